@@ -1,0 +1,103 @@
+//! A model as its files give it: description, tensors, tokenizer, provenance.
+
+use std::path::Path;
+
+use crate::directory::ModelFiles;
+use crate::tensors::WeightsFile;
+use crate::{
+    CheckpointError, Description, FileIdentity, ModelSource, Progress, Provenance, Tensors,
+    Tokenizer, gguf, hub, json, safetensors,
+};
+
+/// An opened model: nothing of its weights is read yet.
+#[derive(Debug, Clone)]
+pub struct Checkpoint {
+    /// What the model says about its architecture.
+    pub description: Description,
+    /// Its weights, by the names that the file gives them.
+    pub tensors: Tensors,
+    /// Its tokenizer.
+    pub tokenizer: Tokenizer,
+    /// Which files it came from.
+    pub provenance: Provenance,
+}
+
+impl Checkpoint {
+    /// Opens a model, fetching from the hub what its cache does not hold.
+    ///
+    /// # Errors
+    /// Whatever is missing, unreachable or malformed, by name.
+    pub fn open(
+        source: &ModelSource,
+        progress: &mut dyn FnMut(Progress<'_>),
+    ) -> Result<Self, CheckpointError> {
+        match source {
+            ModelSource::Directory(folder) => {
+                ModelFiles::find(folder)?.open(folder.display().to_string(), None, progress)
+            }
+            ModelSource::Gguf(path) => Self::open_gguf(path, progress),
+            ModelSource::Hub { id, revision } => {
+                hub::open(&hub::Settings::from_environment(), id, revision.as_deref(), progress)
+            }
+        }
+    }
+
+    fn open_gguf(
+        path: &Path,
+        progress: &mut dyn FnMut(Progress<'_>),
+    ) -> Result<Self, CheckpointError> {
+        let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy();
+        progress(Progress::Opening { file: &name });
+        let file = WeightsFile::map(path)?;
+        let (metadata, stored) = gguf::read(&file)?;
+        progress(Progress::BuildingTokenizer);
+        let tokenizer = Tokenizer::from_gguf(&metadata)?;
+        let files =
+            vec![FileIdentity { name: name.into_owned(), bytes: file.bytes().len() as u64 }];
+        let tensors = Tensors::join(vec![(file, stored)])?;
+        Ok(Self {
+            provenance: Provenance::new(path.display().to_string(), None, files, &tensors),
+            description: Description::Gguf(metadata),
+            tensors,
+            tokenizer,
+        })
+    }
+
+    /// Opens a model that is compiled into the program: the texts of its `config.json` and
+    /// `tokenizer.json` and the bytes of its safetensors, under the name that results shall
+    /// give it.
+    ///
+    /// # Errors
+    /// As for a folder.
+    pub fn from_bytes(
+        name: &str,
+        config: &str,
+        safetensors: &'static [u8],
+        tokenizer: &str,
+    ) -> Result<Self, CheckpointError> {
+        let within = |file: &str| format!("{name}'s {file}");
+        let config_object = json::object(&within("config.json"), config.as_bytes())?;
+        let file = WeightsFile::embedded(&within("weights"), safetensors);
+        let stored = safetensors::read(&file)?;
+        let identity =
+            |name: &str, bytes: usize| FileIdentity { name: name.to_owned(), bytes: bytes as u64 };
+        let files = vec![
+            identity("config.json", config.len()),
+            identity("model.safetensors", safetensors.len()),
+            identity("tokenizer.json", tokenizer.len()),
+        ];
+        let tokenizer = Tokenizer::from_json(
+            &within("tokenizer.json"),
+            tokenizer.as_bytes(),
+            None,
+            Some(&config_object),
+        )?;
+        let tensors = Tensors::join(vec![(file, stored)])?;
+        Ok(Self {
+            provenance: Provenance::new(name.to_owned(), None, files, &tensors),
+            description: Description::HuggingFace(config_object),
+            tensors,
+            tokenizer,
+        })
+    }
+}

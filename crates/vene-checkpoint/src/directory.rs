@@ -1,0 +1,200 @@
+//! A model in a folder, as `save_pretrained` writes it and the hub's cache holds it.
+
+use std::path::{Path, PathBuf};
+
+use crate::json;
+use crate::safetensors::{self, ShardIndex};
+use crate::tensors::{Tensors, WeightsFile};
+use crate::{
+    Checkpoint, CheckpointError, Description, FileIdentity, Progress, Provenance, Tokenizer,
+};
+
+/// The names that files have in a model's folder or repository.
+pub(crate) const CONFIG: &str = "config.json";
+pub(crate) const WEIGHTS: &str = "model.safetensors";
+pub(crate) const SHARD_INDEX: &str = "model.safetensors.index.json";
+pub(crate) const TOKENIZER: &str = "tokenizer.json";
+pub(crate) const TOKENIZER_CONFIG: &str = "tokenizer_config.json";
+pub(crate) const VOCABULARY: &str = "vocab.json";
+pub(crate) const MERGES: &str = "merges.txt";
+
+/// The files of one model, all of them there.
+pub(crate) struct ModelFiles {
+    folder: PathBuf,
+    weights: Weights,
+    tokenizer: TokenizerFiles,
+}
+
+enum Weights {
+    Whole,
+    Sharded(ShardIndex),
+}
+
+enum TokenizerFiles {
+    Library,
+    VocabularyAndMerges,
+}
+
+impl ModelFiles {
+    /// Finds what is needed in `folder`.
+    ///
+    /// # Errors
+    /// The first thing that is missing, and where a near miss explains it (weights that are only
+    /// there as pickles or as GGUF), that.
+    pub fn find(folder: &Path) -> Result<Self, CheckpointError> {
+        let place = folder.display().to_string();
+        let names: Vec<String> = std::fs::read_dir(folder)
+            .map_err(|reason| CheckpointError::read(folder, reason))?
+            .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
+            .collect();
+        require_files(&place, &names)?;
+        // Listed may still mean a dangling link, as a half-filled cache has.
+        let is_there = |name: &str| folder.join(name).is_file();
+        let need = |name: &str| {
+            if is_there(name) {
+                Ok(())
+            } else {
+                Err(CheckpointError::MissingFile {
+                    place: place.clone(),
+                    expected: name.to_owned(),
+                })
+            }
+        };
+        need(CONFIG)?;
+        let weights = if is_there(WEIGHTS) {
+            Weights::Whole
+        } else {
+            let path = folder.join(SHARD_INDEX);
+            let bytes = json::read_bounded(&path, json::SMALL)?;
+            let index = ShardIndex::parse(&path.display().to_string(), &bytes)?;
+            for shard in index.shards() {
+                need(shard)?;
+            }
+            Weights::Sharded(index)
+        };
+        let tokenizer = if is_there(TOKENIZER) {
+            TokenizerFiles::Library
+        } else {
+            need(VOCABULARY)?;
+            need(MERGES)?;
+            TokenizerFiles::VocabularyAndMerges
+        };
+        Ok(Self { folder: folder.to_owned(), weights, tokenizer })
+    }
+
+    /// Opens them; `name` and `revision` are what results will call the model.
+    pub fn open(
+        self,
+        name: String,
+        revision: Option<String>,
+        progress: &mut dyn FnMut(Progress<'_>),
+    ) -> Result<Checkpoint, CheckpointError> {
+        let mut files = vec![CONFIG.to_owned()];
+        let read = |name: &str, limit: u64| {
+            let path = self.folder.join(name);
+            let bytes = json::read_bounded(&path, limit)?;
+            Ok::<_, CheckpointError>((path.display().to_string(), bytes))
+        };
+
+        let (config_file, bytes) = read(CONFIG, json::SMALL)?;
+        let config = json::object(&config_file, &bytes)?;
+
+        let tensors = match &self.weights {
+            Weights::Whole => {
+                progress(Progress::Opening { file: WEIGHTS });
+                files.push(WEIGHTS.to_owned());
+                let file = WeightsFile::map(&self.folder.join(WEIGHTS))?;
+                let stored = safetensors::read(&file)?;
+                Tensors::join(vec![(file, stored)])?
+            }
+            Weights::Sharded(index) => {
+                progress(Progress::Opening { file: SHARD_INDEX });
+                files.push(SHARD_INDEX.to_owned());
+                files.extend(index.shards().map(str::to_owned));
+                index.open(&self.folder)?
+            }
+        };
+
+        progress(Progress::BuildingTokenizer);
+        let settings = if self.folder.join(TOKENIZER_CONFIG).is_file() {
+            files.push(TOKENIZER_CONFIG.to_owned());
+            let (file, bytes) = read(TOKENIZER_CONFIG, json::SMALL)?;
+            Some(json::object(&file, &bytes)?)
+        } else {
+            None
+        };
+        let tokenizer = match self.tokenizer {
+            TokenizerFiles::Library => {
+                files.push(TOKENIZER.to_owned());
+                let (file, bytes) = read(TOKENIZER, json::LARGE)?;
+                Tokenizer::from_json(&file, &bytes, settings.as_ref(), Some(&config))?
+            }
+            TokenizerFiles::VocabularyAndMerges => {
+                files.extend([VOCABULARY.to_owned(), MERGES.to_owned()]);
+                let vocabulary = read(VOCABULARY, json::LARGE)?;
+                let merges = read(MERGES, json::LARGE)?;
+                Tokenizer::from_vocabulary_and_merges(
+                    (&vocabulary.0, &vocabulary.1),
+                    (&merges.0, &merges.1),
+                    settings.as_ref(),
+                    &config,
+                )?
+            }
+        };
+
+        let files = files
+            .into_iter()
+            .map(|name| {
+                let path = self.folder.join(&name);
+                let bytes = std::fs::metadata(&path)
+                    .map_err(|reason| CheckpointError::read(&path, reason))?
+                    .len();
+                Ok(FileIdentity { name, bytes })
+            })
+            .collect::<Result<_, CheckpointError>>()?;
+        Ok(Checkpoint {
+            provenance: Provenance::new(name, revision, files, &tensors),
+            description: Description::HuggingFace(config),
+            tensors,
+            tokenizer,
+        })
+    }
+}
+
+/// Checks a listing of file names for what a model needs.
+pub(crate) fn require_files(place: &str, names: &[String]) -> Result<(), CheckpointError> {
+    let has = |name: &str| names.iter().any(|other| other == name);
+    let missing = |expected: &str| {
+        Err(CheckpointError::MissingFile { place: place.to_owned(), expected: expected.to_owned() })
+    };
+    let ending = |suffix: &str| names.iter().find(|name| name.ends_with(suffix));
+
+    if !has(CONFIG) {
+        return match ending(".gguf") {
+            Some(gguf) => missing(&format!(
+                "{CONFIG}, but it has GGUF files: give the path of one, such as {gguf}, itself"
+            )),
+            None => missing(&format!(
+                "{CONFIG}; a model's folder holds {CONFIG}, {WEIGHTS} and {TOKENIZER}"
+            )),
+        };
+    }
+    if !has(WEIGHTS) && !has(SHARD_INDEX) {
+        if let Some(pickle) = ending(".bin").or_else(|| ending(".pt")).or_else(|| ending(".pth")) {
+            return missing(&format!(
+                "{WEIGHTS}, only PyTorch pickles ({pickle}), which can run any code when they are opened and are not read; save the model as safetensors"
+            ));
+        }
+        return match ending(".gguf") {
+            Some(gguf) => missing(&format!(
+                "{WEIGHTS}, but it has GGUF files: give the path of one, such as {gguf}, itself"
+            )),
+            None => missing(&format!("{WEIGHTS} (or {SHARD_INDEX} with its shards)")),
+        };
+    }
+    let has_tokenizer = has(TOKENIZER) || (has(VOCABULARY) && has(MERGES));
+    if !has_tokenizer {
+        return missing(&format!("{TOKENIZER} (or {VOCABULARY} and {MERGES})"));
+    }
+    Ok(())
+}

@@ -1,0 +1,93 @@
+//! The number formats in which weights are stored.
+//!
+//! The plain formats store one number after the other. The quantised ones are ggml's: a *block*
+//! of 32 or 256 weights shares a scale (and sometimes an offset), and is read as a whole.
+
+use std::fmt;
+
+/// How a tensor's elements are stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[allow(missing_docs, non_camel_case_types)]
+pub enum Element {
+    F64,
+    F32,
+    F16,
+    BF16,
+    Q4_0,
+    Q4_1,
+    Q5_0,
+    Q5_1,
+    Q8_0,
+    Q4_K,
+    Q5_K,
+    Q6_K,
+}
+
+impl Element {
+    /// The formats that GGUF files may use here.
+    pub(crate) const GGUF: [Element; 11] = [
+        Self::F32,
+        Self::F16,
+        Self::BF16,
+        Self::Q4_0,
+        Self::Q4_1,
+        Self::Q5_0,
+        Self::Q5_1,
+        Self::Q8_0,
+        Self::Q4_K,
+        Self::Q5_K,
+        Self::Q6_K,
+    ];
+
+    /// The formats that safetensors files may use here.
+    pub(crate) const SAFETENSORS: [Element; 4] = [Self::F32, Self::F16, Self::BF16, Self::F64];
+
+    /// How many weights are stored together.
+    pub fn block_len(self) -> usize {
+        match self {
+            Self::F64 | Self::F32 | Self::F16 | Self::BF16 => 1,
+            Self::Q4_0 | Self::Q4_1 | Self::Q5_0 | Self::Q5_1 | Self::Q8_0 => 32,
+            Self::Q4_K | Self::Q5_K | Self::Q6_K => 256,
+        }
+    }
+
+    /// How many bytes a block takes.
+    pub fn block_bytes(self) -> usize {
+        match self {
+            Self::F64 => 8,
+            Self::F32 => 4,
+            Self::F16 | Self::BF16 => 2,
+            Self::Q4_0 => 2 + 16,
+            Self::Q4_1 => 2 + 2 + 16,
+            Self::Q5_0 => 2 + 4 + 16,
+            Self::Q5_1 => 2 + 2 + 4 + 16,
+            Self::Q8_0 => 2 + 32,
+            Self::Q4_K => 2 + 2 + 12 + 128,
+            Self::Q5_K => 2 + 2 + 12 + 32 + 128,
+            Self::Q6_K => 128 + 64 + 16 + 2,
+        }
+    }
+
+    /// The bytes of a tensor of this shape, `None` where the number of elements overflows or rows
+    /// (the last axis) are no whole number of blocks.
+    pub(crate) fn bytes_of(self, shape: &[usize]) -> Option<usize> {
+        let elements = shape.iter().try_fold(1usize, |n, &d| n.checked_mul(d))?;
+        if shape.last().copied().unwrap_or(1) % self.block_len() != 0 {
+            return None;
+        }
+        (elements / self.block_len()).checked_mul(self.block_bytes())
+    }
+}
+
+impl fmt::Display for Element {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // The variants are named as ggml and safetensors name them.
+        fmt::Debug::fmt(self, f)
+    }
+}
+
+/// "F32, F16, BF16", for an error.
+pub(crate) fn listed(elements: &[Element]) -> String {
+    let names: Vec<String> = elements.iter().map(Element::to_string).collect();
+    names.join(", ")
+}

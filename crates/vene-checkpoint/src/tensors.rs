@@ -1,0 +1,242 @@
+//! Named tensors over bytes that stay where they are: in mapped files or in the program itself.
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::ops::Range;
+use std::path::Path;
+use std::sync::Arc;
+
+use memmap2::Mmap;
+use rayon::prelude::*;
+
+use crate::dequantise::dequantise;
+use crate::element::listed;
+use crate::{CheckpointError, Element};
+
+/// How many weights a thread turns into `f32` at a time: a whole number of blocks of every format.
+const CHUNK: usize = 1 << 15;
+
+/// The bytes of one weights file.
+#[derive(Debug)]
+pub(crate) struct WeightsFile {
+    /// What errors call it.
+    pub name: String,
+    bytes: Bytes,
+}
+
+#[derive(Debug)]
+enum Bytes {
+    Mapped(Mmap),
+    Embedded(&'static [u8]),
+    /// An empty file cannot be mapped.
+    Empty,
+}
+
+impl WeightsFile {
+    pub fn map(path: &Path) -> Result<Self, CheckpointError> {
+        let file = File::open(path).map_err(|e| CheckpointError::read(path, e))?;
+        let metadata = file.metadata().map_err(|e| CheckpointError::read(path, e))?;
+        let bytes = if metadata.len() == 0 {
+            Bytes::Empty
+        } else {
+            // SAFETY: the map is only read, and every access goes through bounds-checked slices
+            // whose contents are trusted in nothing. What cannot be excluded is that another
+            // program truncates the file meanwhile; all readers of mapped weights live with that.
+            let map = unsafe { Mmap::map(&file) }.map_err(|e| CheckpointError::read(path, e))?;
+            Bytes::Mapped(map)
+        };
+        Ok(Self { name: path.display().to_string(), bytes })
+    }
+
+    pub fn embedded(name: &str, bytes: &'static [u8]) -> Self {
+        Self { name: name.to_owned(), bytes: Bytes::Embedded(bytes) }
+    }
+
+    pub fn bytes(&self) -> &[u8] {
+        match &self.bytes {
+            Bytes::Mapped(map) => map,
+            Bytes::Embedded(bytes) => bytes,
+            Bytes::Empty => &[],
+        }
+    }
+}
+
+/// Where a tensor's bytes are, and what they mean. The file formats make these; the length of
+/// `range` has been checked against the shape and the file.
+#[derive(Debug, Clone)]
+pub(crate) struct Stored {
+    pub name: String,
+    pub shape: Vec<usize>,
+    /// The format, or the name of one that cannot be read: such a tensor is refused when it is
+    /// asked for, since old checkpoints carry masks of integers that no model reads.
+    pub element: Result<Element, String>,
+    pub range: Range<usize>,
+}
+
+#[derive(Debug)]
+struct Entry {
+    stored: Stored,
+    file: Arc<WeightsFile>,
+}
+
+/// A checkpoint's weights. Cheap to clone: the bytes are shared.
+#[derive(Debug, Clone)]
+pub struct Tensors {
+    entries: Arc<Vec<Entry>>,
+    by_name: Arc<HashMap<String, usize>>,
+    files: Vec<Arc<WeightsFile>>,
+}
+
+impl Tensors {
+    /// Joins the tensors of several files.
+    ///
+    /// # Errors
+    /// A name that occurs twice.
+    pub(crate) fn join(parts: Vec<(WeightsFile, Vec<Stored>)>) -> Result<Self, CheckpointError> {
+        let mut entries = Vec::new();
+        let mut by_name = HashMap::new();
+        let mut files = Vec::new();
+        for (file, tensors) in parts {
+            let file = Arc::new(file);
+            for stored in tensors {
+                if by_name.insert(stored.name.clone(), entries.len()).is_some() {
+                    return Err(CheckpointError::malformed(
+                        &file.name,
+                        format!("tensor `{}` occurs twice", stored.name),
+                    ));
+                }
+                entries.push(Entry { stored, file: Arc::clone(&file) });
+            }
+            files.push(file);
+        }
+        Ok(Self { entries: Arc::new(entries), by_name: Arc::new(by_name), files })
+    }
+
+    /// The files that hold the weights, in the order in which they are hashed.
+    pub(crate) fn files(&self) -> &[Arc<WeightsFile>] {
+        &self.files
+    }
+
+    fn entry(&self, name: &str) -> Option<&Entry> {
+        self.entries.get(*self.by_name.get(name)?)
+    }
+
+    /// The names of all tensors, in the file's order.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.entries.iter().map(|entry| entry.stored.name.as_str())
+    }
+
+    /// Whether there is a tensor of this name.
+    pub fn contains(&self, name: &str) -> bool {
+        self.by_name.contains_key(name)
+    }
+
+    /// A tensor's shape, row-major (`[out, in]` for a projection), also where the file stores
+    /// axes in the opposite order, as GGUF does.
+    pub fn shape(&self, name: &str) -> Option<&[usize]> {
+        Some(&self.entry(name)?.stored.shape)
+    }
+
+    /// How a tensor is stored; `None` where it is absent or its format cannot be read.
+    pub fn element(&self, name: &str) -> Option<Element> {
+        self.entry(name)?.stored.element.as_ref().ok().copied()
+    }
+
+    /// Reads a tensor, row-major, dequantised, with the threads of rayon's current pool.
+    ///
+    /// # Errors
+    /// The tensor is absent, has another shape, is stored in a format that cannot be read, or
+    /// holds NaN or an infinity (also one that a 64-bit number became when narrowed).
+    pub fn read_f32(
+        &self,
+        name: &str,
+        expected_shape: &[usize],
+    ) -> Result<Vec<f32>, CheckpointError> {
+        let Some(Entry { stored, file }) = self.entry(name) else {
+            return Err(self.unknown(name));
+        };
+        if stored.shape != expected_shape {
+            return Err(CheckpointError::Shape {
+                file: file.name.clone(),
+                tensor: name.to_owned(),
+                found: stored.shape.clone(),
+                expected: expected_shape.to_vec(),
+            });
+        }
+        let element =
+            stored.element.clone().map_err(|found| CheckpointError::UnsupportedElement {
+                file: file.name.clone(),
+                tensor: name.to_owned(),
+                found,
+                supported: listed(&Element::SAFETENSORS),
+            })?;
+        let bytes = file
+            .bytes()
+            .get(stored.range.clone())
+            .filter(|bytes| element.bytes_of(&stored.shape) == Some(bytes.len()))
+            .ok_or_else(|| {
+                CheckpointError::malformed(
+                    &file.name,
+                    format!("tensor `{name}` does not lie within the file"),
+                )
+            })?;
+
+        let elements = bytes.len() / element.block_bytes() * element.block_len();
+        // Zeroed memory comes from the system untouched, so that its pages are first written,
+        // and paid for, by the threads below.
+        let mut weights = vec![0f32; elements];
+        let chunk_bytes = CHUNK / element.block_len() * element.block_bytes();
+        let not_finite = weights
+            .par_chunks_mut(CHUNK)
+            .zip(bytes.par_chunks(chunk_bytes))
+            .enumerate()
+            .filter_map(|(chunk, (weights, bytes))| {
+                dequantise(element, bytes, weights);
+                if all_finite(weights) {
+                    return None;
+                }
+                let within = weights.iter().position(|weight| !weight.is_finite())?;
+                Some(chunk * CHUNK + within)
+            })
+            .min();
+        match not_finite {
+            None => Ok(weights),
+            Some(index) => Err(CheckpointError::NotFinite {
+                file: file.name.clone(),
+                tensor: name.to_owned(),
+                value: weights.get(index).copied().unwrap_or(f32::NAN),
+                index,
+            }),
+        }
+    }
+
+    fn unknown(&self, name: &str) -> CheckpointError {
+        let file = match self.files.as_slice() {
+            [one] => one.name.clone(),
+            [first, ..] => format!("{} (and its other shards)", first.name),
+            [] => "the checkpoint".to_owned(),
+        };
+        // Most often a prefix is there or missing: show a name with the same ending.
+        let ending = |text: &str| {
+            let mut parts = text.rsplit('.');
+            (parts.next().map(str::to_owned), parts.next().map(str::to_owned))
+        };
+        let wanted = ending(name);
+        let near =
+            self.names().find(|other| ending(other) == wanted).or_else(|| self.names().next());
+        CheckpointError::UnknownTensor {
+            file,
+            tensor: name.to_owned(),
+            hint: near.map_or_else(
+                || ": it has none at all".to_owned(),
+                |near| format!(" among its {} (there is `{near}`)", self.entries.len()),
+            ),
+        }
+    }
+}
+
+/// Branch-free over the whole chunk, so that it costs little beside the conversion.
+fn all_finite(weights: &[f32]) -> bool {
+    const EXPONENT: u32 = 0x7f80_0000;
+    !weights.iter().fold(false, |any, w| any | (w.to_bits() & EXPONENT == EXPONENT))
+}

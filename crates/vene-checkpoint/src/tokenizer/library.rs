@@ -1,0 +1,333 @@
+//! Tokenizers that the `tokenizers` library runs: `tokenizer.json`, `vocab.json` with
+//! `merges.txt`, and byte-level ones out of GGUF metadata.
+
+use std::borrow::Cow;
+use std::collections::{HashMap, HashSet};
+use std::ops::Range;
+
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::piece::{SPACE, Spelling, character_of};
+use crate::{CheckpointError, json};
+
+/// The library's tokenizer, and how its vocabulary spells text.
+pub(super) struct Library {
+    tokenizer: tokenizers::Tokenizer,
+    spelling: Spelling,
+    size: usize,
+    /// Bytes that a byte-level vocabulary has no token for. The library would leave them out of
+    /// the text without a word.
+    unspeakable: Vec<u8>,
+}
+
+/// What a `tokenizer.json` says about a token in front.
+pub(super) enum Prefix {
+    /// This token goes in front of every text.
+    Token(u32),
+    /// There is a rule about tokens around the text, and it puts none in front.
+    Nothing,
+    /// There is no such rule.
+    Silent,
+}
+
+impl Library {
+    pub fn new(mut tokenizer: tokenizers::Tokenizer, spelling: Spelling) -> Self {
+        // Both are settings of the training script that saved the file: a text must never be cut
+        // or filled up silently.
+        let _ = tokenizer.with_truncation(None);
+        tokenizer.with_padding(None);
+        // The post-processor's work (a token in front) is done by our caller, and would trim spans.
+        tokenizer.with_post_processor(None::<tokenizers::PostProcessorWrapper>);
+        let ids = tokenizer.get_vocab(true);
+        let size = ids.values().max().map_or(0, |&last| last as usize + 1);
+        let unspeakable = match spelling {
+            Spelling::ByteLevel => (0..=u8::MAX)
+                .filter(|&byte| !ids.contains_key(&character_of(byte).to_string()))
+                .collect(),
+            _ => Vec::new(),
+        };
+        Self { tokenizer, spelling, size, unspeakable }
+    }
+
+    /// Reads a `tokenizer.json`.
+    pub fn from_json(file: &str, bytes: &[u8]) -> Result<(Self, Prefix), CheckpointError> {
+        let outline: Outline = serde_json::from_slice(bytes).map_err(|error| {
+            CheckpointError::malformed(file, format!("is no tokenizer.json: {error}"))
+        })?;
+        outline.model.check(file)?;
+        let spelling = outline.decoder.as_ref().map_or(Spelling::Plain, Spelling::of_decoder);
+        let has_template = outline.post_processor.as_ref().is_some_and(surrounds);
+
+        // The outline has checked what the library is known to stumble over. Should it stumble
+        // over something else in a hostile file, that must not end the program.
+        let tokenizer = std::panic::catch_unwind(|| tokenizers::Tokenizer::from_bytes(bytes))
+            .map_err(|_| CheckpointError::malformed(file, "the tokenizers library cannot read it"))?
+            .map_err(|error| {
+                CheckpointError::malformed(file, format!("is no tokenizer.json: {error}"))
+            })?;
+        // The library numbers tokens that the model's vocabulary lacks by itself.
+        for token in &outline.added_tokens {
+            let given = tokenizer.token_to_id(&token.content);
+            if given != Some(token.id) && !token.content.is_empty() {
+                return Err(CheckpointError::malformed(
+                    file,
+                    format!(
+                        "its added token {:?} has the id {}, where {} would come next",
+                        token.content,
+                        token.id,
+                        given.map_or_else(|| "none".to_owned(), |id| id.to_string())
+                    ),
+                ));
+            }
+        }
+        let prefix = if has_template { prefix_of(file, &tokenizer)? } else { Prefix::Silent };
+        Ok((Self::new(tokenizer, spelling), prefix))
+    }
+
+    pub fn size(&self) -> usize {
+        self.size
+    }
+
+    pub fn id(&self, entry: &str) -> Option<u32> {
+        self.tokenizer.token_to_id(entry)
+    }
+
+    /// Whether the token is a sign rather than text.
+    pub fn is_special(&self, id: u32) -> bool {
+        self.tokenizer
+            .get_added_vocabulary()
+            .get_added_tokens_decoder()
+            .get(&id)
+            .is_some_and(|token| token.special)
+    }
+
+    /// The bytes that a token stands for.
+    pub fn token_bytes(&self, id: u32) -> Option<Vec<u8>> {
+        let added = self.tokenizer.get_added_vocabulary().get_added_tokens_decoder();
+        let entry = self.tokenizer.id_to_token(id)?;
+        let as_written = match added.get(&id) {
+            Some(token) => token.special || self.spelling == Spelling::ByteLevel,
+            None => false,
+        };
+        Some(match as_written {
+            true => entry.into_bytes(),
+            false => self.spelling.bytes(&entry),
+        })
+    }
+
+    /// The token whose entry is exactly this text, where the vocabulary spells text such that
+    /// that can be said; the library would put a space of its own in front.
+    pub fn whole_entry(&self, text: &str) -> Option<u32> {
+        if self.spelling != Spelling::SentencePiece {
+            return None;
+        }
+        self.id(&text.replace(' ', SPACE.encode_utf8(&mut [0; 4])))
+    }
+
+    /// Tokens with the bytes of `text` that they cover.
+    pub fn encode(&self, text: &str) -> Result<Vec<(u32, Range<usize>)>, CheckpointError> {
+        let encoding =
+            self.tokenizer.encode(text, false).map_err(|error| refused(text, error.to_string()))?;
+        let spans = encoding.get_offsets().iter().map(|&(from, to)| {
+            let to = to.min(text.len());
+            from.min(to)..to
+        });
+        let tokens: Vec<_> = encoding.get_ids().iter().copied().zip(spans).collect();
+        self.refuse_left_out(text, &tokens)?;
+        Ok(tokens)
+    }
+
+    fn refuse_left_out(
+        &self,
+        text: &str,
+        tokens: &[(u32, Range<usize>)],
+    ) -> Result<(), CheckpointError> {
+        if self.unspeakable.is_empty() {
+            return Ok(());
+        }
+        let left_out = text.bytes().enumerate().find(|(at, byte)| {
+            let spoken = |(id, span): &(u32, Range<usize>)| {
+                span.contains(at) && self.token_bytes(*id).is_some_and(|token| token.contains(byte))
+            };
+            self.unspeakable.contains(byte) && !tokens.iter().any(spoken)
+        });
+        match left_out {
+            None => Ok(()),
+            Some((at, byte)) => Err(refused(
+                text,
+                format!(
+                    "its vocabulary has no token for the byte <0x{byte:02X}> (byte {at} of the text)"
+                ),
+            )),
+        }
+    }
+
+    pub fn decode(&self, ids: &[u32]) -> Result<String, CheckpointError> {
+        self.tokenizer.decode(ids, false).map_err(|error| refused("", error.to_string()))
+    }
+}
+
+fn refused(text: &str, problem: String) -> CheckpointError {
+    CheckpointError::Encode { text: text.chars().take(40).collect(), problem }
+}
+
+/// Whether a post-processor decides about tokens around the text.
+fn surrounds(processor: &Value) -> bool {
+    match processor.get("type").and_then(Value::as_str) {
+        Some("Sequence") => processor
+            .get("processors")
+            .and_then(Value::as_array)
+            .is_some_and(|parts| parts.iter().any(surrounds)),
+        Some("ByteLevel") | None => false,
+        Some(_) => true,
+    }
+}
+
+/// Asks the tokenizer itself what it puts in front of a text.
+fn prefix_of(file: &str, tokenizer: &tokenizers::Tokenizer) -> Result<Prefix, CheckpointError> {
+    let ids = |special| {
+        tokenizer
+            .encode("a", special)
+            .map(|encoding| encoding.get_ids().to_vec())
+            .map_err(|error| CheckpointError::malformed(file, format!("cannot tokenize: {error}")))
+    };
+    let (bare, dressed) = (ids(false)?, ids(true)?);
+    let at = (0..=dressed.len())
+        .find(|&at| dressed.get(at..).is_some_and(|rest| rest.starts_with(&bare)));
+    match dressed.get(..at.unwrap_or(0)) {
+        Some([]) | None => Ok(Prefix::Nothing),
+        Some([bos]) => Ok(Prefix::Token(*bos)),
+        Some(several) => Err(CheckpointError::malformed(
+            file,
+            format!(
+                "puts {} tokens in front of a text; models with one or none can be used",
+                several.len()
+            ),
+        )),
+    }
+}
+
+/// The parts of a `tokenizer.json` that are looked at before the library reads it.
+#[derive(Deserialize)]
+struct Outline<'a> {
+    #[serde(borrow)]
+    model: ModelOutline<'a>,
+    #[serde(borrow, default)]
+    added_tokens: Vec<AddedOutline<'a>>,
+    decoder: Option<Value>,
+    post_processor: Option<Value>,
+}
+
+#[derive(Deserialize)]
+struct AddedOutline<'a> {
+    id: u32,
+    #[serde(borrow)]
+    content: Cow<'a, str>,
+}
+
+#[derive(Deserialize)]
+struct ModelOutline<'a> {
+    #[serde(borrow, rename = "type")]
+    kind: Option<Cow<'a, str>>,
+    /// A map for byte-pair encoding and word pieces, a list for unigrams.
+    #[serde(borrow)]
+    vocab: Entries<'a>,
+    #[serde(borrow, default)]
+    merges: Vec<Merge<'a>>,
+    #[serde(borrow)]
+    continuing_subword_prefix: Option<Cow<'a, str>>,
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Entries<'a> {
+    ById(#[serde(borrow)] HashMap<Text<'a>, u32>),
+    Listed(#[allow(dead_code)] Vec<serde::de::IgnoredAny>),
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Merge<'a> {
+    Pair(#[serde(borrow)] Text<'a>, #[serde(borrow)] Text<'a>),
+    Line(#[serde(borrow)] Text<'a>),
+}
+
+/// A string, borrowed from the file where it holds no escapes.
+#[derive(Deserialize, PartialEq, Eq, Hash)]
+struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
+
+impl ModelOutline<'_> {
+    /// The library trusts that merges join two tokens into a third; a file that breaks this
+    /// would make it index past a buffer.
+    fn check(&self, file: &str) -> Result<(), CheckpointError> {
+        if !matches!(self.kind.as_deref(), None | Some("BPE")) {
+            return Ok(());
+        }
+        let Entries::ById(entries) = &self.vocab else {
+            return Ok(());
+        };
+        let known: HashSet<&str> = entries.keys().map(|text| text.0.as_ref()).collect();
+        let prefix = self.continuing_subword_prefix.as_deref().unwrap_or_default();
+        let mut joined = String::new();
+        for merge in &self.merges {
+            let pair = match merge {
+                Merge::Pair(left, right) => Some((left.0.as_ref(), right.0.as_ref())),
+                Merge::Line(line) => line.0.split_once(' '),
+            };
+            let refuse = |problem: &str| {
+                let (left, right) = pair.unwrap_or_default();
+                Err(CheckpointError::malformed(
+                    file,
+                    format!("its merge of {left:?} with {right:?} {problem}"),
+                ))
+            };
+            let Some((left, right)) = pair else {
+                return refuse("is no pair");
+            };
+            let Some(continuation) = right.strip_prefix(prefix) else {
+                return refuse("lacks the prefix of continuing pieces");
+            };
+            joined.clear();
+            joined.push_str(left);
+            joined.push_str(continuation);
+            if ![left, right, &joined].into_iter().all(|text| known.contains(text)) {
+                return refuse("is not between and into tokens of the vocabulary");
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Two pieces that are merged.
+pub(super) type Pair = (String, String);
+
+/// Reads GPT-2's older pair of files.
+pub(super) fn vocabulary_and_merges(
+    vocabulary: (&str, &[u8]),
+    merges: (&str, &[u8]),
+) -> Result<(HashMap<String, u32>, Vec<Pair>), CheckpointError> {
+    let ids: HashMap<String, u32> = json::parse(vocabulary.0, vocabulary.1)?;
+    let text = std::str::from_utf8(merges.1)
+        .map_err(|error| CheckpointError::malformed(merges.0, format!("is not UTF-8: {error}")))?;
+    let mut pairs = Vec::new();
+    for (number, line) in text.lines().enumerate() {
+        if line.is_empty() || (number == 0 && line.starts_with("#version")) {
+            continue;
+        }
+        match line.split_once(' ') {
+            Some((left, right))
+                if !left.is_empty() && !right.is_empty() && !right.contains(' ') =>
+            {
+                pairs.push((left.to_owned(), right.to_owned()));
+            }
+            _ => {
+                return Err(CheckpointError::malformed(
+                    merges.0,
+                    format!("line {} is no pair of pieces with a space between", number + 1),
+                ));
+            }
+        }
+    }
+    Ok((ids, pairs))
+}

@@ -1,0 +1,268 @@
+//! Models in folders and in the program: what is read, and what is refused in which words.
+
+#![allow(clippy::unwrap_used)]
+
+mod support;
+
+use std::path::Path;
+
+use serde_json::json;
+use support::{CONFIG, safetensors, tokenizer, weights, with_bos, write_model};
+use vene_checkpoint::{BeginningOfSequence, Checkpoint, Description, ModelSource};
+
+fn open(folder: &Path) -> Result<Checkpoint, String> {
+    Checkpoint::open(&ModelSource::Directory(folder.to_owned()), &mut |_| ()).map_err(|error| {
+        let line = error.to_string();
+        assert!(!line.contains('\n'), "{line}");
+        line
+    })
+}
+
+/// Opens a model of which one file is replaced, and gives the error.
+fn refusal(file: &str, contents: impl AsRef<[u8]>) -> String {
+    let folder = tempfile::tempdir().unwrap();
+    write_model(folder.path());
+    std::fs::write(folder.path().join(file), contents).unwrap();
+    let line = open(folder.path()).unwrap_err();
+    assert!(line.contains(file), "{line}");
+    line
+}
+
+/// Reads the first tensor of a model with these weights, and gives the error.
+fn read_refusal(weights: Vec<u8>) -> String {
+    let folder = tempfile::tempdir().unwrap();
+    write_model(folder.path());
+    std::fs::write(folder.path().join("model.safetensors"), weights).unwrap();
+    let model = open(folder.path()).unwrap();
+    let name = model.tensors.names().next().unwrap();
+    let shape = model.tensors.shape(name).unwrap();
+    model.tensors.read_f32(name, shape).unwrap_err().to_string()
+}
+
+fn with_header(header: &str, data: usize) -> Vec<u8> {
+    let mut bytes = (header.len() as u64).to_le_bytes().to_vec();
+    bytes.extend(header.as_bytes());
+    bytes.resize(bytes.len() + data, 0);
+    bytes
+}
+
+#[test]
+fn a_folder_is_opened() {
+    let folder = tempfile::tempdir().unwrap();
+    write_model(folder.path());
+    let model = open(folder.path()).unwrap();
+    assert_eq!(model.tensors.shape("a.weight"), Some(&[2, 3][..]));
+    assert_eq!(model.tensors.read_f32("b.bias", &[2]).unwrap(), [-1.0, 0.5]);
+    let Description::HuggingFace(config) = &model.description else { panic!() };
+    assert_eq!(config["n_embd"], 3);
+    let files: Vec<&str> = model.provenance.files.iter().map(|file| file.name.as_str()).collect();
+    assert_eq!(files, ["config.json", "model.safetensors", "tokenizer.json"]);
+    assert_eq!(model.provenance.files[1].bytes, weights().len() as u64);
+    assert_eq!(model.provenance.sha256().len(), 64);
+    let error = model.tensors.read_f32("model.b.bias", &[2]).unwrap_err().to_string();
+    assert!(error.contains("there is `b.bias`"), "{error}");
+}
+
+#[test]
+fn a_model_in_memory_is_opened() {
+    let bytes: &'static [u8] = Box::leak(weights().into_boxed_slice());
+    let model = Checkpoint::from_bytes("tiny", CONFIG, bytes, &tokenizer(with_bos())).unwrap();
+    assert_eq!(model.provenance.name, "tiny");
+    assert_eq!(model.tensors.read_f32("b.bias", &[2]).unwrap(), [-1.0, 0.5]);
+    let error = Checkpoint::from_bytes("tiny", "[]", bytes, "{}").unwrap_err().to_string();
+    assert_eq!(error, "tiny's config.json: holds an array, expected a JSON object");
+}
+
+#[test]
+fn shards_are_joined() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path();
+    write_model(path);
+    let open_with = |index: serde_json::Value| {
+        std::fs::write(path.join("model.safetensors.index.json"), index.to_string()).unwrap();
+        open(path)
+    };
+    std::fs::remove_file(path.join("model.safetensors")).unwrap();
+    std::fs::write(path.join("m-1.safetensors"), safetensors(&[("x", &[1], &[1.0])])).unwrap();
+    std::fs::write(path.join("m-2.safetensors"), safetensors(&[("y", &[1], &[2.0])])).unwrap();
+    let map = json!({"weight_map": {"y": "m-2.safetensors", "x": "m-1.safetensors"}});
+    let model = open_with(map).unwrap();
+    assert_eq!(model.tensors.names().collect::<Vec<_>>(), ["x", "y"]);
+    assert_eq!(model.tensors.read_f32("y", &[1]).unwrap(), [2.0]);
+
+    let error = |map: serde_json::Value| open_with(json!({"weight_map": map})).unwrap_err();
+    let line = error(json!({"x": "m-3.safetensors"}));
+    assert!(line.ends_with("has no m-3.safetensors"), "{line}");
+    let line = error(json!({"z": "m-1.safetensors"}));
+    assert!(
+        line.contains("puts tensor `z` into `m-1.safetensors`, which does not hold it"),
+        "{line}"
+    );
+    for outside in
+        ["../m-1.safetensors", "/etc/x.safetensors", "..", "a\\b.safetensors", "x.bin", ""]
+    {
+        let line = error(json!({"x": outside}));
+        assert!(line.contains("a shard is a .safetensors file beside the index"), "{line}");
+    }
+    assert!(error(json!({})).contains("names no tensor"));
+    assert!(open_with(json!([1])).unwrap_err().contains("is not the JSON that was expected"));
+}
+
+#[test]
+fn missing_files_are_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path();
+    assert!(open(path).unwrap_err().contains("has no config.json; a model's folder holds"));
+    std::fs::write(path.join("m.gguf"), "").unwrap();
+    assert!(open(path).unwrap_err().contains("give the path of one, such as m.gguf"));
+    std::fs::remove_file(path.join("m.gguf")).unwrap();
+    std::fs::write(path.join("config.json"), CONFIG).unwrap();
+    assert!(open(path).unwrap_err().contains("has no model.safetensors (or"));
+    std::fs::write(path.join("pytorch_model.bin"), "").unwrap();
+    assert!(open(path).unwrap_err().contains("only PyTorch pickles (pytorch_model.bin)"));
+    std::fs::write(path.join("model.safetensors"), weights()).unwrap();
+    assert!(
+        open(path).unwrap_err().contains("has no tokenizer.json (or vocab.json and merges.txt)")
+    );
+    assert!(open(&path.join("nothing")).is_err());
+}
+
+#[test]
+fn malformed_json_is_refused() {
+    assert!(refusal("config.json", "[1]").contains("holds an array, expected a JSON object"));
+    assert!(refusal("config.json", "{").contains("is not the JSON"));
+    assert!(refusal("config.json", b"\xff\xfe{}").contains("is not the JSON"));
+    let deep = "[".repeat(1_000_000);
+    assert!(refusal("config.json", &deep).contains("recursion limit"));
+    assert!(refusal("tokenizer.json", &deep).contains("is no tokenizer.json"));
+    assert!(refusal("tokenizer.json", "{}").contains("is no tokenizer.json"));
+    assert!(refusal("tokenizer_config.json", "3").contains("holds a number"));
+    let nested = format!("{{\"model\":{}1{}}}", "{\"a\":".repeat(5000), "}".repeat(5000));
+    assert!(refusal("tokenizer.json", nested).contains("is no tokenizer.json"));
+    let shifted = tokenizer(json!(null)).replace(r#""id":5"#, r#""id":7"#);
+    assert!(refusal("tokenizer.json", shifted).contains(r#""<s>" has the id 7"#));
+    // Such a merge would make the library index past a buffer.
+    let lying = tokenizer(json!(null)).replace(r#"["a","b"]"#, r#"["ab","Ġa"]"#);
+    assert!(refusal("tokenizer.json", lying).contains("its merge of \"ab\" with \"Ġa\" is not"));
+}
+
+#[test]
+fn malformed_safetensors_are_refused() {
+    let refuse = |bytes: Vec<u8>| refusal("model.safetensors", bytes);
+    let whole = weights();
+    assert!(refuse(vec![]).contains("it has 0 bytes"));
+    assert!(refuse(vec![1, 2, 3]).contains("it has 3 bytes"));
+    assert!(refuse(whole[..whole.len() - 1].to_vec()).contains("is cut short or padded"));
+    assert!(refuse([&whole[..], &[0]].concat()).contains("is cut short or padded"));
+    assert!(refuse(whole[..20].to_vec()).contains("it claims a header of"));
+    assert!(refuse(vec![0xff; 64]).contains("it claims a header of 18446744073709551615 bytes"));
+    let mut garbage = whole.clone();
+    garbage[9] = 0xff;
+    assert!(refuse(garbage).contains("its header is not UTF-8"));
+    assert!(refuse(with_header("[1, 2]", 0)).contains("does not describe tensors"));
+    assert!(refuse(with_header(&"{\"a\":".repeat(9999), 0)).contains("does not describe tensors"));
+
+    let tensor = |name: &str, dtype: &str, shape: &str, from: u64, to: u64| {
+        format!(r#""{name}":{{"dtype":"{dtype}","shape":{shape},"data_offsets":[{from},{to}]}}"#)
+    };
+    let header =
+        |tensors: &[String], data| with_header(&format!("{{{}}}", tensors.join(",")), data);
+    let line = refuse(header(&[tensor("a", "F32", "[3]", 0, 8)], 8));
+    assert!(
+        line.contains("tensor `a` of shape [3] in F32 takes 12 bytes, and 8 are there"),
+        "{line}"
+    );
+    let overlapping = [tensor("a", "F32", "[2]", 0, 8), tensor("b", "F32", "[2]", 4, 12)];
+    assert!(refuse(header(&overlapping, 12)).contains("tensor `b` does not start where"));
+    let gapped = [tensor("a", "F32", "[1]", 0, 4), tensor("b", "F32", "[1]", 8, 12)];
+    assert!(refuse(header(&gapped, 12)).contains("tensor `b` does not start where"));
+    assert!(refuse(header(&[tensor("a", "F32", "[2]", 0, 8)], 4)).contains("is cut short"));
+    let huge = [tensor("a", "F32", "[4294967296,4294967296]", 0, 8)];
+    assert!(refuse(header(&huge, 8)).contains("impossibly large"));
+    assert!(refuse(header(&[tensor("a", "F31", "[1]", 0, 4)], 4)).contains("F31"));
+
+    // A format that no weight should have is refused when it is read, by name.
+    let line = read_refusal(header(&[tensor("mask", "I64", "[1]", 0, 8)], 8));
+    assert!(line.contains("tensor `mask` is stored as I64, which is not supported; supported are F32, F16, BF16, F64"), "{line}");
+}
+
+#[test]
+fn weights_must_be_finite() {
+    let mut values = vec![0.0f32; 100_000];
+    values[70_001] = f32::NAN;
+    values[90_000] = f32::INFINITY;
+    let line = read_refusal(safetensors(&[("w", &[100_000], &values)]));
+    assert!(
+        line.ends_with("tensor `w` holds NaN at element 70001; a model's weights must be finite"),
+        "{line}"
+    );
+    // A number that only 64 bits can hold is not narrowed to infinity.
+    let mut bytes = with_header(r#"{"w":{"dtype":"F64","shape":[1],"data_offsets":[0,8]}}"#, 0);
+    bytes.extend(1e300f64.to_le_bytes());
+    assert!(read_refusal(bytes).contains("holds inf at element 0"));
+}
+
+#[test]
+fn the_post_processor_decides_about_the_first_token() {
+    let open_with = |post_processor, settings: Option<&str>| {
+        let folder = tempfile::tempdir().unwrap();
+        write_model(folder.path());
+        std::fs::write(folder.path().join("tokenizer.json"), tokenizer(post_processor)).unwrap();
+        if let Some(settings) = settings {
+            std::fs::write(folder.path().join("tokenizer_config.json"), settings).unwrap();
+        }
+        open(folder.path()).unwrap().tokenizer
+    };
+    let trimming = json!({"type": "ByteLevel", "add_prefix_space": true, "trim_offsets": true, "use_regex": true});
+
+    let templated = open_with(with_bos(), Some(r#"{"add_bos_token": false}"#));
+    assert!(templated.adds_bos());
+    assert_eq!(templated.bos(), Some(5));
+    let encoding = templated.encode("a ab").unwrap();
+    assert_eq!(encoding.ids, [5, 0, 3, 1]);
+    assert_eq!(encoding.spans, [0..0, 0..1, 1..3, 3..4]);
+    assert!(encoding.bos);
+    assert_eq!(templated.encode("<s>a ab").unwrap().ids, [5, 0, 3, 1]);
+    assert_eq!(templated.encode_with("a", BeginningOfSequence::Never).unwrap().ids, [0]);
+
+    // Neither truncated (the file says: to two) nor trimmed.
+    let silent = open_with(trimming.clone(), None);
+    assert!(!silent.adds_bos());
+    let encoding = silent.encode("a ab").unwrap();
+    assert_eq!((encoding.ids, encoding.spans), (vec![0, 3, 1], vec![0..1, 1..3, 3..4]));
+    assert_eq!(silent.bos(), Some(5), "config.json names it");
+    assert_eq!(silent.encode_with("a", BeginningOfSequence::Always).unwrap().ids, [5, 0]);
+
+    let told =
+        open_with(trimming, Some(r#"{"add_bos_token": true, "bos_token": {"content": "<s>"}}"#));
+    assert!(told.adds_bos());
+    assert_eq!(told.encode("a").unwrap().ids, [5, 0]);
+}
+
+#[test]
+fn vocabulary_and_merges_are_read_as_gpt2_does() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path();
+    write_model(path);
+    std::fs::remove_file(path.join("tokenizer.json")).unwrap();
+    std::fs::write(
+        path.join("vocab.json"),
+        r#"{"a": 0, "b": 1, "Ġ": 2, "Ġa": 3, "<|endoftext|>": 4, "ab": 5}"#,
+    )
+    .unwrap();
+    std::fs::write(path.join("merges.txt"), "#version: 0.2\nĠ a\na b\n").unwrap();
+    std::fs::write(path.join("config.json"), CONFIG.replace('5', "4")).unwrap();
+    let model = open(path).unwrap();
+    assert_eq!(model.tokenizer.encode("ab a<|endoftext|>").unwrap().ids, [5, 3, 4]);
+    assert_eq!(model.tokenizer.bos(), Some(4));
+    assert_eq!(model.tokenizer.vocabulary_size(), 6);
+    assert_eq!(model.tokenizer.single_token(" a").unwrap(), 3);
+    assert!(model.tokenizer.encode("c").unwrap_err().to_string().contains("<0x63>"));
+
+    std::fs::write(path.join("merges.txt"), "a b c\n").unwrap();
+    assert!(open(path).unwrap_err().contains("merges.txt: line 1 is no pair"));
+    std::fs::write(path.join("merges.txt"), "a Ġ\n").unwrap();
+    assert!(open(path).unwrap_err().contains("merges \"a\" with \"Ġ\", but \"aĠ\" is no token"));
+    std::fs::write(path.join("config.json"), r#"{"model_type": "qwen2"}"#).unwrap();
+    assert!(open(path).unwrap_err().contains("how qwen2 splits words"));
+}

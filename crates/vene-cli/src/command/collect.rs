@@ -1,0 +1,202 @@
+//! `vene collect`: activations of prompts into a safetensors file.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+
+use anyhow::{Context, bail};
+use candle_core::{DType, Tensor};
+use clap::Args;
+use safetensors::Dtype;
+use safetensors::tensor::TensorView;
+use serde_json::json;
+use vene::plan::ResolvedPlan;
+use vene::{Component, Example, Model, Outline, Plan, Positions, Prompt, Reference};
+
+use crate::folder::Folder;
+use crate::model::{self, ModelArgument, RunArguments};
+use crate::selection::{self, Places};
+use crate::terminal;
+
+/// Activations of prompts, into a safetensors file
+#[derive(Args)]
+#[command(
+    long_about = "\
+Runs prompts and keeps what components show, as 32-bit floats in one safetensors file: tensor \
+`{prompt}/{component}/{layer}` (`0/mlp_output/3`; `0/final_norm` for components that a model has once), of \
+shape [position, width], or [head, query, key] for attention_score and attention_weight. Its metadata has one \
+entry, `vene`: JSON with the prompts, their token ids and texts, the positions, and the model with the SHA-256 of \
+its weights.",
+    after_help = "\
+Examples:
+  vene collect --component mlp_output --layers 0..4 \"The capital of Spain is\" --out spain.safetensors
+  vene collect --component block_output,attention_weight \"One prompt\" \"Another\" --out two.safetensors"
+)]
+pub struct Arguments {
+    #[command(flatten)]
+    model: ModelArgument,
+
+    /// What is kept, e.g. mlp_output,attention_weight (`vene sites` lists them)
+    #[arg(long, value_name = "NAME,...", value_delimiter = ',', required = true)]
+    component: Vec<String>,
+
+    /// In which layers: 0..12 (0 to 11), 0,3,5, -1 (the last), or a mix [default: all]
+    #[arg(long, value_name = "LIST", allow_hyphen_values = true)]
+    layers: Option<String>,
+
+    /// At which positions: all, last, 0,3,-1 or 0..4; attention patterns only whole
+    #[arg(long, value_name = "LIST", default_value = "all", allow_hyphen_values = true)]
+    positions: String,
+
+    #[command(flatten)]
+    run: RunArguments,
+
+    /// The file to write
+    #[arg(long, value_name = "FILE")]
+    out: PathBuf,
+
+    /// The texts to be run
+    #[arg(required = true, value_name = "PROMPT")]
+    prompts: Vec<String>,
+}
+
+/// A site's name in the file, and its values.
+type Named = (String, Tensor);
+
+impl Arguments {
+    pub fn run(&self) -> anyhow::Result<()> {
+        let outline = model::open(&self.model.model)?;
+        let sites = self.sites(&outline)?;
+        let positions = selection::positions(&self.positions, outline.config().context)?;
+        let plans = self
+            .prompts
+            .iter()
+            .enumerate()
+            .map(|(index, text)| {
+                let prompt = outline
+                    .prompt_with(text, self.run.bos.into())
+                    .with_context(|| format!("prompt {index}"))?;
+                model::warn_about_bos(&outline, &prompt);
+                let plan =
+                    plan(&sites, &positions).resolve(&outline, &[Example::new(prompt.clone())])?;
+                Ok((prompt, plan))
+            })
+            .collect::<anyhow::Result<Vec<(Prompt, ResolvedPlan)>>>()?;
+        let (folder, name) = self.place()?;
+        let model = model::load(outline, self.run.precision)?;
+
+        let bar = terminal::bar(plans.len(), "prompts");
+        let mut kept = Vec::new();
+        for (index, (_, plan)) in plans.iter().enumerate() {
+            kept.extend(collect(&model, &sites, index, plan)?);
+            bar.inc(1);
+        }
+        bar.finish_and_clear();
+        let bytes = serialize(&kept, self.description(&model, &plans))?;
+        folder.fill(|staging| {
+            let path = staging.join(&name);
+            std::fs::write(path, &bytes)
+                .with_context(|| format!("cannot write {}", self.out.display()))
+        })?;
+        let mut text = format!("Written: {}\n", self.out.display());
+        for (name, tensor) in &kept {
+            text.push_str(&format!("  {name} {:?}\n", tensor.dims()));
+        }
+        terminal::print(&text)
+    }
+
+    fn sites(&self, outline: &Outline) -> anyhow::Result<Vec<(Component, Option<usize>)>> {
+        let places = Places::named(&self.component, self.layers.as_deref(), outline.config())?;
+        let sites = places.components.iter().flat_map(|&component| {
+            let layers: Vec<Option<usize>> = match component.per_layer() {
+                true => places.layers.iter().copied().map(Some).collect(),
+                false => vec![None],
+            };
+            layers.into_iter().map(move |layer| (component, layer))
+        });
+        Ok(sites.collect())
+    }
+
+    /// The folder of the file, found writable, and the file's name.
+    fn place(&self) -> anyhow::Result<(Folder, String)> {
+        let Some(name) = self.out.file_name().and_then(|name| name.to_str()) else {
+            bail!(
+                "--out {} names no file: give one such as activations.safetensors",
+                self.out.display()
+            );
+        };
+        let folder = match self.out.parent() {
+            Some(folder) if !folder.as_os_str().is_empty() => folder.to_owned(),
+            _ => PathBuf::from("."),
+        };
+        Ok((Folder::check(&folder, &[name.to_owned()])?, name.to_owned()))
+    }
+
+    fn description(&self, model: &Model, plans: &[(Prompt, ResolvedPlan)]) -> String {
+        let provenance = model.provenance();
+        let prompts = plans.iter().map(|(prompt, _)| {
+            json!({
+                "text": prompt.text(),
+                "bos": prompt.has_bos(),
+                "token_ids": prompt.tokens(),
+                "tokens": prompt.tokens().iter().map(|&id| model::token_text(model, id)).collect::<Vec<_>>(),
+            })
+        });
+        json!({
+            "vene": env!("CARGO_PKG_VERSION"),
+            "model": {
+                "name": provenance.name,
+                "revision": provenance.revision,
+                "sha256": provenance.sha256(),
+            },
+            "prompts": prompts.collect::<Vec<_>>(),
+            "positions": self.positions,
+            "precision": model::name_of(self.run.precision),
+        })
+        .to_string()
+    }
+}
+
+fn plan(sites: &[(Component, Option<usize>)], positions: &Positions) -> Plan {
+    sites.iter().fold(Plan::new(), |plan, &(component, layer)| {
+        plan.collect(component, layer, positions.clone())
+    })
+}
+
+fn collect(
+    model: &Model,
+    sites: &[(Component, Option<usize>)],
+    index: usize,
+    plan: &ResolvedPlan,
+) -> anyhow::Result<Vec<Named>> {
+    let outcome = Reference::new(model).run(plan)?;
+    let collected = outcome.examples.into_iter().flat_map(|example| example.collected);
+    let named = sites.iter().zip(collected).map(|((component, layer), tensor)| {
+        let name = match layer {
+            Some(layer) => format!("{index}/{component}/{layer}"),
+            None => format!("{index}/{component}"),
+        };
+        (name, tensor)
+    });
+    Ok(named.collect())
+}
+
+/// The file's bytes. All notes stand in one entry: safetensors keeps its entries in no order, and
+/// the same run should give the same file.
+fn serialize(kept: &[Named], description: String) -> anyhow::Result<Vec<u8>> {
+    let values = kept
+        .iter()
+        .map(|(name, tensor)| {
+            let values: Vec<f32> = tensor.to_dtype(DType::F32)?.flatten_all()?.to_vec1()?;
+            let bytes: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();
+            Ok((name, tensor.dims().to_vec(), bytes))
+        })
+        .collect::<anyhow::Result<Vec<_>>>()?;
+    let views = values
+        .iter()
+        .map(|(name, shape, bytes)| {
+            Ok((name.as_str(), TensorView::new(Dtype::F32, shape.clone(), bytes)?))
+        })
+        .collect::<anyhow::Result<Vec<_>>>()?;
+    let notes = HashMap::from([("vene".to_owned(), description)]);
+    Ok(safetensors::serialize(views, Some(notes))?)
+}

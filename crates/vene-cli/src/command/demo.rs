@@ -1,0 +1,80 @@
+//! `vene demo`: the tutorial's experiment, end to end, on the model that ships inside.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use vene::{Component, Reference, Sweep};
+use vene_model::EMBEDDED;
+
+use super::top;
+use crate::folder::Folder;
+use crate::model::{self, Bos, PrecisionName};
+use crate::sweep::{self, ExecutorName, Experiment};
+use crate::terminal;
+
+const BASE: &str = "The capital of Spain is";
+const SOURCE: &str = "The capital of Italy is";
+
+/// The tutorial's experiment on the model that ships inside: nothing to download
+#[derive(Args)]
+#[command(long_about = "\
+The factual-recall experiment of pyvene's tutorial, on the small model that ships inside vene.
+
+The model completes \"The capital of Spain is\" and \"The capital of Italy is\". Then, layer by layer \
+and position by position, what the MLP gave (mlp_output) or what attention read (attention_input) in \
+the run on Italy replaces what it was in the run on Spain: where does Madrid become Rome? It writes a \
+table, two figures and a record.")]
+pub struct Arguments {
+    /// The folder for table, figures and record
+    #[arg(long, value_name = "DIR", default_value = "vene-out")]
+    out: PathBuf,
+}
+
+impl Arguments {
+    pub fn run(&self) -> anyhow::Result<()> {
+        let outline = model::open(EMBEDDED)?;
+        let sweep = Sweep::builder(&outline)
+            .base(BASE)
+            .source(SOURCE)
+            .components([Component::MlpOutput, Component::AttentionInput])
+            .tokens([" Madrid", " Rome"])
+            .build()?;
+        let folder = Folder::check(&self.out, &sweep::files(&sweep))?;
+        let experiment = Experiment {
+            model_given: EMBEDDED.to_owned(),
+            outline,
+            sweep,
+            bos: Bos::Model,
+            precision: PrecisionName::Single,
+            executor: ExecutorName::Reference,
+        };
+        let finished = experiment.run()?;
+        let reference = Reference::new(&finished.model);
+        let mut text = String::new();
+        for prompt in [BASE, SOURCE] {
+            let prompt = finished.model.prompt(prompt)?;
+            text.push_str(&top::listing(
+                &finished.model,
+                &prompt,
+                &reference.predict(&prompt)?,
+                10,
+            ));
+            text.push('\n');
+        }
+        let written = finished.write(&folder)?;
+        text.push_str(&finished.summary());
+        text.push_str(&written.listing(&folder));
+        text.push_str(NEXT);
+        terminal::print(&text)
+    }
+}
+
+const NEXT: &str = "
+To go on:
+  vene top \"The currency of Japan is the\"        what does the model say next?
+  vene sites                                     what can be read and edited, and what it is called elsewhere
+  vene sweep --component head_attention_value_output --base \"The capital of Spain is\" \\
+    --source \"The capital of Italy is\" --token \" Madrid\" --token \" Rome\" --out heads
+                                                 which heads carry the capital?
+  --model HuggingFaceTB/SmolLM2-135M             the same on a published model
+";

@@ -1,0 +1,69 @@
+//! `vene models`: what `--model` takes, and what is here already.
+
+use std::fmt::Write;
+
+use clap::Args;
+use serde_json::json;
+use vene_model::EMBEDDED;
+use vene_model::family::FAMILIES;
+
+use crate::terminal;
+
+/// The models that can be used: built in, in the cache, and which families
+#[derive(Args)]
+pub struct Arguments {
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+const ACCEPTED: [(&str, &str); 4] = [
+    (EMBEDDED, "the model that ships inside vene: a small GPT-2 that knows facts about countries"),
+    (
+        "FOLDER",
+        "config.json, model.safetensors (or shards and their index), tokenizer.json (or vocab.json and merges.txt)",
+    ),
+    (
+        "FILE.gguf",
+        "F32, F16, BF16, Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, Q4_K, Q5_K, Q6_K; computed in 32-bit floats",
+    ),
+    (
+        "ID[@REVISION]",
+        "a Hugging Face id, such as HuggingFaceTB/SmolLM2-135M; from the cache, or else fetched",
+    ),
+];
+
+impl Arguments {
+    pub fn run(&self) -> anyhow::Result<()> {
+        let (cache, cached) = vene_checkpoint::cached_models();
+        if self.json {
+            return terminal::print_json(&json!({
+                "built_in": [EMBEDDED],
+                "families": FAMILIES.map(|(name, what)| json!({ "name": name, "description": what })),
+                "cache": cache.display().to_string(),
+                "cached": cached.iter()
+                    .map(|model| json!({ "id": model.id, "revisions": model.revisions }))
+                    .collect::<Vec<_>>(),
+            }));
+        }
+        let mut text = String::from("--model takes\n");
+        for (form, what) in ACCEPTED {
+            let _ = writeln!(text, "  {form:<14} {what}");
+        }
+        text.push_str("\nFamilies\n");
+        for (name, what) in FAMILIES {
+            let _ = writeln!(text, "  {name:<14} {what}");
+        }
+        let _ = writeln!(text, "\nIn the Hugging Face cache ({})", cache.display());
+        if cached.is_empty() {
+            text.push_str("  none that is whole\n");
+        }
+        for model in cached {
+            let _ = writeln!(text, "  {}  {}", model.id, model.revisions.join(", "));
+        }
+        text.push_str(
+            "  (whether a cached model is of a known family is seen when it is opened)\n",
+        );
+        terminal::print(&text)
+    }
+}

@@ -1,0 +1,57 @@
+//! `vene sites`: the table of components, of one model or of all families.
+
+mod archetype;
+mod table;
+
+use clap::Args;
+use vene_model::EMBEDDED;
+
+#[cfg(test)]
+pub use archetype::archetype;
+
+use crate::{model, terminal};
+
+/// What can be read and edited, what each name means, and what other tools call it
+#[derive(Args)]
+#[command(
+    long_about = "\
+The components of a model: vene's name, what it is, the shape of one run's activations with this \
+model's numbers, the units it can be edited by, the name that pyvene and TransformerLens have for the \
+identical tensor, and a caveat where one bites. Weights are as published: TransformerLens's names hold \
+for models loaded without its processing.",
+    after_help = "\
+Examples:
+  vene sites --model HuggingFaceTB/SmolLM2-135M
+  vene sites --json | jq '.components[].name'
+  vene sites --markdown          the table for all families (docs/components.md)"
+)]
+pub struct Arguments {
+    /// The model, as for `vene top` [default: embedded; with --markdown, all families]
+    #[arg(long, short, value_name = "MODEL")]
+    model: Option<String>,
+
+    /// Print JSON
+    #[arg(long, conflicts_with = "markdown")]
+    json: bool,
+
+    /// Print Markdown
+    #[arg(long)]
+    markdown: bool,
+}
+
+impl Arguments {
+    pub fn run(&self) -> anyhow::Result<()> {
+        if self.markdown && self.model.is_none() {
+            return terminal::print(&table::markdown_of_all_families());
+        }
+        let outline = model::open(self.model.as_deref().unwrap_or(EMBEDDED))?;
+        let (name, config) = (model::short_name(&outline), outline.config());
+        if self.json {
+            terminal::print_json(&table::json(name, config))
+        } else if self.markdown {
+            terminal::print(&table::markdown(name, config))
+        } else {
+            terminal::print(&table::text(name, config))
+        }
+    }
+}

@@ -1,0 +1,56 @@
+//! What models of each family have in common, for the table that is about no model in particular.
+
+use vene_model::DecoderConfig;
+use vene_model::config::{Activation, LayerConfig, NormKind, Rotary};
+
+/// The families by the name under which people know them, and as `model_type` has them.
+pub const FAMILIES: [(&str, &str); 3] =
+    [("GPT-2", "gpt2"), ("Llama", "llama"), ("Gemma 3", "gemma3")];
+
+/// A configuration with the traits of a family and numbers of no meaning.
+pub fn archetype(family: &'static str, layers: usize) -> DecoderConfig {
+    let llama = family != "gpt2";
+    let gemma = family == "gemma3";
+    let layer = LayerConfig { score_scale: 1.0, window: None, rotary: llama.then_some(0) };
+    DecoderConfig {
+        family,
+        d_model: 8,
+        heads: 4,
+        key_value_heads: if llama { 2 } else { 4 },
+        head_dim: 2,
+        d_mlp: 16,
+        vocabulary: 10,
+        context: 16,
+        norm: NormKind::Layer { epsilon: 1e-5 },
+        post_norms: gemma,
+        query_key_norm: gemma,
+        activation: if llama { Activation::Silu } else { Activation::GeluTanh },
+        gated: llama,
+        embedding_scale: None,
+        score_soft_cap: None,
+        logit_soft_cap: None,
+        rotaries: if llama { vec![Rotary::new(1e4, 2)] } else { Vec::new() },
+        layers: vec![layer; layers],
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use vene_test_support::Fixture;
+
+    /// The traits on which the table depends are those of real models of the family.
+    #[test]
+    fn archetypes_have_the_traits_of_their_family() {
+        for (family, model) in
+            [("gpt2", "gpt2-plain"), ("llama", "llama-gqa"), ("gemma3", "gemma3-plain")]
+        {
+            let fixture = Fixture::new(model).outline().unwrap();
+            let traits = |config: &DecoderConfig| {
+                (config.post_norms, config.query_key_norm, config.gated, config.rotaries.is_empty())
+            };
+            assert_eq!(traits(&archetype(family, 2)), traits(fixture.config()), "{family}");
+        }
+    }
+}

@@ -1,0 +1,303 @@
+//! `vene sweep`: the same intervention at many places, from the command line to a [`Sweep`].
+
+use std::path::PathBuf;
+
+use anyhow::{Context, bail};
+use clap::{ArgAction, Args, ValueEnum};
+use vene::{Method, Outline, PositionError, Sweep, SweepError, SweepUnit};
+
+use crate::folder::Folder;
+use crate::model::{self, ModelArgument, RunArguments};
+use crate::selection::{self, Places, Subject};
+use crate::sweep::{self, ExecutorName, Experiment};
+use crate::terminal;
+
+/// Intervene at every layer and position, and see what the model then says
+#[derive(Args)]
+#[command(
+    long_about = "\
+The same intervention at every one of many places: each component in each layer at each position (or \
+head), one at a time. For each place the probabilities of the target tokens after the last position are \
+measured.
+
+Writes into --out: sweep.csv and sweep.parquet (a row for each place and target token), heatmap.svg|png, \
+bars.svg|png, and run.json with everything needed to run it again and a receipt for every intervention. \
+With --unit h.pos there is a pair of figures for each position (heatmap-position-3.png).",
+    after_help = "\
+Examples:
+  The tutorial's sweep:
+    vene sweep --base \"The capital of Spain is\" --source \"The capital of Italy is\" \\
+      --component mlp_output,attention_input --token \" Madrid\" --token \" Rome\"
+  What would it cost on a larger model?
+    vene sweep ... --model gpt2 --dry-run
+  Heads, in the second half of twelve layers:
+    vene sweep ... --component head_attention_value_output --layers 6..12
+  Prompts of different lengths: the country's last token, and the token after it:
+    vene sweep ... --positions subject_last,after_subject --subject Spain --source-subject \"Papua New Guinea\"
+  Without a source: which MLPs does the answer need?
+    vene sweep --base \"The capital of Spain is\" --intervention zero --component mlp_output --token \" Madrid\""
+)]
+pub struct Arguments {
+    #[command(flatten)]
+    model: ModelArgument,
+
+    /// The prompt whose run is edited
+    #[arg(long, value_name = "TEXT")]
+    base: String,
+
+    /// A prompt whose run is read (again for more; `mean` takes all, the others the first)
+    #[arg(long, value_name = "TEXT")]
+    source: Vec<String>,
+
+    /// What is edited, e.g. mlp_output,attention_input
+    ///
+    /// `vene sites` lists them. pyvene's and TransformerLens's names are understood where they mean
+    /// the same tensor; blocks.3.hook_resid_pre says its layer, head_query_output means --unit h.
+    #[arg(long, value_name = "NAME,...", value_delimiter = ',', required = true)]
+    component: Vec<String>,
+
+    /// In which layers: 0..12 (0 to 11), 0,3,5, -1 (the last), or a mix [default: all]
+    #[arg(long, value_name = "LIST", allow_hyphen_values = true)]
+    layers: Option<String>,
+
+    /// In which heads, where the unit is h or h.pos; written as layers are [default: all]
+    #[arg(long, value_name = "LIST", allow_hyphen_values = true)]
+    heads: Option<String>,
+
+    /// At which positions: all, aligned, last, 0,3,-1, 0..4, subject, subject_first, subject_last, after_subject
+    ///
+    /// `all` needs base and source of one length. `aligned` pairs what both begin and end with, and
+    /// what stands between. Names with `subject` are about the phrases of --subject and
+    /// --source-subject. All but `all` and `aligned` can be listed.
+    #[arg(long, value_name = "LIST", default_value = "all", allow_hyphen_values = true)]
+    positions: String,
+
+    /// The phrase of the base that positions such as subject_last are about
+    #[arg(long, value_name = "PHRASE")]
+    subject: Option<String>,
+
+    /// The phrase of the source that stands in for it [default: the same as --subject]
+    #[arg(long, value_name = "PHRASE", requires = "subject")]
+    source_subject: Option<String>,
+
+    /// Which occurrence of --subject is meant, counted from 0, where there are several
+    #[arg(long, value_name = "INDEX", requires = "subject")]
+    subject_occurrence: Option<usize>,
+
+    /// Which occurrence of --source-subject is meant
+    #[arg(long, value_name = "INDEX", requires = "subject")]
+    source_subject_occurrence: Option<usize>,
+
+    /// What is edited at once [default: pos; h for head_... components]
+    #[arg(long, value_name = "UNIT")]
+    unit: Option<UnitName>,
+
+    /// What is done
+    #[arg(long, value_name = "NAME", default_value = "interchange")]
+    intervention: MethodName,
+
+    /// scaling: the factor
+    #[arg(long, value_name = "NUMBER", allow_hyphen_values = true, value_parser = finite)]
+    factor: Option<f64>,
+
+    /// noise: the standard deviation
+    #[arg(long, visible_alias = "standard-deviation", value_name = "NUMBER", value_parser = finite)]
+    noise_sd: Option<f64>,
+
+    /// noise: the seed; the same seed gives the same noise [default: 0]
+    #[arg(long, value_name = "NUMBER")]
+    seed: Option<u64>,
+
+    /// A token whose probability is followed, with its leading space: " Madrid" (again for more)
+    #[arg(long, value_name = "TOKEN", action = ArgAction::Append, required = true)]
+    token: Vec<String>,
+
+    /// Who runs it; reference: a full forward pass for each place, the definition of what is right;
+    /// forked: all places in one pass
+    #[arg(long, value_name = "NAME", default_value = "reference")]
+    executor: ExecutorName,
+
+    #[command(flatten)]
+    run: RunArguments,
+
+    /// Say what would run and what it would cost; read no weights, write nothing
+    #[arg(long)]
+    dry_run: bool,
+
+    /// Print the record (run.json), or with --dry-run the forecast, as JSON
+    #[arg(long)]
+    json: bool,
+
+    /// The folder for table, figures and record
+    #[arg(long, value_name = "DIR", default_value = "vene-out")]
+    out: PathBuf,
+}
+
+/// What is edited at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum UnitName {
+    /// One position, all heads
+    Pos,
+    /// One head, all positions
+    H,
+    /// One head at one position
+    #[value(name = "h.pos")]
+    HPos,
+}
+
+impl From<UnitName> for SweepUnit {
+    fn from(unit: UnitName) -> Self {
+        match unit {
+            UnitName::Pos => Self::Position,
+            UnitName::H => Self::Head,
+            UnitName::HPos => Self::HeadPosition,
+        }
+    }
+}
+
+/// What is done at each place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum MethodName {
+    /// The source's values replace the base's
+    Interchange,
+    /// 0 replaces the base's values
+    Zero,
+    /// The mean of all sources replaces the base's values
+    Mean,
+    /// The source's values are added
+    Addition,
+    /// The source's values are subtracted
+    Subtraction,
+    /// The base's values are multiplied (--factor)
+    Scaling,
+    /// Gaussian noise is added (--noise-sd, --seed)
+    Noise,
+    /// A module's output becomes its input (attention_output, mlp_output, block_output)
+    Skip,
+    /// The last position no longer sees the position (attention_score)
+    Knockout,
+}
+
+fn finite(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(number) if number.is_finite() => Ok(number),
+        _ => Err("expected a finite number".to_owned()),
+    }
+}
+
+impl Arguments {
+    pub fn run(&self) -> anyhow::Result<()> {
+        let method = self.method()?;
+        let outline = model::open(&self.model.model)?;
+        let sweep = self.sweep(&outline, method)?;
+        sweep::warn(&outline, &sweep);
+        if self.dry_run {
+            return sweep::forecast(
+                &outline,
+                &sweep,
+                self.run.precision,
+                self.executor,
+                &self.out,
+                self.json,
+            );
+        }
+        let folder = Folder::check(&self.out, &sweep::files(&sweep))?;
+        let experiment = Experiment {
+            model_given: self.model.model.clone(),
+            outline,
+            sweep,
+            bos: self.run.bos,
+            precision: self.run.precision,
+            executor: self.executor,
+        };
+        let finished = experiment.run()?;
+        let written = finished.write(&folder)?;
+        match self.json {
+            true => terminal::print_json(&written.record),
+            false => terminal::print(&(finished.summary() + &written.listing(&folder))),
+        }
+    }
+
+    fn method(&self) -> anyhow::Result<Method> {
+        let name = model::name_of(self.intervention);
+        let (scaling, noise) =
+            (self.intervention == MethodName::Scaling, self.intervention == MethodName::Noise);
+        if self.factor.is_some() && !scaling {
+            bail!("--factor is for --intervention scaling, not for {name}");
+        }
+        if (self.noise_sd.is_some() || self.seed.is_some()) && !noise {
+            bail!("--noise-sd and --seed are for --intervention noise, not for {name}");
+        }
+        Ok(match self.intervention {
+            MethodName::Interchange => Method::Interchange,
+            MethodName::Zero => Method::Zero,
+            MethodName::Mean => Method::Mean,
+            MethodName::Addition => Method::Addition,
+            MethodName::Subtraction => Method::Subtraction,
+            MethodName::Scaling => Method::Scaling {
+                factor: self
+                    .factor
+                    .context("--intervention scaling needs --factor, e.g. --factor 0.5")?,
+            },
+            MethodName::Noise => Method::Noise {
+                standard_deviation: self
+                    .noise_sd
+                    .context("--intervention noise needs --noise-sd, its standard deviation")?,
+                seed: self.seed.unwrap_or(0),
+            },
+            MethodName::Skip => Method::Skip,
+            MethodName::Knockout => Method::Knockout,
+        })
+    }
+
+    fn sweep(&self, outline: &Outline, method: Method) -> anyhow::Result<Sweep> {
+        let config = outline.config();
+        let places = Places::named(&self.component, self.layers.as_deref(), config)?;
+        let subject = Subject {
+            base: self.subject.clone(),
+            source: self.source_subject.clone(),
+            occurrence: self.subject_occurrence,
+            source_occurrence: self.source_subject_occurrence,
+        };
+        let positions = selection::sweep_positions(&self.positions, &subject, config.context)?;
+        let mut builder = Sweep::builder(outline)
+            .bos(self.run.bos.into())
+            .base(&self.base)
+            .unit(places.unit(self.unit.map(SweepUnit::from))?)
+            .components(places.components)
+            .layers(places.layers)
+            .positions(positions)
+            .method(method)
+            .tokens(&self.token);
+        for source in &self.source {
+            builder = builder.source(source);
+        }
+        if let Some(heads) = &self.heads {
+            builder =
+                builder.heads(selection::indices(heads, "head", config.heads).context("--heads")?);
+        }
+        builder.build().map_err(|error| self.with_option(error))
+    }
+
+    /// The error, with the option that would help where the library cannot know its name.
+    fn with_option(&self, error: SweepError) -> anyhow::Error {
+        let of_source = matches!(&error, SweepError::Position { whose: "source", .. });
+        let option = match &error {
+            SweepError::NoSource { .. } => "--source",
+            SweepError::Position { error: PositionError::SeveralPhrases { .. }, .. } => {
+                match of_source {
+                    true => "--source-subject-occurrence",
+                    false => "--subject-occurrence",
+                }
+            }
+            SweepError::Position { error: PositionError::NoPhrase { .. }, .. } => match of_source {
+                true => "--source-subject",
+                false => "--subject",
+            },
+            SweepError::DifferentLengths { .. } | SweepError::UnequalSpans { .. } => "--positions",
+            SweepError::HeadsWithoutUnit | SweepError::NoHeads { .. } => "--unit",
+            _ => return error.into(),
+        };
+        anyhow::anyhow!("{error} ({option})")
+    }
+}

@@ -1,0 +1,39 @@
+//! The command `vene`: causal interventions on language models from a terminal.
+//!
+//! It turns words into the typed calls of the crate `vene` and its results into text, tables and
+//! figures; it computes nothing itself. One file a subcommand in [`command`]; around them, what
+//! they share:
+//!
+//! * [`model`]: `--model` and what goes with it; [`selection`]: layers, positions, components as
+//!   one writes them;
+//! * [`sweep`]: what becomes of a sweep: forecast, run, figures, record, summary;
+//! * [`folder`]: the output folder, which gets all files of a run or none;
+//! * [`terminal`]: standard output and error, progress; [`interrupt`]: Ctrl-C.
+//!
+//! What is asked for is checked as a whole before a weight is read. Whatever is wrong is one line
+//! on standard error, and the exit code is 2.
+
+mod arguments;
+mod command;
+mod folder;
+mod interrupt;
+mod model;
+mod selection;
+mod sweep;
+mod terminal;
+mod threads;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+fn main() -> ExitCode {
+    let arguments = arguments::Arguments::parse();
+    if let Some(count) = arguments.threads {
+        threads::limit(count);
+    }
+    match interrupt::install().and_then(|()| arguments.command.run()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => terminal::report(&error),
+    }
+}

@@ -1,0 +1,167 @@
+//! `--model` and what goes with it: opening, loading with progress, what prompts begin with.
+
+use clap::{Args, ValueEnum};
+use vene::{BeginningOfSequence, Loading, Model, ModelError, Outline, Precision, Prompt};
+use vene_model::{CheckpointError, EMBEDDED};
+
+use crate::terminal;
+
+/// Which model.
+#[derive(Args)]
+pub struct ModelArgument {
+    /// The model: `embedded`, a folder, a .gguf file, or a Hugging Face id
+    ///
+    /// `embedded`: the small model that ships inside vene. A folder with config.json,
+    /// model.safetensors (or shards and their index) and tokenizer.json (or vocab.json and
+    /// merges.txt). A .gguf file. A Hugging Face id such as HuggingFaceTB/SmolLM2-135M, with
+    /// @REVISION if wanted; it is fetched unless it is in the cache.
+    #[arg(long, short, value_name = "MODEL", default_value = EMBEDDED)]
+    pub model: String,
+}
+
+/// How prompts are read and numbers computed.
+#[derive(Args)]
+pub struct RunArguments {
+    /// Whether prompts begin with a beginning-of-sequence token
+    ///
+    /// Leaving out one that the model was trained with, or adding one, changes what it predicts.
+    /// It is never doubled.
+    #[arg(long, value_name = "WHEN", default_value = "model")]
+    pub bos: Bos,
+
+    /// Precision of weights and activations
+    #[arg(long, value_name = "PRECISION", default_value = "single")]
+    pub precision: PrecisionName,
+}
+
+/// When prompts begin with a beginning-of-sequence token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Bos {
+    /// As the model's own files say
+    Model,
+    /// Always
+    Always,
+    /// Never
+    Never,
+}
+
+impl From<Bos> for BeginningOfSequence {
+    fn from(bos: Bos) -> Self {
+        match bos {
+            Bos::Model => Self::Model,
+            Bos::Always => Self::Always,
+            Bos::Never => Self::Never,
+        }
+    }
+}
+
+/// Precision of weights and activations.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum PrecisionName {
+    /// 32-bit floats
+    Single,
+    /// 64-bit floats: slower, for checking that a result is no rounding error
+    Double,
+}
+
+impl From<PrecisionName> for Precision {
+    fn from(precision: PrecisionName) -> Self {
+        match precision {
+            PrecisionName::Single => Self::Single,
+            PrecisionName::Double => Self::Double,
+        }
+    }
+}
+
+/// The name under which a choice is written on the command line and in records.
+pub fn name_of(choice: impl ValueEnum) -> String {
+    choice.to_possible_value().map_or_else(String::new, |value| value.get_name().to_owned())
+}
+
+/// Opens a model without reading its weights.
+pub fn open(name: &str) -> anyhow::Result<Outline> {
+    let mut steps = Steps::new();
+    Outline::open(name, &mut |step| steps.show(step)).map_err(|error| of_model(name, error))
+}
+
+/// Reads the weights.
+pub fn load(outline: Outline, precision: PrecisionName) -> anyhow::Result<Model> {
+    let name = outline.provenance().name.clone();
+    let mut steps = Steps::new();
+    Model::from_outline(outline, precision.into(), &mut |step| steps.show(step))
+        .map_err(|error| of_model(&name, error))
+}
+
+/// An error that names the model, and says what else the name might have been meant for.
+fn of_model(name: &str, error: ModelError) -> anyhow::Error {
+    let context = match error.to_string().contains(name) {
+        true => "--model".to_owned(),
+        false => format!("--model {name}"),
+    };
+    let fetched = matches!(&error, ModelError::Checkpoint(CheckpointError::Hub { .. }));
+    let context = match fetched && !name.contains('/') {
+        true => {
+            format!("{context} (taken for a Hugging Face id; the built-in model is `{EMBEDDED}`)")
+        }
+        false => context,
+    };
+    anyhow::Error::new(error).context(context)
+}
+
+/// A model's name for titles: the last part of a path, without `.gguf`.
+pub fn short_name(outline: &Outline) -> &str {
+    let name = outline.provenance().name.trim_end_matches('/');
+    let name = name.rsplit('/').next().unwrap_or(name);
+    name.strip_suffix(".gguf").unwrap_or(name)
+}
+
+/// A token's text; tokens that only the embedding knows have none but their number.
+pub fn token_text(outline: &Outline, id: u32) -> String {
+    outline.tokenizer().token_text(id).unwrap_or_else(|_| outline.tokenizer().display(id))
+}
+
+/// Warns where a prompt begins otherwise than the model's own files say.
+pub fn warn_about_bos(outline: &Outline, prompt: &Prompt) {
+    let text = prompt.text().unwrap_or_default();
+    match (outline.tokenizer().adds_bos(), prompt.has_bos()) {
+        (true, false) => terminal::warn(format!(
+            "`{text}` begins without the beginning-of-sequence token that this model expects: \
+             its predictions may change (--bos model puts it there)"
+        )),
+        (false, true) => terminal::warn(format!(
+            "`{text}` begins with a beginning-of-sequence token, which this model does not \
+             expect: its predictions may change (--bos model leaves it out)"
+        )),
+        _ => {}
+    }
+}
+
+/// The bar of loading: bytes while files come over the network, then layers.
+struct Steps {
+    bar: indicatif::ProgressBar,
+}
+
+impl Steps {
+    fn new() -> Self {
+        Self { bar: terminal::bar(0, "") }
+    }
+
+    fn show(&mut self, step: Loading<'_>) {
+        match step {
+            Loading::Checkpoint(step) => self.bar.set_message(step.to_string()),
+            Loading::Layers { done, total } => {
+                self.bar.set_message("loading layers");
+                self.bar.set_length(total as u64);
+                self.bar.set_position(done as u64);
+            }
+            _ => {}
+        }
+        self.bar.tick();
+    }
+}
+
+impl Drop for Steps {
+    fn drop(&mut self) {
+        self.bar.finish_and_clear();
+    }
+}

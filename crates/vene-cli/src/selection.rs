@@ -1,0 +1,9 @@
+//! What a user writes to choose layers, heads, positions and components.
+
+mod components;
+mod indices;
+mod positions;
+
+pub use components::Places;
+pub use indices::indices;
+pub use positions::{Subject, positions, sweep_positions};

@@ -1,0 +1,204 @@
+//! What becomes of a checked sweep: its forecast, or its run with table, figures, record and
+//! summary.
+
+mod figures;
+mod forecast;
+mod record;
+mod summary;
+
+use std::ops::ControlFlow;
+use std::path::Path;
+use std::time::Instant;
+
+use anyhow::Context;
+use clap::ValueEnum;
+use serde_json::Value;
+use vene::{Executor, Forked, Method, Model, Outline, Reference, Sweep, SweepOutcome};
+
+use crate::folder::Folder;
+use crate::model::{self, Bos, PrecisionName};
+use crate::terminal;
+
+pub use forecast::forecast;
+
+const CSV: &str = "sweep.csv";
+const PARQUET: &str = "sweep.parquet";
+const RECORD: &str = "run.json";
+
+/// Who runs a sweep.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ExecutorName {
+    /// One full forward pass for each intervention
+    Reference,
+    /// All interventions in one pass, each leaving the base's run where it edits
+    Forked,
+}
+
+impl ExecutorName {
+    fn on(self, model: &Model) -> Box<dyn Executor + '_> {
+        match self {
+            Self::Reference => Box::new(Reference::new(model)),
+            Self::Forked => Box::new(Forked::new(model)),
+        }
+    }
+}
+
+/// A checked sweep with all that it takes to run it.
+pub struct Experiment {
+    /// What the user called the model.
+    pub model_given: String,
+    /// The model, its weights not yet read.
+    pub outline: Outline,
+    /// The sweep.
+    pub sweep: Sweep,
+    /// When prompts begin with a beginning-of-sequence token.
+    pub bos: Bos,
+    /// Precision of weights and activations.
+    pub precision: PrecisionName,
+    /// Who runs it.
+    pub executor: ExecutorName,
+}
+
+/// A sweep that was run.
+pub struct Finished {
+    /// The model.
+    pub model: Model,
+    model_given: String,
+    bos: Bos,
+    precision: PrecisionName,
+    executor: ExecutorName,
+    outcome: SweepOutcome,
+    load_seconds: f64,
+    sweep_seconds: f64,
+}
+
+/// What was written.
+pub struct Written {
+    /// What `run.json` holds.
+    pub record: Value,
+    files: Vec<String>,
+}
+
+/// The files that a sweep writes.
+pub fn files(sweep: &Sweep) -> Vec<String> {
+    let figures = figures::names(sweep).into_iter();
+    let figures = figures.flat_map(|name| [format!("{name}.svg"), format!("{name}.png")]);
+    [CSV, PARQUET]
+        .map(str::to_owned)
+        .into_iter()
+        .chain(figures)
+        .chain([RECORD.to_owned()])
+        .collect()
+}
+
+/// Warns of what may make a sweep's result other than was meant.
+pub fn warn(outline: &Outline, sweep: &Sweep) {
+    model::warn_about_bos(outline, sweep.base());
+    for source in sources(sweep) {
+        model::warn_about_bos(outline, source);
+    }
+    for target in sweep.targets() {
+        let spaced = format!(" {}", target.text);
+        if !target.text.starts_with(' ') && outline.tokenizer().single_token(&spaced).is_ok() {
+            terminal::warn(format!(
+                "`{}` has no leading space, so it can follow no word as a word of its own: \
+                 \"{spaced}\" is a token too",
+                target.text
+            ));
+        }
+    }
+    if !matches!(sweep.method(), Method::Interchange) {
+        return;
+    }
+    if sweep.source().is_some_and(|source| source.tokens() == sweep.base().tokens()) {
+        terminal::warn(
+            "base and source are the same tokens: an interchange between them changes nothing",
+        );
+    } else if sweep.shared_prefix_cells() == sweep.cells().len() {
+        terminal::warn(
+            "base and source are the same up to every swept position: none of these interventions \
+             can change anything",
+        );
+    }
+}
+
+fn sources(sweep: &Sweep) -> &[vene::Prompt] {
+    let examples = sweep.plans().first().map(vene::plan::ResolvedPlan::examples);
+    examples.and_then(<[_]>::first).map_or(&[], |example| &example.sources)
+}
+
+impl Experiment {
+    /// Reads the weights and runs the sweep.
+    pub fn run(self) -> anyhow::Result<Finished> {
+        let start = Instant::now();
+        let model = model::load(self.outline, self.precision)?;
+        let load_seconds = start.elapsed().as_secs_f64();
+
+        let start = Instant::now();
+        let bar = terminal::bar(self.sweep.cells().len(), "interventions");
+        let outcome = self.sweep.run_with(&model, &*self.executor.on(&model), &mut |done| {
+            bar.set_position(done as u64);
+            ControlFlow::Continue(())
+        });
+        bar.finish_and_clear();
+        Ok(Finished {
+            outcome: outcome?,
+            model,
+            model_given: self.model_given,
+            bos: self.bos,
+            precision: self.precision,
+            executor: self.executor,
+            load_seconds,
+            sweep_seconds: start.elapsed().as_secs_f64(),
+        })
+    }
+}
+
+impl Finished {
+    /// Writes all files, or none. A figure that cannot be drawn (there may be too much for one) is
+    /// left out with a warning, rather than the whole run lost.
+    pub fn write(&self, folder: &Folder) -> anyhow::Result<Written> {
+        let table = self.outcome.table();
+        let start = Instant::now();
+        let mut drawn: Vec<(String, Vec<u8>)> = Vec::new();
+        for name in figures::names(self.outcome.sweep()) {
+            let figure = figures::draw(&name, &table, &self.outcome, &self.model);
+            match figure.and_then(|figure| Ok((figure.png()?, figure))) {
+                Ok((png, figure)) => {
+                    drawn.push((format!("{name}.svg"), figure.svg().as_bytes().to_vec()));
+                    drawn.push((format!("{name}.png"), png));
+                }
+                Err(error) => terminal::warn(format!("{name} is left out: {error:#}")),
+            }
+        }
+        let draw_seconds = start.elapsed().as_secs_f64();
+        let mut files = vec![CSV.to_owned(), PARQUET.to_owned()];
+        files.extend(drawn.iter().map(|(name, _)| name.clone()));
+        files.push(RECORD.to_owned());
+        let record = record::record(self, draw_seconds, &files)?;
+        folder.fill(|folder: &Path| {
+            table.write_csv(folder.join(CSV))?;
+            table.write_parquet(folder.join(PARQUET))?;
+            for (name, bytes) in &drawn {
+                std::fs::write(folder.join(name), bytes)
+                    .with_context(|| format!("cannot write {name}"))?;
+            }
+            let text = serde_json::to_string_pretty(&record)? + "\n";
+            std::fs::write(folder.join(RECORD), text)
+                .with_context(|| format!("cannot write {RECORD}"))
+        })?;
+        Ok(Written { record, files })
+    }
+
+    /// The strongest places, for people to read.
+    pub fn summary(&self) -> String {
+        summary::summary(&self.outcome, &self.model, self.sweep_seconds)
+    }
+}
+
+impl Written {
+    /// Says which files are where.
+    pub fn listing(&self, folder: &Folder) -> String {
+        format!("\nWritten into {}: {}\n", folder.path().display(), self.files.join(", "))
+    }
+}

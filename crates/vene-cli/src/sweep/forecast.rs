@@ -1,0 +1,87 @@
+//! `--dry-run`: what would run and what it would cost.
+
+use std::path::Path;
+
+use serde_json::json;
+use vene::{Outline, Sweep};
+
+use super::{ExecutorName, files};
+use crate::model::{self, PrecisionName};
+use crate::{terminal, threads};
+
+/// Prints what a sweep would cost on this machine.
+pub fn forecast(
+    outline: &Outline,
+    sweep: &Sweep,
+    precision: PrecisionName,
+    executor: ExecutorName,
+    out: &Path,
+    as_json: bool,
+) -> anyhow::Result<()> {
+    let forecast = sweep.forecast(outline.config())?;
+    let files = files(sweep);
+    let rows = sweep.cells().len() * sweep.targets().len();
+    // The forecast is about 32-bit floats.
+    let (memory, double) = match precision {
+        PrecisionName::Single => (forecast.memory, ""),
+        PrecisionName::Double => (2.0 * forecast.memory, " or more, in double precision"),
+    };
+    if as_json {
+        return terminal::print_json(&json!({
+            "model": outline.provenance().name,
+            "base_token_ids": sweep.base().tokens(),
+            "source_token_ids": sweep.source().map(|source| source.tokens()),
+            "intervention": sweep.method().name(),
+            "executor": model::name_of(executor),
+            "forecast_is_of": model::name_of(ExecutorName::Reference),
+            "precision": model::name_of(precision),
+            "threads": threads::count(),
+            "interventions": forecast.interventions,
+            "unchanged_by_shared_prefix": forecast.unchanged,
+            "forward_passes": forecast.passes,
+            "floating_point_operations": forecast.operations,
+            "memory_bytes": memory,
+            "seconds": forecast.seconds,
+            "rows": rows,
+            "out": out.display().to_string(),
+            "files": files,
+        }));
+    }
+    let cheaper = match executor {
+        ExecutorName::Reference => "",
+        ExecutorName::Forked => "; forked takes less, how much is not forecast yet",
+    };
+    terminal::print(&format!(
+        "\
+{} on {}: nothing was run, nothing written
+  interventions   {} ({} of them unchanged: base and source are the same up to there)
+  forward passes  {} (reference executor{cheaper})
+  operations      {:.1} GFLOP
+  memory          {:.0} MB
+  time            {}{double} ({} threads; matrix products only, loading not counted)
+  table           {rows} rows
+  files in {}: {}
+",
+        sweep.method().name(),
+        model::short_name(outline),
+        forecast.interventions,
+        forecast.unchanged,
+        forecast.passes,
+        forecast.operations / 1e9,
+        memory / 1e6,
+        duration(forecast.seconds),
+        threads::count(),
+        out.display(),
+        files.join(", "),
+    ))
+}
+
+/// Seconds, in the unit in which one would say them.
+pub fn duration(seconds: f64) -> String {
+    match seconds {
+        s if s < 10.0 => format!("{s:.2} s"),
+        s if s < 120.0 => format!("{s:.0} s"),
+        s if s < 7200.0 => format!("{:.0} min", s / 60.0),
+        s => format!("{:.1} h", s / 3600.0),
+    }
+}

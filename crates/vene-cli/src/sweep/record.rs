@@ -1,0 +1,179 @@
+//! `run.json`: everything that is needed to run a sweep again, and what each intervention did.
+
+use anyhow::Context;
+use serde_json::{Value, json};
+use vene::plan::{Outcome, ResolvedSource};
+use vene::sweep::{Cell, CellOutcome};
+use vene::{Distribution, Method, Prompt, Reference, SweepUnit};
+
+use super::{Finished, sources};
+use crate::command::likeliest;
+use crate::{model, threads};
+
+const LIKELIEST: usize = 10;
+
+/// The record of a finished run.
+pub fn record(run: &Finished, draw_seconds: f64, files: &[String]) -> anyhow::Result<Value> {
+    let sweep = run.outcome.sweep();
+    let provenance = run.model.provenance();
+    let reference = Reference::new(&run.model);
+    let sources = sources(sweep)
+        .iter()
+        .map(|source| Ok(prompt(run, source, &reference.predict(source)?)))
+        .collect::<anyhow::Result<Vec<_>>>()?;
+    let targets: Vec<Value> = sweep
+        .targets()
+        .iter()
+        .map(|target| {
+            json!({
+                "token": target.text,
+                "id": target.id,
+                "base_probability": run.outcome.base().probability(target.id),
+                "source_probability": run.outcome.source().map(|source| source.probability(target.id)),
+            })
+        })
+        .collect();
+    let receipts: Vec<Value> =
+        run.outcome.cells().map(|(cell, outcome)| receipt(cell, outcome)).collect();
+    let changed = run
+        .outcome
+        .cells()
+        .filter(|(_, cell)| matches!(cell.receipt.outcome, Outcome::Changed(_)))
+        .count();
+    let directory = std::env::current_dir().context("the working folder is gone")?;
+    Ok(json!({
+        "vene": env!("CARGO_PKG_VERSION"),
+        "command": std::env::args_os().map(|argument| argument.to_string_lossy().into_owned()).collect::<Vec<_>>(),
+        "directory": directory.display().to_string(),
+        "model": {
+            "given": run.model_given,
+            "name": provenance.name,
+            "revision": provenance.revision,
+            "family": run.model.config().family,
+            "sha256": provenance.sha256(),
+            "files": provenance.files.iter()
+                .map(|file| json!({ "name": file.name, "bytes": file.bytes }))
+                .collect::<Vec<_>>(),
+        },
+        "base": prompt(run, sweep.base(), run.outcome.base()),
+        "sources": sources,
+        "targets": targets,
+        "options": options(run),
+        "timings": {
+            "load_seconds": run.load_seconds,
+            "sweep_seconds": run.sweep_seconds,
+            "draw_seconds": draw_seconds,
+        },
+        "files": files,
+        "interventions": receipts.len(),
+        "changed": changed,
+        "receipts": receipts,
+    }))
+}
+
+/// All options as they were understood, defaults included.
+fn options(run: &Finished) -> Value {
+    let sweep = run.outcome.sweep();
+    let distinct = |values: &mut dyn Iterator<Item = Option<usize>>| {
+        let mut seen = Vec::new();
+        for value in values.flatten() {
+            if !seen.contains(&value) {
+                seen.push(value);
+            }
+        }
+        seen
+    };
+    let cells = sweep.cells();
+    let mut components: Vec<&str> = Vec::new();
+    for cell in cells {
+        if !components.contains(&cell.component.name()) {
+            components.push(cell.component.name());
+        }
+    }
+    let mut intervention = json!({ "name": sweep.method().name() });
+    match sweep.method() {
+        Method::Scaling { factor } => intervention["factor"] = json!(factor),
+        Method::Noise { standard_deviation, seed } => {
+            intervention["standard_deviation"] = json!(standard_deviation);
+            intervention["seed"] = json!(seed);
+        }
+        _ => {}
+    }
+    json!({
+        "intervention": intervention,
+        "components": components,
+        "layers": distinct(&mut cells.iter().map(|cell| cell.layer)),
+        "heads": distinct(&mut cells.iter().map(|cell| cell.head)),
+        "positions": position_pairs(run),
+        "unit": match sweep.unit() {
+            SweepUnit::Position => "pos",
+            SweepUnit::Head => "h",
+            SweepUnit::HeadPosition => "h.pos",
+        },
+        "bos": model::name_of(run.bos),
+        "executor": model::name_of(run.executor),
+        "precision": model::name_of(run.precision),
+        "threads": threads::count(),
+    })
+}
+
+/// The swept positions, each with the source's that is read there.
+fn position_pairs(run: &Finished) -> Vec<Value> {
+    let sweep = run.outcome.sweep();
+    let mut pairs = Vec::new();
+    for (cell, plan) in sweep.cells().iter().zip(sweep.plans()) {
+        let source = plan.edits().first().and_then(|edit| match edit.source.as_ref()? {
+            ResolvedSource::Runs { units, .. } => {
+                units.first()?.first().and_then(|(_, unit)| unit.positions.first().copied())
+            }
+            ResolvedSource::Current(_) | ResolvedSource::Given(_) => None,
+        });
+        if let Some(position) = cell.position {
+            let pair = json!({ "base": position, "source": source });
+            if !pairs.contains(&pair) {
+                pairs.push(pair);
+            }
+        }
+    }
+    pairs
+}
+
+fn prompt(run: &Finished, prompt: &Prompt, distribution: &Distribution) -> Value {
+    let tokens = prompt.tokens().iter().map(|&id| model::token_text(&run.model, id));
+    json!({
+        "text": prompt.text(),
+        "bos": prompt.has_bos(),
+        "token_ids": prompt.tokens(),
+        "tokens": tokens.collect::<Vec<_>>(),
+        "likeliest": likeliest(&run.model, distribution, LIKELIEST),
+    })
+}
+
+/// What one intervention did, or why it did nothing.
+fn receipt(cell: &Cell, outcome: &CellOutcome) -> Value {
+    let receipt = &outcome.receipt;
+    let mut value = json!({
+        "component": cell.component.name(),
+        "layer": cell.layer,
+        "position": cell.position,
+        "head": cell.head,
+        "written_positions": receipt.positions,
+        "written_keys": receipt.keys,
+        "read_positions": receipt.source_positions,
+    });
+    let unchanged = |reason: &str| json!({ "changed": 0, "unchanged": reason });
+    value["outcome"] = match &receipt.outcome {
+        Outcome::Changed(change) => json!({
+            "written": change.written,
+            "changed": change.changed,
+            "root_mean_square": change.root_mean_square,
+            "largest": change.largest,
+            "before_root_mean_square": change.before,
+        }),
+        Outcome::SharedPrefix => {
+            unchanged("shared prefix: base and source are the same up to the read positions")
+        }
+        Outcome::SameValues => unchanged("same values: what was written is what was there"),
+    };
+    value
+}

@@ -1,0 +1,96 @@
+//! Standard output, standard error, and progress.
+//!
+//! Output is data and goes to standard output, which may be a pipe that is closed early (`| head`):
+//! that is no failure. Warnings, errors and progress go to standard error, progress only where a
+//! person is looking.
+
+use std::error::Error;
+use std::fmt::Display;
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use indicatif::{ProgressBar, ProgressStyle};
+use serde::Serialize;
+
+/// Prints text as it is.
+pub fn print(text: &str) -> anyhow::Result<()> {
+    let mut output = io::stdout().lock();
+    output.write_all(text.as_bytes())?;
+    Ok(output.flush()?)
+}
+
+/// Prints data as JSON.
+pub fn print_json(data: &impl Serialize) -> anyhow::Result<()> {
+    let mut text = serde_json::to_string_pretty(data)?;
+    text.push('\n');
+    print(&text)
+}
+
+/// Says something that may make a result other than was meant.
+pub fn warn(message: impl Display) {
+    // Nobody can be told that standard error is closed.
+    let _ = writeln!(io::stderr(), "warning: {}", one_line(&message.to_string()));
+}
+
+/// Says in one line what went wrong, and gives the exit code for it.
+pub fn report(error: &anyhow::Error) -> ExitCode {
+    let closed = |cause: &(dyn Error + 'static)| {
+        let cause = cause.downcast_ref::<io::Error>();
+        cause.is_some_and(|cause| cause.kind() == io::ErrorKind::BrokenPipe)
+    };
+    if error.chain().any(closed) {
+        return ExitCode::SUCCESS;
+    }
+    let _ = writeln!(io::stderr(), "error: {}", one_line(&chain(error)));
+    ExitCode::from(2)
+}
+
+/// The causes from the outermost on, less those that the one before has told already.
+fn chain(error: &anyhow::Error) -> String {
+    let mut text = String::new();
+    for cause in error.chain() {
+        let cause = cause.to_string();
+        if text.is_empty() {
+            text = cause;
+        } else if !text.contains(&cause) {
+            text = format!("{text}: {cause}");
+        }
+    }
+    text
+}
+
+/// Escapes what would break a line or command the terminal, since prompts and files can hold it.
+fn one_line(text: &str) -> String {
+    let mut line = String::with_capacity(text.len());
+    for character in text.chars() {
+        match character.is_control() {
+            true => line.extend(character.escape_default()),
+            false => line.push(character),
+        }
+    }
+    line
+}
+
+/// A bar on standard error, invisible where that is no terminal.
+pub fn bar(length: usize, what: &'static str) -> ProgressBar {
+    let style = "{msg} {wide_bar} {pos}/{len} {eta}";
+    let style = ProgressStyle::with_template(style).unwrap_or(ProgressStyle::default_bar());
+    ProgressBar::new(length as u64).with_style(style).with_message(what)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cause_is_told_once() {
+        let inner = io::Error::other("disk full");
+        let error = anyhow::Error::new(inner).context("cannot write x: disk full").context("sweep");
+        assert_eq!(chain(&error), "sweep: cannot write x: disk full");
+    }
+
+    #[test]
+    fn an_error_is_one_line() {
+        assert_eq!(one_line("`a\nb`\u{1b}[31m é"), "`a\\nb`\\u{1b}[31m é");
+    }
+}

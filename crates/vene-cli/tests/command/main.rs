@@ -1,0 +1,12 @@
+//! The command, through its binary.
+#![allow(clippy::unwrap_used, missing_docs)]
+
+mod bad_input;
+mod collect;
+mod demo;
+mod interrupted;
+mod real_model;
+mod sites;
+mod support;
+mod sweep;
+mod top;

@@ -1,0 +1,28 @@
+//! `vene sites` and `vene models`.
+
+use serde_json::Value;
+
+use crate::support::printed;
+
+#[test]
+fn the_committed_table_is_what_the_command_prints() {
+    let committed = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/components.md");
+    assert_eq!(printed(&["sites", "--markdown"]), std::fs::read_to_string(committed).unwrap());
+}
+
+#[test]
+fn every_component_is_told_with_the_models_own_numbers() {
+    let data: Value = serde_json::from_str(&printed(&["sites", "--json"])).unwrap();
+    let text = data.to_string();
+    for name in ["attention_value_output", "blocks.", "hook_z", "mlp_gate", "128"] {
+        assert!(text.contains(name), "{name}");
+    }
+}
+
+#[test]
+fn models_tells_families_and_the_built_in_model() {
+    let text = printed(&["models"]);
+    for name in ["embedded", "gpt2", "llama", "gemma3"] {
+        assert!(text.contains(name), "{name}");
+    }
+}

@@ -1,0 +1,140 @@
+//! `vene sweep` where it works.
+
+use serde_json::Value;
+use vene_table::{Kind, Table};
+
+use crate::support::{BASE, SOURCE, files, printed, sweep, vene};
+
+const HEADER: &str = "component,layer,position,head,token,token_id,probability,logit,\
+                      base_probability,source_probability";
+
+fn run(more: &[&str]) -> (tempfile::TempDir, Table, Value) {
+    let folder = tempfile::tempdir().unwrap();
+    printed(&sweep(folder.path(), more));
+    let table = Table::read_parquet(&folder.path().join("sweep.parquet")).unwrap();
+    let record = std::fs::read(folder.path().join("run.json")).unwrap();
+    (folder, table, serde_json::from_slice(&record).unwrap())
+}
+
+#[test]
+fn csv_and_parquet_hold_the_same() {
+    let (folder, table, _) = run(&["--component", "mlp_output,attention_input"]);
+    let path = folder.path().join("sweep.csv");
+    assert_eq!(std::fs::read_to_string(&path).unwrap().lines().next(), Some(HEADER));
+    let kinds = [
+        ("layer", Kind::OptionalInteger),
+        ("position", Kind::OptionalInteger),
+        ("head", Kind::OptionalInteger),
+        ("token_id", Kind::Integer),
+        ("probability", Kind::Float),
+        ("logit", Kind::Float),
+        ("base_probability", Kind::Float),
+        ("source_probability", Kind::OptionalFloat),
+    ];
+    let csv = Table::read_csv(&path, &kinds).unwrap();
+    assert_eq!(csv.text("token").unwrap(), table.text("token").unwrap());
+    assert_eq!(csv.floats("probability").unwrap(), table.floats("probability").unwrap());
+    assert_eq!(csv.optional_integers("layer").unwrap(), table.optional_integers("layer").unwrap());
+}
+
+#[test]
+fn the_record_has_what_it_takes_to_run_again() {
+    let (_folder, _, record) = run(&["--component", "mlp_output", "--layers", "0..2"]);
+    let text = record.to_string();
+    for wanted in [BASE, SOURCE, "interchange", "embedded", "reference", "mlp_output"] {
+        assert!(text.contains(wanted), "{wanted}");
+    }
+    let digest = text
+        .split('"')
+        .any(|part| part.len() == 64 && part.bytes().all(|byte| byte.is_ascii_hexdigit()));
+    assert!(digest, "the weights' SHA-256");
+    assert!(text.contains("receipts"));
+}
+
+#[test]
+fn a_sweep_gives_the_same_table_again() {
+    let tables = [0, 1].map(|_| {
+        let (folder, ..) = run(&["--component", "attention_output", "--layers", "2,-1"]);
+        std::fs::read(folder.path().join("sweep.csv")).unwrap()
+    });
+    assert_eq!(tables[0], tables[1]);
+}
+
+#[test]
+fn the_executors_agree() {
+    let components = ["--component", "mlp_output,attention_input,value_output,attention_weight"];
+    let [reference, forked] = ["reference", "forked"].map(|executor| {
+        let mut more = components.to_vec();
+        more.extend(["--executor", executor]);
+        run(&more).1
+    });
+    assert_eq!(reference.rows(), forked.rows());
+    for column in ["probability", "base_probability"] {
+        let pairs = reference.floats(column).unwrap().iter().zip(forked.floats(column).unwrap());
+        for (a, b) in pairs {
+            assert!((a - b).abs() < 1e-5, "{column}: {a} {b}");
+        }
+    }
+}
+
+#[test]
+fn every_intervention_runs() {
+    for (intervention, component, more) in [
+        ("zero", "mlp_output", vec![]),
+        ("mean", "mlp_output", vec!["--source", "The capital of France is"]),
+        ("addition", "attention_output", vec![]),
+        ("subtraction", "attention_output", vec![]),
+        ("scaling", "mlp_neuron", vec!["--factor", "0.5"]),
+        ("noise", "embedding", vec!["--standard-deviation", "0.1", "--seed", "7"]),
+        ("skip", "mlp_output", vec![]),
+        ("knockout", "attention_score", vec!["--positions", "3"]),
+    ] {
+        let mut options = vec!["--component", component, "--intervention", intervention];
+        options.extend(more);
+        let (_folder, table, _) = run(&options);
+        let (probability, base) =
+            (table.floats("probability").unwrap(), table.floats("base_probability").unwrap());
+        let moved = probability.iter().zip(base).any(|(a, b)| (a - b).abs() > 1e-6);
+        assert!(moved, "{intervention} moves something");
+    }
+}
+
+#[test]
+fn heads_are_swept_by_themselves_and_at_positions() {
+    let (_folder, table, _) = run(&["--component", "head_attention_value_output"]);
+    assert_eq!(table.rows(), 8 * 4 * 2);
+    assert!(table.optional_integers("head").unwrap().iter().all(Option::is_some));
+    let by_position =
+        ["--component", "attention_value_output", "--unit", "h.pos", "--positions", "last,3"];
+    let (_folder, table, _) = run(&by_position);
+    assert_eq!(table.rows(), 8 * 4 * 2 * 2);
+}
+
+#[test]
+fn positions_have_names() {
+    let named = ["--component", "block_output", "--layers", "0", "--positions"];
+    let subject = ["--subject", "Spain", "--source-subject", "Italy"];
+    let mut options = [&named[..], &["subject_last,after_subject,last"]].concat();
+    options.extend(subject);
+    // Behind the subject stands the last token here: the same position twice is refused.
+    let folder = tempfile::tempdir().unwrap();
+    assert_eq!(vene(&sweep(folder.path(), &options)).status.code(), Some(2));
+    let options = [&named[..], &["subject_last,last"], &subject[..]].concat();
+    let (_folder, table, _) = run(&options);
+    let positions = table.optional_integers("position").unwrap();
+    assert_eq!(positions, [Some(3), Some(3), Some(4), Some(4)]);
+}
+
+#[test]
+fn a_dry_run_writes_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("out");
+    let options = ["--component", "mlp_output,attention_input", "--dry-run", "--json"];
+    let forecast: Value = serde_json::from_str(&printed(&sweep(&out, &options))).unwrap();
+    assert!(!out.exists());
+    assert_eq!(forecast["interventions"], 80);
+    // Positions 0 to 2 of five lie in the shared prefix.
+    assert_eq!(forecast["unchanged_by_shared_prefix"], 48);
+    assert!(forecast["floating_point_operations"].as_f64().unwrap() > 1e8);
+    assert_eq!(files(folder.path()), [] as [String; 0]);
+}

@@ -1,0 +1,264 @@
+//! Other tools' names for the components of the table.
+//!
+//! An alias resolves only where it means the identical tensor in this model; else it is refused
+//! with both meanings. TransformerLens by default folds norms and biases into neighbouring
+//! weights and centres those that write to the residual stream; the identities below hold for its
+//! unprocessed weights (`from_pretrained_no_processing`), since weights here are as published.
+
+use crate::component::{COMPONENTS, Component};
+use crate::config::DecoderConfig;
+use crate::error::SiteError;
+
+/// What a name stands for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Named {
+    /// The component.
+    pub component: Component,
+    /// The layer, where the name itself says it (`blocks.3.hook_resid_pre`).
+    pub layer: Option<usize>,
+    /// Whether it is a `head_…` form, which goes with units of heads.
+    pub per_head: bool,
+}
+
+const TRANSFORMER_LENS: &str = "TransformerLens";
+
+/// pyvene's name of a component, where it has one for the identical tensor. pyvene takes it
+/// in its `head_…` form too where the component has heads.
+pub fn pyvene(component: Component) -> Option<&'static str> {
+    use Component::*;
+    match component {
+        BlockInput | BlockOutput | AttentionInput | AttentionOutput | AttentionValueOutput
+        | QueryOutput | KeyOutput | ValueOutput | MlpInput | MlpActivation | MlpOutput => {
+            Some(component.name())
+        }
+        _ => None,
+    }
+}
+
+/// TransformerLens's name of a component in models of this configuration (behind `blocks.{layer}.`
+/// where each layer has one), where it has one for the identical tensor.
+pub fn transformer_lens(component: Component, config: &DecoderConfig) -> Option<&'static str> {
+    use Component::*;
+    Some(match component {
+        Embedding if !config.rotaries.is_empty() => "hook_embed",
+        BlockInput => "hook_resid_pre",
+        BlockOutput => "hook_resid_post",
+        ResidualMiddle => "hook_resid_mid",
+        QueryOutput => "attn.hook_q",
+        KeyOutput => "attn.hook_k",
+        ValueOutput => "attn.hook_v",
+        RotatedQuery => "attn.hook_rot_q",
+        RotatedKey => "attn.hook_rot_k",
+        AttentionScore => "attn.hook_attn_scores",
+        AttentionWeight => "attn.hook_pattern",
+        AttentionValueOutput => "attn.hook_z",
+        HeadResult => "attn.hook_result",
+        AttentionContribution => "hook_attn_out",
+        MlpContribution => "hook_mlp_out",
+        MlpGate => "mlp.hook_pre",
+        MlpUp if config.gated => "mlp.hook_pre_linear",
+        MlpUp => "mlp.hook_pre",
+        MlpActivation if !config.gated => "mlp.hook_post",
+        MlpNeuron if config.gated => "mlp.hook_post",
+        _ => return None,
+    })
+}
+
+/// TransformerLens's names that mean none of our tensors, and what to ask for instead.
+const REFUSED: [(&str, &str); 9] = [
+    (
+        "hook_embed",
+        "there it is the token embedding alone; here `embedding` is the sum with the learned position embedding, which enters block 0",
+    ),
+    (
+        "hook_pos_embed",
+        "there it is the position embedding alone; here `embedding` is the sum with the token embedding",
+    ),
+    (
+        "hook_attn_in",
+        "there it is the residual stream before the norm, copied for each head; here `attention_input` is behind the norm and `block_input` before it",
+    ),
+    (
+        "hook_q_input",
+        "there it is the residual stream before the norm, copied for each head; here `block_input` is the residual stream itself",
+    ),
+    (
+        "hook_k_input",
+        "there it is the residual stream before the norm, copied for each head; here `block_input` is the residual stream itself",
+    ),
+    (
+        "hook_v_input",
+        "there it is the residual stream before the norm, copied for each head; here `block_input` is the residual stream itself",
+    ),
+    (
+        "hook_mlp_in",
+        "there it is the residual stream before the norm; here `mlp_input` is behind the norm and `residual_middle` before it",
+    ),
+    (
+        "hook_normalized",
+        "there it is the norm's output before its weight and bias; here `attention_input`, `mlp_input` and `final_norm` are behind them",
+    ),
+    (
+        "hook_scale",
+        "there it is the norm's divisor; here norms are not sites, edit their input or output",
+    ),
+];
+
+/// The component that a name means in models of this configuration: vene's own name, pyvene's
+/// (also in its `head_…` forms), or TransformerLens's.
+///
+/// # Errors
+/// Where nothing of that name exists (the error lists what does), where the name means another
+/// tensor in its tool, or where this model lacks the component.
+pub fn resolve(name: &str, config: &DecoderConfig) -> Result<Named, SiteError> {
+    let named = match Component::from_name(name) {
+        Some(component) => Named { component, layer: None, per_head: false },
+        None => match head_form(name, config) {
+            Some(component) => Named { component, layer: None, per_head: true },
+            None => transformer_lens_name(name, config)?.ok_or_else(|| unknown(name))?,
+        },
+    };
+    match named.component.missing(config) {
+        Some(reason) => Err(SiteError::Missing { component: named.component, reason }),
+        None => Ok(named),
+    }
+}
+
+fn head_form(name: &str, config: &DecoderConfig) -> Option<Component> {
+    let component = Component::from_name(name.strip_prefix("head_")?)?;
+    component.heads(config).map(|_| component)
+}
+
+fn transformer_lens_name(name: &str, config: &DecoderConfig) -> Result<Option<Named>, SiteError> {
+    let (layer, hook) = match name.strip_prefix("blocks.").and_then(|rest| rest.split_once('.')) {
+        Some((layer, hook)) => match layer.parse() {
+            Ok(layer) => (Some(layer), hook),
+            Err(_) => return Ok(None),
+        },
+        None => (None, name),
+    };
+    let short = hook.rsplit('.').next().unwrap_or(hook);
+    if !short.starts_with("hook_") {
+        return Ok(None);
+    }
+    let known = Component::all(config).find(|&component| {
+        transformer_lens(component, config).is_some_and(|alias| {
+            alias == hook || (layer.is_none() && alias.rsplit('.').next() == Some(hook))
+        })
+    });
+    if let Some(component) = known {
+        return Ok(Some(Named { component, layer, per_head: false }));
+    }
+    match REFUSED.iter().find(|(refused, _)| *refused == short) {
+        Some((_, meaning)) => Err(SiteError::Ambiguous {
+            name: name.to_owned(),
+            tool: TRANSFORMER_LENS,
+            meaning: (*meaning).to_owned(),
+        }),
+        None => Ok(None),
+    }
+}
+
+fn unknown(name: &str) -> SiteError {
+    let nearest = COMPONENTS
+        .iter()
+        .map(|info| (distance(name, info.name), info.name))
+        .min()
+        .filter(|(distance, _)| *distance <= 1 + name.len() / 4);
+    let hint = nearest.map_or(String::new(), |(_, near)| format!(" (did you mean {near}?)"));
+    SiteError::UnknownComponent { name: name.chars().take(80).collect(), hint }
+}
+
+/// Levenshtein's distance between two names, by bytes.
+fn distance(a: &str, b: &str) -> usize {
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, x) in a.bytes().take(80).enumerate() {
+        let mut diagonal = row[0];
+        row[0] = i + 1;
+        for (j, y) in b.bytes().enumerate() {
+            let substituted = diagonal + usize::from(x != y);
+            diagonal = row[j + 1];
+            row[j + 1] = substituted.min(diagonal + 1).min(row[j] + 1);
+        }
+    }
+    row[b.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+    use crate::config::{Activation, LayerConfig, NormKind, Rotary};
+
+    fn config(gated: bool, rotary: bool, post_norms: bool) -> DecoderConfig {
+        let layer = LayerConfig { score_scale: 1.0, window: None, rotary: rotary.then_some(0) };
+        DecoderConfig {
+            family: "test",
+            d_model: 8,
+            heads: 2,
+            key_value_heads: 1,
+            head_dim: 4,
+            d_mlp: 16,
+            vocabulary: 10,
+            context: 8,
+            norm: NormKind::Layer { epsilon: 1e-5 },
+            post_norms,
+            query_key_norm: false,
+            activation: Activation::Relu,
+            gated,
+            embedding_scale: None,
+            score_soft_cap: None,
+            logit_soft_cap: None,
+            rotaries: if rotary { vec![Rotary::new(1e4, 4)] } else { vec![] },
+            layers: vec![layer; 4],
+        }
+    }
+
+    fn component(name: &str, config: &DecoderConfig) -> Result<Component, SiteError> {
+        resolve(name, config).map(|named| named.component)
+    }
+
+    #[test]
+    fn every_own_name_resolves_to_itself() {
+        let config = config(true, true, true);
+        for wanted in Component::all(&config) {
+            assert_eq!(component(wanted.name(), &config), Ok(wanted));
+        }
+    }
+
+    #[test]
+    fn an_alias_depends_on_what_the_tensor_is_in_this_model() {
+        let (plain, gated) = (config(false, false, false), config(true, true, true));
+        assert_eq!(component("blocks.3.mlp.hook_post", &plain), Ok(Component::MlpActivation));
+        assert_eq!(component("blocks.3.mlp.hook_post", &gated), Ok(Component::MlpNeuron));
+        assert_eq!(component("mlp.hook_pre", &plain), Ok(Component::MlpUp));
+        assert_eq!(component("mlp.hook_pre", &gated), Ok(Component::MlpGate));
+        assert_eq!(component("hook_embed", &gated), Ok(Component::Embedding));
+        assert!(matches!(component("hook_embed", &plain), Err(SiteError::Ambiguous { .. })));
+        assert_eq!(component("hook_attn_out", &gated), Ok(Component::AttentionContribution));
+    }
+
+    #[test]
+    fn a_name_may_carry_its_layer_or_its_heads() {
+        let config = config(false, false, false);
+        let named = resolve("blocks.3.hook_resid_pre", &config).unwrap();
+        assert_eq!((named.component, named.layer), (Component::BlockInput, Some(3)));
+        let named = resolve("head_attention_value_output", &config).unwrap();
+        assert_eq!((named.component, named.per_head), (Component::AttentionValueOutput, true));
+    }
+
+    #[test]
+    fn what_is_not_identical_is_refused_with_both_meanings() {
+        let config = config(false, false, false);
+        for name in ["blocks.0.hook_mlp_in", "ln_final.hook_normalized", "blocks.1.ln1.hook_scale"]
+        {
+            let error = component(name, &config).unwrap_err();
+            assert!(matches!(error, SiteError::Ambiguous { .. }), "{name}: {error}");
+        }
+        assert!(matches!(component("mlp_gate", &config), Err(SiteError::Missing { .. })));
+        let error = component("mlp_outptu", &config).unwrap_err().to_string();
+        assert!(error.contains("did you mean mlp_output?"), "{error}");
+        assert!(error.contains("attention_value_output"), "{error}");
+    }
+}

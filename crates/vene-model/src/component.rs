@@ -1,0 +1,411 @@
+//! The normative table of components.
+//!
+//! Tools of this field disagree in what a name means, and their users get a tensor of the right
+//! shape and the wrong values for it. So there is one table, here, and everything else is made
+//! from it: the parser of names, `vene sites`, the documentation (`docs/components.md`) and the
+//! check of aliases ([`crate::alias`]). Weights are as published: nothing is folded or centred.
+
+use std::fmt;
+
+use crate::config::DecoderConfig;
+
+/// A named place in a transformer at which an activation can be read and edited.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Component {
+    /// What enters block 0.
+    Embedding,
+    /// The residual stream before a block.
+    BlockInput,
+    /// What the attention module reads: the residual stream after its norm.
+    AttentionInput,
+    /// The query projection, before query/key norm and rotary.
+    QueryOutput,
+    /// The key projection, before query/key norm and rotary.
+    KeyOutput,
+    /// The value projection.
+    ValueOutput,
+    /// Queries after the query norm.
+    NormedQuery,
+    /// Keys after the key norm.
+    NormedKey,
+    /// Queries after rotary position encoding.
+    RotatedQuery,
+    /// Keys after rotary position encoding.
+    RotatedKey,
+    /// Attention scores before the softmax.
+    AttentionScore,
+    /// Attention weights: the softmax of the scores.
+    AttentionWeight,
+    /// The weighted values of all heads: input of the output projection.
+    AttentionValueOutput,
+    /// Each head's own term after the output projection.
+    HeadResult,
+    /// What the attention module gives, before a post-norm.
+    AttentionOutput,
+    /// What attention adds to the residual stream.
+    AttentionContribution,
+    /// The residual stream between attention and MLP.
+    ResidualMiddle,
+    /// What the MLP reads: the residual stream after its norm.
+    MlpInput,
+    /// The gate projection, before the activation function.
+    MlpGate,
+    /// The up projection, before the activation function in a plain MLP.
+    MlpUp,
+    /// What the activation function gives.
+    MlpActivation,
+    /// The input of the down projection.
+    MlpNeuron,
+    /// What the MLP gives, before a post-norm.
+    MlpOutput,
+    /// What the MLP adds to the residual stream.
+    MlpContribution,
+    /// The residual stream after a block.
+    BlockOutput,
+    /// The residual stream after the last norm.
+    FinalNorm,
+    /// The unembedded logits.
+    Logits,
+}
+
+/// How wide one row of a component is, and what its columns mean.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Width {
+    /// `d_model`: the residual stream's.
+    Model,
+    /// `heads * head_dim`.
+    Heads,
+    /// `key_value_heads * head_dim`: fewer than the query heads under grouped-query attention.
+    KeyValueHeads,
+    /// `heads * d_model`.
+    HeadModels,
+    /// `d_mlp`.
+    Mlp,
+    /// The vocabulary.
+    Vocabulary,
+    /// No row of a fixed width: `[head, query, key]` for each sequence.
+    Pattern,
+}
+
+/// What the table says of one component.
+#[derive(Clone, Copy, Debug)]
+pub struct ComponentInfo {
+    /// Which component.
+    pub component: Component,
+    /// vene's name for it.
+    pub name: &'static str,
+    /// What it is, as an expression over other components.
+    pub expression: &'static str,
+    /// Its columns.
+    pub width: Width,
+    /// Whether each layer has one.
+    pub per_layer: bool,
+    /// A caveat that bites, or nothing.
+    pub caveat: &'static str,
+}
+
+const fn info(
+    component: Component,
+    name: &'static str,
+    expression: &'static str,
+    width: Width,
+    per_layer: bool,
+    caveat: &'static str,
+) -> ComponentInfo {
+    ComponentInfo { component, name, expression, width, per_layer, caveat }
+}
+
+/// Every component, in the order in which data flows.
+pub const COMPONENTS: [ComponentInfo; 27] = {
+    use Component::*;
+    [
+        info(
+            Embedding,
+            "embedding",
+            "token embedding (+ learned position embedding), scaled if the family scales it",
+            Width::Model,
+            false,
+            "one place with block_input of layer 0",
+        ),
+        info(
+            BlockInput,
+            "block_input",
+            "residual stream before the block",
+            Width::Model,
+            true,
+            "one place with block_output of the layer before",
+        ),
+        info(AttentionInput, "attention_input", "norm(block_input)", Width::Model, true, ""),
+        info(
+            QueryOutput,
+            "query_output",
+            "W_Q attention_input + b_Q",
+            Width::Heads,
+            true,
+            "before query norm and rotary",
+        ),
+        info(
+            KeyOutput,
+            "key_output",
+            "W_K attention_input + b_K",
+            Width::KeyValueHeads,
+            true,
+            "before key norm and rotary; a head here serves a whole group of query heads",
+        ),
+        info(
+            ValueOutput,
+            "value_output",
+            "W_V attention_input + b_V",
+            Width::KeyValueHeads,
+            true,
+            "a head here serves a whole group of query heads",
+        ),
+        info(
+            NormedQuery,
+            "normed_query",
+            "norm(query_output), each head by itself",
+            Width::Heads,
+            true,
+            "",
+        ),
+        info(
+            NormedKey,
+            "normed_key",
+            "norm(key_output), each head by itself",
+            Width::KeyValueHeads,
+            true,
+            "",
+        ),
+        info(
+            RotatedQuery,
+            "rotated_query",
+            "rotary(normed_query or query_output)",
+            Width::Heads,
+            true,
+            "depends on the position: a row read at another position carries that position's angle",
+        ),
+        info(
+            RotatedKey,
+            "rotated_key",
+            "rotary(normed_key or key_output)",
+            Width::KeyValueHeads,
+            true,
+            "depends on the position: a row read at another position carries that position's angle",
+        ),
+        info(
+            AttentionScore,
+            "attention_score",
+            "scale * query . key, soft-capped where the family does",
+            Width::Pattern,
+            true,
+            "keys that the query may not see are -inf and stay so whatever is edited",
+        ),
+        info(
+            AttentionWeight,
+            "attention_weight",
+            "softmax(attention_score)",
+            Width::Pattern,
+            true,
+            "an edited row is not renormalised; keys that the query may not see stay 0",
+        ),
+        info(
+            AttentionValueOutput,
+            "attention_value_output",
+            "attention_weight . value, all heads side by side",
+            Width::Heads,
+            true,
+            "",
+        ),
+        info(
+            HeadResult,
+            "head_result",
+            "W_O[head] attention_value_output[head]",
+            Width::HeadModels,
+            true,
+            "without the output projection's bias",
+        ),
+        info(
+            AttentionOutput,
+            "attention_output",
+            "sum of head_result + b_O",
+            Width::Model,
+            true,
+            "before a post-norm",
+        ),
+        info(
+            AttentionContribution,
+            "attention_contribution",
+            "attention_output, after the post-norm where there is one",
+            Width::Model,
+            true,
+            "",
+        ),
+        info(
+            ResidualMiddle,
+            "residual_middle",
+            "block_input + attention_contribution",
+            Width::Model,
+            true,
+            "",
+        ),
+        info(MlpInput, "mlp_input", "norm(residual_middle)", Width::Model, true, ""),
+        info(MlpGate, "mlp_gate", "W_gate mlp_input + b_gate", Width::Mlp, true, ""),
+        info(
+            MlpUp,
+            "mlp_up",
+            "W_up mlp_input + b_up",
+            Width::Mlp,
+            true,
+            "in a plain MLP the activation's argument",
+        ),
+        info(
+            MlpActivation,
+            "mlp_activation",
+            "activation(mlp_gate), or of mlp_up in a plain MLP",
+            Width::Mlp,
+            true,
+            "",
+        ),
+        info(
+            MlpNeuron,
+            "mlp_neuron",
+            "mlp_activation * mlp_up, or mlp_activation in a plain MLP",
+            Width::Mlp,
+            true,
+            "",
+        ),
+        info(
+            MlpOutput,
+            "mlp_output",
+            "W_down mlp_neuron + b_down",
+            Width::Model,
+            true,
+            "before a post-norm",
+        ),
+        info(
+            MlpContribution,
+            "mlp_contribution",
+            "mlp_output, after the post-norm where there is one",
+            Width::Model,
+            true,
+            "",
+        ),
+        info(
+            BlockOutput,
+            "block_output",
+            "residual_middle + mlp_contribution",
+            Width::Model,
+            true,
+            "one place with block_input of the next layer",
+        ),
+        info(
+            FinalNorm,
+            "final_norm",
+            "norm(block_output of the last layer)",
+            Width::Model,
+            false,
+            "",
+        ),
+        info(
+            Logits,
+            "logits",
+            "W_U final_norm, soft-capped where the family does",
+            Width::Vocabulary,
+            false,
+            "",
+        ),
+    ]
+};
+
+impl Component {
+    /// The table's line for this component.
+    pub fn info(self) -> &'static ComponentInfo {
+        // The table is in declaration order; a test holds it to that.
+        &COMPONENTS[self as usize]
+    }
+
+    /// vene's name, e.g. `mlp_output`.
+    pub fn name(self) -> &'static str {
+        self.info().name
+    }
+
+    /// The component of this name, vene's own names only (see [`crate::alias`] for others').
+    pub fn from_name(name: &str) -> Option<Self> {
+        COMPONENTS.iter().find(|info| info.name == name).map(|info| info.component)
+    }
+
+    /// Whether each layer has one.
+    pub fn per_layer(self) -> bool {
+        self.info().per_layer
+    }
+
+    /// Why `config`'s models lack this component, or `None` where they have it.
+    pub fn missing(self, config: &DecoderConfig) -> Option<&'static str> {
+        match self {
+            Self::NormedQuery | Self::NormedKey if !config.query_key_norm => {
+                Some("this model has no query/key norm: use query_output or key_output")
+            }
+            Self::RotatedQuery | Self::RotatedKey if config.rotaries.is_empty() => {
+                Some("this model has no rotary position encoding: use query_output or key_output")
+            }
+            Self::MlpGate if !config.gated => {
+                Some("this model's MLP has no gate: the activation's argument is mlp_up")
+            }
+            _ => None,
+        }
+    }
+
+    /// How many values one row has, or `None` for `[head, query, key]` patterns.
+    pub fn width(self, config: &DecoderConfig) -> Option<usize> {
+        match self.info().width {
+            Width::Model => Some(config.d_model),
+            Width::Heads => Some(config.heads * config.head_dim),
+            Width::KeyValueHeads => Some(config.key_value_heads * config.head_dim),
+            Width::HeadModels => Some(config.heads * config.d_model),
+            Width::Mlp => Some(config.d_mlp),
+            Width::Vocabulary => Some(config.vocabulary),
+            Width::Pattern => None,
+        }
+    }
+
+    /// How many heads stand side by side in a row, or `None` where the component has no heads.
+    pub fn heads(self, config: &DecoderConfig) -> Option<usize> {
+        match self.info().width {
+            Width::Heads | Width::HeadModels | Width::Pattern => Some(config.heads),
+            Width::KeyValueHeads => Some(config.key_value_heads),
+            Width::Model | Width::Mlp | Width::Vocabulary => None,
+        }
+    }
+
+    /// Whether it is `[head, query, key]` for each sequence rather than a row for each position.
+    pub fn is_pattern(self) -> bool {
+        self.info().width == Width::Pattern
+    }
+
+    /// The components that models of this configuration have, in the order in which data flows.
+    pub fn all(config: &DecoderConfig) -> impl Iterator<Item = Component> + '_ {
+        COMPONENTS
+            .iter()
+            .map(|info| info.component)
+            .filter(|component| component.missing(config).is_none())
+    }
+}
+
+impl fmt::Display for Component {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.name())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_table_is_in_declaration_order() {
+        for (index, info) in COMPONENTS.iter().enumerate() {
+            assert_eq!(info.component as usize, index, "{}", info.name);
+            assert_eq!(Component::from_name(info.name), Some(info.component));
+        }
+    }
+}

@@ -1,0 +1,145 @@
+//! What a decoder is made of, said once for all families.
+//!
+//! A family ([`crate::family`]) translates a published configuration into this one; the decoder
+//! ([`crate::decoder`]) reads nothing else. Whatever changes the mathematics is a field here.
+
+/// The shape and the options of a decoder.
+#[derive(Clone, Debug, PartialEq)]
+pub struct DecoderConfig {
+    /// The family's name as in `config.json`'s `model_type`, e.g. `gpt2`.
+    pub family: &'static str,
+    /// Width of the residual stream.
+    pub d_model: usize,
+    /// Query heads.
+    pub heads: usize,
+    /// Key and value heads; fewer than `heads` under grouped-query attention, and a divisor of it.
+    pub key_value_heads: usize,
+    /// Width of one head.
+    pub head_dim: usize,
+    /// Width of the MLP's hidden layer.
+    pub d_mlp: usize,
+    /// Rows of the unembedding.
+    pub vocabulary: usize,
+    /// The longest input in tokens.
+    pub context: usize,
+    /// Which norm, everywhere.
+    pub norm: NormKind,
+    /// Whether each module's output is normed before it is added to the residual stream.
+    pub post_norms: bool,
+    /// Whether queries and keys are normed, each head by itself.
+    pub query_key_norm: bool,
+    /// The MLP's activation function.
+    pub activation: Activation,
+    /// Whether the MLP is gated: `activation(gate) * up`.
+    pub gated: bool,
+    /// The token embedding is multiplied by this.
+    pub embedding_scale: Option<f64>,
+    /// Attention scores become `cap * tanh(score / cap)`.
+    pub score_soft_cap: Option<f64>,
+    /// Logits become `cap * tanh(logit / cap)`.
+    pub logit_soft_cap: Option<f64>,
+    /// The rotary encodings that layers choose from; empty where positions are learned.
+    pub rotaries: Vec<Rotary>,
+    /// What differs from layer to layer.
+    pub layers: Vec<LayerConfig>,
+}
+
+/// What differs from layer to layer.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LayerConfig {
+    /// Scores are multiplied by this.
+    pub score_scale: f64,
+    /// A query sees this many positions, itself included; `None`: all before it.
+    pub window: Option<usize>,
+    /// Index into [`DecoderConfig::rotaries`].
+    pub rotary: Option<usize>,
+}
+
+/// The normalisation of rows.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum NormKind {
+    /// Layer normalisation (Ba et al. 2016): centred, divided by the standard deviation.
+    Layer {
+        /// Added to the variance.
+        epsilon: f64,
+    },
+    /// Root-mean-square normalisation (Zhang and Sennrich 2019).
+    RootMeanSquare {
+        /// Added to the mean square.
+        epsilon: f64,
+        /// Whether the weight is stored as its difference from 1, as Gemma does.
+        unit_offset: bool,
+    },
+}
+
+/// The activation function of an MLP.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Activation {
+    /// `0.5 x (1 + erf(x / sqrt 2))` (Hendrycks and Gimpel 2016).
+    GeluExact,
+    /// The tanh approximation of GELU; `gelu_new` and `gelu_pytorch_tanh` of transformers.
+    GeluTanh,
+    /// `x * sigmoid(x)`, also called swish.
+    Silu,
+    /// `max(x, 0)`.
+    Relu,
+}
+
+/// Rotary position encoding (Su et al. 2021), in the rotate-half layout of transformers:
+/// dimension `i` is paired with `i + n`, where `n` is the number of frequencies.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Rotary {
+    /// Radians per position, one for each rotated pair; scaling (linear, llama3) is already in.
+    pub frequencies: Vec<f64>,
+}
+
+impl Rotary {
+    /// The unscaled frequencies `theta^(-2i / head_dim)`.
+    pub fn new(theta: f64, head_dim: usize) -> Self {
+        let frequencies = (0..head_dim / 2)
+            .map(|pair| theta.powf(-2.0 * pair as f64 / head_dim as f64))
+            .collect();
+        Self { frequencies }
+    }
+
+    /// All positions divided by `factor` (Chen et al. 2023).
+    pub fn linear(mut self, factor: f64) -> Self {
+        self.frequencies.iter_mut().for_each(|frequency| *frequency /= factor);
+        self
+    }
+
+    /// Llama 3's scaling: long wavelengths are divided by `factor`, short ones are kept, and those
+    /// between are blended (Dubey et al. 2024; `rope_type: llama3` of transformers).
+    pub fn llama3(
+        mut self,
+        factor: f64,
+        low_frequency_factor: f64,
+        high_frequency_factor: f64,
+        original_context: f64,
+    ) -> Self {
+        for frequency in &mut self.frequencies {
+            let wavelength = 2.0 * std::f64::consts::PI / *frequency;
+            let turns = original_context / wavelength;
+            if turns < low_frequency_factor {
+                *frequency /= factor;
+            } else if turns <= high_frequency_factor {
+                let blend =
+                    (turns - low_frequency_factor) / (high_frequency_factor - low_frequency_factor);
+                *frequency *= (1.0 - blend) / factor + blend;
+            }
+        }
+        self
+    }
+}
+
+impl DecoderConfig {
+    /// Query heads for each key-value head.
+    pub fn group(&self) -> usize {
+        self.heads / self.key_value_heads
+    }
+
+    /// Whether a query at `query` sees a key at `key` in `layer`.
+    pub fn visible(&self, layer: usize, query: usize, key: usize) -> bool {
+        key <= query && self.layers[layer].window.is_none_or(|window| query - key < window)
+    }
+}

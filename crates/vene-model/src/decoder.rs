@@ -1,0 +1,322 @@
+//! The transformer decoder, written once for all families and all sets of operations.
+//!
+//! Read it top to bottom in the order in which data flows. Rows `[rows, width]` are token
+//! positions of any number of runs; what they belong to, and what is to be done with them at a
+//! site, only the [`Pass`] knows.
+
+use crate::component::Component;
+use crate::config::DecoderConfig;
+use crate::operations::{OperationError, Operations};
+use crate::pass::{Attention, Pass};
+use crate::site::Site;
+use crate::tensors::{LayerTensors, OuterTensors};
+
+/// A decoder with its weights in the layout of its operations.
+pub struct Decoder<O: Operations> {
+    config: DecoderConfig,
+    operations: O,
+    embedding: O::Table,
+    position_embedding: Option<O::Table>,
+    rotaries: Vec<O::Rotary>,
+    blocks: Vec<Block<O>>,
+    final_norm: O::Norm,
+    unembedding: O::Linear,
+}
+
+struct Block<O: Operations> {
+    attention_norm: O::Norm,
+    query: O::Linear,
+    key: O::Linear,
+    value: O::Linear,
+    query_norm: Option<O::Norm>,
+    key_norm: Option<O::Norm>,
+    attention_output: O::Linear,
+    attention_post_norm: Option<O::Norm>,
+    mlp_norm: O::Norm,
+    gate: Option<O::Linear>,
+    up: O::Linear,
+    down: O::Linear,
+    mlp_post_norm: Option<O::Norm>,
+}
+
+impl<O: Operations> Block<O> {
+    fn new(
+        operations: &O,
+        config: &DecoderConfig,
+        tensors: LayerTensors,
+    ) -> Result<Self, OperationError> {
+        let norm = |tensors| operations.load_norm(tensors, config.norm);
+        Ok(Self {
+            attention_norm: norm(tensors.attention_norm)?,
+            query: operations.load_linear(tensors.query)?,
+            key: operations.load_linear(tensors.key)?,
+            value: operations.load_linear(tensors.value)?,
+            query_norm: tensors.query_norm.map(norm).transpose()?,
+            key_norm: tensors.key_norm.map(norm).transpose()?,
+            attention_output: operations.load_linear(tensors.attention_output)?,
+            attention_post_norm: tensors.attention_post_norm.map(norm).transpose()?,
+            mlp_norm: norm(tensors.mlp_norm)?,
+            gate: tensors.gate.map(|gate| operations.load_linear(gate)).transpose()?,
+            up: operations.load_linear(tensors.up)?,
+            down: operations.load_linear(tensors.down)?,
+            mlp_post_norm: tensors.mlp_post_norm.map(norm).transpose()?,
+        })
+    }
+}
+
+impl<O: Operations> Decoder<O> {
+    /// Takes over the weights, one layer at a time as `layers` yields them.
+    ///
+    /// # Errors
+    /// Whatever `layers` yields, and failures of the operations.
+    pub fn new<E: From<OperationError>>(
+        operations: O,
+        config: DecoderConfig,
+        outer: OuterTensors,
+        layers: impl Iterator<Item = Result<LayerTensors, E>>,
+    ) -> Result<Self, E> {
+        let embedding = operations.load_table(outer.embedding)?;
+        let position_embedding =
+            outer.position_embedding.map(|table| operations.load_table(table)).transpose()?;
+        let unembedding = match outer.unembedding {
+            Some(unembedding) => operations.load_linear(unembedding)?,
+            None => operations.tie(&embedding)?,
+        };
+        let rotaries = config
+            .rotaries
+            .iter()
+            .map(|rotary| operations.load_rotary(rotary))
+            .collect::<Result<_, _>>()?;
+        let blocks = layers
+            .map(|tensors| Ok(Block::new(&operations, &config, tensors?)?))
+            .collect::<Result<_, E>>()?;
+        let final_norm = operations.load_norm(outer.final_norm, config.norm)?;
+        Ok(Self {
+            config,
+            operations,
+            embedding,
+            position_embedding,
+            rotaries,
+            blocks,
+            final_norm,
+            unembedding,
+        })
+    }
+
+    /// What the decoder is made of.
+    pub fn config(&self) -> &DecoderConfig {
+        &self.config
+    }
+
+    /// What it computes with.
+    pub fn operations(&self) -> &O {
+        &self.operations
+    }
+
+    /// One forward pass. `tokens[row]` is the token of each row; the result are the logits
+    /// `[logit_rows, vocabulary]` of the rows that the pass asked for.
+    ///
+    /// # Errors
+    /// Whatever the pass finds wrong, and failures of the operations. Every token must lie within
+    /// the embedding and every position within the context: the caller has checked its inputs.
+    pub fn forward<P: Pass<O>>(&self, tokens: &[u32], pass: &mut P) -> Result<O::Tensor, P::Error> {
+        let mut residual = self.embed(tokens, pass.positions())?;
+        self.visit(pass, Site::once(Component::Embedding), &mut [&mut residual])?;
+        for (layer, block) in self.blocks.iter().enumerate() {
+            self.visit(pass, Site::at(Component::BlockInput, layer), &mut [&mut residual])?;
+
+            let contribution = self.attention(layer, block, &mut residual, pass)?;
+            residual = self.operations.add(&residual, &contribution)?;
+            self.visit(pass, Site::at(Component::ResidualMiddle, layer), &mut [&mut residual])?;
+
+            let contribution = self.mlp(layer, block, &mut residual, pass)?;
+            residual = self.operations.add(&residual, &contribution)?;
+            self.visit(pass, Site::at(Component::BlockOutput, layer), &mut [&mut residual])?;
+        }
+        let mut normed = self.operations.norm(&residual, &self.final_norm)?;
+        self.visit(pass, Site::once(Component::FinalNorm), &mut [&mut normed])?;
+
+        let read = self.operations.take_rows(&normed, &pass.logit_rows())?;
+        let mut logits = self.operations.linear(&read, &self.unembedding)?;
+        if let Some(cap) = self.config.logit_soft_cap {
+            logits = self.operations.soft_cap(&logits, cap)?;
+        }
+        self.visit(pass, Site::once(Component::Logits), &mut [&mut logits])?;
+        Ok(logits)
+    }
+
+    fn visit<P: Pass<O>>(
+        &self,
+        pass: &mut P,
+        site: Site,
+        live: &mut [&mut O::Tensor],
+    ) -> Result<(), P::Error> {
+        pass.visit(&self.operations, site, live)
+    }
+
+    fn embed(&self, tokens: &[u32], positions: &[usize]) -> Result<O::Tensor, OperationError> {
+        let mut embedding = self.operations.embed(&self.embedding, tokens)?;
+        if let Some(scale) = self.config.embedding_scale {
+            embedding = self.operations.scale(&embedding, scale)?;
+        }
+        match &self.position_embedding {
+            Some(table) => {
+                let positions: Vec<u32> =
+                    positions.iter().map(|&position| position as u32).collect();
+                self.operations.add(&embedding, &self.operations.embed(table, &positions)?)
+            }
+            None => Ok(embedding),
+        }
+    }
+
+    /// What attention adds to the residual stream.
+    fn attention<P: Pass<O>>(
+        &self,
+        layer: usize,
+        block: &Block<O>,
+        residual: &mut O::Tensor,
+        pass: &mut P,
+    ) -> Result<O::Tensor, P::Error> {
+        use Component::*;
+        let operations = &self.operations;
+        let mut input = operations.norm(residual, &block.attention_norm)?;
+        self.visit(pass, Site::at(AttentionInput, layer), &mut [&mut input, residual])?;
+
+        let mut queries = operations.linear(&input, &block.query)?;
+        let mut keys = operations.linear(&input, &block.key)?;
+        let mut values = operations.linear(&input, &block.value)?;
+        self.visit(
+            pass,
+            Site::at(QueryOutput, layer),
+            &mut [&mut queries, &mut keys, &mut values, residual],
+        )?;
+        self.visit(
+            pass,
+            Site::at(KeyOutput, layer),
+            &mut [&mut keys, &mut queries, &mut values, residual],
+        )?;
+        self.visit(
+            pass,
+            Site::at(ValueOutput, layer),
+            &mut [&mut values, &mut queries, &mut keys, residual],
+        )?;
+
+        if let (Some(query_norm), Some(key_norm)) = (&block.query_norm, &block.key_norm) {
+            queries = operations.norm(&queries, query_norm)?;
+            keys = operations.norm(&keys, key_norm)?;
+            self.visit(
+                pass,
+                Site::at(NormedQuery, layer),
+                &mut [&mut queries, &mut keys, &mut values, residual],
+            )?;
+            self.visit(
+                pass,
+                Site::at(NormedKey, layer),
+                &mut [&mut keys, &mut queries, &mut values, residual],
+            )?;
+        }
+        if let Some(rotary) = self.config.layers[layer].rotary {
+            let (rotary, head_dim) = (&self.rotaries[rotary], self.config.head_dim);
+            queries = operations.rotate(&queries, rotary, head_dim, pass.positions())?;
+            keys = operations.rotate(&keys, rotary, head_dim, pass.positions())?;
+            self.visit(
+                pass,
+                Site::at(RotatedQuery, layer),
+                &mut [&mut queries, &mut keys, &mut values, residual],
+            )?;
+            self.visit(
+                pass,
+                Site::at(RotatedKey, layer),
+                &mut [&mut keys, &mut queries, &mut values, residual],
+            )?;
+        }
+
+        let attention =
+            Attention { operations, config: &self.config, layer, queries, keys, values };
+        let mut mixed = pass.attend(attention, &mut [residual])?;
+        self.visit(pass, Site::at(AttentionValueOutput, layer), &mut [&mut mixed, residual])?;
+
+        let mut output = operations.linear(&mixed, &block.attention_output)?;
+        if pass.wants(Site::at(HeadResult, layer)) {
+            let heads = self.config.heads;
+            let mut before = operations.linear_by_head(&mixed, &block.attention_output, heads)?;
+            let mut after = before.clone();
+            self.visit(
+                pass,
+                Site::at(HeadResult, layer),
+                &mut [&mut after, &mut before, &mut output, residual],
+            )?;
+            // Only the heads' changes are added, so that merely reading leaves the run bit for bit.
+            let change = operations.sum_heads(&operations.subtract(&after, &before)?, heads)?;
+            output = operations.add(&output, &change)?;
+        }
+        self.visit(pass, Site::at(AttentionOutput, layer), &mut [&mut output, residual])?;
+        self.contribution(
+            layer,
+            AttentionContribution,
+            output,
+            &block.attention_post_norm,
+            residual,
+            pass,
+        )
+    }
+
+    /// What the MLP adds to the residual stream.
+    fn mlp<P: Pass<O>>(
+        &self,
+        layer: usize,
+        block: &Block<O>,
+        residual: &mut O::Tensor,
+        pass: &mut P,
+    ) -> Result<O::Tensor, P::Error> {
+        use Component::*;
+        let operations = &self.operations;
+        let mut input = operations.norm(residual, &block.mlp_norm)?;
+        self.visit(pass, Site::at(MlpInput, layer), &mut [&mut input, residual])?;
+
+        let mut up = operations.linear(&input, &block.up)?;
+        let mut neurons = match &block.gate {
+            Some(gate) => {
+                let mut gate = operations.linear(&input, gate)?;
+                self.visit(pass, Site::at(MlpGate, layer), &mut [&mut gate, &mut up, residual])?;
+                self.visit(pass, Site::at(MlpUp, layer), &mut [&mut up, &mut gate, residual])?;
+                let mut active = operations.activate(&gate, self.config.activation)?;
+                self.visit(
+                    pass,
+                    Site::at(MlpActivation, layer),
+                    &mut [&mut active, &mut up, residual],
+                )?;
+                operations.multiply(&active, &up)?
+            }
+            None => {
+                self.visit(pass, Site::at(MlpUp, layer), &mut [&mut up, residual])?;
+                let mut active = operations.activate(&up, self.config.activation)?;
+                self.visit(pass, Site::at(MlpActivation, layer), &mut [&mut active, residual])?;
+                active
+            }
+        };
+        self.visit(pass, Site::at(MlpNeuron, layer), &mut [&mut neurons, residual])?;
+
+        let mut output = operations.linear(&neurons, &block.down)?;
+        self.visit(pass, Site::at(MlpOutput, layer), &mut [&mut output, residual])?;
+        self.contribution(layer, MlpContribution, output, &block.mlp_post_norm, residual, pass)
+    }
+
+    /// A module's output as it is added to the residual stream: post-normed where there is such a norm.
+    fn contribution<P: Pass<O>>(
+        &self,
+        layer: usize,
+        component: Component,
+        output: O::Tensor,
+        post_norm: &Option<O::Norm>,
+        residual: &mut O::Tensor,
+        pass: &mut P,
+    ) -> Result<O::Tensor, P::Error> {
+        let mut contribution = match post_norm {
+            Some(norm) => self.operations.norm(&output, norm)?,
+            None => output,
+        };
+        self.visit(pass, Site::at(component, layer), &mut [&mut contribution, residual])?;
+        Ok(contribution)
+    }
+}

@@ -1,0 +1,40 @@
+//! Transformer language models whose every internal site can be read and edited.
+//!
+//! Weights in, logits out, sites announced on the way. This crate knows what transformers are
+//! made of and nothing of interventions: a [`Pass`] is told of every [`Site`] while the one
+//! [`Decoder`] runs, and may do there what it likes.
+//!
+//! * [`component`]: the normative table of what the places inside a model are called;
+//! * [`config`]: what differs between models, said once for all families;
+//! * [`decoder`]: the model itself, on a few screens;
+//! * [`operations`]: what it is computed with;
+//! * [`pass`]: what rides through it;
+//! * [`family`]: published configurations and tensor names, translated.
+
+pub mod alias;
+pub mod component;
+pub mod config;
+pub mod decoder;
+mod error;
+pub mod family;
+mod model;
+pub mod operations;
+mod outline;
+pub mod pass;
+mod prompt;
+mod site;
+pub mod tensors;
+
+pub use component::Component;
+pub use config::DecoderConfig;
+pub use decoder::Decoder;
+pub use error::{InputError, ModelError, SiteError};
+pub use model::Model;
+pub use operations::{OperationError, Operations, Plain, Precision, Visibility};
+pub use outline::{EMBEDDED, Loading, Outline};
+pub use pass::{Attention, Pass};
+pub use prompt::Prompt;
+pub use site::Site;
+pub use vene_checkpoint::{
+    BeginningOfSequence, Checkpoint, CheckpointError, Progress, Provenance, Tokenizer,
+};

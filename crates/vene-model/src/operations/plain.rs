@@ -1,0 +1,298 @@
+//! The operations as plain candle tensors: any float type, any device, differentiable.
+//!
+//! Each is written the obvious way from elementary operations. The reference executor runs on
+//! these, in f32 or in f64; they define what is right, and speed is somebody else's business.
+
+use candle_core::{D, DType, Device, Tensor};
+
+use super::{OperationError, Operations, Visibility};
+use crate::config::{Activation, NormKind, Rotary};
+use crate::tensors::{HostTensor, LinearTensors, NormTensors};
+
+/// Which floats the computation runs in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Precision {
+    /// 32-bit floats: the default, as in PyTorch.
+    #[default]
+    Single,
+    /// 64-bit floats: the yardstick for rounding errors.
+    Double,
+}
+
+impl From<Precision> for DType {
+    fn from(precision: Precision) -> Self {
+        match precision {
+            Precision::Single => Self::F32,
+            Precision::Double => Self::F64,
+        }
+    }
+}
+
+/// The plain operations.
+#[derive(Clone, Debug)]
+pub struct Plain {
+    dtype: DType,
+    device: Device,
+}
+
+/// A projection: `[out, in]` and `[out]`.
+#[derive(Clone, Debug)]
+pub struct PlainLinear {
+    weight: Tensor,
+    bias: Option<Tensor>,
+}
+
+/// A norm: its kind, weight (with Gemma's 1 already added) and bias.
+#[derive(Clone, Debug)]
+pub struct PlainNorm {
+    kind: NormKind,
+    weight: Tensor,
+    bias: Option<Tensor>,
+}
+
+impl Plain {
+    /// Plain operations on the CPU.
+    pub fn cpu(precision: Precision) -> Self {
+        Self { dtype: precision.into(), device: Device::Cpu }
+    }
+
+    /// The float type of every tensor here.
+    pub fn dtype(&self) -> DType {
+        self.dtype
+    }
+
+    /// Where every tensor here lives.
+    pub fn device(&self) -> &Device {
+        &self.device
+    }
+
+    fn load(&self, tensor: HostTensor) -> Result<Tensor, OperationError> {
+        let tensor = Tensor::from_vec(tensor.data, tensor.shape, &self.device)?;
+        Ok(tensor.to_dtype(self.dtype)?)
+    }
+
+    fn indices(&self, indices: &[usize]) -> Result<Tensor, OperationError> {
+        let indices: Vec<u32> = indices.iter().map(|&index| index as u32).collect();
+        Ok(Tensor::new(indices, &self.device)?)
+    }
+
+    /// `[rows, heads * head_dim]` to `[heads, rows, head_dim]`.
+    fn split_heads(x: &Tensor, head_dim: usize) -> Result<Tensor, OperationError> {
+        let (rows, width) = x.dims2()?;
+        Ok(x.reshape((rows, width / head_dim, head_dim))?.transpose(0, 1)?.contiguous()?)
+    }
+}
+
+impl Operations for Plain {
+    type Tensor = Tensor;
+    type Linear = PlainLinear;
+    type Norm = PlainNorm;
+    type Table = Tensor;
+    type Rotary = Rotary;
+
+    fn load_linear(&self, tensors: LinearTensors) -> Result<PlainLinear, OperationError> {
+        let bias = tensors.bias.map(|bias| self.load(bias)).transpose()?;
+        Ok(PlainLinear { weight: self.load(tensors.weight)?, bias })
+    }
+
+    fn load_norm(&self, tensors: NormTensors, kind: NormKind) -> Result<PlainNorm, OperationError> {
+        let mut weight = self.load(tensors.weight)?;
+        if let NormKind::RootMeanSquare { unit_offset: true, .. } = kind {
+            weight = (weight + 1.0)?;
+        }
+        let bias = tensors.bias.map(|bias| self.load(bias)).transpose()?;
+        Ok(PlainNorm { kind, weight, bias })
+    }
+
+    fn load_table(&self, tensor: HostTensor) -> Result<Tensor, OperationError> {
+        self.load(tensor)
+    }
+
+    fn tie(&self, table: &Tensor) -> Result<PlainLinear, OperationError> {
+        Ok(PlainLinear { weight: table.clone(), bias: None })
+    }
+
+    fn load_rotary(&self, rotary: &Rotary) -> Result<Rotary, OperationError> {
+        Ok(rotary.clone())
+    }
+
+    fn embed(&self, table: &Tensor, indices: &[u32]) -> Result<Tensor, OperationError> {
+        Ok(table.index_select(&Tensor::new(indices, &self.device)?, 0)?)
+    }
+
+    fn linear(&self, x: &Tensor, linear: &PlainLinear) -> Result<Tensor, OperationError> {
+        let y = x.matmul(&linear.weight.t()?)?;
+        Ok(match &linear.bias {
+            Some(bias) => y.broadcast_add(bias)?,
+            None => y,
+        })
+    }
+
+    fn linear_by_head(
+        &self,
+        x: &Tensor,
+        linear: &PlainLinear,
+        heads: usize,
+    ) -> Result<Tensor, OperationError> {
+        let (rows, width) = x.dims2()?;
+        let x = Self::split_heads(x, width / heads)?;
+        let out = linear.weight.dim(0)?;
+        // [out, heads * head_dim] to [heads, head_dim, out]
+        let weight = linear.weight.reshape((out, heads, width / heads))?.permute((1, 2, 0))?;
+        let terms = x.matmul(&weight.contiguous()?)?;
+        Ok(terms.transpose(0, 1)?.reshape((rows, heads * out))?)
+    }
+
+    fn sum_heads(&self, x: &Tensor, heads: usize) -> Result<Tensor, OperationError> {
+        let (rows, width) = x.dims2()?;
+        Ok(x.reshape((rows, heads, width / heads))?.sum(1)?)
+    }
+
+    fn norm(&self, x: &Tensor, norm: &PlainNorm) -> Result<Tensor, OperationError> {
+        let (rows, width) = x.dims2()?;
+        let stretch = norm.weight.dim(0)?;
+        let x = x.reshape((rows, width / stretch, stretch))?;
+        let (x, epsilon) = match norm.kind {
+            NormKind::Layer { epsilon } => (x.broadcast_sub(&x.mean_keepdim(D::Minus1)?)?, epsilon),
+            NormKind::RootMeanSquare { epsilon, .. } => (x, epsilon),
+        };
+        let scale = (x.sqr()?.mean_keepdim(D::Minus1)? + epsilon)?.sqrt()?;
+        let mut y = x.broadcast_div(&scale)?.broadcast_mul(&norm.weight)?;
+        if let Some(bias) = &norm.bias {
+            y = y.broadcast_add(bias)?;
+        }
+        Ok(y.reshape((rows, width))?)
+    }
+
+    fn rotate(
+        &self,
+        x: &Tensor,
+        rotary: &Rotary,
+        head_dim: usize,
+        positions: &[usize],
+    ) -> Result<Tensor, OperationError> {
+        let (rows, width) = x.dims2()?;
+        let pairs = rotary.frequencies.len();
+        let table = |function: fn(f64) -> f64| -> Result<Tensor, OperationError> {
+            let values: Vec<f64> = positions
+                .iter()
+                .flat_map(|&position| {
+                    rotary
+                        .frequencies
+                        .iter()
+                        .map(move |radians| function(position as f64 * radians))
+                })
+                .collect();
+            Ok(Tensor::from_vec(values, (rows, 1, pairs), &self.device)?.to_dtype(self.dtype)?)
+        };
+        let (cosine, sine) = (table(f64::cos)?, table(f64::sin)?);
+        let x = x.reshape((rows, width / head_dim, head_dim))?;
+        let first = x.narrow(D::Minus1, 0, pairs)?;
+        let second = x.narrow(D::Minus1, pairs, pairs)?;
+        let turned_first = (first.broadcast_mul(&cosine)? - second.broadcast_mul(&sine)?)?;
+        let turned_second = (second.broadcast_mul(&cosine)? + first.broadcast_mul(&sine)?)?;
+        let mut parts = vec![turned_first, turned_second];
+        if 2 * pairs < head_dim {
+            parts.push(x.narrow(D::Minus1, 2 * pairs, head_dim - 2 * pairs)?);
+        }
+        Ok(Tensor::cat(&parts, D::Minus1)?.reshape((rows, width))?)
+    }
+
+    fn activate(&self, x: &Tensor, activation: Activation) -> Result<Tensor, OperationError> {
+        Ok(match activation {
+            Activation::GeluExact => x.gelu_erf()?,
+            Activation::GeluTanh => x.gelu()?,
+            Activation::Silu => x.silu()?,
+            Activation::Relu => x.relu()?,
+        })
+    }
+
+    fn add(&self, a: &Tensor, b: &Tensor) -> Result<Tensor, OperationError> {
+        Ok((a + b)?)
+    }
+
+    fn subtract(&self, a: &Tensor, b: &Tensor) -> Result<Tensor, OperationError> {
+        Ok((a - b)?)
+    }
+
+    fn multiply(&self, a: &Tensor, b: &Tensor) -> Result<Tensor, OperationError> {
+        Ok((a * b)?)
+    }
+
+    fn scale(&self, x: &Tensor, factor: f64) -> Result<Tensor, OperationError> {
+        Ok((x * factor)?)
+    }
+
+    fn soft_cap(&self, x: &Tensor, cap: f64) -> Result<Tensor, OperationError> {
+        Ok(((x / cap)?.tanh()? * cap)?)
+    }
+
+    fn take_rows(&self, x: &Tensor, indices: &[usize]) -> Result<Tensor, OperationError> {
+        Ok(x.index_select(&self.indices(indices)?, 0)?)
+    }
+
+    fn slice_rows(
+        &self,
+        x: &Tensor,
+        start: usize,
+        length: usize,
+    ) -> Result<Tensor, OperationError> {
+        Ok(x.narrow(0, start, length)?)
+    }
+
+    fn stack_rows(&self, tensors: &[Tensor]) -> Result<Tensor, OperationError> {
+        Ok(Tensor::cat(tensors, 0)?)
+    }
+
+    fn scores(
+        &self,
+        queries: &Tensor,
+        keys: &Tensor,
+        head_dim: usize,
+    ) -> Result<Tensor, OperationError> {
+        let keys = Self::split_heads(keys, head_dim)?;
+        let queries = Self::split_heads(queries, head_dim)?;
+        let (heads, rows, _) = queries.dims3()?;
+        let (key_heads, key_rows, _) = keys.dims3()?;
+        // The query heads of one group are neighbours: they become rows of one product.
+        let queries = queries.reshape((key_heads, heads / key_heads * rows, head_dim))?;
+        let scores = queries.matmul(&keys.transpose(1, 2)?.contiguous()?)?;
+        Ok(scores.reshape((heads, rows, key_rows))?)
+    }
+
+    fn hide(
+        &self,
+        pattern: &Tensor,
+        visibility: Visibility<'_>,
+        value: f64,
+    ) -> Result<Tensor, OperationError> {
+        let (queries, keys) = (visibility.queries.len(), visibility.keys.len());
+        let sees: Vec<u8> = (0..queries)
+            .flat_map(|query| (0..keys).map(move |key| u8::from(visibility.sees(query, key))))
+            .collect();
+        let sees = Tensor::from_vec(sees, (queries, keys), &self.device)?;
+        let hidden = Tensor::full(value, pattern.shape(), &self.device)?.to_dtype(self.dtype)?;
+        Ok(sees.broadcast_as(pattern.shape())?.where_cond(pattern, &hidden)?)
+    }
+
+    fn softmax(&self, scores: &Tensor) -> Result<Tensor, OperationError> {
+        let shifted = scores.broadcast_sub(&scores.max_keepdim(D::Minus1)?)?;
+        let exponentials = shifted.exp()?;
+        Ok(exponentials.broadcast_div(&exponentials.sum_keepdim(D::Minus1)?)?)
+    }
+
+    fn weigh(
+        &self,
+        weights: &Tensor,
+        values: &Tensor,
+        head_dim: usize,
+    ) -> Result<Tensor, OperationError> {
+        let (heads, rows, key_rows) = weights.dims3()?;
+        let values = Self::split_heads(values, head_dim)?;
+        let key_heads = values.dim(0)?;
+        let weights =
+            weights.contiguous()?.reshape((key_heads, heads / key_heads * rows, key_rows))?;
+        let mixed = weights.matmul(&values)?.reshape((heads, rows, head_dim))?;
+        Ok(mixed.transpose(0, 1)?.reshape((rows, heads * head_dim))?)
+    }
+}

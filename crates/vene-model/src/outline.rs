@@ -1,0 +1,161 @@
+//! A model without its weights: enough to tokenize, to plan and to forecast.
+//!
+//! Whatever can be refused is refused here, before a single weight is read.
+
+use vene_checkpoint::{
+    BeginningOfSequence, Checkpoint, ModelSource, Progress, Provenance, Tokenizer,
+};
+
+use crate::config::DecoderConfig;
+use crate::decoder::Decoder;
+use crate::error::{InputError, ModelError};
+use crate::family::{self, Family, Weights};
+use crate::operations::Operations;
+use crate::prompt::Prompt;
+
+/// The name of the model that ships inside vene.
+pub const EMBEDDED: &str = vene_embedded::NAME;
+
+/// A model's configuration, tokenizer and provenance, its weights still on disk.
+pub struct Outline {
+    checkpoint: Checkpoint,
+    family: Box<dyn Family>,
+}
+
+/// What loading reports while it takes its time.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub enum Loading<'a> {
+    /// The files are being fetched and opened.
+    Checkpoint(Progress<'a>),
+    /// So many of the layers are in memory.
+    Layers {
+        /// Layers that are here.
+        done: usize,
+        /// Layers of the model.
+        total: usize,
+    },
+}
+
+impl Outline {
+    /// Opens a model: [`EMBEDDED`], a folder, a `.gguf` file, or a Hugging Face id with an
+    /// optional `@revision`.
+    ///
+    /// # Errors
+    /// Where there is no such model, where its files are damaged, or where its configuration asks
+    /// for something that is not implemented.
+    pub fn open(name: &str, progress: &mut dyn FnMut(Loading<'_>)) -> Result<Self, ModelError> {
+        let checkpoint = if name == EMBEDDED {
+            Checkpoint::from_bytes(
+                EMBEDDED,
+                vene_embedded::CONFIG,
+                vene_embedded::WEIGHTS,
+                vene_embedded::TOKENIZER,
+            )?
+        } else {
+            let source = ModelSource::parse(name)?;
+            Checkpoint::open(&source, &mut |step| progress(Loading::Checkpoint(step)))?
+        };
+        Self::from_checkpoint(checkpoint)
+    }
+
+    /// Reads the description of a checkpoint that is open already.
+    ///
+    /// # Errors
+    /// As [`Outline::open`].
+    pub fn from_checkpoint(checkpoint: Checkpoint) -> Result<Self, ModelError> {
+        let family = family::open(&checkpoint.description, &checkpoint.tensors)?;
+        Ok(Self { checkpoint, family })
+    }
+
+    /// What the decoder is made of.
+    pub fn config(&self) -> &DecoderConfig {
+        self.family.config()
+    }
+
+    /// The tokenizer.
+    pub fn tokenizer(&self) -> &Tokenizer {
+        &self.checkpoint.tokenizer
+    }
+
+    /// Where the model came from.
+    pub fn provenance(&self) -> &Provenance {
+        &self.checkpoint.provenance
+    }
+
+    /// Reads the weights into a decoder over any set of operations.
+    ///
+    /// # Errors
+    /// Where weights are missing, of another shape than the configuration asks for, not finite,
+    /// or left over.
+    pub fn decoder<O: Operations>(
+        &self,
+        operations: O,
+        progress: &mut dyn FnMut(Loading<'_>),
+    ) -> Result<Decoder<O>, ModelError> {
+        let weights = Weights::new(&self.checkpoint.tensors);
+        let total = self.config().layers.len();
+        let outer = self.family.outer(&weights)?;
+        let layers = (0..total).map(|layer| {
+            let tensors = self.family.layer(&weights, layer);
+            progress(Loading::Layers { done: layer + 1, total });
+            tensors
+        });
+        let decoder = Decoder::new(operations, self.config().clone(), outer, layers)?;
+        weights.refuse_leftovers(self.family.as_ref())?;
+        Ok(decoder)
+    }
+
+    /// Tokenizes a text with the model's own beginning-of-sequence rule.
+    ///
+    /// # Errors
+    /// Where the text is empty or longer than the model's context.
+    pub fn prompt(&self, text: &str) -> Result<Prompt, InputError> {
+        self.prompt_with(text, BeginningOfSequence::Model)
+    }
+
+    /// Tokenizes a text, saying whether a beginning-of-sequence token leads it.
+    ///
+    /// # Errors
+    /// As [`Outline::prompt`]; and where one is asked for that the tokenizer lacks.
+    pub fn prompt_with(&self, text: &str, bos: BeginningOfSequence) -> Result<Prompt, InputError> {
+        let encoding = self.tokenizer().encode_with(text, bos)?;
+        if encoding.ids.len() == usize::from(encoding.bos) {
+            return Err(InputError::Empty);
+        }
+        self.checked(Prompt {
+            text: Some(text.to_owned()),
+            tokens: encoding.ids,
+            spans: encoding.spans,
+            bos: encoding.bos,
+        })
+    }
+
+    /// A prompt given as token ids, taken as they are.
+    ///
+    /// # Errors
+    /// Where there are none, more than the context holds, or one outside of the vocabulary.
+    pub fn prompt_from_tokens(&self, tokens: &[u32]) -> Result<Prompt, InputError> {
+        let bos = tokens.first().is_some_and(|&first| Some(first) == self.tokenizer().bos());
+        self.checked(Prompt {
+            text: None,
+            tokens: tokens.to_vec(),
+            spans: vec![0..0; tokens.len()],
+            bos,
+        })
+    }
+
+    fn checked(&self, prompt: Prompt) -> Result<Prompt, InputError> {
+        let DecoderConfig { vocabulary, context, .. } = *self.config();
+        if prompt.tokens.is_empty() {
+            return Err(InputError::Empty);
+        }
+        if prompt.tokens.len() > context {
+            return Err(InputError::TooLong { tokens: prompt.tokens.len(), context });
+        }
+        match prompt.tokens.iter().find(|&&token| token as usize >= vocabulary) {
+            Some(&token) => Err(InputError::UnknownToken { token, vocabulary }),
+            None => Ok(prompt),
+        }
+    }
+}

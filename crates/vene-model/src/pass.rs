@@ -1,0 +1,105 @@
+//! What rides through the decoder, seen from outside it.
+//!
+//! The decoder knows how to compute; a [`Pass`] knows which runs the packed rows belong to. It
+//! tells the positions of the rows, is handed the live rows at every site, and computes attention,
+//! the one step in which rows of a run meet. The decoder never learns what an intervention is:
+//! it announces sites.
+//!
+//! *Live* at a site are the site's own tensor and every other tensor of packed rows that is still
+//! needed further down: a visitor that adds or drops rows must do so in all of them alike. A
+//! visitor that only reads or edits looks at the first, which is the site's own:
+//!
+//! | site | live |
+//! | --- | --- |
+//! | `embedding`, `block_input`, `residual_middle`, `block_output`, `final_norm`, `logits` | itself |
+//! | `query_output`, `normed_query`, `rotated_query` | itself, keys, values, residual |
+//! | `key_output`, `normed_key`, `rotated_key` | itself, queries, values, residual |
+//! | `value_output` | itself, queries, keys, residual |
+//! | `head_result` | itself, the same before edits, attention_output, residual |
+//! | `mlp_gate`, `mlp_activation` | itself, up (gated MLPs), residual |
+//! | `mlp_up` | itself, gate (gated MLPs), residual |
+//! | all others | itself, residual |
+//!
+//! `attention_score` and `attention_weight` are visited by the pass itself, inside
+//! [`Pass::attend`]: only it knows which queries meet which keys.
+
+use crate::config::{DecoderConfig, LayerConfig};
+use crate::operations::{OperationError, Operations};
+use crate::site::Site;
+
+/// Queries, keys and values of a layer, ready to meet.
+pub struct Attention<'a, O: Operations> {
+    /// The operations.
+    pub operations: &'a O,
+    /// The decoder's configuration.
+    pub config: &'a DecoderConfig,
+    /// Which layer.
+    pub layer: usize,
+    /// `[rows, heads * head_dim]`.
+    pub queries: O::Tensor,
+    /// `[rows, key_value_heads * head_dim]`.
+    pub keys: O::Tensor,
+    /// `[rows, key_value_heads * head_dim]`.
+    pub values: O::Tensor,
+}
+
+impl<O: Operations> Attention<'_, O> {
+    /// The layer's own options.
+    pub fn options(&self) -> &LayerConfig {
+        &self.config.layers[self.layer]
+    }
+
+    /// Scaled and soft-capped scores `[heads, queries, keys]`, nothing hidden yet.
+    pub fn scores(
+        &self,
+        queries: &O::Tensor,
+        keys: &O::Tensor,
+    ) -> Result<O::Tensor, OperationError> {
+        let scores = self.operations.scores(queries, keys, self.config.head_dim)?;
+        let scores = self.operations.scale(&scores, self.options().score_scale)?;
+        match self.config.score_soft_cap {
+            Some(cap) => self.operations.soft_cap(&scores, cap),
+            None => Ok(scores),
+        }
+    }
+}
+
+/// The runs whose rows ride through the decoder together.
+pub trait Pass<O: Operations> {
+    /// What can go wrong on the way.
+    type Error: From<OperationError>;
+
+    /// The position of each live row in its own sequence. Asked anew whenever it is needed, since
+    /// a visit may have added or dropped rows.
+    fn positions(&self) -> &[usize];
+
+    /// Whether this site would be looked at. Only `head_result` is computed on demand; the
+    /// decoder asks for that.
+    fn wants(&self, site: Site) -> bool;
+
+    /// The live rows at a site; `live[0]` is the site's own tensor.
+    ///
+    /// # Errors
+    /// Whatever the visitor finds wrong; the pass ends there.
+    fn visit(
+        &mut self,
+        operations: &O,
+        site: Site,
+        live: &mut [&mut O::Tensor],
+    ) -> Result<(), Self::Error>;
+
+    /// Attention: from queries, keys and values of all rows the weighted values
+    /// `[rows, heads * head_dim]`. `live` are the other live tensors (the residual stream).
+    ///
+    /// # Errors
+    /// Whatever is found wrong on the way.
+    fn attend(
+        &mut self,
+        attention: Attention<'_, O>,
+        live: &mut [&mut O::Tensor],
+    ) -> Result<O::Tensor, Self::Error>;
+
+    /// The rows whose logits somebody will read: only these are unembedded, and from then on they
+    /// are the live rows.
+    fn logit_rows(&mut self) -> Vec<usize>;
+}

@@ -1,0 +1,101 @@
+//! A site: a component in a layer.
+
+use std::fmt;
+
+use crate::component::Component;
+use crate::config::DecoderConfig;
+use crate::error::SiteError;
+
+/// A component in a layer (`layer` is `None` for the few components that a model has once).
+///
+/// A `Site` that came from [`Site::new`] exists in its model; the decoder announces it on the way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Site {
+    layer: Option<usize>,
+    component: Component,
+}
+
+impl Site {
+    /// The site of `component` in `layer`, checked against the model's configuration.
+    ///
+    /// # Errors
+    /// Where the model lacks the component or the layer, where a layer is given for a component
+    /// that a model has once, or is lacking for one that each layer has.
+    pub fn new(
+        component: Component,
+        layer: Option<usize>,
+        config: &DecoderConfig,
+    ) -> Result<Self, SiteError> {
+        if let Some(reason) = component.missing(config) {
+            return Err(SiteError::Missing { component, reason });
+        }
+        match (component.per_layer(), layer) {
+            (true, None) => Err(SiteError::LayerNeeded { component }),
+            (false, Some(layer)) => Err(SiteError::NoLayers { component, layer }),
+            (true, Some(layer)) if layer >= config.layers.len() => {
+                Err(SiteError::LayerPastEnd { component, layer, layers: config.layers.len() })
+            }
+            _ => Ok(Self { layer, component }),
+        }
+    }
+
+    /// For the decoder, which announces what is there by construction.
+    pub(crate) const fn at(component: Component, layer: usize) -> Self {
+        Self { layer: Some(layer), component }
+    }
+
+    /// For the decoder: a component that a model has once.
+    pub(crate) const fn once(component: Component) -> Self {
+        Self { layer: None, component }
+    }
+
+    /// The component.
+    pub fn component(self) -> Component {
+        self.component
+    }
+
+    /// The layer, counted from 0.
+    pub fn layer(self) -> Option<usize> {
+        self.layer
+    }
+
+    /// How deep the site lies: data flows from lower to higher depths.
+    pub fn depth(self) -> (usize, Component) {
+        match (self.layer, self.component) {
+            (Some(layer), component) => (layer + 1, component),
+            (None, Component::Embedding) => (0, Component::Embedding),
+            (None, component) => (usize::MAX, component),
+        }
+    }
+
+    /// The site under which one place with several names is known: `block_output` of a layer is
+    /// `block_input` of the next, `embedding` is `block_input` of layer 0, and without post-norms
+    /// a contribution is the module's output.
+    pub fn place(self, config: &DecoderConfig) -> Self {
+        match (self.component, self.layer) {
+            (Component::Embedding, None) => Self::at(Component::BlockInput, 0),
+            (Component::BlockOutput, Some(layer)) if layer + 1 < config.layers.len() => {
+                Self::at(Component::BlockInput, layer + 1)
+            }
+            (Component::AttentionContribution, Some(layer)) if !config.post_norms => {
+                Self::at(Component::AttentionOutput, layer)
+            }
+            (Component::MlpContribution, Some(layer)) if !config.post_norms => {
+                Self::at(Component::MlpOutput, layer)
+            }
+            (Component::MlpNeuron, Some(layer)) if !config.gated => {
+                Self::at(Component::MlpActivation, layer)
+            }
+            _ => self,
+        }
+    }
+}
+
+impl fmt::Display for Site {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.layer {
+            Some(layer) => write!(formatter, "{} of layer {layer}", self.component),
+            None => self.component.fmt(formatter),
+        }
+    }
+}

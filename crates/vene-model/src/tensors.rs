@@ -1,0 +1,103 @@
+//! Weights on their way from a file into a decoder: plain host arrays, one layer at a time.
+//!
+//! A family fills these from its checkpoint's names and layouts; the operations then take them
+//! over in the layout that they like. Only one layer is held twice at any moment.
+
+/// A dense row-major f32 tensor in host memory.
+#[derive(Clone, Debug, PartialEq)]
+pub struct HostTensor {
+    /// The values, row-major; as many as the product of `shape`.
+    pub data: Vec<f32>,
+    /// The extents.
+    pub shape: Vec<usize>,
+}
+
+impl HostTensor {
+    /// The transpose of a matrix.
+    pub(crate) fn transposed(&self) -> Self {
+        let (rows, columns) = (self.shape[0], self.shape[1]);
+        let mut data = vec![0.0; self.data.len()];
+        // Square tiles, so that both sides stay in cache.
+        const TILE: usize = 32;
+        for row_tile in (0..rows).step_by(TILE) {
+            for column_tile in (0..columns).step_by(TILE) {
+                for row in row_tile..(row_tile + TILE).min(rows) {
+                    for column in column_tile..(column_tile + TILE).min(columns) {
+                        data[column * rows + row] = self.data[row * columns + column];
+                    }
+                }
+            }
+        }
+        Self { data, shape: vec![columns, rows] }
+    }
+
+    /// Rows `start..start + length` of a matrix, or the same stretch of a vector.
+    pub(crate) fn rows(&self, start: usize, length: usize) -> Self {
+        let width: usize = self.shape[1..].iter().product();
+        let mut shape = self.shape.clone();
+        shape[0] = length;
+        Self { data: self.data[start * width..(start + length) * width].to_vec(), shape }
+    }
+}
+
+/// A projection `y = x W^T + b`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LinearTensors {
+    /// `[out, in]`.
+    pub weight: HostTensor,
+    /// `[out]`.
+    pub bias: Option<HostTensor>,
+}
+
+/// A norm's weight and, for layer norms, bias.
+#[derive(Clone, Debug, PartialEq)]
+pub struct NormTensors {
+    /// `[width]`.
+    pub weight: HostTensor,
+    /// `[width]`.
+    pub bias: Option<HostTensor>,
+}
+
+/// What stands before and behind the blocks.
+#[derive(Clone, Debug, PartialEq)]
+pub struct OuterTensors {
+    /// `[vocabulary, d_model]`.
+    pub embedding: HostTensor,
+    /// `[context, d_model]` where positions are learned.
+    pub position_embedding: Option<HostTensor>,
+    /// The last norm.
+    pub final_norm: NormTensors,
+    /// `[vocabulary, d_model]`; `None` where it is the embedding itself.
+    pub unembedding: Option<LinearTensors>,
+}
+
+/// One block.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LayerTensors {
+    /// Before attention.
+    pub attention_norm: NormTensors,
+    /// `[heads * head_dim, d_model]`.
+    pub query: LinearTensors,
+    /// `[key_value_heads * head_dim, d_model]`.
+    pub key: LinearTensors,
+    /// `[key_value_heads * head_dim, d_model]`.
+    pub value: LinearTensors,
+    /// On each query head, `[head_dim]`.
+    pub query_norm: Option<NormTensors>,
+    /// On each key head, `[head_dim]`.
+    pub key_norm: Option<NormTensors>,
+    /// `[d_model, heads * head_dim]`.
+    pub attention_output: LinearTensors,
+    /// Behind attention.
+    pub attention_post_norm: Option<NormTensors>,
+    /// Before the MLP.
+    pub mlp_norm: NormTensors,
+    /// `[d_mlp, d_model]` in gated MLPs.
+    pub gate: Option<LinearTensors>,
+    /// `[d_mlp, d_model]`.
+    pub up: LinearTensors,
+    /// `[d_model, d_mlp]`.
+    pub down: LinearTensors,
+    /// Behind the MLP.
+    pub mlp_post_norm: Option<NormTensors>,
+}

@@ -1,0 +1,183 @@
+//! Held to transformers: every component of every layer of the random models in
+//! `fixtures/models`, which between them exercise every option of the families.
+
+#![allow(clippy::unwrap_used)]
+
+use std::collections::BTreeSet;
+
+use candle_core::Tensor;
+use vene_model::{Component, DecoderConfig, Model, ModelError, Precision, Site};
+use vene_test_support::{
+    Agreement, Fixture, Recording, model_names, record, relative_error, values,
+};
+
+/// Rotary scalings that this version refuses.
+const REFUSED: [&str; 2] = ["llama-rope-dynamic", "llama-rope-yarn"];
+
+/// transformers 4.52 reads this model's score cap and ignores it; see `docs/differences.md`.
+const CAPPED: &str = "gemma3-score-cap";
+
+/// Largest error relative to the largest value of the same tensor.
+const TOLERANCE: f64 = 1e-4;
+/// In f64 vene's own error is gone; what is left is transformers' in f32.
+const TOLERANCE_DOUBLE: f64 = 1e-5;
+
+fn fixtures() -> impl Iterator<Item = Fixture> {
+    let names = model_names();
+    assert!(names.len() >= 19, "only {} models in fixtures/models", names.len());
+    names
+        .into_iter()
+        .filter(|name| !REFUSED.contains(&name.as_str()))
+        .map(|name| Fixture::new(&name))
+}
+
+fn results_of(name: &str) -> &'static str {
+    match name {
+        CAPPED => "activations_capped.safetensors",
+        _ => "activations.safetensors",
+    }
+}
+
+/// `component/layer`, or `component` where a model has it once.
+fn key_of(site: Site) -> String {
+    match site.layer() {
+        Some(layer) => format!("{}/{layer}", site.component()),
+        None => site.component().to_string(),
+    }
+}
+
+/// A tensor's values without the scores of keys that the query does not see: these are −∞ here,
+/// and not hidden yet in the fixtures.
+fn visible_values(site: Site, tensor: &Tensor, config: &DecoderConfig) -> Vec<f64> {
+    let values = values(tensor);
+    let (Component::AttentionScore, Some(layer)) = (site.component(), site.layer()) else {
+        return values;
+    };
+    let (_, queries, keys) = tensor.dims3().unwrap();
+    let is_visible = |index: usize| config.visible(layer, index / keys % queries, index % keys);
+    (0..values.len()).filter(|&index| is_visible(index)).map(|index| values[index]).collect()
+}
+
+/// Compares every tensor that the fixture has, and asks that it has every site of a complete prompt.
+fn compare(fixture: &Fixture, model: &Model, recordings: &[Recording], agreement: &mut Agreement) {
+    let expected = fixture.activations(results_of(fixture.name()));
+    for (prompt, (recording, expected)) in recordings.iter().zip(&expected).enumerate() {
+        let mut compared = BTreeSet::new();
+        for (&site, actual) in recording {
+            let Some(expected) = expected.get(&key_of(site)) else { continue };
+            assert_eq!(actual.dims(), expected.dims(), "{}: {site}", fixture.name());
+            let visible = |tensor| visible_values(site, tensor, model.config());
+            let error = relative_error(&visible(actual), &visible(expected));
+            agreement.note(fixture.name(), error, format_args!("{site}, prompt {prompt}"));
+            compared.insert(key_of(site));
+        }
+        assert_eq!(compared.len(), expected.len(), "{}: a tensor was not compared", fixture.name());
+        // The capped results are the few tensors that transformers' own attention gives.
+        if fixture.complete().contains(&prompt) && fixture.name() != CAPPED {
+            assert_eq!(
+                compared.len(),
+                recording.len(),
+                "{}: the fixture lacks a site",
+                fixture.name()
+            );
+        }
+    }
+}
+
+fn one_by_one(fixture: &Fixture, model: &Model) -> Vec<Recording> {
+    fixture.prompts().iter().flat_map(|prompt| record(model, &[prompt]).0).collect()
+}
+
+fn agree(precision: Precision, title: &str, tolerance: f64) {
+    let mut agreement = Agreement::default();
+    for fixture in fixtures() {
+        let model = fixture.load(precision);
+        compare(&fixture, &model, &one_by_one(&fixture, &model), &mut agreement);
+    }
+    assert!(agreement.compared() > 1000, "only {} tensors", agreement.compared());
+    agreement.check(title, tolerance);
+}
+
+#[test]
+fn every_component_agrees_in_f32() {
+    agree(Precision::Single, "transformers, f32", TOLERANCE);
+}
+
+#[test]
+fn every_component_agrees_in_f64() {
+    agree(Precision::Double, "transformers, f64", TOLERANCE_DOUBLE);
+}
+
+#[test]
+fn prompts_that_share_a_pass_do_not_touch_each_other() {
+    let mut agreement = Agreement::default();
+    for fixture in fixtures() {
+        for (precision, group) in [(Precision::Single, "f32"), (Precision::Double, "f64")] {
+            let model = fixture.load(precision);
+            let prompts: Vec<&[u32]> = fixture.prompts().iter().map(Vec::as_slice).collect();
+            let (packed, _) = record(&model, &prompts);
+            for (packed, alone) in packed.iter().zip(one_by_one(&fixture, &model)) {
+                for (&site, tensor) in packed {
+                    let visible = |tensor| visible_values(site, tensor, model.config());
+                    let error = relative_error(&visible(tensor), &visible(&alone[&site]));
+                    // f32 sums differ in their order where products have other shapes.
+                    let error = if precision == Precision::Double { error * 1e8 } else { error };
+                    agreement.note(group, error, format_args!("{}: {site}", fixture.name()));
+                }
+            }
+        }
+    }
+    agreement.check("packed prompts (f64 times 1e8)", 1e-5);
+}
+
+#[test]
+fn sites_are_announced_once_and_in_the_order_of_their_depth() {
+    for fixture in fixtures() {
+        let model = fixture.load(Precision::Single);
+        let (_, order) = record(&model, &[&fixture.prompts()[0]]);
+        let depths: Vec<_> = order.iter().map(|site| site.depth()).collect();
+        assert!(depths.is_sorted_by(|a, b| a < b), "{}: {order:?}", fixture.name());
+        let layers = model.config().layers.len();
+        let expected: usize = Component::all(model.config())
+            .map(|component| if component.per_layer() { layers } else { 1 })
+            .sum();
+        assert_eq!(order.len(), expected, "{}", fixture.name());
+    }
+}
+
+#[test]
+fn unknown_rotary_scalings_are_refused_by_name() {
+    for name in REFUSED {
+        let kind = name.trim_start_matches("llama-rope-");
+        let error = Fixture::new(name).outline().err().unwrap();
+        let ModelError::NotUnderstood { key, value, .. } = &error else { panic!("{error}") };
+        assert_eq!((key.as_str(), value.as_str()), ("rope_scaling.rope_type", kind));
+        let message = error.to_string();
+        for part in ["rope_scaling.rope_type", kind, "default, linear, llama3", "refused"] {
+            assert!(message.contains(part), "{message}");
+        }
+        assert!(!message.contains('\n'));
+    }
+}
+
+#[test]
+fn a_score_cap_is_applied_though_transformers_ignores_it() {
+    let fixture = Fixture::new(CAPPED);
+    let model = fixture.load(Precision::Single);
+    let cap = model.config().score_soft_cap.unwrap();
+    let ignored = fixture.activations("activations.safetensors");
+    let logits = Site::new(Component::Logits, None, model.config()).unwrap();
+    let scores = Site::new(Component::AttentionScore, Some(0), model.config()).unwrap();
+    for (recording, ignored) in one_by_one(&fixture, &model).iter().zip(&ignored) {
+        let difference = relative_error(&values(&recording[&logits]), &values(&ignored["logits"]));
+        assert!(difference > 1e-3, "the cap changes nothing here: {difference:e}");
+        // What enters layer 0 is the same, so its scores are the same but for the cap.
+        if let Some(uncapped) = ignored.get(&key_of(scores)) {
+            let visible = |tensor| visible_values(scores, tensor, model.config());
+            let capped: Vec<f64> =
+                visible(uncapped).iter().map(|score| cap * (score / cap).tanh()).collect();
+            let error = relative_error(&visible(&recording[&scores]), &capped);
+            assert!(error < TOLERANCE, "{error:e}");
+        }
+    }
+}

@@ -1,0 +1,42 @@
+//! Tidy tables: what a sweep measured, one row an observation, one column a variable.
+//!
+//! A result that lives only inside the program that made it cannot be checked, joined or drawn
+//! again. So everything vene measures ends as a [`Table`]: named, typed columns of equal length,
+//! with a few key-value notes on where the numbers come from. A table is written as CSV (for
+//! eyes, spreadsheets and R) and as Parquet (typed, small, with its notes), and is read back
+//! from either. It knows nothing of models: the figures in `vene-report` need no more than this.
+//!
+//! A file appears whole or not at all ([`write_atomically`]): an interrupted run leaves no
+//! half-written table to be mistaken for a finished one.
+//!
+//! ```
+//! use vene_table::Table;
+//!
+//! let table = Table::builder()
+//!     .column("component", vec!["mlp_output", "mlp_output"])
+//!     .column("layer", vec![Some(0_usize), Some(1)])
+//!     .column("head", vec![None::<usize>, None])
+//!     .column("probability", vec![0.105, 0.157])
+//!     .metadata("model", "gpt2")
+//!     .build()?;
+//! assert_eq!(table.floats("probability")?, [0.105, 0.157]);
+//!
+//! let error = table.floats("logit").unwrap_err();
+//! assert_eq!(
+//!     error.to_string(),
+//!     "the table has no column `logit`; it has `component`, `layer`, `head`, `probability`"
+//! );
+//! # Ok::<(), vene_table::TableError>(())
+//! ```
+
+mod atomic;
+mod column;
+mod csv;
+mod error;
+mod parquet;
+mod table;
+
+pub use atomic::write_atomically;
+pub use column::{Column, Kind};
+pub use error::TableError;
+pub use table::{Table, TableBuilder};

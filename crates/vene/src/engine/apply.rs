@@ -1,0 +1,231 @@
+//! One application of an edit: the same lines for every executor.
+
+use candle_core::Tensor;
+use vene_model::{Component, DecoderConfig};
+
+use super::unit::{self, Selection};
+use crate::error::RunError;
+use crate::intervention::UnitContext;
+use crate::plan::{Change, Outcome, Receipt, ResolvedEdit, ResolvedPlan, ResolvedSource, Unit};
+
+/// An edit of a plan in one of its examples.
+#[derive(Clone, Copy)]
+pub(super) struct Application<'a> {
+    pub(super) plan: &'a ResolvedPlan,
+    pub(super) index: usize,
+    pub(super) example: usize,
+}
+
+impl<'a> Application<'a> {
+    pub(super) fn edit(&self) -> &'a ResolvedEdit {
+        &self.plan.edits[self.index]
+    }
+
+    pub(super) fn unit(&self) -> &'a Unit {
+        &self.edit().units[self.example]
+    }
+
+    /// Edits `written` rows of packed rows `[rows, width]`.
+    pub(super) fn edit_rows(
+        &self,
+        config: &DecoderConfig,
+        tensor: &Tensor,
+        written: &[usize],
+        sources: &dyn Fn(&Tensor) -> Result<Vec<Tensor>, RunError>,
+    ) -> Result<(Tensor, Receipt), RunError> {
+        let unit = self.unit();
+        let split = by_head(tensor, unit, self.edit().site.component().heads(config))?;
+        let selection = row_selection(written, unit);
+        let before = unit::gather(&split, selection)?;
+        let (count, chosen, width) = before.dims3()?;
+        let columns: Vec<usize> = unit
+            .heads
+            .as_ref()
+            .map_or(vec![0], |heads| heads.iter().map(|head| head * width).collect());
+        let before = before.reshape((count, chosen * width))?;
+        let context = self.context(&columns, None);
+        let (after, receipt) = self.apply(&before, &sources(&before)?, context, None)?;
+        let edited = unit::replace(&split, selection, &after.reshape((count, chosen, width))?)?;
+        Ok((edited.reshape(tensor.shape())?, receipt))
+    }
+
+    /// Edits an attention pattern `[heads, queries, keys]` of all keys, whose first query is at
+    /// `first`. What a query may not see stays hidden.
+    pub(super) fn edit_pattern(
+        &self,
+        config: &DecoderConfig,
+        pattern: &Tensor,
+        first: usize,
+        sources: &dyn Fn(&Tensor) -> Result<Vec<Tensor>, RunError>,
+    ) -> Result<(Tensor, Receipt), RunError> {
+        let unit = self.unit();
+        let queries: Vec<usize> = unit.positions.iter().map(|position| position - first).collect();
+        let selection = pattern_selection(&queries, unit);
+        let before = unit::gather(pattern, selection)?;
+        let (all_heads, _, all_keys) = pattern.dims3()?;
+        let heads = unit.heads.clone().unwrap_or_else(|| (0..all_heads).collect());
+        let keys = unit.keys.clone().unwrap_or_else(|| (0..all_keys).collect());
+        let visible = self.visible(config, &keys, &before)?;
+        let context = self.context(&heads, Some(&keys));
+        let (after, receipt) = self.apply(&before, &sources(&before)?, context, Some(&visible))?;
+        Ok((unit::replace(pattern, selection, &after)?, receipt))
+    }
+
+    /// Which of a pattern's values `[heads, queries, keys]` the queries may see: 1, else 0.
+    fn visible(
+        &self,
+        config: &DecoderConfig,
+        keys: &[usize],
+        pattern: &Tensor,
+    ) -> Result<Tensor, RunError> {
+        let queries = &self.unit().positions;
+        let layer = self.edit().site.layer().unwrap_or_default();
+        let sees = queries.iter().flat_map(|&query| {
+            keys.iter().map(move |&key| u8::from(config.visible(layer, query, key)))
+        });
+        let sees = Tensor::from_iter(sees, pattern.device())?;
+        Ok(sees.reshape((1, queries.len(), keys.len()))?.broadcast_as(pattern.shape())?)
+    }
+
+    fn context<'c>(&'c self, columns: &'c [usize], keys: Option<&'c [usize]>) -> UnitContext<'c> {
+        UnitContext { example: self.example, positions: &self.unit().positions, columns, keys }
+    }
+
+    /// The edited values of the unit, and the receipt. Only `writable` values (1, else 0) change.
+    fn apply(
+        &self,
+        before: &Tensor,
+        sources: &[Tensor],
+        context: UnitContext<'_>,
+        writable: Option<&Tensor>,
+    ) -> Result<(Tensor, Receipt), RunError> {
+        // Runs of another length round otherwise: the source's values would differ by noise.
+        if self.is_shared_prefix() {
+            return Ok((before.clone(), self.receipt(Outcome::SharedPrefix)));
+        }
+        let (edit, example) = (self.edit(), self.example);
+        let (intervention, site) = (edit.intervention.name(), edit.site);
+        let after = edit
+            .intervention
+            .apply(before, sources, context)
+            .map_err(|error| RunError::Intervention { intervention, site, error: error.into() })?;
+        if after.dims() != before.dims() {
+            let (returned, expected) = (after.dims().to_vec(), before.dims().to_vec());
+            return Err(RunError::InterventionShape { intervention, site, returned, expected });
+        }
+        let after = match writable {
+            Some(writable) => writable.where_cond(&after, before)?,
+            None => after,
+        };
+        let (old, new) = (unit::values(before)?, unit::values(&after)?);
+        // A score of −∞ is a key that is not seen.
+        let hides = site.component() == Component::AttentionScore;
+        let is_fine = |value: f64| value.is_finite() || (hides && value == f64::NEG_INFINITY);
+        if let Some(value) = new.iter().copied().find(|&value| !is_fine(value)) {
+            return Err(RunError::NotFinite { intervention, site, value, example });
+        }
+        let change = Change::between(&old, &new);
+        let outcome = match change.changed {
+            0 => Outcome::SameValues,
+            _ => Outcome::Changed(change),
+        };
+        Ok((after, self.receipt(outcome)))
+    }
+
+    /// Whether the edit is sure to change nothing: it is an interchange within a shared prefix
+    /// ([`ResolvedEdit::is_shared_prefix`]), and nothing that its values depend on was edited.
+    fn is_shared_prefix(&self) -> bool {
+        let prompts = &self.plan.examples[self.example];
+        let last = self.unit().positions.iter().max();
+        let order = |index: usize| (self.plan.edits[index].site.depth(), index);
+        let touches = |index: usize| {
+            let edit = &self.plan.edits[index];
+            order(index) < order(self.index)
+                && edit.units[self.example].positions.iter().min() <= last
+                && !edit.is_shared_prefix(self.example, prompts)
+        };
+        self.edit().is_shared_prefix(self.example, prompts)
+            && !(0..self.plan.edits.len()).any(touches)
+    }
+
+    pub(super) fn receipt(&self, outcome: Outcome) -> Receipt {
+        let (edit, unit) = (self.edit(), self.unit());
+        let source_positions = match &edit.source {
+            Some(ResolvedSource::Runs { units, .. }) => {
+                units[self.example].first().map(|(_, unit)| unit.positions.clone())
+            }
+            _ => None,
+        };
+        Receipt {
+            example: self.example,
+            edit: self.index,
+            intervention: edit.intervention.name(),
+            site: edit.site,
+            positions: unit.positions.clone(),
+            heads: unit.heads.clone(),
+            keys: unit.keys.clone(),
+            source_positions,
+            outcome,
+        }
+    }
+}
+
+/// A source's values at `rows` of packed rows, in the shape of the values that are written.
+pub(super) fn read_rows(
+    config: &DecoderConfig,
+    edit: &ResolvedEdit,
+    tensor: &Tensor,
+    rows: &[usize],
+    unit: &Unit,
+    before: &Tensor,
+) -> Result<Tensor, RunError> {
+    let split = by_head(tensor, unit, edit.site.component().heads(config))?;
+    Ok(unit::gather(&split, row_selection(rows, unit))?.reshape(before.shape())?)
+}
+
+/// What an edit read of its own run at its positions, `[positions, width]`, in the shape of the
+/// values that are written.
+pub(super) fn read_current(
+    config: &DecoderConfig,
+    application: Application<'_>,
+    kept: &Tensor,
+    before: &Tensor,
+) -> Result<Tensor, RunError> {
+    let rows: Vec<usize> = (0..kept.dim(0)?).collect();
+    read_rows(config, application.edit(), kept, &rows, application.unit(), before)
+}
+
+/// A source's values out of a whole attention pattern.
+pub(super) fn read_pattern(pattern: &Tensor, unit: &Unit) -> Result<Tensor, RunError> {
+    Ok(unit::gather(pattern, pattern_selection(&unit.positions, unit))?)
+}
+
+/// Given values in the shape of the values that are written: all of them, or one row for every
+/// position.
+pub(super) fn given(values: &[f64], before: &Tensor) -> Result<Tensor, RunError> {
+    let given =
+        Tensor::from_slice(values, values.len(), before.device())?.to_dtype(before.dtype())?;
+    if values.len() == before.elem_count() {
+        return Ok(given.reshape(before.shape())?);
+    }
+    let row = match before.dims() {
+        &[heads, _, keys] => given.reshape((heads, 1, keys))?,
+        _ => given,
+    };
+    Ok(row.broadcast_as(before.shape())?.contiguous()?)
+}
+
+/// `[rows, width]` as `[rows, heads, width of a head]`, or as one stretch where all heads are meant.
+fn by_head(tensor: &Tensor, unit: &Unit, heads: Option<usize>) -> Result<Tensor, RunError> {
+    let (rows, width) = tensor.dims2()?;
+    let heads = heads.filter(|_| unit.heads.is_some()).unwrap_or(1);
+    Ok(tensor.reshape((rows, heads, width / heads))?)
+}
+
+fn row_selection<'a>(rows: &'a [usize], unit: &'a Unit) -> Selection<'a> {
+    [Some(rows), unit.heads.as_deref(), None]
+}
+
+fn pattern_selection<'a>(queries: &'a [usize], unit: &'a Unit) -> Selection<'a> {
+    [unit.heads.as_deref(), Some(queries), unit.keys.as_deref()]
+}

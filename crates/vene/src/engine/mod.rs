@@ -1,0 +1,19 @@
+//! Executors: plans in, what the edited runs showed out.
+//!
+//! [`Reference`] is the definition of what is right: one full forward pass for every plan, edits
+//! at their sites, on plain operations. Whatever is faster is held to it.
+
+mod apply;
+mod distribution;
+mod executor;
+mod forked;
+mod reference;
+mod sequences;
+mod trace;
+mod unit;
+
+pub use distribution::Distribution;
+pub use executor::Executor;
+pub use forked::Forked;
+pub use reference::{ExampleOutcome, PlanOutcome, Reference};
+pub use trace::Trace;

@@ -1,0 +1,289 @@
+//! The reference executor: what is right.
+//!
+//! One full forward pass of the sources, whose runs are kept at the sites that are read, and one
+//! of the base with the edits at their sites. Nothing is shared, skipped or reused.
+
+use std::collections::{BTreeSet, HashMap};
+use std::ops::ControlFlow;
+
+use candle_core::Tensor;
+use vene_model::{DecoderConfig, Model, Prompt, Site};
+
+use super::apply::{self, Application};
+use super::distribution::Distribution;
+use super::executor::Executor;
+use super::sequences::{Rows, Sequences, Visitor};
+use super::trace::Trace;
+use super::unit;
+use crate::error::RunError;
+use crate::plan::{Example, Receipt, ResolvedPlan, ResolvedSource};
+
+/// Runs plans one full forward pass each.
+#[derive(Clone, Copy)]
+pub struct Reference<'a> {
+    model: &'a Model,
+}
+
+/// What a plan's edited runs showed.
+#[derive(Clone, Debug)]
+pub struct PlanOutcome {
+    /// For each example in order.
+    pub examples: Vec<ExampleOutcome>,
+    /// What every edit did in every example.
+    pub receipts: Vec<Receipt>,
+}
+
+/// What one example's edited run showed.
+#[derive(Clone, Debug, Default)]
+pub struct ExampleOutcome {
+    /// The next-token distributions at the positions that the plan reads.
+    pub distributions: Vec<Distribution>,
+    /// The collected activations, in the plan's order: `[positions, width]`, or
+    /// `[heads, queries, keys]` for attention patterns.
+    pub collected: Vec<Tensor>,
+}
+
+impl<'a> Reference<'a> {
+    /// An executor for this model, in the precision in which its weights were loaded.
+    pub fn new(model: &'a Model) -> Self {
+        Self { model }
+    }
+
+    /// The next-token distribution behind a prompt, nothing edited.
+    ///
+    /// # Errors
+    /// Failures of the computation.
+    pub fn predict(&self, prompt: &Prompt) -> Result<Distribution, RunError> {
+        let plan = ResolvedPlan {
+            read: vec![vec![prompt.len() - 1]],
+            examples: vec![Example::new(prompt.clone())],
+            edits: Vec::new(),
+            collects: Vec::new(),
+        };
+        let outcome = self.run_with(&plan, &Trace::default())?;
+        let read = outcome.examples.into_iter().flat_map(|example| example.distributions).next();
+        read.ok_or(RunError::Stopped)
+    }
+
+    /// Runs a plan: the sources, then the base with its edits.
+    ///
+    /// # Errors
+    /// Failures of the computation or of an intervention.
+    pub fn run(&self, plan: &ResolvedPlan) -> Result<PlanOutcome, RunError> {
+        let sources = self.trace_sources(plan.examples(), std::slice::from_ref(plan))?;
+        self.run_with(plan, &sources)
+    }
+
+    /// Runs the sources of examples, keeping the sites that these plans (of the same examples)
+    /// read, for [`Reference::run_with`].
+    ///
+    /// # Errors
+    /// Failures of the computation.
+    pub fn trace_sources(
+        &self,
+        examples: &[Example],
+        plans: &[ResolvedPlan],
+    ) -> Result<Trace, RunError> {
+        let sites: BTreeSet<Site> = plans
+            .iter()
+            .flat_map(|plan| &plan.edits)
+            .filter_map(|edit| match &edit.source {
+                Some(ResolvedSource::Runs { site, .. }) => Some(*site),
+                _ => None,
+            })
+            .collect();
+        let prompts: Vec<&Prompt> = examples.iter().flat_map(|example| &example.sources).collect();
+        Trace::of(self.model, &prompts, &sites)
+    }
+
+    /// Runs a plan against sources that were traced before.
+    ///
+    /// # Errors
+    /// Failures of the computation or of an intervention.
+    pub fn run_with(&self, plan: &ResolvedPlan, sources: &Trace) -> Result<PlanOutcome, RunError> {
+        let config = self.model.config();
+        let mut editor = Editor::new(plan, sources, config);
+        let tokens: Vec<u32> = plan
+            .examples
+            .iter()
+            .flat_map(|example| example.base.tokens().iter().copied())
+            .collect();
+        let lengths = plan.examples.iter().map(|example| example.base.len());
+        let mut pass = Sequences::new(lengths, &mut editor);
+        let logits = self.model.decoder().forward(&tokens, &mut pass)?;
+        editor.finish(&logits)
+    }
+}
+
+impl Executor for Reference<'_> {
+    fn name(&self) -> &'static str {
+        "reference"
+    }
+
+    fn run_all(
+        &self,
+        plans: &[ResolvedPlan],
+        each: &mut dyn FnMut(usize, PlanOutcome) -> ControlFlow<()>,
+    ) -> Result<(), RunError> {
+        let Some(first) = plans.first() else { return Ok(()) };
+        let sources = self.trace_sources(first.examples(), plans)?;
+        for (index, plan) in plans.iter().enumerate() {
+            if each(index, self.run_with(plan, &sources)?).is_break() {
+                return Err(RunError::Stopped);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Applies a plan's edits, and keeps what it collects, as the base's runs pass by.
+struct Editor<'a> {
+    plan: &'a ResolvedPlan,
+    sources: &'a Trace,
+    config: &'a DecoderConfig,
+    /// Index of each example's first source among the traced runs.
+    first_source: Vec<usize>,
+    /// The positions whose logits are needed: those read, edited and collected.
+    logit_positions: Vec<Vec<usize>>,
+    /// Sites at which something is to be done.
+    wanted: BTreeSet<Site>,
+    /// What edits read of their own run, by edit and example.
+    current: HashMap<(usize, usize), Tensor>,
+    collected: HashMap<(usize, usize), Tensor>,
+    receipts: Vec<Receipt>,
+}
+
+impl<'a> Editor<'a> {
+    fn new(plan: &'a ResolvedPlan, sources: &'a Trace, config: &'a DecoderConfig) -> Self {
+        let mut first_source = Vec::with_capacity(plan.examples.len());
+        let mut runs = 0;
+        for example in &plan.examples {
+            first_source.push(runs);
+            runs += example.sources.len();
+        }
+        let logit_positions =
+            (0..plan.examples.len()).map(|example| plan.logit_positions(example)).collect();
+        let mut wanted = BTreeSet::new();
+        for edit in &plan.edits {
+            wanted.insert(edit.site);
+            if let Some(ResolvedSource::Current(site)) = edit.source {
+                wanted.insert(site);
+            }
+        }
+        wanted.extend(plan.collects.iter().map(|collect| collect.site));
+        Self {
+            plan,
+            sources,
+            config,
+            first_source,
+            logit_positions,
+            wanted,
+            current: HashMap::new(),
+            collected: HashMap::new(),
+            receipts: Vec::new(),
+        }
+    }
+
+    fn finish(mut self, logits: &Tensor) -> Result<PlanOutcome, RunError> {
+        let rows = Rows::Logits(self.logit_positions.iter().map(Vec::as_slice).collect());
+        let mut examples = Vec::with_capacity(self.plan.examples.len());
+        for (example, read) in self.plan.read.iter().enumerate() {
+            let mut outcome = ExampleOutcome::default();
+            for row in rows.of(example, read).unwrap_or_default() {
+                outcome.distributions.push(Distribution::of_row(logits, row, example)?);
+            }
+            for collect in 0..self.plan.collects.len() {
+                outcome.collected.extend(self.collected.remove(&(collect, example)));
+            }
+            examples.push(outcome);
+        }
+        self.receipts.sort_by_key(|receipt| (receipt.example, receipt.edit));
+        Ok(PlanOutcome { examples, receipts: self.receipts })
+    }
+
+    /// The values that an edit reads, each in the shape of the values that it writes.
+    fn read(&self, application: Application<'_>, before: &Tensor) -> Result<Vec<Tensor>, RunError> {
+        let Application { index, example, .. } = application;
+        let edit = application.edit();
+        match &edit.source {
+            None => Ok(Vec::new()),
+            Some(ResolvedSource::Given(values)) => Ok(vec![apply::given(values, before)?]),
+            Some(ResolvedSource::Current(_)) => {
+                let kept = self.current.get(&(index, example)).into_iter();
+                kept.map(|kept| apply::read_current(self.config, application, kept, before))
+                    .collect()
+            }
+            Some(ResolvedSource::Runs { site, units }) => units[example]
+                .iter()
+                .map(|(run, unit)| {
+                    let run = self.first_source[example] + run;
+                    let kept =
+                        self.sources.get(run, *site).ok_or(RunError::NotTraced { site: *site })?;
+                    match site.component().is_pattern() {
+                        true => apply::read_pattern(kept, unit),
+                        false => {
+                            apply::read_rows(self.config, edit, kept, &unit.positions, unit, before)
+                        }
+                    }
+                })
+                .collect(),
+        }
+    }
+}
+
+impl Visitor for Editor<'_> {
+    fn wants(&self, site: Site) -> bool {
+        self.wanted.contains(&site)
+    }
+
+    fn rows(&mut self, site: Site, rows: &Rows<'_>, tensor: &mut Tensor) -> Result<(), RunError> {
+        let plan = self.plan;
+        for example in 0..plan.examples.len() {
+            for (index, edit) in plan.edits.iter().enumerate() {
+                let unit = &edit.units[example];
+                if matches!(edit.source, Some(ResolvedSource::Current(read)) if read == site) {
+                    let read = rows.of(example, &unit.positions).unwrap_or_default();
+                    let values = unit::gather(&tensor.unsqueeze(1)?, [Some(&read), None, None])?;
+                    self.current.insert((index, example), values.squeeze(1)?);
+                }
+                if edit.site != site {
+                    continue;
+                }
+                let written = rows.of(example, &unit.positions).unwrap_or_default();
+                let application = Application { plan, index, example };
+                let read = |before: &Tensor| self.read(application, before);
+                let (edited, receipt) =
+                    application.edit_rows(self.config, tensor, &written, &read)?;
+                *tensor = edited;
+                self.receipts.push(receipt);
+            }
+            for (index, collect) in plan.collects.iter().enumerate().filter(|(_, c)| c.site == site)
+            {
+                let read = rows.of(example, &collect.positions[example]).unwrap_or_default();
+                let read = read.iter().map(|&row| row as u32).collect::<Vec<_>>();
+                let values = tensor.index_select(&Tensor::new(read, tensor.device())?, 0)?;
+                self.collected.insert((index, example), values);
+            }
+        }
+        Ok(())
+    }
+
+    fn pattern(&mut self, site: Site, run: usize, tensor: &mut Tensor) -> Result<(), RunError> {
+        let plan = self.plan;
+        for (index, _) in plan.edits.iter().enumerate().filter(|(_, edit)| edit.site == site) {
+            let application = Application { plan, index, example: run };
+            let read = |before: &Tensor| self.read(application, before);
+            let (edited, receipt) = application.edit_pattern(self.config, tensor, 0, &read)?;
+            *tensor = edited;
+            self.receipts.push(receipt);
+        }
+        for (index, _) in plan.collects.iter().enumerate().filter(|(_, c)| c.site == site) {
+            self.collected.insert((index, run), tensor.clone());
+        }
+        Ok(())
+    }
+
+    fn logit_positions(&self, run: usize) -> &[usize] {
+        &self.logit_positions[run]
+    }
+}

@@ -1,0 +1,163 @@
+//! Whole sequences, packed: a [`Pass`] in which every run has all its rows.
+//!
+//! Runs of different lengths stand one after the other without padding, so that nothing has to be
+//! masked between them but what is causal. Attention goes run by run.
+
+use std::ops::Range;
+
+use candle_core::Tensor;
+use vene_model::{Attention, Component, Operations, Pass, Plain, Site, Visibility};
+
+use crate::error::RunError;
+
+/// Somebody who looks at sites while whole sequences pass by.
+pub(super) trait Visitor {
+    /// Whether the site would be looked at.
+    fn wants(&self, site: Site) -> bool;
+
+    /// All rows at a site.
+    fn rows(&mut self, site: Site, rows: &Rows<'_>, tensor: &mut Tensor) -> Result<(), RunError>;
+
+    /// One run's attention pattern `[heads, queries, keys]`.
+    fn pattern(&mut self, site: Site, run: usize, tensor: &mut Tensor) -> Result<(), RunError>;
+
+    /// The positions of a run whose logits are wanted, ascending.
+    fn logit_positions(&self, run: usize) -> &[usize];
+}
+
+/// Which rows belong to which run.
+pub(super) enum Rows<'a> {
+    /// Every position of every run.
+    Whole(&'a [Range<usize>]),
+    /// Of each run the positions whose logits are wanted, behind those of the runs before it.
+    Logits(Vec<&'a [usize]>),
+}
+
+impl Rows<'_> {
+    /// The rows of these positions of a run, or `None` where one of them is not there.
+    pub(super) fn of(&self, run: usize, positions: &[usize]) -> Option<Vec<usize>> {
+        match self {
+            Rows::Whole(runs) => {
+                Some(positions.iter().map(|position| runs[run].start + position).collect())
+            }
+            Rows::Logits(read) => {
+                let start: usize = read[..run].iter().map(|positions| positions.len()).sum();
+                let row = |position| read[run].iter().position(|read| read == position);
+                positions.iter().map(|position| row(position).map(|row| start + row)).collect()
+            }
+        }
+    }
+}
+
+/// Runs that ride through the decoder together, each with all its rows.
+pub(super) struct Sequences<'a, V> {
+    runs: Vec<Range<usize>>,
+    positions: Vec<usize>,
+    visitor: &'a mut V,
+}
+
+impl<'a, V: Visitor> Sequences<'a, V> {
+    /// Runs of these lengths.
+    pub(super) fn new(lengths: impl Iterator<Item = usize>, visitor: &'a mut V) -> Self {
+        let (mut runs, mut positions) = (Vec::new(), Vec::new());
+        for length in lengths {
+            runs.push(positions.len()..positions.len() + length);
+            positions.extend(0..length);
+        }
+        Self { runs, positions, visitor }
+    }
+
+    fn read_positions(&self) -> Vec<&[usize]> {
+        (0..self.runs.len()).map(|run| self.visitor.logit_positions(run)).collect()
+    }
+}
+
+impl<V: Visitor> Pass<Plain> for Sequences<'_, V> {
+    type Error = RunError;
+
+    fn positions(&self) -> &[usize] {
+        &self.positions
+    }
+
+    fn wants(&self, site: Site) -> bool {
+        self.visitor.wants(site)
+    }
+
+    fn visit(&mut self, _: &Plain, site: Site, live: &mut [&mut Tensor]) -> Result<(), RunError> {
+        if !self.visitor.wants(site) {
+            return Ok(());
+        }
+        let Some(own) = live.first_mut() else { return Ok(()) };
+        if site.component() == Component::Logits {
+            let read: Vec<Vec<usize>> =
+                self.read_positions().into_iter().map(<[_]>::to_vec).collect();
+            let rows = Rows::Logits(read.iter().map(Vec::as_slice).collect());
+            self.visitor.rows(site, &rows, own)
+        } else {
+            self.visitor.rows(site, &Rows::Whole(&self.runs), own)
+        }
+    }
+
+    fn attend(
+        &mut self,
+        attention: Attention<'_, Plain>,
+        _: &mut [&mut Tensor],
+    ) -> Result<Tensor, RunError> {
+        let Attention { operations, config, layer, ref queries, ref keys, ref values } = attention;
+        let score_site = Site::new(Component::AttentionScore, Some(layer), config);
+        let weight_site = Site::new(Component::AttentionWeight, Some(layer), config);
+        let mut mixed = Vec::with_capacity(self.runs.len());
+        for (run, rows) in self.runs.iter().enumerate() {
+            let part = |tensor: &Tensor| operations.slice_rows(tensor, rows.start, rows.len());
+            let visibility = Visibility {
+                queries: &self.positions[rows.clone()],
+                keys: &self.positions[rows.clone()],
+                window: attention.options().window,
+            };
+            let scores = attention.scores(&part(queries)?, &part(keys)?)?;
+            let mut scores = operations.hide(&scores, visibility, f64::NEG_INFINITY)?;
+            let visitor = &mut *self.visitor;
+            if let Some(site) = score_site.as_ref().ok().filter(|site| visitor.wants(**site)) {
+                visitor.pattern(*site, run, &mut scores)?;
+                // Attention stays causal whatever was edited.
+                scores = operations.hide(&scores, visibility, f64::NEG_INFINITY)?;
+                refuse_blind_queries(&scores, layer, 0, run)?;
+            }
+            let mut weights = operations.softmax(&scores)?;
+            if let Some(site) = weight_site.as_ref().ok().filter(|site| visitor.wants(**site)) {
+                visitor.pattern(*site, run, &mut weights)?;
+                weights = operations.hide(&weights, visibility, 0.0)?;
+            }
+            mixed.push(operations.weigh(&weights, &part(values)?, config.head_dim)?);
+        }
+        Ok(operations.stack_rows(&mixed)?)
+    }
+
+    fn logit_rows(&mut self) -> Vec<usize> {
+        let read = self.read_positions();
+        self.runs
+            .iter()
+            .zip(read)
+            .flat_map(|(rows, read)| read.iter().map(move |position| rows.start + position))
+            .collect()
+    }
+}
+
+/// Refuses a query that sees no key any more: its softmax would be no number.
+///
+/// `first` is the position of the first query.
+pub(super) fn refuse_blind_queries(
+    scores: &Tensor,
+    layer: usize,
+    first: usize,
+    example: usize,
+) -> Result<(), RunError> {
+    let best = scores.max(candle_core::D::Minus1)?;
+    let best: Vec<Vec<f64>> = best.to_dtype(candle_core::DType::F64)?.to_vec2()?;
+    for (head, queries) in best.iter().enumerate() {
+        if let Some(query) = queries.iter().position(|score| *score == f64::NEG_INFINITY) {
+            return Err(RunError::NothingToAttend { layer, head, query: first + query, example });
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,33 @@
+//! Addition: the source's values on top of the base's (pyvene's `AdditionIntervention`; with a
+//! given vector, a steering vector: Turner et al. 2023).
+
+use candle_core::Tensor;
+
+use super::{Intervention, SourceCount, UnitContext};
+
+/// `base + source`.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Addition;
+
+impl Intervention for Addition {
+    fn name(&self) -> &'static str {
+        "addition"
+    }
+
+    fn source_count(&self) -> SourceCount {
+        SourceCount::One
+    }
+
+    fn is_absolute(&self) -> bool {
+        false
+    }
+
+    fn apply(
+        &self,
+        base: &Tensor,
+        sources: &[Tensor],
+        _: UnitContext<'_>,
+    ) -> candle_core::Result<Tensor> {
+        base + &sources[0]
+    }
+}

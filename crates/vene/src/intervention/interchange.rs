@@ -1,0 +1,33 @@
+//! Interchange: the source's values instead of the base's (Geiger et al. 2020; pyvene's
+//! `VanillaIntervention`; activation patching in Vig et al. 2020 and Meng et al. 2022).
+
+use candle_core::Tensor;
+
+use super::{Intervention, SourceCount, UnitContext};
+
+/// Replaces the base's values by the source's.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Interchange;
+
+impl Intervention for Interchange {
+    fn name(&self) -> &'static str {
+        "interchange"
+    }
+
+    fn source_count(&self) -> SourceCount {
+        SourceCount::One
+    }
+
+    fn is_absolute(&self) -> bool {
+        true
+    }
+
+    fn apply(
+        &self,
+        _: &Tensor,
+        sources: &[Tensor],
+        _: UnitContext<'_>,
+    ) -> candle_core::Result<Tensor> {
+        Ok(sources[0].clone())
+    }
+}

@@ -1,0 +1,77 @@
+//! Interventions: from the base's values, and a source's, to the edited base's.
+//!
+//! An intervention knows nothing of models. It is handed the values of one unit, tensors in,
+//! tensor out, and is differentiable through them. One file each; a user's own is another
+//! implementation of [`Intervention`].
+
+mod addition;
+mod interchange;
+mod knockout;
+mod mean;
+mod noise;
+mod scaling;
+mod subtraction;
+mod zero;
+
+use std::fmt::Debug;
+
+use candle_core::Tensor;
+
+pub use addition::Addition;
+pub use interchange::Interchange;
+pub use knockout::Knockout;
+pub use mean::Mean;
+pub use noise::Noise;
+pub use scaling::Scaling;
+pub use subtraction::Subtraction;
+pub use zero::Zero;
+
+/// How many sources an intervention reads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SourceCount {
+    /// None: it is a function of the base alone.
+    None,
+    /// Exactly one.
+    One,
+    /// At least one.
+    Several,
+}
+
+/// Which unit of which example is being edited; what a seeded intervention draws from.
+#[derive(Clone, Copy, Debug)]
+pub struct UnitContext<'a> {
+    /// The example's index.
+    pub example: usize,
+    /// The token positions that are edited, one for each row of the values.
+    pub positions: &'a [usize],
+    /// Where the first edited column stands in the component's row, for each edited head; of
+    /// attention patterns, the edited heads.
+    pub columns: &'a [usize],
+    /// The edited keys, of attention patterns.
+    pub keys: Option<&'a [usize]>,
+}
+
+/// A function (base, sources) → edited base.
+pub trait Intervention: Debug + Send + Sync {
+    /// The name under which it stands in receipts and tables.
+    fn name(&self) -> &'static str;
+
+    /// How many sources it reads.
+    fn source_count(&self) -> SourceCount;
+
+    /// Whether its result does not depend on the base's values. Two absolute interventions on
+    /// the same values contradict each other and are refused.
+    fn is_absolute(&self) -> bool;
+
+    /// The edited values, of the base's shape: `[positions, width]`, where `width` spans the
+    /// edited heads or the whole row; for attention patterns `[heads, queries, keys]`.
+    ///
+    /// # Errors
+    /// Failures of the tensor operations.
+    fn apply(
+        &self,
+        base: &Tensor,
+        sources: &[Tensor],
+        context: UnitContext<'_>,
+    ) -> candle_core::Result<Tensor>;
+}

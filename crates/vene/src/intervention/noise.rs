@@ -1,0 +1,138 @@
+//! Noise: Gaussian noise on top of the base's values (Meng et al. 2022, causal tracing).
+//!
+//! The draw for a value depends on the seed, the example, the position and the column alone, so
+//! that it is the same in whatever order, batch or chunk a plan is run. (In attention patterns the
+//! position is the query's, and the column is `head * 2^32 + key`.) It can be repeated elsewhere in
+//! a few lines: SplitMix64 (Steele et al. 2014) over the four numbers in turn, two uniform numbers
+//! from its next two outputs, the Box–Muller transform.
+
+use candle_core::Tensor;
+
+use super::{Intervention, SourceCount, UnitContext};
+
+/// `base + standard_deviation * N(0, 1)`, a draw of its own for every value.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Noise {
+    /// The noise's standard deviation, in the unit of the activations.
+    pub standard_deviation: f64,
+    /// The same seed gives the same noise.
+    pub seed: u64,
+}
+
+impl Intervention for Noise {
+    fn name(&self) -> &'static str {
+        "noise"
+    }
+
+    fn source_count(&self) -> SourceCount {
+        SourceCount::None
+    }
+
+    fn is_absolute(&self) -> bool {
+        false
+    }
+
+    fn apply(
+        &self,
+        base: &Tensor,
+        _: &[Tensor],
+        context: UnitContext<'_>,
+    ) -> candle_core::Result<Tensor> {
+        let UnitContext { example, positions, columns, keys } = context;
+        let draw = |position: usize, column: u64| {
+            let key = [self.seed, example as u64, position as u64, column];
+            self.standard_deviation * standard_normal(key)
+        };
+        let mut noise = Vec::with_capacity(base.elem_count());
+        match keys {
+            // Rows: the heads' stretches side by side.
+            None => {
+                let stretch = base.elem_count() / (positions.len() * columns.len()).max(1);
+                for &position in positions {
+                    let columns = columns.iter().flat_map(|&column| column..column + stretch);
+                    noise.extend(columns.map(|column| draw(position, column as u64)));
+                }
+            }
+            // Attention patterns: a query's column is a head and a key.
+            Some(keys) => {
+                for &head in columns {
+                    for &position in positions {
+                        let column = |key: usize| (head as u64) << 32 | key as u64;
+                        noise.extend(keys.iter().map(|&key| draw(position, column(key))));
+                    }
+                }
+            }
+        }
+        let noise = Tensor::from_vec(noise, base.shape(), base.device())?;
+        base + noise.to_dtype(base.dtype())?
+    }
+}
+
+/// One draw from N(0, 1), a function of the four numbers.
+fn standard_normal(key: [u64; 4]) -> f64 {
+    let mut state = key.into_iter().fold(0, |state, part| split_mix(state ^ part).1);
+    let mut uniform = || {
+        let (next, output) = split_mix(state);
+        state = next;
+        // 53 bits, shifted off 0 so that its logarithm is finite.
+        ((output >> 11) as f64 + 0.5) / (1u64 << 53) as f64
+    };
+    let (radius, angle) = (uniform(), uniform());
+    (-2.0 * radius.ln()).sqrt() * (2.0 * std::f64::consts::PI * angle).cos()
+}
+
+/// SplitMix64: the next state and its output.
+fn split_mix(state: u64) -> (u64, u64) {
+    let state = state.wrapping_add(0x9E37_79B9_7F4A_7C15);
+    let mut output = state;
+    output = (output ^ (output >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    output = (output ^ (output >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+    (state, output ^ (output >> 31))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+    use candle_core::Device;
+
+    #[test]
+    fn draws_have_mean_0_and_variance_1() {
+        let draws: Vec<f64> =
+            (0..40_000).map(|column| standard_normal([7, 0, 3, column])).collect();
+        let mean = draws.iter().sum::<f64>() / draws.len() as f64;
+        let variance = draws.iter().map(|draw| draw * draw).sum::<f64>() / draws.len() as f64;
+        assert!(mean.abs() < 0.02, "{mean}");
+        assert!((variance - 1.0).abs() < 0.03, "{variance}");
+    }
+
+    #[test]
+    fn a_draw_does_not_depend_on_what_is_edited_with_it() {
+        let noise = Noise { standard_deviation: 2.0, seed: 1 };
+        let zeros = |rows| Tensor::zeros((rows, 4), candle_core::DType::F64, &Device::Cpu).unwrap();
+        let draw = |positions: &[usize], columns: &[usize]| {
+            let context = UnitContext { example: 5, positions, columns, keys: None };
+            noise.apply(&zeros(positions.len()), &[], context).unwrap().to_vec2::<f64>().unwrap()
+        };
+        let both = draw(&[2, 3], &[8]);
+        assert_eq!(both[1], draw(&[3], &[8])[0]);
+        assert_ne!(both[0], both[1]);
+        // Two heads of two columns each, the second of which was edited above.
+        assert_eq!(draw(&[2], &[0, 8])[0][2..], both[0][..2]);
+    }
+
+    #[test]
+    fn nor_does_it_in_attention_patterns() {
+        let noise = Noise { standard_deviation: 1.0, seed: 1 };
+        let draw = |heads: &[usize], positions: &[usize], keys: &[usize]| {
+            let shape = (heads.len(), positions.len(), keys.len());
+            let zeros = Tensor::zeros(shape, candle_core::DType::F64, &Device::Cpu).unwrap();
+            let context = UnitContext { example: 0, positions, columns: heads, keys: Some(keys) };
+            noise.apply(&zeros, &[], context).unwrap().to_vec3::<f64>().unwrap()
+        };
+        let all = draw(&[0, 1], &[4, 5], &[0, 1, 2]);
+        assert_eq!(draw(&[1], &[5], &[2]), [[[all[1][1][2]]]]);
+        assert_ne!(all[0][1][2], all[1][1][2]);
+    }
+}

@@ -1,0 +1,35 @@
+//! Scaling: the base's values times a factor.
+
+use candle_core::Tensor;
+
+use super::{Intervention, SourceCount, UnitContext};
+
+/// `factor * base`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Scaling {
+    /// The factor.
+    pub factor: f64,
+}
+
+impl Intervention for Scaling {
+    fn name(&self) -> &'static str {
+        "scaling"
+    }
+
+    fn source_count(&self) -> SourceCount {
+        SourceCount::None
+    }
+
+    fn is_absolute(&self) -> bool {
+        false
+    }
+
+    fn apply(
+        &self,
+        base: &Tensor,
+        _: &[Tensor],
+        _: UnitContext<'_>,
+    ) -> candle_core::Result<Tensor> {
+        base * self.factor
+    }
+}

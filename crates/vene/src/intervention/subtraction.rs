@@ -1,0 +1,32 @@
+//! Subtraction: the base's values less the source's (pyvene's `SubtractionIntervention`).
+
+use candle_core::Tensor;
+
+use super::{Intervention, SourceCount, UnitContext};
+
+/// `base - source`.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Subtraction;
+
+impl Intervention for Subtraction {
+    fn name(&self) -> &'static str {
+        "subtraction"
+    }
+
+    fn source_count(&self) -> SourceCount {
+        SourceCount::One
+    }
+
+    fn is_absolute(&self) -> bool {
+        false
+    }
+
+    fn apply(
+        &self,
+        base: &Tensor,
+        sources: &[Tensor],
+        _: UnitContext<'_>,
+    ) -> candle_core::Result<Tensor> {
+        base - &sources[0]
+    }
+}

@@ -1,0 +1,44 @@
+//! Causal interventions on language models.
+//!
+//! To know *how* a transformer computes an answer, replace an internal activation of one run (the
+//! *base*) by that of another (the *source*) and watch the answer change. This crate plans such
+//! interventions, checks the plans before a weight is read, runs them, and gives tables.
+//!
+//! The sweep of pyvene's tutorial: at which layer and position does the capital come in?
+//!
+//! ```
+//! use vene::{Component, Model, Sweep};
+//!
+//! let model = Model::load("embedded")?;
+//! let outcome = Sweep::builder(&model)
+//!     .base("The capital of Spain is")
+//!     .source("The capital of Italy is")
+//!     .components([Component::MlpOutput, Component::AttentionInput])
+//!     .tokens([" Madrid", " Rome"])
+//!     .build()?
+//!     .run(&model)?;
+//! let table = outcome.table();
+//! assert_eq!(table.rows(), 2 * 2 * 5 * model.config().layers.len());
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! * [`Plan`] and [`Edit`]: any interventions on any sites, several at once;
+//! * [`intervention`]: what can be done to values;
+//! * [`Reference`]: the executor that defines what is right;
+//! * [`Sweep`]: the same intervention at many places.
+
+mod engine;
+mod error;
+pub mod intervention;
+pub mod plan;
+pub mod sweep;
+
+pub use engine::{Distribution, ExampleOutcome, Executor, Forked, PlanOutcome, Reference, Trace};
+pub use error::{PlanError, PositionError, RunError, SweepError};
+pub use plan::{Edit, Example, Module, Part, Plan, Positions, Receipt, Source};
+pub use sweep::{Forecast, Method, Sweep, SweepOutcome, SweepPositions, SweepUnit};
+pub use vene_model::{
+    BeginningOfSequence, Component, InputError, Loading, Model, ModelError, Outline, Precision,
+    Prompt, Site, SiteError, alias,
+};
+pub use vene_table::Table;

@@ -1,0 +1,208 @@
+//! An edit: a write site, what is read, and the function between them.
+
+use std::sync::Arc;
+
+use vene_model::Component;
+
+use super::positions::Positions;
+use crate::intervention::{
+    Addition, Interchange, Intervention, Knockout, Mean, Noise, Scaling, Subtraction, Zero,
+};
+
+/// Where an intervention takes a source's values from.
+#[derive(Clone, Debug)]
+pub enum Source {
+    /// The run of the example's source with this index, at the written site.
+    Run(usize),
+    /// This very run, at a site that lies before the written one in the same layer.
+    Current(Component),
+    /// Given values, row-major: one row `[width]` for every edited position, or a row for each,
+    /// `[positions * width]`. Of attention patterns `[heads * keys]` for every edited query, or
+    /// `[heads * queries * keys]`, as they are collected.
+    Given(Arc<Vec<f64>>),
+    /// The runs of all sources of the example, at the written site.
+    AllRuns,
+}
+
+/// A module that can be skipped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Module {
+    /// `attention_output` becomes `attention_input`.
+    Attention,
+    /// `mlp_output` becomes `mlp_input`.
+    Mlp,
+    /// `block_output` becomes `block_input`.
+    Block,
+}
+
+/// Replaces values at one site of the base's run.
+///
+/// Made by one of the constructors, each an intervention; by default it edits the last position
+/// of all heads and, where the intervention reads a source, reads the example's first source at
+/// the same positions.
+#[derive(Clone, Debug)]
+pub struct Edit {
+    pub(crate) component: Component,
+    pub(crate) layer: Option<usize>,
+    pub(crate) positions: Positions,
+    pub(crate) heads: Option<Vec<usize>>,
+    pub(crate) keys: Option<Positions>,
+    pub(crate) intervention: Arc<dyn Intervention>,
+    pub(crate) source: Option<Source>,
+    pub(crate) source_positions: Option<Positions>,
+    pub(crate) source_heads: Option<Vec<usize>>,
+    pub(crate) source_layer: Option<usize>,
+}
+
+impl Edit {
+    /// An edit by any intervention, a user's own included. One that reads sources reads the
+    /// example's first, or all of them if it takes several.
+    pub fn new(
+        component: Component,
+        layer: impl Into<Option<usize>>,
+        intervention: Arc<dyn Intervention>,
+    ) -> Self {
+        use crate::intervention::SourceCount;
+        let source = match intervention.source_count() {
+            SourceCount::None => None,
+            SourceCount::One => Some(Source::Run(0)),
+            SourceCount::Several => Some(Source::AllRuns),
+        };
+        Self {
+            component,
+            layer: layer.into(),
+            positions: Positions::Last,
+            heads: None,
+            keys: None,
+            intervention,
+            source,
+            source_positions: None,
+            source_heads: None,
+            source_layer: None,
+        }
+    }
+
+    /// The source's values instead of the base's.
+    pub fn interchange(component: Component, layer: impl Into<Option<usize>>) -> Self {
+        Self::new(component, layer, Arc::new(Interchange))
+    }
+
+    /// 0 instead of the base's values.
+    pub fn zero(component: Component, layer: impl Into<Option<usize>>) -> Self {
+        Self::new(component, layer, Arc::new(Zero))
+    }
+
+    /// The mean of all sources' values instead of the base's.
+    pub fn mean(component: Component, layer: impl Into<Option<usize>>) -> Self {
+        Self::new(component, layer, Arc::new(Mean))
+    }
+
+    /// Given values instead of the base's: one row for every position, or a row for each.
+    pub fn constant(
+        component: Component,
+        layer: impl Into<Option<usize>>,
+        values: Vec<f64>,
+    ) -> Self {
+        Self::interchange(component, layer).source(Source::Given(Arc::new(values)))
+    }
+
+    /// The source's values added to the base's.
+    pub fn addition(component: Component, layer: impl Into<Option<usize>>) -> Self {
+        Self::new(component, layer, Arc::new(Addition))
+    }
+
+    /// A given vector added to the base's values: steering.
+    pub fn steering(
+        component: Component,
+        layer: impl Into<Option<usize>>,
+        vector: Vec<f64>,
+    ) -> Self {
+        Self::addition(component, layer).source(Source::Given(Arc::new(vector)))
+    }
+
+    /// The source's values subtracted from the base's.
+    pub fn subtraction(component: Component, layer: impl Into<Option<usize>>) -> Self {
+        Self::new(component, layer, Arc::new(Subtraction))
+    }
+
+    /// The base's values times a factor.
+    pub fn scaling(component: Component, layer: impl Into<Option<usize>>, factor: f64) -> Self {
+        Self::new(component, layer, Arc::new(Scaling { factor }))
+    }
+
+    /// Gaussian noise added to the base's values.
+    pub fn noise(
+        component: Component,
+        layer: impl Into<Option<usize>>,
+        standard_deviation: f64,
+        seed: u64,
+    ) -> Self {
+        Self::new(component, layer, Arc::new(Noise { standard_deviation, seed }))
+    }
+
+    /// A module is skipped: its output becomes its own input in this run (pyvene's
+    /// `SkipIntervention`).
+    pub fn skip(module: Module, layer: usize) -> Self {
+        let (output, input) = match module {
+            Module::Attention => (Component::AttentionOutput, Component::AttentionInput),
+            Module::Mlp => (Component::MlpOutput, Component::MlpInput),
+            Module::Block => (Component::BlockOutput, Component::BlockInput),
+        };
+        Self::interchange(output, layer).source(Source::Current(input))
+    }
+
+    /// Attention knocked out: the queries at [`Edit::at`] no longer see the keys at
+    /// [`Edit::keys`], in all heads or in [`Edit::heads`].
+    pub fn knockout(layer: usize) -> Self {
+        Self::new(Component::AttentionScore, layer, Arc::new(Knockout))
+    }
+
+    /// The positions that are edited; of attention patterns, the queries.
+    #[must_use]
+    pub fn at(mut self, positions: Positions) -> Self {
+        self.positions = positions;
+        self
+    }
+
+    /// The heads that are edited; all unless told.
+    #[must_use]
+    pub fn heads(mut self, heads: impl Into<Vec<usize>>) -> Self {
+        self.heads = Some(heads.into());
+        self
+    }
+
+    /// The keys of an attention pattern that are edited; all unless told.
+    #[must_use]
+    pub fn keys(mut self, positions: Positions) -> Self {
+        self.keys = Some(positions);
+        self
+    }
+
+    /// Where the source's values are taken from.
+    #[must_use]
+    pub fn source(mut self, source: Source) -> Self {
+        self.source = Some(source);
+        self
+    }
+
+    /// The positions that are read in the source; the same words as [`Edit::at`] unless told.
+    #[must_use]
+    pub fn from(mut self, positions: Positions) -> Self {
+        self.source_positions = Some(positions);
+        self
+    }
+
+    /// The heads that are read in the source; the edited ones unless told.
+    #[must_use]
+    pub fn from_heads(mut self, heads: impl Into<Vec<usize>>) -> Self {
+        self.source_heads = Some(heads.into());
+        self
+    }
+
+    /// The layer that is read in the source; the edited one unless told.
+    #[must_use]
+    pub fn from_layer(mut self, layer: usize) -> Self {
+        self.source_layer = Some(layer);
+        self
+    }
+}

@@ -1,0 +1,125 @@
+//! Plans: which values of which run are to be replaced by what.
+//!
+//! A [`Plan`] is declared by a builder and says nothing wrong about any model yet; resolved
+//! against a model's outline and its examples ([`Plan::resolve`]) it becomes a [`ResolvedPlan`],
+//! in which every position is a number, every edit lands somewhere, and no two edits contradict
+//! each other. Executors take only the latter. No weight is read for any of this.
+
+mod alignment;
+mod edit;
+mod positions;
+mod receipt;
+mod resolve;
+mod span;
+
+pub use alignment::align;
+pub use edit::{Edit, Module, Source};
+pub use positions::{Part, Positions};
+pub use receipt::{Change, Outcome, Receipt};
+pub use resolve::{ResolvedCollect, ResolvedEdit, ResolvedPlan, ResolvedSource, Unit};
+
+use crate::error::PlanError;
+use vene_model::{Component, Outline, Prompt};
+
+/// A base prompt and the sources that are read to edit its run.
+#[derive(Clone, Debug)]
+pub struct Example {
+    /// The prompt whose run is edited.
+    pub base: Prompt,
+    /// The prompts whose runs are read.
+    pub sources: Vec<Prompt>,
+}
+
+impl Example {
+    /// An example without sources.
+    pub fn new(base: Prompt) -> Self {
+        Self { base, sources: Vec::new() }
+    }
+
+    /// Adds a source; its index is the number of sources so far.
+    #[must_use]
+    pub fn source(mut self, source: Prompt) -> Self {
+        self.sources.push(source);
+        self
+    }
+}
+
+/// What to do to a run and what to read off it, for each of a batch of examples.
+///
+/// ```
+/// use vene::{Component, Edit, Example, Model, Plan, Positions, Reference};
+///
+/// let model = Model::load("embedded")?;
+/// let example = Example::new(model.prompt("The capital of Spain is")?)
+///     .source(model.prompt("The capital of Italy is")?);
+/// let plan = Plan::new()
+///     .edit(
+///         Edit::interchange(Component::BlockOutput, 0)
+///             .at(Positions::last_of("Spain"))
+///             .from(Positions::last_of("Italy")),
+///     )
+///     .resolve(&model, &[example])?;
+/// let outcome = Reference::new(&model).run(&plan)?;
+/// let rome = model.tokenizer().single_token(" Rome")?;
+/// assert!(outcome.examples[0].distributions[0].probability(rome) > 0.1);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug, Default)]
+pub struct Plan {
+    pub(crate) edits: Vec<Edit>,
+    pub(crate) collects: Vec<Collect>,
+    pub(crate) read: Positions,
+}
+
+/// Activations to be kept from the edited run.
+#[derive(Clone, Debug)]
+pub(crate) struct Collect {
+    pub(crate) component: Component,
+    pub(crate) layer: Option<usize>,
+    pub(crate) positions: Positions,
+}
+
+impl Plan {
+    /// An empty plan: the base's run as it is, read at the last position.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds an edit. Edits at one site are applied in the order in which they were added.
+    #[must_use]
+    pub fn edit(mut self, edit: Edit) -> Self {
+        self.edits.push(edit);
+        self
+    }
+
+    /// Keeps a site's activations, as they are after all edits there.
+    #[must_use]
+    pub fn collect(
+        mut self,
+        component: Component,
+        layer: impl Into<Option<usize>>,
+        positions: Positions,
+    ) -> Self {
+        self.collects.push(Collect { component, layer: layer.into(), positions });
+        self
+    }
+
+    /// The positions whose next-token distributions are wanted; the last one unless told.
+    #[must_use]
+    pub fn read(mut self, positions: Positions) -> Self {
+        self.read = positions;
+        self
+    }
+
+    /// Checks the plan against a model and examples, and turns every name into numbers.
+    ///
+    /// # Errors
+    /// Whatever is wrong with it: see [`PlanError`].
+    pub fn resolve(
+        &self,
+        outline: &Outline,
+        examples: &[Example],
+    ) -> Result<ResolvedPlan, PlanError> {
+        resolve::resolve(self, outline, examples)
+    }
+}

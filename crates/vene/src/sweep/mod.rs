@@ -1,0 +1,149 @@
+//! Sweeps: the same intervention at every one of many places, over the same inputs.
+//!
+//! A sweep is declared by [`Sweep::builder`], checked as a whole before anything runs, costed by
+//! [`Sweep::forecast`], and ends as a [`Table`](vene_table::Table) with a row for every cell and
+//! target token.
+
+mod builder;
+mod forecast;
+mod method;
+mod outcome;
+
+use std::ops::ControlFlow;
+
+use vene_model::{Component, Model, Prompt};
+
+pub use builder::{SweepBuilder, SweepPositions, SweepUnit};
+pub use forecast::Forecast;
+pub use method::Method;
+pub use outcome::{CellOutcome, SweepOutcome};
+
+use crate::engine::{Executor, Reference};
+use crate::error::{RunError, SweepError};
+use crate::plan::ResolvedPlan;
+
+/// A checked sweep over one pair of base and source.
+#[derive(Clone, Debug)]
+pub struct Sweep {
+    pub(crate) base: Prompt,
+    pub(crate) source: Option<Prompt>,
+    pub(crate) method: Method,
+    pub(crate) unit: SweepUnit,
+    pub(crate) targets: Vec<Target>,
+    pub(crate) cells: Vec<Cell>,
+    pub(crate) plans: Vec<ResolvedPlan>,
+}
+
+/// A token whose probability is followed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Target {
+    /// Its text, such as ` Madrid`.
+    pub text: String,
+    /// Its id.
+    pub id: u32,
+}
+
+/// One place of a sweep.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Cell {
+    /// What is edited.
+    pub component: Component,
+    /// In which layer; `None` for components that a model has once.
+    pub layer: Option<usize>,
+    /// At which position of the base; `None` where all are edited.
+    pub position: Option<usize>,
+    /// In which head; `None` where all are edited.
+    pub head: Option<usize>,
+}
+
+impl Sweep {
+    /// Declares a sweep on a model, or on its outline.
+    pub fn builder(outline: &vene_model::Outline) -> SweepBuilder<'_> {
+        SweepBuilder::new(outline)
+    }
+
+    /// The base prompt.
+    pub fn base(&self) -> &Prompt {
+        &self.base
+    }
+
+    /// The source prompt, where the intervention reads one.
+    pub fn source(&self) -> Option<&Prompt> {
+        self.source.as_ref()
+    }
+
+    /// The intervention.
+    pub fn method(&self) -> &Method {
+        &self.method
+    }
+
+    /// What each cell edits at once.
+    pub fn unit(&self) -> SweepUnit {
+        self.unit
+    }
+
+    /// The tokens that are followed.
+    pub fn targets(&self) -> &[Target] {
+        &self.targets
+    }
+
+    /// The places, in the table's order.
+    pub fn cells(&self) -> &[Cell] {
+        &self.cells
+    }
+
+    /// One plan for each cell.
+    pub fn plans(&self) -> &[ResolvedPlan] {
+        &self.plans
+    }
+
+    /// How many cells change nothing since base and source are the same up to their position.
+    pub fn shared_prefix_cells(&self) -> usize {
+        let shared = |plan: &&ResolvedPlan| {
+            let example = &plan.examples()[0];
+            plan.edits().iter().all(|edit| edit.is_shared_prefix(0, example))
+        };
+        self.plans.iter().filter(shared).count()
+    }
+
+    /// What the sweep will cost with the reference executor, found without reading a weight.
+    ///
+    /// # Errors
+    /// Failures of the computation that is timed.
+    pub fn forecast(&self, config: &vene_model::DecoderConfig) -> Result<Forecast, RunError> {
+        Forecast::of(self, config)
+    }
+
+    /// Runs the sweep with the reference executor.
+    ///
+    /// # Errors
+    /// Failures of the computation or of an intervention.
+    pub fn run(&self, model: &Model) -> Result<SweepOutcome, SweepError> {
+        self.run_with(model, &Reference::new(model), &mut |_| ControlFlow::Continue(()))
+    }
+
+    /// Runs the sweep with any executor, telling `progress` how many cells are done; it may break
+    /// off.
+    ///
+    /// # Errors
+    /// As [`Sweep::run`]; [`RunError::Stopped`] where `progress` broke off.
+    pub fn run_with(
+        &self,
+        model: &Model,
+        executor: &dyn Executor,
+        progress: &mut dyn FnMut(usize) -> ControlFlow<()>,
+    ) -> Result<SweepOutcome, SweepError> {
+        let reference = Reference::new(model);
+        let base = reference.predict(&self.base)?;
+        let source = self.source.as_ref().map(|source| reference.predict(source)).transpose()?;
+        let mut outcomes = vec![None; self.cells.len()];
+        let mut done = 0;
+        executor.run_all(&self.plans, &mut |index, outcome| {
+            outcomes[index] = CellOutcome::of(outcome, &self.targets);
+            done += 1;
+            progress(done)
+        })?;
+        let cells = outcomes.into_iter().collect::<Option<Vec<_>>>().ok_or(RunError::Stopped)?;
+        Ok(SweepOutcome { sweep: self.clone(), base, source, cells })
+    }
+}

@@ -1,0 +1,15 @@
+//! The reference executor by its properties: what must hold for any model, whatever others compute.
+
+#![allow(clippy::unwrap_used)]
+
+mod attention;
+mod batches;
+mod coverage;
+mod formulas;
+mod identity;
+mod plan_errors;
+mod position_errors;
+mod properties;
+mod random_plan;
+mod run_errors;
+mod subject;

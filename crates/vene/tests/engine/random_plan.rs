@@ -1,0 +1,140 @@
+//! Random plans over random examples, for property tests.
+
+use proptest::prelude::*;
+use vene::{Edit, Example, Plan, Positions};
+
+use crate::subject::Subject;
+
+/// A plan and its examples, in numbers that fit any model.
+#[derive(Clone, Debug)]
+pub struct RandomPlan {
+    pub subject: usize,
+    examples: Vec<(Vec<u32>, Vec<u32>)>,
+    edits: Vec<RandomEdit>,
+}
+
+#[derive(Clone, Debug)]
+struct RandomEdit {
+    site: usize,
+    /// One bit for each position.
+    positions: u16,
+    /// One bit for each head; 0 stands for all of them.
+    heads: u8,
+    /// One bit for each key; 0 stands for all of them.
+    keys: u16,
+    kind: usize,
+    seed: u64,
+}
+
+/// The interventions of [`RandomEdit::kind`].
+const KINDS: usize = 8;
+
+prop_compose! {
+    fn edit()(
+        site in any::<prop::sample::Index>(),
+        positions in 1u16..512,
+        heads in 0u8..16,
+        keys in 0u16..512,
+        kind in 0..KINDS,
+        seed in any::<u64>(),
+    ) -> RandomEdit {
+        // Far more than there are sites; the rest of the division chooses.
+        RandomEdit { site: site.index(1 << 16), positions, heads, keys, kind, seed }
+    }
+}
+
+prop_compose! {
+    /// A base of 1 to 9 tokens, and a source of the same length that may share a prefix.
+    fn example()(
+        base in prop::collection::vec(0u32..60, 1..=9),
+        shared in 0usize..9,
+        tail in prop::collection::vec(0u32..60, 9),
+    ) -> (Vec<u32>, Vec<u32>) {
+        let shared = shared.min(base.len());
+        let source = base[..shared].iter().chain(&tail[shared..base.len()]).copied().collect();
+        (base, source)
+    }
+}
+
+prop_compose! {
+    pub fn random_plan(subjects: usize)(
+        subject in 0..subjects,
+        examples in prop::collection::vec(example(), 1..=3),
+        edits in prop::collection::vec(edit(), 1..=4),
+    ) -> RandomPlan {
+        RandomPlan { subject, examples, edits }
+    }
+}
+
+impl RandomPlan {
+    pub fn examples(&self, subject: &Subject) -> Vec<Example> {
+        let example = |(base, source): &(Vec<u32>, Vec<u32>)| {
+            Example::new(subject.prompt(base)).source(subject.prompt(source))
+        };
+        self.examples.iter().map(example).collect()
+    }
+
+    pub fn plan(&self, subject: &Subject) -> Plan {
+        let edits = self.edits.iter().map(|edit| edit.edit(subject, &self.examples));
+        edits.fold(Plan::new(), Plan::edit).read(Positions::All)
+    }
+
+    /// The first position that is edited in each example.
+    pub fn first_positions(&self) -> Vec<usize> {
+        let first = |(base, _): &(Vec<u32>, Vec<u32>)| {
+            let of_edit = |edit: &RandomEdit| chosen(edit.positions.into(), base.len())[0] as usize;
+            self.edits.iter().map(of_edit).min().unwrap()
+        };
+        self.examples.iter().map(first).collect()
+    }
+}
+
+/// The positions below `length` whose bits are set; the first one if there is none.
+fn chosen(bits: u32, length: usize) -> Vec<i64> {
+    let set: Vec<i64> = (0..length as i64).filter(|position| bits >> position & 1 == 1).collect();
+    if set.is_empty() { vec![0] } else { set }
+}
+
+impl RandomEdit {
+    fn edit(&self, subject: &Subject, examples: &[(Vec<u32>, Vec<u32>)]) -> Edit {
+        let sites = subject.sites();
+        let site = sites[self.site % sites.len()];
+        let (component, layer) = (site.component(), site.layer());
+        let config = subject.model.config();
+        let row = component.width(config);
+        let edit = match (self.kind, row) {
+            (0, _) => Edit::interchange(component, layer),
+            (1, _) => Edit::zero(component, layer),
+            (2, _) => Edit::addition(component, layer),
+            (3, _) => Edit::subtraction(component, layer),
+            (4, _) => Edit::scaling(component, layer, 1.5),
+            (5, _) => Edit::mean(component, layer),
+            (6, Some(width)) if self.heads == 0 || component.heads(config).is_none() => {
+                Edit::steering(
+                    component,
+                    layer,
+                    (0..width).map(|column| (column as f64).cos()).collect(),
+                )
+            }
+            _ => Edit::noise(component, layer, 0.2, self.seed),
+        };
+        let each = |bits: u16| {
+            Positions::Each(
+                examples.iter().map(|(base, _)| chosen(bits.into(), base.len())).collect(),
+            )
+        };
+        let mut edit = edit.at(each(self.positions));
+        if let (Some(heads), 1..) = (component.heads(config), self.heads) {
+            let heads = chosen(self.heads.into(), heads).into_iter().map(|head| head as usize);
+            edit = edit.heads(heads.collect::<Vec<_>>());
+        }
+        // A key that every query sees keeps the edit from landing nowhere, without windows.
+        if component.is_pattern()
+            && self.keys > 0
+            && layer.is_some_and(|layer| config.layers[layer].window.is_none())
+        {
+            edit = edit.keys(each(self.keys | 1));
+        }
+        edit
+    }
+}
