@@ -6,7 +6,7 @@
 
 use crate::component::Component;
 use crate::config::DecoderConfig;
-use crate::operations::{OperationError, Operations};
+use crate::operations::{ChosenLogits, OperationError, Operations};
 use crate::pass::{Attention, Pass};
 use crate::site::Site;
 use crate::tensors::{LayerTensors, OuterTensors};
@@ -21,6 +21,14 @@ pub struct Decoder<O: Operations> {
     blocks: Vec<Block<O>>,
     final_norm: O::Norm,
     unembedding: O::Linear,
+}
+
+/// What a pass ends with: the logits that it asked for.
+pub struct Logits<O: Operations> {
+    /// `[rows, vocabulary]` of the rows whose logits are all wanted, where there are such.
+    pub whole: Option<O::Tensor>,
+    /// The others, one for each [`Choice`](crate::pass::Choice).
+    pub chosen: Vec<ChosenLogits>,
 }
 
 struct Block<O: Operations> {
@@ -85,7 +93,7 @@ impl<O: Operations> Decoder<O> {
         let rotaries = config
             .rotaries
             .iter()
-            .map(|rotary| operations.load_rotary(rotary))
+            .map(|rotary| operations.load_rotary(rotary, config.context))
             .collect::<Result<_, _>>()?;
         let blocks = layers
             .map(|tensors| Ok(Block::new(&operations, &config, tensors?)?))
@@ -113,36 +121,56 @@ impl<O: Operations> Decoder<O> {
         &self.operations
     }
 
-    /// One forward pass. `tokens[row]` is the token of each row; the result are the logits
-    /// `[logit_rows, vocabulary]` of the rows that the pass asked for.
+    /// One forward pass. `tokens[row]` is the token of each row; the result are the logits that
+    /// the pass asked for.
     ///
     /// # Errors
     /// Whatever the pass finds wrong, and failures of the operations. Every token must lie within
     /// the embedding and every position within the context: the caller has checked its inputs.
-    pub fn forward<P: Pass<O>>(&self, tokens: &[u32], pass: &mut P) -> Result<O::Tensor, P::Error> {
+    pub fn forward<P: Pass<O>>(&self, tokens: &[u32], pass: &mut P) -> Result<Logits<O>, P::Error> {
         let mut residual = self.embed(tokens, pass.positions())?;
         self.visit(pass, Site::once(Component::Embedding), &mut [&mut residual])?;
         for (layer, block) in self.blocks.iter().enumerate() {
             self.visit(pass, Site::at(Component::BlockInput, layer), &mut [&mut residual])?;
 
             let contribution = self.attention(layer, block, &mut residual, pass)?;
-            residual = self.operations.add(&residual, &contribution)?;
+            residual = self.operations.add(residual, &contribution)?;
             self.visit(pass, Site::at(Component::ResidualMiddle, layer), &mut [&mut residual])?;
 
             let contribution = self.mlp(layer, block, &mut residual, pass)?;
-            residual = self.operations.add(&residual, &contribution)?;
+            residual = self.operations.add(residual, &contribution)?;
             self.visit(pass, Site::at(Component::BlockOutput, layer), &mut [&mut residual])?;
         }
         let mut normed = self.operations.norm(&residual, &self.final_norm)?;
         self.visit(pass, Site::once(Component::FinalNorm), &mut [&mut normed])?;
+        self.unembed(&normed, pass)
+    }
 
-        let read = self.operations.take_rows(&normed, &pass.logit_rows())?;
-        let mut logits = self.operations.linear(&read, &self.unembedding)?;
-        if let Some(cap) = self.config.logit_soft_cap {
-            logits = self.operations.soft_cap(&logits, cap)?;
+    fn unembed<P: Pass<O>>(&self, normed: &O::Tensor, pass: &mut P) -> Result<Logits<O>, P::Error> {
+        let operations = &self.operations;
+        let soft_cap = self.config.logit_soft_cap;
+        let readout = pass.readout();
+        let chosen = readout.chosen.iter().map(|choice| {
+            let rows = operations.take_rows(normed, &choice.rows)?;
+            operations.choose_logits(
+                &rows,
+                &self.unembedding,
+                soft_cap,
+                &choice.tokens,
+                choice.normalised,
+            )
+        });
+        let chosen = chosen.collect::<Result<_, OperationError>>()?;
+        if readout.whole.is_empty() {
+            return Ok(Logits { whole: None, chosen });
         }
-        self.visit(pass, Site::once(Component::Logits), &mut [&mut logits])?;
-        Ok(logits)
+        let rows = operations.take_rows(normed, &readout.whole)?;
+        let mut whole = operations.linear(&rows, &self.unembedding)?;
+        if let Some(cap) = soft_cap {
+            whole = operations.soft_cap(whole, cap)?;
+        }
+        self.visit(pass, Site::once(Component::Logits), &mut [&mut whole])?;
+        Ok(Logits { whole: Some(whole), chosen })
     }
 
     fn visit<P: Pass<O>>(
@@ -157,13 +185,13 @@ impl<O: Operations> Decoder<O> {
     fn embed(&self, tokens: &[u32], positions: &[usize]) -> Result<O::Tensor, OperationError> {
         let mut embedding = self.operations.embed(&self.embedding, tokens)?;
         if let Some(scale) = self.config.embedding_scale {
-            embedding = self.operations.scale(&embedding, scale)?;
+            embedding = self.operations.scale(embedding, scale)?;
         }
         match &self.position_embedding {
             Some(table) => {
                 let positions: Vec<u32> =
                     positions.iter().map(|&position| position as u32).collect();
-                self.operations.add(&embedding, &self.operations.embed(table, &positions)?)
+                self.operations.add(embedding, &self.operations.embed(table, &positions)?)
             }
             None => Ok(embedding),
         }
@@ -182,9 +210,19 @@ impl<O: Operations> Decoder<O> {
         let mut input = operations.norm(residual, &block.attention_norm)?;
         self.visit(pass, Site::at(AttentionInput, layer), &mut [&mut input, residual])?;
 
-        let mut queries = operations.linear(&input, &block.query)?;
         let mut keys = operations.linear(&input, &block.key)?;
         let mut values = operations.linear(&input, &block.value)?;
+        // Behind its keys and values, the last layer is about the rows that are read.
+        let mut key_positions = None;
+        if layer + 1 == self.blocks.len() {
+            let positions = pass.positions().to_vec();
+            if let Some(rows) = pass.narrow() {
+                input = operations.take_rows(&input, &rows)?;
+                *residual = operations.take_rows(residual, &rows)?;
+                key_positions = Some(positions);
+            }
+        }
+        let mut queries = operations.linear(&input, &block.query)?;
         self.visit(
             pass,
             Site::at(QueryOutput, layer),
@@ -217,8 +255,9 @@ impl<O: Operations> Decoder<O> {
         }
         if let Some(rotary) = self.config.layers[layer].rotary {
             let (rotary, head_dim) = (&self.rotaries[rotary], self.config.head_dim);
-            queries = operations.rotate(&queries, rotary, head_dim, pass.positions())?;
-            keys = operations.rotate(&keys, rotary, head_dim, pass.positions())?;
+            queries = operations.rotate(queries, rotary, head_dim, pass.positions())?;
+            let positions = key_positions.as_deref().unwrap_or(pass.positions());
+            keys = operations.rotate(keys, rotary, head_dim, positions)?;
             self.visit(
                 pass,
                 Site::at(RotatedQuery, layer),
@@ -247,8 +286,8 @@ impl<O: Operations> Decoder<O> {
                 &mut [&mut after, &mut before, &mut output, residual],
             )?;
             // Only the heads' changes are added, so that merely reading leaves the run bit for bit.
-            let change = operations.sum_heads(&operations.subtract(&after, &before)?, heads)?;
-            output = operations.add(&output, &change)?;
+            let change = operations.sum_heads(&operations.subtract(after, &before)?, heads)?;
+            output = operations.add(output, &change)?;
         }
         self.visit(pass, Site::at(AttentionOutput, layer), &mut [&mut output, residual])?;
         self.contribution(
@@ -280,17 +319,21 @@ impl<O: Operations> Decoder<O> {
                 let mut gate = operations.linear(&input, gate)?;
                 self.visit(pass, Site::at(MlpGate, layer), &mut [&mut gate, &mut up, residual])?;
                 self.visit(pass, Site::at(MlpUp, layer), &mut [&mut up, &mut gate, residual])?;
-                let mut active = operations.activate(&gate, self.config.activation)?;
-                self.visit(
-                    pass,
-                    Site::at(MlpActivation, layer),
-                    &mut [&mut active, &mut up, residual],
-                )?;
-                operations.multiply(&active, &up)?
+                if pass.wants(Site::at(MlpActivation, layer)) {
+                    let mut active = operations.activate(gate, self.config.activation)?;
+                    self.visit(
+                        pass,
+                        Site::at(MlpActivation, layer),
+                        &mut [&mut active, &mut up, residual],
+                    )?;
+                    operations.multiply(active, &up)?
+                } else {
+                    operations.gate(gate, &up, self.config.activation)?
+                }
             }
             None => {
                 self.visit(pass, Site::at(MlpUp, layer), &mut [&mut up, residual])?;
-                let mut active = operations.activate(&up, self.config.activation)?;
+                let mut active = operations.activate(up, self.config.activation)?;
                 self.visit(pass, Site::at(MlpActivation, layer), &mut [&mut active, residual])?;
                 active
             }

@@ -27,12 +27,14 @@ pub mod tensors;
 
 pub use component::Component;
 pub use config::DecoderConfig;
-pub use decoder::Decoder;
+pub use decoder::{Decoder, Logits};
 pub use error::{InputError, ModelError, SiteError};
 pub use model::Model;
-pub use operations::{OperationError, Operations, Plain, Precision, Visibility};
+pub use operations::{
+    ChosenLogits, HostRows, OperationError, Operations, Path, Plain, Precision, Visibility,
+};
 pub use outline::{EMBEDDED, Loading, Outline};
-pub use pass::{Attention, Pass};
+pub use pass::{Attention, Choice, Pass, Readout};
 pub use prompt::Prompt;
 pub use site::Site;
 pub use vene_checkpoint::{

@@ -57,8 +57,11 @@ impl Model {
     }
 
     /// The decoder over plain operations.
-    pub fn decoder(&self) -> &Decoder<Plain> {
-        &self.decoder
+    ///
+    /// # Errors
+    /// Where its weights are read only now: as [`Model::from_outline`].
+    pub fn plain(&self) -> Result<&Decoder<Plain>, Box<ModelError>> {
+        Ok(&self.decoder)
     }
 }
 

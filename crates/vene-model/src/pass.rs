@@ -48,20 +48,27 @@ impl<O: Operations> Attention<'_, O> {
     pub fn options(&self) -> &LayerConfig {
         &self.config.layers[self.layer]
     }
+}
 
-    /// Scaled and soft-capped scores `[heads, queries, keys]`, nothing hidden yet.
-    pub fn scores(
-        &self,
-        queries: &O::Tensor,
-        keys: &O::Tensor,
-    ) -> Result<O::Tensor, OperationError> {
-        let scores = self.operations.scores(queries, keys, self.config.head_dim)?;
-        let scores = self.operations.scale(&scores, self.options().score_scale)?;
-        match self.config.score_soft_cap {
-            Some(cap) => self.operations.soft_cap(&scores, cap),
-            None => Ok(scores),
-        }
-    }
+/// Which logits a pass wants of its live rows.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Readout {
+    /// Rows whose logits are wanted over the whole vocabulary. From `logits` on they are the live
+    /// rows; there may be none.
+    pub whole: Vec<usize>,
+    /// Rows of which a few logits are enough.
+    pub chosen: Vec<Choice>,
+}
+
+/// Rows of which the logits of a few tokens are wanted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Choice {
+    /// The rows.
+    pub rows: Vec<usize>,
+    /// The tokens, the same for each of these rows.
+    pub tokens: Vec<u32>,
+    /// Whether the log-normaliser over the whole vocabulary is wanted too.
+    pub normalised: bool,
 }
 
 /// The runs whose rows ride through the decoder together.
@@ -99,7 +106,14 @@ pub trait Pass<O: Operations> {
         live: &mut [&mut O::Tensor],
     ) -> Result<O::Tensor, Self::Error>;
 
-    /// The rows whose logits somebody will read: only these are unembedded, and from then on they
-    /// are the live rows.
-    fn logit_rows(&mut self) -> Vec<usize>;
+    /// Asked in the last layer, where keys and values have been computed and queries have not:
+    /// the rows that are needed from here on, in their new order, or `None` if that is all or
+    /// cannot be said yet. Who drops rows here looks at no site before [`Pass::attend`] in this
+    /// layer; keys and values keep all rows.
+    fn narrow(&mut self) -> Option<Vec<usize>> {
+        None
+    }
+
+    /// The logits that somebody will read: no others are computed.
+    fn readout(&mut self) -> Readout;
 }

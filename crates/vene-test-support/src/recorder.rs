@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use candle_core::Tensor;
 use vene_model::{
-    Attention, Component, Model, OperationError, Operations, Pass, Plain, Site, Visibility,
+    Attention, Component, Model, OperationError, Pass, Plain, Readout, Site, Visibility,
 };
 
 /// What one run showed at every site, `[positions, width]` or `[head, query, key]`.
@@ -25,7 +25,7 @@ pub fn record(model: &Model, prompts: &[&[u32]]) -> (Vec<Recording>, Vec<Site>) 
         recorder.runs.push(start..start + prompt.len());
         recorder.positions.extend(0..prompt.len());
     }
-    model.decoder().forward(&prompts.concat(), &mut recorder).unwrap();
+    model.plain().unwrap().forward(&prompts.concat(), &mut recorder).unwrap();
     (recorder.recordings, recorder.order)
 }
 
@@ -84,7 +84,8 @@ impl Pass<Plain> for Recorder {
                 keys: &positions,
                 window: attention.options().window,
             };
-            let scores = attention.scores(&part(queries)?, &part(keys)?)?;
+            let options = attention.options();
+            let scores = operations.scores(&part(queries)?, &part(keys)?, config, options)?;
             let scores = operations.hide(&scores, visibility, f64::NEG_INFINITY)?;
             let weights = operations.softmax(&scores)?;
             mixed.push(operations.weigh(&weights, &part(values)?, config.head_dim)?);
@@ -94,7 +95,7 @@ impl Pass<Plain> for Recorder {
         operations.stack_rows(&mixed)
     }
 
-    fn logit_rows(&mut self) -> Vec<usize> {
-        (0..self.positions.len()).collect()
+    fn readout(&mut self) -> Readout {
+        Readout { whole: (0..self.positions.len()).collect(), chosen: Vec::new() }
     }
 }

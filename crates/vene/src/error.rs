@@ -82,6 +82,24 @@ pub enum PlanError {
     /// No example at all.
     #[error("there is no example to run the plan on")]
     NoExamples,
+    /// Lists of tokens to be read for another number of examples.
+    #[error(
+        "{lists} lists of tokens are to be read in {examples} examples; give one for each, or one for all"
+    )]
+    TokenLists {
+        /// Lists.
+        lists: usize,
+        /// Examples.
+        examples: usize,
+    },
+    /// A token to be read that the model does not have.
+    #[error("token {token} is to be read, and the model's vocabulary has {vocabulary} (0 to {})", vocabulary - 1)]
+    UnknownToken {
+        /// The token.
+        token: u32,
+        /// Rows of the unembedding.
+        vocabulary: usize,
+    },
     /// No such position.
     #[error("{whose} of example {example}: {error}")]
     Position {
@@ -270,6 +288,9 @@ pub enum RunError {
     /// The computation failed.
     #[error(transparent)]
     Operation(#[from] OperationError),
+    /// The weights could not be read in the form that this executor needs.
+    #[error(transparent)]
+    Model(#[from] Box<vene_model::ModelError>),
     /// An intervention failed.
     #[error("{intervention} at {site}: {}", first_line(error))]
     Intervention {

@@ -33,9 +33,13 @@ pub mod intervention;
 pub mod plan;
 pub mod sweep;
 
-pub use engine::{Distribution, ExampleOutcome, Executor, Forked, PlanOutcome, Reference, Trace};
+pub use engine::{
+    Distribution, ExampleOutcome, Executor, Forked, PlanOutcome, Reading, Reference, Trace,
+};
 pub use error::{PlanError, PositionError, RunError, SweepError};
-pub use plan::{Edit, Example, Module, Part, Plan, Positions, Receipt, Source};
+pub use plan::{
+    Edit, Example, Module, Outputs, Part, Plan, Positions, Receipt, Run, Source, Tokens,
+};
 pub use sweep::{Forecast, Method, Sweep, SweepOutcome, SweepPositions, SweepUnit};
 pub use vene_model::{
     BeginningOfSequence, Component, InputError, Loading, Model, ModelError, Outline, Precision,

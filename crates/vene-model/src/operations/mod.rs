@@ -8,9 +8,11 @@
 
 mod plain;
 
-pub use plain::{Plain, Precision};
+pub use plain::{Plain, Precision, Visibility};
 
-use crate::config::{Activation, NormKind, Rotary};
+use candle_core::Tensor as Values;
+
+use crate::config::{Activation, DecoderConfig, LayerConfig, NormKind, Rotary};
 use crate::tensors::{HostTensor, LinearTensors, NormTensors};
 
 /// An operation failed: out of memory, or shapes that the decoder should never have joined.
@@ -19,28 +21,40 @@ use crate::tensors::{HostTensor, LinearTensors, NormTensors};
 #[error("the computation failed: {}", .0.to_string().lines().next().unwrap_or_default())]
 pub struct OperationError(#[from] pub candle_core::Error);
 
-/// What a query may see of its sequence's keys.
+/// One run's way through packed rows, as attention sees it.
 #[derive(Clone, Copy, Debug)]
-pub struct Visibility<'a> {
-    /// Position of each query row.
-    pub queries: &'a [usize],
-    /// Position of each key row.
-    pub keys: &'a [usize],
-    /// A query sees this many positions, itself included; `None`: all before it.
-    pub window: Option<usize>,
+pub struct Path<'a> {
+    /// The rows of the keys and values of positions 0, 1, ...
+    pub keys: &'a [u32],
+    /// The queries: the row of each, and its position, ascending. A query sees the keys up to its own
+    /// position, as far back as the layer's window goes.
+    pub queries: &'a [(u32, u32)],
 }
 
-impl Visibility<'_> {
-    /// Whether query row `query` sees key row `key`.
-    pub fn sees(&self, query: usize, key: usize) -> bool {
-        let (query, key) = (self.queries[query], self.keys[key]);
-        key <= query && self.window.is_none_or(|window| query - key < window)
-    }
+/// The logits of chosen tokens in some rows.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ChosenLogits {
+    /// `[rows, tokens]`, row-major.
+    pub logits: Vec<f64>,
+    /// log sum exp(logit) over the vocabulary, for each row; empty where nobody asked for it.
+    pub log_normalisers: Vec<f64>,
+}
+
+/// The values of a tensor of packed rows where they lie in host memory.
+#[derive(Debug)]
+pub struct HostRows<'a> {
+    /// `[rows, width]`, row-major.
+    pub values: &'a mut [f32],
+    /// The width of a row.
+    pub width: usize,
 }
 
 /// The operations of a decoder on packed rows `[rows, width]`.
+///
+/// What is done with a tensor for the last time takes it by value, so that its memory may be used
+/// again.
 pub trait Operations {
-    /// Packed rows `[rows, width]`, and attention patterns `[heads, queries, keys]`.
+    /// Packed rows `[rows, width]`.
     type Tensor: Clone;
     /// A projection's weights in the layout that these operations like.
     type Linear;
@@ -60,8 +74,8 @@ pub trait Operations {
     fn load_table(&self, tensor: HostTensor) -> Result<Self::Table, OperationError>;
     /// A table that is also the unembedding: shares its memory.
     fn tie(&self, table: &Self::Table) -> Result<Self::Linear, OperationError>;
-    /// Takes over a rotary encoding.
-    fn load_rotary(&self, rotary: &Rotary) -> Result<Self::Rotary, OperationError>;
+    /// Takes over a rotary encoding, of which positions up to `context` will be asked for.
+    fn load_rotary(&self, rotary: &Rotary, context: usize) -> Result<Self::Rotary, OperationError>;
 
     /// Rows of a table: `[indices.len(), width]`.
     fn embed(&self, table: &Self::Table, indices: &[u32]) -> Result<Self::Tensor, OperationError>;
@@ -85,7 +99,7 @@ pub trait Operations {
     /// Rotates each head of each row by its position's angles.
     fn rotate(
         &self,
-        x: &Self::Tensor,
+        x: Self::Tensor,
         rotary: &Self::Rotary,
         head_dim: usize,
         positions: &[usize],
@@ -93,58 +107,77 @@ pub trait Operations {
     /// The activation function, element by element.
     fn activate(
         &self,
-        x: &Self::Tensor,
+        x: Self::Tensor,
         activation: Activation,
     ) -> Result<Self::Tensor, OperationError>;
+    /// `activation(gate) * up`: the values of [`Operations::activate`] and
+    /// [`Operations::multiply`], bit for bit.
+    fn gate(
+        &self,
+        gate: Self::Tensor,
+        up: &Self::Tensor,
+        activation: Activation,
+    ) -> Result<Self::Tensor, OperationError> {
+        self.multiply(self.activate(gate, activation)?, up)
+    }
     /// `a + b`.
-    fn add(&self, a: &Self::Tensor, b: &Self::Tensor) -> Result<Self::Tensor, OperationError>;
+    fn add(&self, a: Self::Tensor, b: &Self::Tensor) -> Result<Self::Tensor, OperationError>;
     /// `a - b`.
-    fn subtract(&self, a: &Self::Tensor, b: &Self::Tensor) -> Result<Self::Tensor, OperationError>;
+    fn subtract(&self, a: Self::Tensor, b: &Self::Tensor) -> Result<Self::Tensor, OperationError>;
     /// `a * b`, element by element.
-    fn multiply(&self, a: &Self::Tensor, b: &Self::Tensor) -> Result<Self::Tensor, OperationError>;
+    fn multiply(&self, a: Self::Tensor, b: &Self::Tensor) -> Result<Self::Tensor, OperationError>;
     /// `factor * x`.
-    fn scale(&self, x: &Self::Tensor, factor: f64) -> Result<Self::Tensor, OperationError>;
+    fn scale(&self, x: Self::Tensor, factor: f64) -> Result<Self::Tensor, OperationError>;
     /// `cap * tanh(x / cap)`.
-    fn soft_cap(&self, x: &Self::Tensor, cap: f64) -> Result<Self::Tensor, OperationError>;
+    fn soft_cap(&self, x: Self::Tensor, cap: f64) -> Result<Self::Tensor, OperationError>;
+
     /// Rows `indices`, in that order.
     fn take_rows(
         &self,
         x: &Self::Tensor,
         indices: &[usize],
     ) -> Result<Self::Tensor, OperationError>;
-    /// Rows `start..start + length`.
-    fn slice_rows(
-        &self,
-        x: &Self::Tensor,
-        start: usize,
-        length: usize,
-    ) -> Result<Self::Tensor, OperationError>;
-    /// All rows, one tensor after the other.
-    fn stack_rows(&self, tensors: &[Self::Tensor]) -> Result<Self::Tensor, OperationError>;
+    /// Copies of rows `indices`, set behind all rows.
+    fn append_rows(&self, x: &mut Self::Tensor, indices: &[usize]) -> Result<(), OperationError>;
 
-    /// `query . key` for each head: `[heads, queries, keys]` from `[queries, heads * head_dim]`
-    /// and `[keys, key_value_heads * head_dim]`.
-    fn scores(
+    /// Causal attention: softmax over each query's scores of the keys that it sees, and with these
+    /// weights the sum of the values: `[query rows, heads * head_dim]`. Every query row that is in no
+    /// path has values that nobody may read.
+    #[allow(clippy::too_many_arguments)]
+    fn attend(
         &self,
         queries: &Self::Tensor,
         keys: &Self::Tensor,
-        head_dim: usize,
-    ) -> Result<Self::Tensor, OperationError>;
-    /// Puts `value` wherever the query may not see the key.
-    fn hide(
-        &self,
-        pattern: &Self::Tensor,
-        visibility: Visibility<'_>,
-        value: f64,
-    ) -> Result<Self::Tensor, OperationError>;
-    /// Softmax over keys.
-    fn softmax(&self, scores: &Self::Tensor) -> Result<Self::Tensor, OperationError>;
-    /// `weights . values`: `[queries, heads * head_dim]` from `[heads, queries, keys]` and
-    /// `[keys, key_value_heads * head_dim]`.
-    fn weigh(
-        &self,
-        weights: &Self::Tensor,
         values: &Self::Tensor,
-        head_dim: usize,
+        paths: &[Path<'_>],
+        config: &DecoderConfig,
+        layer: &LayerConfig,
     ) -> Result<Self::Tensor, OperationError>;
+
+    /// The logits of `tokens` in every row, soft-capped where there is a cap, and where `normalised`
+    /// also each row's log-normaliser over the whole vocabulary.
+    fn choose_logits(
+        &self,
+        x: &Self::Tensor,
+        unembedding: &Self::Linear,
+        soft_cap: Option<f64>,
+        tokens: &[u32],
+        normalised: bool,
+    ) -> Result<ChosenLogits, OperationError>;
+
+    /// Plain operations on what [`Operations::values`] gives out.
+    fn plain(&self) -> Plain;
+    /// Rows `indices` as a candle tensor `[rows, width]`: how values get to an intervention, or to
+    /// whoever keeps them.
+    fn values(&self, x: &Self::Tensor, indices: &[usize]) -> Result<Values, OperationError>;
+    /// Writes a candle tensor `[rows, width]` over rows `indices`, all different.
+    fn set_values(
+        &self,
+        x: &mut Self::Tensor,
+        indices: &[usize],
+        values: &Values,
+    ) -> Result<(), OperationError>;
+    /// The values where they lie, if that is 32-bit floats in host memory: for whom a candle tensor
+    /// for every row would be too slow.
+    fn host<'a>(&self, x: &'a mut Self::Tensor) -> Option<HostRows<'a>>;
 }

@@ -5,8 +5,8 @@
 
 use candle_core::{D, DType, Device, Tensor};
 
-use super::{OperationError, Operations, Visibility};
-use crate::config::{Activation, NormKind, Rotary};
+use super::{ChosenLogits, HostRows, OperationError, Operations, Path};
+use crate::config::{Activation, DecoderConfig, LayerConfig, NormKind, Rotary};
 use crate::tensors::{HostTensor, LinearTensors, NormTensors};
 
 /// Which floats the computation runs in.
@@ -25,6 +25,25 @@ impl From<Precision> for DType {
             Precision::Single => Self::F32,
             Precision::Double => Self::F64,
         }
+    }
+}
+
+/// What a query may see of its sequence's keys.
+#[derive(Clone, Copy, Debug)]
+pub struct Visibility<'a> {
+    /// Position of each query row.
+    pub queries: &'a [usize],
+    /// Position of each key row.
+    pub keys: &'a [usize],
+    /// A query sees this many positions, itself included; `None`: all before it.
+    pub window: Option<usize>,
+}
+
+impl Visibility<'_> {
+    /// Whether query row `query` sees key row `key`.
+    pub fn sees(&self, query: usize, key: usize) -> bool {
+        let (query, key) = (self.queries[query], self.keys[key]);
+        key <= query && self.window.is_none_or(|window| query - key < window)
     }
 }
 
@@ -81,6 +100,85 @@ impl Plain {
         let (rows, width) = x.dims2()?;
         Ok(x.reshape((rows, width / head_dim, head_dim))?.transpose(0, 1)?.contiguous()?)
     }
+
+    /// Rows `start..start + length`.
+    pub fn slice_rows(
+        &self,
+        x: &Tensor,
+        start: usize,
+        length: usize,
+    ) -> Result<Tensor, OperationError> {
+        Ok(x.narrow(0, start, length)?)
+    }
+
+    /// All rows, one tensor after the other.
+    pub fn stack_rows(&self, tensors: &[Tensor]) -> Result<Tensor, OperationError> {
+        Ok(Tensor::cat(tensors, 0)?)
+    }
+
+    /// `query . key` for each head, scaled and soft-capped: `[heads, queries, keys]` from
+    /// `[queries, heads * head_dim]` and `[keys, key_value_heads * head_dim]`; nothing hidden yet.
+    pub fn scores(
+        &self,
+        queries: &Tensor,
+        keys: &Tensor,
+        config: &DecoderConfig,
+        layer: &LayerConfig,
+    ) -> Result<Tensor, OperationError> {
+        let head_dim = config.head_dim;
+        let keys = Self::split_heads(keys, head_dim)?;
+        let queries = Self::split_heads(queries, head_dim)?;
+        let (heads, rows, _) = queries.dims3()?;
+        let (key_heads, key_rows, _) = keys.dims3()?;
+        // The query heads of one group are neighbours: they become rows of one product.
+        let queries = queries.reshape((key_heads, heads / key_heads * rows, head_dim))?;
+        let scores = queries.matmul(&keys.transpose(1, 2)?.contiguous()?)?;
+        let scores = (scores.reshape((heads, rows, key_rows))? * layer.score_scale)?;
+        match config.score_soft_cap {
+            Some(cap) => self.soft_cap(scores, cap),
+            None => Ok(scores),
+        }
+    }
+
+    /// Puts `value` wherever the query may not see the key.
+    pub fn hide(
+        &self,
+        pattern: &Tensor,
+        visibility: Visibility<'_>,
+        value: f64,
+    ) -> Result<Tensor, OperationError> {
+        let (queries, keys) = (visibility.queries.len(), visibility.keys.len());
+        let sees: Vec<u8> = (0..queries)
+            .flat_map(|query| (0..keys).map(move |key| u8::from(visibility.sees(query, key))))
+            .collect();
+        let sees = Tensor::from_vec(sees, (queries, keys), &self.device)?;
+        let hidden = Tensor::full(value, pattern.shape(), &self.device)?.to_dtype(self.dtype)?;
+        Ok(sees.broadcast_as(pattern.shape())?.where_cond(pattern, &hidden)?)
+    }
+
+    /// Softmax over keys.
+    pub fn softmax(&self, scores: &Tensor) -> Result<Tensor, OperationError> {
+        let shifted = scores.broadcast_sub(&scores.max_keepdim(D::Minus1)?)?;
+        let exponentials = shifted.exp()?;
+        Ok(exponentials.broadcast_div(&exponentials.sum_keepdim(D::Minus1)?)?)
+    }
+
+    /// `weights . values`: `[queries, heads * head_dim]` from `[heads, queries, keys]` and
+    /// `[keys, key_value_heads * head_dim]`.
+    pub fn weigh(
+        &self,
+        weights: &Tensor,
+        values: &Tensor,
+        head_dim: usize,
+    ) -> Result<Tensor, OperationError> {
+        let (heads, rows, key_rows) = weights.dims3()?;
+        let values = Self::split_heads(values, head_dim)?;
+        let key_heads = values.dim(0)?;
+        let weights =
+            weights.contiguous()?.reshape((key_heads, heads / key_heads * rows, key_rows))?;
+        let mixed = weights.matmul(&values)?.reshape((heads, rows, head_dim))?;
+        Ok(mixed.transpose(0, 1)?.reshape((rows, heads * head_dim))?)
+    }
 }
 
 impl Operations for Plain {
@@ -112,7 +210,7 @@ impl Operations for Plain {
         Ok(PlainLinear { weight: table.clone(), bias: None })
     }
 
-    fn load_rotary(&self, rotary: &Rotary) -> Result<Rotary, OperationError> {
+    fn load_rotary(&self, rotary: &Rotary, _: usize) -> Result<Rotary, OperationError> {
         Ok(rotary.clone())
     }
 
@@ -166,7 +264,7 @@ impl Operations for Plain {
 
     fn rotate(
         &self,
-        x: &Tensor,
+        x: Tensor,
         rotary: &Rotary,
         head_dim: usize,
         positions: &[usize],
@@ -198,7 +296,7 @@ impl Operations for Plain {
         Ok(Tensor::cat(&parts, D::Minus1)?.reshape((rows, width))?)
     }
 
-    fn activate(&self, x: &Tensor, activation: Activation) -> Result<Tensor, OperationError> {
+    fn activate(&self, x: Tensor, activation: Activation) -> Result<Tensor, OperationError> {
         Ok(match activation {
             Activation::GeluExact => x.gelu_erf()?,
             Activation::GeluTanh => x.gelu()?,
@@ -207,23 +305,23 @@ impl Operations for Plain {
         })
     }
 
-    fn add(&self, a: &Tensor, b: &Tensor) -> Result<Tensor, OperationError> {
+    fn add(&self, a: Tensor, b: &Tensor) -> Result<Tensor, OperationError> {
         Ok((a + b)?)
     }
 
-    fn subtract(&self, a: &Tensor, b: &Tensor) -> Result<Tensor, OperationError> {
+    fn subtract(&self, a: Tensor, b: &Tensor) -> Result<Tensor, OperationError> {
         Ok((a - b)?)
     }
 
-    fn multiply(&self, a: &Tensor, b: &Tensor) -> Result<Tensor, OperationError> {
+    fn multiply(&self, a: Tensor, b: &Tensor) -> Result<Tensor, OperationError> {
         Ok((a * b)?)
     }
 
-    fn scale(&self, x: &Tensor, factor: f64) -> Result<Tensor, OperationError> {
+    fn scale(&self, x: Tensor, factor: f64) -> Result<Tensor, OperationError> {
         Ok((x * factor)?)
     }
 
-    fn soft_cap(&self, x: &Tensor, cap: f64) -> Result<Tensor, OperationError> {
+    fn soft_cap(&self, x: Tensor, cap: f64) -> Result<Tensor, OperationError> {
         Ok(((x / cap)?.tanh()? * cap)?)
     }
 
@@ -231,68 +329,93 @@ impl Operations for Plain {
         Ok(x.index_select(&self.indices(indices)?, 0)?)
     }
 
-    fn slice_rows(
-        &self,
-        x: &Tensor,
-        start: usize,
-        length: usize,
-    ) -> Result<Tensor, OperationError> {
-        Ok(x.narrow(0, start, length)?)
+    fn append_rows(&self, x: &mut Tensor, indices: &[usize]) -> Result<(), OperationError> {
+        *x = Tensor::cat(&[&*x, &self.take_rows(x, indices)?], 0)?;
+        Ok(())
     }
 
-    fn stack_rows(&self, tensors: &[Tensor]) -> Result<Tensor, OperationError> {
-        Ok(Tensor::cat(tensors, 0)?)
-    }
-
-    fn scores(
+    fn attend(
         &self,
         queries: &Tensor,
         keys: &Tensor,
-        head_dim: usize,
-    ) -> Result<Tensor, OperationError> {
-        let keys = Self::split_heads(keys, head_dim)?;
-        let queries = Self::split_heads(queries, head_dim)?;
-        let (heads, rows, _) = queries.dims3()?;
-        let (key_heads, key_rows, _) = keys.dims3()?;
-        // The query heads of one group are neighbours: they become rows of one product.
-        let queries = queries.reshape((key_heads, heads / key_heads * rows, head_dim))?;
-        let scores = queries.matmul(&keys.transpose(1, 2)?.contiguous()?)?;
-        Ok(scores.reshape((heads, rows, key_rows))?)
-    }
-
-    fn hide(
-        &self,
-        pattern: &Tensor,
-        visibility: Visibility<'_>,
-        value: f64,
-    ) -> Result<Tensor, OperationError> {
-        let (queries, keys) = (visibility.queries.len(), visibility.keys.len());
-        let sees: Vec<u8> = (0..queries)
-            .flat_map(|query| (0..keys).map(move |key| u8::from(visibility.sees(query, key))))
-            .collect();
-        let sees = Tensor::from_vec(sees, (queries, keys), &self.device)?;
-        let hidden = Tensor::full(value, pattern.shape(), &self.device)?.to_dtype(self.dtype)?;
-        Ok(sees.broadcast_as(pattern.shape())?.where_cond(pattern, &hidden)?)
-    }
-
-    fn softmax(&self, scores: &Tensor) -> Result<Tensor, OperationError> {
-        let shifted = scores.broadcast_sub(&scores.max_keepdim(D::Minus1)?)?;
-        let exponentials = shifted.exp()?;
-        Ok(exponentials.broadcast_div(&exponentials.sum_keepdim(D::Minus1)?)?)
-    }
-
-    fn weigh(
-        &self,
-        weights: &Tensor,
         values: &Tensor,
-        head_dim: usize,
+        paths: &[Path<'_>],
+        config: &DecoderConfig,
+        layer: &LayerConfig,
     ) -> Result<Tensor, OperationError> {
-        let (heads, rows, key_rows) = weights.dims3()?;
-        let values = Self::split_heads(values, head_dim)?;
-        let key_heads = values.dim(0)?;
-        let weights =
-            weights.contiguous()?.reshape((key_heads, heads / key_heads * rows, key_rows))?;
-        let mixed = weights.matmul(&values)?.reshape((heads, rows, head_dim))?;
-        Ok(mixed.transpose(0, 1)?.reshape((rows, heads * head_dim))?)
+        let rows = queries.dim(0)?;
+        // Rows of no path come from a row of zeros that stands in front.
+        let mut mixed = vec![queries.zeros_like()?.narrow(0, 0, 1)?];
+        let (mut origin, mut next) = (vec![0; rows], 1);
+        for path in paths {
+            let own: Vec<usize> = path.queries.iter().map(|(row, _)| *row as usize).collect();
+            let seen: Vec<usize> = path.keys.iter().map(|row| *row as usize).collect();
+            let positions: Vec<usize> = path.queries.iter().map(|(_, at)| *at as usize).collect();
+            let visibility = Visibility {
+                queries: &positions,
+                keys: &(0..seen.len()).collect::<Vec<_>>(),
+                window: layer.window,
+            };
+            let own_queries = self.take_rows(queries, &own)?;
+            let scores = self.scores(&own_queries, &self.take_rows(keys, &seen)?, config, layer)?;
+            let scores = self.hide(&scores, visibility, f64::NEG_INFINITY)?;
+            let weights = self.softmax(&scores)?;
+            let seen_values = self.take_rows(values, &seen)?;
+            mixed.push(self.weigh(&weights, &seen_values, config.head_dim)?);
+            for row in own {
+                origin[row] = next;
+                next += 1;
+            }
+        }
+        self.take_rows(&self.stack_rows(&mixed)?, &origin)
+    }
+
+    fn choose_logits(
+        &self,
+        x: &Tensor,
+        unembedding: &PlainLinear,
+        soft_cap: Option<f64>,
+        tokens: &[u32],
+        normalised: bool,
+    ) -> Result<ChosenLogits, OperationError> {
+        let mut logits = self.linear(x, unembedding)?;
+        if let Some(cap) = soft_cap {
+            logits = self.soft_cap(logits, cap)?;
+        }
+        let chosen = logits.index_select(&Tensor::new(tokens, &self.device)?, 1)?;
+        let chosen = chosen.to_dtype(DType::F64)?.flatten_all()?.to_vec1()?;
+        let log_normalisers = match normalised {
+            true => logits.to_dtype(DType::F64)?.log_sum_exp(D::Minus1)?.to_vec1()?,
+            false => Vec::new(),
+        };
+        Ok(ChosenLogits { logits: chosen, log_normalisers })
+    }
+
+    fn plain(&self) -> Plain {
+        self.clone()
+    }
+
+    fn values(&self, x: &Tensor, indices: &[usize]) -> Result<Tensor, OperationError> {
+        self.take_rows(x, indices)
+    }
+
+    fn set_values(
+        &self,
+        x: &mut Tensor,
+        indices: &[usize],
+        values: &Tensor,
+    ) -> Result<(), OperationError> {
+        // The new rows are set behind the old ones, and each row is then taken from where it is.
+        let rows = x.dim(0)?;
+        let mut origin: Vec<usize> = (0..rows).collect();
+        for (new, &index) in indices.iter().enumerate() {
+            origin[index] = rows + new;
+        }
+        *x = self.take_rows(&Tensor::cat(&[&*x, values], 0)?, &origin)?;
+        Ok(())
+    }
+
+    fn host<'a>(&self, _: &'a mut Tensor) -> Option<HostRows<'a>> {
+        None
     }
 }

@@ -6,7 +6,7 @@ use vene_model::{Component, DecoderConfig};
 use super::unit::{self, Selection};
 use crate::error::RunError;
 use crate::intervention::UnitContext;
-use crate::plan::{Change, Outcome, Receipt, ResolvedEdit, ResolvedPlan, ResolvedSource, Unit};
+use crate::plan::{Outcome, Receipt, ResolvedEdit, ResolvedPlan, ResolvedSource, Tally, Unit};
 
 /// An edit of a plan in one of its examples.
 #[derive(Clone, Copy)]
@@ -49,17 +49,18 @@ impl<'a> Application<'a> {
         Ok((edited.reshape(tensor.shape())?, receipt))
     }
 
-    /// Edits an attention pattern `[heads, queries, keys]` of all keys, whose first query is at
-    /// `first`. What a query may not see stays hidden.
+    /// Edits an attention pattern `[heads, queries, keys]` of all keys, whose queries are at
+    /// `positions`. What a query may not see stays hidden.
     pub(super) fn edit_pattern(
         &self,
         config: &DecoderConfig,
         pattern: &Tensor,
-        first: usize,
+        positions: &[usize],
         sources: &dyn Fn(&Tensor) -> Result<Vec<Tensor>, RunError>,
     ) -> Result<(Tensor, Receipt), RunError> {
         let unit = self.unit();
-        let queries: Vec<usize> = unit.positions.iter().map(|position| position - first).collect();
+        let place = |position: &usize| positions.binary_search(position).ok();
+        let queries: Vec<usize> = unit.positions.iter().filter_map(place).collect();
         let selection = pattern_selection(&queries, unit);
         let before = unit::gather(pattern, selection)?;
         let (all_heads, _, all_keys) = pattern.dims3()?;
@@ -124,17 +125,14 @@ impl<'a> Application<'a> {
         if let Some(value) = new.iter().copied().find(|&value| !is_fine(value)) {
             return Err(RunError::NotFinite { intervention, site, value, example });
         }
-        let change = Change::between(&old, &new);
-        let outcome = match change.changed {
-            0 => Outcome::SameValues,
-            _ => Outcome::Changed(change),
-        };
-        Ok((after, self.receipt(outcome)))
+        let mut tally = Tally::default();
+        tally.add(&old, &new);
+        Ok((after, self.receipt(tally.outcome())))
     }
 
     /// Whether the edit is sure to change nothing: it is an interchange within a shared prefix
     /// ([`ResolvedEdit::is_shared_prefix`]), and nothing that its values depend on was edited.
-    fn is_shared_prefix(&self) -> bool {
+    pub(super) fn is_shared_prefix(&self) -> bool {
         let prompts = &self.plan.examples[self.example];
         let last = self.unit().positions.iter().max();
         let order = |index: usize| (self.plan.edits[index].site.depth(), index);

@@ -46,6 +46,11 @@ impl Distribution {
         self.logits[token as usize]
     }
 
+    /// log Σ exp(logit) over the vocabulary.
+    pub fn log_normaliser(&self) -> f64 {
+        self.log_normaliser
+    }
+
     /// A token's log-probability, in nats.
     pub fn log_probability(&self, token: u32) -> f64 {
         self.logit(token) - self.log_normaliser

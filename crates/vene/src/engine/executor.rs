@@ -1,18 +1,42 @@
-//! What every executor can do: run many plans over the same examples.
+//! What every executor can do: run many plans.
 
 use std::ops::ControlFlow;
 
-use super::reference::PlanOutcome;
+use candle_core::Tensor;
+
+use super::distribution::Distribution;
+use super::reading::Reading;
 use crate::error::RunError;
-use crate::plan::ResolvedPlan;
+use crate::plan::{Receipt, ResolvedPlan};
+
+/// What a plan's edited runs showed.
+#[derive(Clone, Debug, Default)]
+pub struct PlanOutcome {
+    /// For each example in order.
+    pub examples: Vec<ExampleOutcome>,
+    /// What every edit did in every example.
+    pub receipts: Vec<Receipt>,
+}
+
+/// What one example's edited run showed.
+#[derive(Clone, Debug, Default)]
+pub struct ExampleOutcome {
+    /// The next-token distributions at the positions that the plan reads, where it wants them whole.
+    pub distributions: Vec<Distribution>,
+    /// The logits of the tokens that the plan names, at the positions that it reads.
+    pub readings: Vec<Reading>,
+    /// The collected activations, in the plan's order: `[positions, width]`, or
+    /// `[heads, queries, keys]` for attention patterns.
+    pub collected: Vec<Tensor>,
+}
 
 /// Somebody who runs plans.
 pub trait Executor {
     /// Its name, for records.
     fn name(&self) -> &'static str;
 
-    /// Runs plans, all of the same examples, and hands each outcome to `each` with the plan's
-    /// index, in whatever order they are done. `each` may break off.
+    /// Runs plans and hands each outcome to `each` with the plan's index, in whatever order they
+    /// are done. `each` may break off.
     ///
     /// # Errors
     /// Failures of the computation or of an intervention; [`RunError::Stopped`] where `each` broke

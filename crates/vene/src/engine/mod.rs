@@ -7,13 +7,15 @@ mod apply;
 mod distribution;
 mod executor;
 mod forked;
+mod reading;
 mod reference;
 mod sequences;
 mod trace;
 mod unit;
 
 pub use distribution::Distribution;
-pub use executor::Executor;
+pub use executor::{ExampleOutcome, Executor, PlanOutcome};
 pub use forked::Forked;
-pub use reference::{ExampleOutcome, PlanOutcome, Reference};
+pub use reading::Reading;
+pub use reference::Reference;
 pub use trace::Trace;

@@ -11,36 +11,18 @@ use vene_model::{DecoderConfig, Model, Prompt, Site};
 
 use super::apply::{self, Application};
 use super::distribution::Distribution;
-use super::executor::Executor;
+use super::executor::{ExampleOutcome, Executor, PlanOutcome};
+use super::reading::Reading;
 use super::sequences::{Rows, Sequences, Visitor};
-use super::trace::Trace;
+use super::trace::{Trace, Wanted};
 use super::unit;
 use crate::error::RunError;
-use crate::plan::{Example, Receipt, ResolvedPlan, ResolvedSource};
+use crate::plan::{Receipt, ResolvedPlan, ResolvedSource};
 
 /// Runs plans one full forward pass each.
 #[derive(Clone, Copy)]
 pub struct Reference<'a> {
     model: &'a Model,
-}
-
-/// What a plan's edited runs showed.
-#[derive(Clone, Debug)]
-pub struct PlanOutcome {
-    /// For each example in order.
-    pub examples: Vec<ExampleOutcome>,
-    /// What every edit did in every example.
-    pub receipts: Vec<Receipt>,
-}
-
-/// What one example's edited run showed.
-#[derive(Clone, Debug, Default)]
-pub struct ExampleOutcome {
-    /// The next-token distributions at the positions that the plan reads.
-    pub distributions: Vec<Distribution>,
-    /// The collected activations, in the plan's order: `[positions, width]`, or
-    /// `[heads, queries, keys]` for attention patterns.
-    pub collected: Vec<Tensor>,
 }
 
 impl<'a> Reference<'a> {
@@ -54,13 +36,7 @@ impl<'a> Reference<'a> {
     /// # Errors
     /// Failures of the computation.
     pub fn predict(&self, prompt: &Prompt) -> Result<Distribution, RunError> {
-        let plan = ResolvedPlan {
-            read: vec![vec![prompt.len() - 1]],
-            examples: vec![Example::new(prompt.clone())],
-            edits: Vec::new(),
-            collects: Vec::new(),
-        };
-        let outcome = self.run_with(&plan, &Trace::default())?;
+        let outcome = self.run_with(&ResolvedPlan::unedited(prompt), &Trace::default())?;
         let read = outcome.examples.into_iter().flat_map(|example| example.distributions).next();
         read.ok_or(RunError::Stopped)
     }
@@ -70,30 +46,19 @@ impl<'a> Reference<'a> {
     /// # Errors
     /// Failures of the computation or of an intervention.
     pub fn run(&self, plan: &ResolvedPlan) -> Result<PlanOutcome, RunError> {
-        let sources = self.trace_sources(plan.examples(), std::slice::from_ref(plan))?;
+        let sources = self.trace_sources(std::slice::from_ref(plan))?;
         self.run_with(plan, &sources)
     }
 
-    /// Runs the sources of examples, keeping the sites that these plans (of the same examples)
-    /// read, for [`Reference::run_with`].
+    /// Runs what these plans (of the same examples) read, keeping the sites, for
+    /// [`Reference::run_with`].
     ///
     /// # Errors
     /// Failures of the computation.
-    pub fn trace_sources(
-        &self,
-        examples: &[Example],
-        plans: &[ResolvedPlan],
-    ) -> Result<Trace, RunError> {
-        let sites: BTreeSet<Site> = plans
-            .iter()
-            .flat_map(|plan| &plan.edits)
-            .filter_map(|edit| match &edit.source {
-                Some(ResolvedSource::Runs { site, .. }) => Some(*site),
-                _ => None,
-            })
-            .collect();
-        let prompts: Vec<&Prompt> = examples.iter().flat_map(|example| &example.sources).collect();
-        Trace::of(self.model, &prompts, &sites)
+    pub fn trace_sources(&self, plans: &[ResolvedPlan]) -> Result<Trace, RunError> {
+        let Some(first) = plans.first() else { return Ok(Trace::default()) };
+        let wanted = Wanted::of(plans, |_, _| true);
+        Trace::of(self.model.plain()?, first.examples(), &wanted)
     }
 
     /// Runs a plan against sources that were traced before.
@@ -110,8 +75,8 @@ impl<'a> Reference<'a> {
             .collect();
         let lengths = plan.examples.iter().map(|example| example.base.len());
         let mut pass = Sequences::new(lengths, &mut editor);
-        let logits = self.model.decoder().forward(&tokens, &mut pass)?;
-        editor.finish(&logits)
+        let logits = self.model.plain()?.forward(&tokens, &mut pass)?;
+        editor.finish(logits.whole.as_ref())
     }
 }
 
@@ -125,11 +90,15 @@ impl Executor for Reference<'_> {
         plans: &[ResolvedPlan],
         each: &mut dyn FnMut(usize, PlanOutcome) -> ControlFlow<()>,
     ) -> Result<(), RunError> {
-        let Some(first) = plans.first() else { return Ok(()) };
-        let sources = self.trace_sources(first.examples(), plans)?;
-        for (index, plan) in plans.iter().enumerate() {
-            if each(index, self.run_with(plan, &sources)?).is_break() {
-                return Err(RunError::Stopped);
+        // Plans of the same examples stand together as a rule; their sources are run once.
+        let mut next = 0;
+        for group in plans.chunk_by(|a, b| std::sync::Arc::ptr_eq(&a.examples, &b.examples)) {
+            let sources = self.trace_sources(group)?;
+            for plan in group {
+                if each(next, self.run_with(plan, &sources)?).is_break() {
+                    return Err(RunError::Stopped);
+                }
+                next += 1;
             }
         }
         Ok(())
@@ -141,8 +110,6 @@ struct Editor<'a> {
     plan: &'a ResolvedPlan,
     sources: &'a Trace,
     config: &'a DecoderConfig,
-    /// Index of each example's first source among the traced runs.
-    first_source: Vec<usize>,
     /// The positions whose logits are needed: those read, edited and collected.
     logit_positions: Vec<Vec<usize>>,
     /// Sites at which something is to be done.
@@ -155,12 +122,6 @@ struct Editor<'a> {
 
 impl<'a> Editor<'a> {
     fn new(plan: &'a ResolvedPlan, sources: &'a Trace, config: &'a DecoderConfig) -> Self {
-        let mut first_source = Vec::with_capacity(plan.examples.len());
-        let mut runs = 0;
-        for example in &plan.examples {
-            first_source.push(runs);
-            runs += example.sources.len();
-        }
         let logit_positions =
             (0..plan.examples.len()).map(|example| plan.logit_positions(example)).collect();
         let mut wanted = BTreeSet::new();
@@ -175,7 +136,6 @@ impl<'a> Editor<'a> {
             plan,
             sources,
             config,
-            first_source,
             logit_positions,
             wanted,
             current: HashMap::new(),
@@ -184,13 +144,25 @@ impl<'a> Editor<'a> {
         }
     }
 
-    fn finish(mut self, logits: &Tensor) -> Result<PlanOutcome, RunError> {
+    fn finish(mut self, logits: Option<&Tensor>) -> Result<PlanOutcome, RunError> {
         let rows = Rows::Logits(self.logit_positions.iter().map(Vec::as_slice).collect());
         let mut examples = Vec::with_capacity(self.plan.examples.len());
         for (example, read) in self.plan.read.iter().enumerate() {
             let mut outcome = ExampleOutcome::default();
-            for row in rows.of(example, read).unwrap_or_default() {
-                outcome.distributions.push(Distribution::of_row(logits, row, example)?);
+            let chosen = self.plan.outputs.chosen(example);
+            for (row, logits) in rows
+                .of(example, read)
+                .unwrap_or_default()
+                .into_iter()
+                .zip(logits.into_iter().cycle())
+            {
+                let distribution = Distribution::of_row(logits, row, example)?;
+                match chosen {
+                    None => outcome.distributions.push(distribution),
+                    Some((tokens, normalised)) => {
+                        outcome.readings.push(Reading::of(&distribution, tokens, normalised));
+                    }
+                }
             }
             for collect in 0..self.plan.collects.len() {
                 outcome.collected.extend(self.collected.remove(&(collect, example)));
@@ -216,9 +188,8 @@ impl<'a> Editor<'a> {
             Some(ResolvedSource::Runs { site, units }) => units[example]
                 .iter()
                 .map(|(run, unit)| {
-                    let run = self.first_source[example] + run;
-                    let kept =
-                        self.sources.get(run, *site).ok_or(RunError::NotTraced { site: *site })?;
+                    let kept = self.sources.get(example, *run, *site);
+                    let kept = kept.ok_or(RunError::NotTraced { site: *site })?;
                     match site.component().is_pattern() {
                         true => apply::read_pattern(kept, unit),
                         false => {
@@ -273,7 +244,8 @@ impl Visitor for Editor<'_> {
         for (index, _) in plan.edits.iter().enumerate().filter(|(_, edit)| edit.site == site) {
             let application = Application { plan, index, example: run };
             let read = |before: &Tensor| self.read(application, before);
-            let (edited, receipt) = application.edit_pattern(self.config, tensor, 0, &read)?;
+            let all: Vec<usize> = (0..plan.examples[run].base.len()).collect();
+            let (edited, receipt) = application.edit_pattern(self.config, tensor, &all, &read)?;
             *tensor = edited;
             self.receipts.push(receipt);
         }

@@ -6,7 +6,7 @@
 use std::ops::Range;
 
 use candle_core::Tensor;
-use vene_model::{Attention, Component, Operations, Pass, Plain, Site, Visibility};
+use vene_model::{Attention, Component, Pass, Plain, Readout, Site, Visibility};
 
 use crate::error::RunError;
 
@@ -114,14 +114,15 @@ impl<V: Visitor> Pass<Plain> for Sequences<'_, V> {
                 keys: &self.positions[rows.clone()],
                 window: attention.options().window,
             };
-            let scores = attention.scores(&part(queries)?, &part(keys)?)?;
+            let options = attention.options();
+            let scores = operations.scores(&part(queries)?, &part(keys)?, config, options)?;
             let mut scores = operations.hide(&scores, visibility, f64::NEG_INFINITY)?;
             let visitor = &mut *self.visitor;
             if let Some(site) = score_site.as_ref().ok().filter(|site| visitor.wants(**site)) {
                 visitor.pattern(*site, run, &mut scores)?;
                 // Attention stays causal whatever was edited.
                 scores = operations.hide(&scores, visibility, f64::NEG_INFINITY)?;
-                refuse_blind_queries(&scores, layer, 0, run)?;
+                refuse_blind_queries(&scores, layer, visibility.queries, run)?;
             }
             let mut weights = operations.softmax(&scores)?;
             if let Some(site) = weight_site.as_ref().ok().filter(|site| visitor.wants(**site)) {
@@ -133,30 +134,32 @@ impl<V: Visitor> Pass<Plain> for Sequences<'_, V> {
         Ok(operations.stack_rows(&mixed)?)
     }
 
-    fn logit_rows(&mut self) -> Vec<usize> {
-        let read = self.read_positions();
-        self.runs
+    fn readout(&mut self) -> Readout {
+        let whole = self
+            .runs
             .iter()
-            .zip(read)
+            .zip(self.read_positions())
             .flat_map(|(rows, read)| read.iter().map(move |position| rows.start + position))
-            .collect()
+            .collect();
+        Readout { whole, chosen: Vec::new() }
     }
 }
 
 /// Refuses a query that sees no key any more: its softmax would be no number.
 ///
-/// `first` is the position of the first query.
+/// `positions` are those of the queries.
 pub(super) fn refuse_blind_queries(
     scores: &Tensor,
     layer: usize,
-    first: usize,
+    positions: &[usize],
     example: usize,
 ) -> Result<(), RunError> {
     let best = scores.max(candle_core::D::Minus1)?;
     let best: Vec<Vec<f64>> = best.to_dtype(candle_core::DType::F64)?.to_vec2()?;
     for (head, queries) in best.iter().enumerate() {
         if let Some(query) = queries.iter().position(|score| *score == f64::NEG_INFINITY) {
-            return Err(RunError::NothingToAttend { layer, head, query: first + query, example });
+            let query = positions[query];
+            return Err(RunError::NothingToAttend { layer, head, query, example });
         }
     }
     Ok(())

@@ -1,81 +1,127 @@
-//! Traces: activations kept from a run.
+//! Traces: activations kept from the unedited runs that edits read.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use candle_core::Tensor;
-use vene_model::{Component, Model, Prompt, Site};
+use vene_model::{Component, Decoder, Plain, Prompt, Site};
 
 use super::sequences::{Rows, Sequences, Visitor};
 use crate::error::RunError;
+use crate::plan::{Example, ResolvedPlan, ResolvedSource, Run};
 
-/// Activations that runs showed at the sites that were asked for.
+/// Activations that examples' unedited runs showed at the sites that were asked for.
 #[derive(Clone, Debug, Default)]
 pub struct Trace {
-    kept: HashMap<(usize, Site), Tensor>,
+    kept: HashMap<(usize, Run, Site), Tensor>,
 }
 
 impl Trace {
-    /// Runs prompts unedited and keeps whole sites of them.
-    ///
-    /// # Errors
-    /// Failures of the computation.
-    pub fn of(
-        model: &Model,
-        prompts: &[&Prompt],
-        sites: &BTreeSet<Site>,
+    /// What an example's run showed at a site: `[positions, width]`, or `[heads, queries, keys]`
+    /// for attention patterns, or `None` if it was not asked for.
+    pub fn get(&self, example: usize, run: Run, site: Site) -> Option<&Tensor> {
+        self.kept.get(&(example, run, site))
+    }
+
+    pub(super) fn keep(&mut self, example: usize, run: Run, site: Site, tensor: Tensor) {
+        self.kept.insert((example, run, site), tensor);
+    }
+
+    pub(super) fn extend(&mut self, other: Self) {
+        self.kept.extend(other.kept);
+    }
+
+    /// Runs what is wanted, unedited and each run whole, and keeps the sites.
+    pub(super) fn of(
+        decoder: &Decoder<Plain>,
+        examples: &[Example],
+        wanted: &Wanted,
     ) -> Result<Self, RunError> {
+        let prompts: Vec<&Prompt> =
+            wanted.runs.iter().map(|&(example, run)| examples[example].prompt(run)).collect();
         let longest = prompts.iter().map(|prompt| prompt.len()).max().unwrap_or(0);
         let positions = (0..longest).collect();
-        let mut keeper = Keeper { prompts, sites, positions, trace: Self::default() };
-        if !prompts.is_empty() && !sites.is_empty() {
+        let mut keeper = Keeper { wanted, prompts, positions, trace: Self::default() };
+        if !wanted.runs.is_empty() {
             let tokens: Vec<u32> =
-                prompts.iter().flat_map(|prompt| prompt.tokens().iter().copied()).collect();
-            let lengths = prompts.iter().map(|prompt| prompt.len());
-            let mut pass = Sequences::new(lengths, &mut keeper);
-            model.decoder().forward(&tokens, &mut pass)?;
+                keeper.prompts.iter().flat_map(|prompt| prompt.tokens().iter().copied()).collect();
+            let lengths: Vec<usize> = keeper.prompts.iter().map(|prompt| prompt.len()).collect();
+            let mut pass = Sequences::new(lengths.into_iter(), &mut keeper);
+            decoder.forward(&tokens, &mut pass)?;
         }
         Ok(keeper.trace)
     }
+}
 
-    /// What a run showed at a site: `[positions, width]`, or `[heads, queries, keys]` for
-    /// attention patterns, or `None` if it was not asked for.
-    pub fn get(&self, run: usize, site: Site) -> Option<&Tensor> {
-        self.kept.get(&(run, site))
-    }
+/// Runs and sites that edits read.
+#[derive(Debug, Default)]
+pub(super) struct Wanted {
+    /// Examples' runs, each once.
+    pub(super) runs: Vec<(usize, Run)>,
+    /// Sites, of all of these runs.
+    pub(super) sites: BTreeSet<Site>,
+}
 
-    pub(super) fn keep(&mut self, run: usize, site: Site, tensor: Tensor) {
-        self.kept.insert((run, site), tensor);
+impl Wanted {
+    /// What the edits of plans (of the same examples) read of unedited runs, as far as `filter`
+    /// (the read site, the written site) lets it through.
+    pub(super) fn of<'p>(
+        plans: impl IntoIterator<Item = &'p ResolvedPlan>,
+        filter: impl Fn(Site, Site) -> bool,
+    ) -> Self {
+        let (mut wanted, mut known) = (Self::default(), HashSet::new());
+        for edit in plans.into_iter().flat_map(|plan| &plan.edits) {
+            let Some(ResolvedSource::Runs { site, units }) = &edit.source else { continue };
+            if !filter(*site, edit.site) {
+                continue;
+            }
+            wanted.sites.insert(*site);
+            for (example, runs) in units.iter().enumerate() {
+                for &(run, _) in runs {
+                    if known.insert((example, run)) {
+                        wanted.runs.push((example, run));
+                    }
+                }
+            }
+        }
+        wanted
     }
 }
 
 struct Keeper<'a> {
-    prompts: &'a [&'a Prompt],
-    sites: &'a BTreeSet<Site>,
+    wanted: &'a Wanted,
+    prompts: Vec<&'a Prompt>,
     /// `0..` as far as the longest prompt.
     positions: Vec<usize>,
     trace: Trace,
 }
 
+impl Keeper<'_> {
+    fn keep(&mut self, index: usize, site: Site, tensor: Tensor) {
+        let (example, run) = self.wanted.runs[index];
+        self.trace.keep(example, run, site, tensor);
+    }
+}
+
 impl Visitor for Keeper<'_> {
     fn wants(&self, site: Site) -> bool {
-        self.sites.contains(&site)
+        self.wanted.sites.contains(&site)
     }
 
     fn rows(&mut self, site: Site, rows: &Rows<'_>, tensor: &mut Tensor) -> Result<(), RunError> {
         let mut start = 0;
-        for (run, prompt) in self.prompts.iter().enumerate() {
+        for index in 0..self.prompts.len() {
             let length = match rows {
-                Rows::Whole(_) => prompt.len(),
-                Rows::Logits(read) => read[run].len(),
+                Rows::Whole(_) => self.prompts[index].len(),
+                Rows::Logits(read) => read[index].len(),
             };
-            self.trace.keep(run, site, tensor.narrow(0, start, length)?.contiguous()?);
+            self.keep(index, site, tensor.narrow(0, start, length)?.contiguous()?);
             start += length;
         }
         Ok(())
     }
 
     fn pattern(&mut self, site: Site, run: usize, tensor: &mut Tensor) -> Result<(), RunError> {
-        self.trace.keep(run, site, tensor.clone());
+        self.keep(run, site, tensor.clone());
         Ok(())
     }
 
@@ -83,7 +129,7 @@ impl Visitor for Keeper<'_> {
         // All of them where logits are kept; else as few as a pass can end with, since they are by
         // far the widest site.
         let length = self.prompts[run].len();
-        match self.sites.iter().any(|site| site.component() == Component::Logits) {
+        match self.wanted.sites.iter().any(|site| site.component() == Component::Logits) {
             true => &self.positions[..length],
             false => &self.positions[length - 1..length],
         }

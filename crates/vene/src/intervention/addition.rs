@@ -30,4 +30,12 @@ impl Intervention for Addition {
     ) -> candle_core::Result<Tensor> {
         base + &sources[0]
     }
+
+    fn in_place(&self) -> bool {
+        true
+    }
+
+    fn apply_in_place(&self, base: &mut [f32], sources: &[&[f32]]) {
+        base.iter_mut().zip(sources[0]).for_each(|(base, source)| *base += source);
+    }
 }

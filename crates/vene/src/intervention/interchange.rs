@@ -30,4 +30,12 @@ impl Intervention for Interchange {
     ) -> candle_core::Result<Tensor> {
         Ok(sources[0].clone())
     }
+
+    fn in_place(&self) -> bool {
+        true
+    }
+
+    fn apply_in_place(&self, base: &mut [f32], sources: &[&[f32]]) {
+        base.copy_from_slice(sources[0]);
+    }
 }

@@ -74,4 +74,17 @@ pub trait Intervention: Debug + Send + Sync {
         sources: &[Tensor],
         context: UnitContext<'_>,
     ) -> candle_core::Result<Tensor>;
+
+    /// Whether [`Intervention::apply_in_place`] does the same: the intervention is a function of
+    /// each value by itself, wherever it stands.
+    fn in_place(&self) -> bool {
+        false
+    }
+
+    /// [`Intervention::apply`] on 32-bit floats where they lie, a stretch of values at a time: what
+    /// a sweep of many thousand edits is fast with. Called only where [`Intervention::in_place`]
+    /// says so; must give the same values, bit for bit.
+    fn apply_in_place(&self, base: &mut [f32], sources: &[&[f32]]) {
+        let _ = (base, sources);
+    }
 }

@@ -32,4 +32,12 @@ impl Intervention for Scaling {
     ) -> candle_core::Result<Tensor> {
         base * self.factor
     }
+
+    fn in_place(&self) -> bool {
+        true
+    }
+
+    fn apply_in_place(&self, base: &mut [f32], _: &[&[f32]]) {
+        base.iter_mut().for_each(|value| *value *= self.factor as f32);
+    }
 }

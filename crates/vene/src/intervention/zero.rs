@@ -29,4 +29,12 @@ impl Intervention for Zero {
     ) -> candle_core::Result<Tensor> {
         base.zeros_like()
     }
+
+    fn in_place(&self) -> bool {
+        true
+    }
+
+    fn apply_in_place(&self, base: &mut [f32], _: &[&[f32]]) {
+        base.fill(0.0);
+    }
 }

@@ -14,6 +14,9 @@ use crate::intervention::{
 pub enum Source {
     /// The run of the example's source with this index, at the written site.
     Run(usize),
+    /// The base's own run as it is without any edit, at the written site: what other edits changed
+    /// is put back there.
+    Base,
     /// This very run, at a site that lies before the written one in the same layer.
     Current(Component),
     /// Given values, row-major: one row `[width]` for every edited position, or a row for each,
@@ -52,6 +55,7 @@ pub struct Edit {
     pub(crate) source_positions: Option<Positions>,
     pub(crate) source_heads: Option<Vec<usize>>,
     pub(crate) source_layer: Option<usize>,
+    pub(crate) control: bool,
 }
 
 impl Edit {
@@ -79,6 +83,7 @@ impl Edit {
             source_positions: None,
             source_heads: None,
             source_layer: None,
+            control: false,
         }
     }
 
@@ -104,6 +109,12 @@ impl Edit {
         values: Vec<f64>,
     ) -> Self {
         Self::interchange(component, layer).source(Source::Given(Arc::new(values)))
+    }
+
+    /// The base's own values as they are without any edit: what earlier edits changed is put back,
+    /// so that nothing flows through here (a direct effect holds later attention so).
+    pub fn freeze(component: Component, layer: impl Into<Option<usize>>) -> Self {
+        Self::interchange(component, layer).source(Source::Base)
     }
 
     /// The source's values added to the base's.
@@ -182,6 +193,14 @@ impl Edit {
     #[must_use]
     pub fn source(mut self, source: Source) -> Self {
         self.source = Some(source);
+        self
+    }
+
+    /// Makes the edit a control: it is run even where it is sure to change nothing, since base and
+    /// source are the same there. What it changes after all is the noise of the floats.
+    #[must_use]
+    pub fn control(mut self) -> Self {
+        self.control = true;
         self
     }
 

@@ -7,6 +7,7 @@
 
 mod alignment;
 mod edit;
+mod outputs;
 mod positions;
 mod receipt;
 mod resolve;
@@ -14,9 +15,13 @@ mod span;
 
 pub use alignment::align;
 pub use edit::{Edit, Module, Source};
+pub use outputs::{Outputs, Tokens};
 pub use positions::{Part, Positions};
+pub(crate) use receipt::Tally;
 pub use receipt::{Change, Outcome, Receipt};
 pub use resolve::{ResolvedCollect, ResolvedEdit, ResolvedPlan, ResolvedSource, Unit};
+
+use std::sync::Arc;
 
 use crate::error::PlanError;
 use vene_model::{Component, Outline, Prompt};
@@ -30,6 +35,15 @@ pub struct Example {
     pub sources: Vec<Prompt>,
 }
 
+/// One of an example's runs, nothing edited in it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Run {
+    /// The base's.
+    Base,
+    /// That of the source with this index.
+    Source(usize),
+}
+
 impl Example {
     /// An example without sources.
     pub fn new(base: Prompt) -> Self {
@@ -41,6 +55,14 @@ impl Example {
     pub fn source(mut self, source: Prompt) -> Self {
         self.sources.push(source);
         self
+    }
+
+    /// The prompt of a run that a resolved plan speaks of.
+    pub(crate) fn prompt(&self, run: Run) -> &Prompt {
+        match run {
+            Run::Base => &self.base,
+            Run::Source(index) => &self.sources[index],
+        }
     }
 }
 
@@ -69,6 +91,7 @@ pub struct Plan {
     pub(crate) edits: Vec<Edit>,
     pub(crate) collects: Vec<Collect>,
     pub(crate) read: Positions,
+    pub(crate) outputs: Outputs,
 }
 
 /// Activations to be kept from the edited run.
@@ -111,6 +134,22 @@ impl Plan {
         self
     }
 
+    /// Of the next-token distributions only the logits of these tokens are wanted: a few rows of the
+    /// unembedding are multiplied instead of all.
+    #[must_use]
+    pub fn logits_of(mut self, tokens: impl Into<Tokens>) -> Self {
+        self.outputs = Outputs::Logits(tokens.into());
+        self
+    }
+
+    /// Of the next-token distributions only the logits and the probabilities of these tokens are
+    /// wanted: the vocabulary is summed over, and its logits are kept nowhere.
+    #[must_use]
+    pub fn probabilities_of(mut self, tokens: impl Into<Tokens>) -> Self {
+        self.outputs = Outputs::Probabilities(tokens.into());
+        self
+    }
+
     /// Checks the plan against a model and examples, and turns every name into numbers.
     ///
     /// # Errors
@@ -120,6 +159,18 @@ impl Plan {
         outline: &Outline,
         examples: &[Example],
     ) -> Result<ResolvedPlan, PlanError> {
-        resolve::resolve(self, outline, examples)
+        resolve::resolve(self, outline, examples.into())
+    }
+
+    /// [`Plan::resolve`] for many plans of the same examples, which are kept once.
+    ///
+    /// # Errors
+    /// As [`Plan::resolve`].
+    pub fn resolve_shared(
+        &self,
+        outline: &Outline,
+        examples: &Arc<[Example]>,
+    ) -> Result<ResolvedPlan, PlanError> {
+        resolve::resolve(self, outline, examples.clone())
     }
 }

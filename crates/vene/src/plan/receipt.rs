@@ -55,20 +55,46 @@ pub struct Change {
     pub before: f64,
 }
 
-impl Change {
-    /// Measures the change between the values before and after.
-    pub(crate) fn between(before: &[f64], after: &[f64]) -> Self {
-        let finite = || before.iter().zip(after).filter(|(b, a)| b.is_finite() && a.is_finite());
-        let count = finite().count().max(1) as f64;
-        let mean_square = |values: &mut dyn Iterator<Item = f64>| {
-            (values.map(|value| value * value).sum::<f64>() / count).sqrt()
-        };
-        Self {
-            written: before.len(),
-            changed: before.iter().zip(after).filter(|(b, a)| b != a).count(),
-            root_mean_square: mean_square(&mut finite().map(|(b, a)| a - b)),
-            largest: finite().map(|(b, a)| (a - b).abs()).fold(0.0, f64::max),
-            before: mean_square(&mut finite().map(|(b, _)| *b)),
+/// A change on its way to being measured.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Tally {
+    written: usize,
+    changed: usize,
+    finite: usize,
+    largest: f64,
+    squares: f64,
+    squares_before: f64,
+}
+
+impl Tally {
+    /// Counts values before and after.
+    pub(crate) fn add<T: Copy + Into<f64>>(&mut self, before: &[T], after: &[T]) {
+        self.written += before.len();
+        for (&before, &after) in before.iter().zip(after) {
+            let (before, after): (f64, f64) = (before.into(), after.into());
+            self.changed += usize::from(before != after);
+            if before.is_finite() && after.is_finite() {
+                let change = after - before;
+                self.finite += 1;
+                self.largest = self.largest.max(change.abs());
+                self.squares += change * change;
+                self.squares_before += before * before;
+            }
+        }
+    }
+
+    /// What came of the edit whose values were counted.
+    pub(crate) fn outcome(self) -> Outcome {
+        let root_mean_square = |squares: f64| (squares / self.finite.max(1) as f64).sqrt();
+        match self.changed {
+            0 => Outcome::SameValues,
+            changed => Outcome::Changed(Change {
+                written: self.written,
+                changed,
+                root_mean_square: root_mean_square(self.squares),
+                largest: self.largest,
+                before: root_mean_square(self.squares_before),
+            }),
         }
     }
 }

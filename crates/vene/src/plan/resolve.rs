@@ -5,17 +5,18 @@ use std::sync::Arc;
 use vene_model::{Component, DecoderConfig, Outline, Prompt, Site};
 
 use super::edit::{Edit, Source};
-use super::{Example, Plan, Positions};
+use super::{Example, Outputs, Plan, Positions, Run};
 use crate::error::PlanError;
 use crate::intervention::{Intervention, SourceCount};
 
 /// A plan in which every position is a number and every edit lands somewhere.
 #[derive(Clone, Debug)]
 pub struct ResolvedPlan {
-    pub(crate) examples: Vec<Example>,
+    pub(crate) examples: Arc<[Example]>,
     pub(crate) edits: Vec<ResolvedEdit>,
     pub(crate) collects: Vec<ResolvedCollect>,
     pub(crate) read: Vec<Vec<usize>>,
+    pub(crate) outputs: Outputs,
 }
 
 /// An edit with its units in each example.
@@ -29,17 +30,19 @@ pub struct ResolvedEdit {
     pub units: Vec<Unit>,
     /// What it reads.
     pub source: Option<ResolvedSource>,
+    /// Whether it is run even where it is sure to change nothing.
+    pub control: bool,
 }
 
 /// What an edit reads.
 #[derive(Clone, Debug)]
 pub enum ResolvedSource {
-    /// Runs of the example's sources.
+    /// Unedited runs of the example.
     Runs {
         /// Where it reads.
         site: Site,
-        /// For each example the sources' indices, and what is read in each.
-        units: Vec<Vec<(usize, Unit)>>,
+        /// For each example the runs, and what is read in each.
+        units: Vec<Vec<(Run, Unit)>>,
     },
     /// The edited run itself, at a site before the written one.
     Current(Site),
@@ -48,7 +51,7 @@ pub enum ResolvedSource {
 }
 
 /// Values within a component of one run.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Unit {
     /// Token positions; of attention patterns, the queries.
     pub positions: Vec<usize>,
@@ -71,6 +74,17 @@ impl ResolvedPlan {
     /// The examples it is for.
     pub fn examples(&self) -> &[Example] {
         &self.examples
+    }
+
+    /// A prompt's run as it is, read at its last position.
+    pub(crate) fn unedited(prompt: &Prompt) -> Self {
+        Self {
+            read: vec![vec![prompt.len() - 1]],
+            examples: [Example::new(prompt.clone())].into(),
+            edits: Vec::new(),
+            collects: Vec::new(),
+            outputs: Outputs::Distributions,
+        }
     }
 
     /// Its edits.
@@ -103,10 +117,11 @@ impl ResolvedEdit {
     pub fn is_shared_prefix(&self, example: usize, prompts: &Example) -> bool {
         let Some(ResolvedSource::Runs { site, units }) = &self.source else { return false };
         let unit = &self.units[example];
-        self.intervention.name() == "interchange"
+        !self.control
+            && self.intervention.name() == "interchange"
             && *site == self.site
             && units[example].iter().all(|(run, read)| {
-                let shared = prompts.base.shared_prefix(&prompts.sources[*run]);
+                let shared = prompts.base.shared_prefix(prompts.prompt(*run));
                 read == unit && unit.positions.iter().all(|&position| position < shared)
             })
     }
@@ -115,17 +130,18 @@ impl ResolvedEdit {
 pub(super) fn resolve(
     plan: &Plan,
     outline: &Outline,
-    examples: &[Example],
+    examples: Arc<[Example]>,
 ) -> Result<ResolvedPlan, PlanError> {
     if examples.is_empty() {
         return Err(PlanError::NoExamples);
     }
     let config = outline.config();
+    plan.outputs.check(examples.len(), config.vocabulary)?;
     let edits = plan
         .edits
         .iter()
         .enumerate()
-        .map(|(index, edit)| Resolver { index, edit, config, examples }.resolve())
+        .map(|(index, edit)| Resolver { index, edit, config, examples: &examples }.resolve())
         .collect::<Result<Vec<_>, _>>()?;
     let resolved = ResolvedPlan {
         collects: plan
@@ -138,12 +154,13 @@ pub(super) fn resolve(
                 }
                 Ok(ResolvedCollect {
                     site,
-                    positions: base_positions(&collect.positions, examples)?,
+                    positions: base_positions(&collect.positions, &examples)?,
                 })
             })
             .collect::<Result<_, _>>()?,
-        read: base_positions(&plan.read, examples)?,
-        examples: examples.to_vec(),
+        read: base_positions(&plan.read, &examples)?,
+        outputs: plan.outputs.clone(),
+        examples,
         edits,
     };
     refuse_conflicts(&resolved, config)?;
@@ -201,7 +218,8 @@ impl Resolver<'_> {
             })
             .collect::<Result<Vec<_>, PlanError>>()?;
         let source = self.source(site, heads, &units)?;
-        Ok(ResolvedEdit { site, intervention: edit.intervention.clone(), units, source })
+        let (intervention, control) = (edit.intervention.clone(), edit.control);
+        Ok(ResolvedEdit { site, intervention, units, source, control })
     }
 
     fn unit(
@@ -305,9 +323,13 @@ impl Resolver<'_> {
             None => Ok(None),
             Some(Source::Given(values)) => self.given(site, values, units).map(Some),
             Some(Source::Current(component)) => self.current(site, *component).map(Some),
-            Some(Source::Run(run)) => self.runs(heads, units, |_| vec![*run]).map(Some),
+            Some(Source::Run(run)) => {
+                self.runs(heads, units, |_| vec![Run::Source(*run)]).map(Some)
+            }
+            Some(Source::Base) => self.runs(heads, units, |_| vec![Run::Base]).map(Some),
             Some(Source::AllRuns) => {
-                self.runs(heads, units, |example| (0..example.sources.len()).collect()).map(Some)
+                let all = |example: &Example| (0..example.sources.len()).map(Run::Source).collect();
+                self.runs(heads, units, all).map(Some)
             }
         }
     }
@@ -316,7 +338,7 @@ impl Resolver<'_> {
         &self,
         heads: Option<Vec<usize>>,
         units: &[Unit],
-        which: impl Fn(&Example) -> Vec<usize>,
+        which: impl Fn(&Example) -> Vec<Run>,
     ) -> Result<ResolvedSource, PlanError> {
         let edit = self.edit;
         let read_site = Site::new(edit.component, edit.source_layer.or(edit.layer), self.config)?;
@@ -325,16 +347,22 @@ impl Resolver<'_> {
             None => heads,
         };
         let positions = edit.source_positions.as_ref().unwrap_or(&edit.positions);
-        let read = |example: usize, prompts: &Example, run: usize| {
-            let Some(prompt) = prompts.sources.get(run) else {
-                return Err(PlanError::NoSource {
-                    edit: self.index,
-                    example,
-                    source_index: run,
-                    sources: prompts.sources.len(),
-                });
+        let read = |example: usize, prompts: &Example, run: Run| {
+            let (prompt, whose) = match run {
+                Run::Base => (&prompts.base, "the base"),
+                Run::Source(index) => match prompts.sources.get(index) {
+                    Some(prompt) => (prompt, "the source"),
+                    None => {
+                        return Err(PlanError::NoSource {
+                            edit: self.index,
+                            example,
+                            source_index: index,
+                            sources: prompts.sources.len(),
+                        });
+                    }
+                },
             };
-            let unit = self.unit(positions, heads.clone(), prompt, "the source", example)?;
+            let unit = self.unit(positions, heads.clone(), prompt, whose, example)?;
             self.refuse_unequal(example, &prompts.base, prompt, &units[example], &unit)?;
             Ok((run, unit))
         };
@@ -345,7 +373,7 @@ impl Resolver<'_> {
             .map(|(example, prompts)| {
                 let runs = which(prompts);
                 // An intervention that takes several sources still needs one.
-                let runs = if runs.is_empty() { vec![0] } else { runs };
+                let runs = if runs.is_empty() { vec![Run::Source(0)] } else { runs };
                 runs.into_iter().map(|run| read(example, prompts, run)).collect()
             })
             .collect::<Result<_, _>>()?;

@@ -178,7 +178,7 @@ fn tutorial_agrees(name: &str, model: &Model) {
             Plan::new().edit(edit).resolve(model, &examples).unwrap()
         })
         .collect();
-    let trace = reference.trace_sources(&examples, &plans).unwrap();
+    let trace = reference.trace_sources(&plans).unwrap();
     for (rows, plan) in places.iter().zip(&plans) {
         let outcome = reference.run_with(plan, &trace).unwrap();
         let distribution = &outcome.examples[0].distributions[0];

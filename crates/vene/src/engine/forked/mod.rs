@@ -1,45 +1,63 @@
 //! The forked executor: a sweep is one forward pass.
 //!
 //! Base and sources ride through the layers together, as rows of one packed batch; equal prefixes
-//! are the same rows ([`trunk`]). When the pass reaches the first site at which a plan edits, that
-//! plan *forks* off the base's run ([`fork`]): it takes a copy of the live rows there, from its
-//! first edited position on, applies its edit, and from then on rides in the same batch
-//! ([`pass`]). Layers before the fork are never recomputed, and neither are positions before the
-//! first edit: attention is causal, so their keys and values are the base's, read in place. A
-//! source that is read at the site at which it is written is not stored: its row is there at the
-//! same moment. Plans whose every read row is their write row are not run at all.
+//! are the same rows ([`trunk`]). When the pass reaches a site at which a plan edits, that plan
+//! *forks* off the base's run ([`tree`]): it takes copies of the live rows of the positions that it
+//! edits, and from the next attention on of all positions behind them ([`rows`]); from then
+//! on they ride in the same batch ([`pass`]). Layers before the fork are never recomputed, and
+//! neither are positions before the first edit: attention is causal, so their keys and values are
+//! the base's, read in place ([`attention`]). A source that is read at the site at which it is
+//! written is not stored: its row is there at the same moment ([`edits`]). Edits whose every read
+//! row is their write row are not run at all. Plans that begin alike share a fork. In the last
+//! layer only rows that somebody reads go through queries and MLP, and of the vocabulary only what
+//! somebody reads is computed ([`readout`]).
+//!
+//! None of this depends on what it is computed with: fused operations on 32-bit floats, or plain
+//! ones of any type.
 
-mod fork;
+mod attention;
+mod chunks;
+mod edits;
 mod pass;
+mod readout;
+mod rows;
+mod tree;
 mod trunk;
 
-use std::collections::BTreeSet;
+use std::collections::HashMap;
 use std::ops::ControlFlow;
+use std::sync::Arc;
 
-use vene_model::{Component, Model, Prompt, Site};
+use candle_core::Tensor;
+use vene_model::{Decoder, Logits, Model, Operations, Prompt, Site};
 
+use super::apply::Application;
 use super::distribution::Distribution;
-use super::executor::Executor;
-use super::reference::{ExampleOutcome, PlanOutcome, Reference};
-use super::trace::Trace;
+use super::executor::{ExampleOutcome, Executor, PlanOutcome};
+use super::reading::Reading;
+use super::reference::Reference;
+use super::trace::{Trace, Wanted};
 use crate::error::RunError;
-use crate::plan::{ResolvedEdit, ResolvedPlan, ResolvedSource};
-use pass::ForkedPass;
+use crate::plan::{Example, Outcome, Receipt, ResolvedCollect, ResolvedPlan};
+use pass::{ForkedPass, Found};
+use readout::Kind;
+use tree::{Job, Leaf, Mark, Tree};
 
-/// Bytes that the rows of one pass may take unless told.
-const MEMORY: usize = 1 << 30;
+/// Activations of unedited runs, by run of the trunk.
+type Kept = HashMap<(usize, Site), Tensor>;
 
 /// Runs many plans in one forward pass.
 #[derive(Clone, Copy)]
 pub struct Forked<'a> {
     model: &'a Model,
     memory: usize,
+    plain: bool,
 }
 
 impl<'a> Forked<'a> {
     /// An executor for this model, in the precision in which its weights were loaded.
     pub fn new(model: &'a Model) -> Self {
-        Self { model, memory: MEMORY }
+        Self { model, memory: chunks::MEMORY, plain: false }
     }
 
     /// About how many bytes the rows of one pass may take; what needs more is run in several.
@@ -49,84 +67,226 @@ impl<'a> Forked<'a> {
         self
     }
 
-    /// Plans in chunks, each of which fits the memory.
-    fn chunks<'p>(&self, plans: &'p [ResolvedPlan]) -> Vec<Vec<(usize, &'p ResolvedPlan)>> {
-        let config = self.model.config();
-        let row = 4 * (8 * config.d_model + 4 * config.d_mlp + 6 * config.heads * config.head_dim);
-        let logits = 4 * 3 * config.vocabulary;
-        let (mut chunks, mut chunk, mut bytes) = (Vec::new(), Vec::new(), 0);
-        for (index, plan) in plans.iter().enumerate() {
-            let cost: usize = (0..plan.examples.len())
-                .map(|example| {
-                    let rows =
-                        plan.examples[example].base.len() - fork::first_position(plan, example);
-                    rows * row + plan.read[example].len() * logits
-                })
-                .sum();
-            if bytes + cost > self.memory && !chunk.is_empty() {
-                chunks.push(std::mem::take(&mut chunk));
-                bytes = 0;
-            }
-            bytes += cost;
-            chunk.push((index, plan));
-        }
-        chunks.push(chunk);
-        chunks
+    /// On plain operations, whatever others there are.
+    #[must_use]
+    pub fn plain(mut self) -> Self {
+        self.plain = true;
+        self
     }
 
-    /// The sources' activations that no row of the pass has at the moment at which they are read.
-    fn trace(&self, plans: &[(usize, &ResolvedPlan)]) -> Result<Trace, RunError> {
-        let Some((_, first)) = plans.first() else { return Ok(Trace::default()) };
-        let sites: BTreeSet<Site> = plans
-            .iter()
-            .flat_map(|(_, plan)| &plan.edits)
-            .filter(|edit| !reads_in_passing(edit))
-            .filter_map(|edit| match &edit.source {
-                Some(ResolvedSource::Runs { site, .. }) => Some(*site),
-                _ => None,
-            })
-            .collect();
-        let prompts: Vec<&Prompt> =
-            first.examples.iter().flat_map(|example| &example.sources).collect();
-        Trace::of(self.model, &prompts, &sites)
+    /// The next-token distribution behind a prompt, nothing edited.
+    ///
+    /// # Errors
+    /// Failures of the computation.
+    pub fn predict(&self, prompt: &Prompt) -> Result<Distribution, RunError> {
+        let outcome = self.run(ResolvedPlan::unedited(prompt))?;
+        let read = outcome.examples.into_iter().flat_map(|example| example.distributions).next();
+        read.ok_or(RunError::Stopped)
     }
 
-    fn run_chunk(
+    /// Runs one plan.
+    ///
+    /// # Errors
+    /// Failures of the computation or of an intervention.
+    pub fn run(&self, plan: ResolvedPlan) -> Result<PlanOutcome, RunError> {
+        let mut found = None;
+        self.run_all(&[plan], &mut |_, outcome| {
+            found = Some(outcome);
+            ControlFlow::Continue(())
+        })?;
+        found.ok_or(RunError::Stopped)
+    }
+
+    fn run_on<O: Operations>(
         &self,
+        decoder: &Decoder<O>,
         plans: &[(usize, &ResolvedPlan)],
         each: &mut dyn FnMut(usize, PlanOutcome) -> ControlFlow<()>,
     ) -> Result<(), RunError> {
-        let trace = self.trace(plans)?;
-        let only: Vec<&ResolvedPlan> = plans.iter().map(|(_, plan)| *plan).collect();
-        let mut pass = ForkedPass::new(self.model.config(), &only, &trace);
-        let tokens = pass.tokens().to_vec();
-        let logits = self.model.decoder().forward(&tokens, &mut pass)?;
-        let mut finished = pass.finish();
-        for (place, (index, plan)) in plans.iter().enumerate() {
-            let mut outcome = PlanOutcome { examples: Vec::new(), receipts: Vec::new() };
-            for example in 0..plan.examples.len() {
-                let mut showed = ExampleOutcome::default();
-                for row in finished.read_rows(place, example) {
-                    showed.distributions.push(Distribution::of_row(&logits, row, example)?);
+        let jobs: Vec<(usize, Job<'_>)> = plans
+            .iter()
+            .enumerate()
+            .flat_map(|(place, &(_, plan))| {
+                (0..plan.examples.len()).map(move |example| (place, Job { plan, example }))
+            })
+            .collect();
+        let mut outcomes = Outcomes::new(plans);
+        for chunk in chunks::of(&jobs, decoder.config(), self.memory) {
+            let chunk: Vec<(usize, Job<'_>)> = chunk.iter().map(|&job| jobs[job]).collect();
+            let only: Vec<Job<'_>> = chunk.iter().map(|(_, job)| *job).collect();
+            let tree = Tree::new(&only);
+            let kept = self.keep(decoder, &tree, &only)?;
+            let mut pass = ForkedPass::new(decoder.config(), &tree, &kept);
+            let logits = decoder.forward(tree.trunk.tokens(), &mut pass)?;
+            let mut found = pass.found;
+            for (index, (place, job)) in chunk.iter().enumerate() {
+                let (showed, receipts) =
+                    showed(decoder.operations(), &tree, index, &mut found, &logits)?;
+                if let Some((index, outcome)) = outcomes.add(*place, job.example, showed, receipts)
+                    && each(index, outcome).is_break()
+                {
+                    return Err(RunError::Stopped);
                 }
-                showed.collected = finished.collected(place, example)?;
-                outcome.examples.push(showed);
-            }
-            outcome.receipts = finished.receipts(place);
-            if each(*index, outcome).is_break() {
-                return Err(RunError::Stopped);
             }
         }
         Ok(())
     }
+
+    /// What edits read of unedited runs where no row of theirs is at hand: at other sites than
+    /// those at which they write, and attention patterns.
+    fn keep<O: Operations>(
+        &self,
+        decoder: &Decoder<O>,
+        tree: &Tree<'_>,
+        jobs: &[Job<'_>],
+    ) -> Result<Kept, RunError> {
+        let mut kept = Kept::new();
+        let config = decoder.config();
+        let same = |a: &Job<'_>, b: &Job<'_>| Arc::ptr_eq(&a.plan.examples, &b.plan.examples);
+        let is_row = |site: Site| site.component().width(config).is_some();
+        for group in jobs.chunk_by(same) {
+            let plan = group[0].plan;
+            let plans = || group.iter().map(|job| job.plan);
+            let patterns = Wanted::of(plans(), |read, _| !is_row(read));
+            let rows = Wanted::of(plans(), |read, written| {
+                is_row(read)
+                    && (read != written || read.component() == vene_model::Component::Logits)
+            });
+            let mut trace = Trace::default();
+            if !patterns.runs.is_empty() {
+                trace = Trace::of(self.model.plain()?, &plan.examples, &patterns)?;
+            }
+            trace.extend(trace_rows(decoder, &plan.examples, &rows)?);
+            for wanted in [&patterns, &rows] {
+                for &(example, run) in &wanted.runs {
+                    for &site in &wanted.sites {
+                        if let Some(values) = trace.get(example, run, site) {
+                            kept.insert((tree.run(plan, example, run), site), values.clone());
+                        }
+                    }
+                }
+            }
+        }
+        Ok(kept)
+    }
 }
 
-/// Whether an edit's source is a row of the pass at the very site at which it is written.
-fn reads_in_passing(edit: &ResolvedEdit) -> bool {
-    let component = edit.site.component();
-    matches!(&edit.source, Some(ResolvedSource::Runs { site, .. }) if *site == edit.site)
-        && !component.is_pattern()
-        && component != Component::Logits
+/// Whole runs at sites of packed rows.
+fn trace_rows<O: Operations>(
+    decoder: &Decoder<O>,
+    examples: &[Example],
+    wanted: &Wanted,
+) -> Result<Trace, RunError> {
+    let mut trace = Trace::default();
+    if wanted.runs.is_empty() {
+        return Ok(trace);
+    }
+    let prompts = wanted.runs.iter().map(|&(example, run)| examples[example].prompt(run));
+    let prompts: Arc<[Example]> = prompts.map(|prompt| Example::new(prompt.clone())).collect();
+    let all = |example: &Example| (0..example.base.len()).collect();
+    let positions: Vec<Vec<usize>> = prompts.iter().map(all).collect();
+    let collect = |&site: &Site| ResolvedCollect { site, positions: positions.clone() };
+    let plan = ResolvedPlan {
+        read: vec![Vec::new(); prompts.len()],
+        collects: wanted.sites.iter().map(collect).collect(),
+        examples: prompts,
+        edits: Vec::new(),
+        outputs: crate::plan::Outputs::Distributions,
+    };
+    let jobs: Vec<Job<'_>> =
+        (0..plan.examples.len()).map(|example| Job { plan: &plan, example }).collect();
+    let (tree, kept) = (Tree::new(&jobs), Kept::new());
+    let mut pass = ForkedPass::new(decoder.config(), &tree, &kept);
+    decoder.forward(tree.trunk.tokens(), &mut pass)?;
+    for ((leaf, collect), values) in pass.found.collected {
+        let (example, run) = wanted.runs[leaf];
+        trace.keep(example, run, plan.collects[collect].site, values);
+    }
+    Ok(trace)
+}
+
+/// What a leaf's run showed, and its receipts.
+fn showed<O: Operations>(
+    operations: &O,
+    tree: &Tree<'_>,
+    index: usize,
+    found: &mut Found,
+    logits: &Logits<O>,
+) -> Result<(ExampleOutcome, Vec<Receipt>), RunError> {
+    let leaf = &tree.leaves[index];
+    let Leaf { plan, example, .. } = *leaf;
+    let mut showed = ExampleOutcome::default();
+    let chosen = plan.outputs.chosen(example);
+    for &position in &plan.read[example] {
+        let Some(place) = found.readouts.place(index, position) else { continue };
+        match (place.of, chosen) {
+            (Kind::Choice(choice), Some((tokens, _))) => showed.readings.push(Reading::of_row(
+                &logits.chosen[choice],
+                tokens.len(),
+                place.row,
+                example,
+            )?),
+            _ => {
+                let Some(whole) = &logits.whole else { continue };
+                let row = operations.values(whole, &[place.row])?;
+                let distribution = Distribution::of_row(&row, 0, example)?;
+                match chosen {
+                    None => showed.distributions.push(distribution),
+                    Some((tokens, normalised)) => {
+                        showed.readings.push(Reading::of(&distribution, tokens, normalised));
+                    }
+                }
+            }
+        }
+    }
+    for collect in 0..plan.collects.len() {
+        showed.collected.extend(found.collected.remove(&(index, collect)));
+    }
+    let receipt = |(edit, mark): (usize, &Mark)| {
+        let outcome = match *mark {
+            Mark::Unchanged => Outcome::SharedPrefix,
+            Mark::Fork { fork, step, edit } => found.outcomes[fork][step][edit].clone(),
+            Mark::Logits => found.on_logits.remove(&(index, edit)).unwrap_or(Outcome::SameValues),
+        };
+        Application { plan, index: edit, example }.receipt(outcome)
+    };
+    Ok((showed, leaf.marks.iter().enumerate().map(receipt).collect()))
+}
+
+/// Outcomes of plans, whose examples may come in several chunks.
+struct Outcomes<'a> {
+    plans: &'a [(usize, &'a ResolvedPlan)],
+    examples: Vec<Vec<Option<(ExampleOutcome, Vec<Receipt>)>>>,
+    missing: Vec<usize>,
+}
+
+impl<'a> Outcomes<'a> {
+    fn new(plans: &'a [(usize, &'a ResolvedPlan)]) -> Self {
+        let missing: Vec<usize> = plans.iter().map(|(_, plan)| plan.examples.len()).collect();
+        let empty = |&examples: &usize| (0..examples).map(|_| None).collect();
+        Self { plans, examples: missing.iter().map(empty).collect(), missing }
+    }
+
+    /// Takes what an example showed; the plan's index and outcome if it was the last one missing.
+    fn add(
+        &mut self,
+        place: usize,
+        example: usize,
+        showed: ExampleOutcome,
+        receipts: Vec<Receipt>,
+    ) -> Option<(usize, PlanOutcome)> {
+        self.examples[place][example] = Some((showed, receipts));
+        self.missing[place] -= 1;
+        if self.missing[place] > 0 {
+            return None;
+        }
+        let mut outcome = PlanOutcome::default();
+        for (showed, receipts) in std::mem::take(&mut self.examples[place]).into_iter().flatten() {
+            outcome.examples.push(showed);
+            outcome.receipts.extend(receipts);
+        }
+        Some((self.plans[place].0, outcome))
+    }
 }
 
 impl Executor for Forked<'_> {
@@ -144,9 +304,13 @@ impl Executor for Forked<'_> {
         let collects_patterns = |plan: &ResolvedPlan| {
             plan.collects.iter().any(|collect| collect.site.component().is_pattern())
         };
-        if plans.iter().any(collects_patterns) {
-            return Reference::new(self.model).run_all(plans, each);
+        let (others, forked): (Vec<_>, Vec<_>) =
+            plans.iter().enumerate().partition(|(_, plan)| collects_patterns(plan));
+        for (index, plan) in others {
+            if each(index, Reference::new(self.model).run(plan)?).is_break() {
+                return Err(RunError::Stopped);
+            }
         }
-        self.chunks(plans).iter().try_for_each(|chunk| self.run_chunk(chunk, each))
+        self.run_on(self.model.plain()?, &forked, each)
     }
 }

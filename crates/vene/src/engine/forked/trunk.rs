@@ -5,30 +5,33 @@ use std::ops::Range;
 
 use vene_model::Prompt;
 
-/// Unedited runs as paths through a prefix tree of rows.
+/// Unedited runs as paths through a prefix tree of rows. The rows of the trunk are the first of
+/// a pass: row `n` of the tree is row `n` of the pass.
 #[derive(Default)]
 pub(super) struct Trunk {
     tokens: Vec<u32>,
     positions: Vec<usize>,
-    runs: Vec<Run>,
-    children: HashMap<(Option<usize>, u32), usize>,
+    runs: Vec<TrunkRun>,
+    children: HashMap<(Option<u32>, u32), u32>,
+    /// The run that ends in a row, where one does.
+    ends: HashMap<u32, usize>,
 }
 
 /// A run: a row for each position, and which of them it was the first to need.
-pub(super) struct Run {
+pub(super) struct TrunkRun {
     /// The row of each position.
-    pub(super) path: Vec<usize>,
+    pub(super) path: Vec<u32>,
     /// The rows that no run before it has; they end the path.
     pub(super) own: Range<usize>,
 }
 
 impl Trunk {
-    /// Adds a prompt's run; its index is the number of runs so far.
-    pub(super) fn add(&mut self, prompt: &Prompt) -> usize {
+    /// The run of a prompt, which is added if it is not there yet.
+    pub(super) fn run(&mut self, prompt: &Prompt) -> usize {
         let start = self.tokens.len();
-        let mut path: Vec<usize> = Vec::with_capacity(prompt.len());
+        let mut path: Vec<u32> = Vec::with_capacity(prompt.len());
         for (position, &token) in prompt.tokens().iter().enumerate() {
-            let next = self.tokens.len();
+            let next = self.tokens.len() as u32;
             let row = *self.children.entry((path.last().copied(), token)).or_insert(next);
             if row == next {
                 self.tokens.push(token);
@@ -36,8 +39,12 @@ impl Trunk {
             }
             path.push(row);
         }
-        self.runs.push(Run { path, own: start..self.tokens.len() });
-        self.runs.len() - 1
+        // A prompt has at least one token.
+        let end = path.last().copied().unwrap_or_default();
+        *self.ends.entry(end).or_insert_with(|| {
+            self.runs.push(TrunkRun { path, own: start..self.tokens.len() });
+            self.runs.len() - 1
+        })
     }
 
     /// The token of each row.
@@ -51,7 +58,7 @@ impl Trunk {
     }
 
     /// The runs, in the order in which they were added; their own rows together are all rows.
-    pub(super) fn runs(&self) -> &[Run] {
+    pub(super) fn runs(&self) -> &[TrunkRun] {
         &self.runs
     }
 }

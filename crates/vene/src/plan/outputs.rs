@@ -1,0 +1,73 @@
+//! Which numbers of a next-token distribution are wanted.
+//!
+//! The unembedding is the widest matrix of a model by far. Who needs two logits pays for two of
+//! its rows; who needs a probability pays for all, but not for their memory.
+
+use std::sync::Arc;
+
+use crate::error::PlanError;
+
+/// What is read off the next-token distribution at each read position.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Outputs {
+    /// All of it.
+    #[default]
+    Distributions,
+    /// The logits of some tokens.
+    Logits(Tokens),
+    /// The logits of some tokens, and what makes probabilities of them.
+    Probabilities(Tokens),
+}
+
+/// The same tokens for all examples, or for each its own.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Tokens {
+    /// The same for all.
+    Same(Arc<[u32]>),
+    /// For each example its own.
+    Each(Arc<[Vec<u32>]>),
+}
+
+impl From<Vec<u32>> for Tokens {
+    fn from(tokens: Vec<u32>) -> Self {
+        Self::Same(tokens.into())
+    }
+}
+
+impl From<Vec<Vec<u32>>> for Tokens {
+    fn from(tokens: Vec<Vec<u32>>) -> Self {
+        Self::Each(tokens.into())
+    }
+}
+
+impl Outputs {
+    /// An example's tokens, and whether they are to become probabilities; `None` where the whole
+    /// distribution is wanted.
+    pub(crate) fn chosen(&self, example: usize) -> Option<(&[u32], bool)> {
+        let (tokens, normalised) = match self {
+            Self::Distributions => return None,
+            Self::Logits(tokens) => (tokens, false),
+            Self::Probabilities(tokens) => (tokens, true),
+        };
+        match tokens {
+            Tokens::Same(tokens) => Some((tokens, normalised)),
+            Tokens::Each(lists) => lists.get(example).map(|tokens| (tokens.as_slice(), normalised)),
+        }
+    }
+
+    /// Refuses tokens that the model does not have, and lists for another number of examples.
+    pub(super) fn check(&self, examples: usize, vocabulary: usize) -> Result<(), PlanError> {
+        if let Self::Logits(Tokens::Each(lists)) | Self::Probabilities(Tokens::Each(lists)) = self
+            && lists.len() != examples
+        {
+            return Err(PlanError::TokenLists { lists: lists.len(), examples });
+        }
+        for example in 0..examples {
+            let tokens = self.chosen(example).map_or(&[][..], |(tokens, _)| tokens);
+            if let Some(&token) = tokens.iter().find(|&&token| token as usize >= vocabulary) {
+                return Err(PlanError::UnknownToken { token, vocabulary });
+            }
+        }
+        Ok(())
+    }
+}
