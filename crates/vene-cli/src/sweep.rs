@@ -28,14 +28,14 @@ const RECORD: &str = "run.json";
 /// Who runs a sweep.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum ExecutorName {
-    /// One full forward pass for each intervention
-    Reference,
     /// All interventions in one pass, each leaving the base's run where it edits
     Forked,
+    /// One full forward pass for each intervention: the definition of what is right
+    Reference,
 }
 
 impl ExecutorName {
-    fn on(self, model: &Model) -> Box<dyn Executor + '_> {
+    pub fn on(self, model: &Model) -> Box<dyn Executor + '_> {
         match self {
             Self::Reference => Box::new(Reference::new(model)),
             Self::Forked => Box::new(Forked::new(model)),
@@ -94,7 +94,7 @@ pub fn files(sweep: &Sweep) -> Vec<String> {
 /// Warns of what may make a sweep's result other than was meant.
 pub fn warn(outline: &Outline, sweep: &Sweep) {
     model::warn_about_bos(outline, sweep.base());
-    for source in sources(sweep) {
+    for source in sweep.sources() {
         model::warn_about_bos(outline, source);
     }
     for target in sweep.targets() {
@@ -122,11 +122,6 @@ pub fn warn(outline: &Outline, sweep: &Sweep) {
     }
 }
 
-fn sources(sweep: &Sweep) -> &[vene::Prompt] {
-    let examples = sweep.plans().first().map(vene::plan::ResolvedPlan::examples);
-    examples.and_then(<[_]>::first).map_or(&[], |example| &example.sources)
-}
-
 impl Experiment {
     /// Reads the weights and runs the sweep.
     pub fn run(self) -> anyhow::Result<Finished> {
@@ -136,7 +131,7 @@ impl Experiment {
 
         let start = Instant::now();
         let bar = terminal::bar(self.sweep.cells().len(), "interventions");
-        let outcome = self.sweep.run_with(&model, &*self.executor.on(&model), &mut |done| {
+        let outcome = self.sweep.run_with(&*self.executor.on(&model), &mut |done| {
             bar.set_position(done as u64);
             ControlFlow::Continue(())
         });

@@ -33,6 +33,11 @@ impl AlignedBuffer {
         self.length = length;
     }
 
+    /// How long it can be made without new memory.
+    pub fn capacity(&self) -> usize {
+        self.lines.len() * LINE
+    }
+
     /// Copies `values` behind what is there.
     pub fn extend_from_slice(&mut self, values: &[f32]) {
         let start = self.length;

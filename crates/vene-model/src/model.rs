@@ -1,17 +1,24 @@
 //! A model, ready to run: its outline, and its weights in memory.
 
 use std::ops::Deref;
+use std::sync::{Mutex, OnceLock, PoisonError};
 
 use crate::decoder::Decoder;
 use crate::error::ModelError;
-use crate::operations::{Plain, Precision};
+use crate::operations::{Counted, Fused, Operations, Plain, Precision};
 use crate::outline::{Loading, Outline};
+use crate::tensors::{LayerTensors, OuterTensors};
 
 /// A language model, ready to run. It is its [`Outline`] (configuration, tokenizer, prompts)
-/// with the weights in memory.
+/// with the weights in memory: packed for the fused operations in single precision, as plain
+/// tensors in double. Whoever asks for the other form too gets it at the price of its memory.
 pub struct Model {
     outline: Outline,
-    decoder: Decoder<Plain>,
+    precision: Precision,
+    fused: OnceLock<Decoder<Fused>>,
+    plain: OnceLock<Decoder<Plain>>,
+    /// Held while weights are read, so that they are read once.
+    reading: Mutex<()>,
 }
 
 impl Model {
@@ -52,16 +59,87 @@ impl Model {
         precision: Precision,
         progress: &mut dyn FnMut(Loading<'_>),
     ) -> Result<Self, ModelError> {
-        let decoder = outline.decoder(Plain::cpu(precision), progress)?;
-        Ok(Self { outline, decoder })
+        let model = Self::unread(outline, precision);
+        match precision {
+            Precision::Single => model.read(&model.fused, Fused::default(), progress).map(drop)?,
+            Precision::Double => model.read(&model.plain, Plain::cpu(precision), progress).map(drop)?,
+        }
+        Ok(model)
     }
 
-    /// The decoder over plain operations.
+    /// The same for whoever needs the plain operations alone, in any precision.
+    ///
+    /// # Errors
+    /// As [`Model::from_outline`].
+    pub fn plain_from_outline(
+        outline: Outline,
+        precision: Precision,
+        progress: &mut dyn FnMut(Loading<'_>),
+    ) -> Result<Self, ModelError> {
+        let model = Self::unread(outline, precision);
+        model.read(&model.plain, Plain::cpu(precision), progress)?;
+        Ok(model)
+    }
+
+    fn unread(outline: Outline, precision: Precision) -> Self {
+        let (fused, plain, reading) = (OnceLock::new(), OnceLock::new(), Mutex::new(()));
+        Self { outline, precision, fused, plain, reading }
+    }
+
+    fn read<'m, O: Operations>(
+        &self,
+        decoder: &'m OnceLock<Decoder<O>>,
+        operations: O,
+        progress: &mut dyn FnMut(Loading<'_>),
+    ) -> Result<&'m Decoder<O>, ModelError> {
+        let _reading = self.reading.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(decoder) = decoder.get() {
+            return Ok(decoder);
+        }
+        let read = self.outline.decoder(operations, progress)?;
+        Ok(decoder.get_or_init(|| read))
+    }
+
+    /// The precision in which it computes.
+    pub fn precision(&self) -> Precision {
+        self.precision
+    }
+
+    /// The decoder over plain operations, in the model's precision.
     ///
     /// # Errors
     /// Where its weights are read only now: as [`Model::from_outline`].
     pub fn plain(&self) -> Result<&Decoder<Plain>, Box<ModelError>> {
-        Ok(&self.decoder)
+        match self.plain.get() {
+            Some(decoder) => Ok(decoder),
+            None => Ok(self.read(&self.plain, Plain::cpu(self.precision), &mut |_| ())?),
+        }
+    }
+
+    /// The decoder over fused operations; `None` in double precision, which they do not have.
+    ///
+    /// # Errors
+    /// As [`Model::plain`].
+    pub fn fused(&self) -> Result<Option<&Decoder<Fused>>, Box<ModelError>> {
+        match (self.precision, self.fused.get()) {
+            (Precision::Double, _) => Ok(None),
+            (_, Some(decoder)) => Ok(Some(decoder)),
+            _ => Ok(Some(self.read(&self.fused, Fused::default(), &mut |_| ())?)),
+        }
+    }
+}
+
+impl Outline {
+    /// A decoder of this model's shape that counts instead of computing. No weight is read.
+    pub fn counted(&self) -> Decoder<Counted> {
+        let config = self.config().clone();
+        let (outer, layer) = (OuterTensors::outline(&config), LayerTensors::outline(&config));
+        let layers = std::iter::repeat_n(layer, config.layers.len()).map(Ok::<_, ModelError>);
+        match Decoder::new(Counted::default(), config, outer, layers) {
+            Ok(decoder) => decoder,
+            // Nothing is computed, so nothing fails.
+            Err(error) => unreachable!("{error}"),
+        }
     }
 }
 

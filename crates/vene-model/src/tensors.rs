@@ -3,6 +3,8 @@
 //! A family fills these from its checkpoint's names and layouts; the operations then take them
 //! over in the layout that they like. Only one layer is held twice at any moment.
 
+use crate::config::DecoderConfig;
+
 /// A dense row-major f32 tensor in host memory.
 #[derive(Clone, Debug, PartialEq)]
 pub struct HostTensor {
@@ -58,6 +60,25 @@ pub struct NormTensors {
     pub bias: Option<HostTensor>,
 }
 
+impl HostTensor {
+    /// A tensor of this shape without its values.
+    fn outline(shape: &[usize]) -> Self {
+        Self { data: Vec::new(), shape: shape.to_vec() }
+    }
+}
+
+impl LinearTensors {
+    fn outline(out: usize, input: usize) -> Self {
+        Self { weight: HostTensor::outline(&[out, input]), bias: None }
+    }
+}
+
+impl NormTensors {
+    fn outline(width: usize) -> Self {
+        Self { weight: HostTensor::outline(&[width]), bias: None }
+    }
+}
+
 /// What stands before and behind the blocks.
 #[derive(Clone, Debug, PartialEq)]
 pub struct OuterTensors {
@@ -69,6 +90,21 @@ pub struct OuterTensors {
     pub final_norm: NormTensors,
     /// `[vocabulary, d_model]`; `None` where it is the embedding itself.
     pub unembedding: Option<LinearTensors>,
+}
+
+impl OuterTensors {
+    /// Shapes alone, for counting what a pass would cost. The unembedding is taken for tied.
+    pub(crate) fn outline(config: &DecoderConfig) -> Self {
+        Self {
+            embedding: HostTensor::outline(&[config.vocabulary, config.d_model]),
+            position_embedding: config
+                .rotaries
+                .is_empty()
+                .then(|| HostTensor::outline(&[config.context, config.d_model])),
+            final_norm: NormTensors::outline(config.d_model),
+            unembedding: None,
+        }
+    }
 }
 
 /// One block.
@@ -100,4 +136,29 @@ pub struct LayerTensors {
     pub down: LinearTensors,
     /// Behind the MLP.
     pub mlp_post_norm: Option<NormTensors>,
+}
+
+impl LayerTensors {
+    /// Shapes alone, as [`OuterTensors::outline`].
+    pub(crate) fn outline(config: &DecoderConfig) -> Self {
+        let DecoderConfig { d_model, d_mlp, heads, key_value_heads, head_dim, .. } = *config;
+        let linear = LinearTensors::outline;
+        let head_norm = config.query_key_norm.then(|| NormTensors::outline(head_dim));
+        let post_norm = config.post_norms.then(|| NormTensors::outline(d_model));
+        Self {
+            attention_norm: NormTensors::outline(d_model),
+            query: linear(heads * head_dim, d_model),
+            key: linear(key_value_heads * head_dim, d_model),
+            value: linear(key_value_heads * head_dim, d_model),
+            query_norm: head_norm.clone(),
+            key_norm: head_norm,
+            attention_output: linear(d_model, heads * head_dim),
+            attention_post_norm: post_norm.clone(),
+            mlp_norm: NormTensors::outline(d_model),
+            gate: config.gated.then(|| linear(d_mlp, d_model)),
+            up: linear(d_mlp, d_model),
+            down: linear(d_model, d_mlp),
+            mlp_post_norm: post_norm,
+        }
+    }
 }

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use vene::{Component, Reference, Sweep};
+use vene::{Component, Executor, Forked, Sweep};
 use vene_model::EMBEDDED;
 
 use super::top;
@@ -46,19 +46,14 @@ impl Arguments {
             sweep,
             bos: Bos::Model,
             precision: PrecisionName::Single,
-            executor: ExecutorName::Reference,
+            executor: ExecutorName::Forked,
         };
         let finished = experiment.run()?;
-        let reference = Reference::new(&finished.model);
+        let prompts = [finished.model.prompt(BASE)?, finished.model.prompt(SOURCE)?];
+        let told = Forked::new(&finished.model).predict(&prompts.each_ref())?;
         let mut text = String::new();
-        for prompt in [BASE, SOURCE] {
-            let prompt = finished.model.prompt(prompt)?;
-            text.push_str(&top::listing(
-                &finished.model,
-                &prompt,
-                &reference.predict(&prompt)?,
-                10,
-            ));
+        for (prompt, distribution) in prompts.iter().zip(&told) {
+            text.push_str(&top::listing(&finished.model, prompt, distribution, 10));
             text.push('\n');
         }
         let written = finished.write(&folder)?;

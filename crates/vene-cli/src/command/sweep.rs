@@ -112,9 +112,8 @@ pub struct Arguments {
     #[arg(long, value_name = "TOKEN", action = ArgAction::Append, required = true)]
     token: Vec<String>,
 
-    /// Who runs it; reference: a full forward pass for each place, the definition of what is right;
-    /// forked: all places in one pass
-    #[arg(long, value_name = "NAME", default_value = "reference")]
+    /// Who runs it
+    #[arg(long, value_name = "NAME", default_value = "forked")]
     executor: ExecutorName,
 
     #[command(flatten)]

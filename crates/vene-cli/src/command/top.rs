@@ -5,7 +5,7 @@ use std::num::NonZeroUsize;
 use anyhow::Context;
 use clap::Args;
 use serde_json::{Value, json};
-use vene::{Distribution, Outline, Prompt, Reference};
+use vene::{Distribution, Executor, Forked, Outline, Prompt};
 
 use crate::model::{self, ModelArgument, RunArguments};
 use crate::terminal;
@@ -52,19 +52,18 @@ impl Arguments {
             .collect::<anyhow::Result<Vec<_>>>()?;
         prompts.iter().for_each(|prompt| model::warn_about_bos(&outline, prompt));
         let model = model::load(outline, self.run.precision)?;
-        let reference = Reference::new(&model);
+        let told = Forked::new(&model).predict(&prompts.iter().collect::<Vec<_>>())?;
         let mut data = Vec::new();
         let mut text = String::new();
-        for (prompt, given) in prompts.iter().zip(&self.prompts) {
-            let distribution = reference.predict(prompt)?;
+        for ((prompt, given), distribution) in prompts.iter().zip(&self.prompts).zip(&told) {
             if !text.is_empty() {
                 text.push('\n');
             }
-            text.push_str(&listing(&model, prompt, &distribution, self.count.get()));
+            text.push_str(&listing(&model, prompt, distribution, self.count.get()));
             data.push(json!({
                 "prompt": given,
                 "token_ids": prompt.tokens(),
-                "tokens": likeliest(&model, &distribution, self.count.get()),
+                "tokens": likeliest(&model, distribution, self.count.get()),
             }));
         }
         if self.json { terminal::print_json(&data) } else { terminal::print(&text) }

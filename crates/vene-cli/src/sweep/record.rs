@@ -4,9 +4,9 @@ use anyhow::Context;
 use serde_json::{Value, json};
 use vene::plan::{Outcome, ResolvedSource};
 use vene::sweep::{Cell, CellOutcome};
-use vene::{Distribution, Method, Prompt, Reference, SweepUnit};
+use vene::{Distribution, Method, Prompt, SweepUnit};
 
-use super::{Finished, sources};
+use super::Finished;
 use crate::command::likeliest;
 use crate::{model, threads};
 
@@ -16,20 +16,22 @@ const LIKELIEST: usize = 10;
 pub fn record(run: &Finished, draw_seconds: f64, files: &[String]) -> anyhow::Result<Value> {
     let sweep = run.outcome.sweep();
     let provenance = run.model.provenance();
-    let reference = Reference::new(&run.model);
-    let sources = sources(sweep)
-        .iter()
-        .map(|source| Ok(prompt(run, source, &reference.predict(source)?)))
-        .collect::<anyhow::Result<Vec<_>>>()?;
+    let prompts: Vec<&Prompt> = std::iter::once(sweep.base()).chain(sweep.sources()).collect();
+    let distributions = run.executor.on(&run.model).predict(&prompts)?;
+    let mut prompts = prompts.into_iter().zip(&distributions).map(|(text, told)| prompt(run, text, told));
+    let base = prompts.next();
+    let sources: Vec<Value> = prompts.collect();
     let targets: Vec<Value> = sweep
         .targets()
         .iter()
-        .map(|target| {
+        .enumerate()
+        .map(|(index, target)| {
             json!({
                 "token": target.text,
                 "id": target.id,
-                "base_probability": run.outcome.base().probability(target.id),
-                "source_probability": run.outcome.source().map(|source| source.probability(target.id)),
+                "base_probability": run.outcome.base().probabilities[index],
+                "source_probability": run.outcome.source().map(|source| source.probabilities[index]),
+                "noise_floor": run.outcome.noise_floor().map(|noise| noise[index]),
             })
         })
         .collect();
@@ -55,7 +57,7 @@ pub fn record(run: &Finished, draw_seconds: f64, files: &[String]) -> anyhow::Re
                 .map(|file| json!({ "name": file.name, "bytes": file.bytes }))
                 .collect::<Vec<_>>(),
         },
-        "base": prompt(run, sweep.base(), run.outcome.base()),
+        "base": base,
         "sources": sources,
         "targets": targets,
         "options": options(run),
@@ -66,6 +68,7 @@ pub fn record(run: &Finished, draw_seconds: f64, files: &[String]) -> anyhow::Re
         },
         "files": files,
         "interventions": receipts.len(),
+        "controls": sweep.controls().len(),
         "changed": changed,
         "receipts": receipts,
     }))

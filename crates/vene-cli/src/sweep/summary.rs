@@ -26,11 +26,11 @@ pub fn summary(outcome: &SweepOutcome, outline: &Outline, seconds: f64) -> Strin
         duration(seconds),
     );
     for (index, target) in sweep.targets().iter().enumerate() {
-        let base = outcome.base().probability(target.id);
+        let base = outcome.base().probabilities[index];
         let shown = outline.tokenizer().display(target.id);
         let own = match outcome.source() {
             Some(source) => {
-                format!("base {}, source {}", short(base), short(source.probability(target.id)))
+                format!("base {}, source {}", short(base), short(source.probabilities[index]))
             }
             None => format!("base {}", short(base)),
         };
@@ -63,9 +63,7 @@ fn overtaken(outcome: &SweepOutcome, outline: &Outline) -> String {
     if targets.len() < 2 {
         return String::new();
     }
-    let base: Vec<f64> =
-        targets.iter().map(|target| outcome.base().probability(target.id)).collect();
-    let first = likeliest(&base);
+    let first = likeliest(&outcome.base().probabilities);
     let shown = |target: usize| outline.tokenizer().display(targets[target].id);
     let mut groups: Vec<(usize, Cell, Vec<usize>)> = Vec::new();
     for (cell, found) in outcome.cells() {

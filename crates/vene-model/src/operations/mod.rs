@@ -6,9 +6,14 @@
 //! it with candle tensors (any dtype, any device, differentiable); other sets of operations
 //! implement it with buffers of their own.
 
+mod counted;
+mod fused;
 mod plain;
 
+pub use counted::{Counted, Work};
+pub use fused::Fused;
 pub use plain::{Plain, Precision, Visibility};
+pub use vene_kernels::{Path, Query};
 
 use candle_core::Tensor as Values;
 
@@ -20,16 +25,6 @@ use crate::tensors::{HostTensor, LinearTensors, NormTensors};
 #[derive(Debug, thiserror::Error)]
 #[error("the computation failed: {}", .0.to_string().lines().next().unwrap_or_default())]
 pub struct OperationError(#[from] pub candle_core::Error);
-
-/// One run's way through packed rows, as attention sees it.
-#[derive(Clone, Copy, Debug)]
-pub struct Path<'a> {
-    /// The rows of the keys and values of positions 0, 1, ...
-    pub keys: &'a [u32],
-    /// The queries: the row of each, and its position, ascending. A query sees the keys up to its own
-    /// position, as far back as the layer's window goes.
-    pub queries: &'a [(u32, u32)],
-}
 
 /// The logits of chosen tokens in some rows.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -165,6 +160,10 @@ pub trait Operations {
         normalised: bool,
     ) -> Result<ChosenLogits, OperationError>;
 
+    /// Whether tensors have values; where they have only shapes, there is nothing to edit.
+    fn has_values(&self) -> bool {
+        true
+    }
     /// Plain operations on what [`Operations::values`] gives out.
     fn plain(&self) -> Plain;
     /// Rows `indices` as a candle tensor `[rows, width]`: how values get to an intervention, or to

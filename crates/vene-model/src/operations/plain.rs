@@ -348,9 +348,10 @@ impl Operations for Plain {
         let mut mixed = vec![queries.zeros_like()?.narrow(0, 0, 1)?];
         let (mut origin, mut next) = (vec![0; rows], 1);
         for path in paths {
-            let own: Vec<usize> = path.queries.iter().map(|(row, _)| *row as usize).collect();
-            let seen: Vec<usize> = path.keys.iter().map(|row| *row as usize).collect();
-            let positions: Vec<usize> = path.queries.iter().map(|(_, at)| *at as usize).collect();
+            let own: Vec<usize> = path.queries.iter().map(|query| query.row as usize).collect();
+            let seen: Vec<usize> = path.rows.iter().map(|row| *row as usize).collect();
+            let positions: Vec<usize> =
+                path.queries.iter().map(|query| query.position as usize).collect();
             let visibility = Visibility {
                 queries: &positions,
                 keys: &(0..seen.len()).collect::<Vec<_>>(),

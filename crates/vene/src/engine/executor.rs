@@ -3,6 +3,7 @@
 use std::ops::ControlFlow;
 
 use candle_core::Tensor;
+use vene_model::Prompt;
 
 use super::distribution::Distribution;
 use super::reading::Reading;
@@ -46,4 +47,20 @@ pub trait Executor {
         plans: &[ResolvedPlan],
         each: &mut dyn FnMut(usize, PlanOutcome) -> ControlFlow<()>,
     ) -> Result<(), RunError>;
+
+    /// The next-token distribution behind each prompt, nothing edited.
+    ///
+    /// # Errors
+    /// Failures of the computation.
+    fn predict(&self, prompts: &[&Prompt]) -> Result<Vec<Distribution>, RunError> {
+        let plans: Vec<ResolvedPlan> =
+            prompts.iter().map(|prompt| ResolvedPlan::unedited(prompt)).collect();
+        let mut read = vec![None; prompts.len()];
+        self.run_all(&plans, &mut |index, outcome| {
+            let mut examples = outcome.examples.into_iter();
+            read[index] = examples.next().and_then(|showed| showed.distributions.into_iter().next());
+            ControlFlow::Continue(())
+        })?;
+        read.into_iter().collect::<Option<_>>().ok_or(RunError::Stopped)
+    }
 }

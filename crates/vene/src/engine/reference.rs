@@ -7,7 +7,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::ops::ControlFlow;
 
 use candle_core::Tensor;
-use vene_model::{DecoderConfig, Model, Prompt, Site};
+use vene_model::{DecoderConfig, Model, Site};
 
 use super::apply::{self, Application};
 use super::distribution::Distribution;
@@ -29,16 +29,6 @@ impl<'a> Reference<'a> {
     /// An executor for this model, in the precision in which its weights were loaded.
     pub fn new(model: &'a Model) -> Self {
         Self { model }
-    }
-
-    /// The next-token distribution behind a prompt, nothing edited.
-    ///
-    /// # Errors
-    /// Failures of the computation.
-    pub fn predict(&self, prompt: &Prompt) -> Result<Distribution, RunError> {
-        let outcome = self.run_with(&ResolvedPlan::unedited(prompt), &Trace::default())?;
-        let read = outcome.examples.into_iter().flat_map(|example| example.distributions).next();
-        read.ok_or(RunError::Stopped)
     }
 
     /// Runs a plan: the sources, then the base with its edits.

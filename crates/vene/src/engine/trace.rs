@@ -26,10 +26,6 @@ impl Trace {
         self.kept.insert((example, run, site), tensor);
     }
 
-    pub(super) fn extend(&mut self, other: Self) {
-        self.kept.extend(other.kept);
-    }
-
     /// Runs what is wanted, unedited and each run whole, and keeps the sites.
     pub(super) fn of(
         decoder: &Decoder<Plain>,

@@ -87,6 +87,12 @@ impl ResolvedPlan {
         }
     }
 
+    /// The same, with the probabilities of these tokens as all that is read.
+    pub(crate) fn probabilities_of(mut self, tokens: Vec<u32>) -> Self {
+        self.outputs = Outputs::Probabilities(tokens.into());
+        self
+    }
+
     /// Its edits.
     pub fn edits(&self) -> &[ResolvedEdit] {
         &self.edits

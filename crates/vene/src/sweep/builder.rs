@@ -1,8 +1,10 @@
 //! Declaring a sweep.
 
+use std::sync::Arc;
+
 use vene_model::{BeginningOfSequence, Component, Outline, Prompt};
 
-use super::{Cell, Method, Sweep, Target};
+use super::{Cell, Method, Sweep, Target, control};
 use crate::error::SweepError;
 use crate::plan::{Example, Plan, Positions, align};
 
@@ -176,25 +178,29 @@ impl<'a> SweepBuilder<'a> {
             .collect::<Result<Vec<_>, _>>()?;
         let targets = self.targets()?;
         let positions = self.pairs(&base, sources.first())?;
-        let example = Example { base: base.clone(), sources: sources.clone() };
+        let example: Arc<[Example]> =
+            [Example { base: base.clone(), sources: sources.clone() }].into();
+        let tokens: Vec<u32> = targets.iter().map(|target| target.id).collect();
         let (mut cells, mut plans) = (Vec::new(), Vec::new());
         for (component, layer) in self.places() {
             for &(position, source_position) in &positions {
                 for head in self.heads_of(component)? {
                     let cell = Cell { component, layer, position, head };
-                    plans.push(self.plan(cell, source_position, &example)?);
+                    plans.push(self.plan(cell, source_position, &example, &tokens)?);
                     cells.push(cell);
                 }
             }
         }
+        let controls = control::of(self.outline, &cells, &plans, &tokens)?;
         Ok(Sweep {
             base,
-            source: sources.into_iter().next(),
+            sources,
             method: self.method,
             unit: self.unit,
             targets,
             cells,
             plans,
+            controls,
         })
     }
 
@@ -317,7 +323,8 @@ impl<'a> SweepBuilder<'a> {
         &self,
         cell: Cell,
         source_position: Option<usize>,
-        example: &Example,
+        example: &Arc<[Example]>,
+        tokens: &[u32],
     ) -> Result<crate::plan::ResolvedPlan, SweepError> {
         let positions = |position: Option<usize>| match position {
             Some(position) => Positions::index(position as i64),
@@ -328,6 +335,7 @@ impl<'a> SweepBuilder<'a> {
         if let Some(head) = cell.head {
             edit = edit.heads([head]);
         }
-        Ok(Plan::new().edit(edit).resolve(self.outline, std::slice::from_ref(example))?)
+        let plan = Plan::new().edit(edit).probabilities_of(tokens.to_vec());
+        Ok(plan.resolve_shared(self.outline, example)?)
     }
 }

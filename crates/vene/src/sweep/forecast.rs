@@ -66,7 +66,7 @@ impl Forecast {
             memory: 4.0 * (weights(config) + activations(config, sweep.base.len())),
             seconds: (cells + 1.0) * seconds(&base)?,
         };
-        if let Some(source) = &sweep.source {
+        for source in &sweep.sources {
             // Once for its own distribution, once for its activations.
             let source = products(config, source.len());
             forecast.passes += 2;

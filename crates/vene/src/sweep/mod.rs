@@ -5,6 +5,7 @@
 //! target token.
 
 mod builder;
+mod control;
 mod forecast;
 mod method;
 mod outcome;
@@ -16,22 +17,24 @@ use vene_model::{Component, Model, Prompt};
 pub use builder::{SweepBuilder, SweepPositions, SweepUnit};
 pub use forecast::Forecast;
 pub use method::Method;
-pub use outcome::{CellOutcome, SweepOutcome};
+pub use outcome::{CellOutcome, Numbers, SweepOutcome};
 
-use crate::engine::{Executor, Reference};
+use crate::engine::{Executor, Forked};
 use crate::error::{RunError, SweepError};
 use crate::plan::ResolvedPlan;
+use outcome::Found;
 
 /// A checked sweep over one pair of base and source.
 #[derive(Clone, Debug)]
 pub struct Sweep {
     pub(crate) base: Prompt,
-    pub(crate) source: Option<Prompt>,
+    pub(crate) sources: Vec<Prompt>,
     pub(crate) method: Method,
     pub(crate) unit: SweepUnit,
     pub(crate) targets: Vec<Target>,
     pub(crate) cells: Vec<Cell>,
     pub(crate) plans: Vec<ResolvedPlan>,
+    pub(crate) controls: Vec<ResolvedPlan>,
 }
 
 /// A token whose probability is followed.
@@ -67,9 +70,14 @@ impl Sweep {
         &self.base
     }
 
-    /// The source prompt, where the intervention reads one.
+    /// The source prompt that is read, the first if there are several; `None` where there is none.
     pub fn source(&self) -> Option<&Prompt> {
-        self.source.as_ref()
+        self.sources.first()
+    }
+
+    /// All source prompts.
+    pub fn sources(&self) -> &[Prompt] {
+        &self.sources
     }
 
     /// The intervention.
@@ -97,6 +105,12 @@ impl Sweep {
         &self.plans
     }
 
+    /// The controls that ride along: at places of the sweep, the base's values in place of
+    /// themselves.
+    pub fn controls(&self) -> &[ResolvedPlan] {
+        &self.controls
+    }
+
     /// How many cells change nothing since base and source are the same up to their position.
     pub fn shared_prefix_cells(&self) -> usize {
         let shared = |plan: &&ResolvedPlan| {
@@ -114,12 +128,12 @@ impl Sweep {
         Forecast::of(self, config)
     }
 
-    /// Runs the sweep with the reference executor.
+    /// Runs the sweep in one forward pass, or as few as the memory allows.
     ///
     /// # Errors
     /// Failures of the computation or of an intervention.
     pub fn run(&self, model: &Model) -> Result<SweepOutcome, SweepError> {
-        self.run_with(model, &Reference::new(model), &mut |_| ControlFlow::Continue(()))
+        self.run_with(&Forked::new(model), &mut |_| ControlFlow::Continue(()))
     }
 
     /// Runs the sweep with any executor, telling `progress` how many cells are done; it may break
@@ -129,21 +143,29 @@ impl Sweep {
     /// As [`Sweep::run`]; [`RunError::Stopped`] where `progress` broke off.
     pub fn run_with(
         &self,
-        model: &Model,
         executor: &dyn Executor,
         progress: &mut dyn FnMut(usize) -> ControlFlow<()>,
     ) -> Result<SweepOutcome, SweepError> {
-        let reference = Reference::new(model);
-        let base = reference.predict(&self.base)?;
-        let source = self.source.as_ref().map(|source| reference.predict(source)).transpose()?;
-        let mut outcomes = vec![None; self.cells.len()];
+        // Base and sources are runs like any other, read where the cells are.
+        let own = std::iter::once(&self.base).chain(&self.sources);
+        let tokens: Vec<u32> = self.targets.iter().map(|target| target.id).collect();
+        let mut plans: Vec<ResolvedPlan> = own
+            .map(|prompt| ResolvedPlan::unedited(prompt).probabilities_of(tokens.clone()))
+            .collect();
+        let runs = plans.len();
+        plans.extend(self.controls.iter().cloned());
+        let cells = plans.len();
+        plans.extend(self.plans.iter().cloned());
+        let mut found: Vec<Option<Found>> = vec![None; plans.len()];
         let mut done = 0;
-        executor.run_all(&self.plans, &mut |index, outcome| {
-            outcomes[index] = CellOutcome::of(outcome, &self.targets);
-            done += 1;
+        executor.run_all(&plans, &mut |index, outcome| {
+            found[index] = Found::of(outcome);
+            done += usize::from(index >= cells);
             progress(done)
         })?;
-        let cells = outcomes.into_iter().collect::<Option<Vec<_>>>().ok_or(RunError::Stopped)?;
-        Ok(SweepOutcome { sweep: self.clone(), base, source, cells })
+        let mut found = found.into_iter().collect::<Option<Vec<_>>>().ok_or(RunError::Stopped)?;
+        let cells = found.split_off(cells);
+        let controls = found.split_off(runs);
+        SweepOutcome::new(self.clone(), found, controls, cells)
     }
 }

@@ -10,7 +10,7 @@ use std::collections::HashMap;
 use candle_core::Tensor;
 use case::{Case, Wanted};
 use serde::Deserialize;
-use vene::{Component, Edit, Example, Model, Plan, Positions, Precision, Reference};
+use vene::{Executor, Component, Edit, Example, Model, Plan, Positions, Precision, Reference};
 use vene_test_support::{Agreement, Fixture, RealModel, json, relative_error, tensors, values};
 
 /// Of probabilities, absolute.
@@ -152,7 +152,7 @@ fn tutorial_agrees(name: &str, model: &Model) {
     let reference = Reference::new(model);
     let mut agreement = Agreement::default();
     for token in &tutorial.tokens {
-        let own = |prompt| reference.predict(prompt).unwrap().probability(token.token_id);
+        let own = |prompt| reference.predict(&[prompt]).unwrap()[0].probability(token.token_id);
         agreement.note("base alone", (own(&base) - token.base_probability).abs(), token.token_id);
         agreement.note(
             "source alone",

@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use candle_core::Tensor;
-use vene_model::{Attention, Component, Operations, Path, Site, Visibility};
+use vene_model::{Attention, Component, Operations, Path, Query, Site, Visibility};
 
 use super::pass::{ForkedPass, append};
 use super::tree::Stem;
@@ -104,6 +104,7 @@ impl ForkedPass<'_> {
         let editors: HashSet<usize> =
             scores.iter().chain(&weights).flat_map(|(_, steps)| steps).map(|step| step.0).collect();
         let is_editor = |fork: usize| editors.contains(&fork);
+        self.collect_patterns(operations, layer, &queries, &keys)?;
         let paths = self.key_paths.take().unwrap_or_else(|| {
             self.rows.key_paths(self.tree, |fork| self.rows.has_left(fork) || is_editor(fork))
         });
@@ -124,33 +125,34 @@ impl ForkedPass<'_> {
             self.leave(operations, *site, steps, &mut all)?;
         }
 
-        let mut own: Vec<(Stem, Vec<(u32, u32)>)> = Vec::new();
+        let mut own: Vec<(Stem, Vec<Query>)> = Vec::new();
         let mut place = HashMap::new();
         for (row, (stem, position)) in self.rows.owned().enumerate() {
             let index = *place.entry(stem).or_insert_with(|| {
                 own.push((stem, Vec::new()));
                 own.len() - 1
             });
-            own[index].1.push((row as u32, position as u32));
+            own[index].1.push(Query { row: row as u32, position: position as u32 });
         }
         for (_, queries) in &mut own {
-            queries.sort_unstable_by_key(|(_, position)| *position);
+            queries.sort_unstable_by_key(|query| query.position);
         }
         let edits_pattern = |stem: Stem| matches!(stem, Stem::Fork(fork) if is_editor(fork));
         let plain: Vec<Path<'_>> = own
             .iter()
             .filter(|(stem, _)| !edits_pattern(*stem))
-            .map(|(stem, queries)| Path { keys: paths.of(*stem), queries })
+            .map(|(stem, queries)| Path { rows: paths.of(*stem), queries })
             .collect();
         let options = &config.layers[layer];
         let mut mixed = operations.attend(&queries, &keys, &values, &plain, config, options)?;
         for (stem, own_queries) in &own {
             let Stem::Fork(fork) = *stem else { continue };
-            if !is_editor(fork) {
+            if !is_editor(fork) || !operations.has_values() {
                 continue;
             }
-            let rows: Vec<usize> = own_queries.iter().map(|(row, _)| *row as usize).collect();
-            let positions: Vec<usize> = own_queries.iter().map(|(_, at)| *at as usize).collect();
+            let rows: Vec<usize> = own_queries.iter().map(|query| query.row as usize).collect();
+            let positions: Vec<usize> =
+                own_queries.iter().map(|query| query.position as usize).collect();
             let seen: Vec<usize> = paths.of(*stem).iter().map(|row| *row as usize).collect();
             let meeting = Meeting {
                 layer,
@@ -164,6 +166,41 @@ impl ForkedPass<'_> {
             operations.set_values(&mut mixed, &rows, &result)?;
         }
         Ok(mixed)
+    }
+
+    /// Keeps the attention patterns of unedited runs that somebody collects.
+    fn collect_patterns<O: Operations>(
+        &mut self,
+        operations: &O,
+        layer: usize,
+        queries: &O::Tensor,
+        keys: &O::Tensor,
+    ) -> Result<(), RunError> {
+        let config = self.config;
+        if !operations.has_values() {
+            return Ok(());
+        }
+        for component in [Component::AttentionScore, Component::AttentionWeight] {
+            let Ok(site) = Site::new(component, Some(layer), config) else { continue };
+            for &(leaf, collect) in self.agenda.collects.get(&site).into_iter().flatten() {
+                let at = &self.tree.leaves[leaf];
+                let all: Vec<usize> = (0..at.plan.examples[at.example].base.len()).collect();
+                let rows = self.rows.all_packed(self.tree, at.stem, &all);
+                let plain = operations.plain();
+                let (queries, keys) =
+                    (operations.values(queries, &rows)?, operations.values(keys, &rows)?);
+                let options = &config.layers[layer];
+                let visibility =
+                    Visibility { queries: &all, keys: &all, window: options.window };
+                let scores = plain.scores(&queries, &keys, config, options)?;
+                let mut pattern = plain.hide(&scores, visibility, f64::NEG_INFINITY)?;
+                if component == Component::AttentionWeight {
+                    pattern = plain.softmax(&pattern)?;
+                }
+                self.found.collected.insert((leaf, collect), pattern);
+            }
+        }
+        Ok(())
     }
 
     /// Attention of a fork that edits its pattern, on plain operations.

@@ -29,7 +29,7 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use candle_core::Tensor;
-use vene_model::{Decoder, Logits, Model, Operations, Prompt, Site};
+use vene_model::{Component, Decoder, Logits, Model, Operations, Outline, Site, Work};
 
 use super::apply::Application;
 use super::distribution::Distribution;
@@ -74,16 +74,6 @@ impl<'a> Forked<'a> {
         self
     }
 
-    /// The next-token distribution behind a prompt, nothing edited.
-    ///
-    /// # Errors
-    /// Failures of the computation.
-    pub fn predict(&self, prompt: &Prompt) -> Result<Distribution, RunError> {
-        let outcome = self.run(ResolvedPlan::unedited(prompt))?;
-        let read = outcome.examples.into_iter().flat_map(|example| example.distributions).next();
-        read.ok_or(RunError::Stopped)
-    }
-
     /// Runs one plan.
     ///
     /// # Errors
@@ -115,7 +105,7 @@ impl<'a> Forked<'a> {
             let chunk: Vec<(usize, Job<'_>)> = chunk.iter().map(|&job| jobs[job]).collect();
             let only: Vec<Job<'_>> = chunk.iter().map(|(_, job)| *job).collect();
             let tree = Tree::new(&only);
-            let kept = self.keep(decoder, &tree, &only)?;
+            let kept = Self::keep(decoder, &tree, &only)?;
             let mut pass = ForkedPass::new(decoder.config(), &tree, &kept);
             let logits = decoder.forward(tree.trunk.tokens(), &mut pass)?;
             let mut found = pass.found;
@@ -135,34 +125,24 @@ impl<'a> Forked<'a> {
     /// What edits read of unedited runs where no row of theirs is at hand: at other sites than
     /// those at which they write, and attention patterns.
     fn keep<O: Operations>(
-        &self,
         decoder: &Decoder<O>,
         tree: &Tree<'_>,
         jobs: &[Job<'_>],
     ) -> Result<Kept, RunError> {
         let mut kept = Kept::new();
-        let config = decoder.config();
         let same = |a: &Job<'_>, b: &Job<'_>| Arc::ptr_eq(&a.plan.examples, &b.plan.examples);
-        let is_row = |site: Site| site.component().width(config).is_some();
         for group in jobs.chunk_by(same) {
             let plan = group[0].plan;
-            let plans = || group.iter().map(|job| job.plan);
-            let patterns = Wanted::of(plans(), |read, _| !is_row(read));
-            let rows = Wanted::of(plans(), |read, written| {
-                is_row(read)
-                    && (read != written || read.component() == vene_model::Component::Logits)
+            let wanted = Wanted::of(group.iter().map(|job| job.plan), |read, written| {
+                read != written
+                    || read.component().is_pattern()
+                    || read.component() == Component::Logits
             });
-            let mut trace = Trace::default();
-            if !patterns.runs.is_empty() {
-                trace = Trace::of(self.model.plain()?, &plan.examples, &patterns)?;
-            }
-            trace.extend(trace_rows(decoder, &plan.examples, &rows)?);
-            for wanted in [&patterns, &rows] {
-                for &(example, run) in &wanted.runs {
-                    for &site in &wanted.sites {
-                        if let Some(values) = trace.get(example, run, site) {
-                            kept.insert((tree.run(plan, example, run), site), values.clone());
-                        }
+            let trace = trace(decoder, &plan.examples, &wanted)?;
+            for &(example, run) in &wanted.runs {
+                for &site in &wanted.sites {
+                    if let Some(values) = trace.get(example, run, site) {
+                        kept.insert((tree.run(plan, example, run), site), values.clone());
                     }
                 }
             }
@@ -171,8 +151,29 @@ impl<'a> Forked<'a> {
     }
 }
 
-/// Whole runs at sites of packed rows.
-fn trace_rows<O: Operations>(
+/// What running plans would cost; nothing is computed.
+pub(crate) fn work(outline: &Outline, plans: &[ResolvedPlan], memory: usize) -> (Work, usize) {
+    let decoder = outline.counted();
+    let jobs: Vec<(usize, Job<'_>)> = plans
+        .iter()
+        .enumerate()
+        .flat_map(|(place, plan)| {
+            (0..plan.examples.len()).map(move |example| (place, Job { plan, example }))
+        })
+        .collect();
+    let chunks = chunks::of(&jobs, decoder.config(), memory);
+    for chunk in &chunks {
+        let chunk: Vec<Job<'_>> = chunk.iter().map(|&job| jobs[job].1).collect();
+        let (tree, kept) = (Tree::new(&chunk), Kept::new());
+        let mut pass = ForkedPass::new(decoder.config(), &tree, &kept);
+        // Nothing is computed, so nothing fails.
+        let _ = decoder.forward(tree.trunk.tokens(), &mut pass);
+    }
+    (decoder.operations().work(), chunks.len())
+}
+
+/// Runs, unedited and whole, at some sites.
+fn trace<O: Operations>(
     decoder: &Decoder<O>,
     examples: &[Example],
     wanted: &Wanted,
@@ -294,15 +295,16 @@ impl Executor for Forked<'_> {
         "forked"
     }
 
-    /// Plans that collect whole attention patterns are left to the reference executor: a fork has
-    /// only the queries from its first edited position on.
+    /// Plans that edit and collect attention patterns are left to the reference executor: a fork
+    /// has only some of its run's queries.
     fn run_all(
         &self,
         plans: &[ResolvedPlan],
         each: &mut dyn FnMut(usize, PlanOutcome) -> ControlFlow<()>,
     ) -> Result<(), RunError> {
         let collects_patterns = |plan: &ResolvedPlan| {
-            plan.collects.iter().any(|collect| collect.site.component().is_pattern())
+            !plan.edits.is_empty()
+                && plan.collects.iter().any(|collect| collect.site.component().is_pattern())
         };
         let (others, forked): (Vec<_>, Vec<_>) =
             plans.iter().enumerate().partition(|(_, plan)| collects_patterns(plan));
@@ -311,6 +313,9 @@ impl Executor for Forked<'_> {
                 return Err(RunError::Stopped);
             }
         }
-        self.run_on(self.model.plain()?, &forked, each)
+        match self.model.fused()?.filter(|_| !self.plain) {
+            Some(decoder) => self.run_on(decoder, &forked, each),
+            None => self.run_on(self.model.plain()?, &forked, each),
+        }
     }
 }

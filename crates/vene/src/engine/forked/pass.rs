@@ -211,13 +211,18 @@ impl<O: Operations> Pass<O> for ForkedPass<'_> {
             return Ok(());
         }
         if site.component() == Component::Logits {
+            if !operations.has_values() {
+                return Ok(());
+            }
             let Some(logits) = live.first_mut() else { return Ok(()) };
             self.edit_logits(operations, logits)?;
             return self.collect(operations, site, logits);
         }
         let steps = self.agenda.steps.get(&site).cloned().unwrap_or_default();
         self.leave(operations, site, &steps, live)?;
-        let Some(own) = live.first_mut() else { return Ok(()) };
+        let Some(own) = live.first_mut().filter(|_| operations.has_values()) else {
+            return Ok(());
+        };
         self.keep_current(operations, site, own)?;
         self.edit(operations, &steps, own)?;
         self.collect(operations, site, own)

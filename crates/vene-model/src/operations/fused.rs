@@ -1,0 +1,407 @@
+//! The operations on 32-bit floats in buffers of our own: fast on a CPU.
+//!
+//! Thin adapters between the decoder and `vene-kernels`, which knows slices. Weights are packed
+//! once. A tensor's buffer goes back to a pool when it is dropped, so that a pass asks the system
+//! for memory only as long as it grows.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use candle_core::{Device, Tensor};
+use super::temporary as kernels;
+use vene_kernels::{AlignedBuffer, PackedMatrix, Shape};
+
+use super::{ChosenLogits, HostRows, OperationError, Operations, Path, Plain, Precision};
+use crate::config::{Activation, DecoderConfig, LayerConfig, NormKind, Rotary};
+use crate::tensors::{HostTensor, LinearTensors, NormTensors};
+
+/// Operations on 32-bit floats on the CPU.
+#[derive(Clone, Debug, Default)]
+pub struct Fused {
+    pool: Arc<Pool>,
+}
+
+/// Buffers that are not in use.
+#[derive(Debug, Default)]
+struct Pool {
+    free: Mutex<Vec<AlignedBuffer>>,
+}
+
+impl Pool {
+    /// A buffer of this length, its values left over from whoever had it before.
+    fn take(&self, length: usize) -> AlignedBuffer {
+        let mut free = self.free.lock().unwrap_or_else(PoisonError::into_inner);
+        // The tightest that holds it; else the largest, which grows.
+        let fits = (0..free.len())
+            .filter(|&index| free[index].capacity() >= length)
+            .min_by_key(|&index| free[index].capacity());
+        let index = fits.or_else(|| (0..free.len()).max_by_key(|&index| free[index].capacity()));
+        let mut buffer = index.map(|index| free.swap_remove(index)).unwrap_or_default();
+        drop(free);
+        buffer.resize(length);
+        buffer
+    }
+
+    fn give(&self, buffer: AlignedBuffer) {
+        self.free.lock().unwrap_or_else(PoisonError::into_inner).push(buffer);
+    }
+}
+
+/// Packed rows `[rows, width]` in a buffer of the pool.
+#[derive(Debug)]
+pub struct FusedRows {
+    buffer: AlignedBuffer,
+    width: usize,
+    pool: Arc<Pool>,
+}
+
+impl FusedRows {
+    fn rows(&self) -> usize {
+        self.buffer.len() / self.width.max(1)
+    }
+
+    fn row(&self, index: usize) -> &[f32] {
+        &self.buffer[index * self.width..(index + 1) * self.width]
+    }
+}
+
+impl Clone for FusedRows {
+    fn clone(&self) -> Self {
+        let mut buffer = self.pool.take(self.buffer.len());
+        buffer.copy_from_slice(&self.buffer);
+        Self { buffer, width: self.width, pool: self.pool.clone() }
+    }
+}
+
+impl Drop for FusedRows {
+    fn drop(&mut self) {
+        self.pool.give(std::mem::take(&mut self.buffer));
+    }
+}
+
+/// A projection: packed weights, `[out]` biases.
+#[derive(Clone, Debug)]
+pub struct FusedLinear {
+    weight: Arc<PackedMatrix>,
+    bias: Option<Vec<f32>>,
+}
+
+/// A norm: its kind, weight (with Gemma's 1 already added) and bias.
+#[derive(Clone, Debug)]
+pub struct FusedNorm {
+    kind: NormKind,
+    weight: Vec<f32>,
+    bias: Option<Vec<f32>>,
+}
+
+/// Cosines and sines of all positions.
+#[derive(Clone, Debug)]
+pub struct FusedRotary {
+    pairs: usize,
+    /// `[positions, pairs]`.
+    cosines: Vec<f32>,
+    /// `[positions, pairs]`.
+    sines: Vec<f32>,
+}
+
+impl Fused {
+    fn rows(&self, rows: usize, width: usize) -> FusedRows {
+        FusedRows { buffer: self.pool.take(rows * width), width, pool: self.pool.clone() }
+    }
+}
+
+impl Operations for Fused {
+    type Tensor = FusedRows;
+    type Linear = FusedLinear;
+    type Norm = FusedNorm;
+    type Table = Arc<PackedMatrix>;
+    type Rotary = FusedRotary;
+
+    fn load_linear(&self, tensors: LinearTensors) -> Result<FusedLinear, OperationError> {
+        let bias = tensors.bias.map(|bias| bias.data);
+        Ok(FusedLinear { weight: self.load_table(tensors.weight)?, bias })
+    }
+
+    fn load_norm(&self, tensors: NormTensors, kind: NormKind) -> Result<FusedNorm, OperationError> {
+        let mut weight = tensors.weight.data;
+        if let NormKind::RootMeanSquare { unit_offset: true, .. } = kind {
+            weight.iter_mut().for_each(|weight| *weight += 1.0);
+        }
+        Ok(FusedNorm { kind, weight, bias: tensors.bias.map(|bias| bias.data) })
+    }
+
+    fn load_table(&self, tensor: HostTensor) -> Result<Arc<PackedMatrix>, OperationError> {
+        let (out, input) = (tensor.shape[0], tensor.shape[1]);
+        Ok(Arc::new(PackedMatrix::pack(&tensor.data, out, input)))
+    }
+
+    fn tie(&self, table: &Arc<PackedMatrix>) -> Result<FusedLinear, OperationError> {
+        Ok(FusedLinear { weight: table.clone(), bias: None })
+    }
+
+    fn load_rotary(&self, rotary: &Rotary, context: usize) -> Result<FusedRotary, OperationError> {
+        let pairs = rotary.frequencies.len();
+        let table = |function: fn(f64) -> f64| {
+            let angle = |index: usize| {
+                (index / pairs.max(1)) as f64 * rotary.frequencies[index % pairs.max(1)]
+            };
+            (0..context * pairs).map(|index| function(angle(index)) as f32).collect()
+        };
+        Ok(FusedRotary { pairs, cosines: table(f64::cos), sines: table(f64::sin) })
+    }
+
+    fn embed(
+        &self,
+        table: &Arc<PackedMatrix>,
+        indices: &[u32],
+    ) -> Result<FusedRows, OperationError> {
+        let mut embedding = self.rows(indices.len(), table.input());
+        let rows = embedding.buffer.chunks_exact_mut(table.input().max(1));
+        rows.zip(indices).for_each(|(row, &index)| table.row(index as usize, row));
+        Ok(embedding)
+    }
+
+    fn linear(&self, x: &FusedRows, linear: &FusedLinear) -> Result<FusedRows, OperationError> {
+        let mut y = self.rows(x.rows(), linear.weight.out());
+        kernels::multiply(&x.buffer, &linear.weight, linear.bias.as_deref(), &mut y.buffer);
+        Ok(y)
+    }
+
+    fn linear_by_head(
+        &self,
+        x: &FusedRows,
+        linear: &FusedLinear,
+        heads: usize,
+    ) -> Result<FusedRows, OperationError> {
+        let (rows, out, head_dim) = (x.rows(), linear.weight.out(), x.width / heads);
+        let mut terms = self.rows(rows, heads * out);
+        let mut only = self.rows(rows, x.width);
+        let mut term = self.rows(rows, out);
+        for head in 0..heads {
+            // All other heads' columns are 0.
+            only.buffer.fill(0.0);
+            let columns = head * head_dim..(head + 1) * head_dim;
+            for row in 0..rows {
+                let start = row * x.width;
+                only.buffer[start + columns.start..start + columns.end]
+                    .copy_from_slice(&x.row(row)[columns.clone()]);
+            }
+            kernels::multiply(&only.buffer, &linear.weight, None, &mut term.buffer);
+            for row in 0..rows {
+                let start = row * terms.width + head * out;
+                terms.buffer[start..start + out].copy_from_slice(term.row(row));
+            }
+        }
+        Ok(terms)
+    }
+
+    fn sum_heads(&self, x: &FusedRows, heads: usize) -> Result<FusedRows, OperationError> {
+        let width = x.width / heads;
+        let mut sums = self.rows(x.rows(), width);
+        for (index, sum) in sums.buffer.chunks_exact_mut(width).enumerate() {
+            sum.fill(0.0);
+            for head in x.row(index).chunks_exact(width) {
+                sum.iter_mut().zip(head).for_each(|(sum, value)| *sum += value);
+            }
+        }
+        Ok(sums)
+    }
+
+    fn norm(&self, x: &FusedRows, norm: &FusedNorm) -> Result<FusedRows, OperationError> {
+        let mut y = self.rows(x.rows(), x.width);
+        match norm.kind {
+            NormKind::Layer { epsilon } => kernels::layer_norm(
+                &x.buffer,
+                &norm.weight,
+                norm.bias.as_deref(),
+                epsilon as f32,
+                &mut y.buffer,
+            ),
+            NormKind::RootMeanSquare { epsilon, .. } => kernels::root_mean_square_norm(
+                &x.buffer,
+                &norm.weight,
+                norm.bias.as_deref(),
+                epsilon as f32,
+                &mut y.buffer,
+            ),
+        }
+        Ok(y)
+    }
+
+    fn rotate(
+        &self,
+        mut x: FusedRows,
+        rotary: &FusedRotary,
+        head_dim: usize,
+        positions: &[usize],
+    ) -> Result<FusedRows, OperationError> {
+        let table = kernels::RotaryTable {
+            pairs: rotary.pairs,
+            cosines: &rotary.cosines,
+            sines: &rotary.sines,
+        };
+        kernels::rotate(&mut x.buffer, table, head_dim, positions);
+        Ok(x)
+    }
+
+    fn activate(
+        &self,
+        mut x: FusedRows,
+        activation: Activation,
+    ) -> Result<FusedRows, OperationError> {
+        kernels::activate(&mut x.buffer, activation.into());
+        Ok(x)
+    }
+
+    fn gate(
+        &self,
+        mut gate: FusedRows,
+        up: &FusedRows,
+        activation: Activation,
+    ) -> Result<FusedRows, OperationError> {
+        kernels::gate(&mut gate.buffer, &up.buffer, activation.into());
+        Ok(gate)
+    }
+
+    fn add(&self, mut a: FusedRows, b: &FusedRows) -> Result<FusedRows, OperationError> {
+        kernels::add(&mut a.buffer, &b.buffer);
+        Ok(a)
+    }
+
+    fn subtract(&self, mut a: FusedRows, b: &FusedRows) -> Result<FusedRows, OperationError> {
+        kernels::subtract(&mut a.buffer, &b.buffer);
+        Ok(a)
+    }
+
+    fn multiply(&self, mut a: FusedRows, b: &FusedRows) -> Result<FusedRows, OperationError> {
+        kernels::multiply_elements(&mut a.buffer, &b.buffer);
+        Ok(a)
+    }
+
+    fn scale(&self, mut x: FusedRows, factor: f64) -> Result<FusedRows, OperationError> {
+        kernels::scale(&mut x.buffer, factor as f32);
+        Ok(x)
+    }
+
+    fn soft_cap(&self, mut x: FusedRows, cap: f64) -> Result<FusedRows, OperationError> {
+        kernels::soft_cap(&mut x.buffer, cap as f32);
+        Ok(x)
+    }
+
+    fn take_rows(&self, x: &FusedRows, indices: &[usize]) -> Result<FusedRows, OperationError> {
+        let mut taken = self.rows(indices.len(), x.width);
+        let rows = taken.buffer.chunks_exact_mut(x.width.max(1));
+        rows.zip(indices).for_each(|(row, &index)| row.copy_from_slice(x.row(index)));
+        Ok(taken)
+    }
+
+    fn append_rows(&self, x: &mut FusedRows, indices: &[usize]) -> Result<(), OperationError> {
+        let (length, width) = (x.buffer.len(), x.width);
+        let longer = length + indices.len() * width;
+        if x.buffer.capacity() < longer {
+            // Room for more that will come: a pass grows at every site at which forks leave.
+            let mut buffer = self.pool.take(longer + longer / 2);
+            buffer[..length].copy_from_slice(&x.buffer);
+            self.pool.give(std::mem::replace(&mut x.buffer, buffer));
+        }
+        x.buffer.resize(longer);
+        for (place, &index) in indices.iter().enumerate() {
+            x.buffer.copy_within(index * width..(index + 1) * width, length + place * width);
+        }
+        Ok(())
+    }
+
+    fn attend(
+        &self,
+        queries: &FusedRows,
+        keys: &FusedRows,
+        values: &FusedRows,
+        paths: &[Path<'_>],
+        config: &DecoderConfig,
+        layer: &LayerConfig,
+    ) -> Result<FusedRows, OperationError> {
+        let mut mixed = self.rows(queries.rows(), queries.width);
+        let shape = Shape {
+            heads: config.heads,
+            key_value_heads: config.key_value_heads,
+            head_dim: config.head_dim,
+            score_scale: layer.score_scale as f32,
+            soft_cap: config.score_soft_cap.map(|cap| cap as f32),
+        };
+        kernels::attend(
+            &queries.buffer,
+            &keys.buffer,
+            &values.buffer,
+            &shape,
+            layer.window,
+            paths,
+            &mut mixed.buffer,
+        );
+        Ok(mixed)
+    }
+
+    fn choose_logits(
+        &self,
+        x: &FusedRows,
+        unembedding: &FusedLinear,
+        soft_cap: Option<f64>,
+        tokens: &[u32],
+        normalised: bool,
+    ) -> Result<ChosenLogits, OperationError> {
+        let (rows, cap) = (x.rows(), soft_cap.map(|cap| cap as f32));
+        let mut chosen = self.rows(rows, tokens.len());
+        let mut log_normalisers = vec![0.0; if normalised { rows } else { 0 }];
+        let matrix = &unembedding.weight;
+        if normalised {
+            kernels::log_sum_exp_gather(
+                &x.buffer,
+                matrix,
+                cap,
+                tokens,
+                &mut chosen.buffer,
+                &mut log_normalisers,
+            );
+        } else {
+            kernels::gather_logits(&x.buffer, matrix, cap, tokens, &mut chosen.buffer);
+        }
+        let logits = chosen.buffer.iter().map(|&logit| f64::from(logit)).collect();
+        Ok(ChosenLogits { logits, log_normalisers })
+    }
+
+    fn plain(&self) -> Plain {
+        Plain::cpu(Precision::Single)
+    }
+
+    fn values(&self, x: &FusedRows, indices: &[usize]) -> Result<Tensor, OperationError> {
+        let mut values = Vec::with_capacity(indices.len() * x.width);
+        indices.iter().for_each(|&index| values.extend_from_slice(x.row(index)));
+        Ok(Tensor::from_vec(values, (indices.len(), x.width), &Device::Cpu)?)
+    }
+
+    fn set_values(
+        &self,
+        x: &mut FusedRows,
+        indices: &[usize],
+        values: &Tensor,
+    ) -> Result<(), OperationError> {
+        let (values, width) = (values.flatten_all()?.to_vec1::<f32>()?, x.width);
+        for (&index, row) in indices.iter().zip(values.chunks_exact(width.max(1))) {
+            x.buffer[index * width..(index + 1) * width].copy_from_slice(row);
+        }
+        Ok(())
+    }
+
+    fn host<'a>(&self, x: &'a mut FusedRows) -> Option<HostRows<'a>> {
+        Some(HostRows { width: x.width, values: &mut x.buffer })
+    }
+}
+
+impl From<Activation> for kernels::Activation {
+    fn from(activation: Activation) -> Self {
+        match activation {
+            Activation::GeluExact => Self::GeluExact,
+            Activation::GeluTanh => Self::GeluTanh,
+            Activation::Silu => Self::Silu,
+            Activation::Relu => Self::Relu,
+        }
+    }
+}
