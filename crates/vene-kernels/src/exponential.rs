@@ -117,7 +117,7 @@ pub(crate) fn exponentials<const FUSED: bool>(values: &mut [f32], shift: f32) ->
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
 
     /// The difference in units of the last place of the right answer.
@@ -127,7 +127,8 @@ mod tests {
         (got as f64 - right).abs() / unit
     }
 
-    fn grid(from: f32, to: f32) -> impl Iterator<Item = f32> {
+    /// Many numbers between two.
+    pub(crate) fn grid(from: f32, to: f32) -> impl Iterator<Item = f32> {
         (0..200_001).map(move |i| from + (to - from) * (i as f32 / 200_000.0))
     }
 

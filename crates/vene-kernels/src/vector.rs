@@ -29,6 +29,8 @@ pub(crate) trait Vector: Copy {
     unsafe fn store_first(self, to: *mut f32, count: usize);
     /// `self * factor + term`.
     unsafe fn multiply_add(self, factor: Self, term: Self) -> Self;
+    /// Asks for the cache line at any address, to be in the second-level cache soon.
+    unsafe fn prefetch(line: *const f32);
     /// `self + other`.
     unsafe fn add(self, other: Self) -> Self;
     /// The sum of each vector's lanes, all sixteen folded in the same way.
@@ -88,6 +90,8 @@ impl Vector for Portable {
             multiply_add::<NATIVELY_FUSED>(self.0[i], factor.0[i], term.0[i])
         }))
     }
+    #[inline(always)]
+    unsafe fn prefetch(_line: *const f32) {}
     #[inline(always)]
     unsafe fn add(self, other: Self) -> Self {
         Self(std::array::from_fn(|i| self.0[i] + other.0[i]))
@@ -154,6 +158,10 @@ mod x86 {
         #[inline(always)]
         unsafe fn multiply_add(self, factor: Self, term: Self) -> Self {
             Self(unsafe { _mm512_fmadd_ps(self.0, factor.0, term.0) })
+        }
+        #[inline(always)]
+        unsafe fn prefetch(line: *const f32) {
+            unsafe { _mm_prefetch::<_MM_HINT_T1>(line.cast()) }
         }
         #[inline(always)]
         unsafe fn add(self, other: Self) -> Self {
@@ -230,6 +238,10 @@ mod x86 {
         #[inline(always)]
         unsafe fn multiply_add(self, factor: Self, term: Self) -> Self {
             Self(unsafe { _mm256_fmadd_ps(self.0, factor.0, term.0) })
+        }
+        #[inline(always)]
+        unsafe fn prefetch(line: *const f32) {
+            unsafe { _mm_prefetch::<_MM_HINT_T1>(line.cast()) }
         }
         #[inline(always)]
         unsafe fn add(self, other: Self) -> Self {

@@ -20,8 +20,7 @@ pub use packed::PackedMatrix;
 use crate::parallel::{Shared, for_each_task, part_start, threads_for};
 use tile::Block;
 
-/// The most inputs of a stretch: 48 KB of a panel, which stay in the second-level cache while
-/// all rows of a chunk pass by.
+/// The most inputs of a stretch: 48 KB of a panel, which stay near while all rows of a chunk pass by.
 const STRETCH: usize = 384;
 
 /// The most rows of a chunk.
@@ -98,27 +97,29 @@ pub(crate) unsafe fn multiply_panels(
     let kernel = tile::kernel();
     let stretches = input.div_ceil(STRETCH).max(1);
     assert_eq!(x.len(), rows * input, "x is [{rows}, {input}]");
-    for stretch in 0..stretches {
+    // All stretches of a panel in turn: weights are read in the order in which they lie in memory.
+    for (panel, stretch) in panels.clone().flat_map(|panel| (0..stretches).map(move |s| (panel, s)))
+    {
         let start = part_start(input, stretches, stretch);
         let end = part_start(input, stretches, stretch + 1);
-        for panel in panels.clone() {
-            let column = panel * PANEL;
-            let bias = bias.filter(|_| stretch + 1 == stretches).map(|bias| &bias[column..]);
-            let block = Block {
-                x: x[start..].as_ptr(),
-                x_stride: input,
-                rows,
-                panel: matrix.panel(panel)[start * PANEL..].as_ptr(),
-                depth: end - start,
-                // SAFETY: the panel's columns are there.
-                y: unsafe { y.add(column - panels.start * PANEL) },
-                y_stride,
-                columns: PANEL.min(out - column),
-                accumulate: stretch > 0,
-                bias: bias.map_or(std::ptr::null(), <[f32]>::as_ptr),
-            };
-            // SAFETY: all sizes come from the matrix and the caller.
-            unsafe { kernel(&block) };
-        }
+        let column = panel * PANEL;
+        let bias = bias.filter(|_| stretch + 1 == stretches).map(|bias| &bias[column..]);
+        let weights = matrix.panel(panel)[start * PANEL..end * PANEL].as_ptr_range();
+        let block = Block {
+            x: x[start..].as_ptr(),
+            x_stride: input,
+            rows,
+            panel: weights.start,
+            depth: end - start,
+            next: weights.end,
+            ahead: 0,
+            y: y.wrapping_add(column - panels.start * PANEL),
+            y_stride,
+            columns: PANEL.min(out - column),
+            accumulate: stretch > 0,
+            bias: bias.map_or(std::ptr::null(), <[f32]>::as_ptr),
+        };
+        // SAFETY: all sizes come from the matrix and the caller.
+        unsafe { kernel(&block) };
     }
 }

@@ -24,6 +24,10 @@ pub(super) struct Block {
     pub panel: *const f32,
     /// Inputs in the stretch.
     pub depth: usize,
+    /// Where what the next block reads of its panel begins; fetched while this one is multiplied.
+    pub next: *const f32,
+    /// Floats of it that are fetched with each input: none, one cache line or two.
+    pub ahead: usize,
     /// The first row of the outputs, at the panel's first column.
     pub y: *mut f32,
     /// From one row of `y` to the next.
@@ -57,6 +61,12 @@ pub(super) fn kernel() -> Multiply {
 
 /// The most rows of a tile with AVX-512: 24 sums, two columns and a number fill the 32 registers.
 pub(super) const TALLEST: usize = 12;
+
+/// The fewest rows for which the next block is fetched.
+const PREFETCHING: usize = 5;
+
+/// Floats in a cache line.
+const LINE: usize = 16;
 
 /// # Safety
 ///
@@ -119,6 +129,10 @@ unsafe fn portable(block: &Block) {
 
 /// Cuts the rows into the fewest tiles of at most `ROWS`, as equal as they can be.
 ///
+/// The first tile waits for the panel, unless it was asked for before; the others find it in the cache. So that
+/// memory is always busy, one tile fetches all that the next block needs, or two half of it each. Few rows
+/// are done before it could arrive; for them the processor's own prefetching does as well.
+///
 /// # Safety
 ///
 /// As for `tile`, which is called with a block of at most `ROWS` rows.
@@ -127,9 +141,19 @@ unsafe fn tiles<const ROWS: usize>(block: &Block, tile: impl Fn(&Block)) {
     let mut left = block.rows;
     let mut count = left.div_ceil(ROWS);
     let mut part = *block;
+    part.ahead = match count {
+        _ if left < PREFETCHING => 0,
+        1 => 2 * LINE,
+        _ => LINE,
+    };
+    let half = block.next.wrapping_add(block.depth * LINE);
     while left > 0 {
         part.rows = left.div_ceil(count);
         tile(&part);
+        if part.next == half {
+            part.ahead = 0;
+        }
+        part.next = half;
         // SAFETY: still within the block's rows, or just behind the last.
         unsafe {
             part.x = part.x.add(part.rows * part.x_stride);
@@ -154,13 +178,8 @@ unsafe fn tile<V: Vector, const ROWS: usize, const VECTORS: usize>(block: &Block
         }
         // SAFETY: inside the panel and, up to `columns`, inside the outputs.
         unsafe {
-            let sums = sums::<V, ROWS, VECTORS>(
-                block.x,
-                block.x_stride,
-                block.panel.add(column),
-                block.depth,
-            );
-            finish(block, column, sums);
+            let ahead = if column == 0 { block.ahead } else { 0 };
+            finish(block, column, sums::<V, ROWS, VECTORS>(block, column, ahead));
         }
     }
 }
@@ -172,22 +191,26 @@ unsafe fn tile<V: Vector, const ROWS: usize, const VECTORS: usize>(block: &Block
 /// See [`Multiply`].
 #[inline(always)]
 unsafe fn sums<V: Vector, const ROWS: usize, const VECTORS: usize>(
-    x: *const f32,
-    stride: usize,
-    panel: *const f32,
-    depth: usize,
+    block: &Block,
+    column: usize,
+    ahead: usize,
 ) -> [[V; VECTORS]; ROWS] {
+    let Block { x, x_stride, depth, next, .. } = *block;
     // SAFETY: `depth` inputs of `ROWS` rows and of the panel are there.
     unsafe {
         let mut sums = [[V::splat(0.0); VECTORS]; ROWS];
         for input in 0..depth {
-            let columns = panel.add(input * PANEL);
+            V::prefetch(next.wrapping_add(input * ahead));
+            if ahead > LINE {
+                V::prefetch(next.wrapping_add(input * ahead + LINE));
+            }
+            let columns = block.panel.add(input * PANEL + column);
             let mut weights = [V::splat(0.0); VECTORS];
             for (vector, weights) in weights.iter_mut().enumerate() {
                 *weights = V::load(columns.add(vector * V::LANES));
             }
             for (row, sums) in sums.iter_mut().enumerate() {
-                let number = V::splat(*x.add(row * stride + input));
+                let number = V::splat(*x.add(row * x_stride + input));
                 for (sum, weights) in sums.iter_mut().zip(weights) {
                     *sum = number.multiply_add(weights, *sum);
                 }

@@ -1,5 +1,5 @@
 //! What the kernels' tests share.
-#![allow(dead_code)] // each test file uses some of it
+#![allow(dead_code, clippy::unwrap_used)] // each test file uses some of it
 
 /// `count` numbers between -1 and 1 that look random, the same for each seed.
 pub fn numbers(count: usize, seed: u64) -> Vec<f32> {
