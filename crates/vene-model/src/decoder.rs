@@ -93,7 +93,7 @@ impl<O: Operations> Decoder<O> {
         let rotaries = config
             .rotaries
             .iter()
-            .map(|rotary| operations.load_rotary(rotary, config.context))
+            .map(|rotary| operations.load_rotary(rotary))
             .collect::<Result<_, _>>()?;
         let blocks = layers
             .map(|tensors| Ok(Block::new(&operations, &config, tensors?)?))

@@ -31,8 +31,8 @@ pub use decoder::{Decoder, Logits};
 pub use error::{InputError, ModelError, SiteError};
 pub use model::Model;
 pub use operations::{
-    ChosenLogits, Counted, Fused, HostRows, OperationError, Operations, Path, Plain, Precision, Query,
-    Visibility, Work,
+    ChosenLogits, Counted, Fused, HostRows, OperationError, Operations, Path, Plain, Precision,
+    Query, Visibility, Work,
 };
 pub use outline::{EMBEDDED, Loading, Outline};
 pub use pass::{Attention, Choice, Pass, Readout};

@@ -62,7 +62,9 @@ impl Model {
         let model = Self::unread(outline, precision);
         match precision {
             Precision::Single => model.read(&model.fused, Fused::default(), progress).map(drop)?,
-            Precision::Double => model.read(&model.plain, Plain::cpu(precision), progress).map(drop)?,
+            Precision::Double => {
+                model.read(&model.plain, Plain::cpu(precision), progress).map(drop)?
+            }
         }
         Ok(model)
     }

@@ -18,7 +18,8 @@ pub fn record(run: &Finished, draw_seconds: f64, files: &[String]) -> anyhow::Re
     let provenance = run.model.provenance();
     let prompts: Vec<&Prompt> = std::iter::once(sweep.base()).chain(sweep.sources()).collect();
     let distributions = run.executor.on(&run.model).predict(&prompts)?;
-    let mut prompts = prompts.into_iter().zip(&distributions).map(|(text, told)| prompt(run, text, told));
+    let mut prompts =
+        prompts.into_iter().zip(&distributions).map(|(text, told)| prompt(run, text, told));
     let base = prompts.next();
     let sources: Vec<Value> = prompts.collect();
     let targets: Vec<Value> = sweep

@@ -123,7 +123,7 @@ impl Operations for Counted {
         Ok(*table)
     }
 
-    fn load_rotary(&self, _: &Rotary, _: usize) -> Result<(), OperationError> {
+    fn load_rotary(&self, _: &Rotary) -> Result<(), OperationError> {
         Ok(())
     }
 
@@ -210,11 +210,8 @@ impl Operations for Counted {
             let seen = position as usize + 1;
             layer.window.map_or(seen, |window| seen.min(window))
         };
-        let pairs: usize = paths
-            .iter()
-            .flat_map(|path| path.queries)
-            .map(|query| seen(query.position))
-            .sum();
+        let pairs: usize =
+            paths.iter().flat_map(|path| path.queries).map(|query| seen(query.position)).sum();
         // Scores and weighted values, two operations each.
         self.work.borrow_mut().attention += 4.0 * (pairs * queries.width) as f64;
         Ok(self.rows(queries.rows, queries.width))

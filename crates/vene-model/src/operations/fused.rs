@@ -7,8 +7,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use candle_core::{Device, Tensor};
-use super::temporary as kernels;
-use vene_kernels::{AlignedBuffer, PackedMatrix, Shape};
+use vene_kernels::{self as kernels, AlignedBuffer, PackedMatrix, RotaryTable, Shape};
 
 use super::{ChosenLogits, HostRows, OperationError, Operations, Path, Plain, Precision};
 use crate::config::{Activation, DecoderConfig, LayerConfig, NormKind, Rotary};
@@ -93,14 +92,22 @@ pub struct FusedNorm {
     bias: Option<Vec<f32>>,
 }
 
-/// Cosines and sines of all positions.
-#[derive(Clone, Debug)]
+/// A rotary encoding: its frequencies, and its table as far as positions have been asked for. (A
+/// context may be long, and prompts seldom are.)
+#[derive(Debug)]
 pub struct FusedRotary {
-    pairs: usize,
-    /// `[positions, pairs]`.
-    cosines: Vec<f32>,
-    /// `[positions, pairs]`.
-    sines: Vec<f32>,
+    frequencies: Vec<f64>,
+    table: Mutex<Arc<RotaryTable>>,
+}
+
+impl FusedRotary {
+    fn table(&self, positions: usize) -> Arc<RotaryTable> {
+        let mut table = self.table.lock().unwrap_or_else(PoisonError::into_inner);
+        if table.positions() < positions {
+            *table = Arc::new(RotaryTable::new(&self.frequencies, positions.next_power_of_two()));
+        }
+        table.clone()
+    }
 }
 
 impl Fused {
@@ -138,15 +145,10 @@ impl Operations for Fused {
         Ok(FusedLinear { weight: table.clone(), bias: None })
     }
 
-    fn load_rotary(&self, rotary: &Rotary, context: usize) -> Result<FusedRotary, OperationError> {
-        let pairs = rotary.frequencies.len();
-        let table = |function: fn(f64) -> f64| {
-            let angle = |index: usize| {
-                (index / pairs.max(1)) as f64 * rotary.frequencies[index % pairs.max(1)]
-            };
-            (0..context * pairs).map(|index| function(angle(index)) as f32).collect()
-        };
-        Ok(FusedRotary { pairs, cosines: table(f64::cos), sines: table(f64::sin) })
+    fn load_rotary(&self, rotary: &Rotary) -> Result<FusedRotary, OperationError> {
+        let frequencies = rotary.frequencies.clone();
+        let table = Mutex::new(Arc::new(RotaryTable::new(&frequencies, 0)));
+        Ok(FusedRotary { frequencies, table })
     }
 
     fn embed(
@@ -216,13 +218,14 @@ impl Operations for Fused {
                 epsilon as f32,
                 &mut y.buffer,
             ),
-            NormKind::RootMeanSquare { epsilon, .. } => kernels::root_mean_square_norm(
-                &x.buffer,
-                &norm.weight,
-                norm.bias.as_deref(),
-                epsilon as f32,
-                &mut y.buffer,
-            ),
+            NormKind::RootMeanSquare { epsilon, .. } => {
+                let epsilon = epsilon as f32;
+                kernels::root_mean_square_norm(&x.buffer, &norm.weight, epsilon, &mut y.buffer);
+                if let Some(bias) = &norm.bias {
+                    let rows = y.buffer.chunks_exact_mut(bias.len());
+                    rows.for_each(|row| kernels::add_in_place(row, bias));
+                }
+            }
         }
         Ok(y)
     }
@@ -234,12 +237,9 @@ impl Operations for Fused {
         head_dim: usize,
         positions: &[usize],
     ) -> Result<FusedRows, OperationError> {
-        let table = kernels::RotaryTable {
-            pairs: rotary.pairs,
-            cosines: &rotary.cosines,
-            sines: &rotary.sines,
-        };
-        kernels::rotate(&mut x.buffer, table, head_dim, positions);
+        let table = rotary.table(positions.iter().max().map_or(0, |last| last + 1));
+        let positions: Vec<u32> = positions.iter().map(|&position| position as u32).collect();
+        kernels::rotate(&mut x.buffer, head_dim, &positions, &table);
         Ok(x)
     }
 
@@ -258,23 +258,25 @@ impl Operations for Fused {
         up: &FusedRows,
         activation: Activation,
     ) -> Result<FusedRows, OperationError> {
-        kernels::gate(&mut gate.buffer, &up.buffer, activation.into());
+        kernels::activate_gated(&mut gate.buffer, &up.buffer, activation.into());
         Ok(gate)
     }
 
     fn add(&self, mut a: FusedRows, b: &FusedRows) -> Result<FusedRows, OperationError> {
-        kernels::add(&mut a.buffer, &b.buffer);
+        kernels::add_in_place(&mut a.buffer, &b.buffer);
         Ok(a)
     }
 
-    fn subtract(&self, mut a: FusedRows, b: &FusedRows) -> Result<FusedRows, OperationError> {
-        kernels::subtract(&mut a.buffer, &b.buffer);
-        Ok(a)
+    fn subtract(&self, a: FusedRows, b: &FusedRows) -> Result<FusedRows, OperationError> {
+        let mut difference = self.rows(a.rows(), a.width);
+        kernels::subtract(&a.buffer, &b.buffer, &mut difference.buffer);
+        Ok(difference)
     }
 
-    fn multiply(&self, mut a: FusedRows, b: &FusedRows) -> Result<FusedRows, OperationError> {
-        kernels::multiply_elements(&mut a.buffer, &b.buffer);
-        Ok(a)
+    fn multiply(&self, a: FusedRows, b: &FusedRows) -> Result<FusedRows, OperationError> {
+        let mut product = self.rows(a.rows(), a.width);
+        kernels::multiply_elements(&a.buffer, &b.buffer, &mut product.buffer);
+        Ok(product)
     }
 
     fn scale(&self, mut x: FusedRows, factor: f64) -> Result<FusedRows, OperationError> {

@@ -69,8 +69,8 @@ pub trait Operations {
     fn load_table(&self, tensor: HostTensor) -> Result<Self::Table, OperationError>;
     /// A table that is also the unembedding: shares its memory.
     fn tie(&self, table: &Self::Table) -> Result<Self::Linear, OperationError>;
-    /// Takes over a rotary encoding, of which positions up to `context` will be asked for.
-    fn load_rotary(&self, rotary: &Rotary, context: usize) -> Result<Self::Rotary, OperationError>;
+    /// Takes over a rotary encoding.
+    fn load_rotary(&self, rotary: &Rotary) -> Result<Self::Rotary, OperationError>;
 
     /// Rows of a table: `[indices.len(), width]`.
     fn embed(&self, table: &Self::Table, indices: &[u32]) -> Result<Self::Tensor, OperationError>;

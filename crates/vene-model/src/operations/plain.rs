@@ -210,7 +210,7 @@ impl Operations for Plain {
         Ok(PlainLinear { weight: table.clone(), bias: None })
     }
 
-    fn load_rotary(&self, rotary: &Rotary, _: usize) -> Result<Rotary, OperationError> {
+    fn load_rotary(&self, rotary: &Rotary) -> Result<Rotary, OperationError> {
         Ok(rotary.clone())
     }
 

@@ -58,7 +58,8 @@ pub trait Executor {
         let mut read = vec![None; prompts.len()];
         self.run_all(&plans, &mut |index, outcome| {
             let mut examples = outcome.examples.into_iter();
-            read[index] = examples.next().and_then(|showed| showed.distributions.into_iter().next());
+            read[index] =
+                examples.next().and_then(|showed| showed.distributions.into_iter().next());
             ControlFlow::Continue(())
         })?;
         read.into_iter().collect::<Option<_>>().ok_or(RunError::Stopped)

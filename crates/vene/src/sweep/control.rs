@@ -49,8 +49,5 @@ fn control(
     if let Some(head) = cell.head {
         edit = edit.heads([head]);
     }
-    Plan::new()
-        .edit(edit)
-        .probabilities_of(tokens.to_vec())
-        .resolve_shared(outline, &plan.examples)
+    Plan::new().edit(edit).probabilities_of(tokens.to_vec()).resolve_shared(outline, &plan.examples)
 }

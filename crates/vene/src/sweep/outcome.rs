@@ -52,10 +52,8 @@ impl Found {
     /// `None` where the outcome lacks what the sweep's plans ask for.
     pub(super) fn of(outcome: PlanOutcome) -> Option<Self> {
         let reading = outcome.examples.first()?.readings.first()?;
-        let numbers = Numbers {
-            probabilities: reading.probabilities()?,
-            logits: reading.logits().to_vec(),
-        };
+        let numbers =
+            Numbers { probabilities: reading.probabilities()?, logits: reading.logits().to_vec() };
         Some(Self { numbers, receipt: outcome.receipts.into_iter().next() })
     }
 }
@@ -168,9 +166,7 @@ impl SweepOutcome {
             )
             .column(
                 "base_probability",
-                rows()
-                    .map(|(_, _, index, _)| self.base.probabilities[index])
-                    .collect::<Vec<_>>(),
+                rows().map(|(_, _, index, _)| self.base.probabilities[index]).collect::<Vec<_>>(),
             )
             .column(
                 "source_probability",

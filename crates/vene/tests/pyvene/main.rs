@@ -10,7 +10,7 @@ use std::collections::HashMap;
 use candle_core::Tensor;
 use case::{Case, Wanted};
 use serde::Deserialize;
-use vene::{Executor, Component, Edit, Example, Model, Plan, Positions, Precision, Reference};
+use vene::{Component, Edit, Example, Executor, Model, Plan, Positions, Precision, Reference};
 use vene_test_support::{Agreement, Fixture, RealModel, json, relative_error, tensors, values};
 
 /// Of probabilities, absolute.

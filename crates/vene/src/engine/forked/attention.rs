@@ -190,8 +190,7 @@ impl ForkedPass<'_> {
                 let (queries, keys) =
                     (operations.values(queries, &rows)?, operations.values(keys, &rows)?);
                 let options = &config.layers[layer];
-                let visibility =
-                    Visibility { queries: &all, keys: &all, window: options.window };
+                let visibility = Visibility { queries: &all, keys: &all, window: options.window };
                 let scores = plain.scores(&queries, &keys, config, options)?;
                 let mut pattern = plain.hide(&scores, visibility, f64::NEG_INFINITY)?;
                 if component == Component::AttentionWeight {
