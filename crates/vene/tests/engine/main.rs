@@ -5,6 +5,7 @@
 mod attention;
 mod batches;
 mod coverage;
+mod forked;
 mod formulas;
 mod identity;
 mod plan_errors;

@@ -66,12 +66,53 @@ prop_compose! {
     }
 }
 
+/// Several plans of the same examples, which may begin with the same edit.
+#[derive(Clone, Debug)]
+pub struct RandomPlans {
+    pub subject: usize,
+    examples: Vec<(Vec<u32>, Vec<u32>)>,
+    shared: Option<RandomEdit>,
+    plans: Vec<Vec<RandomEdit>>,
+}
+
+prop_compose! {
+    pub fn random_plans(subjects: usize)(
+        subject in 0..subjects,
+        examples in prop::collection::vec(example(), 1..=3),
+        shared in prop::option::of(edit()),
+        plans in prop::collection::vec(prop::collection::vec(edit(), 0..=3), 1..=4),
+    ) -> RandomPlans {
+        RandomPlans { subject, examples, shared, plans }
+    }
+}
+
+impl RandomPlans {
+    pub fn examples(&self, subject: &Subject) -> Vec<Example> {
+        examples(&self.examples, subject)
+    }
+
+    /// The plans; the first edits nothing.
+    pub fn plans(&self, subject: &Subject) -> Vec<Plan> {
+        let shared = self.shared.as_ref().map(|edit| edit.edit(subject, &self.examples));
+        let plan = |edits: &Vec<RandomEdit>| {
+            let own = edits.iter().map(|edit| edit.edit(subject, &self.examples));
+            shared.iter().cloned().chain(own).fold(Plan::new(), Plan::edit).read(Positions::All)
+        };
+        let unedited = Plan::new().read(Positions::All);
+        std::iter::once(unedited).chain(self.plans.iter().map(plan)).collect()
+    }
+}
+
+fn examples(examples: &[(Vec<u32>, Vec<u32>)], subject: &Subject) -> Vec<Example> {
+    let example = |(base, source): &(Vec<u32>, Vec<u32>)| {
+        Example::new(subject.prompt(base)).source(subject.prompt(source))
+    };
+    examples.iter().map(example).collect()
+}
+
 impl RandomPlan {
     pub fn examples(&self, subject: &Subject) -> Vec<Example> {
-        let example = |(base, source): &(Vec<u32>, Vec<u32>)| {
-            Example::new(subject.prompt(base)).source(subject.prompt(source))
-        };
-        self.examples.iter().map(example).collect()
+        examples(&self.examples, subject)
     }
 
     pub fn plan(&self, subject: &Subject) -> Plan {

@@ -211,6 +211,10 @@ impl Rows {
         }
         kept.sort_unstable();
         kept.dedup();
+        if kept.is_empty() {
+            // Nobody reads on, but the pass has to end somehow; no operation likes no rows.
+            kept.push(self.numbers[0]);
+        }
         let rows: Vec<usize> = kept.iter().map(|&row| self.packed[row as usize] as usize).collect();
         self.positions = rows.iter().map(|&row| self.positions[row]).collect();
         self.packed.fill(NONE);
