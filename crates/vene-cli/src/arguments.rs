@@ -1,8 +1,8 @@
 //! The command line as a whole: what stands before and around the subcommands.
 
-use std::num::NonZeroUsize;
-
+use anyhow::anyhow;
 use clap::Parser;
+use clap::error::ErrorKind;
 
 use crate::command::Command;
 
@@ -17,8 +17,38 @@ pub struct Arguments {
     pub command: Command,
 
     /// How many threads compute [default: one for each core]
-    #[arg(long, global = true, value_name = "N", display_order = 900)]
-    pub threads: Option<NonZeroUsize>,
+    #[arg(long, global = true, value_name = "N", display_order = 900,
+        value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub threads: Option<u16>,
+}
+
+impl Arguments {
+    /// Reads the command line. Help and version are printed, and end the program.
+    ///
+    /// # Errors
+    /// What is wrong with it, in one line as every error of the program.
+    pub fn read() -> anyhow::Result<Self> {
+        Self::try_parse().map_err(|error| match error.kind() {
+            ErrorKind::DisplayHelp
+            | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand
+            | ErrorKind::DisplayVersion => error.exit(),
+            _ => anyhow!(in_one_line(&error.render().to_string())),
+        })
+    }
+}
+
+/// The paragraphs of clap's report that say what is wrong and what is near, without its usage.
+fn in_one_line(report: &str) -> String {
+    let report = report.strip_prefix("error: ").unwrap_or(report);
+    let said: Vec<String> = report
+        .split("\n\n")
+        .filter(|paragraph| {
+            !["Usage: ", "For more information"].iter().any(|start| paragraph.starts_with(start))
+        })
+        .map(|paragraph| paragraph.split_whitespace().collect::<Vec<_>>().join(" "))
+        .filter(|paragraph| !paragraph.is_empty())
+        .collect();
+    said.join("; ") + " (--help tells all)"
 }
 
 const EXAMPLES: &str = "\
@@ -39,3 +69,25 @@ Examples:
 
 Exit codes: 0, or 2 if something was wrong with what was asked (one line says what), or 130 if
 stopped by Ctrl-C.";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_report_becomes_one_line() {
+        let said = |arguments: &[&str]| match Arguments::try_parse_from(arguments) {
+            Ok(_) => String::new(),
+            Err(error) => in_one_line(&error.render().to_string()),
+        };
+        assert_eq!(
+            said(&["vene", "sweep", "--base", "x", "--component", "y"]),
+            "the following required arguments were not provided: --token <TOKEN> (--help tells all)"
+        );
+        assert_eq!(
+            said(&["vene", "top", "--modle", "x"]),
+            "unexpected argument '--modle' found; tip: a similar argument exists: '--model' \
+             (--help tells all)"
+        );
+    }
+}

@@ -25,15 +25,18 @@ mod threads;
 
 use std::process::ExitCode;
 
-use clap::Parser;
-
 fn main() -> ExitCode {
-    let arguments = arguments::Arguments::parse();
-    if let Some(count) = arguments.threads {
-        threads::limit(count);
-    }
-    match interrupt::install().and_then(|()| arguments.command.run()) {
+    match run() {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => terminal::report(&error),
     }
+}
+
+fn run() -> anyhow::Result<()> {
+    let arguments = arguments::Arguments::read()?;
+    if let Some(count) = arguments.threads {
+        threads::limit(count);
+    }
+    interrupt::install()?;
+    arguments.command.run()
 }

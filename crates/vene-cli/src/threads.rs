@@ -1,12 +1,10 @@
 //! How many threads compute.
 
-use std::num::NonZeroUsize;
-
 /// What rayon reads when its pool starts, and candle for each matrix product.
 const VARIABLE: &str = "RAYON_NUM_THREADS";
 
 /// Limits the computation to so many threads. To be called before any other thread is started.
-pub fn limit(count: NonZeroUsize) {
+pub fn limit(count: u16) {
     // The environment is the only place from which candle takes the number.
     // SAFETY: the program has only its first thread yet, so nobody reads the environment.
     unsafe { std::env::set_var(VARIABLE, count.to_string()) };

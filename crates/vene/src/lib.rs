@@ -46,3 +46,8 @@ pub use vene_model::{
     Prompt, Site, SiteError, alias,
 };
 pub use vene_table::Table;
+
+/// The README's examples are tested like those here.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+struct Readme;

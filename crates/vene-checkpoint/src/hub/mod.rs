@@ -196,7 +196,7 @@ impl Repository<'_> {
                     "{what}another program is fetching the same file ({} is locked); wait for it",
                     path.display()
                 ),
-                _ => format!("{what}cannot be fetched from {endpoint} ({detail})"),
+                _ => format!("{what}cannot be fetched from {endpoint}, and is not whole in the cache ({detail}); without a network give a folder or a .gguf file"),
             },
         })
     }

@@ -9,6 +9,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::piece::{SPACE, Spelling, character_of};
+use super::post_processor;
 use crate::{CheckpointError, json};
 
 /// The library's tokenizer, and how its vocabulary spells text.
@@ -57,14 +58,13 @@ impl Library {
         })?;
         outline.model.check(file)?;
         let spelling = outline.decoder.as_ref().map_or(Spelling::Plain, Spelling::of_decoder);
-        let has_template = outline.post_processor.as_ref().is_some_and(surrounds);
+        let processor = outline.post_processor.as_ref();
+        processor.map_or(Ok(()), |processor| post_processor::check(file, processor))?;
+        let surrounds = processor.is_some_and(post_processor::surrounds);
 
-        // The outline has checked what the library is known to stumble over. Should it stumble
-        // over something else in a hostile file, that must not end the program.
-        let tokenizer = std::panic::catch_unwind(|| tokenizers::Tokenizer::from_bytes(bytes))
-            .map_err(|_| CheckpointError::malformed(file, "the tokenizers library cannot read it"))?
-            .map_err(|error| {
-                CheckpointError::malformed(file, format!("is no tokenizer.json: {error}"))
+        let tokenizer =
+            guarded(|| tokenizers::Tokenizer::from_bytes(bytes)).map_err(|problem| {
+                CheckpointError::malformed(file, format!("is no tokenizer.json: {problem}"))
             })?;
         // The library numbers tokens that the model's vocabulary lacks by itself.
         for token in &outline.added_tokens {
@@ -81,7 +81,7 @@ impl Library {
                 ));
             }
         }
-        let prefix = if has_template { prefix_of(file, &tokenizer)? } else { Prefix::Silent };
+        let prefix = if surrounds { prefix_of(file, &tokenizer)? } else { Prefix::Silent };
         Ok((Self::new(tokenizer, spelling), prefix))
     }
 
@@ -127,8 +127,8 @@ impl Library {
 
     /// Tokens with the bytes of `text` that they cover.
     pub fn encode(&self, text: &str) -> Result<Vec<(u32, Range<usize>)>, CheckpointError> {
-        let encoding =
-            self.tokenizer.encode(text, false).map_err(|error| refused(text, error.to_string()))?;
+        let encoding = guarded(|| self.tokenizer.encode(text, false))
+            .map_err(|problem| refused(text, problem))?;
         let spans = encoding.get_offsets().iter().map(|&(from, to)| {
             let to = to.min(text.len());
             from.min(to)..to
@@ -164,7 +164,19 @@ impl Library {
     }
 
     pub fn decode(&self, ids: &[u32]) -> Result<String, CheckpointError> {
-        self.tokenizer.decode(ids, false).map_err(|error| refused("", error.to_string()))
+        guarded(|| self.tokenizer.decode(ids, false)).map_err(|problem| refused("", problem))
+    }
+}
+
+/// What the library gives, or why not.
+///
+/// What it is known to stumble over is checked before. Should it stumble over something else in a
+/// hostile file, that must not end the program. (Its caches are behind locks, which a panic poisons
+/// and the library then does without.)
+fn guarded<T>(call: impl FnOnce() -> tokenizers::Result<T>) -> Result<T, String> {
+    match std::panic::catch_unwind(std::panic::AssertUnwindSafe(call)) {
+        Ok(result) => result.map_err(|error| error.to_string()),
+        Err(_) => Err("the tokenizers library cannot work with it".to_owned()),
     }
 }
 
@@ -172,23 +184,10 @@ fn refused(text: &str, problem: String) -> CheckpointError {
     CheckpointError::Encode { text: text.chars().take(40).collect(), problem }
 }
 
-/// Whether a post-processor decides about tokens around the text.
-fn surrounds(processor: &Value) -> bool {
-    match processor.get("type").and_then(Value::as_str) {
-        Some("Sequence") => processor
-            .get("processors")
-            .and_then(Value::as_array)
-            .is_some_and(|parts| parts.iter().any(surrounds)),
-        Some("ByteLevel") | None => false,
-        Some(_) => true,
-    }
-}
-
 /// Asks the tokenizer itself what it puts in front of a text.
 fn prefix_of(file: &str, tokenizer: &tokenizers::Tokenizer) -> Result<Prefix, CheckpointError> {
     let ids = |special| {
-        tokenizer
-            .encode("a", special)
+        guarded(|| tokenizer.encode("a", special))
             .map(|encoding| encoding.get_ids().to_vec())
             .map_err(|error| CheckpointError::malformed(file, format!("cannot tokenize: {error}")))
     };

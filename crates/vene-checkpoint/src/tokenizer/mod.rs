@@ -13,6 +13,7 @@ mod from_gguf;
 mod from_hugging_face;
 mod library;
 mod piece;
+mod post_processor;
 mod sentence_piece;
 mod vocabulary;
 

@@ -28,8 +28,10 @@ entry, `vene`: JSON with the prompts, their token ids and texts, the positions, 
 its weights.",
     after_help = "\
 Examples:
-  vene collect --component mlp_output --layers 0..4 \"The capital of Spain is\" --out spain.safetensors
-  vene collect --component block_output,attention_weight \"One prompt\" \"Another\" --out two.safetensors"
+  vene collect --component mlp_output --layers 0..4 \"The capital of Spain is\" \\
+    --out spain.safetensors
+  vene collect --component block_output,attention_weight \"One prompt\" \"Another\" \\
+    --out two.safetensors"
 )]
 pub struct Arguments {
     #[command(flatten)]

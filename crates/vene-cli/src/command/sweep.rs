@@ -33,9 +33,11 @@ Examples:
   Heads, in the second half of twelve layers:
     vene sweep ... --component head_attention_value_output --layers 6..12
   Prompts of different lengths: the country's last token, and the token after it:
-    vene sweep ... --positions subject_last,after_subject --subject Spain --source-subject \"Papua New Guinea\"
+    vene sweep ... --positions subject_last,after_subject \\
+      --subject Spain --source-subject \"Papua New Guinea\"
   Without a source: which MLPs does the answer need?
-    vene sweep --base \"The capital of Spain is\" --intervention zero --component mlp_output --token \" Madrid\""
+    vene sweep --base \"The capital of Spain is\" --intervention zero \\
+      --component mlp_output --token \" Madrid\""
 )]
 pub struct Arguments {
     #[command(flatten)]
@@ -101,7 +103,8 @@ pub struct Arguments {
     factor: Option<f64>,
 
     /// noise: the standard deviation
-    #[arg(long, visible_alias = "standard-deviation", value_name = "NUMBER", value_parser = finite)]
+    #[arg(long, visible_alias = "standard-deviation", value_name = "NUMBER",
+        allow_hyphen_values = true, value_parser = deviation)]
     noise_sd: Option<f64>,
 
     /// noise: the seed; the same seed gives the same noise [default: 0]
@@ -181,6 +184,13 @@ fn finite(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {
         Ok(number) if number.is_finite() => Ok(number),
         _ => Err("expected a finite number".to_owned()),
+    }
+}
+
+fn deviation(text: &str) -> Result<f64, String> {
+    match finite(text)? {
+        number if number >= 0.0 => Ok(number),
+        _ => Err("expected a number that is not negative".to_owned()),
     }
 }
 

@@ -15,7 +15,8 @@ use crate::terminal;
 #[command(after_help = "\
 Examples:
   vene top \"The capital of Spain is\" \"The capital of Italy is\"
-  vene top --model gemma-3-270m.gguf -n 3 --json \"When Mary and John went to the store, John gave a drink to\"
+  vene top --model gemma-3-270m.gguf -n 3 --json \\
+    \"When Mary and John went to the store, John gave a drink to\"
 
 Tokens are shown as pyvene shows them, their leading space as _. JSON has their exact texts.")]
 pub struct Arguments {

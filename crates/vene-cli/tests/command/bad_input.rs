@@ -105,6 +105,18 @@ fn outputs_that_cannot_be_written() {
     assert_eq!(files(folder.path()), ["file"]);
 }
 
+#[test]
+fn the_command_line_itself() {
+    let output = ["--component", "mlp_output"];
+    let refuse_with = |more: &[&str], phrases: &[&str]| refuse(&[&output, more].concat(), phrases);
+    refuse_with(&["--intervention", "blah"], &["'blah'", "interchange, zero", "--help"]);
+    refuse_with(&["--executer", "forked"], &["'--executer'", "'--executor'"]);
+    refuse_with(&["--threads", "0"], &["'0'", "1..=1024"]);
+    refuse_with(&["--threads", "100000"], &["'100000'"]);
+    refuse_with(&["--intervention", "noise", "--noise-sd", "-1"], &["-1", "not negative"]);
+    refuse(&[], &["--component"]);
+}
+
 /// A folder like the embedded model's, one file of which is spoilt.
 fn spoilt(name: &str, content: &[u8]) -> String {
     let folder = tempfile::tempdir().unwrap();

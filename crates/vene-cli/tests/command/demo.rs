@@ -33,7 +33,7 @@ fn the_tutorial_runs_from_end_to_end() {
         assert_eq!(lines.next(), Some(""));
     }
 
-    let table = Table::read_parquet(&out.join("sweep.parquet")).unwrap();
+    let table = Table::read_parquet(out.join("sweep.parquet")).unwrap();
     assert_eq!(table.rows(), 8 * 2 * 5 * 2);
     for name in ["heatmap.png", "bars.png"] {
         let file = std::io::BufReader::new(std::fs::File::open(out.join(name)).unwrap());
@@ -53,7 +53,7 @@ fn the_answer_moves_from_the_country_to_the_last_position() {
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().join("out");
     printed(&crate::support::sweep(&out, &["--component", "block_output"]));
-    let table = Table::read_parquet(&out.join("sweep.parquet")).unwrap();
+    let table = Table::read_parquet(out.join("sweep.parquet")).unwrap();
     let (layers, positions) =
         (table.optional_integers("layer").unwrap(), table.optional_integers("position").unwrap());
     let (tokens, probabilities) =

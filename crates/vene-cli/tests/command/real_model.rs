@@ -35,7 +35,7 @@ fn the_sweep_is_pyvenes() {
         let mut arguments = crate::support::sweep(folder.path(), &components);
         arguments.extend(["--executor", executor, "--model", model.to_str().unwrap()]);
         printed(&arguments);
-        Table::read_parquet(&folder.path().join("sweep.parquet")).unwrap()
+        Table::read_parquet(folder.path().join("sweep.parquet")).unwrap()
     };
     let (table, forked) = (run("reference"), run("forked"));
     let fixture: Value = vene_test_support::json("pyvene/smollm2_tutorial.json");

@@ -11,7 +11,7 @@ const HEADER: &str = "component,layer,position,head,token,token_id,probability,l
 fn run(more: &[&str]) -> (tempfile::TempDir, Table, Value) {
     let folder = tempfile::tempdir().unwrap();
     printed(&sweep(folder.path(), more));
-    let table = Table::read_parquet(&folder.path().join("sweep.parquet")).unwrap();
+    let table = Table::read_parquet(folder.path().join("sweep.parquet")).unwrap();
     let record = std::fs::read(folder.path().join("run.json")).unwrap();
     (folder, table, serde_json::from_slice(&record).unwrap())
 }

@@ -6,6 +6,7 @@
 //! are constants here; the probabilities that the trained model gives are near them.
 
 use std::collections::HashMap;
+use std::iter;
 use std::ops::Range;
 
 use anyhow::{Context, Result, bail};
@@ -13,6 +14,8 @@ use rand::rngs::StdRng;
 use rand::seq::{IndexedRandom, SliceRandom};
 use rand::{Rng, RngExt};
 use vene_embedded::{FACTS, Fact, PHRASINGS, Phrasing, Relation, Split};
+
+use crate::tokenizer;
 
 /// Templates and word lists of the sentences that are not phrasings.
 const SENTENCES: &str = include_str!("sentences.txt");
@@ -138,10 +141,14 @@ impl Corpus {
         }
     }
 
-    /// Every trained phrasing of every country with its right answer, plain; then `count` random lines.
+    /// Every name alone, as often as the tokenizer asks of a piece; every trained phrasing of every country
+    /// with its right answer, plain; then `count` random lines.
+    ///
+    /// (Alone, because a country with an article begins no line: "The Netherlands".)
     pub fn for_tokenizer(&self, count: usize, random: &mut StdRng) -> Result<Vec<String>> {
         let mut lines = Vec::new();
         for fact in FACTS {
+            lines.extend(iter::repeat_n(fact.country.to_owned(), tokenizer::LEAST));
             for phrasing in PHRASINGS.iter().filter(|p| p.split == Split::Trained) {
                 let answer = fact.answer(phrasing.relation);
                 lines.push(format!("{} {answer}.", phrasing.prompt(fact)));

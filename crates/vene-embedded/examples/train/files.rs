@@ -13,9 +13,6 @@ use crate::model::{Config, DEVIATION, EPSILON, Gpt2};
 
 /// Where the files lie: `crates/vene-embedded/model`.
 pub fn folder() -> PathBuf {
-    if let Ok(f) = std::env::var("PILOT_DIR") {
-        return f.into();
-    }
     Path::new(env!("CARGO_MANIFEST_DIR")).join("model")
 }
 

@@ -42,6 +42,10 @@ const RECIPE: Recipe = Recipe {
 };
 
 fn main() -> Result<()> {
+    // The shards of a batch are computed side by side. With a pool of threads under each, the threads would mostly
+    // wait for each other.
+    // SAFETY: the program has only its first thread yet, so nobody reads the environment.
+    unsafe { std::env::set_var("RAYON_NUM_THREADS", "1") };
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         [] => {

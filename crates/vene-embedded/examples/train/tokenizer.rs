@@ -12,12 +12,15 @@ use tokenizers::{AddedToken, Tokenizer, TokenizerBuilder};
 /// What separates documents; GPT-2's only special token.
 pub const END_OF_TEXT: &str = "<|endoftext|>";
 
+/// How often a pair of pieces must occur in the text to be merged.
+pub const LEAST: usize = 2;
+
 /// Learns the merges from lines of text.
 pub fn train(lines: &[String]) -> Result<Tokenizer> {
     let mut trainer = BpeTrainerBuilder::new()
         .show_progress(false)
         .vocab_size(usize::from(u16::MAX))
-        .min_frequency(2)
+        .min_frequency(LEAST as u64)
         .initial_alphabet(ByteLevel::alphabet().into_iter().collect())
         .special_tokens(vec![AddedToken::from(END_OF_TEXT, true)])
         .build();

@@ -182,7 +182,7 @@ impl<'a> Keys<'a> {
             Some((key, value)) => Err(ModelError::NotUnderstood {
                 key,
                 value: value.chars().take(80).collect(),
-                understood: "nothing: it may change the mathematics".to_owned(),
+                understood: "no value of it is: it may change the mathematics".to_owned(),
             }),
         }
     }
