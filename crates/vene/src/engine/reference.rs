@@ -47,7 +47,8 @@ impl<'a> Reference<'a> {
     /// Failures of the computation.
     pub fn trace_sources(&self, plans: &[ResolvedPlan]) -> Result<Trace, RunError> {
         let Some(first) = plans.first() else { return Ok(Trace::default()) };
-        let wanted = Wanted::of(plans, |_, _| true);
+        let all = plans.iter().map(|plan| (plan, 0..plan.examples.len()));
+        let wanted = Wanted::of(all, |_, _| true);
         Trace::of(self.model.plain()?, first.examples(), &wanted)
     }
 

@@ -58,23 +58,25 @@ pub(super) struct Wanted {
 }
 
 impl Wanted {
-    /// What the edits of plans (of the same examples) read of unedited runs, as far as `filter`
-    /// (the read site, the written site) lets it through.
-    pub(super) fn of<'p>(
-        plans: impl IntoIterator<Item = &'p ResolvedPlan>,
+    /// What the edits of plans read of unedited runs, each plan in some of the examples that all
+    /// have, as far as `filter` (the read site, the written site) lets it through.
+    pub(super) fn of<'p, E: IntoIterator<Item = usize>>(
+        plans: impl IntoIterator<Item = (&'p ResolvedPlan, E)>,
         filter: impl Fn(Site, Site) -> bool,
     ) -> Self {
         let (mut wanted, mut known) = (Self::default(), HashSet::new());
-        for edit in plans.into_iter().flat_map(|plan| &plan.edits) {
-            let Some(ResolvedSource::Runs { site, units }) = &edit.source else { continue };
-            if !filter(*site, edit.site) {
-                continue;
-            }
-            wanted.sites.insert(*site);
-            for (example, runs) in units.iter().enumerate() {
-                for &(run, _) in runs {
-                    if known.insert((example, run)) {
-                        wanted.runs.push((example, run));
+        for (plan, examples) in plans {
+            for example in examples {
+                for edit in &plan.edits {
+                    let Some(ResolvedSource::Runs { site, units }) = &edit.source else { continue };
+                    if !filter(*site, edit.site) {
+                        continue;
+                    }
+                    wanted.sites.insert(*site);
+                    for &(run, _) in &units[example] {
+                        if known.insert((example, run)) {
+                            wanted.runs.push((example, run));
+                        }
                     }
                 }
             }

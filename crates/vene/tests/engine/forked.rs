@@ -98,7 +98,8 @@ proptest! {
         let reference = run(&Reference::new(&single.model), &plans);
         let (Ok(right), Ok(reference)) = (right, reference) else { return Ok(()) };
         let scale = largest(all_logits(&right).into_iter());
-        for forked in [Forked::new(&single.model), Forked::new(&single.model).plain()] {
+        let fused = Forked::new(&single.model);
+        for (on, forked) in [("fused", fused), ("plain", fused.plain())] {
             let forked = run(&forked, &plans).map_err(TestCaseError::fail)?;
             for (what, values) in
                 [("logits", all_logits as fn(&[PlanOutcome]) -> _), ("effects", all_effects)]
@@ -106,7 +107,7 @@ proptest! {
                 let right = values(&right);
                 let own = error(&values(&forked), &right);
                 let allowed = 4.0 * error(&values(&reference), &right) + 1e-6 * scale;
-                prop_assert!(own <= allowed, "{}: {what}: {own:e} > {allowed:e}", single.name);
+                prop_assert!(own <= allowed, "{}, {on}, {what}: {own:e} > {allowed:e}", single.name);
             }
         }
     }
@@ -133,21 +134,29 @@ proptest! {
         }
     }
 
-    /// Whatever rides along and however many threads compute.
+    /// Whatever rides along and however many threads compute. (Edited attention patterns are left
+    /// to plain operations, whose products round otherwise in another batch: what holds for those
+    /// is that a run repeats itself.)
     #[test]
     fn the_same_bits_in_any_chunks_and_on_any_threads(random in random_plans(MODELS.len())) {
         let (single, _) = &MODELS[random.subject];
         let plans = resolved(&random, single);
         let Ok(whole) = run(&Forked::new(&single.model), &plans) else { return Ok(()) };
         let whole = all_logits(&whole);
+        let sites = plans.iter().flat_map(|plan| plan.edits()).map(|edit| edit.site);
+        if sites.map(|site| site.component()).any(|component| component.is_pattern()) {
+            let again = all_logits(&run(&Forked::new(&single.model), &plans).unwrap());
+            prop_assert!(again == whole);
+            return Ok(());
+        }
         for memory in [1, 10_000] {
             let chunked = run(&Forked::new(&single.model).memory(memory), &plans).unwrap();
-            prop_assert_eq!(&all_logits(&chunked), &whole);
+            prop_assert!(all_logits(&chunked) == whole, "{memory} bytes");
         }
         for threads in [1, 2, 3] {
             let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
             let outcomes = pool.install(|| run(&Forked::new(&single.model), &plans)).unwrap();
-            prop_assert_eq!(&all_logits(&outcomes), &whole);
+            prop_assert!(all_logits(&outcomes) == whole, "{threads} threads");
         }
     }
 }

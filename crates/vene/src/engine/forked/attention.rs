@@ -238,12 +238,15 @@ impl ForkedPass<'_> {
     ) -> Result<Option<usize>, RunError> {
         let fork = &self.tree.forks[meeting.fork];
         let is_here =
-            |site: Site| site.component() == component && site.layer() == Some(meeting.layer);
+            |site: Site| site.component().is_pattern() && site.layer() == Some(meeting.layer);
         let Some(step) = fork.steps.iter().position(|step| is_here(step.site)) else {
             return Ok(None);
         };
         let mut example = None;
         for (edit, application) in fork.steps[step].edits.iter().enumerate() {
+            if application.edit().site.component() != component {
+                continue;
+            }
             let read = |before: &Tensor| self.read(meeting.fork, step, edit, None, before);
             let (edited, receipt) =
                 application.edit_pattern(self.config, pattern, meeting.positions, &read)?;

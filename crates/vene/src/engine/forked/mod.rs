@@ -133,7 +133,8 @@ impl<'a> Forked<'a> {
         let same = |a: &Job<'_>, b: &Job<'_>| Arc::ptr_eq(&a.plan.examples, &b.plan.examples);
         for group in jobs.chunk_by(same) {
             let plan = group[0].plan;
-            let wanted = Wanted::of(group.iter().map(|job| job.plan), |read, written| {
+            let here = group.iter().map(|job| (job.plan, [job.example]));
+            let wanted = Wanted::of(here, |read, written| {
                 read != written
                     || read.component().is_pattern()
                     || read.component() == Component::Logits

@@ -35,8 +35,10 @@ pub(super) struct Fork<'a> {
     pub(super) length: usize,
 }
 
-/// All edits of a run at one site, in declared order.
+/// All edits of a run at one site, in declared order; of an attention pattern those of scores, then
+/// those of weights.
 pub(super) struct Step<'a> {
+    /// The first edit's.
     pub(super) site: Site,
     pub(super) edits: Vec<Application<'a>>,
 }
@@ -128,7 +130,6 @@ struct Node<'a> {
 struct Key<'a> {
     parent: Option<usize>,
     example: *const Example,
-    site: Site,
     edits: Vec<EditKey<'a>>,
 }
 
@@ -136,6 +137,7 @@ struct Key<'a> {
 /// shares it.
 #[derive(PartialEq, Eq, Hash)]
 struct EditKey<'a> {
+    site: Site,
     intervention: *const (),
     unit: &'a Unit,
     source: SourceKey<'a>,
@@ -158,11 +160,19 @@ impl<'a> EditKey<'a> {
             Some(ResolvedSource::Given(values)) => SourceKey::Given(Arc::as_ptr(values)),
         };
         Self {
+            site: edit.site,
             intervention: Arc::as_ptr(&edit.intervention).cast(),
             unit: &edit.units[example],
             source,
         }
     }
+}
+
+/// Whether edits at two sites are one step: at the same site, or both of one layer's attention
+/// pattern, of which no row is live between scores and weights.
+fn are_one(a: Site, b: Site) -> bool {
+    let both_patterns = a.component().is_pattern() && b.component().is_pattern();
+    a == b || (both_patterns && a.layer() == b.layer())
 }
 
 /// Where a job ends: its last node, or its base's run; and its marks, with nodes for forks.
@@ -187,12 +197,11 @@ impl<'a> Nodes<'a> {
         }
         edits.sort_by_key(|&index| plan.edits[index].site.depth());
         let mut parent = None;
-        for step in edits.chunk_by(|&a, &b| plan.edits[a].site == plan.edits[b].site) {
+        for step in edits.chunk_by(|&a, &b| are_one(plan.edits[a].site, plan.edits[b].site)) {
             let site = plan.edits[step[0]].site;
             let key = Key {
                 parent,
                 example: &plan.examples[example],
-                site,
                 edits: step.iter().map(|&edit| EditKey::of(&plan.edits[edit], example)).collect(),
             };
             let next = self.nodes.len();
