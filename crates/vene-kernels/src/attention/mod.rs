@@ -47,7 +47,7 @@ pub struct Path<'a> {
 }
 
 /// Queries of a path that are handled together where a path has many.
-const QUERIES: usize = 64;
+const QUERIES: usize = 128;
 
 /// A stretch of a path's queries, for some of the key-value heads.
 #[derive(Clone, Copy)]
@@ -113,7 +113,7 @@ fn plan(
     for (index, path) in paths.iter().enumerate() {
         for (chunk, queries) in path.queries.chunks(QUERIES).enumerate() {
             let seen: usize = queries.iter().map(|query| visible(query, window).len()).sum();
-            let cost = (seen * shape.head_dim / 4 + 64 * queries.len()) * group;
+            let cost = (seen * shape.head_dim / 4 + 512 * queries.len()) * group;
             let queries = (chunk * QUERIES, chunk * QUERIES + queries.len());
             if cost * shape.key_value_heads > GRAIN {
                 for head in 0..shape.key_value_heads {
