@@ -1,7 +1,7 @@
 //! How near the products come to what this machine can do: for each shape and number of rows, the
-//! speed of ours and of the general product of the `gemm` crate in GFLOP/s, the ratio of ours to the best that
-//! `gemm` reaches on a large square, and how fast our weights came. All are measured alternately, since other
-//! programs may share the machine.
+//! speed of ours and of the general product of the `gemm` crate in GFLOP/s, the ratio of ours to
+//! the best that `gemm` reaches on a large square, and how fast our weights came. All are measured
+//! alternately, since other programs may share the machine.
 //!
 //! `cargo run --release -p vene-kernels --example roofline [rows...]`
 

@@ -5,7 +5,8 @@ use crate::vector::multiply_add;
 /// `e^x`, within about one unit in the last place. `-inf` gives 0, what is too large gives `inf`,
 /// results below the smallest normal number are rounded like any other, NaN stays NaN.
 ///
-/// Cephes' method (Moshier 1989): `e^x = 2^n e^r` with `|r| <= ln 2 / 2`, and a polynomial for `e^r`.
+/// Cephes' method (Moshier 1989): `e^x = 2^n e^r` with `|r| <= ln 2 / 2`, and a polynomial for
+/// `e^r`.
 #[inline(always)]
 #[allow(clippy::excessive_precision)] // as published; the last digits say which float is meant
 pub(crate) fn exp<const FUSED: bool>(x: f32) -> f32 {

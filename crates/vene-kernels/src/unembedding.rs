@@ -24,10 +24,11 @@ struct Partial {
     sum: f32,
 }
 
-/// The logarithm of each row's sum of exponentials over all outputs of `matrix`, and the logits of a few.
+/// The logarithm of each row's sum of exponentials over all outputs of `matrix`, and the logits of
+/// a few.
 ///
-/// `x` is `[rows, in]`, `matrix` the unembedding `[vocabulary, in]`; logits become
-/// `cap * tanh(logit / cap)` where there is a `soft_cap`. Writes the logits of `tokens` to `gathered`,
+/// `x` is `[rows, in]`, `matrix` the unembedding `[vocabulary, in]`; logits become `cap *
+/// tanh(logit / cap)` where there is a `soft_cap`. Writes the logits of `tokens` to `gathered`,
 /// `[rows, tokens]`, and the logarithms to `normalisers`, `[rows]`: a token's log-probability is
 /// its logit minus the row's normaliser.
 ///

@@ -13,8 +13,9 @@ pub(super) const SUMS: usize = 16;
 ///
 /// # Safety
 ///
-/// The processor has the instructions of `V`. Each query and each key `base + offset` has `width` floats.
-/// There are a multiple of `SUMS / QUERIES` offsets, and as many places in each row of `scores`.
+/// The processor has the instructions of `V`. Each query and each key `base + offset` has `width`
+/// floats. There are a multiple of `SUMS / QUERIES` offsets, and as many places in each row of
+/// `scores`.
 #[inline(always)]
 pub(super) unsafe fn dots<V: Vector, const QUERIES: usize>(
     queries: [*const f32; QUERIES],

@@ -1,18 +1,18 @@
 //! The weighted sum of values.
 //!
-//! Loops here are plain ones: closures (`array::map`) are not always inlined into the kernel, and vectors that
-//! cross a call cost more than all the rest.
+//! Loops here are plain ones: closures (`array::map`) are not always inlined into the kernel, and
+//! vectors that cross a call cost more than all the rest.
 
 use crate::vector::Vector;
 
-/// Adds `weight * value` for each of the positions to the mixtures of `QUERIES` queries (to nothing where they
-/// are `fresh`), position after position, and multiplies what comes out by `factors`. Goes by
-/// `VECTORS * V::LANES` dimensions.
+/// Adds `weight * value` for each of the positions to the mixtures of `QUERIES` queries (to nothing
+/// where they are `fresh`), position after position, and multiplies what comes out by `factors`.
+/// Goes by `VECTORS * V::LANES` dimensions.
 ///
 /// # Safety
 ///
-/// The processor has the instructions of `V`. Each value `base + offsets[position]` and each mixture has
-/// `width` floats, each row of weights as many as there are offsets.
+/// The processor has the instructions of `V`. Each value `base + offsets[position]` and each
+/// mixture has `width` floats, each row of weights as many as there are offsets.
 #[inline(always)]
 pub(super) unsafe fn mix<
     V: Vector,

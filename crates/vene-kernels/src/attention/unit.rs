@@ -8,9 +8,10 @@ use std::ops::Range;
 
 use super::dot::{SUMS, dots};
 use super::mix::mix;
+use super::softmax::softmax;
 use super::{Path, Shape, visible};
 use crate::buffer::AlignedBuffer;
-use crate::exponential::{LANES, exponentials, largest, soft_cap};
+use crate::exponential::LANES;
 use crate::instructions::InstructionSet;
 use crate::parallel::Shared;
 #[cfg(target_arch = "x86_64")]
@@ -20,8 +21,8 @@ use crate::vector::{NATIVELY_FUSED, Portable, Vector};
 /// Queries of a tile.
 const TILE: usize = 4;
 
-/// Queries from which on keys and values are copied together first: rows lie a page apart, and each would be
-/// looked up anew for every tile.
+/// Queries from which on keys and values are copied together first: rows lie a page apart, and each
+/// would be looked up anew for every tile.
 const PACKED: usize = 12;
 
 /// The arguments of the attention, all checked.
@@ -58,8 +59,8 @@ struct Asker {
     end: usize,
 }
 
-/// Keys and values of one head: position `p`'s are at `offsets[p]`. Behind the last position there are
-/// `SUMS - 1` more offsets of some key, so that dot products need no tail.
+/// Keys and values of one head: position `p`'s are at `offsets[p]`. Behind the last position there
+/// are `SUMS - 1` more offsets of some key, so that dot products need no tail.
 #[derive(Clone, Copy)]
 struct Rows<'a> {
     keys: *const f32,
@@ -67,8 +68,8 @@ struct Rows<'a> {
     offsets: &'a [usize],
 }
 
-/// Attends on this thread: writes the rows of `out` that the path's queries name, in the heads of the
-/// groups.
+/// Attends on this thread: writes the rows of `out` that the path's queries name, in the heads of
+/// the groups.
 pub(super) fn run(job: &Job<'_>, path: &Path<'_>, heads: Range<usize>, scratch: &mut Scratch) {
     #[cfg(target_arch = "x86_64")]
     #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma")]
@@ -150,7 +151,8 @@ unsafe fn unit<V: Vector, const VECTORS: usize, const FUSED: bool>(
         for tile in scratch.askers.chunks(TILE) {
             let scores = scratch.scores.as_mut_ptr();
             // SAFETY: rows were checked against keys, values and output; tasks have different
-            // queries or heads, so nobody else writes these outputs; there are `TILE` rows of scores.
+            // queries or heads, so nobody else writes these outputs; there are `TILE` rows of
+            // scores.
             unsafe {
                 match *tile {
                     [a] => {
@@ -200,8 +202,9 @@ fn gather(packed: &mut AlignedBuffer, from: &[f32], offsets: &[usize], width: us
 ///
 /// # Safety
 ///
-/// The processor has the instructions of `V`; the pointers are good for their heads' width; `scores` has
-/// `TILE` rows of `stride`, which is what the positions need and `SUMS` or `LANES` more.
+/// The processor has the instructions of `V`; the pointers are good for their heads' width;
+/// `scores` has `TILE` rows of `stride`, which is what the positions need and `SUMS` or `LANES`
+/// more.
 #[inline(always)]
 unsafe fn attend<
     V: Vector,
@@ -283,33 +286,4 @@ unsafe fn mix_one<V: Vector, const VECTORS: usize>(
     unsafe {
         mix::<V, 1, VECTORS, false>([weights], rows.values, offsets, width, [factor], [asker.out]);
     }
-}
-
-/// Scales and caps `length` scores, replaces them by `e^(score - largest)` and gives their sum. What lies
-/// behind them, up to a multiple of `LANES`, is overwritten.
-///
-/// # Safety
-///
-/// There are `length` scores and room for `LANES` more.
-#[inline(always)]
-unsafe fn softmax<const FUSED: bool>(scores: *mut f32, length: usize, shape: &Shape) -> f32 {
-    let chunks = length.div_ceil(LANES);
-    // SAFETY: the caller's promise.
-    let scores = unsafe { std::slice::from_raw_parts_mut(scores.cast::<[f32; LANES]>(), chunks) };
-    for score in scores.as_flattened_mut() {
-        *score *= shape.score_scale;
-    }
-    if let Some(cap) = shape.soft_cap {
-        for score in scores.as_flattened_mut() {
-            *score = soft_cap::<FUSED>(*score, cap);
-        }
-    }
-    if let Some(last) = scores.last_mut() {
-        let used = length - (chunks - 1) * LANES;
-        for (lane, score) in last.iter_mut().enumerate() {
-            *score = if lane < used { *score } else { f32::NEG_INFINITY };
-        }
-    }
-    let top = largest(scores);
-    exponentials::<FUSED>(scores, top)
 }
