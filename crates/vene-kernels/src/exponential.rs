@@ -5,7 +5,8 @@ use crate::vector::multiply_add;
 /// `e^x`, within about one unit in the last place. `-inf` gives 0, what is too large gives `inf`,
 /// results below the smallest normal number are rounded like any other, NaN stays NaN.
 ///
-/// Cephes' method (Moshier 1989): `e^x = 2^n e^r` with `|r| <= ln 2 / 2`, and a polynomial for `e^r`.
+/// Cephes' method (Moshier 1989): `e^x = 2^n e^r` with `|r| <= ln 2 / 2`, and a polynomial for
+/// `e^r`.
 #[inline(always)]
 #[allow(clippy::excessive_precision)] // as published; the last digits say which float is meant
 pub(crate) fn exp<const FUSED: bool>(x: f32) -> f32 {
@@ -79,39 +80,38 @@ pub(crate) fn sum_of_lanes(mut lanes: [f32; LANES]) -> f32 {
 
 /// The largest of `values`; NaN is skipped, nothing gives `-inf`.
 #[inline(always)]
-pub(crate) fn largest(values: &[f32]) -> f32 {
+pub(crate) fn largest(values: &[[f32; LANES]]) -> f32 {
     let mut lanes = [f32::NEG_INFINITY; LANES];
-    let (chunks, rest) = values.as_chunks::<LANES>();
-    for chunk in chunks {
+    for chunk in values {
         for (lane, &value) in lanes.iter_mut().zip(chunk) {
-            *lane = if value > *lane { value } else { *lane };
+            *lane = larger(value, *lane);
         }
     }
-    for (lane, &value) in lanes.iter_mut().zip(rest) {
-        *lane = if value > *lane { value } else { *lane };
+    let mut width = LANES / 2;
+    while width > 0 {
+        for lane in 0..width {
+            lanes[lane] = larger(lanes[lane + width], lanes[lane]);
+        }
+        width /= 2;
     }
-    lanes.into_iter().fold(f32::NEG_INFINITY, |a, b| if b > a { b } else { a })
+    lanes[0]
+}
+
+/// The larger of two, the second if the first is NaN.
+#[inline(always)]
+pub(crate) fn larger(a: f32, b: f32) -> f32 {
+    if a > b { a } else { b }
 }
 
 /// Replaces each value by `e^(value - shift)` and gives their sum.
 #[inline(always)]
-pub(crate) fn exponentials<const FUSED: bool>(values: &mut [f32], shift: f32) -> f32 {
+pub(crate) fn exponentials<const FUSED: bool>(values: &mut [[f32; LANES]], shift: f32) -> f32 {
     let mut lanes = [0.0; LANES];
-    let (chunks, rest) = values.as_chunks_mut::<LANES>();
-    for chunk in chunks {
+    for chunk in values {
         for (lane, value) in lanes.iter_mut().zip(chunk) {
             *value = exp::<FUSED>(*value - shift);
             *lane += *value;
         }
-    }
-    if !rest.is_empty() {
-        let mut last = [f32::NEG_INFINITY; LANES];
-        last[..rest.len()].copy_from_slice(rest);
-        for (lane, value) in lanes.iter_mut().zip(&mut last) {
-            *value = exp::<FUSED>(*value - shift);
-            *lane += *value;
-        }
-        rest.copy_from_slice(&last[..rest.len()]);
     }
     sum_of_lanes(lanes)
 }
@@ -161,14 +161,18 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn sums_and_maxima_of_odd_lengths() {
-        for length in 0..50 {
-            let mut values: Vec<f32> = (0..length).map(|i| (i as f32 * 1.7).sin()).collect();
-            let top = values.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    fn sums_and_maxima() {
+        for chunks in 0..5 {
+            let mut values: Vec<[f32; LANES]> = (0..chunks)
+                .map(|chunk| std::array::from_fn(|i| ((chunk * LANES + i) as f32 * 1.7).sin()))
+                .collect();
+            let all = values.as_flattened().to_vec();
+            let top = all.iter().copied().fold(f32::NEG_INFINITY, f32::max);
             assert_eq!(largest(&values), top);
-            let right: f64 = values.iter().map(|&x| (x as f64 - 0.5).exp()).sum();
+            let right: f64 = all.iter().map(|&x| (x as f64 - 0.5).exp()).sum();
             let sum = exponentials::<true>(&mut values, 0.5);
             assert!((sum as f64 - right).abs() <= 1e-6 * right);
         }
+        assert_eq!(largest(&[[f32::NAN; LANES]]), f32::NEG_INFINITY);
     }
 }

@@ -1,15 +1,16 @@
 //! The fused kernels of a transformer decoder on a CPU: f32 slices in, slices out.
 //!
 //! A decoder on packed rows needs few operations: products with weight matrices, attention, norms,
-//! rotary encodings, activation functions, sums, and the reduction of the vocabulary. General tensor libraries
-//! do each with one thread, or with a copy, or by writing out what the next operation reads only once.
-//! Here each is one pass over slices that belong to the caller, and runs on the threads of
-//! rayon's current pool where there is enough to do.
+//! rotary encodings, activation functions, sums, and the reduction of the vocabulary. General
+//! tensor libraries do each with one thread, or with a copy, or by writing out what the next
+//! operation reads only once. Here each is one pass over slices that belong to the caller, and runs
+//! on the threads of rayon's current pool where there is enough to do.
 //!
 //! What all kernels promise:
 //!
-//! - **The same bits whatever the number of threads, and whatever other rows are in the batch.** Each output is
-//!   computed by one thread in one order, which follows from the row itself and the sizes of the weights.
+//! - **The same bits whatever the number of threads, and whatever other rows are in the batch.**
+//!   Each output is computed by one thread in one order, which follows from the row itself and the
+//!   sizes of the weights.
 //! - Between processors bits may differ: with AVX-512, AVX2 or neither, sums are cut differently
 //!   ([`InstructionSet`] says which it is and can be limited).
 //! - Sizes are checked; slices that don't fit panic with what was expected.

@@ -1,7 +1,7 @@
 //! Layer and root-mean-square normalisation of rows.
 //!
-//! The weight's width says what is normed by itself: a whole row, or each head in it (the norms of queries
-//! and keys). Sums are kept in sixteen lanes, so that they are the same on every processor.
+//! The weight's width says what is normed by itself: a whole row, or each head in it (the norms of
+//! queries and keys). Sums are kept in sixteen lanes, so that they are the same on every processor.
 
 use crate::exponential::{LANES, sum_of_lanes};
 use crate::instructions::for_each_instruction_set;
@@ -19,9 +19,9 @@ pub fn layer_norm(x: &[f32], weight: &[f32], bias: Option<&[f32]>, epsilon: f32,
     for_each_normed(x, weight, out, |x, out| layer(x, weight, bias, epsilon, out));
 }
 
-/// `x / sqrt(mean of squares + epsilon) * weight` (Zhang and Sennrich 2019) of each stretch of `weight.len()`
-/// numbers. `x` and `out` are `[rows, n * weight.len()]`; a family that stores its weight as the
-/// difference from 1 has it added already.
+/// `x / sqrt(mean of squares + epsilon) * weight` (Zhang and Sennrich 2019) of each stretch of
+/// `weight.len()` numbers. `x` and `out` are `[rows, n * weight.len()]`; a family that stores its
+/// weight as the difference from 1 has it added already.
 ///
 /// # Panics
 ///

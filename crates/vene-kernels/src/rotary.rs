@@ -1,5 +1,5 @@
-//! Rotary position encoding (Su et al. 2021) in the rotate-half layout: in each head, dimension `i` is
-//! paired with `i + pairs`, and dimensions from `2 * pairs` on stay as they are.
+//! Rotary position encoding (Su et al. 2021) in the rotate-half layout: in each head, dimension `i`
+//! is paired with `i + pairs`, and dimensions from `2 * pairs` on stay as they are.
 
 use crate::instructions::for_each_instruction_set;
 use crate::parallel::for_each_stretch;
@@ -15,8 +15,8 @@ pub struct RotaryTable {
 }
 
 impl RotaryTable {
-    /// The angles `position * frequency` for positions `0..positions`, computed in f64; `frequencies` are
-    /// radians per position, one for each pair.
+    /// The angles `position * frequency` for positions `0..positions`, computed in f64;
+    /// `frequencies` are radians per position, one for each pair.
     pub fn new(frequencies: &[f64], positions: usize) -> Self {
         let angles = || {
             (0..positions).flat_map(|position| {
@@ -42,8 +42,8 @@ impl RotaryTable {
     }
 }
 
-/// Rotates each head of each row of `x`, `[rows, heads * head_dim]`, by the angles of the row's position,
-/// `[rows]`.
+/// Rotates each head of each row of `x`, `[rows, heads * head_dim]`, by the angles of the row's
+/// position, `[rows]`.
 ///
 /// # Panics
 ///

@@ -5,7 +5,7 @@
 //! buffer that stays in the cache, and each block is reduced to a maximum and a sum before
 //! the next one overwrites it.
 
-use crate::exponential::{exponentials, largest};
+use crate::exponential::{LANES, exponentials, largest};
 use crate::instructions::for_each_instruction_set;
 use crate::parallel::{Shared, for_each_task, part_start, threads_for};
 use crate::product::{PANEL, PackedMatrix, multiply, multiply_panels};
@@ -24,10 +24,11 @@ struct Partial {
     sum: f32,
 }
 
-/// The logarithm of each row's sum of exponentials over all outputs of `matrix`, and the logits of a few.
+/// The logarithm of each row's sum of exponentials over all outputs of `matrix`, and the logits of
+/// a few.
 ///
-/// `x` is `[rows, in]`, `matrix` the unembedding `[vocabulary, in]`; logits become
-/// `cap * tanh(logit / cap)` where there is a `soft_cap`. Writes the logits of `tokens` to `gathered`,
+/// `x` is `[rows, in]`, `matrix` the unembedding `[vocabulary, in]`; logits become `cap *
+/// tanh(logit / cap)` where there is a `soft_cap`. Writes the logits of `tokens` to `gathered`,
 /// `[rows, tokens]`, and the logarithms to `normalisers`, `[rows]`: a token's log-probability is
 /// its logit minus the row's normaliser.
 ///
@@ -71,17 +72,21 @@ pub fn log_sum_exp_gather(
             let panels = block * BLOCK..((block + 1) * BLOCK).min(matrix.panels());
             let first = block * BLOCK * PANEL;
             let columns = (BLOCK * PANEL).min(matrix.out() - first);
-            logits.resize(count * columns);
+            let stride = columns.next_multiple_of(LANES);
+            logits.resize(count * stride);
             let x = &x[first_row * input..][..count * input];
             // SAFETY: `logits` has room for these rows and columns.
             unsafe {
-                multiply_panels(x, count, matrix, panels, None, logits.as_mut_ptr(), columns);
+                multiply_panels(x, count, matrix, panels, None, logits.as_mut_ptr(), stride);
             }
             let start = wanted.partition_point(|&(token, _)| token < first);
             let end = wanted.partition_point(|&(token, _)| token < first + columns);
-            for (row, logits) in logits.chunks_exact_mut(columns).enumerate() {
+            for (row, logits) in logits.chunks_exact_mut(stride).enumerate() {
                 let row = first_row + row;
-                cap(logits, soft_cap);
+                if let Some(cap) = soft_cap {
+                    elementwise::soft_cap_here(logits, cap);
+                }
+                logits[columns..].fill(f32::NEG_INFINITY);
                 for &(token, slot) in &wanted[start..end] {
                     // SAFETY: only the task that has this row and this token writes this element.
                     unsafe { gathered.at(row * tokens.len() + slot).write(logits[token - first]) };
@@ -110,7 +115,9 @@ pub fn gather_logits(
 ) {
     check(tokens, matrix);
     multiply(x, &matrix.select(tokens), None, gathered);
-    cap(gathered, soft_cap);
+    if let Some(cap) = soft_cap {
+        elementwise::soft_cap(gathered, cap);
+    }
 }
 
 fn check(tokens: &[u32], matrix: &PackedMatrix) {
@@ -119,15 +126,10 @@ fn check(tokens: &[u32], matrix: &PackedMatrix) {
     }
 }
 
-fn cap(logits: &mut [f32], soft_cap: Option<f32>) {
-    if let Some(cap) = soft_cap {
-        elementwise::soft_cap_here(logits, cap);
-    }
-}
-
 for_each_instruction_set! {
-    /// Reduces one row of a block, which it overwrites.
+    /// Reduces one row of a block, a multiple of `LANES` long, which it overwrites.
     fn reduce<FUSED>(logits: &mut [f32]) -> Partial {
+        let (logits, _) = logits.as_chunks_mut();
         let top = largest(logits);
         // Where nothing is finite, 0 lets the sum say what there is: 0, infinity or NaN.
         let shift = if top.is_finite() { top } else { 0.0 };

@@ -33,6 +33,8 @@ pub(crate) trait Vector: Copy {
     unsafe fn prefetch(line: *const f32);
     /// `self + other`.
     unsafe fn add(self, other: Self) -> Self;
+    /// `self * other`.
+    unsafe fn multiply(self, other: Self) -> Self;
     /// The sum of each vector's lanes, all sixteen folded in the same way.
     unsafe fn fold(vectors: [Self; 16]) -> [f32; 16];
 }
@@ -95,6 +97,10 @@ impl Vector for Portable {
     #[inline(always)]
     unsafe fn add(self, other: Self) -> Self {
         Self(std::array::from_fn(|i| self.0[i] + other.0[i]))
+    }
+    #[inline(always)]
+    unsafe fn multiply(self, other: Self) -> Self {
+        Self(std::array::from_fn(|i| self.0[i] * other.0[i]))
     }
     #[inline(always)]
     unsafe fn fold(vectors: [Self; 16]) -> [f32; 16] {
@@ -167,28 +173,35 @@ mod x86 {
         unsafe fn add(self, other: Self) -> Self {
             Self(unsafe { _mm512_add_ps(self.0, other.0) })
         }
+        #[inline(always)]
+        unsafe fn multiply(self, other: Self) -> Self {
+            Self(unsafe { _mm512_mul_ps(self.0, other.0) })
+        }
         /// A transposition that adds as it goes: each step halves the number of registers.
         #[inline(always)]
         unsafe fn fold(vectors: [Self; 16]) -> [f32; 16] {
             unsafe {
                 // Quarters 0 and 2, 1 and 3 of two registers: [a, a, b, b].
-                let halves: [__m512; 8] = std::array::from_fn(|pair| {
+                let mut halves = [_mm512_setzero_ps(); 8];
+                for (pair, half) in halves.iter_mut().enumerate() {
                     let (a, b) = (vectors[FOLDED[2 * pair]].0, vectors[FOLDED[2 * pair + 1]].0);
                     let low = _mm512_shuffle_f32x4::<0b01_00_01_00>(a, b);
-                    _mm512_add_ps(low, _mm512_shuffle_f32x4::<0b11_10_11_10>(a, b))
-                });
+                    *half = _mm512_add_ps(low, _mm512_shuffle_f32x4::<0b11_10_11_10>(a, b));
+                }
                 // [a, b, c, d], a quarter each.
-                let quarters: [__m512; 4] = std::array::from_fn(|pair| {
+                let mut quarters = [_mm512_setzero_ps(); 4];
+                for (pair, quarter) in quarters.iter_mut().enumerate() {
                     let (a, b) = (halves[2 * pair], halves[2 * pair + 1]);
                     let even = _mm512_shuffle_f32x4::<0b10_00_10_00>(a, b);
-                    _mm512_add_ps(even, _mm512_shuffle_f32x4::<0b11_01_11_01>(a, b))
-                });
+                    *quarter = _mm512_add_ps(even, _mm512_shuffle_f32x4::<0b11_01_11_01>(a, b));
+                }
                 // Then within the quarters, which stay where they are.
-                let eighths: [__m512d; 2] = std::array::from_fn(|pair| {
+                let mut eighths = [_mm512_setzero_pd(); 2];
+                for (pair, eighth) in eighths.iter_mut().enumerate() {
                     let (a, b) = (quarters[2 * pair], quarters[2 * pair + 1]);
                     let low = _mm512_unpacklo_ps(a, b);
-                    _mm512_castps_pd(_mm512_add_ps(low, _mm512_unpackhi_ps(a, b)))
-                });
+                    *eighth = _mm512_castps_pd(_mm512_add_ps(low, _mm512_unpackhi_ps(a, b)));
+                }
                 let low = _mm512_castpd_ps(_mm512_unpacklo_pd(eighths[0], eighths[1]));
                 let high = _mm512_castpd_ps(_mm512_unpackhi_pd(eighths[0], eighths[1]));
                 let mut sums = [0.0; 16];
@@ -248,12 +261,18 @@ mod x86 {
             Self(unsafe { _mm256_add_ps(self.0, other.0) })
         }
         #[inline(always)]
+        unsafe fn multiply(self, other: Self) -> Self {
+            Self(unsafe { _mm256_mul_ps(self.0, other.0) })
+        }
+        #[inline(always)]
         unsafe fn fold(vectors: [Self; 16]) -> [f32; 16] {
-            vectors.map(|vector| {
+            let mut sums = [0.0; 16];
+            for (vector, sum) in vectors.into_iter().zip(&mut sums) {
                 let mut lanes = [0.0; 8];
                 unsafe { _mm256_storeu_ps(lanes.as_mut_ptr(), vector.0) };
-                super::fold_eight(lanes)
-            })
+                *sum = super::fold_eight(lanes);
+            }
+            sums
         }
     }
 }

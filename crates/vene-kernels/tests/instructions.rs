@@ -1,5 +1,5 @@
-//! Every instruction set that this processor has gives right results, and products with and without AVX-512
-//! the same bits. One test, since the choice is the whole process's.
+//! Every instruction set that this processor has gives right results, and products with and without
+//! AVX-512 the same bits. One test, since the choice is the whole process's.
 
 mod support;
 

@@ -9,13 +9,13 @@ use crate::vector::Vector;
 /// Sums kept at a time.
 pub(super) const SUMS: usize = 16;
 
-/// The dot products of `QUERIES` queries with keys `first..end` of a path, each query's to its own row of
-/// `scores`, from the row's beginning on.
+/// The dot products of `QUERIES` queries with keys, each query's to its own row of `scores`.
 ///
 /// # Safety
 ///
-/// The processor has the instructions of `V`. Each query and each key `base + offsets[position]` has
-/// `width` floats. Rows of `scores` have room for the keys rounded up to a multiple of `SUMS`.
+/// The processor has the instructions of `V`. Each query and each key `base + offset` has `width`
+/// floats. There are a multiple of `SUMS / QUERIES` offsets, and as many places in each row of
+/// `scores`.
 #[inline(always)]
 pub(super) unsafe fn dots<V: Vector, const QUERIES: usize>(
     queries: [*const f32; QUERIES],
@@ -24,43 +24,50 @@ pub(super) unsafe fn dots<V: Vector, const QUERIES: usize>(
     width: usize,
     scores: [*mut f32; QUERIES],
 ) {
-    let keys = SUMS / QUERIES;
-    for (block, offsets) in offsets.chunks(keys).enumerate() {
-        // SAFETY: the offsets are those of keys; where a block is not full its last key stands
-        // in for those that are missing, and their scores land behind the others.
+    let keys = const { SUMS / QUERIES };
+    for (block, offsets) in offsets.chunks_exact(keys).enumerate() {
+        // SAFETY: the offsets are those of keys, and `keys` of them are left.
         unsafe {
-            let pointers: [*const f32; SUMS] = std::array::from_fn(|key| {
-                base.wrapping_add(offsets[(key % keys).min(offsets.len() - 1)])
-            });
+            let mut pointers = [base; SUMS];
+            for (pointer, &offset) in pointers.iter_mut().zip(offsets) {
+                *pointer = base.add(offset);
+            }
             let mut sums = [V::splat(0.0); SUMS];
             let whole = width - width % V::LANES;
             let mut dimension = 0;
             while dimension < whole {
-                let queries = queries.map(|query| V::load(query.add(dimension)));
+                let mut parts = [V::splat(0.0); QUERIES];
+                for (part, query) in parts.iter_mut().zip(queries) {
+                    *part = V::load(query.add(dimension));
+                }
                 for key in 0..keys {
                     let key_part = V::load(pointers[key].add(dimension));
                     for query in 0..QUERIES {
                         let sum = &mut sums[query * keys + key];
-                        *sum = queries[query].multiply_add(key_part, *sum);
+                        *sum = parts[query].multiply_add(key_part, *sum);
                     }
                 }
                 dimension += V::LANES;
             }
             if whole < width {
                 let left = width - whole;
-                let queries = queries.map(|query| V::load_first(query.add(whole), left));
+                let mut parts = [V::splat(0.0); QUERIES];
+                for (part, query) in parts.iter_mut().zip(queries) {
+                    *part = V::load_first(query.add(whole), left);
+                }
                 for key in 0..keys {
                     let key_part = V::load_first(pointers[key].add(whole), left);
                     for query in 0..QUERIES {
                         let sum = &mut sums[query * keys + key];
-                        *sum = queries[query].multiply_add(key_part, *sum);
+                        *sum = parts[query].multiply_add(key_part, *sum);
                     }
                 }
             }
             let totals = V::fold(sums);
             for (query, scores) in scores.iter().enumerate() {
-                let totals = totals[query * keys..][..keys].as_ptr();
-                scores.add(block * keys).copy_from_nonoverlapping(totals, keys);
+                for key in 0..keys {
+                    *scores.add(block * keys + key) = totals[query * keys + key];
+                }
             }
         }
     }

@@ -1,13 +1,14 @@
 //! Causal attention over paths through packed rows.
 //!
-//! Runs that share a prefix share its rows, so a run's keys are not one stretch of memory: they
-//! are a path, the shared rows first and the run's own behind them. There may be thousands of short paths
-//! with one query each, or one long one with many; both are cut into units of work by what
+//! Runs that share a prefix share its rows, so a run's keys are not one stretch of memory: they are
+//! a path, the shared rows first and the run's own behind them. There may be thousands of short
+//! paths with one query each, or one long one with many; both are cut into units of work by what
 //! they cost. No strategy changes the order of any sum: a query's result depends on that query, its
 //! keys and values, the window and the instruction set alone.
 
 mod dot;
 mod mix;
+mod softmax;
 mod unit;
 
 use crate::parallel::{GRAIN, Shared, for_each_task, threads_for};
@@ -47,7 +48,7 @@ pub struct Path<'a> {
 }
 
 /// Queries of a path that are handled together where a path has many.
-const QUERIES: usize = 64;
+const QUERIES: usize = 128;
 
 /// A stretch of a path's queries, for some of the key-value heads.
 #[derive(Clone, Copy)]
@@ -59,15 +60,15 @@ struct Unit {
 
 /// Causal attention: `softmax(queries . keys) . values` for each head of each query.
 ///
-/// `queries` and `out` are `[query rows, heads * head_dim]`; `keys` and `values`
-/// `[rows, key_value_heads * head_dim]`. A query at position `p` sees the keys of its path at positions
-/// `0..=p`, and of those only the last `window` where there is one. Rows of `out` that no
-/// query names are left alone.
+/// `queries` and `out` are `[query rows, heads * head_dim]`; `keys` and `values` `[rows,
+/// key_value_heads * head_dim]`. A query at position `p` sees the keys of its path at positions
+/// `0..=p`, and of those only the last `window` where there is one. Rows of `out` that no query
+/// names are left alone.
 ///
 /// # Panics
 ///
-/// If the lengths don't fit the shape, a path names a row that isn't there, positions don't ascend or lie
-/// beyond the path, the window is 0, or two queries name one row.
+/// If the lengths don't fit the shape, a path names a row that isn't there, positions don't ascend
+/// or lie beyond the path, the window is 0, or two queries name one row.
 pub fn attend(
     queries: &[f32],
     keys: &[f32],
@@ -91,8 +92,8 @@ pub fn attend(
     });
 }
 
-/// Cuts the paths into units, and groups these into tasks that are worth handing out: the units, where
-/// each task's end, and what all cost.
+/// Cuts the paths into units, and groups these into tasks that are worth handing out: the units,
+/// where each task's end, and what all cost.
 fn plan(
     shape: &Shape,
     window: Option<usize>,
@@ -113,7 +114,7 @@ fn plan(
     for (index, path) in paths.iter().enumerate() {
         for (chunk, queries) in path.queries.chunks(QUERIES).enumerate() {
             let seen: usize = queries.iter().map(|query| visible(query, window).len()).sum();
-            let cost = (seen * shape.head_dim / 4 + 64 * queries.len()) * group;
+            let cost = (seen * shape.head_dim / 4 + 512 * queries.len()) * group;
             let queries = (chunk * QUERIES, chunk * QUERIES + queries.len());
             if cost * shape.key_value_heads > GRAIN {
                 for head in 0..shape.key_value_heads {

@@ -8,9 +8,10 @@ use std::ops::Range;
 
 use super::dot::{SUMS, dots};
 use super::mix::mix;
+use super::softmax::softmax;
 use super::{Path, Shape, visible};
 use crate::buffer::AlignedBuffer;
-use crate::exponential::{exponentials, largest, soft_cap};
+use crate::exponential::LANES;
 use crate::instructions::InstructionSet;
 use crate::parallel::Shared;
 #[cfg(target_arch = "x86_64")]
@@ -20,8 +21,8 @@ use crate::vector::{NATIVELY_FUSED, Portable, Vector};
 /// Queries of a tile.
 const TILE: usize = 4;
 
-/// Queries from which on keys and values are copied together first: rows lie a page apart, and each would be
-/// looked up anew for every tile.
+/// Queries from which on keys and values are copied together first: rows lie a page apart, and each
+/// would be looked up anew for every tile.
 const PACKED: usize = 12;
 
 /// The arguments of the attention, all checked.
@@ -58,7 +59,8 @@ struct Asker {
     end: usize,
 }
 
-/// Keys and values of one head: position `p`'s are at `offsets[p]`.
+/// Keys and values of one head: position `p`'s are at `offsets[p]`. Behind the last position there
+/// are `SUMS - 1` more offsets of some key, so that dot products need no tail.
 #[derive(Clone, Copy)]
 struct Rows<'a> {
     keys: *const f32,
@@ -66,8 +68,8 @@ struct Rows<'a> {
     offsets: &'a [usize],
 }
 
-/// Attends on this thread: writes the rows of `out` that the path's queries name, in the heads of the
-/// groups.
+/// Attends on this thread: writes the rows of `out` that the path's queries name, in the heads of
+/// the groups.
 pub(super) fn run(job: &Job<'_>, path: &Path<'_>, heads: Range<usize>, scratch: &mut Scratch) {
     #[cfg(target_arch = "x86_64")]
     #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma")]
@@ -115,16 +117,20 @@ unsafe fn unit<V: Vector, const VECTORS: usize, const FUSED: bool>(
     if pack {
         scratch.packed_offsets.clear();
         scratch.packed_offsets.extend((0..span.len()).map(|position| position * head_dim));
+        scratch.packed_offsets.extend([0; SUMS - 1]);
     }
-    let stride = span.len().next_multiple_of(SUMS);
+    scratch.offsets.extend([scratch.offsets[0]; SUMS - 1]);
+    // Room for the dot products' last block, or for the padding of the softmax's.
+    let stride = span.len() + SUMS.max(LANES);
     scratch.scores.resize(TILE * stride);
     for head in heads {
         let (keys, values) = (&job.keys[head * head_dim..], &job.values[head * head_dim..]);
         let mut rows =
             Rows { keys: keys.as_ptr(), values: values.as_ptr(), offsets: &scratch.offsets };
         if pack {
-            gather(&mut scratch.keys, keys, &scratch.offsets, head_dim);
-            gather(&mut scratch.values, values, &scratch.offsets, head_dim);
+            let offsets = &scratch.offsets[..span.len()];
+            gather(&mut scratch.keys, keys, offsets, head_dim);
+            gather(&mut scratch.values, values, offsets, head_dim);
             rows.keys = scratch.keys.as_ptr();
             rows.values = scratch.values.as_ptr();
             rows.offsets = &scratch.packed_offsets;
@@ -145,7 +151,8 @@ unsafe fn unit<V: Vector, const VECTORS: usize, const FUSED: bool>(
         for tile in scratch.askers.chunks(TILE) {
             let scores = scratch.scores.as_mut_ptr();
             // SAFETY: rows were checked against keys, values and output; tasks have different
-            // queries or heads, so nobody else writes these outputs; there are `TILE` rows of scores.
+            // queries or heads, so nobody else writes these outputs; there are `TILE` rows of
+            // scores.
             unsafe {
                 match *tile {
                     [a] => {
@@ -195,8 +202,9 @@ fn gather(packed: &mut AlignedBuffer, from: &[f32], offsets: &[usize], width: us
 ///
 /// # Safety
 ///
-/// The processor has the instructions of `V`; the pointers are good for their heads' width; `scores` has
-/// `TILE` rows of `stride`, a multiple of `SUMS` and no less than the positions.
+/// The processor has the instructions of `V`; the pointers are good for their heads' width;
+/// `scores` has `TILE` rows of `stride`, which is what the positions need and `SUMS` or `LANES`
+/// more.
 #[inline(always)]
 unsafe fn attend<
     V: Vector,
@@ -216,45 +224,48 @@ unsafe fn attend<
     // Positions ascend, so the first query sees the earliest key and the last one the latest.
     let start = askers[0].start;
     let all = start..askers[QUERIES - 1].end;
-    // SAFETY: `all` has at most `stride` positions; a query's own are among them.
+    let blocks = all.len().next_multiple_of(SUMS / FILLED);
+    // SAFETY: `all` has at most `stride - SUMS` positions; a query's own are among them.
     unsafe {
         let scores: [*mut f32; FILLED] = std::array::from_fn(|row| scores.add(row * stride));
         let queries = filled.map(|asker| asker.query);
-        dots::<V, FILLED>(queries, rows.keys, &rows.offsets[all], width, scores);
-        let mut sums = [0.0; QUERIES];
-        for ((asker, &scores), sum) in askers.iter().zip(&scores).zip(&mut sums) {
-            let length = asker.end - asker.start;
-            let own = std::slice::from_raw_parts_mut(scores.add(asker.start - start), length);
-            *sum = softmax::<FUSED>(own, shape);
-            std::slice::from_raw_parts_mut(asker.out, width).fill(0.0);
+        dots::<V, FILLED>(queries, rows.keys, &rows.offsets[start..][..blocks], width, scores);
+        let mut factors = [0.0; QUERIES];
+        for ((asker, &scores), factor) in askers.iter().zip(&scores).zip(&mut factors) {
+            let own = scores.add(asker.start - start);
+            *factor = 1.0 / softmax::<FUSED>(own, asker.end - asker.start, shape);
         }
+        let out = askers.map(|asker| asker.out);
         let common = askers[QUERIES - 1].start..askers[0].end;
-        if common.start < common.end {
-            for (&asker, &weights) in askers.iter().zip(&scores) {
-                let before = Asker { end: common.start, ..asker };
-                mix_one::<V, VECTORS>(rows, before, weights.add(asker.start - start), width);
-            }
-            mix::<V, QUERIES, VECTORS>(
-                std::array::from_fn(|query| scores[query].add(common.start - start).cast_const()),
-                rows.values,
-                &rows.offsets[common.clone()],
-                width,
-                askers.map(|asker| asker.out),
-            );
-            for (&asker, &weights) in askers.iter().zip(&scores) {
-                let behind = Asker { start: common.end, ..asker };
-                mix_one::<V, VECTORS>(rows, behind, weights.add(common.end - start), width);
-            }
-        } else {
-            for (&asker, &weights) in askers.iter().zip(&scores) {
-                mix_one::<V, VECTORS>(rows, asker, weights.add(asker.start - start), width);
-            }
+        if common == all {
+            let weights = std::array::from_fn(|query| scores[query].cast_const());
+            let offsets = &rows.offsets[common];
+            mix::<V, QUERIES, VECTORS, true>(weights, rows.values, offsets, width, factors, out);
+            return;
         }
-        for (asker, sum) in askers.iter().zip(sums) {
-            let factor = 1.0 / sum;
-            for value in std::slice::from_raw_parts_mut(asker.out, width) {
-                *value *= factor;
-            }
+        // Before and behind what they all see, each goes by itself.
+        let common = common.start..common.end.max(common.start);
+        for (&asker, &weights) in askers.iter().zip(&scores) {
+            std::slice::from_raw_parts_mut(asker.out, width).fill(0.0);
+            let before = Asker { end: common.start.min(asker.end), ..asker };
+            mix_one::<V, VECTORS>(rows, before, 1.0, weights.add(asker.start - start), width);
+        }
+        let weights = std::array::from_fn(|query| {
+            scores[query].wrapping_add(common.start - start).cast_const()
+        });
+        let offsets = &rows.offsets[common.clone()];
+        mix::<V, QUERIES, VECTORS, false>(
+            weights,
+            rows.values,
+            offsets,
+            width,
+            [1.0; QUERIES],
+            out,
+        );
+        for ((&asker, &weights), factor) in askers.iter().zip(&scores).zip(factors) {
+            let first = common.end.min(asker.end).max(asker.start);
+            let behind = Asker { start: first, ..asker };
+            mix_one::<V, VECTORS>(rows, behind, factor, weights.add(first - start), width);
         }
     }
 }
@@ -266,27 +277,13 @@ unsafe fn attend<
 unsafe fn mix_one<V: Vector, const VECTORS: usize>(
     rows: Rows<'_>,
     asker: Asker,
+    factor: f32,
     weights: *const f32,
     width: usize,
 ) {
-    if asker.start < asker.end {
-        let offsets = &rows.offsets[asker.start..asker.end];
-        // SAFETY: the caller's.
-        unsafe { mix::<V, 1, VECTORS>([weights], rows.values, offsets, width, [asker.out]) }
+    let offsets = &rows.offsets[asker.start..asker.end];
+    // SAFETY: the caller's.
+    unsafe {
+        mix::<V, 1, VECTORS, false>([weights], rows.values, offsets, width, [factor], [asker.out]);
     }
-}
-
-/// Scales and caps the scores, replaces them by `e^(score - largest)` and gives their sum.
-#[inline(always)]
-fn softmax<const FUSED: bool>(scores: &mut [f32], shape: &Shape) -> f32 {
-    for score in scores.iter_mut() {
-        *score *= shape.score_scale;
-    }
-    if let Some(cap) = shape.soft_cap {
-        for score in scores.iter_mut() {
-            *score = soft_cap::<FUSED>(*score, cap);
-        }
-    }
-    let top = largest(scores);
-    exponentials::<FUSED>(scores, top)
 }

@@ -11,6 +11,7 @@
 //! number follows from the matrix; a stretch is summed in the order of its inputs, and the
 //! stretches' sums are added in order (which also rounds less than one long sum would).
 
+mod memory;
 mod packed;
 mod tile;
 
@@ -20,7 +21,8 @@ pub use packed::PackedMatrix;
 use crate::parallel::{Shared, for_each_task, part_start, threads_for};
 use tile::Block;
 
-/// The most inputs of a stretch: 48 KB of a panel, which stay near while all rows of a chunk pass by.
+/// The most inputs of a stretch: 48 KB of a panel, which stay near while all rows of a chunk pass
+/// by.
 const STRETCH: usize = 384;
 
 /// The most rows of a chunk.

@@ -5,16 +5,19 @@
 //! columns of a panel are also what a vector register holds: the unembedding's blocks and single
 //! rows (a tied embedding) are read from the same memory.
 
-use crate::buffer::AlignedBuffer;
+use super::memory::Memory;
 use crate::parallel::{Shared, for_each_task, threads_for};
+
+/// Floats in a cache line.
+const LINE: usize = 16;
 
 /// Outputs that stand side by side.
 pub(crate) const PANEL: usize = 32;
 
 /// Weights `[out, in]` in panels `[out / 32][in][32]`, the last one filled up with zeros.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct PackedMatrix {
-    panels: AlignedBuffer,
+    panels: Memory,
     out: usize,
     input: usize,
 }
@@ -28,7 +31,7 @@ impl PackedMatrix {
     pub fn pack(weight: &[f32], out: usize, input: usize) -> Self {
         assert_eq!(weight.len(), out * input, "weights of {out} outputs and {input} inputs");
         let count = out.div_ceil(PANEL);
-        let mut panels = AlignedBuffer::zeros(count * input * PANEL);
+        let mut panels = Memory::zeros(count * input * PANEL);
         let shared = Shared::new(&mut panels);
         for_each_task(
             count,
@@ -37,10 +40,16 @@ impl PackedMatrix {
             |(), panel| {
                 // SAFETY: each task has a panel of its own.
                 let packed = unsafe { shared.part(panel * input * PANEL, input * PANEL) };
-                for column in 0..PANEL.min(out - panel * PANEL) {
-                    let row = &weight[(panel * PANEL + column) * input..][..input];
-                    for (packed, &value) in packed.chunks_exact_mut(PANEL).zip(row) {
-                        packed[column] = value;
+                let columns = PANEL.min(out - panel * PANEL);
+                let rows = &weight[panel * PANEL * input..][..columns * input];
+                // A cache line of each row at a time: 2 KB of the panel, which stay at hand.
+                for start in (0..input).step_by(LINE) {
+                    let inputs = start..(start + LINE).min(input);
+                    for (column, row) in rows.chunks_exact(input).enumerate() {
+                        let packed = packed[start * PANEL..].iter_mut().skip(column);
+                        for (packed, value) in packed.step_by(PANEL).zip(&row[inputs.clone()]) {
+                            *packed = *value;
+                        }
                     }
                 }
             },

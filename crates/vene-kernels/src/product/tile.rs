@@ -1,9 +1,9 @@
 //! The innermost part of a product: a few rows times one panel, over one stretch of inputs.
 //!
-//! A tile's sums live in registers: each of up to `ROWS` rows has one register for each
-//! `V::LANES` columns. Every input costs a load of the panel's columns and, for each row, one number
-//! spread over a register. Each sum is a chain of multiply-adds in the order of the inputs,
-//! whatever the number of rows, so that a row's result doesn't depend on its neighbours.
+//! A tile's sums live in registers: each of up to `ROWS` rows has one register for each `V::LANES`
+//! columns. Every input costs a load of the panel's columns and, for each row, one number spread
+//! over a register. Each sum is a chain of multiply-adds in the order of the inputs, whatever the
+//! number of rows, so that a row's result doesn't depend on its neighbours.
 
 use super::packed::PANEL;
 use crate::instructions::InstructionSet;
@@ -129,9 +129,10 @@ unsafe fn portable(block: &Block) {
 
 /// Cuts the rows into the fewest tiles of at most `ROWS`, as equal as they can be.
 ///
-/// The first tile waits for the panel, unless it was asked for before; the others find it in the cache. So that
-/// memory is always busy, one tile fetches all that the next block needs, or two half of it each. Few rows
-/// are done before it could arrive; for them the processor's own prefetching does as well.
+/// The first tile waits for the panel, unless it was asked for before; the others find it in the
+/// cache. So that memory is always busy, one tile fetches all that the next block needs, or two
+/// half of it each. Few rows are done before it could arrive; for them the processor's own
+/// prefetching does as well.
 ///
 /// # Safety
 ///
