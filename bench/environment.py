@@ -38,11 +38,11 @@ def gguf_folder() -> Path:
     return Path(os.environ.get("VENE_MODELS") or REPOSITORY / ".cache" / "models")
 
 
-def prepare_models() -> None:
-    """Fetches the real models and writes every model's folder for transformers."""
+def prepare_models(depths: tuple[int, ...] = ()) -> None:
+    """Fetches the real models and writes every model's folder; and GPT-2's shape in other depths."""
     subprocess.run([REPOSITORY / "scripts" / "fetch-models"], check=True, stdout=sys.stderr)
     subprocess.run(
-        [python_of("pyvene"), BENCH / "prepare_models.py", MODELS, gguf_folder()],
+        [python_of("pyvene"), BENCH / "prepare_models.py", MODELS, gguf_folder(), *map(str, depths)],
         check=True,
         stdout=sys.stderr,
     )

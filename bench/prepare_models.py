@@ -1,8 +1,8 @@
-"""Writes the three models as folders that transformers and vene read: `prepare_models.py TO GGUF_FOLDER`.
+"""Writes the three models as folders that transformers and vene read: `prepare_models.py TO GGUF_FOLDER [DEPTH ...]`.
 
 - `gpt2-shape`: GPT-2 small's shape with seeded random weights. Its embeddings are wider than an untrained
   model's, so that the next-token distributions are far from flat; every bias and norm differs from its
-  neutral value, so that a tool that forgets one is found out.
+  neutral value, so that a tool that forgets one is found out. `gpt2-shape-DEPTH` has as many layers.
 - `smollm2`, `gemma3`: the real weights, as transformers dequantises the GGUF files.
 """
 
@@ -16,9 +16,9 @@ from transformers import AutoModelForCausalLM, GPT2Config, GPT2LMHeadModel
 GGUF_FILES = {"smollm2": "smollm2-135m-instruct-q4_1.gguf", "gemma3": "gemma-3-270m-q4_k_m.gguf"}
 
 
-def random_gpt2() -> GPT2LMHeadModel:
+def random_gpt2(layers: int = 12) -> GPT2LMHeadModel:
     torch.manual_seed(0)
-    model = GPT2LMHeadModel(GPT2Config(architectures=["GPT2LMHeadModel"]))
+    model = GPT2LMHeadModel(GPT2Config(n_layer=layers, architectures=["GPT2LMHeadModel"]))
     for name, weight in model.named_parameters():
         if name.endswith("ln_1.weight") or name.endswith("ln_2.weight") or name.endswith("ln_f.weight"):
             torch.nn.init.normal_(weight, mean=1.0, std=0.02)
@@ -74,10 +74,12 @@ def save(model, folder: Path) -> None:
 
 
 def main() -> None:
-    target, gguf_folder = map(Path, sys.argv[1:])
+    target, gguf_folder = map(Path, sys.argv[1:3])
     target.mkdir(parents=True, exist_ok=True)
-    if not (target / "gpt2-shape").exists():
-        save(random_gpt2(), target / "gpt2-shape")
+    shapes = {"gpt2-shape": 12} | {f"gpt2-shape-{depth}": int(depth) for depth in sys.argv[3:]}
+    for name, layers in shapes.items():
+        if not (target / name).exists():
+            save(random_gpt2(layers), target / name)
     for name, file in GGUF_FILES.items():
         if not (target / name).exists():
             model = AutoModelForCausalLM.from_pretrained(

@@ -96,9 +96,9 @@ def tutorial(name: str, model: str, source: str, shares: str) -> dict:
     )
 
 
-def unlike_prompts(length: int, vocabulary: int, seed: int) -> tuple[list[int], list[int]]:
-    """Two prompts of random tokens that differ at every position."""
-    draw = random.Random(seed)
+def unlike_prompts(length: int, seed: int) -> tuple[list[int], list[int]]:
+    """Two prompts of random tokens of GPT-2's that differ at every position."""
+    draw, vocabulary = random.Random(seed), SHAPES[GPT2]["vocabulary"]
     base = [draw.randrange(vocabulary) for _ in range(length)]
     return base, [(token + 1 + draw.randrange(vocabulary - 1)) % vocabulary for token in base]
 
@@ -106,7 +106,7 @@ def unlike_prompts(length: int, vocabulary: int, seed: int) -> tuple[list[int], 
 def block_outputs(name: str, length: int) -> dict:
     """`block_output` at every layer and position of prompts that share nothing."""
     shape = SHAPES[GPT2]
-    base, source = unlike_prompts(length, shape["vocabulary"], seed=length)
+    base, source = unlike_prompts(length, seed=length)
     return workload(
         name,
         f"block_output, {shape['layers']} layers x {length} positions",
@@ -222,7 +222,7 @@ def causal_tracing(name: str, noise_rows: int = 10) -> dict:
 
 
 def forward(name: str, length: int) -> dict:
-    base, _ = unlike_prompts(length, SHAPES[GPT2]["vocabulary"], seed=length)
+    base, _ = unlike_prompts(length, seed=length)
     return workload(
         name,
         f"one forward pass, {length} tokens",
@@ -262,12 +262,15 @@ def intervention_count(work: dict) -> int:
 
 
 def sample(work: dict, cells: int) -> dict:
-    """The same workload with only so many of its cells, evenly spread."""
+    """The same workload with only so many of its cells, drawn at random; `kept` are their indices.
+
+    Evenly spread ones would fall on one position of a grid, and perhaps on one that changes nothing.
+    """
     if not 0 < cells < len(work["cells"]):
         return work
-    step = len(work["cells"]) / cells
-    kept = [work["cells"][int(index * step)] for index in range(cells)]
-    return {**work, "cells": kept, "title": f"{work['title']} (only {cells} cells of it)"}
+    kept = sorted(random.Random(cells).sample(range(len(work["cells"])), cells))
+    title = f"{work['title']} (only {cells} cells of it)"
+    return {**work, "cells": [work["cells"][index] for index in kept], "kept": kept, "title": title}
 
 
 def selected(names: str | None) -> list[dict]:
