@@ -55,7 +55,9 @@ fn run(executor: &dyn Executor, plans: &[ResolvedPlan]) -> Result<Vec<PlanOutcom
 /// The logits of every plan, example and position, one after the other.
 fn all_logits(outcomes: &[PlanOutcome]) -> Vec<f64> {
     let of = |outcome: &PlanOutcome| {
-        (0..outcome.examples.len()).flat_map(|example| logits_of(outcome, example).concat()).collect()
+        (0..outcome.examples.len())
+            .flat_map(|example| logits_of(outcome, example).concat())
+            .collect()
     };
     outcomes.iter().map(of).collect::<Vec<Vec<f64>>>().concat()
 }
@@ -65,6 +67,14 @@ fn all_effects(outcomes: &[PlanOutcome]) -> Vec<f64> {
     let base = all_logits(&outcomes[..1]);
     let patched = all_logits(&outcomes[1..]);
     patched.iter().zip(base.iter().cycle()).map(|(patched, base)| patched - base).collect()
+}
+
+/// The outcomes of the first half of all examples.
+fn first_half(mut outcomes: Vec<PlanOutcome>) -> Vec<PlanOutcome> {
+    for outcome in &mut outcomes {
+        outcome.examples.truncate(outcome.examples.len() / 2);
+    }
+    outcomes
 }
 
 fn largest(values: impl Iterator<Item = f64>) -> f64 {
@@ -89,14 +99,19 @@ proptest! {
     #![proptest_config(cases(300))]
 
     /// In f32 its error may be a few times that of the reference in f32; the yardstick for
-    /// both is the reference in f64.
+    /// both is the reference in f64. How a run rounds depends on what it is packed with, so
+    /// the reference's own error is the larger one of two batches.
     #[test]
     fn as_exact_as_the_reference(random in random_plans(MODELS.len())) {
         let (single, double) = &MODELS[random.subject];
         let right = run(&Reference::new(&double.model), &resolved(&random, double));
         let plans = resolved(&random, single);
         let reference = run(&Reference::new(&single.model), &plans);
-        let (Ok(right), Ok(reference)) = (right, reference) else { return Ok(()) };
+        let again = run(&Reference::new(&single.model), &resolved(&random.twice(), single));
+        let (Ok(right), Ok(reference), Ok(again)) = (right, reference, again) else {
+            return Ok(());
+        };
+        let again = first_half(again);
         let scale = largest(all_logits(&right).into_iter());
         let fused = Forked::new(&single.model);
         for (on, forked) in [("fused", fused), ("plain", fused.plain())] {
@@ -106,7 +121,9 @@ proptest! {
             {
                 let right = values(&right);
                 let own = error(&values(&forked), &right);
-                let allowed = 4.0 * error(&values(&reference), &right) + 1e-6 * scale;
+                let reference =
+                    [&reference, &again].map(|outcomes| error(&values(outcomes), &right));
+                let allowed = 4.0 * reference[0].max(reference[1]) + 1e-6 * scale;
                 prop_assert!(own <= allowed, "{}, {on}, {what}: {own:e} > {allowed:e}", single.name);
             }
         }
@@ -192,11 +209,13 @@ fn chosen_logits_are_those_of_the_whole_distribution() {
         let resolve = |plan: Plan| plan.resolve(&single.model, &[single.example()]).unwrap();
         let plan = Plan::new().edit(vene::Edit::zero(Component::MlpOutput, 0));
         let whole = Forked::new(&single.model).run(resolve(plan.clone())).unwrap();
-        let logits =
-            Forked::new(&single.model).run(resolve(plan.clone().logits_of(tokens.clone()))).unwrap();
+        let logits = Forked::new(&single.model)
+            .run(resolve(plan.clone().logits_of(tokens.clone())))
+            .unwrap();
         let chosen =
             Forked::new(&single.model).run(resolve(plan.probabilities_of(tokens.clone()))).unwrap();
-        let (whole, chosen) = (&whole.examples[0].distributions[0], &chosen.examples[0].readings[0]);
+        let (whole, chosen) =
+            (&whole.examples[0].distributions[0], &chosen.examples[0].readings[0]);
         assert_eq!(logits.examples[0].readings[0].logits(), chosen.logits());
         assert_eq!(logits.examples[0].readings[0].probabilities(), None);
         for (index, &token) in tokens.iter().enumerate() {

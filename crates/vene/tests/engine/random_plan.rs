@@ -87,6 +87,11 @@ prop_compose! {
 }
 
 impl RandomPlans {
+    /// The same with every example twice: first all, then all again.
+    pub fn twice(&self) -> Self {
+        Self { examples: [self.examples.clone(), self.examples.clone()].concat(), ..self.clone() }
+    }
+
     pub fn examples(&self, subject: &Subject) -> Vec<Example> {
         examples(&self.examples, subject)
     }
