@@ -5,7 +5,6 @@
 //! Loading a model is not timed; making and checking the plans is.
 
 mod memory;
-mod operations;
 mod plans;
 mod product;
 mod run;
@@ -17,7 +16,7 @@ use std::time::Instant;
 
 use anyhow::{Context, Result};
 use serde::Serialize;
-use vene::Model;
+use vene::{Forked, Model};
 
 use workload::{Request, Workload};
 
@@ -61,7 +60,7 @@ impl Server {
         let values = run::values(workload, &plans, model)?;
         let seconds = start.elapsed().as_secs_f64();
         let peak_rss = memory::peak()?;
-        let operations = operations::forked(model.config(), &plans, &workload.read);
+        let operations = Forked::new(model).work(&plans).operations();
         self.best_product = self.best_product.max(product::operations_per_second()?);
         let best_product = self.best_product;
         Ok(Answer { seconds, peak_rss, values, operations, best_product })

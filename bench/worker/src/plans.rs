@@ -1,13 +1,12 @@
 //! From a workload to vene's plans, one a cell.
 
+use std::sync::Arc;
+
 use anyhow::{Context, Result};
 use vene::plan::ResolvedPlan;
 use vene::{Component, Edit, Example, Model, Plan, Positions, Source};
 
-use crate::workload::{Cell, Kind, Tokens, Workload};
-
-/// The source that is the base itself, as some plans read it.
-const BASE: usize = 1;
+use crate::workload::{Cell, Kind, Read, Tokens, Workload};
 
 /// The plans, in the order of the workload's values; a plan of the unedited base comes last.
 pub(crate) fn of(workload: &Workload, model: &Model) -> Result<Vec<ResolvedPlan>> {
@@ -22,14 +21,30 @@ pub(crate) fn of(workload: &Workload, model: &Model) -> Result<Vec<ResolvedPlan>
         Kind::Forward => Vec::new(),
     };
     plans.push(Plan::new());
-    plans.iter().map(|plan| Ok(plan.resolve(model, &examples)?)).collect()
+    let examples: Arc<[Example]> = examples.into();
+    plans
+        .into_iter()
+        .map(|plan| Ok(reading(plan, workload).resolve_shared(model, &examples)?))
+        .collect()
 }
 
-/// The source, where there is one, and the base as a source behind it.
+/// The plan with what the workload reads.
+fn reading(plan: Plan, workload: &Workload) -> Plan {
+    match &workload.read {
+        Read::Probability { tokens } => plan.probabilities_of(tokens.clone()),
+        Read::LogitDifference { pairs } => {
+            let pairs: Vec<Vec<u32>> = pairs.iter().map(|pair| pair.to_vec()).collect();
+            plan.logits_of(pairs)
+        }
+    }
+}
+
 fn example(tokens: &Tokens, model: &Model) -> Result<Example> {
-    let base = model.prompt_from_tokens(&tokens.base)?;
-    let source = tokens.source.as_ref().unwrap_or(&tokens.base);
-    Ok(Example::new(base.clone()).source(model.prompt_from_tokens(source)?).source(base))
+    let example = Example::new(model.prompt_from_tokens(&tokens.base)?);
+    Ok(match &tokens.source {
+        Some(source) => example.source(model.prompt_from_tokens(source)?),
+        None => example,
+    })
 }
 
 fn component(name: &str) -> Result<Component> {
@@ -51,11 +66,8 @@ fn interchanges(workload: &Workload, model: &Model) -> Result<Vec<Plan>> {
     let plan = |cell: &Cell| {
         let later = cell.layer + 1..layers;
         let held = frozen.iter().flat_map(|&component| {
-            later.clone().map(move |layer| {
-                Edit::interchange(component, layer)
-                    .at(Positions::index(cell.position))
-                    .source(Source::Run(BASE))
-            })
+            let position = Positions::index(cell.position);
+            later.clone().map(move |layer| Edit::freeze(component, layer).at(position.clone()))
         });
         Ok(held.fold(Plan::new().edit(edit(cell)?), Plan::edit))
     };
@@ -69,7 +81,7 @@ fn restorations(workload: &Workload) -> Result<Vec<Plan>> {
         let corrupted = Edit::steering(Component::Embedding, None, row.concat())
             .at(Positions::At(noise.positions.clone()));
         for cell in &workload.cells {
-            let restored = edit(cell)?.source(Source::Run(BASE));
+            let restored = edit(cell)?.source(Source::Base);
             plans.push(Plan::new().edit(corrupted.clone()).edit(restored));
         }
     }

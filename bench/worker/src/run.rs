@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 
 use anyhow::Result;
 use vene::plan::ResolvedPlan;
-use vene::{Distribution, Executor, Forked, Model, PlanOutcome};
+use vene::{Executor, Forked, Model, PlanOutcome, Reading};
 
 use crate::workload::{Kind, Read, Workload};
 
@@ -31,17 +31,12 @@ pub(crate) fn values(
 
 /// What a plan's runs show, example by example.
 fn of_outcome(read: &Read, outcome: &PlanOutcome) -> Vec<f64> {
-    let distributions = outcome.examples.iter().flat_map(|example| &example.distributions);
-    let of_example = |(example, distribution): (usize, &Distribution)| match read {
-        Read::Probability { tokens } => {
-            tokens.iter().map(|&token| distribution.probability(token)).collect()
-        }
-        Read::LogitDifference { pairs } => {
-            let [right, wrong] = pairs[example];
-            vec![distribution.logit(right) - distribution.logit(wrong)]
-        }
+    let readings = outcome.examples.iter().flat_map(|example| &example.readings);
+    let of_example = |reading: &Reading| match read {
+        Read::Probability { .. } => reading.probabilities().unwrap_or_default(),
+        Read::LogitDifference { .. } => vec![reading.logits()[0] - reading.logits()[1]],
     };
-    distributions.enumerate().flat_map(of_example).collect()
+    readings.flat_map(of_example).collect()
 }
 
 /// (mean patched - mean base) / mean base, over examples.

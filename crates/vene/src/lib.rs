@@ -43,7 +43,7 @@ pub use plan::{
 pub use sweep::{Forecast, Method, Sweep, SweepOutcome, SweepPositions, SweepUnit};
 pub use vene_model::{
     BeginningOfSequence, Component, InputError, Loading, Model, ModelError, Outline, Precision,
-    Prompt, Site, SiteError, alias,
+    Prompt, Site, SiteError, Work, alias,
 };
 pub use vene_table::Table;
 

@@ -24,6 +24,8 @@ pub struct Work {
     pub most_alive: usize,
     /// Rows that rode together, at most.
     pub most_rows: usize,
+    /// Forward passes.
+    pub passes: usize,
     alive: usize,
 }
 
@@ -35,16 +37,6 @@ impl Work {
             2.0 * (rows * input) as f64 * (out * times) as f64
         };
         self.products.iter().map(product).sum::<f64>() + self.attention
-    }
-
-    /// Both together, one after the other.
-    pub fn add(&mut self, other: Self) {
-        for (product, times) in other.products {
-            *self.products.entry(product).or_default() += times;
-        }
-        self.attention += other.attention;
-        self.most_alive = self.most_alive.max(other.most_alive);
-        self.most_rows = self.most_rows.max(other.most_rows);
     }
 }
 
@@ -78,6 +70,11 @@ impl Counted {
     /// What was counted so far.
     pub fn work(&self) -> Work {
         self.work.borrow().clone()
+    }
+
+    /// Tells that a pass has ended.
+    pub fn count_pass(&self) {
+        self.work.borrow_mut().passes += 1;
     }
 
     fn rows(&self, rows: usize, width: usize) -> CountedRows {

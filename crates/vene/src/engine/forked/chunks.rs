@@ -7,8 +7,18 @@ use vene_model::{DecoderConfig, Site};
 
 use super::tree::Job;
 
-/// Bytes that the rows of one pass may take unless told.
-pub(super) const MEMORY: usize = 256 << 20;
+/// Bytes that the rows of one pass may take unless told: from here on more rows at once do not make
+/// the products any faster.
+const MEMORY: usize = 192 << 20;
+
+/// The same, or an eighth of what the system has free if that is less.
+pub(crate) fn memory() -> usize {
+    let free = std::fs::read_to_string("/proc/meminfo").ok().and_then(|text| {
+        let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
+        line.trim().strip_suffix("kB")?.trim().parse::<usize>().ok()
+    });
+    free.map_or(MEMORY, |kilobytes| (kilobytes * 1024 / 8).min(MEMORY))
+}
 
 /// Jobs, by index, in chunks each of which takes about `memory` bytes at most.
 pub(super) fn of(

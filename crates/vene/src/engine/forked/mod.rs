@@ -57,10 +57,11 @@ pub struct Forked<'a> {
 impl<'a> Forked<'a> {
     /// An executor for this model, in the precision in which its weights were loaded.
     pub fn new(model: &'a Model) -> Self {
-        Self { model, memory: chunks::MEMORY, plain: false }
+        Self { model, memory: chunks::memory(), plain: false }
     }
 
-    /// About how many bytes the rows of one pass may take; what needs more is run in several.
+    /// About how many bytes the rows of one pass may take; what needs more is run in several. Unless
+    /// told, an eighth of what the system has free, and 192 MiB at most: more is no faster.
     #[must_use]
     pub fn memory(mut self, bytes: usize) -> Self {
         self.memory = bytes;
@@ -87,19 +88,35 @@ impl<'a> Forked<'a> {
         found.ok_or(RunError::Stopped)
     }
 
+    /// What running plans takes; nothing is computed.
+    pub fn work(&self, plans: &[ResolvedPlan]) -> Work {
+        Self::work_of(self.model, plans, self.memory)
+    }
+
+    /// The same before a weight is read: the passes are gone through with tensors that have no
+    /// values.
+    pub fn work_of(outline: &Outline, plans: &[ResolvedPlan], memory: usize) -> Work {
+        let decoder = outline.counted();
+        let jobs = jobs(plans);
+        for chunk in chunks::of(&jobs, decoder.config(), memory) {
+            let chunk: Vec<Job<'_>> = chunk.iter().map(|&job| jobs[job].1).collect();
+            let tree = Tree::new(&chunk);
+            // Nothing is computed, so nothing fails.
+            let kept = Self::keep(&decoder, &tree, &chunk).unwrap_or_default();
+            let mut pass = ForkedPass::new(decoder.config(), &tree, &kept);
+            let _ = decoder.forward(tree.trunk.tokens(), &mut pass);
+            decoder.operations().count_pass();
+        }
+        decoder.operations().work()
+    }
+
     fn run_on<O: Operations>(
         &self,
         decoder: &Decoder<O>,
         plans: &[(usize, &ResolvedPlan)],
         each: &mut dyn FnMut(usize, PlanOutcome) -> ControlFlow<()>,
     ) -> Result<(), RunError> {
-        let jobs: Vec<(usize, Job<'_>)> = plans
-            .iter()
-            .enumerate()
-            .flat_map(|(place, &(_, plan))| {
-                (0..plan.examples.len()).map(move |example| (place, Job { plan, example }))
-            })
-            .collect();
+        let jobs = jobs(plans.iter().map(|(_, plan)| *plan));
         let mut outcomes = Outcomes::new(plans);
         for chunk in chunks::of(&jobs, decoder.config(), self.memory) {
             let chunk: Vec<(usize, Job<'_>)> = chunk.iter().map(|&job| jobs[job]).collect();
@@ -152,25 +169,12 @@ impl<'a> Forked<'a> {
     }
 }
 
-/// What running plans would cost; nothing is computed.
-pub(crate) fn work(outline: &Outline, plans: &[ResolvedPlan], memory: usize) -> (Work, usize) {
-    let decoder = outline.counted();
-    let jobs: Vec<(usize, Job<'_>)> = plans
-        .iter()
-        .enumerate()
-        .flat_map(|(place, plan)| {
-            (0..plan.examples.len()).map(move |example| (place, Job { plan, example }))
-        })
-        .collect();
-    let chunks = chunks::of(&jobs, decoder.config(), memory);
-    for chunk in &chunks {
-        let chunk: Vec<Job<'_>> = chunk.iter().map(|&job| jobs[job].1).collect();
-        let (tree, kept) = (Tree::new(&chunk), Kept::new());
-        let mut pass = ForkedPass::new(decoder.config(), &tree, &kept);
-        // Nothing is computed, so nothing fails.
-        let _ = decoder.forward(tree.trunk.tokens(), &mut pass);
-    }
-    (decoder.operations().work(), chunks.len())
+/// Every plan in every example, with the plan's place.
+fn jobs<'p>(plans: impl IntoIterator<Item = &'p ResolvedPlan>) -> Vec<(usize, Job<'p>)> {
+    let of_plan = |(place, plan): (usize, &'p ResolvedPlan)| {
+        (0..plan.examples.len()).map(move |example| (place, Job { plan, example }))
+    };
+    plans.into_iter().enumerate().flat_map(of_plan).collect()
 }
 
 /// Runs, unedited and whole, at some sites.
