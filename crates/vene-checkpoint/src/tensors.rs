@@ -52,6 +52,17 @@ impl WeightsFile {
         Self { name: name.to_owned(), bytes: Bytes::Embedded(bytes) }
     }
 
+    /// Lets the system take back the memory that holds pages of the file; they are read again when
+    /// they are needed again.
+    fn release(&self) {
+        #[cfg(unix)]
+        if let Bytes::Mapped(map) = &self.bytes {
+            // SAFETY: the map is of a file and is never written, so that a page that is given up
+            // comes back with the same bytes.
+            let _ = unsafe { map.unchecked_advise(memmap2::UncheckedAdvice::DontNeed) };
+        }
+    }
+
     pub fn bytes(&self) -> &[u8] {
         match &self.bytes {
             Bytes::Mapped(map) => map,
@@ -208,6 +219,12 @@ impl Tensors {
                 index,
             }),
         }
+    }
+
+    /// Says that what was read so far will hardly be read again: the memory that the mapped files
+    /// take goes back to the system.
+    pub fn release(&self) {
+        self.files.iter().for_each(|file| file.release());
     }
 
     fn unknown(&self, name: &str) -> CheckpointError {

@@ -92,6 +92,14 @@ pub fn load(outline: Outline, precision: PrecisionName) -> anyhow::Result<Model>
         .map_err(|error| of_model(&name, error))
 }
 
+/// Reads the weights for the reference executor alone.
+pub fn load_plain(outline: Outline, precision: PrecisionName) -> anyhow::Result<Model> {
+    let name = outline.provenance().name.clone();
+    let mut steps = Steps::new();
+    Model::plain_from_outline(outline, precision.into(), &mut |step| steps.show(step))
+        .map_err(|error| of_model(&name, error))
+}
+
 /// An error that names the model, and says what else the name might have been meant for.
 fn of_model(name: &str, error: ModelError) -> anyhow::Error {
     let context = match error.to_string().contains(name) {

@@ -13,7 +13,7 @@ use std::time::Instant;
 use anyhow::Context;
 use clap::ValueEnum;
 use serde_json::Value;
-use vene::{Executor, Forked, Method, Model, Outline, Reference, Sweep, SweepOutcome};
+use vene::{Executor, ForecastOf, Forked, Method, Model, Outline, Reference, Sweep, SweepOutcome};
 
 use crate::folder::Folder;
 use crate::model::{self, Bos, PrecisionName};
@@ -35,10 +35,20 @@ pub enum ExecutorName {
 }
 
 impl ExecutorName {
-    pub fn on(self, model: &Model) -> Box<dyn Executor + '_> {
+    /// The executor; the forked one's passes held to `memory` bytes, where given.
+    pub fn on(self, model: &Model, memory: Option<usize>) -> Box<dyn Executor + '_> {
+        match (self, memory) {
+            (Self::Reference, _) => Box::new(Reference::new(model)),
+            (Self::Forked, None) => Box::new(Forked::new(model)),
+            (Self::Forked, Some(bytes)) => Box::new(Forked::new(model).memory(bytes)),
+        }
+    }
+
+    /// Whose costs are forecast.
+    pub fn forecast_of(self, memory: Option<usize>) -> ForecastOf {
         match self {
-            Self::Reference => Box::new(Reference::new(model)),
-            Self::Forked => Box::new(Forked::new(model)),
+            Self::Reference => ForecastOf::Reference,
+            Self::Forked => ForecastOf::Forked(memory),
         }
     }
 }
@@ -57,6 +67,8 @@ pub struct Experiment {
     pub precision: PrecisionName,
     /// Who runs it.
     pub executor: ExecutorName,
+    /// Bytes that the rows of one pass may take, where said.
+    pub memory: Option<usize>,
 }
 
 /// A sweep that was run.
@@ -67,6 +79,7 @@ pub struct Finished {
     bos: Bos,
     precision: PrecisionName,
     executor: ExecutorName,
+    memory: Option<usize>,
     outcome: SweepOutcome,
     load_seconds: f64,
     sweep_seconds: f64,
@@ -126,12 +139,15 @@ impl Experiment {
     /// Reads the weights and runs the sweep.
     pub fn run(self) -> anyhow::Result<Finished> {
         let start = Instant::now();
-        let model = model::load(self.outline, self.precision)?;
+        let model = match self.executor {
+            ExecutorName::Forked => model::load(self.outline, self.precision)?,
+            ExecutorName::Reference => model::load_plain(self.outline, self.precision)?,
+        };
         let load_seconds = start.elapsed().as_secs_f64();
 
         let start = Instant::now();
         let bar = terminal::bar(self.sweep.cells().len(), "interventions");
-        let outcome = self.sweep.run_with(&*self.executor.on(&model), &mut |done| {
+        let outcome = self.sweep.run_with(&*self.executor.on(&model, self.memory), &mut |done| {
             bar.set_position(done as u64);
             ControlFlow::Continue(())
         });
@@ -143,6 +159,7 @@ impl Experiment {
             bos: self.bos,
             precision: self.precision,
             executor: self.executor,
+            memory: self.memory,
             load_seconds,
             sweep_seconds: start.elapsed().as_secs_f64(),
         })

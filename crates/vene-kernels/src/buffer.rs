@@ -28,7 +28,9 @@ impl AlignedBuffer {
     /// Floats that come into sight again after shrinking hold what they held.
     pub fn resize(&mut self, length: usize) {
         if length > self.lines.len() * LINE {
-            self.lines.resize(length.div_ceil(LINE), Line([0.0; LINE]));
+            let lines = length.div_ceil(LINE);
+            self.lines.reserve_exact(lines - self.lines.len());
+            self.lines.resize(lines, Line([0.0; LINE]));
         }
         self.length = length;
     }

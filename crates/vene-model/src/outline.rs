@@ -98,6 +98,8 @@ impl Outline {
         let outer = self.family.outer(&weights)?;
         let layers = (0..total).map(|layer| {
             let tensors = self.family.layer(&weights, layer);
+            // The decoder has weights of its own; those of the file need not stay beside them.
+            self.checkpoint.tensors.release();
             progress(Loading::Layers { done: layer + 1, total });
             tensors
         });

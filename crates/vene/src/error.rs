@@ -110,6 +110,16 @@ pub enum PlanError {
         /// What is wrong.
         error: PositionError,
     },
+    /// An intervention with a parameter that cannot be.
+    #[error("edit {edit}: {intervention} has {problem}")]
+    Parameter {
+        /// The edit.
+        edit: usize,
+        /// The intervention's name.
+        intervention: &'static str,
+        /// What is wrong.
+        problem: String,
+    },
     /// An edit of no position.
     #[error("edit {edit} ({site}) lands nowhere in example {example}: {reason}")]
     LandsNowhere {

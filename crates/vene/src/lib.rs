@@ -40,7 +40,7 @@ pub use error::{PlanError, PositionError, RunError, SweepError};
 pub use plan::{
     Edit, Example, Module, Outputs, Part, Plan, Positions, Receipt, Run, Source, Tokens,
 };
-pub use sweep::{Forecast, Method, Sweep, SweepOutcome, SweepPositions, SweepUnit};
+pub use sweep::{Forecast, ForecastOf, Method, Sweep, SweepOutcome, SweepPositions, SweepUnit};
 pub use vene_model::{
     BeginningOfSequence, Component, InputError, Loading, Model, ModelError, Outline, Precision,
     Prompt, Site, SiteError, Work, alias,

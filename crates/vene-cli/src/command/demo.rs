@@ -47,6 +47,7 @@ impl Arguments {
             bos: Bos::Model,
             precision: PrecisionName::Single,
             executor: ExecutorName::Forked,
+            memory: None,
         };
         let finished = experiment.run()?;
         let prompts = [finished.model.prompt(BASE)?, finished.model.prompt(SOURCE)?];

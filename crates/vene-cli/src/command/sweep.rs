@@ -119,6 +119,12 @@ pub struct Arguments {
     #[arg(long, value_name = "NAME", default_value = "forked")]
     executor: ExecutorName,
 
+    /// How much memory the rows of one pass may take beside the weights, e.g. 500M or 2G
+    ///
+    /// What needs more is run in several passes [default: an eighth of what is free, 192M at most]
+    #[arg(long, value_name = "SIZE", value_parser = bytes)]
+    memory: Option<usize>,
+
     #[command(flatten)]
     run: RunArguments,
 
@@ -180,6 +186,22 @@ enum MethodName {
     Knockout,
 }
 
+/// A number of bytes: `300M`, `1.5G`, `800000000`.
+fn bytes(text: &str) -> Result<usize, String> {
+    let (number, unit) = match text.to_ascii_uppercase() {
+        text if text.ends_with('K') => (text.trim_end_matches('K').to_owned(), 1e3),
+        text if text.ends_with('M') => (text.trim_end_matches('M').to_owned(), 1e6),
+        text if text.ends_with('G') => (text.trim_end_matches('G').to_owned(), 1e9),
+        text => (text, 1.0),
+    };
+    match number.parse::<f64>() {
+        Ok(number) if number > 0.0 && number * unit >= 1.0 && number * unit <= 1e15 => {
+            Ok((number * unit) as usize)
+        }
+        _ => Err("expected a size such as 500M or 2G".to_owned()),
+    }
+}
+
 fn finite(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {
         Ok(number) if number.is_finite() => Ok(number),
@@ -205,7 +227,7 @@ impl Arguments {
                 &outline,
                 &sweep,
                 self.run.precision,
-                self.executor,
+                (self.executor, self.memory),
                 &self.out,
                 self.json,
             );
@@ -218,6 +240,7 @@ impl Arguments {
             bos: self.run.bos,
             precision: self.run.precision,
             executor: self.executor,
+            memory: self.memory,
         };
         let finished = experiment.run()?;
         let written = finished.write(&folder)?;

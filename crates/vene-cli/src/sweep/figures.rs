@@ -6,7 +6,7 @@
 
 use anyhow::Context;
 use vene::{Outline, Sweep, SweepOutcome, SweepUnit, Table};
-use vene_report::{Axis, Bars, Caption, Facets, Figure, HeatMap, Reference};
+use vene_report::{Axis, Bars, Caption, ColorScale, Facets, Figure, HeatMap, Reference};
 
 use crate::model;
 
@@ -19,7 +19,7 @@ pub fn names(sweep: &Sweep) -> Vec<String> {
             .map(|position| format!("{kind}-position-{position}"))
             .collect(),
     };
-    ["heatmap", "bars"].into_iter().flat_map(each).collect()
+    ["heatmap", "effects", "bars"].into_iter().flat_map(each).collect()
 }
 
 /// Draws the figure of this name.
@@ -51,12 +51,24 @@ pub fn draw(
     let facets = sweep.targets().iter().fold(Facets::default(), |facets, target| {
         facets.titled(&target.text, outline.tokenizer().display(target.id))
     });
+    let x = |tokens| match sweep.unit() {
+        SweepUnit::Position => Axis::Position(tokens),
+        SweepUnit::Head | SweepUnit::HeadPosition => Axis::Head,
+    };
     let figure = if kind == "heatmap" {
-        let x = match sweep.unit() {
-            SweepUnit::Position => Axis::Position(tokens),
-            SweepUnit::Head | SweepUnit::HeadPosition => Axis::Head,
-        };
-        HeatMap { caption, x, facets, ..HeatMap::default() }.draw(table)?
+        HeatMap { caption, x: x(tokens), facets, ..HeatMap::default() }.draw(table)?
+    } else if kind == "effects" {
+        let pairs = table.floats("probability")?.iter().zip(table.floats("base_probability")?);
+        let effects: Vec<f64> = pairs.map(|(patched, base)| patched - base).collect();
+        HeatMap {
+            caption,
+            value: "effect".to_owned(),
+            value_title: Some("patched - base".to_owned()),
+            x: x(tokens),
+            facets,
+            scale: ColorScale::Diverging { limit: None },
+        }
+        .draw(&table.clone().with_column("effect", effects)?)?
     } else {
         let mut references = vec![Reference::new("base_probability", "base")];
         if outcome.source().is_some() {

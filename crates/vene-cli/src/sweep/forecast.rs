@@ -14,11 +14,11 @@ pub fn forecast(
     outline: &Outline,
     sweep: &Sweep,
     precision: PrecisionName,
-    executor: ExecutorName,
+    (executor, memory): (ExecutorName, Option<usize>),
     out: &Path,
     as_json: bool,
 ) -> anyhow::Result<()> {
-    let forecast = sweep.forecast(outline.config())?;
+    let forecast = sweep.forecast(outline, executor.forecast_of(memory))?;
     let files = files(sweep);
     let rows = sweep.cells().len() * sweep.targets().len();
     // The forecast is about 32-bit floats.
@@ -33,7 +33,6 @@ pub fn forecast(
             "source_token_ids": sweep.source().map(|source| source.tokens()),
             "intervention": sweep.method().name(),
             "executor": model::name_of(executor),
-            "forecast_is_of": model::name_of(ExecutorName::Reference),
             "precision": model::name_of(precision),
             "threads": threads::count(),
             "interventions": forecast.interventions,
@@ -47,18 +46,14 @@ pub fn forecast(
             "files": files,
         }));
     }
-    let cheaper = match executor {
-        ExecutorName::Reference => "",
-        ExecutorName::Forked => "; forked takes less, how much is not forecast yet",
-    };
     terminal::print(&format!(
         "\
 {} on {}: nothing was run, nothing written
   interventions   {} ({} of them unchanged: base and source are the same up to there)
-  forward passes  {} (reference executor{cheaper})
+  forward passes  {} ({} executor)
   operations      {:.1} GFLOP
   memory          {:.0} MB
-  time            {}{double} ({} threads; matrix products only, loading not counted)
+  time            {}{double} ({} threads; matrix products and attention only, loading not counted)
   table           {rows} rows
   files in {}: {}
 ",
@@ -67,6 +62,7 @@ pub fn forecast(
         forecast.interventions,
         forecast.unchanged,
         forecast.passes,
+        model::name_of(executor),
         forecast.operations / 1e9,
         memory / 1e6,
         duration(forecast.seconds),

@@ -17,7 +17,7 @@ pub fn record(run: &Finished, draw_seconds: f64, files: &[String]) -> anyhow::Re
     let sweep = run.outcome.sweep();
     let provenance = run.model.provenance();
     let prompts: Vec<&Prompt> = std::iter::once(sweep.base()).chain(sweep.sources()).collect();
-    let distributions = run.executor.on(&run.model).predict(&prompts)?;
+    let distributions = run.executor.on(&run.model, run.memory).predict(&prompts)?;
     let mut prompts =
         prompts.into_iter().zip(&distributions).map(|(text, told)| prompt(run, text, told));
     let base = prompts.next();
@@ -117,6 +117,7 @@ fn options(run: &Finished) -> Value {
         "bos": model::name_of(run.bos),
         "executor": model::name_of(run.executor),
         "precision": model::name_of(run.precision),
+        "memory_bytes": run.memory,
         "threads": threads::count(),
     })
 }

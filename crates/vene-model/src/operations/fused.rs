@@ -300,8 +300,7 @@ impl Operations for Fused {
         let (length, width) = (x.buffer.len(), x.width);
         let longer = length + indices.len() * width;
         if x.buffer.capacity() < longer {
-            // Room for more that will come: a pass grows at every site at which forks leave.
-            let mut buffer = self.pool.take(longer + longer / 2);
+            let mut buffer = self.pool.take(longer);
             buffer[..length].copy_from_slice(&x.buffer);
             self.pool.give(std::mem::replace(&mut x.buffer, buffer));
         }

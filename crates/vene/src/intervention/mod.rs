@@ -63,6 +63,11 @@ pub trait Intervention: Debug + Send + Sync {
     /// the same values contradict each other and are refused.
     fn is_absolute(&self) -> bool;
 
+    /// What is wrong with its parameters, if something is; such a plan is refused.
+    fn problem(&self) -> Option<String> {
+        None
+    }
+
     /// The edited values, of the base's shape: `[positions, width]`, where `width` spans the
     /// edited heads or the whole row; for attention patterns `[heads, queries, keys]`.
     ///

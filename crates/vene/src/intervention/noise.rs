@@ -32,6 +32,14 @@ impl Intervention for Noise {
         false
     }
 
+    fn problem(&self) -> Option<String> {
+        let standard_deviation = self.standard_deviation;
+        let is_fine = standard_deviation.is_finite() && standard_deviation >= 0.0;
+        (!is_fine).then(|| {
+            format!("a standard deviation of {standard_deviation}; expected a number from 0 on")
+        })
+    }
+
     fn apply(
         &self,
         base: &Tensor,

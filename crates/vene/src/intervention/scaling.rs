@@ -24,6 +24,11 @@ impl Intervention for Scaling {
         false
     }
 
+    fn problem(&self) -> Option<String> {
+        let factor = self.factor;
+        (!factor.is_finite()).then(|| format!("a factor of {factor}; expected a finite number"))
+    }
+
     fn apply(
         &self,
         base: &Tensor,

@@ -208,6 +208,10 @@ impl Resolver<'_> {
     fn resolve(&self) -> Result<ResolvedEdit, PlanError> {
         let edit = self.edit;
         let site = Site::new(edit.component, edit.layer, self.config)?;
+        if let Some(problem) = edit.intervention.problem() {
+            let intervention = edit.intervention.name();
+            return Err(PlanError::Parameter { edit: self.index, intervention, problem });
+        }
         if edit.keys.is_some() && !edit.component.is_pattern() {
             return Err(PlanError::NoKeys { component: edit.component });
         }

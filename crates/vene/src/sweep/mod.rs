@@ -12,10 +12,10 @@ mod outcome;
 
 use std::ops::ControlFlow;
 
-use vene_model::{Component, Model, Prompt};
+use vene_model::{Component, Model, Outline, Prompt};
 
 pub use builder::{SweepBuilder, SweepPositions, SweepUnit};
-pub use forecast::Forecast;
+pub use forecast::{Forecast, ForecastOf};
 pub use method::Method;
 pub use outcome::{CellOutcome, Numbers, SweepOutcome};
 
@@ -61,7 +61,7 @@ pub struct Cell {
 
 impl Sweep {
     /// Declares a sweep on a model, or on its outline.
-    pub fn builder(outline: &vene_model::Outline) -> SweepBuilder<'_> {
+    pub fn builder(outline: &Outline) -> SweepBuilder<'_> {
         SweepBuilder::new(outline)
     }
 
@@ -120,12 +120,22 @@ impl Sweep {
         self.plans.iter().filter(shared).count()
     }
 
-    /// What the sweep will cost with the reference executor, found without reading a weight.
+    /// What the sweep will cost, found without reading a weight.
     ///
     /// # Errors
     /// Failures of the computation that is timed.
-    pub fn forecast(&self, config: &vene_model::DecoderConfig) -> Result<Forecast, RunError> {
-        Forecast::of(self, config)
+    pub fn forecast(&self, outline: &Outline, of: ForecastOf) -> Result<Forecast, RunError> {
+        Forecast::of(self, outline, of)
+    }
+
+    /// Everything that is run: base and sources as they are, the controls, the cells.
+    pub(crate) fn all_plans(&self) -> Vec<ResolvedPlan> {
+        let own = std::iter::once(&self.base).chain(&self.sources);
+        let tokens: Vec<u32> = self.targets.iter().map(|target| target.id).collect();
+        own.map(|prompt| ResolvedPlan::unedited(prompt).probabilities_of(tokens.clone()))
+            .chain(self.controls.iter().cloned())
+            .chain(self.plans.iter().cloned())
+            .collect()
     }
 
     /// Runs the sweep in one forward pass, or as few as the memory allows.
@@ -147,15 +157,9 @@ impl Sweep {
         progress: &mut dyn FnMut(usize) -> ControlFlow<()>,
     ) -> Result<SweepOutcome, SweepError> {
         // Base and sources are runs like any other, read where the cells are.
-        let own = std::iter::once(&self.base).chain(&self.sources);
-        let tokens: Vec<u32> = self.targets.iter().map(|target| target.id).collect();
-        let mut plans: Vec<ResolvedPlan> = own
-            .map(|prompt| ResolvedPlan::unedited(prompt).probabilities_of(tokens.clone()))
-            .collect();
-        let runs = plans.len();
-        plans.extend(self.controls.iter().cloned());
-        let cells = plans.len();
-        plans.extend(self.plans.iter().cloned());
+        let plans = self.all_plans();
+        let runs = 1 + self.sources.len();
+        let cells = runs + self.controls.len();
         let mut found: Vec<Option<Found>> = vec![None; plans.len()];
         let mut done = 0;
         executor.run_all(&plans, &mut |index, outcome| {

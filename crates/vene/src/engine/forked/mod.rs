@@ -68,6 +68,11 @@ impl<'a> Forked<'a> {
         self
     }
 
+    /// How many bytes the rows of one pass take at most unless told.
+    pub fn default_memory() -> usize {
+        chunks::memory()
+    }
+
     /// On plain operations, whatever others there are.
     #[must_use]
     pub fn plain(mut self) -> Self {

@@ -1,30 +1,12 @@
-//! What a sweep will cost, found before a weight is read.
+//! What a sweep costs the reference executor: a full pass for each cell.
 
 use std::time::Instant;
 
 use candle_core::{DType, Device, Tensor};
 use vene_model::DecoderConfig;
 
-use super::Sweep;
+use super::{Forecast, Sweep, weights};
 use crate::error::RunError;
-
-/// What a sweep will cost with the reference executor.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Forecast {
-    /// Cells.
-    pub interventions: usize,
-    /// Cells that change nothing, since base and source are the same up to their position.
-    pub unchanged: usize,
-    /// Forward passes: base, sources, and one for each cell.
-    pub passes: usize,
-    /// Floating-point operations of all matrix products, a multiplication and an addition being two.
-    pub operations: f64,
-    /// Bytes of the weights in f32 and of the largest pass's activations.
-    pub memory: f64,
-    /// Seconds on this machine, found by timing products of the model's own shapes; what is not a
-    /// matrix product is not counted.
-    pub seconds: f64,
-}
 
 /// A matrix product of a forward pass: `[rows, input] x [input, output]`, so many times.
 struct Product {
@@ -54,27 +36,26 @@ impl Product {
     }
 }
 
-impl Forecast {
-    pub(super) fn of(sweep: &Sweep, config: &DecoderConfig) -> Result<Self, RunError> {
-        let base = products(config, sweep.base.len());
-        let cells = sweep.cells.len() as f64;
-        let mut forecast = Self {
-            interventions: sweep.cells.len(),
-            unchanged: sweep.shared_prefix_cells(),
-            passes: sweep.cells.len() + 1,
-            operations: (cells + 1.0) * operations(&base),
-            memory: 4.0 * (weights(config) + activations(config, sweep.base.len())),
-            seconds: (cells + 1.0) * seconds(&base)?,
-        };
-        for source in &sweep.sources {
-            // Once for its own distribution, once for its activations.
-            let source = products(config, source.len());
-            forecast.passes += 2;
-            forecast.operations += 2.0 * operations(&source);
-            forecast.seconds += 2.0 * seconds(&source)?;
-        }
-        Ok(forecast)
+pub(super) fn forecast(sweep: &Sweep, config: &DecoderConfig) -> Result<Forecast, RunError> {
+    let base = products(config, sweep.base.len());
+    // Each cell and each control, and the base itself.
+    let cells = (sweep.cells.len() + sweep.controls.len() + 1) as f64;
+    let mut forecast = Forecast {
+        interventions: sweep.cells.len(),
+        unchanged: sweep.shared_prefix_cells(),
+        passes: sweep.cells.len() + sweep.controls.len() + 1,
+        operations: cells * operations(&base),
+        memory: 4.0 * (weights(config) + activations(config, sweep.base.len())),
+        seconds: cells * seconds(&base)?,
+    };
+    for source in &sweep.sources {
+        // Once for its own distribution, once for its activations.
+        let source = products(config, source.len());
+        forecast.passes += 2;
+        forecast.operations += 2.0 * operations(&source);
+        forecast.seconds += 2.0 * seconds(&source)?;
     }
+    Ok(forecast)
 }
 
 fn operations(products: &[Product]) -> f64 {
@@ -101,15 +82,6 @@ fn products(config: &DecoderConfig, rows: usize) -> Vec<Product> {
         product(rows, d_mlp, d_model, layers),
         product(1, d_model, vocabulary, 1),
     ]
-}
-
-/// Weights of the model; the unembedding is counted once, as where it is tied.
-fn weights(config: &DecoderConfig) -> f64 {
-    let DecoderConfig { d_model, d_mlp, heads, key_value_heads, head_dim, vocabulary, .. } =
-        *config;
-    let attention = d_model * head_dim * (2 * heads + 2 * key_value_heads);
-    let mlp = d_model * d_mlp * if config.gated { 3 } else { 2 };
-    (vocabulary * d_model + config.layers.len() * (attention + mlp)) as f64
 }
 
 /// Activations that are alive at once in the widest place of a pass.

@@ -1,0 +1,66 @@
+//! What a sweep costs the forked executor: its passes are gone through with tensors that have no
+//! values, and a few products are timed.
+
+use std::time::Instant;
+
+use vene_model::tensors::{HostTensor, LinearTensors};
+use vene_model::{Fused, Operations, Outline};
+
+use super::{Forecast, Sweep, weights};
+use crate::engine::Forked;
+use crate::error::RunError;
+
+/// Rows whose products are timed; a product of any number of rows is taken to be as fast as the
+/// next fewer.
+const ROWS: [usize; 6] = [1, 4, 12, 32, 128, 512];
+
+/// Width of the square matrix that is timed: 16 MB, which no cache of a core holds.
+const WIDTH: usize = 2048;
+
+pub(super) fn forecast(
+    sweep: &Sweep,
+    outline: &Outline,
+    memory: Option<usize>,
+) -> Result<Forecast, RunError> {
+    let plans = sweep.all_plans();
+    let work = Forked::work_of(outline, &plans, memory.unwrap_or_else(Forked::default_memory));
+    let speed = speeds()?;
+    let of_rows = |rows: usize| {
+        let index = ROWS.iter().rposition(|&timed| timed <= rows).unwrap_or(0);
+        speed[index]
+    };
+    let product = |(&(rows, input, out), &times): (&(usize, usize, usize), &usize)| {
+        2.0 * (rows * input) as f64 * (out * times) as f64 / of_rows(rows)
+    };
+    // Attention over short paths reaches about a quarter of what large products do.
+    let attention = work.attention / (speed[ROWS.len() - 1] / 4.0);
+    Ok(Forecast {
+        interventions: sweep.cells.len(),
+        unchanged: sweep.shared_prefix_cells(),
+        passes: work.passes,
+        operations: work.operations(),
+        memory: 4.0 * (weights(outline.config()) + work.most_alive as f64),
+        seconds: work.products.iter().map(product).sum::<f64>() + attention,
+    })
+}
+
+/// Operations per second of products of so many rows.
+fn speeds() -> Result<[f64; ROWS.len()], RunError> {
+    let operations = Fused::default();
+    let host = |rows| HostTensor { data: vec![0.5; rows * WIDTH], shape: vec![rows, WIDTH] };
+    let table = operations.load_table(host(1))?;
+    let matrix = operations.load_linear(LinearTensors { weight: host(WIDTH), bias: None })?;
+    let mut speeds = [0.0; ROWS.len()];
+    for (speed, rows) in speeds.iter_mut().zip(ROWS) {
+        let x = operations.embed(&table, &vec![0; rows])?;
+        operations.linear(&x, &matrix)?;
+        let (start, mut repeats) = (Instant::now(), 0);
+        while repeats < 3 || (start.elapsed().as_secs_f64() < 0.02 && repeats < 100) {
+            operations.linear(&x, &matrix)?;
+            repeats += 1;
+        }
+        let seconds = start.elapsed().as_secs_f64() / f64::from(repeats);
+        *speed = 2.0 * (rows * WIDTH * WIDTH) as f64 / seconds;
+    }
+    Ok(speeds)
+}
