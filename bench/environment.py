@@ -49,8 +49,8 @@ def prepare_models(depths: tuple[int, ...] = ()) -> None:
 
 
 def rust_worker() -> Path:
-    """The vene worker, built in release mode."""
-    command = ["cargo", "build", "--release", "--locked", "--package", "vene-bench-worker"]
+    """The vene worker, built in release mode; with all else, so that dependencies are those of the tests."""
+    command = ["cargo", "build", "--release", "--locked", "--workspace"]
     subprocess.run(command, cwd=REPOSITORY, check=True)
     target = Path(os.environ.get("CARGO_TARGET_DIR") or REPOSITORY / "target")
     return target / "release" / "vene-bench-worker"

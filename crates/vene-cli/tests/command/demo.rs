@@ -4,9 +4,11 @@ use vene_table::Table;
 
 use crate::support::{BASE, SOURCE, files, printed};
 
-const FILES: [&str; 7] = [
+const FILES: [&str; 9] = [
     "bars.png",
     "bars.svg",
+    "effects.png",
+    "effects.svg",
     "heatmap.png",
     "heatmap.svg",
     "run.json",
@@ -35,7 +37,7 @@ fn the_tutorial_runs_from_end_to_end() {
 
     let table = Table::read_parquet(out.join("sweep.parquet")).unwrap();
     assert_eq!(table.rows(), 8 * 2 * 5 * 2);
-    for name in ["heatmap.png", "bars.png"] {
+    for name in ["heatmap.png", "effects.png", "bars.png"] {
         let file = std::io::BufReader::new(std::fs::File::open(out.join(name)).unwrap());
         let info = png::Decoder::new(file).read_info().unwrap();
         assert!(info.info().width > 600 && info.info().height > 600, "{name}");

@@ -10,9 +10,9 @@ use crate::support::{files, sweep};
 fn ctrl_c_leaves_no_half_written_file() {
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().join("out");
-    // All heads at all positions: several seconds.
+    // All heads at all positions, a full pass for each: several seconds.
     let components = ["--component", "query_output,key_output,value_output,attention_value_output"];
-    let more = [&components[..], &["--unit", "h.pos"]].concat();
+    let more = [&components[..], &["--unit", "h.pos", "--executor", "reference"]].concat();
     let mut running = Command::new(assert_cmd::cargo::cargo_bin("vene"))
         .args(sweep(&out, &more))
         .stdout(Stdio::null())

@@ -6,7 +6,7 @@ use vene_table::{Kind, Table};
 use crate::support::{BASE, SOURCE, files, printed, sweep, vene};
 
 const HEADER: &str = "component,layer,position,head,token,token_id,probability,logit,\
-                      base_probability,source_probability";
+                      base_probability,source_probability,note";
 
 fn run(more: &[&str]) -> (tempfile::TempDir, Table, Value) {
     let folder = tempfile::tempdir().unwrap();
@@ -41,7 +41,7 @@ fn csv_and_parquet_hold_the_same() {
 fn the_record_has_what_it_takes_to_run_again() {
     let (_folder, _, record) = run(&["--component", "mlp_output", "--layers", "0..2"]);
     let text = record.to_string();
-    for wanted in [BASE, SOURCE, "interchange", "embedded", "reference", "mlp_output"] {
+    for wanted in [BASE, SOURCE, "interchange", "embedded", "forked", "mlp_output"] {
         assert!(text.contains(wanted), "{wanted}");
     }
     let digest = text
@@ -75,6 +75,46 @@ fn the_executors_agree() {
             assert!((a - b).abs() < 1e-5, "{column}: {a} {b}");
         }
     }
+}
+
+/// What nothing was changed in carries the base's numbers, and says why.
+#[test]
+fn notes_tell_what_is_no_effect() {
+    let (_folder, table, record) = run(&["--component", "mlp_output"]);
+    let notes = table.optional_text("note").unwrap();
+    let positions = table.optional_integers("position").unwrap();
+    let (found, base) =
+        (table.floats("probability").unwrap(), table.floats("base_probability").unwrap());
+    for row in 0..table.rows() {
+        // "The capital of": three tokens that base and source share.
+        let shared = positions[row].unwrap() < 3;
+        assert_eq!(notes[row] == Some("unchanged: shared prefix"), shared, "row {row}");
+        if shared {
+            assert_eq!(found[row], base[row], "row {row}");
+        }
+    }
+    assert_eq!(record["controls"], 8);
+    assert_eq!(record["targets"][0]["noise_floor"], 0.0);
+}
+
+/// However little memory a pass may take, the numbers are the same, bit for bit.
+#[test]
+fn memory_cuts_a_sweep_into_passes() {
+    let components = ["--component", "block_output", "--unit", "pos"];
+    let tables = ["10K", "1G"].map(|memory| {
+        let (folder, ..) = run(&[&components[..], &["--memory", memory]].concat());
+        std::fs::read(folder.path().join("sweep.csv")).unwrap()
+    });
+    assert!(tables[0] == tables[1]);
+    let line = sweep(std::path::Path::new("."), &components);
+    let passes = |memory: &str| {
+        let forecast = [&line[..], &["--dry-run", "--json", "--memory", memory]].concat();
+        let forecast: Value = serde_json::from_str(&printed(&forecast)).unwrap();
+        assert_eq!(forecast["executor"], "forked");
+        forecast["forward_passes"].as_u64().unwrap()
+    };
+    assert_eq!(passes("1G"), 1);
+    assert!(passes("10K") > 10);
 }
 
 #[test]

@@ -8,11 +8,13 @@
 
 mod counted;
 mod fused;
+mod pattern;
 mod plain;
 
 pub use counted::{Counted, Work};
 pub use fused::Fused;
-pub use plain::{Plain, Precision, Visibility};
+pub use pattern::Visibility;
+pub use plain::{Plain, Precision};
 pub use vene_kernels::{Path, Query};
 
 use candle_core::Tensor as Values;

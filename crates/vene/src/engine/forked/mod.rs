@@ -18,6 +18,7 @@
 mod attention;
 mod chunks;
 mod edits;
+mod outcome;
 mod pass;
 mod readout;
 mod rows;
@@ -29,19 +30,16 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use candle_core::Tensor;
-use vene_model::{Component, Decoder, Logits, Model, Operations, Outline, Site, Work};
+use vene_model::{Component, Decoder, Model, Operations, Outline, Site, Work};
 
-use super::apply::Application;
-use super::distribution::Distribution;
-use super::executor::{ExampleOutcome, Executor, PlanOutcome};
-use super::reading::Reading;
+use super::executor::{Executor, PlanOutcome};
 use super::reference::Reference;
 use super::trace::{Trace, Wanted};
 use crate::error::RunError;
-use crate::plan::{Example, Outcome, Receipt, ResolvedCollect, ResolvedPlan};
-use pass::{ForkedPass, Found};
-use readout::Kind;
-use tree::{Job, Leaf, Mark, Tree};
+use crate::plan::{Example, ResolvedCollect, ResolvedPlan};
+use outcome::{Outcomes, showed};
+use pass::ForkedPass;
+use tree::{Job, Tree};
 
 /// Activations of unedited runs, by run of the trunk.
 type Kept = HashMap<(usize, Site), Tensor>;
@@ -214,90 +212,6 @@ fn trace<O: Operations>(
         trace.keep(example, run, plan.collects[collect].site, values);
     }
     Ok(trace)
-}
-
-/// What a leaf's run showed, and its receipts.
-fn showed<O: Operations>(
-    operations: &O,
-    tree: &Tree<'_>,
-    index: usize,
-    found: &mut Found,
-    logits: &Logits<O>,
-) -> Result<(ExampleOutcome, Vec<Receipt>), RunError> {
-    let leaf = &tree.leaves[index];
-    let Leaf { plan, example, .. } = *leaf;
-    let mut showed = ExampleOutcome::default();
-    let chosen = plan.outputs.chosen(example);
-    for &position in &plan.read[example] {
-        let Some(place) = found.readouts.place(index, position) else { continue };
-        match (place.of, chosen) {
-            (Kind::Choice(choice), Some((tokens, _))) => showed.readings.push(Reading::of_row(
-                &logits.chosen[choice],
-                tokens.len(),
-                place.row,
-                example,
-            )?),
-            _ => {
-                let Some(whole) = &logits.whole else { continue };
-                let row = operations.values(whole, &[place.row])?;
-                let distribution = Distribution::of_row(&row, 0, example)?;
-                match chosen {
-                    None => showed.distributions.push(distribution),
-                    Some((tokens, normalised)) => {
-                        showed.readings.push(Reading::of(&distribution, tokens, normalised));
-                    }
-                }
-            }
-        }
-    }
-    for collect in 0..plan.collects.len() {
-        showed.collected.extend(found.collected.remove(&(index, collect)));
-    }
-    let receipt = |(edit, mark): (usize, &Mark)| {
-        let outcome = match *mark {
-            Mark::Unchanged => Outcome::SharedPrefix,
-            Mark::Fork { fork, step, edit } => found.outcomes[fork][step][edit].clone(),
-            Mark::Logits => found.on_logits.remove(&(index, edit)).unwrap_or(Outcome::SameValues),
-        };
-        Application { plan, index: edit, example }.receipt(outcome)
-    };
-    Ok((showed, leaf.marks.iter().enumerate().map(receipt).collect()))
-}
-
-/// Outcomes of plans, whose examples may come in several chunks.
-struct Outcomes<'a> {
-    plans: &'a [(usize, &'a ResolvedPlan)],
-    examples: Vec<Vec<Option<(ExampleOutcome, Vec<Receipt>)>>>,
-    missing: Vec<usize>,
-}
-
-impl<'a> Outcomes<'a> {
-    fn new(plans: &'a [(usize, &'a ResolvedPlan)]) -> Self {
-        let missing: Vec<usize> = plans.iter().map(|(_, plan)| plan.examples.len()).collect();
-        let empty = |&examples: &usize| (0..examples).map(|_| None).collect();
-        Self { plans, examples: missing.iter().map(empty).collect(), missing }
-    }
-
-    /// Takes what an example showed; the plan's index and outcome if it was the last one missing.
-    fn add(
-        &mut self,
-        place: usize,
-        example: usize,
-        showed: ExampleOutcome,
-        receipts: Vec<Receipt>,
-    ) -> Option<(usize, PlanOutcome)> {
-        self.examples[place][example] = Some((showed, receipts));
-        self.missing[place] -= 1;
-        if self.missing[place] > 0 {
-            return None;
-        }
-        let mut outcome = PlanOutcome::default();
-        for (showed, receipts) in std::mem::take(&mut self.examples[place]).into_iter().flatten() {
-            outcome.examples.push(showed);
-            outcome.receipts.extend(receipts);
-        }
-        Some((self.plans[place].0, outcome))
-    }
 }
 
 impl Executor for Forked<'_> {

@@ -4,10 +4,17 @@
 //! once. A tensor's buffer goes back to a pool when it is dropped, so that a pass asks the system
 //! for memory only as long as it grows.
 
-use std::sync::{Arc, Mutex, PoisonError};
+mod rows;
+mod weights;
+
+use std::sync::Arc;
 
 use candle_core::{Device, Tensor};
-use vene_kernels::{self as kernels, AlignedBuffer, PackedMatrix, RotaryTable, Shape};
+use vene_kernels::{self as kernels, PackedMatrix, Shape};
+
+pub use rows::FusedRows;
+use rows::Pool;
+pub use weights::{FusedLinear, FusedNorm, FusedRotary};
 
 use super::{ChosenLogits, HostRows, OperationError, Operations, Path, Plain, Precision};
 use crate::config::{Activation, DecoderConfig, LayerConfig, NormKind, Rotary};
@@ -19,100 +26,9 @@ pub struct Fused {
     pool: Arc<Pool>,
 }
 
-/// Buffers that are not in use.
-#[derive(Debug, Default)]
-struct Pool {
-    free: Mutex<Vec<AlignedBuffer>>,
-}
-
-impl Pool {
-    /// A buffer of this length, its values left over from whoever had it before.
-    fn take(&self, length: usize) -> AlignedBuffer {
-        let mut free = self.free.lock().unwrap_or_else(PoisonError::into_inner);
-        // The tightest that holds it; else the largest, which grows.
-        let fits = (0..free.len())
-            .filter(|&index| free[index].capacity() >= length)
-            .min_by_key(|&index| free[index].capacity());
-        let index = fits.or_else(|| (0..free.len()).max_by_key(|&index| free[index].capacity()));
-        let mut buffer = index.map(|index| free.swap_remove(index)).unwrap_or_default();
-        drop(free);
-        buffer.resize(length);
-        buffer
-    }
-
-    fn give(&self, buffer: AlignedBuffer) {
-        self.free.lock().unwrap_or_else(PoisonError::into_inner).push(buffer);
-    }
-}
-
-/// Packed rows `[rows, width]` in a buffer of the pool.
-#[derive(Debug)]
-pub struct FusedRows {
-    buffer: AlignedBuffer,
-    width: usize,
-    pool: Arc<Pool>,
-}
-
-impl FusedRows {
-    fn rows(&self) -> usize {
-        self.buffer.len() / self.width.max(1)
-    }
-
-    fn row(&self, index: usize) -> &[f32] {
-        &self.buffer[index * self.width..(index + 1) * self.width]
-    }
-}
-
-impl Clone for FusedRows {
-    fn clone(&self) -> Self {
-        let mut buffer = self.pool.take(self.buffer.len());
-        buffer.copy_from_slice(&self.buffer);
-        Self { buffer, width: self.width, pool: self.pool.clone() }
-    }
-}
-
-impl Drop for FusedRows {
-    fn drop(&mut self) {
-        self.pool.give(std::mem::take(&mut self.buffer));
-    }
-}
-
-/// A projection: packed weights, `[out]` biases.
-#[derive(Clone, Debug)]
-pub struct FusedLinear {
-    weight: Arc<PackedMatrix>,
-    bias: Option<Vec<f32>>,
-}
-
-/// A norm: its kind, weight (with Gemma's 1 already added) and bias.
-#[derive(Clone, Debug)]
-pub struct FusedNorm {
-    kind: NormKind,
-    weight: Vec<f32>,
-    bias: Option<Vec<f32>>,
-}
-
-/// A rotary encoding: its frequencies, and its table as far as positions have been asked for. (A
-/// context may be long, and prompts seldom are.)
-#[derive(Debug)]
-pub struct FusedRotary {
-    frequencies: Vec<f64>,
-    table: Mutex<Arc<RotaryTable>>,
-}
-
-impl FusedRotary {
-    fn table(&self, positions: usize) -> Arc<RotaryTable> {
-        let mut table = self.table.lock().unwrap_or_else(PoisonError::into_inner);
-        if table.positions() < positions {
-            *table = Arc::new(RotaryTable::new(&self.frequencies, positions.next_power_of_two()));
-        }
-        table.clone()
-    }
-}
-
 impl Fused {
     fn rows(&self, rows: usize, width: usize) -> FusedRows {
-        FusedRows { buffer: self.pool.take(rows * width), width, pool: self.pool.clone() }
+        FusedRows::new(&self.pool, rows, width)
     }
 }
 
@@ -146,9 +62,7 @@ impl Operations for Fused {
     }
 
     fn load_rotary(&self, rotary: &Rotary) -> Result<FusedRotary, OperationError> {
-        let frequencies = rotary.frequencies.clone();
-        let table = Mutex::new(Arc::new(RotaryTable::new(&frequencies, 0)));
-        Ok(FusedRotary { frequencies, table })
+        Ok(FusedRotary::new(&rotary.frequencies))
     }
 
     fn embed(
