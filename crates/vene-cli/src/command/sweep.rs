@@ -121,7 +121,7 @@ pub struct Arguments {
 
     /// How much memory the rows of one pass may take beside the weights, e.g. 500M or 2G
     ///
-    /// What needs more is run in several passes [default: an eighth of what is free, 192M at most]
+    /// What needs more is run in several passes [default: an eighth of what is free, 128M at most]
     #[arg(long, value_name = "SIZE", value_parser = bytes)]
     memory: Option<usize>,
 

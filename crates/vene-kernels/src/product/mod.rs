@@ -11,7 +11,6 @@
 //! number follows from the matrix; a stretch is summed in the order of its inputs, and the
 //! stretches' sums are added in order (which also rounds less than one long sum would).
 
-mod memory;
 mod packed;
 mod tile;
 

@@ -5,7 +5,7 @@
 //! columns of a panel are also what a vector register holds: the unembedding's blocks and single
 //! rows (a tied embedding) are read from the same memory.
 
-use super::memory::Memory;
+use crate::buffer::AlignedBuffer;
 use crate::parallel::{Shared, for_each_task, threads_for};
 
 /// Floats in a cache line.
@@ -17,7 +17,7 @@ pub(crate) const PANEL: usize = 32;
 /// Weights `[out, in]` in panels `[out / 32][in][32]`, the last one filled up with zeros.
 #[derive(Debug)]
 pub struct PackedMatrix {
-    panels: Memory,
+    panels: AlignedBuffer,
     out: usize,
     input: usize,
 }
@@ -31,7 +31,7 @@ impl PackedMatrix {
     pub fn pack(weight: &[f32], out: usize, input: usize) -> Self {
         assert_eq!(weight.len(), out * input, "weights of {out} outputs and {input} inputs");
         let count = out.div_ceil(PANEL);
-        let mut panels = Memory::zeros(count * input * PANEL);
+        let mut panels = AlignedBuffer::zeros(count * input * PANEL);
         let shared = Shared::new(&mut panels);
         for_each_task(
             count,

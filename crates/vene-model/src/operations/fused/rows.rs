@@ -4,33 +4,43 @@
 //! from the system each time is paid for page by page; so a dropped tensor's buffer waits in a
 //! pool for the next.
 
+use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use vene_kernels::AlignedBuffer;
 
-/// Buffers that are not in use.
+/// Buffers that are not in use, the longest unused first.
 #[derive(Debug, Default)]
 pub(super) struct Pool {
-    free: Mutex<Vec<AlignedBuffer>>,
+    free: Mutex<VecDeque<AlignedBuffer>>,
 }
+
+/// As many buffers wait as a decoder has tensors alive at once. A pass that has grown leaves those
+/// of its beginning behind here, to be given back to the system.
+const WAITING: usize = 8;
 
 impl Pool {
     /// A buffer of this length, its values left over from whoever had it before.
     pub(super) fn take(&self, length: usize) -> AlignedBuffer {
         let mut free = self.free.lock().unwrap_or_else(PoisonError::into_inner);
-        // The tightest that holds it; else the largest, which grows.
-        let fits = (0..free.len())
-            .filter(|&index| free[index].capacity() >= length)
+        // The tightest that holds it, unless it would be half empty.
+        let tightest = (0..free.len())
+            .filter(|&index| (length..=2 * length).contains(&free[index].capacity()))
             .min_by_key(|&index| free[index].capacity());
-        let index = fits.or_else(|| (0..free.len()).max_by_key(|&index| free[index].capacity()));
-        let mut buffer = index.map(|index| free.swap_remove(index)).unwrap_or_default();
+        let found = tightest.and_then(|index| free.remove(index));
         drop(free);
+        // Room for rows that are still to come; memory that is not written to costs nothing.
+        let mut buffer = found.unwrap_or_else(|| AlignedBuffer::zeros(length + length / 2));
         buffer.resize(length);
         buffer
     }
 
     pub(super) fn give(&self, buffer: AlignedBuffer) {
-        self.free.lock().unwrap_or_else(PoisonError::into_inner).push(buffer);
+        let mut free = self.free.lock().unwrap_or_else(PoisonError::into_inner);
+        free.push_back(buffer);
+        if free.len() > WAITING {
+            free.pop_front();
+        }
     }
 }
 

@@ -9,7 +9,7 @@ use super::tree::Job;
 
 /// Bytes that the rows of one pass may take unless told: from here on more rows at once do not make
 /// the products any faster.
-const MEMORY: usize = 192 << 20;
+const MEMORY: usize = 128 << 20;
 
 /// The same, or an eighth of what the system has free if that is less.
 pub(crate) fn memory() -> usize {
@@ -57,12 +57,13 @@ pub(super) fn of(
     chunks
 }
 
-/// Bytes of a packed row where most is alive at once: residual stream, its norm, queries, keys,
-/// values and what attention gives, or the two sides of the MLP.
+/// Bytes of a packed row where most is alive at once (residual stream, its norm, queries, keys,
+/// values and what attention gives, or the two sides of the MLP), and of buffers that wait for
+/// their next use.
 fn row_bytes(config: &DecoderConfig) -> usize {
     let heads = (2 * config.heads + 2 * config.key_value_heads) * config.head_dim;
     let mlp = if config.gated { 2 } else { 1 } * config.d_mlp;
-    4 * (3 * config.d_model + heads.max(mlp))
+    4 * (3 * config.d_model + heads + mlp)
 }
 
 /// Rows that a job ends up with, at most.

@@ -59,7 +59,7 @@ impl<'a> Forked<'a> {
     }
 
     /// About how many bytes the rows of one pass may take; what needs more is run in several. Unless
-    /// told, an eighth of what the system has free, and 192 MiB at most: more is no faster.
+    /// told, an eighth of what the system has free, and 128 MiB at most: more is no faster.
     #[must_use]
     pub fn memory(mut self, bytes: usize) -> Self {
         self.memory = bytes;
