@@ -21,7 +21,9 @@ fn sweeps(criterion: &mut Criterion) {
     for executor in executors {
         group.sample_size(if executor.name() == "reference" { 10 } else { 100 });
         group.bench_function(executor.name(), |bencher| {
-            bencher.iter(|| sweep.run_with(executor, &mut |_| ControlFlow::Continue(())));
+            bencher.iter(|| {
+                sweep.run_with(executor, &mut |_| ControlFlow::Continue(())).expect("it runs")
+            });
         });
     }
     group.finish();
@@ -31,7 +33,7 @@ fn sweeps(criterion: &mut Criterion) {
             .source("The capital of Italy is")
             .components([Component::MlpOutput, Component::AttentionInput])
             .tokens([" Madrid", " Rome"]);
-        bencher.iter(|| builder.clone().build());
+        bencher.iter(|| builder.clone().build().expect("the sweep is sound"));
     });
 }
 

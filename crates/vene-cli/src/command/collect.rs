@@ -10,7 +10,7 @@ use safetensors::Dtype;
 use safetensors::tensor::TensorView;
 use serde_json::json;
 use vene::plan::ResolvedPlan;
-use vene::{Component, Example, Model, Outline, Plan, Positions, Prompt, Reference};
+use vene::{Component, Example, Forked, Model, Outline, Plan, Positions, Prompt};
 
 use crate::folder::Folder;
 use crate::model::{self, ModelArgument, RunArguments};
@@ -170,7 +170,7 @@ fn collect(
     index: usize,
     plan: &ResolvedPlan,
 ) -> anyhow::Result<Vec<Named>> {
-    let outcome = Reference::new(model).run(plan)?;
+    let outcome = Forked::new(model).run(plan.clone())?;
     let collected = outcome.examples.into_iter().flat_map(|example| example.collected);
     let named = sites.iter().zip(collected).map(|((component, layer), tensor)| {
         let name = match layer {

@@ -60,10 +60,14 @@ pub(super) fn showed<O: Operations>(
     Ok((showed, leaf.marks.iter().enumerate().map(receipt).collect()))
 }
 
+/// What an example showed, and its receipts.
+type Showed = (ExampleOutcome, Vec<Receipt>);
+
 /// Outcomes of plans, whose examples may come in several chunks.
 pub(super) struct Outcomes<'a> {
     plans: &'a [(usize, &'a ResolvedPlan)],
-    examples: Vec<Vec<Option<(ExampleOutcome, Vec<Receipt>)>>>,
+    /// By plan and example.
+    examples: Vec<Vec<Option<Showed>>>,
     missing: Vec<usize>,
 }
 

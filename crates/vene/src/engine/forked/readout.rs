@@ -37,6 +37,9 @@ pub(super) enum Kind {
     Choice(usize),
 }
 
+/// By packed row, which of the rows of a kind it is.
+type RowOf = HashMap<usize, usize>;
+
 /// Whether a leaf edits or collects its logits: then it has rows for itself.
 fn touches_logits(leaf: &Leaf<'_>) -> bool {
     let edits = leaf.plan.edits.iter().map(|edit| edit.site);
@@ -47,8 +50,8 @@ fn touches_logits(leaf: &Leaf<'_>) -> bool {
 impl Readouts {
     pub(super) fn new(tree: &Tree<'_>, rows: &Rows) -> Self {
         let mut readouts = Self::default();
-        let mut shared: HashMap<usize, usize> = HashMap::new();
-        let mut choices: HashMap<(&[u32], bool), (usize, HashMap<usize, usize>)> = HashMap::new();
+        let mut shared = RowOf::new();
+        let mut choices: HashMap<(&[u32], bool), (usize, RowOf)> = HashMap::new();
         for leaf in &tree.leaves {
             let own = touches_logits(leaf);
             let chosen = leaf.plan.outputs.chosen(leaf.example).filter(|_| !own);
@@ -68,7 +71,7 @@ impl Readouts {
                         let next = readouts.chosen.len();
                         let (choice, known) = choices
                             .entry((tokens, normalised))
-                            .or_insert_with(|| (next, HashMap::new()));
+                            .or_insert_with(|| (next, RowOf::new()));
                         if *choice == next {
                             let (rows, tokens) = (Vec::new(), tokens.to_vec());
                             readouts.chosen.push(Choice { rows, tokens, normalised });
