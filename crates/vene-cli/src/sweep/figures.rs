@@ -43,7 +43,12 @@ pub fn draw(
     };
     let tokens: Vec<String> =
         sweep.base().tokens().iter().map(|&id| outline.tokenizer().display(id)).collect();
+    let what = match kind {
+        "effects" => "change of the next token's probability",
+        _ => "probability of the next token",
+    };
     let caption = caption(
+        what,
         outcome,
         outline,
         position.and_then(|at| Some((at, tokens.get(usize::try_from(at).ok()?)?))),
@@ -87,18 +92,20 @@ fn positions(sweep: &Sweep) -> Vec<usize> {
     positions
 }
 
-fn caption(outcome: &SweepOutcome, outline: &Outline, position: Option<(i64, &String)>) -> Caption {
+fn caption(
+    what: &str,
+    outcome: &SweepOutcome,
+    outline: &Outline,
+    position: Option<(i64, &String)>,
+) -> Caption {
     let sweep = outcome.sweep();
-    let what = match sweep.unit() {
+    let unit = match sweep.unit() {
         SweepUnit::Position => "one position at a time",
         SweepUnit::Head => "one head at a time",
         SweepUnit::HeadPosition => "one head at one position",
     };
-    let title = format!(
-        "{}: {} of {what}, probability of the next token",
-        model::short_name(outline),
-        sweep.method().name()
-    );
+    let title =
+        format!("{}: {} of {unit}, {what}", model::short_name(outline), sweep.method().name());
     let mut caption = Caption::new(title).note("base", sweep.base().text().unwrap_or_default());
     if let (Some(source), true) = (sweep.source(), sweep.method().reads_source()) {
         caption = caption.note("source", source.text().unwrap_or_default());
