@@ -27,6 +27,7 @@
 //! * [`Reference`]: the executor that defines what is right;
 //! * [`Sweep`]: the same intervention at many places.
 
+pub mod data;
 mod engine;
 mod error;
 pub mod intervention;

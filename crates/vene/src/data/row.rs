@@ -1,0 +1,121 @@
+//! One row of a data set, in texts: nothing is tokenized yet.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+
+/// A base, a source, their answers, and where in them what stands.
+///
+/// ```
+/// use vene::data::Row;
+///
+/// let row = Row::new("The capital of Spain is", "The capital of Italy is")
+///     .target(" Madrid")
+///     .foil(" Rome")
+///     .span("subject", "Spain", "Italy")
+///     .group("capital-1");
+/// assert_eq!(row.target, [" Madrid"]);
+/// ```
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Row {
+    /// The prompt whose run is edited.
+    pub base: String,
+    /// The prompt whose run is read; `None` for ablations that read none.
+    pub source: Option<String>,
+    /// What the base should be continued with, as it stands behind it (` Madrid`, with its space);
+    /// where there are several, any of them is right.
+    pub target: Vec<String>,
+    /// What the source should be continued with, likewise.
+    pub foil: Vec<String>,
+    /// Phrases by the name of their role.
+    pub spans: BTreeMap<String, Span>,
+    /// The template that it was made from; rows of one group are no independent observations.
+    pub group: Option<String>,
+}
+
+/// Where a role's phrase stands in the base and in the source.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Span {
+    /// In the base.
+    pub base: Phrase,
+    /// In the source; `None` where that is the same phrase as in the base.
+    pub source: Option<Phrase>,
+}
+
+/// A stretch of a prompt.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Phrase {
+    /// A text that occurs in it.
+    Text {
+        /// The text.
+        text: String,
+        /// Which occurrence, counted from 0; needed where there are several.
+        occurrence: Option<usize>,
+    },
+    /// These of its characters (Unicode scalar values), counted from 0.
+    Characters(Range<usize>),
+}
+
+impl From<&str> for Phrase {
+    fn from(text: &str) -> Self {
+        text.to_owned().into()
+    }
+}
+
+impl From<String> for Phrase {
+    fn from(text: String) -> Self {
+        Self::Text { text, occurrence: None }
+    }
+}
+
+impl Phrase {
+    /// A text's occurrence with this index, counted from 0.
+    pub fn occurrence(text: impl Into<String>, index: usize) -> Self {
+        Self::Text { text: text.into(), occurrence: Some(index) }
+    }
+}
+
+impl Row {
+    /// A row without answers, spans and group.
+    pub fn new(base: impl Into<String>, source: impl Into<String>) -> Self {
+        Self { base: base.into(), source: Some(source.into()), ..Self::default() }
+    }
+
+    /// A row that has no source.
+    pub fn of_base(base: impl Into<String>) -> Self {
+        Self { base: base.into(), ..Self::default() }
+    }
+
+    /// Adds an answer to the base, with its leading space.
+    #[must_use]
+    pub fn target(mut self, answer: impl Into<String>) -> Self {
+        self.target.push(answer.into());
+        self
+    }
+
+    /// Adds an answer to the source, with its leading space.
+    #[must_use]
+    pub fn foil(mut self, answer: impl Into<String>) -> Self {
+        self.foil.push(answer.into());
+        self
+    }
+
+    /// Names a phrase of the base and the one that stands in for it in the source.
+    #[must_use]
+    pub fn span(
+        mut self,
+        name: impl Into<String>,
+        base: impl Into<Phrase>,
+        source: impl Into<Phrase>,
+    ) -> Self {
+        let span = Span { base: base.into(), source: Some(source.into()) };
+        self.spans.insert(name.into(), span);
+        self
+    }
+
+    /// Says from which template it was made.
+    #[must_use]
+    pub fn group(mut self, name: impl Into<String>) -> Self {
+        self.group = Some(name.into());
+        self
+    }
+}
