@@ -64,6 +64,12 @@ pub enum PositionError {
     /// The prompt was given as tokens.
     #[error("the prompt was given as token ids: name positions by number")]
     NoText,
+    /// The row of a data set does not say where the span is.
+    #[error("the row has no span `{name}`")]
+    NoSpan {
+        /// The span's name.
+        name: String,
+    },
     /// Nothing follows.
     #[error("no token follows {what}: it ends the prompt")]
     NothingAfter {

@@ -31,7 +31,9 @@ pub mod data;
 mod engine;
 mod error;
 pub mod intervention;
+pub mod metric;
 pub mod plan;
+mod random;
 pub mod sweep;
 
 pub use engine::{
@@ -39,7 +41,7 @@ pub use engine::{
 };
 pub use error::{PlanError, PositionError, RunError, SweepError};
 pub use plan::{
-    Edit, Example, Module, Outputs, Part, Plan, Positions, Receipt, Run, Source, Tokens,
+    Edit, Example, Module, Outputs, Part, Plan, Positions, Receipt, Reduce, Run, Source, Tokens,
 };
 pub use sweep::{Forecast, ForecastOf, Method, Sweep, SweepOutcome, SweepPositions, SweepUnit};
 pub use vene_model::{

@@ -5,6 +5,13 @@
 //! model should answer to its base (the *target*) and to its source (the *foil*), which phrases
 //! play the same role in all rows (*spans*), and from which template it was made (its *group*).
 
+mod answers;
+mod prepare;
+mod role;
 mod row;
 
+pub(crate) use answers::{Answers, Numbers};
+pub use prepare::{LeftOut, PreparedRow, Reason};
+pub(crate) use prepare::{Requirements, prepare};
+pub use role::{Role, RoleError, SpanPart};
 pub use row::{Phrase, Row, Span};

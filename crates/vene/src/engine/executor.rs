@@ -8,7 +8,7 @@ use vene_model::Prompt;
 use super::distribution::Distribution;
 use super::reading::Reading;
 use crate::error::RunError;
-use crate::plan::{Receipt, ResolvedPlan};
+use crate::plan::{Outputs, Receipt, ResolvedPlan};
 
 /// What a plan's edited runs showed.
 #[derive(Clone, Debug, Default)]
@@ -26,9 +26,32 @@ pub struct ExampleOutcome {
     pub distributions: Vec<Distribution>,
     /// The logits of the tokens that the plan names, at the positions that it reads.
     pub readings: Vec<Reading>,
+    /// What the plan's reduction made of the distributions, at the positions that it reads.
+    pub reduced: Vec<Vec<f64>>,
     /// The collected activations, in the plan's order: `[positions, width]`, or
     /// `[heads, queries, keys]` for attention patterns.
     pub collected: Vec<Tensor>,
+}
+
+impl ExampleOutcome {
+    /// Takes the distribution at the position that the plan reads as its `read`-th.
+    pub(super) fn take(
+        &mut self,
+        outputs: &Outputs,
+        example: usize,
+        read: usize,
+        distribution: Distribution,
+    ) {
+        match (outputs.chosen(example), outputs.reduction()) {
+            (Some((tokens, normalised)), _) => {
+                self.readings.push(Reading::of(&distribution, tokens, normalised));
+            }
+            (None, Some(reduce)) => {
+                self.reduced.push(reduce.reduce(example, read, &distribution));
+            }
+            (None, None) => self.distributions.push(distribution),
+        }
+    }
 }
 
 /// Somebody who runs plans.

@@ -12,7 +12,6 @@ use vene_model::{DecoderConfig, Model, Site};
 use super::apply::{self, Application};
 use super::distribution::Distribution;
 use super::executor::{ExampleOutcome, Executor, PlanOutcome};
-use super::reading::Reading;
 use super::sequences::{Rows, Sequences, Visitor};
 use super::trace::{Trace, Wanted};
 use super::unit;
@@ -140,20 +139,10 @@ impl<'a> Editor<'a> {
         let mut examples = Vec::with_capacity(self.plan.examples.len());
         for (example, read) in self.plan.read.iter().enumerate() {
             let mut outcome = ExampleOutcome::default();
-            let chosen = self.plan.outputs.chosen(example);
-            for (row, logits) in rows
-                .of(example, read)
-                .unwrap_or_default()
-                .into_iter()
-                .zip(logits.into_iter().cycle())
-            {
+            let rows = rows.of(example, read).unwrap_or_default().into_iter();
+            for ((read, row), logits) in rows.enumerate().zip(logits.into_iter().cycle()) {
                 let distribution = Distribution::of_row(logits, row, example)?;
-                match chosen {
-                    None => outcome.distributions.push(distribution),
-                    Some((tokens, normalised)) => {
-                        outcome.readings.push(Reading::of(&distribution, tokens, normalised));
-                    }
-                }
+                outcome.take(&self.plan.outputs, example, read, distribution);
             }
             for collect in 0..self.plan.collects.len() {
                 outcome.collected.extend(self.collected.remove(&(collect, example)));

@@ -3,12 +3,12 @@
 //! The draw for a value depends on the seed, the example, the position and the column alone, so
 //! that it is the same in whatever order, batch or chunk a plan is run. (In attention patterns the
 //! position is the query's, and the column is `head * 2^32 + key`.) It can be repeated elsewhere in
-//! a few lines: SplitMix64 (Steele et al. 2014) over the four numbers in turn, two uniform numbers
-//! from its next two outputs, the Box–Muller transform.
+//! a few lines: see `random.rs`.
 
 use candle_core::Tensor;
 
 use super::{Intervention, SourceCount, UnitContext};
+use crate::random::standard_normal;
 
 /// `base + standard_deviation * N(0, 1)`, a draw of its own for every value.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -76,44 +76,12 @@ impl Intervention for Noise {
     }
 }
 
-/// One draw from N(0, 1), a function of the four numbers.
-fn standard_normal(key: [u64; 4]) -> f64 {
-    let mut state = key.into_iter().fold(0, |state, part| split_mix(state ^ part).1);
-    let mut uniform = || {
-        let (next, output) = split_mix(state);
-        state = next;
-        // 53 bits, shifted off 0 so that its logarithm is finite.
-        ((output >> 11) as f64 + 0.5) / (1u64 << 53) as f64
-    };
-    let (radius, angle) = (uniform(), uniform());
-    (-2.0 * radius.ln()).sqrt() * (2.0 * std::f64::consts::PI * angle).cos()
-}
-
-/// SplitMix64: the next state and its output.
-fn split_mix(state: u64) -> (u64, u64) {
-    let state = state.wrapping_add(0x9E37_79B9_7F4A_7C15);
-    let mut output = state;
-    output = (output ^ (output >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-    output = (output ^ (output >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-    (state, output ^ (output >> 31))
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
 
     use super::*;
     use candle_core::Device;
-
-    #[test]
-    fn draws_have_mean_0_and_variance_1() {
-        let draws: Vec<f64> =
-            (0..40_000).map(|column| standard_normal([7, 0, 3, column])).collect();
-        let mean = draws.iter().sum::<f64>() / draws.len() as f64;
-        let variance = draws.iter().map(|draw| draw * draw).sum::<f64>() / draws.len() as f64;
-        assert!(mean.abs() < 0.02, "{mean}");
-        assert!((variance - 1.0).abs() < 0.03, "{variance}");
-    }
 
     #[test]
     fn a_draw_does_not_depend_on_what_is_edited_with_it() {

@@ -15,7 +15,7 @@ mod span;
 
 pub use alignment::align;
 pub use edit::{Edit, Module, Source};
-pub use outputs::{Outputs, Tokens};
+pub use outputs::{Outputs, Reduce, Tokens};
 pub use positions::{Part, Positions};
 pub(crate) use receipt::Tally;
 pub use receipt::{Change, Outcome, Receipt};
@@ -147,6 +147,20 @@ impl Plan {
     #[must_use]
     pub fn probabilities_of(mut self, tokens: impl Into<Tokens>) -> Self {
         self.outputs = Outputs::Probabilities(tokens.into());
+        self
+    }
+
+    /// Of each next-token distribution only a few numbers are wanted, made of it at once.
+    #[must_use]
+    pub fn reduced(mut self, reduce: Arc<dyn Reduce>) -> Self {
+        self.outputs = Outputs::Reduced(reduce);
+        self
+    }
+
+    /// What is wanted of the next-token distributions; all of them unless told.
+    #[must_use]
+    pub fn outputs(mut self, outputs: Outputs) -> Self {
+        self.outputs = outputs;
         self
     }
 

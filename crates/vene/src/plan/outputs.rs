@@ -1,14 +1,18 @@
 //! Which numbers of a next-token distribution are wanted.
 //!
 //! The unembedding is the widest matrix of a model by far. Who needs two logits pays for two of
-//! its rows; who needs a probability pays for all, but not for their memory.
+//! its rows; who needs a probability pays for all, but not for their memory; who needs a number that
+//! the whole distribution decides (a divergence, a rank) gets it whole, but only for a moment.
 
+use std::fmt::Debug;
 use std::sync::Arc;
+
+use crate::engine::Distribution;
 
 use crate::error::PlanError;
 
 /// What is read off the next-token distribution at each read position.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, Default)]
 pub enum Outputs {
     /// All of it.
     #[default]
@@ -17,6 +21,15 @@ pub enum Outputs {
     Logits(Tokens),
     /// The logits of some tokens, and what makes probabilities of them.
     Probabilities(Tokens),
+    /// A few numbers made of it as soon as it is there; it is not kept.
+    Reduced(Arc<dyn Reduce>),
+}
+
+/// Makes a few numbers of a next-token distribution.
+pub trait Reduce: Debug + Send + Sync {
+    /// The numbers; `example` is the example's index, `read` that of the position among those that
+    /// the plan reads.
+    fn reduce(&self, example: usize, read: usize, distribution: &Distribution) -> Vec<f64>;
 }
 
 /// The same tokens for all examples, or for each its own.
@@ -45,7 +58,7 @@ impl Outputs {
     /// distribution is wanted.
     pub(crate) fn chosen(&self, example: usize) -> Option<(&[u32], bool)> {
         let (tokens, normalised) = match self {
-            Self::Distributions => return None,
+            Self::Distributions | Self::Reduced(_) => return None,
             Self::Logits(tokens) => (tokens, false),
             Self::Probabilities(tokens) => (tokens, true),
         };
@@ -53,6 +66,19 @@ impl Outputs {
             Tokens::Same(tokens) => Some((tokens, normalised)),
             Tokens::Each(lists) => lists.get(example).map(|tokens| (tokens.as_slice(), normalised)),
         }
+    }
+
+    /// What makes numbers of whole distributions, where somebody does.
+    pub(crate) fn reduction(&self) -> Option<&dyn Reduce> {
+        match self {
+            Self::Reduced(reduce) => Some(reduce.as_ref()),
+            _ => None,
+        }
+    }
+
+    /// Whether whole distributions are computed.
+    pub(crate) fn whole(&self) -> bool {
+        matches!(self, Self::Distributions | Self::Reduced(_))
     }
 
     /// Refuses tokens that the model does not have, and lists for another number of examples.

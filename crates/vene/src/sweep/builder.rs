@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use vene_model::{BeginningOfSequence, Component, Outline, Prompt};
 
-use super::{Cell, Method, Sweep, Target, control};
+use super::{Cell, Method, Sweep, Target, control, places};
 use crate::error::SweepError;
 use crate::plan::{Example, Plan, Positions, align};
 
@@ -181,10 +181,11 @@ impl<'a> SweepBuilder<'a> {
         let example: Arc<[Example]> =
             [Example { base: base.clone(), sources: sources.clone() }].into();
         let tokens: Vec<u32> = targets.iter().map(|target| target.id).collect();
+        let config = self.outline.config();
         let (mut cells, mut plans) = (Vec::new(), Vec::new());
-        for (component, layer) in self.places() {
+        for (component, layer) in places::of(&self.components, self.layers.as_deref(), config) {
             for &(position, source_position) in &positions {
-                for head in self.heads_of(component)? {
+                for head in places::heads(self.unit, component, self.heads.as_deref(), config)? {
                     let cell = Cell { component, layer, position, head };
                     plans.push(self.plan(cell, source_position, &example, &tokens)?);
                     cells.push(cell);
@@ -225,24 +226,6 @@ impl<'a> SweepBuilder<'a> {
             targets.push(Target { text: text.clone(), id });
         }
         Ok(targets)
-    }
-
-    /// Components by layer, layers outermost; those that a model has once stand at their depth.
-    fn places(&self) -> Vec<(Component, Option<usize>)> {
-        let all = 0..self.outline.config().layers.len();
-        let layers = self.layers.clone().unwrap_or_else(|| all.collect());
-        let once = |before: bool| {
-            self.components.iter().filter(move |component| {
-                !component.per_layer() && (**component == Component::Embedding) == before
-            })
-        };
-        let mut places: Vec<_> = once(true).map(|&component| (component, None)).collect();
-        for layer in layers {
-            let per_layer = self.components.iter().filter(|component| component.per_layer());
-            places.extend(per_layer.map(|&component| (component, Some(layer))));
-        }
-        places.extend(once(false).map(|&component| (component, None)));
-        places
     }
 
     /// Pairs of base and source positions; `None` stands for all positions at once.
@@ -299,23 +282,6 @@ impl<'a> SweepBuilder<'a> {
                 }
                 Ok(pairs)
             }
-        }
-    }
-
-    fn heads_of(&self, component: Component) -> Result<Vec<Option<usize>>, SweepError> {
-        match (self.unit, component.heads(self.outline.config())) {
-            (SweepUnit::Position, _) => match self.heads {
-                Some(_) => Err(SweepError::HeadsWithoutUnit),
-                None => Ok(vec![None]),
-            },
-            (_, None) => Err(SweepError::NoHeads { component }),
-            (_, Some(heads)) => Ok(self
-                .heads
-                .clone()
-                .unwrap_or_else(|| (0..heads).collect())
-                .into_iter()
-                .map(Some)
-                .collect()),
         }
     }
 

@@ -9,6 +9,7 @@ mod control;
 mod forecast;
 mod method;
 mod outcome;
+pub(crate) mod places;
 
 use std::ops::ControlFlow;
 

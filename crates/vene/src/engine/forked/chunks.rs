@@ -43,7 +43,9 @@ pub(super) fn of(
                 prompts.map(|prompt| prompt.len()).sum()
             }
         };
-        let cost = (rows(jobs[job].1) + new_trunk) * row_bytes(config);
+        let distributions = if plan.outputs.whole() { plan.read[example].len() } else { 0 };
+        let cost = (rows(jobs[job].1) + new_trunk) * row_bytes(config)
+            + distributions * 4 * config.vocabulary;
         if bytes + cost > memory && !chunk.is_empty() {
             chunks.push(std::mem::take(&mut chunk));
             bytes = 0;

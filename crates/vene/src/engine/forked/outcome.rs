@@ -24,7 +24,7 @@ pub(super) fn showed<O: Operations>(
     let Leaf { plan, example, .. } = *leaf;
     let mut showed = ExampleOutcome::default();
     let chosen = plan.outputs.chosen(example);
-    for &position in &plan.read[example] {
+    for (read, &position) in plan.read[example].iter().enumerate() {
         let Some(place) = found.readouts.place(index, position) else { continue };
         match (place.of, chosen) {
             (Kind::Choice(choice), Some((tokens, _))) => showed.readings.push(Reading::of_row(
@@ -37,12 +37,7 @@ pub(super) fn showed<O: Operations>(
                 let Some(whole) = &logits.whole else { continue };
                 let row = operations.values(whole, &[place.row])?;
                 let distribution = Distribution::of_row(&row, 0, example)?;
-                match chosen {
-                    None => showed.distributions.push(distribution),
-                    Some((tokens, normalised)) => {
-                        showed.readings.push(Reading::of(&distribution, tokens, normalised));
-                    }
-                }
+                showed.take(&plan.outputs, example, read, distribution);
             }
         }
     }

@@ -1,0 +1,175 @@
+//! Where a row's answers are read: behind the prompt, and for answers of several tokens behind the
+//! prompt with some of their tokens.
+
+use crate::metric::{Observed, Said};
+
+/// The runs in which a row's answers are read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Answers {
+    /// What each run has behind the prompt; the first has the least.
+    pub(crate) runs: Vec<Continuation>,
+    /// For each answer the places of its tokens.
+    target: Vec<Vec<Place>>,
+    foil: Vec<Vec<Place>>,
+}
+
+/// A prompt continued by tokens of an answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Continuation {
+    /// The tokens behind the prompt.
+    pub(crate) tokens: Vec<u32>,
+    /// The tokens whose logits are read, at the prompt's last position and each behind it.
+    pub(crate) read: Vec<u32>,
+    /// How many of them belong to targets; these stand first.
+    pub(crate) targets: usize,
+}
+
+/// Where a token of an answer is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Place {
+    run: usize,
+    /// Positions behind the prompt's last.
+    offset: usize,
+    /// Which of the tokens read.
+    token: usize,
+}
+
+/// What is read at one position of a run.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Numbers {
+    /// The logits of [`Continuation::read`].
+    pub(crate) logits: Vec<f64>,
+    /// log Σ exp(logit) over the vocabulary, where it is known.
+    pub(crate) log_normaliser: Option<f64>,
+    /// How many tokens are likelier than each token of a target; empty where that is not known.
+    pub(crate) ranks: Vec<usize>,
+    /// The divergence from the unedited run's distribution, where it is known.
+    pub(crate) divergence: Option<f64>,
+}
+
+impl Answers {
+    /// For answers in tokens, none of which is empty.
+    pub(crate) fn new(target: &[Vec<u32>], foil: &[Vec<u32>]) -> Self {
+        // All but an answer's last token must stand in front of it; what begins another one rides
+        // along there.
+        let mut fronts: Vec<&[u32]> =
+            target.iter().chain(foil).map(|answer| &answer[..answer.len() - 1]).collect();
+        fronts.sort_unstable();
+        fronts.dedup();
+        let begins_next = |index: usize| {
+            fronts.get(index + 1).is_some_and(|next: &&[u32]| next.starts_with(fronts[index]))
+        };
+        let runs = (0..fronts.len()).filter(|&index| !begins_next(index));
+        let runs = runs.map(|index| Continuation {
+            tokens: fronts[index].to_vec(),
+            read: Vec::new(),
+            targets: 0,
+        });
+        let mut answers = Self { runs: runs.collect(), target: Vec::new(), foil: Vec::new() };
+        answers.target = target.iter().map(|answer| answers.places(answer)).collect();
+        for run in &mut answers.runs {
+            run.targets = run.read.len();
+        }
+        answers.foil = foil.iter().map(|answer| answers.places(answer)).collect();
+        answers
+    }
+
+    fn places(&mut self, answer: &[u32]) -> Vec<Place> {
+        let front = &answer[..answer.len() - 1];
+        let run = self.runs.iter().position(|run| run.tokens.starts_with(front)).unwrap_or(0);
+        let read = &mut self.runs[run].read;
+        let place = |(offset, &token): (usize, &u32)| {
+            let known = read.iter().position(|&other| other == token);
+            let token = known.unwrap_or_else(|| {
+                read.push(token);
+                read.len() - 1
+            });
+            Place { run, offset, token }
+        };
+        answer.iter().enumerate().map(place).collect()
+    }
+
+    /// Whether each answer is a single token.
+    pub(crate) fn are_single(&self) -> bool {
+        self.target.iter().chain(&self.foil).all(|places| places.len() == 1)
+    }
+
+    /// What the runs say about the answers, from the numbers at an offset of a run.
+    pub(crate) fn observed<'n>(&self, numbers: impl Fn(usize, usize) -> Option<&'n Numbers>) -> Option<Observed> {
+        let said = |places: &Vec<Place>| -> Option<Said> {
+            let (mut score, mut log_probability, mut rank) = (0.0, Some(0.0), Some(0));
+            for place in places {
+                let numbers = numbers(place.run, place.offset)?;
+                let logit = *numbers.logits.get(place.token)?;
+                score = logit;
+                log_probability = log_probability
+                    .zip(numbers.log_normaliser)
+                    .map(|(sum, normaliser)| sum + logit - normaliser);
+                rank = rank.zip(numbers.ranks.get(place.token)).map(|(a, &b)| a.max(b));
+            }
+            if places.len() > 1 {
+                score = log_probability?;
+            }
+            Some(Said { score, log_probability, rank, tokens: places.len() })
+        };
+        Some(Observed {
+            target: self.target.iter().map(said).collect::<Option<_>>()?,
+            foil: self.foil.iter().map(said).collect::<Option<_>>()?,
+            divergence: numbers(0, 0)?.divergence,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    fn tokens(runs: &[Continuation]) -> Vec<Vec<u32>> {
+        runs.iter().map(|run| run.tokens.clone()).collect()
+    }
+
+    #[test]
+    fn single_tokens_share_the_prompt_itself() {
+        let answers = Answers::new(&[vec![5]], &[vec![7], vec![5]]);
+        assert_eq!(answers.runs, [Continuation { tokens: vec![], read: vec![5, 7], targets: 1 }]);
+        assert!(answers.are_single());
+    }
+
+    #[test]
+    fn what_begins_another_answer_rides_along() {
+        // 33, 34 and 4, 331 in digits.
+        let answers = Answers::new(&[vec![3, 3], vec![4]], &[vec![3, 4], vec![3, 3, 1]]);
+        assert_eq!(tokens(&answers.runs), [vec![3, 3]]);
+        let two = Answers::new(&[vec![3, 3]], &[vec![4, 0]]);
+        assert_eq!(tokens(&two.runs), [[3], [4]]);
+        assert!(!two.are_single());
+    }
+
+    #[test]
+    fn a_sequence_is_as_likely_as_its_tokens_one_behind_the_other() {
+        let answers = Answers::new(&[vec![3, 1]], &[vec![2]]);
+        assert_eq!(answers.runs, [Continuation { tokens: vec![3], read: vec![3, 1, 2], targets: 2 }]);
+        let numbers = [
+            Numbers {
+                logits: vec![1.0, 9.0, 0.5],
+                log_normaliser: Some(2.0),
+                ranks: vec![4, 0, 0],
+                divergence: Some(0.1),
+            },
+            Numbers {
+                logits: vec![9.0, 2.5, 9.0],
+                log_normaliser: Some(3.0),
+                ranks: vec![0, 6, 0],
+                divergence: None,
+            },
+        ];
+        let observed = answers.observed(|_, offset| numbers.get(offset)).unwrap();
+        let target = observed.target[0];
+        assert_eq!(target.log_probability, Some((1.0 - 2.0) + (2.5 - 3.0)));
+        assert_eq!((target.rank, target.tokens), (Some(6), 2));
+        let foil = observed.foil[0];
+        assert_eq!((foil.score, foil.log_probability), (0.5, Some(-1.5)));
+        assert_eq!(observed.divergence, Some(0.1));
+    }
+}

@@ -1,0 +1,351 @@
+//! From texts to tokens: which rows can be used, and why the others cannot.
+//!
+//! A row that cannot be used is left out and said so, by name and number; nothing is cut, padded or
+//! guessed to make it fit.
+
+use std::fmt::{self, Display, Formatter};
+
+use vene_model::{BeginningOfSequence, InputError, Outline, Prompt};
+
+use super::answers::Answers;
+use super::role::Role;
+use super::row::Row;
+use crate::error::PositionError;
+
+/// What rows must have to be used.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Requirements<'a> {
+    pub(crate) bos: BeginningOfSequence,
+    /// The positions that are edited.
+    pub(crate) roles: &'a [Role],
+    /// Whether sources are read, so that roles must be found there too.
+    pub(crate) reads_source: bool,
+    /// Whether base and source must be equally long, since all positions are edited at once.
+    pub(crate) same_length: bool,
+    pub(crate) needs_foil: bool,
+    pub(crate) needs_single_tokens: bool,
+}
+
+/// A row in tokens.
+#[derive(Clone, Debug)]
+pub struct PreparedRow {
+    /// Which row of the data set it is, counted from 0.
+    pub index: usize,
+    /// The row.
+    pub row: Row,
+    /// Its base.
+    pub base: Prompt,
+    /// Its source.
+    pub source: Option<Prompt>,
+    pub(crate) answers: Answers,
+    /// For each role its positions in the base.
+    pub(crate) base_positions: Vec<Vec<usize>>,
+    /// For each role its positions in the source; empty where there is none.
+    pub(crate) source_positions: Vec<Vec<usize>>,
+}
+
+/// A row that cannot be used.
+#[derive(Clone, Debug)]
+pub struct LeftOut {
+    /// Which row of the data set it is, counted from 0.
+    pub index: usize,
+    /// Why.
+    pub reason: Reason,
+}
+
+/// Why a row cannot be used.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Reason {
+    /// The model cannot take a prompt.
+    Prompt {
+        /// Base or source.
+        whose: &'static str,
+        /// What is wrong.
+        problem: String,
+    },
+    /// It has no source, and one is read.
+    NoSource,
+    /// It has no target.
+    NoTarget,
+    /// It has no foil, and a metric needs one.
+    NoFoil,
+    /// An answer is right for both base and source.
+    SameAnswer {
+        /// The answer.
+        answer: String,
+    },
+    /// An answer that no token stands for alone.
+    Answer {
+        /// The answer.
+        answer: String,
+        /// What is wrong.
+        problem: String,
+    },
+    /// An answer has several tokens, and a metric is about single ones.
+    SeveralTokens {
+        /// The answer.
+        answer: String,
+        /// How many.
+        tokens: usize,
+    },
+    /// A role that is nowhere.
+    Position {
+        /// Base or source.
+        whose: &'static str,
+        /// The role.
+        role: Role,
+        /// What is wrong.
+        error: PositionError,
+    },
+    /// A span that has more tokens on one side than on the other.
+    UnequalSpans {
+        /// The role.
+        role: Role,
+        /// Tokens in the base.
+        base: usize,
+        /// Tokens in the source.
+        source: usize,
+    },
+    /// All positions are edited at once, and base and source differ in length.
+    UnequalLengths {
+        /// Tokens of the base.
+        base: usize,
+        /// Tokens of the source.
+        source: usize,
+    },
+}
+
+impl Reason {
+    /// What rows that are left out for a like reason have in common.
+    pub fn kind(&self) -> String {
+        match self {
+            Self::Prompt { whose, .. } => format!("the model cannot take the {whose}"),
+            Self::NoSource => "no source".to_owned(),
+            Self::NoTarget => "no target".to_owned(),
+            Self::NoFoil => "no foil".to_owned(),
+            Self::SameAnswer { .. } => "target and foil share an answer".to_owned(),
+            Self::Answer { .. } => "an answer is no continuation in tokens".to_owned(),
+            Self::SeveralTokens { .. } => "an answer has several tokens".to_owned(),
+            Self::Position { whose, role, .. } => format!("{role} is not found in the {whose}"),
+            Self::UnequalSpans { role, .. } => {
+                format!("{role} has more tokens on one side than on the other")
+            }
+            Self::UnequalLengths { .. } => "base and source differ in length".to_owned(),
+        }
+    }
+}
+
+impl Display for Reason {
+    fn fmt(&self, formatter: &mut Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Prompt { whose, problem } => write!(formatter, "{whose}: {problem}"),
+            Self::SameAnswer { answer } => {
+                write!(formatter, "`{answer}` is right for both base and source")
+            }
+            Self::Answer { answer, problem } => write!(formatter, "`{answer}`: {problem}"),
+            Self::SeveralTokens { answer, tokens } => {
+                write!(formatter, "`{answer}` has {tokens} tokens; a metric is about single ones")
+            }
+            Self::Position { whose, role, error } => write!(formatter, "{role}, {whose}: {error}"),
+            Self::UnequalSpans { role, base, source } => {
+                write!(formatter, "{role} has {base} tokens in the base and {source} in the source")
+            }
+            Self::UnequalLengths { base, source } => {
+                write!(formatter, "the base has {base} tokens and the source {source}")
+            }
+            Self::NoSource | Self::NoTarget | Self::NoFoil => write!(formatter, "{}", self.kind()),
+        }
+    }
+}
+
+/// The rows that can be used, and those that cannot.
+pub(crate) fn prepare(
+    outline: &Outline,
+    rows: &[Row],
+    requirements: &Requirements<'_>,
+) -> (Vec<PreparedRow>, Vec<LeftOut>) {
+    let (mut prepared, mut left_out) = (Vec::new(), Vec::new());
+    for (index, row) in rows.iter().enumerate() {
+        match (Preparer { outline, row, requirements }).prepare(index) {
+            Ok(row) => prepared.push(row),
+            Err(reason) => left_out.push(LeftOut { index, reason }),
+        }
+    }
+    (prepared, left_out)
+}
+
+struct Preparer<'a> {
+    outline: &'a Outline,
+    row: &'a Row,
+    requirements: &'a Requirements<'a>,
+}
+
+impl Preparer<'_> {
+    fn prepare(&self, index: usize) -> Result<PreparedRow, Reason> {
+        let Self { row, requirements, .. } = self;
+        if row.source.is_none() && requirements.reads_source {
+            return Err(Reason::NoSource);
+        }
+        let base = self.prompt(&row.base, "base")?;
+        let source =
+            row.source.as_ref().map(|source| self.prompt(source, "source")).transpose()?;
+        let answers = self.answers(&base, source.as_ref())?;
+        let base_positions = self.positions("base", |role| role.in_base(row, &base))?;
+        let mut source_positions = Vec::new();
+        if let (Some(source), true) = (&source, requirements.reads_source) {
+            source_positions = self.positions("source", |role| role.in_source(row, source))?;
+            let roles = requirements.roles.iter().zip(base_positions.iter().zip(&source_positions));
+            for (role, (base, source)) in roles {
+                if base.len() != source.len() {
+                    let (role, base, source) = (role.clone(), base.len(), source.len());
+                    return Err(Reason::UnequalSpans { role, base, source });
+                }
+            }
+            if requirements.same_length && base.len() != source.len() {
+                return Err(Reason::UnequalLengths { base: base.len(), source: source.len() });
+            }
+        }
+        let row = (*row).clone();
+        Ok(PreparedRow { index, row, base, source, answers, base_positions, source_positions })
+    }
+
+    fn prompt(&self, text: &str, whose: &'static str) -> Result<Prompt, Reason> {
+        self.outline
+            .prompt_with(text, self.requirements.bos)
+            .map_err(|error: InputError| Reason::Prompt { whose, problem: error.to_string() })
+    }
+
+    fn positions(
+        &self,
+        whose: &'static str,
+        resolve: impl Fn(&Role) -> Result<Vec<usize>, PositionError>,
+    ) -> Result<Vec<Vec<usize>>, Reason> {
+        let each = self.requirements.roles.iter().map(|role| {
+            resolve(role).map_err(|error| Reason::Position { whose, role: role.clone(), error })
+        });
+        each.collect()
+    }
+
+    fn answers(&self, base: &Prompt, source: Option<&Prompt>) -> Result<Answers, Reason> {
+        let Self { row, requirements, .. } = self;
+        if row.target.is_empty() {
+            return Err(Reason::NoTarget);
+        }
+        if row.foil.is_empty() && requirements.needs_foil {
+            return Err(Reason::NoFoil);
+        }
+        let tokens = |answer: &String| {
+            let tokens = self.continuation(base, answer)?;
+            // Both runs are asked for it.
+            if let Some(source) = source
+                && self.continuation(source, answer)? != tokens
+            {
+                let problem = "it is other tokens behind the base than behind the source".to_owned();
+                return Err(Reason::Answer { answer: answer.clone(), problem });
+            }
+            Ok(tokens)
+        };
+        let target = row.target.iter().map(tokens).collect::<Result<Vec<_>, _>>()?;
+        let foil = row.foil.iter().map(tokens).collect::<Result<Vec<_>, _>>()?;
+        for (answer, tokens) in row.target.iter().chain(&row.foil).zip(target.iter().chain(&foil)) {
+            if tokens.len() > 1 && requirements.needs_single_tokens {
+                let (answer, tokens) = (answer.clone(), tokens.len());
+                return Err(Reason::SeveralTokens { answer, tokens });
+            }
+        }
+        if let Some(index) = target.iter().position(|tokens| foil.contains(tokens)) {
+            return Err(Reason::SameAnswer { answer: row.target[index].clone() });
+        }
+        Ok(Answers::new(&target, &foil))
+    }
+
+    /// The tokens of an answer where it stands behind a prompt.
+    fn continuation(&self, prompt: &Prompt, answer: &str) -> Result<Vec<u32>, Reason> {
+        let problem = |problem: &str| Reason::Answer {
+            answer: answer.to_owned(),
+            problem: problem.to_owned(),
+        };
+        let text = format!("{}{answer}", prompt.text().unwrap_or_default());
+        let whole = self
+            .outline
+            .prompt_with(&text, self.requirements.bos)
+            .map_err(|error| problem(&error.to_string()))?;
+        match whole.tokens().strip_prefix(prompt.tokens()) {
+            Some([]) => Err(problem("it is empty")),
+            Some(tokens) => Ok(tokens.to_vec()),
+            None => Err(problem(
+                "its first token swallows the end of the prompt; a space belongs to the answer, not to \
+                 the end of the prompt",
+            )),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::Model;
+
+    fn prepared(rows: &[Row], roles: &[&str]) -> (Vec<PreparedRow>, Vec<String>) {
+        let model = Model::load("embedded").unwrap();
+        let roles: Vec<Role> = roles.iter().map(|role| role.parse().unwrap()).collect();
+        let requirements = Requirements {
+            bos: BeginningOfSequence::Model,
+            roles: &roles,
+            reads_source: true,
+            same_length: false,
+            needs_foil: true,
+            needs_single_tokens: false,
+        };
+        let (rows, left_out) = prepare(&model, rows, &requirements);
+        (rows, left_out.iter().map(|row| format!("{}: {}", row.index, row.reason)).collect())
+    }
+
+    fn row() -> Row {
+        Row::new("The capital of Spain is", "The capital of Italy is")
+            .target(" Madrid")
+            .foil(" Rome")
+            .span("subject", "Spain", "Italy")
+    }
+
+    #[test]
+    fn a_good_row_is_kept_with_its_positions() {
+        let (rows, left_out) = prepared(&[row()], &["subject_last", "last"]);
+        assert_eq!(left_out, [""; 0]);
+        assert_eq!(rows[0].base_positions, [[3], [4]]);
+        assert_eq!(rows[0].answers.runs.len(), 1);
+    }
+
+    #[test]
+    fn what_cannot_be_used_says_why() {
+        let mut other = row();
+        other.base = "The capital of Portugal is".to_owned();
+        let rows = [
+            other,
+            Row::of_base("The capital of Spain is").target(" Madrid"),
+            Row { target: vec![], ..row() },
+            Row { foil: vec![], ..row() },
+            row().foil(" Madrid"),
+            Row { target: vec![String::new()], ..row() },
+            Row { target: vec!["fully".to_owned()], base: "The capital of Spain is peace".to_owned(), ..row() },
+            Row { source: Some(String::new()), ..row() },
+        ];
+        let (kept, left_out) = prepared(&rows, &["subject_last"]);
+        let expected = [
+            "0: subject_last, base: `Spain` is not in",
+            "1: no source",
+            "2: no target",
+            "3: no foil",
+            "4: ` Madrid` is right for both",
+            "5: ``: it is empty",
+            "6: ",
+            "7: source: ",
+        ];
+        assert!(kept.is_empty(), "{kept:?}");
+        for (said, expected) in left_out.iter().zip(expected) {
+            assert!(said.starts_with(expected), "{said} / {expected}");
+        }
+    }
+}

@@ -1,0 +1,209 @@
+//! Positions by the role that their token plays: the same word in every row, whatever the lengths.
+
+use std::fmt::{self, Display, Formatter};
+use std::str::FromStr;
+
+use vene_model::Prompt;
+
+use super::row::{Phrase, Row};
+use crate::error::PositionError;
+use crate::plan::{Part, Positions};
+
+/// Which position of each row is meant.
+///
+/// Written `last`, a number (from 0, negative from the end), or a span's name with its part:
+/// `subject_first`, `subject_last`, `after_subject`, `subject` for all of its tokens at once.
+///
+/// ```
+/// use vene::data::Role;
+///
+/// let role: Role = "after_subject".parse()?;
+/// assert_eq!(role.to_string(), "after_subject");
+/// # Ok::<(), vene::data::RoleError>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Role {
+    /// The last token of the prompt.
+    Last,
+    /// The token with this index; negative ones from the end.
+    Index(i64),
+    /// A token of a named span, or all of them.
+    Span {
+        /// The span's name.
+        name: String,
+        /// Which of its tokens.
+        part: SpanPart,
+    },
+}
+
+/// Which tokens of a span, in an order for tables.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum SpanPart {
+    /// The first.
+    First,
+    /// The last.
+    Last,
+    /// The one behind the last.
+    After,
+    /// All of them at once.
+    All,
+}
+
+/// A word that names no role.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "`{text}` names no position of a data set: expected last, a number, or a span of the rows such as \
+     subject_first, subject_last, after_subject, or subject for all of its tokens at once"
+)]
+pub struct RoleError {
+    text: String,
+}
+
+impl SpanPart {
+    fn part(self) -> Part {
+        match self {
+            Self::First => Part::First,
+            Self::Last => Part::Last,
+            Self::After => Part::After,
+            Self::All => Part::All,
+        }
+    }
+}
+
+impl Display for Role {
+    fn fmt(&self, formatter: &mut Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Last => write!(formatter, "last"),
+            Self::Index(index) => write!(formatter, "{index}"),
+            Self::Span { name, part } => match part {
+                SpanPart::First => write!(formatter, "{name}_first"),
+                SpanPart::Last => write!(formatter, "{name}_last"),
+                SpanPart::After => write!(formatter, "after_{name}"),
+                SpanPart::All => write!(formatter, "{name}"),
+            },
+        }
+    }
+}
+
+impl FromStr for Role {
+    type Err = RoleError;
+
+    fn from_str(text: &str) -> Result<Self, RoleError> {
+        if text == "last" {
+            return Ok(Self::Last);
+        }
+        if let Ok(index) = text.parse() {
+            return Ok(Self::Index(index));
+        }
+        let parts: [(Option<&str>, SpanPart); 4] = [
+            (text.strip_prefix("after_"), SpanPart::After),
+            (text.strip_suffix("_first"), SpanPart::First),
+            (text.strip_suffix("_last"), SpanPart::Last),
+            (Some(text), SpanPart::All),
+        ];
+        let named = parts.into_iter().find_map(|(name, part)| Some((name?, part)));
+        match named {
+            Some((name, part)) if is_name(name) => Ok(Self::Span { name: name.to_owned(), part }),
+            _ => Err(RoleError { text: text.to_owned() }),
+        }
+    }
+}
+
+/// Whether a text can be a span's name.
+fn is_name(text: &str) -> bool {
+    let fits = |character: char| character.is_alphanumeric() || character == '_';
+    text.chars().next().is_some_and(char::is_alphabetic) && text.chars().all(fits)
+}
+
+impl Role {
+    /// The span that it is about.
+    pub fn span(&self) -> Option<&str> {
+        match self {
+            Self::Span { name, .. } => Some(name),
+            _ => None,
+        }
+    }
+
+    /// Its positions in a row's base.
+    ///
+    /// # Errors
+    /// The row has no such span, or it is nowhere in the prompt.
+    pub(crate) fn in_base(&self, row: &Row, prompt: &Prompt) -> Result<Vec<usize>, PositionError> {
+        self.resolve(prompt, |name| Some(&row.spans.get(name)?.base))
+    }
+
+    /// Its positions in a row's source.
+    ///
+    /// # Errors
+    /// As [`Role::in_base`].
+    pub(crate) fn in_source(
+        &self,
+        row: &Row,
+        prompt: &Prompt,
+    ) -> Result<Vec<usize>, PositionError> {
+        self.resolve(prompt, |name| {
+            let span = row.spans.get(name)?;
+            Some(span.source.as_ref().unwrap_or(&span.base))
+        })
+    }
+
+    fn resolve<'a>(
+        &self,
+        prompt: &Prompt,
+        phrase: impl Fn(&str) -> Option<&'a Phrase>,
+    ) -> Result<Vec<usize>, PositionError> {
+        let positions = match self {
+            Self::Last => Positions::Last,
+            Self::Index(index) => Positions::index(*index),
+            Self::Span { name, part } => {
+                let missing = || PositionError::NoSpan { name: name.clone() };
+                match phrase(name).ok_or_else(missing)? {
+                    Phrase::Text { text, occurrence } => Positions::Phrase {
+                        text: text.clone(),
+                        part: part.part(),
+                        occurrence: *occurrence,
+                    },
+                    Phrase::Characters(range) => {
+                        Positions::Characters { range: range.clone(), part: part.part() }
+                    }
+                }
+            }
+        };
+        positions.resolve(prompt, 0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::Model;
+
+    #[test]
+    fn words_and_roles_go_both_ways() {
+        for text in ["last", "0", "-2", "subject", "subject_first", "s2_last", "after_io"] {
+            assert_eq!(text.parse::<Role>().unwrap().to_string(), text);
+        }
+        for text in ["", "2..3", "after_", "_last", "a b", "9x"] {
+            let error = text.parse::<Role>().unwrap_err().to_string();
+            assert!(error.contains("subject_last"), "{error}");
+        }
+    }
+
+    #[test]
+    fn base_and_source_are_found_each_by_its_own_phrase() {
+        let model = Model::load("embedded").unwrap();
+        let row = Row::new("The capital of Spain is", "The name of the capital of Italy is")
+            .span("subject", "Spain", "Italy");
+        let (base, source) = (model.prompt(&row.base).unwrap(), model.prompt("The name of the capital of Italy is").unwrap());
+        let at = |role: &str| {
+            let role: Role = role.parse().unwrap();
+            (role.in_base(&row, &base).unwrap(), role.in_source(&row, &source).unwrap())
+        };
+        assert_eq!(at("subject_last"), (vec![3], vec![6]));
+        assert_eq!(at("after_subject"), (vec![4], vec![7]));
+        assert_eq!(at("last"), (vec![4], vec![7]));
+        let missing = "city_last".parse::<Role>().unwrap().in_base(&row, &base).unwrap_err();
+        assert!(missing.to_string().contains("`city`"), "{missing}");
+    }
+}

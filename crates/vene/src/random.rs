@@ -1,0 +1,67 @@
+//! Random numbers that depend on their key alone: not on order, batch, chunk or machine.
+//!
+//! SplitMix64 (Steele et al. 2014, "Fast splittable pseudorandom number generators") over the numbers
+//! of a key in turn; normal draws are made of its next two outputs by the Box–Muller transform.
+
+/// One draw from N(0, 1), a function of the four numbers.
+pub(crate) fn standard_normal(key: [u64; 4]) -> f64 {
+    let mut state = key.into_iter().fold(0, |state, part| split_mix(state ^ part).1);
+    let mut uniform = || {
+        let (next, output) = split_mix(state);
+        state = next;
+        // 53 bits, shifted off 0 so that its logarithm is finite.
+        ((output >> 11) as f64 + 0.5) / (1u64 << 53) as f64
+    };
+    let (radius, angle) = (uniform(), uniform());
+    (-2.0 * radius.ln()).sqrt() * (2.0 * std::f64::consts::PI * angle).cos()
+}
+
+/// SplitMix64: the next state and its output.
+fn split_mix(state: u64) -> (u64, u64) {
+    let state = state.wrapping_add(0x9E37_79B9_7F4A_7C15);
+    let mut output = state;
+    output = (output ^ (output >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    output = (output ^ (output >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+    (state, output ^ (output >> 31))
+}
+
+/// Draws one after the other from a key.
+pub(crate) struct Draws(u64);
+
+impl Draws {
+    pub(crate) fn new(key: impl IntoIterator<Item = u64>) -> Self {
+        Self(key.into_iter().fold(0, |state, part| split_mix(state ^ part).1))
+    }
+
+    /// A number below `end`, which is not 0; all are equally likely but for one part in 2^32.
+    pub(crate) fn below(&mut self, end: usize) -> usize {
+        let (next, output) = split_mix(self.0);
+        self.0 = next;
+        ((u128::from(output) * end as u128) >> 64) as usize
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn draws_have_mean_0_and_variance_1() {
+        let draws: Vec<f64> =
+            (0..40_000).map(|column| standard_normal([7, 0, 3, column])).collect();
+        let mean = draws.iter().sum::<f64>() / draws.len() as f64;
+        let variance = draws.iter().map(|draw| draw * draw).sum::<f64>() / draws.len() as f64;
+        assert!(mean.abs() < 0.02, "{mean}");
+        assert!((variance - 1.0).abs() < 0.03, "{variance}");
+    }
+
+    #[test]
+    fn every_number_below_the_end_is_drawn_about_equally_often() {
+        let mut draws = Draws::new([3, 4]);
+        let mut counts = [0; 5];
+        for _ in 0..10_000 {
+            counts[draws.below(5)] += 1;
+        }
+        assert!(counts.iter().all(|&count| (1_850..2_150).contains(&count)), "{counts:?}");
+    }
+}
