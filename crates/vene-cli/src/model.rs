@@ -1,6 +1,7 @@
 //! `--model` and what goes with it: opening, loading with progress, what prompts begin with.
 
 use clap::{Args, ValueEnum};
+use serde_json::{Value, json};
 use vene::{BeginningOfSequence, Loading, Model, ModelError, Outline, Precision, Prompt};
 use vene_model::{CheckpointError, EMBEDDED};
 
@@ -114,6 +115,21 @@ fn of_model(name: &str, error: ModelError) -> anyhow::Error {
         false => context,
     };
     anyhow::Error::new(error).context(context)
+}
+
+/// What records say of a model: what the user called it, and what it is.
+pub fn record(outline: &Outline, given: &str) -> Value {
+    let provenance = outline.provenance();
+    json!({
+        "given": given,
+        "name": provenance.name,
+        "revision": provenance.revision,
+        "family": outline.config().family,
+        "sha256": provenance.sha256(),
+        "files": provenance.files.iter()
+            .map(|file| json!({ "name": file.name, "bytes": file.bytes }))
+            .collect::<Vec<_>>(),
+    })
 }
 
 /// A model's name for titles: the last part of a path, without `.gguf`.

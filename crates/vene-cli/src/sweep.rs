@@ -19,7 +19,7 @@ use crate::folder::Folder;
 use crate::model::{self, Bos, PrecisionName};
 use crate::terminal;
 
-pub use forecast::forecast;
+pub use forecast::{duration, forecast};
 
 const CSV: &str = "sweep.csv";
 const PARQUET: &str = "sweep.parquet";

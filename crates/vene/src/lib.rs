@@ -28,6 +28,7 @@
 //! * [`Sweep`]: the same intervention at many places.
 
 pub mod data;
+pub mod data_sweep;
 mod engine;
 mod error;
 pub mod intervention;
@@ -36,6 +37,9 @@ pub mod plan;
 mod random;
 pub mod sweep;
 
+pub use data_sweep::{
+    Control, DataSweep, DataSweepBuilder, DataSweepError, Direction, EffectType, Treatment,
+};
 pub use engine::{
     Distribution, ExampleOutcome, Executor, Forked, PlanOutcome, Reading, Reference, Trace,
 };

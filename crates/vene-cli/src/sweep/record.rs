@@ -15,7 +15,6 @@ const LIKELIEST: usize = 10;
 /// The record of a finished run.
 pub fn record(run: &Finished, draw_seconds: f64, files: &[String]) -> anyhow::Result<Value> {
     let sweep = run.outcome.sweep();
-    let provenance = run.model.provenance();
     let prompts: Vec<&Prompt> = std::iter::once(sweep.base()).chain(sweep.sources()).collect();
     let distributions = run.executor.on(&run.model, run.memory).predict(&prompts)?;
     let mut prompts =
@@ -48,16 +47,7 @@ pub fn record(run: &Finished, draw_seconds: f64, files: &[String]) -> anyhow::Re
         "vene": env!("CARGO_PKG_VERSION"),
         "command": std::env::args_os().map(|argument| argument.to_string_lossy().into_owned()).collect::<Vec<_>>(),
         "directory": directory.display().to_string(),
-        "model": {
-            "given": run.model_given,
-            "name": provenance.name,
-            "revision": provenance.revision,
-            "family": run.model.config().family,
-            "sha256": provenance.sha256(),
-            "files": provenance.files.iter()
-                .map(|file| json!({ "name": file.name, "bytes": file.bytes }))
-                .collect::<Vec<_>>(),
-        },
+        "model": model::record(&run.model, &run.model_given),
         "base": base,
         "sources": sources,
         "targets": targets,

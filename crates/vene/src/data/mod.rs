@@ -10,7 +10,7 @@ mod prepare;
 mod role;
 mod row;
 
-pub(crate) use answers::{Answers, Numbers};
+pub(crate) use answers::{Continuation, Numbers};
 pub use prepare::{LeftOut, PreparedRow, Reason};
 pub(crate) use prepare::{Requirements, prepare};
 pub use role::{Role, RoleError, SpanPart};

@@ -82,7 +82,7 @@ impl Method {
     }
 
     /// The edit at one place: what is written, and what is read where a source is.
-    pub(super) fn edit(
+    pub(crate) fn edit(
         &self,
         component: Component,
         layer: Option<usize>,

@@ -16,6 +16,7 @@ use std::ops::ControlFlow;
 use vene_model::{Component, Model, Outline, Prompt};
 
 pub use builder::{SweepBuilder, SweepPositions, SweepUnit};
+pub(crate) use forecast::cost;
 pub use forecast::{Forecast, ForecastOf};
 pub use method::Method;
 pub use outcome::{CellOutcome, Numbers, SweepOutcome};

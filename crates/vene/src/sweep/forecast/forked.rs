@@ -9,6 +9,7 @@ use vene_model::{Fused, Operations, Outline};
 use super::{Forecast, Sweep, weights};
 use crate::engine::Forked;
 use crate::error::RunError;
+use crate::plan::ResolvedPlan;
 
 /// Rows whose products are timed; a product of any number of rows is taken to be as fast as the
 /// next fewer.
@@ -22,8 +23,34 @@ pub(super) fn forecast(
     outline: &Outline,
     memory: Option<usize>,
 ) -> Result<Forecast, RunError> {
-    let plans = sweep.all_plans();
-    let work = Forked::work_of(outline, &plans, memory.unwrap_or_else(Forked::default_memory));
+    let memory = memory.unwrap_or_else(Forked::default_memory);
+    let Cost { passes, operations, memory, seconds } = cost(outline, &sweep.all_plans(), memory)?;
+    Ok(Forecast {
+        interventions: sweep.cells.len(),
+        unchanged: sweep.shared_prefix_cells(),
+        passes,
+        operations,
+        memory,
+        seconds,
+    })
+}
+
+/// What plans cost.
+pub(crate) struct Cost {
+    pub(crate) passes: usize,
+    pub(crate) operations: f64,
+    /// Bytes, weights included.
+    pub(crate) memory: f64,
+    pub(crate) seconds: f64,
+}
+
+/// What plans cost whose passes are held to so many bytes.
+pub(crate) fn cost(
+    outline: &Outline,
+    plans: &[ResolvedPlan],
+    memory: usize,
+) -> Result<Cost, RunError> {
+    let work = Forked::work_of(outline, plans, memory);
     let speed = speeds()?;
     let of_rows = |rows: usize| {
         let index = ROWS.iter().rposition(|&timed| timed <= rows).unwrap_or(0);
@@ -34,9 +61,7 @@ pub(super) fn forecast(
     };
     // Attention over short paths reaches about a quarter of what large products do.
     let attention = work.attention / (speed[ROWS.len() - 1] / 4.0);
-    Ok(Forecast {
-        interventions: sweep.cells.len(),
-        unchanged: sweep.shared_prefix_cells(),
+    Ok(Cost {
         passes: work.passes,
         operations: work.operations(),
         memory: 4.0 * (weights(outline.config()) + work.most_alive as f64),

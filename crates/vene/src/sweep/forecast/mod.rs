@@ -3,6 +3,8 @@
 mod forked;
 mod reference;
 
+pub(crate) use forked::cost;
+
 use vene_model::{DecoderConfig, Outline};
 
 use super::Sweep;

@@ -1,0 +1,249 @@
+//! What becomes of a checked sweep over a data set: its preflight and forecast, or its run, written
+//! as it goes.
+//!
+//! A batch of rows is a file in `DIR/parts`, which appears whole or not at all. So a sweep that was
+//! stopped, killed or lost its machine is taken up with `--resume DIR`: batches whose parts are there
+//! are not run again, and the others give what they would have given. When all are there they become
+//! one table, and the folder of parts goes.
+
+mod figures;
+mod parts;
+mod preflight;
+mod record;
+mod summary;
+
+use std::fs;
+use std::ops::ControlFlow;
+use std::path::Path;
+use std::time::Instant;
+
+use anyhow::{Context, bail, ensure};
+use sha2::{Digest, Sha256};
+use vene::data::{ReadOptions, Row};
+use vene::data_sweep::{Preflight, Summary};
+use vene::{DataSweep, Model, Outline};
+use vene_table::Table;
+
+use crate::folder::Folder;
+use crate::model::{self, Bos, PrecisionName};
+use crate::sweep::ExecutorName;
+use crate::terminal;
+use parts::Parts;
+use record::Record;
+
+const EXAMPLES: &str = "examples.parquet";
+const SUMMARY_PARQUET: &str = "summary.parquet";
+const SUMMARY_CSV: &str = "summary.csv";
+const RECORD: &str = "run.json";
+
+/// A data set that was read.
+pub struct DataSet {
+    pub rows: Vec<Row>,
+    /// As the user wrote it.
+    path: String,
+    sha256: String,
+}
+
+impl DataSet {
+    /// Reads a file of rows, the first `limit` of them where there is one.
+    pub fn read(
+        path: &Path,
+        counterfactual: Option<&str>,
+        limit: Option<u32>,
+    ) -> anyhow::Result<Self> {
+        let options = ReadOptions { counterfactual: counterfactual.map(str::to_owned) };
+        let mut rows = vene::data::read_with(path, &options).context("--data")?;
+        if let Some(limit) = limit {
+            rows.truncate(limit as usize);
+        }
+        let bytes = fs::read(path).with_context(|| format!("--data {}", path.display()))?;
+        let sha256 = Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect();
+        Ok(Self { rows, path: path.display().to_string(), sha256 })
+    }
+}
+
+/// How a sweep is run and summarised.
+pub struct Settings {
+    pub model_given: String,
+    pub bos: Bos,
+    pub precision: PrecisionName,
+    pub executor: ExecutorName,
+    pub memory: Option<usize>,
+    pub json: bool,
+    pub summary: Summary,
+    pub data: DataSet,
+}
+
+impl Settings {
+    fn load(&self, outline: Outline) -> anyhow::Result<Model> {
+        match self.executor {
+            ExecutorName::Forked => model::load(outline, self.precision),
+            ExecutorName::Reference => model::load_plain(outline, self.precision),
+        }
+    }
+}
+
+/// Says what would run and what it would cost; the model is asked what it knows of the task.
+pub fn forecast(
+    outline: Outline,
+    sweep: &DataSweep,
+    settings: &Settings,
+    out: &Path,
+) -> anyhow::Result<()> {
+    let forecast = sweep.forecast(&outline, settings.memory)?;
+    let model = settings.load(outline)?;
+    let preflight = sweep.preflight(&model, &*settings.executor.on(&model, settings.memory))?;
+    if settings.json {
+        return terminal::print_json(&preflight::json(&model, sweep, &preflight, &forecast, out));
+    }
+    let text = preflight::text(&model, sweep, &preflight)
+        + &preflight::cost(sweep, &forecast, settings.executor, out);
+    terminal::print(&text)
+}
+
+/// Runs a sweep from the beginning.
+pub fn start(
+    outline: Outline,
+    sweep: &DataSweep,
+    settings: &Settings,
+    out: &Path,
+) -> anyhow::Result<()> {
+    let folder = Folder::check(out, &files())?;
+    if Parts::are_in(out) {
+        bail!(
+            "{} holds a sweep that was not finished: go on with it (vene sweep --resume {}), or give another \
+             folder (--out)",
+            out.display(),
+            out.display()
+        );
+    }
+    let model = settings.load(outline)?;
+    let preflight = sweep.preflight(&model, &*settings.executor.on(&model, settings.memory))?;
+    if !settings.json {
+        terminal::print(&preflight::text(&model, sweep, &preflight))?;
+    }
+    let record = Record::begin(&model, sweep, settings, &preflight)?;
+    let parts = Parts::begin(out, sweep.batches())?;
+    write_record(&folder, &record)?;
+    finish(&model, sweep, settings, &folder, (record, parts, preflight))
+}
+
+/// Goes on with a sweep that was stopped.
+pub fn go_on(
+    outline: Outline,
+    sweep: &DataSweep,
+    settings: &Settings,
+    folder: &Path,
+) -> anyhow::Result<()> {
+    let record = Record::read(folder)?;
+    let writable = Folder::check(folder, &files())?;
+    let model = settings.load(outline)?;
+    let preflight = sweep.preflight(&model, &*settings.executor.on(&model, settings.memory))?;
+    let again = Record::begin(&model, sweep, settings, &preflight)?;
+    record.check_same(&again, folder)?;
+    let parts = Parts::begin(folder, sweep.batches())?;
+    finish(&model, sweep, settings, &writable, (record, parts, preflight))
+}
+
+/// Reads from a folder what its sweep was started with: the arguments, and where they were given.
+pub fn arguments_of(folder: &Path) -> anyhow::Result<Option<(Vec<String>, String)>> {
+    let record = Record::read(folder)?;
+    Ok((!record.is_complete()).then(|| record.arguments()).transpose()?)
+}
+
+/// All files of a finished run, figures left out that may not be drawn.
+fn files() -> Vec<String> {
+    [EXAMPLES, SUMMARY_PARQUET, SUMMARY_CSV, RECORD].map(str::to_owned).to_vec()
+}
+
+/// Runs the batches that are missing, and writes what came of all.
+fn finish(
+    model: &Model,
+    sweep: &DataSweep,
+    settings: &Settings,
+    folder: &Folder,
+    (mut record, parts, preflight): (Record, Parts, Preflight),
+) -> anyhow::Result<()> {
+    let start = Instant::now();
+    run(model, sweep, settings, &parts)?;
+    let seconds = start.elapsed().as_secs_f64();
+    let examples = parts.join()?;
+    let summary = settings.summary.of(&examples)?;
+    let figures = figures::draw(&examples, &summary, sweep, model, settings);
+    let mut files = vec![EXAMPLES.to_owned(), SUMMARY_PARQUET.to_owned(), SUMMARY_CSV.to_owned()];
+    files.extend(figures.iter().map(|(name, _)| name.clone()));
+    files.push(RECORD.to_owned());
+    record.end(&examples, &summary, &files, seconds)?;
+    folder.fill(|folder| {
+        examples.write_parquet(folder.join(EXAMPLES))?;
+        summary.write_parquet(folder.join(SUMMARY_PARQUET))?;
+        summary.write_csv(folder.join(SUMMARY_CSV))?;
+        for (name, bytes) in &figures {
+            fs::write(folder.join(name), bytes).with_context(|| format!("cannot write {name}"))?;
+        }
+        Ok(())
+    })?;
+    // Only now is the run complete; and only then may the parts go.
+    write_record(folder, &record)?;
+    parts.remove()?;
+    match settings.json {
+        true => terminal::print_json(record.value()),
+        false => {
+            let text = summary::text(&summary, sweep, &preflight, seconds)?;
+            let listing =
+                format!("\nWritten into {}: {}\n", folder.path().display(), files.join(", "));
+            terminal::print(&(text + &listing))
+        }
+    }
+}
+
+fn write_record(folder: &Folder, record: &Record) -> anyhow::Result<()> {
+    folder.fill(|staging| {
+        let text = serde_json::to_string_pretty(record.value())? + "\n";
+        fs::write(staging.join(RECORD), text).with_context(|| format!("cannot write {RECORD}"))
+    })
+}
+
+/// Runs the batches whose parts are missing.
+fn run(
+    model: &Model,
+    sweep: &DataSweep,
+    settings: &Settings,
+    parts: &Parts,
+) -> anyhow::Result<()> {
+    let missing = parts.missing();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let executor = settings.executor.on(model, settings.memory);
+    let means = sweep.means(model, &*executor)?;
+    let bar = terminal::bar(sweep.interventions(), "interventions");
+    let rows: usize = missing.iter().map(|(_, batch)| batch.len()).sum();
+    let mut before = (sweep.rows().len() - rows) * sweep.interventions_per_row();
+    bar.set_position(before as u64);
+    // The time left is told by what this process does.
+    bar.reset_eta();
+    for (index, batch) in missing {
+        let size = batch.len() * sweep.interventions_per_row();
+        let part = sweep.run_batch(model, &*executor, &means, batch, &mut |done| {
+            bar.set_position((before + done) as u64);
+            ControlFlow::Continue(())
+        })?;
+        parts.write(index, &part)?;
+        before += size;
+    }
+    bar.finish_and_clear();
+    Ok(())
+}
+
+/// A text column's distinct values, in order.
+fn distinct(table: &Table, column: &str) -> anyhow::Result<Vec<String>> {
+    let mut values: Vec<String> = Vec::new();
+    for value in table.optional_text(column)?.into_iter().flatten() {
+        if !values.iter().any(|known| known == value) {
+            values.push(value.to_owned());
+        }
+    }
+    ensure!(!values.is_empty(), "column {column} is empty");
+    Ok(values)
+}

@@ -1,0 +1,145 @@
+//! What is known before a sweep over a data set, as text and as JSON.
+
+use std::fmt::Write;
+use std::path::Path;
+
+use serde_json::{Value, json};
+use vene::data_sweep::{Agreement, DataForecast, Preflight};
+use vene::{DataSweep, Outline};
+
+use crate::model;
+use crate::sweep::{ExecutorName, duration};
+use crate::threads;
+
+/// The preflight, as text for a terminal.
+pub fn text(outline: &Outline, sweep: &DataSweep, preflight: &Preflight) -> String {
+    let Preflight { rows, used, .. } = *preflight;
+    let (shortest, longest) = preflight.base_tokens;
+    let mut text = format!(
+        "{} on {}: {used} of {rows} rows{}\n  base            {shortest} to {longest} tokens\n",
+        sweep.treatment().name(),
+        model::short_name(outline),
+        match preflight.groups {
+            0 => String::new(),
+            groups => format!(", {groups} groups"),
+        },
+    );
+    if let Some((shortest, longest)) = preflight.source_tokens {
+        let equal = preflight.equally_long;
+        let _ = writeln!(
+            text,
+            "  source          {shortest} to {longest} tokens; {equal} rows are as long as their base"
+        );
+    }
+    let single = preflight.single_token_answers;
+    let _ = writeln!(text, "  answers         single tokens in {single} rows, else read in sequence");
+    agreement(&mut text, "model on base", &preflight.base);
+    if let Some(source) = &preflight.source {
+        agreement(&mut text, "model on source", source);
+    }
+    for (kind, count, (row, reason)) in &preflight.left_out {
+        let _ = writeln!(text, "  left out        {count}: {kind} (row {row}: {reason})");
+    }
+    text
+}
+
+fn agreement(text: &mut String, whose: &str, agreement: &Agreement) {
+    let _ = write!(
+        text,
+        "  {whose:<15} right answer likeliest of all in {:.0} %",
+        100.0 * agreement.likeliest
+    );
+    if let (Some(preferred), Some(difference)) = (agreement.preferred, agreement.logit_difference) {
+        let _ = write!(
+            text,
+            ", of the two in {:.0} %; logit difference {difference:.2}",
+            100.0 * preferred
+        );
+    }
+    text.push('\n');
+}
+
+/// What the sweep costs, as text.
+pub fn cost(
+    sweep: &DataSweep,
+    forecast: &DataForecast,
+    executor: ExecutorName,
+    out: &Path,
+) -> String {
+    let saved = forecast.operations_one_by_one / forecast.operations;
+    let note = match executor {
+        ExecutorName::Forked => "",
+        ExecutorName::Reference => " by the forked executor; the reference takes far longer",
+    };
+    format!(
+        "\
+nothing was swept, nothing written
+  interventions   {} at {} places; about {} change nothing: base and source are the same up to there
+  forward passes  {}
+  operations      {:.1} GFLOP, {saved:.0} times less than a pass over base and source for each
+  memory          {:.0} MB
+  time            {}{note} ({} threads; matrix products and attention only)
+  out             {}
+",
+        forecast.interventions,
+        sweep.cells().len(),
+        forecast.unchanged,
+        forecast.passes,
+        forecast.operations / 1e9,
+        forecast.memory / 1e6,
+        duration(forecast.seconds),
+        threads::count(),
+        out.display(),
+    )
+}
+
+/// The same as JSON.
+pub fn json(
+    outline: &Outline,
+    sweep: &DataSweep,
+    preflight: &Preflight,
+    forecast: &DataForecast,
+    out: &Path,
+) -> Value {
+    json!({
+        "model": outline.provenance().name,
+        "intervention": sweep.treatment().name(),
+        "preflight": of(preflight),
+        "interventions": forecast.interventions,
+        "unchanged_by_shared_prefix": forecast.unchanged,
+        "forward_passes": forecast.passes,
+        "floating_point_operations": forecast.operations,
+        "floating_point_operations_one_by_one": forecast.operations_one_by_one,
+        "memory_bytes": forecast.memory,
+        "seconds": forecast.seconds,
+        "threads": threads::count(),
+        "out": out.display().to_string(),
+    })
+}
+
+/// A preflight alone.
+pub fn of(preflight: &Preflight) -> Value {
+    let agreement = |agreement: &Agreement| {
+        json!({
+            "prompts": agreement.prompts,
+            "likeliest": agreement.likeliest,
+            "preferred": agreement.preferred,
+            "logit_difference": agreement.logit_difference,
+        })
+    };
+    let left_out = preflight.left_out.iter().map(|(kind, count, (row, reason))| {
+        json!({ "kind": kind, "rows": count, "first_row": row, "first_reason": reason })
+    });
+    json!({
+        "rows": preflight.rows,
+        "used": preflight.used,
+        "left_out": left_out.collect::<Vec<_>>(),
+        "groups": preflight.groups,
+        "base_tokens": preflight.base_tokens,
+        "source_tokens": preflight.source_tokens,
+        "equally_long": preflight.equally_long,
+        "single_token_answers": preflight.single_token_answers,
+        "base": agreement(&preflight.base),
+        "source": preflight.source.as_ref().map(agreement),
+    })
+}

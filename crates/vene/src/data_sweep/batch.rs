@@ -1,0 +1,377 @@
+//! A batch of rows: all its interventions in as few passes as the memory allows.
+
+use std::ops::{ControlFlow, Range};
+use std::sync::Arc;
+
+use vene_model::{Outline, Prompt};
+use vene_table::Table;
+
+use super::edits::{Side, Variant};
+use super::numbers::{numbers, outputs};
+use super::{Control, DataSweep, DataSweepError, Direction, Means, Treatment, table};
+use crate::data::{Continuation, Numbers, PreparedRow};
+use crate::engine::{Distribution, Executor, PlanOutcome};
+use crate::error::RunError;
+use crate::metric::Needs;
+use crate::plan::{Example, Outcome, Plan, Positions, ResolvedPlan};
+
+/// At most so many controls ride in a batch to tell the noise of the computation.
+const SELF_SWAPS: usize = 8;
+
+/// A batch of rows.
+pub(super) struct Batch<'a> {
+    pub(super) sweep: &'a DataSweep,
+    pub(super) outline: &'a Outline,
+    pub(super) executor: &'a dyn Executor,
+    pub(super) means: &'a Means,
+    pub(super) range: Range<usize>,
+}
+
+/// What one direction of a batch measured.
+pub(super) struct Measured {
+    pub(super) direction: Direction,
+    /// For each row and metric of the edited run before any cell's edit.
+    pub(super) base: Vec<Vec<f64>>,
+    /// Likewise of the other prompt's run, where a row has one.
+    pub(super) other: Vec<Option<Vec<f64>>>,
+    /// For each map (the real one, then the controls), cell and row.
+    pub(super) cells: Vec<Vec<Vec<Seen>>>,
+    /// For each metric the sum of squares of what self-swaps changed.
+    pub(super) noise: Vec<f64>,
+    /// How many values these are.
+    pub(super) noise_count: usize,
+}
+
+/// What a cell's edited runs showed of a row, on the way to a mean over draws.
+#[derive(Clone, Default)]
+pub(super) struct Seen {
+    /// For each metric.
+    pub(super) values: Vec<f64>,
+    /// The root mean square of the change at the site, averaged over draws and layers.
+    pub(super) change: f64,
+    /// Whether something changed in any draw, or base and source are the same there in all.
+    changed: bool,
+    shared_prefix: bool,
+}
+
+impl Seen {
+    /// Why nothing changed, where nothing did.
+    pub(super) fn note(&self) -> Option<&'static str> {
+        match (self.changed, self.shared_prefix) {
+            (true, _) => None,
+            (false, true) => Some("unchanged: shared prefix"),
+            (false, false) => Some("unchanged: same values"),
+        }
+    }
+}
+
+/// What a plan of a batch is for.
+#[derive(Clone)]
+enum Job {
+    Base,
+    Other,
+    SelfSwap,
+    Cell { map: usize, cell: usize, own: Range<usize> },
+}
+
+/// Refuses a sweep any cell of which cannot be planned, in its first row.
+pub(super) fn check(sweep: &DataSweep, outline: &Outline) -> Result<(), DataSweepError> {
+    let means = Means::zeros(sweep, outline.config());
+    for &direction in &sweep.directions {
+        // Draws may fail for want of rows, and that depends on the row.
+        Side::new(sweep, outline, &means, 0..sweep.rows.len(), direction)?;
+        let side = Side::new(sweep, outline, &means, 0..1, direction)?;
+        let none = vec![None; side.examples.len()];
+        plans(sweep, outline, &side, &none)?;
+    }
+    Ok(())
+}
+
+/// The plans of a batch in all directions, nothing known yet of means and distributions; those of
+/// cells with which of their edits are the cell's own.
+#[allow(clippy::type_complexity)]
+pub(super) fn first_plans(
+    sweep: &DataSweep,
+    outline: &Outline,
+    range: Range<usize>,
+) -> Result<Vec<(Option<Range<usize>>, ResolvedPlan)>, DataSweepError> {
+    let means = Means::zeros(sweep, outline.config());
+    let mut all = Vec::new();
+    for &direction in &sweep.directions {
+        let side = Side::new(sweep, outline, &means, range.clone(), direction)?;
+        let none = vec![None; side.examples.len()];
+        let own = |job| match job {
+            Job::Cell { own, .. } => Some(own),
+            _ => None,
+        };
+        let plans = plans(sweep, outline, &side, &none)?.into_iter();
+        all.extend(plans.map(|(job, plan)| (own(job), plan)));
+    }
+    Ok(all)
+}
+
+/// How much of each distribution is read.
+fn needs(sweep: &DataSweep) -> Needs {
+    let least = match sweep.rows.iter().all(|row| row.answers.are_single()) {
+        true => Needs::Logits,
+        false => Needs::Probabilities,
+    };
+    sweep.metrics.iter().map(|metric| metric.needs()).fold(least, Needs::max)
+}
+
+/// Whether whole distributions are read, which are large.
+pub(super) fn reads_distributions(sweep: &DataSweep) -> bool {
+    needs(sweep) == Needs::Distribution
+}
+
+/// The row's other run: that of its other prompt; where cells repair a run, the run without noise.
+fn other_prompt<'r>(sweep: &DataSweep, side: &Side<'_>, row: &'r PreparedRow) -> Option<&'r Prompt> {
+    match sweep.treatment {
+        Treatment::Restore { .. } => Some(&row.base),
+        _ => side.other(row),
+    }
+}
+
+/// Everything that is run for one direction of a batch.
+fn plans(
+    sweep: &DataSweep,
+    outline: &Outline,
+    side: &Side<'_>,
+    references: &[Option<Arc<Distribution>>],
+) -> Result<Vec<(Job, ResolvedPlan)>, DataSweepError> {
+    let runs = |places: &[(usize, usize)]| -> Vec<&Continuation> {
+        places.iter().map(|&(row, run)| &side.rows[row].answers.runs[run]).collect()
+    };
+    let outputs_of = outputs(needs(sweep), &runs(&side.places), references);
+    let read = side.read_out(|row| Some(side.edited(row).len()));
+    let plan = |edits: Vec<_>| {
+        let plan = Plan::new().read(read.clone()).outputs(outputs_of.clone());
+        edits.into_iter().fold(plan, Plan::edit).resolve_shared(outline, &side.examples)
+    };
+    let draws = sweep.treatment.draws();
+    let mut plans = Vec::new();
+    let corrupted = side.corruption(0);
+    for draw in 0..if corrupted.is_empty() { 1 } else { draws } {
+        plans.push((Job::Base, plan(side.corruption(draw))?));
+    }
+    plans.extend(other_plan(sweep, outline, side, references, &runs)?.map(|plan| (Job::Other, plan)));
+    let has_rows = |cell: &usize| {
+        let component = sweep.cells[*cell].component;
+        component != vene_model::Component::Logits && !component.is_pattern()
+    };
+    let places: Vec<usize> = (0..sweep.cells.len()).filter(has_rows).collect();
+    let count = SELF_SWAPS.min(places.len());
+    for index in 0..count {
+        let cell = places[(2 * index + 1) * places.len() / (2 * count)];
+        let variant = Variant { control: Some(Control::SelfSwap), draw: 0 };
+        if corrupted.is_empty() {
+            plans.push((Job::SelfSwap, plan(side.edits(sweep.cells[cell], variant)?.0)?));
+        }
+    }
+    let maps = std::iter::once(None).chain(sweep.controls.iter().copied().map(Some));
+    for (map, control) in maps.enumerate() {
+        for (cell, &place) in sweep.cells.iter().enumerate() {
+            for draw in 0..draws {
+                let (edits, own) = side.edits(place, Variant { control, draw })?;
+                plans.push((Job::Cell { map, cell, own }, plan(edits)?));
+            }
+        }
+    }
+    Ok(plans)
+}
+
+/// The other run of the rows that have one.
+fn other_plan<'a>(
+    sweep: &DataSweep,
+    outline: &Outline,
+    side: &Side<'a>,
+    references: &[Option<Arc<Distribution>>],
+    runs: &dyn Fn(&[(usize, usize)]) -> Vec<&'a Continuation>,
+) -> Result<Option<ResolvedPlan>, DataSweepError> {
+    let (mut places, mut examples, mut of) = (Vec::new(), Vec::new(), Vec::new());
+    let mut read = Vec::new();
+    for (&(row, run), reference) in side.places.iter().zip(references) {
+        let prepared = &side.rows[row];
+        let Some(prompt) = other_prompt(sweep, side, prepared) else { continue };
+        let continuation = &prepared.answers.runs[run];
+        examples.push(Example::new(side.continued(prompt, continuation)?));
+        let last = prompt.len() - 1;
+        read.push((last..=last + continuation.tokens.len()).map(|at| at as i64).collect());
+        places.push((row, run));
+        of.push(reference.clone());
+    }
+    if examples.is_empty() {
+        return Ok(None);
+    }
+    let plan = Plan::new().read(Positions::Each(read));
+    let plan = plan.outputs(outputs(needs(sweep), &runs(&places), &of));
+    Ok(Some(plan.resolve(outline, &examples)?))
+}
+
+impl Batch<'_> {
+    pub(super) fn run(
+        &self,
+        progress: &mut dyn FnMut(usize) -> ControlFlow<()>,
+    ) -> Result<Table, DataSweepError> {
+        let mut done = 0;
+        let mut measured = Vec::new();
+        for &direction in &self.sweep.directions {
+            let side =
+                Side::new(self.sweep, self.outline, self.means, self.range.clone(), direction)?;
+            measured.push(self.measure(&side, direction, &mut |more| {
+                done += more;
+                progress(done)
+            })?);
+        }
+        Ok(table::of(self.sweep, &self.sweep.rows[self.range.clone()], &measured)?)
+    }
+
+    fn measure(
+        &self,
+        side: &Side<'_>,
+        direction: Direction,
+        progress: &mut dyn FnMut(usize) -> ControlFlow<()>,
+    ) -> Result<Measured, DataSweepError> {
+        let sweep = self.sweep;
+        let references = self.references(side)?;
+        let (jobs, plans): (Vec<Job>, Vec<ResolvedPlan>) =
+            plans(sweep, self.outline, side, &references)?.into_iter().unzip();
+        let rows = side.rows.len();
+        let others: Vec<(usize, usize)> = side
+            .places
+            .iter()
+            .copied()
+            .filter(|&(row, _)| other_prompt(sweep, side, &side.rows[row]).is_some())
+            .collect();
+        let maps = 1 + sweep.controls.len();
+        let mut measured = Measured {
+            direction,
+            base: vec![vec![0.0; sweep.metrics.len()]; rows],
+            other: vec![None; rows],
+            cells: vec![vec![vec![Seen::default(); rows]; sweep.cells.len()]; maps],
+            noise: vec![0.0; sweep.metrics.len()],
+            noise_count: 0,
+        };
+        let bases = jobs.iter().filter(|job| matches!(job, Job::Base)).count() as f64;
+        let mut swaps: Vec<Vec<Option<Vec<f64>>>> = Vec::new();
+        let mut unread = false;
+        self.executor.run_all(&plans, &mut |index, outcome| {
+            let places = if matches!(jobs[index], Job::Other) { &others } else { &side.places };
+            let values = self.values(side, places, &outcome);
+            let all = matches!(jobs[index], Job::Other) || values.iter().all(Option::is_some);
+            unread |= !all;
+            match &jobs[index] {
+                Job::Base => {
+                    for (sum, values) in measured.base.iter_mut().zip(values) {
+                        add(sum, &values.unwrap_or_default(), bases);
+                    }
+                }
+                Job::Other => measured.other = values,
+                Job::SelfSwap => swaps.push(values),
+                Job::Cell { map, cell, own } => {
+                    let seen = &mut measured.cells[*map][*cell];
+                    take(seen, values, &outcome, side, own, sweep.treatment.draws());
+                    return progress(rows);
+                }
+            }
+            ControlFlow::Continue(())
+        })?;
+        if unread {
+            return Err(RunError::Stopped.into());
+        }
+        for (base, swapped) in
+            swaps.iter().flat_map(|swap| measured.base.iter().zip(swap)).filter_map(
+                |(base, swapped)| Some((base, swapped.as_ref()?)),
+            )
+        {
+            for ((square, base), swapped) in measured.noise.iter_mut().zip(base).zip(swapped) {
+                *square += (swapped - base).powi(2);
+            }
+            measured.noise_count += 1;
+        }
+        Ok(measured)
+    }
+
+    /// For each example what divergences are taken from: the distribution behind its prompt, of the
+    /// edited run before any edit.
+    fn references(
+        &self,
+        side: &Side<'_>,
+    ) -> Result<Vec<Option<Arc<Distribution>>>, DataSweepError> {
+        let mut references = vec![None; side.places.len()];
+        if !self.sweep.metrics.iter().any(|metric| metric.name() == "kl") {
+            return Ok(references);
+        }
+        let firsts = side.places.iter().enumerate().filter(|(_, (_, run))| *run == 0);
+        let firsts: Vec<(usize, &Prompt)> = firsts
+            .map(|(example, &(row, _))| (example, side.edited(&side.rows[row])))
+            .collect();
+        let prompts: Vec<&Prompt> = firsts.iter().map(|(_, prompt)| *prompt).collect();
+        let read = self.executor.predict(&prompts)?;
+        for ((example, _), distribution) in firsts.into_iter().zip(read) {
+            references[example] = Some(Arc::new(distribution));
+        }
+        Ok(references)
+    }
+
+    /// What a plan's runs say, for each row of the batch and each metric; `None` for rows that it has
+    /// no run of.
+    fn values(
+        &self,
+        side: &Side<'_>,
+        places: &[(usize, usize)],
+        outcome: &PlanOutcome,
+    ) -> Vec<Option<Vec<f64>>> {
+        let mut read: Vec<Vec<Vec<Numbers>>> = vec![Vec::new(); side.rows.len()];
+        for (&(row, run), showed) in places.iter().zip(&outcome.examples) {
+            let continuation = &side.rows[row].answers.runs[run];
+            let offsets = 0..=continuation.tokens.len();
+            let all = offsets.filter_map(|offset| numbers(showed, offset, continuation));
+            read[row].push(all.collect());
+        }
+        let of_row = |(row, read): (usize, Vec<Vec<Numbers>>)| {
+            let answers = &side.rows[row].answers;
+            let observed = answers.observed(|run, offset| read.get(run)?.get(offset))?;
+            self.sweep.metrics.iter().map(|metric| metric.value(&observed)).collect()
+        };
+        read.into_iter().enumerate().map(of_row).collect()
+    }
+}
+
+/// Adds values as one of so many.
+fn add(sums: &mut Vec<f64>, values: &[f64], of: f64) {
+    sums.resize(values.len(), 0.0);
+    for (sum, value) in sums.iter_mut().zip(values) {
+        *sum += value / of;
+    }
+}
+
+/// Takes what one draw of a cell showed, for each row.
+fn take(
+    seen: &mut [Seen],
+    values: Vec<Option<Vec<f64>>>,
+    outcome: &PlanOutcome,
+    side: &Side<'_>,
+    own: &Range<usize>,
+    draws: usize,
+) {
+    for (seen, values) in seen.iter_mut().zip(values) {
+        add(&mut seen.values, &values.unwrap_or_default(), draws as f64);
+    }
+    let share = (draws * own.len()) as f64;
+    for receipt in outcome.receipts.iter().filter(|receipt| own.contains(&receipt.edit)) {
+        let (row, run) = side.places[receipt.example];
+        let seen = &mut seen[row];
+        match &receipt.outcome {
+            Outcome::Changed(change) => {
+                seen.changed = true;
+                // The first run stands for all: they are the same up to the prompt's end.
+                if run == 0 {
+                    seen.change += change.root_mean_square / share;
+                }
+            }
+            Outcome::SharedPrefix => seen.shared_prefix = true,
+            Outcome::SameValues => {}
+        }
+    }
+}

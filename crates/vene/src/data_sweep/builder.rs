@@ -1,0 +1,258 @@
+//! Declaring a sweep over a data set.
+
+use vene_model::{BeginningOfSequence, Component, Outline};
+
+use super::{Control, DataCell, DataSweep, DataSweepError, Direction, EffectType, Treatment};
+use crate::data::{Requirements, Role, Row, prepare};
+use crate::error::SweepError;
+use crate::metric::{LogitDifference, Metric};
+use crate::sweep::{Method, SweepUnit, places};
+
+/// Declares a sweep over a data set; nothing is checked before [`DataSweepBuilder::build`].
+#[derive(Clone)]
+pub struct DataSweepBuilder<'a> {
+    outline: &'a Outline,
+    rows: &'a [Row],
+    bos: BeginningOfSequence,
+    components: Vec<Component>,
+    layers: Option<Vec<usize>>,
+    heads: Option<Vec<usize>>,
+    roles: Vec<Role>,
+    unit: SweepUnit,
+    treatment: Treatment,
+    directions: Vec<Direction>,
+    window: usize,
+    effect: EffectType,
+    metrics: Vec<&'static dyn Metric>,
+    controls: Vec<Control>,
+    seed: u64,
+}
+
+impl<'a> DataSweepBuilder<'a> {
+    pub(super) fn new(outline: &'a Outline) -> Self {
+        Self {
+            outline,
+            rows: &[],
+            bos: BeginningOfSequence::Model,
+            components: Vec::new(),
+            layers: None,
+            heads: None,
+            roles: vec![Role::Last],
+            unit: SweepUnit::Position,
+            treatment: Treatment::Interchange,
+            directions: vec![Direction::Noising],
+            window: 1,
+            effect: EffectType::Total,
+            metrics: vec![&LogitDifference],
+            controls: Vec::new(),
+            seed: 0,
+        }
+    }
+
+    /// The data set.
+    #[must_use]
+    pub fn rows(mut self, rows: &'a [Row]) -> Self {
+        self.rows = rows;
+        self
+    }
+
+    /// Whether texts begin with a beginning-of-sequence token; by the model's own rule unless told.
+    #[must_use]
+    pub fn bos(mut self, bos: BeginningOfSequence) -> Self {
+        self.bos = bos;
+        self
+    }
+
+    /// What is edited.
+    #[must_use]
+    pub fn components(mut self, components: impl IntoIterator<Item = Component>) -> Self {
+        self.components = components.into_iter().collect();
+        self
+    }
+
+    /// In which layers; in all unless told.
+    #[must_use]
+    pub fn layers(mut self, layers: impl IntoIterator<Item = usize>) -> Self {
+        self.layers = Some(layers.into_iter().collect());
+        self
+    }
+
+    /// In which heads, where the unit is one of heads; in all unless told.
+    #[must_use]
+    pub fn heads(mut self, heads: impl IntoIterator<Item = usize>) -> Self {
+        self.heads = Some(heads.into_iter().collect());
+        self
+    }
+
+    /// At which positions; at the last one unless told. With the unit `h` all positions are edited
+    /// at once, and roles are not looked at.
+    #[must_use]
+    pub fn roles(mut self, roles: impl IntoIterator<Item = Role>) -> Self {
+        self.roles = roles.into_iter().collect();
+        self
+    }
+
+    /// What is edited at once; a position unless told.
+    #[must_use]
+    pub fn unit(mut self, unit: SweepUnit) -> Self {
+        self.unit = unit;
+        self
+    }
+
+    /// What is done; interchange unless told.
+    #[must_use]
+    pub fn treatment(mut self, treatment: Treatment) -> Self {
+        self.treatment = treatment;
+        self
+    }
+
+    /// Which run is edited; the base's (noising) unless told.
+    #[must_use]
+    pub fn directions(mut self, directions: impl IntoIterator<Item = Direction>) -> Self {
+        self.directions = directions.into_iter().collect();
+        self
+    }
+
+    /// How many adjacent layers are edited at once, around the cell's; 1 unless told.
+    #[must_use]
+    pub fn window(mut self, layers: usize) -> Self {
+        self.window = layers;
+        self
+    }
+
+    /// What effects go through; everything unless told.
+    #[must_use]
+    pub fn effect(mut self, effect: EffectType) -> Self {
+        self.effect = effect;
+        self
+    }
+
+    /// What is measured; the logit difference unless told.
+    #[must_use]
+    pub fn metrics(mut self, metrics: impl IntoIterator<Item = &'static dyn Metric>) -> Self {
+        self.metrics = metrics.into_iter().collect();
+        self
+    }
+
+    /// Maps beside the first, of what should not matter.
+    #[must_use]
+    pub fn controls(mut self, controls: impl IntoIterator<Item = Control>) -> Self {
+        self.controls = controls.into_iter().collect();
+        self
+    }
+
+    /// What random draws depend on.
+    #[must_use]
+    pub fn seed(mut self, seed: u64) -> Self {
+        self.seed = seed;
+        self
+    }
+
+    /// Checks everything; rows that cannot be used are left out and listed. No weight is read.
+    ///
+    /// # Errors
+    /// Whatever is wrong or missing: see [`DataSweepError`].
+    pub fn build(self) -> Result<DataSweep, DataSweepError> {
+        self.check()?;
+        let roles = if self.unit == SweepUnit::Head { Vec::new() } else { self.roles.clone() };
+        let mut found_roles = roles.clone();
+        if let Treatment::Restore { corrupted, .. } = &self.treatment {
+            found_roles.push(corrupted.clone());
+        }
+        let reads_source = self.treatment.reads_source();
+        let requirements = Requirements {
+            bos: self.bos,
+            roles: &found_roles,
+            reads_source,
+            same_length: self.unit == SweepUnit::Head && reads_source,
+            needs_foil: self.metrics.iter().any(|metric| metric.needs_foil()),
+            needs_single_tokens: self.metrics.iter().any(|metric| metric.needs_single_tokens()),
+        };
+        let (rows, left_out) = prepare(self.outline, self.rows, &requirements);
+        if let (true, Some(first)) = (rows.is_empty(), left_out.first()) {
+            return Err(DataSweepError::NoneUsable {
+                rows: left_out.len(),
+                first: first.index,
+                reason: first.reason.to_string(),
+            });
+        }
+        let sweep = DataSweep {
+            cells: self.cells(roles.len())?,
+            rows,
+            left_out,
+            roles,
+            unit: self.unit,
+            treatment: self.treatment,
+            directions: self.directions,
+            window: self.window,
+            effect: self.effect,
+            metrics: self.metrics,
+            controls: self.controls,
+            seed: self.seed,
+            bos: self.bos,
+        };
+        super::batch::check(&sweep, self.outline)?;
+        Ok(sweep)
+    }
+
+    fn check(&self) -> Result<(), DataSweepError> {
+        let treatment = self.treatment.name();
+        if self.rows.is_empty() {
+            return Err(DataSweepError::NoRows);
+        }
+        if self.components.is_empty() {
+            return Err(SweepError::NoComponents.into());
+        }
+        if self.metrics.is_empty() {
+            return Err(DataSweepError::NoMetrics);
+        }
+        if self.roles.is_empty() && self.unit != SweepUnit::Head {
+            return Err(DataSweepError::NoRoles);
+        }
+        if let Some(index) = (1..self.roles.len())
+            .find(|&index| self.roles[..index].contains(&self.roles[index]))
+        {
+            return Err(DataSweepError::RoleTwice { role: self.roles[index].clone() });
+        }
+        if self.window == 0 {
+            return Err(DataSweepError::EmptyWindow);
+        }
+        if self.treatment.draws() == 0 {
+            return Err(DataSweepError::NoDraws { treatment });
+        }
+        let reads_source = self.treatment.reads_source();
+        if self.directions.contains(&Direction::Denoising) && !reads_source {
+            return Err(DataSweepError::NoDenoising { treatment });
+        }
+        let foreign = |control: &&Control| !reads_source && **control != Control::SelfSwap;
+        if let Some(control) = self.controls.iter().find(foreign) {
+            return Err(DataSweepError::NoControl { control: control.name(), treatment });
+        }
+        if let Treatment::Other(Method::Mean) = self.treatment {
+            return Err(SweepError::NoSource { method: "mean" }.into());
+        }
+        if matches!(self.treatment, Treatment::Mean { .. })
+            && self.components.iter().any(|component| component.is_pattern())
+        {
+            return Err(DataSweepError::NoMean);
+        }
+        Ok(())
+    }
+
+    fn cells(&self, roles: usize) -> Result<Vec<DataCell>, DataSweepError> {
+        let config = self.outline.config();
+        let roles: Vec<Option<usize>> = match self.unit {
+            SweepUnit::Head => vec![None],
+            _ => (0..roles).map(Some).collect(),
+        };
+        let mut cells = Vec::new();
+        for (component, layer) in places::of(&self.components, self.layers.as_deref(), config) {
+            for &role in &roles {
+                for head in places::heads(self.unit, component, self.heads.as_deref(), config)? {
+                    cells.push(DataCell { component, layer, role, head });
+                }
+            }
+        }
+        Ok(cells)
+    }
+}

@@ -1,0 +1,377 @@
+//! One direction of a batch as the engine sees it: examples, and for each cell the edits.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use candle_core::Tensor;
+use vene_model::{Component, Outline, Prompt};
+
+use super::partners::{self, Purpose};
+use super::{Control, DataCell, DataSweep, DataSweepError, Direction, EffectType, Means, Treatment};
+use crate::data::{Continuation, PreparedRow};
+use crate::intervention::{
+    Intervention, Noise, RandomDirection, SourceCount, UnitContext,
+};
+use crate::plan::{Edit, Example, Positions, Source};
+use crate::sweep::Method;
+
+/// The examples of one direction of a batch. A row has as many as its answers have runs.
+pub(super) struct Side<'a> {
+    sweep: &'a DataSweep,
+    outline: &'a Outline,
+    means: &'a Means,
+    direction: Direction,
+    /// The batch's rows.
+    pub(super) rows: &'a [PreparedRow],
+    pub(super) examples: Arc<[Example]>,
+    /// For each example its row, by index in the batch, and its run.
+    pub(super) places: Vec<(usize, usize)>,
+    /// For each row in the batch the rows that are drawn for it, by index among all.
+    drawn: Vec<Vec<usize>>,
+    /// For each row in the batch the row whose other prompt stands in for its own.
+    shuffled: Vec<usize>,
+    /// For each draw its noise: one object, so that runs with the same noise are run once.
+    noises: Vec<Arc<dyn Intervention>>,
+    random: Arc<dyn Intervention>,
+}
+
+/// Which of a cell's runs.
+#[derive(Clone, Copy)]
+pub(super) struct Variant {
+    pub(super) control: Option<Control>,
+    pub(super) draw: usize,
+}
+
+impl<'a> Side<'a> {
+    pub(super) fn new(
+        sweep: &'a DataSweep,
+        outline: &'a Outline,
+        means: &'a Means,
+        range: Range<usize>,
+        direction: Direction,
+    ) -> Result<Self, DataSweepError> {
+        let rows = &sweep.rows[range.clone()];
+        let (drawn, shuffled) = draws(sweep, range, direction)?;
+        let runs = |(row, prepared): (usize, &PreparedRow)| {
+            (0..prepared.answers.runs.len()).map(move |run| (row, run)).collect::<Vec<_>>()
+        };
+        let places: Vec<(usize, usize)> = rows.iter().enumerate().flat_map(runs).collect();
+        let mut side = Self {
+            sweep,
+            outline,
+            means,
+            direction,
+            rows,
+            examples: Arc::new([]),
+            places,
+            drawn,
+            shuffled,
+            noises: Vec::new(),
+            random: Arc::new(RandomDirection { seed: sweep.seed }),
+        };
+        let example = |&(row, run): &(usize, usize)| -> Result<Example, DataSweepError> {
+            let prepared = &rows[row];
+            let base = side.continued(side.edited(prepared), &prepared.answers.runs[run])?;
+            let mut example = Example::new(base);
+            for source in side.sources(row) {
+                example = example.source(source.clone());
+            }
+            Ok(example)
+        };
+        side.examples = side.places.iter().map(example).collect::<Result<_, _>>()?;
+        let of_example: Arc<[usize]> = side.places.iter().map(|&(row, _)| rows[row].index).collect();
+        let of_row = |inner: Arc<dyn Intervention>| -> Arc<dyn Intervention> {
+            Arc::new(OfRow { inner, rows: of_example.clone() })
+        };
+        side.random = of_row(side.random);
+        if let Treatment::Noise { standard_deviation, draws }
+        | Treatment::Restore { standard_deviation, draws, .. } = sweep.treatment
+        {
+            // Seeds of one draw in two sweeps are the same, whatever the number of draws.
+            let noise = |draw| Noise { standard_deviation, seed: sweep.seed ^ (draw as u64) << 32 };
+            side.noises = (0..draws).map(|draw| of_row(Arc::new(noise(draw)))).collect();
+        }
+        Ok(side)
+    }
+
+    /// The prompt whose run is edited.
+    pub(super) fn edited<'r>(&self, row: &'r PreparedRow) -> &'r Prompt {
+        match (self.direction, &row.source) {
+            (Direction::Denoising, Some(source)) => source,
+            _ => &row.base,
+        }
+    }
+
+    /// The row's other prompt, where it has one.
+    pub(super) fn other<'r>(&self, row: &'r PreparedRow) -> Option<&'r Prompt> {
+        match self.direction {
+            Direction::Noising => row.source.as_ref(),
+            Direction::Denoising => Some(&row.base),
+        }
+    }
+
+    /// A prompt with the tokens of an answer behind it.
+    pub(super) fn continued(
+        &self,
+        prompt: &Prompt,
+        run: &Continuation,
+    ) -> Result<Prompt, DataSweepError> {
+        if run.tokens.is_empty() {
+            return Ok(prompt.clone());
+        }
+        let tokens = [prompt.tokens(), &run.tokens].concat();
+        // The answer fitted behind the prompt when the row was prepared.
+        self.outline.prompt_from_tokens(&tokens).map_err(|error| {
+            crate::error::SweepError::Input { whose: "an answer", error }.into()
+        })
+    }
+
+    /// The prompts that a row's edits read: its other one, those drawn, the one that stands in.
+    fn sources(&self, row: usize) -> Vec<&'a Prompt> {
+        let mut sources = Vec::new();
+        if self.sweep.treatment.reads_source() {
+            sources.extend(self.other(&self.rows[row]));
+        }
+        let all = &self.sweep.rows;
+        sources.extend(self.drawn.get(row).into_iter().flatten().map(|&drawn| &all[drawn].base));
+        sources.extend(self.shuffled.get(row).and_then(|&other| self.other(&all[other])));
+        sources
+    }
+
+    /// Positions for each example, from a function of its row.
+    fn positions(&self, of: impl Fn(usize) -> Vec<usize>) -> Positions {
+        let each = self.places.iter().map(|&(row, _)| {
+            of(row).into_iter().map(|position| position as i64).collect()
+        });
+        Positions::Each(each.collect())
+    }
+
+    /// Where a cell is edited in a row of the batch.
+    fn written(&self, role: Option<usize>, row: usize) -> Vec<usize> {
+        let row = &self.rows[row];
+        match (role, self.direction) {
+            (None, _) => (0..self.edited(row).len()).collect(),
+            (Some(role), Direction::Noising) => row.base_positions[role].clone(),
+            (Some(role), Direction::Denoising) => row.source_positions[role].clone(),
+        }
+    }
+
+    /// Where a cell reads in a row's other prompt.
+    fn read(&self, role: Option<usize>, row: &PreparedRow) -> Vec<usize> {
+        match (role, self.direction) {
+            (None, _) => (0..self.other(row).map_or(0, |prompt| prompt.len())).collect(),
+            (Some(role), Direction::Noising) => row.source_positions[role].clone(),
+            (Some(role), Direction::Denoising) => row.base_positions[role].clone(),
+        }
+    }
+
+    /// The positions whose next-token distributions are read: a prompt's last and all behind it.
+    pub(super) fn read_out(&self, prompt: impl Fn(&PreparedRow) -> Option<usize>) -> Positions {
+        let each = self.places.iter().map(|&(row, run)| {
+            let row = &self.rows[row];
+            let last = prompt(row).unwrap_or(1) - 1;
+            let positions = last..=last + row.answers.runs[run].tokens.len();
+            positions.map(|position| position as i64).collect()
+        });
+        Positions::Each(each.collect())
+    }
+
+    /// What is done to the run before any cell: the noise that cells repair.
+    pub(super) fn corruption(&self, draw: usize) -> Vec<Edit> {
+        let Treatment::Restore { .. } = &self.sweep.treatment else { return Vec::new() };
+        // The corrupted role stands behind the others.
+        let role = self.sweep.roles.len();
+        let at = self.positions(|row| self.rows[row].base_positions[role].clone());
+        vec![Edit::new(Component::Embedding, None, self.noises[draw].clone()).at(at)]
+    }
+
+    /// The layers that a cell edits: a window around its own, cut at the model's ends.
+    fn window(&self, cell: DataCell) -> Vec<Option<usize>> {
+        let Some(layer) = cell.layer else { return vec![None] };
+        let (before, layers) = ((self.sweep.window - 1) / 2, self.outline.config().layers.len());
+        let first = layer.saturating_sub(before);
+        let end = (layer + self.sweep.window - before).min(layers);
+        (first..end).map(Some).collect()
+    }
+
+    /// All edits of a cell; those in the range are the cell's own.
+    pub(super) fn edits(
+        &self,
+        cell: DataCell,
+        variant: Variant,
+    ) -> Result<(Vec<Edit>, Range<usize>), DataSweepError> {
+        let mut edits = self.corruption(variant.draw);
+        let first = edits.len();
+        let window = self.window(cell);
+        for &layer in &window {
+            let edit = self.edit(cell, layer, variant)?;
+            edits.push(match cell.head {
+                Some(head) => edit.heads([head]),
+                None => edit,
+            });
+        }
+        let own = first..edits.len();
+        if self.sweep.effect == EffectType::Direct {
+            edits.extend(self.held(cell, window.last().copied().flatten()));
+        }
+        Ok((edits, own))
+    }
+
+    fn edit(
+        &self,
+        cell: DataCell,
+        layer: Option<usize>,
+        Variant { control, draw }: Variant,
+    ) -> Result<Edit, DataSweepError> {
+        let DataCell { component, role, .. } = cell;
+        let at = self.positions(|row| self.written(role, row));
+        let from = || self.positions(|row| self.read(role, &self.rows[row]));
+        let by = |method: &Method, from| method.edit(component, layer, at.clone(), from);
+        let treatment = match &self.sweep.treatment {
+            Treatment::Other(method) => method,
+            _ => &Method::Interchange,
+        };
+        match control {
+            None => {}
+            Some(Control::SelfSwap) => return Ok(Edit::freeze(component, layer).at(at).control()),
+            Some(Control::ShuffledSource) => {
+                let all = &self.sweep.rows;
+                let from = self.positions(|row| self.read(role, &all[self.shuffled[row]]));
+                return Ok(by(treatment, from)?.source(Source::Run(1)));
+            }
+            Some(Control::RandomDirection) => {
+                let edit = Edit::new(component, layer, self.random.clone());
+                return Ok(edit.at(at).from(from()));
+            }
+        }
+        Ok(match &self.sweep.treatment {
+            Treatment::Interchange => by(&Method::Interchange, from())?,
+            Treatment::Other(Method::Knockout) => {
+                let last = self.positions(|row| vec![self.edited(&self.rows[row]).len() - 1]);
+                by(&Method::Knockout, at.clone())?.at(last)
+            }
+            Treatment::Other(method) if method.reads_source() => by(method, from())?,
+            Treatment::Other(method) => by(method, at.clone())?,
+            Treatment::Zero => by(&Method::Zero, at.clone())?,
+            Treatment::Mean { .. } => {
+                let mean = self.means.get(component, layer, role).unwrap_or_default();
+                let values = match (cell.head, component.heads(self.outline.config())) {
+                    (Some(head), Some(heads)) => {
+                        let width = mean.len() / heads;
+                        mean[head * width..(head + 1) * width].to_vec()
+                    }
+                    _ => mean.to_vec(),
+                };
+                Edit::constant(component, layer, values).at(at)
+            }
+            Treatment::Resample { .. } => {
+                let all = &self.sweep.rows;
+                let from = self.positions(|row| {
+                    let drawn = &all[self.drawn[row][draw]];
+                    match role {
+                        Some(role) => drawn.base_positions[role].clone(),
+                        None => (0..drawn.base.len()).collect(),
+                    }
+                });
+                by(&Method::Interchange, from)?.source(Source::Run(draw))
+            }
+            Treatment::Noise { .. } => {
+                Edit::new(component, layer, self.noises[draw].clone()).at(at)
+            }
+            Treatment::Restore { .. } => Edit::freeze(component, layer).at(at),
+        })
+    }
+
+    /// Attention outputs behind a cell, held at what they are in the unedited run where the answer
+    /// is read.
+    fn held(&self, cell: DataCell, last: Option<usize>) -> Vec<Edit> {
+        let layers = self.outline.config().layers.len();
+        // What a block reads first goes through its own attention too.
+        let first = match (last, cell.component) {
+            (Some(layer), Component::BlockInput) => layer,
+            (Some(layer), _) => layer + 1,
+            (None, Component::Embedding) => 0,
+            (None, _) => layers,
+        };
+        let at = self.read_out(|row| Some(self.edited(row).len()));
+        (first..layers)
+            .map(|layer| Edit::freeze(Component::AttentionOutput, layer).at(at.clone()))
+            .collect()
+    }
+}
+
+/// What is drawn for each row of a batch, and whose other prompt stands in for its own.
+#[allow(clippy::type_complexity)]
+fn draws(
+    sweep: &DataSweep,
+    range: Range<usize>,
+    direction: Direction,
+) -> Result<(Vec<Vec<usize>>, Vec<usize>), DataSweepError> {
+    let rows = &sweep.rows;
+    let head_unit = sweep.roles.is_empty();
+    let lengths = |positions: &[Vec<usize>]| positions.iter().map(Vec::len).collect::<Vec<_>>();
+    let drawn = match sweep.treatment {
+        Treatment::Resample { draws } => {
+            let purpose = (Purpose::Resample, draws, sweep.seed);
+            partners::of(rows, range.clone(), purpose, |row, other| {
+                row.base.tokens() != other.base.tokens()
+                    && lengths(&row.base_positions) == lengths(&other.base_positions)
+                    && (!head_unit || row.base.len() == other.base.len())
+            })?
+        }
+        _ => Vec::new(),
+    };
+    if !sweep.controls.contains(&Control::ShuffledSource) {
+        return Ok((drawn, Vec::new()));
+    }
+    let read = |row: &PreparedRow| match direction {
+        Direction::Noising => (row.source.clone(), lengths(&row.source_positions)),
+        Direction::Denoising => (Some(row.base.clone()), lengths(&row.base_positions)),
+    };
+    let purpose = (Purpose::Shuffle, 1, sweep.seed);
+    let shuffled = partners::of(rows, range, purpose, |row, other| {
+        let ((own, own_spans), (prompt, spans)) = (read(row), read(other));
+        let (Some(own), Some(prompt)) = (own, prompt) else { return false };
+        own.tokens() != prompt.tokens()
+            && own_spans == spans
+            && (!head_unit || own.len() == prompt.len())
+    })?;
+    Ok((drawn, shuffled.into_iter().map(|others| others[0]).collect()))
+}
+
+/// An intervention that draws by the data set's row, and not by the example's place in a batch.
+#[derive(Debug)]
+struct OfRow {
+    inner: Arc<dyn Intervention>,
+    /// By example.
+    rows: Arc<[usize]>,
+}
+
+impl Intervention for OfRow {
+    fn name(&self) -> &'static str {
+        self.inner.name()
+    }
+
+    fn source_count(&self) -> SourceCount {
+        self.inner.source_count()
+    }
+
+    fn is_absolute(&self) -> bool {
+        self.inner.is_absolute()
+    }
+
+    fn problem(&self) -> Option<String> {
+        self.inner.problem()
+    }
+
+    fn apply(
+        &self,
+        base: &Tensor,
+        sources: &[Tensor],
+        context: UnitContext<'_>,
+    ) -> candle_core::Result<Tensor> {
+        let example = self.rows.get(context.example).copied().unwrap_or(context.example);
+        self.inner.apply(base, sources, UnitContext { example, ..context })
+    }
+}
+

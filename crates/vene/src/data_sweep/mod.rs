@@ -1,0 +1,266 @@
+//! Sweeps over data sets: the same intervention at every one of many places, for every row.
+//!
+//! One prompt pair is an anecdote. A [`DataSweep`] takes the rows of a data set, finds the positions
+//! of each by the role that its tokens play, intervenes at every place in every row, and ends as two
+//! tidy tables: one with a row for each example, place and metric, and a summary over the examples.
+//! Rows ride through the model together, a batch at a time, as forks of few passes; each batch is a
+//! table of its own, so that a long sweep can be written as it goes and taken up again.
+//!
+//! ```
+//! use vene::data::Row;
+//! use vene::{Component, DataSweep, Model};
+//!
+//! let model = Model::load("embedded")?;
+//! let pair = |base: &str, source: &str, target: &str, foil: &str| {
+//!     Row::new(format!("The capital of {base} is"), format!("The capital of {source} is"))
+//!         .target(format!(" {target}"))
+//!         .foil(format!(" {foil}"))
+//!         .span("subject", base, source)
+//! };
+//! let rows = [
+//!     pair("Spain", "Italy", "Madrid", "Rome"),
+//!     pair("Japan", "Peru", "Tokyo", "Lima"),
+//! ];
+//! let sweep = DataSweep::builder(&model)
+//!     .rows(&rows)
+//!     .components([Component::BlockOutput])
+//!     .roles(["subject_last".parse()?, "last".parse()?])
+//!     .build()?;
+//! let examples = sweep.run(&model)?;
+//! assert_eq!(examples.rows(), rows.len() * 2 * model.config().layers.len());
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+mod batch;
+mod builder;
+mod edits;
+mod error;
+mod means;
+mod numbers;
+mod options;
+mod partners;
+mod preflight;
+mod summary;
+mod table;
+
+use std::ops::{ControlFlow, Range};
+
+use vene_model::{BeginningOfSequence, Component, Model, Outline};
+use vene_table::Table;
+
+pub use builder::DataSweepBuilder;
+pub use error::DataSweepError;
+pub use means::Means;
+pub use options::{Control, Direction, EffectType, Treatment};
+pub use summary::Summary;
+pub use table::{SETTINGS, join, noise_floor};
+pub use preflight::{Agreement, DataForecast, Preflight};
+
+use crate::data::{LeftOut, PreparedRow, Role};
+use crate::engine::{Executor, Forked};
+use crate::metric::Metric;
+use crate::sweep::SweepUnit;
+
+/// A checked sweep over a data set.
+#[derive(Clone, Debug)]
+pub struct DataSweep {
+    pub(crate) rows: Vec<PreparedRow>,
+    pub(crate) left_out: Vec<LeftOut>,
+    pub(crate) roles: Vec<Role>,
+    pub(crate) cells: Vec<DataCell>,
+    pub(crate) unit: SweepUnit,
+    pub(crate) treatment: Treatment,
+    pub(crate) directions: Vec<Direction>,
+    pub(crate) window: usize,
+    pub(crate) effect: EffectType,
+    pub(crate) metrics: Vec<&'static dyn Metric>,
+    pub(crate) controls: Vec<Control>,
+    pub(crate) seed: u64,
+    pub(crate) bos: BeginningOfSequence,
+}
+
+/// One place of a sweep over a data set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DataCell {
+    /// What is edited.
+    pub component: Component,
+    /// In which layer, the middle one of a window; `None` for components that a model has once.
+    pub layer: Option<usize>,
+    /// Which of the sweep's roles; `None` where all positions are edited.
+    pub role: Option<usize>,
+    /// In which head; `None` where all are edited.
+    pub head: Option<usize>,
+}
+
+/// Interventions that a batch makes at most, if it has more than one row: enough for full matrix
+/// products, and few enough for little to be lost when a sweep is stopped.
+const BATCH: usize = 4096;
+
+/// Rows of a batch at most where whole distributions are read: those of the unedited runs are kept.
+const DISTRIBUTIONS: usize = 32;
+
+impl DataSweep {
+    /// Declares a sweep on a model, or on its outline.
+    pub fn builder(outline: &Outline) -> DataSweepBuilder<'_> {
+        DataSweepBuilder::new(outline)
+    }
+
+    /// The rows that are used.
+    pub fn rows(&self) -> &[PreparedRow] {
+        &self.rows
+    }
+
+    /// The rows that are not, and why.
+    pub fn left_out(&self) -> &[LeftOut] {
+        &self.left_out
+    }
+
+    /// The roles whose positions are visited.
+    pub fn roles(&self) -> &[Role] {
+        &self.roles
+    }
+
+    /// The places, in the table's order.
+    pub fn cells(&self) -> &[DataCell] {
+        &self.cells
+    }
+
+    /// What each cell edits at once.
+    pub fn unit(&self) -> SweepUnit {
+        self.unit
+    }
+
+    /// What is done at each place.
+    pub fn treatment(&self) -> &Treatment {
+        &self.treatment
+    }
+
+    /// Which runs are edited.
+    pub fn directions(&self) -> &[Direction] {
+        &self.directions
+    }
+
+    /// How many adjacent layers are edited at once.
+    pub fn window(&self) -> usize {
+        self.window
+    }
+
+    /// What effects go through.
+    pub fn effect(&self) -> EffectType {
+        self.effect
+    }
+
+    /// The maps beside the first.
+    pub fn controls(&self) -> &[Control] {
+        &self.controls
+    }
+
+    /// What random draws depend on.
+    pub fn seed(&self) -> u64 {
+        self.seed
+    }
+
+    /// What is measured.
+    pub fn metrics(&self) -> &[&'static dyn Metric] {
+        &self.metrics
+    }
+
+    /// Interventions that are made for each row.
+    pub fn interventions_per_row(&self) -> usize {
+        let maps = 1 + self.controls.len();
+        self.cells.len() * self.treatment.draws() * maps * self.directions.len()
+    }
+
+    /// All interventions.
+    pub fn interventions(&self) -> usize {
+        self.interventions_per_row() * self.rows.len()
+    }
+
+    /// The rows, by index among those used, in the batches in which they are run. The same sweep
+    /// has the same batches everywhere.
+    pub fn batches(&self) -> Vec<Range<usize>> {
+        let most = if batch::reads_distributions(self) { DISTRIBUTIONS } else { BATCH };
+        let size = (BATCH / self.interventions_per_row().max(1)).clamp(1, most);
+        let starts = (0..self.rows.len()).step_by(size);
+        starts.map(|start| start..(start + size).min(self.rows.len())).collect()
+    }
+
+    /// What has to be known before the first batch: where a mean over the data set is written,
+    /// that mean.
+    ///
+    /// # Errors
+    /// Failures of the computation.
+    pub fn means(
+        &self,
+        outline: &Outline,
+        executor: &dyn Executor,
+    ) -> Result<Means, DataSweepError> {
+        means::of(self, outline, executor)
+    }
+
+    /// Runs one batch: a table with a row for each of its examples, cells and metrics.
+    /// `progress` is told how many interventions are done, and may break off.
+    ///
+    /// # Errors
+    /// Failures of the computation or of an intervention;
+    /// [`RunError::Stopped`](crate::RunError::Stopped) where `progress` broke off.
+    pub fn run_batch(
+        &self,
+        outline: &Outline,
+        executor: &dyn Executor,
+        means: &Means,
+        batch: Range<usize>,
+        progress: &mut dyn FnMut(usize) -> ControlFlow<()>,
+    ) -> Result<Table, DataSweepError> {
+        batch::Batch { sweep: self, outline, executor, means, range: batch }.run(progress)
+    }
+
+    /// Runs everything, by the forked executor.
+    ///
+    /// # Errors
+    /// As [`DataSweep::run_batch`].
+    pub fn run(&self, model: &Model) -> Result<Table, DataSweepError> {
+        self.run_with(model, &Forked::new(model))
+    }
+
+    /// Runs everything, by any executor.
+    ///
+    /// # Errors
+    /// As [`DataSweep::run_batch`].
+    pub fn run_with(
+        &self,
+        outline: &Outline,
+        executor: &dyn Executor,
+    ) -> Result<Table, DataSweepError> {
+        let means = self.means(outline, executor)?;
+        let run = |batch| {
+            self.run_batch(outline, executor, &means, batch, &mut |_| ControlFlow::Continue(()))
+        };
+        let parts = self.batches().into_iter().map(run).collect::<Result<Vec<_>, _>>()?;
+        Ok(join(&parts)?)
+    }
+
+    /// What the model says to bases and sources as they are: before any sweep.
+    ///
+    /// # Errors
+    /// Failures of the computation.
+    pub fn preflight(
+        &self,
+        outline: &Outline,
+        executor: &dyn Executor,
+    ) -> Result<Preflight, DataSweepError> {
+        preflight::of(self, outline, executor)
+    }
+
+    /// What the sweep will cost the forked executor, found without reading a weight.
+    ///
+    /// # Errors
+    /// Failures of the computation that is timed.
+    pub fn forecast(
+        &self,
+        outline: &Outline,
+        memory: Option<usize>,
+    ) -> Result<DataForecast, DataSweepError> {
+        preflight::forecast(self, outline, memory)
+    }
+}

@@ -1,0 +1,146 @@
+//! What a sweep over a data set does, said exactly: papers differ in each of these, and so do their
+//! results.
+
+use crate::data::Role;
+use crate::sweep::Method;
+
+/// What is done at each place.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Treatment {
+    /// The values of the row's other prompt instead of its own (activation patching).
+    Interchange,
+    /// 0 instead of the values.
+    Zero,
+    /// The mean over the data set's bases instead of the values; a beginning-of-sequence token is
+    /// in no mean.
+    Mean {
+        /// Over the tokens that play the written position's role, rather than over all.
+        per_position: bool,
+    },
+    /// The values of other rows' bases instead of the values, drawn at random; effects are averaged
+    /// over the draws.
+    Resample {
+        /// How many draws for each row.
+        draws: usize,
+    },
+    /// Gaussian noise added to the values; effects are averaged over the draws.
+    Noise {
+        /// The noise's standard deviation.
+        standard_deviation: f64,
+        /// How many draws for each row.
+        draws: usize,
+    },
+    /// Causal tracing (Meng et al. 2022): noise is added to the embeddings of a role's tokens, and
+    /// at each place the values of the run without noise are put back.
+    Restore {
+        /// The noise's standard deviation.
+        standard_deviation: f64,
+        /// How many draws for each row.
+        draws: usize,
+        /// The tokens whose embeddings get the noise.
+        corrupted: Role,
+    },
+    /// Whatever else a sweep over one pair can do.
+    Other(Method),
+}
+
+impl Treatment {
+    /// Its name, in tables.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Interchange => "interchange",
+            Self::Zero => "zero",
+            Self::Mean { per_position: true } => "mean",
+            Self::Mean { per_position: false } => "mean_of_all_positions",
+            Self::Resample { .. } => "resample",
+            Self::Noise { .. } => "noise",
+            Self::Restore { .. } => "restore",
+            Self::Other(method) => method.name(),
+        }
+    }
+
+    /// Whether the row's other prompt is read.
+    pub fn reads_source(&self) -> bool {
+        match self {
+            Self::Interchange => true,
+            Self::Other(method) => method.reads_source(),
+            _ => false,
+        }
+    }
+
+    /// How many edited runs are averaged for each row and place.
+    pub fn draws(&self) -> usize {
+        match self {
+            Self::Resample { draws }
+            | Self::Noise { draws, .. }
+            | Self::Restore { draws, .. } => *draws,
+            _ => 1,
+        }
+    }
+}
+
+/// Which of a row's runs is edited.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Direction {
+    /// The base's, with the source's values: what breaks the answer.
+    Noising,
+    /// The source's, with the base's values: what brings the answer back.
+    Denoising,
+}
+
+impl Direction {
+    /// Its name, in tables.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Noising => "noising",
+            Self::Denoising => "denoising",
+        }
+    }
+}
+
+/// What an effect goes through.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum EffectType {
+    /// Everything behind the edit is computed anew.
+    #[default]
+    Total,
+    /// The outputs of all attention behind the edit are held at what they are in the unedited run,
+    /// where the answer is read; MLPs are computed anew.
+    Direct,
+}
+
+impl EffectType {
+    /// Its name, in tables.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Total => "total",
+            Self::Direct => "direct",
+        }
+    }
+}
+
+/// A second map beside the first, of what should not matter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Control {
+    /// The run's own values in place of themselves: the noise of the computation.
+    SelfSwap,
+    /// The values of another row's other prompt.
+    ShuffledSource,
+    /// A change of the same size in a random direction.
+    RandomDirection,
+}
+
+impl Control {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::SelfSwap, Self::ShuffledSource, Self::RandomDirection];
+
+    /// Its name, in tables.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::SelfSwap => "self",
+            Self::ShuffledSource => "shuffled",
+            Self::RandomDirection => "random",
+        }
+    }
+}

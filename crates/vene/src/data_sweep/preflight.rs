@@ -1,0 +1,241 @@
+//! Before a sweep: which rows are used, whether the model can do the task at all, and what the sweep
+//! will cost.
+//!
+//! A map of how a model computes an answer that it does not give is a map of nothing.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use vene_model::{Outline, Prompt};
+
+use super::batch::first_plans;
+use super::numbers::{numbers, outputs};
+use super::{DataSweep, DataSweepError};
+use crate::data::{Continuation, Numbers, PreparedRow};
+use crate::engine::{Executor, Forked};
+use crate::metric::{Metric, Needs, Observed};
+use crate::plan::{Example, Plan, Positions, ResolvedPlan};
+use crate::sweep::cost;
+
+/// Rows that are run at once.
+const ROWS: usize = 32;
+
+/// What is known of a data set before it is swept.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Preflight {
+    /// Rows of the data set.
+    pub rows: usize,
+    /// Those that are used.
+    pub used: usize,
+    /// Why others are not: the kind of reason, how many rows, and the first with its reason.
+    pub left_out: Vec<(String, usize, (usize, String))>,
+    /// Groups among the rows that are used; rows without one are not counted.
+    pub groups: usize,
+    /// Tokens of the shortest and of the longest base.
+    pub base_tokens: (usize, usize),
+    /// Likewise of the sources.
+    pub source_tokens: Option<(usize, usize)>,
+    /// Rows whose source is as long as their base, so that their positions align one to one.
+    pub equally_long: usize,
+    /// Rows each of whose answers is a single token.
+    pub single_token_answers: usize,
+    /// What the model says to the bases, where targets are right.
+    pub base: Agreement,
+    /// What the model says to the sources, where foils are right; `None` where no row has both.
+    pub source: Option<Agreement>,
+}
+
+/// How far a model agrees with a data set.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Agreement {
+    /// Prompts.
+    pub prompts: usize,
+    /// Share of them in which a right answer is the likeliest continuation of all.
+    pub likeliest: f64,
+    /// Share of those with both answers in which the right one is likelier than the wrong one.
+    pub preferred: Option<f64>,
+    /// Mean log-odds of the right against the wrong answer, in nats: the logit difference.
+    pub logit_difference: Option<f64>,
+}
+
+/// What a sweep over a data set will cost the forked executor: its first batch, times the batches.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct DataForecast {
+    /// Interventions.
+    pub interventions: usize,
+    /// About how many of them change nothing, since base and source are the same up to there.
+    pub unchanged: usize,
+    /// Forward passes.
+    pub passes: usize,
+    /// Floating-point operations.
+    pub operations: f64,
+    /// The same if each intervention were a pass over its base and one over its source.
+    pub operations_one_by_one: f64,
+    /// Bytes of the weights in f32 and of the largest pass's activations.
+    pub memory: f64,
+    /// Seconds on this machine.
+    pub seconds: f64,
+}
+
+pub(super) fn of(
+    sweep: &DataSweep,
+    outline: &Outline,
+    executor: &dyn Executor,
+) -> Result<Preflight, DataSweepError> {
+    let rows = &sweep.rows;
+    let mut left_out: Vec<(String, usize, (usize, String))> = Vec::new();
+    for row in &sweep.left_out {
+        let kind = row.reason.kind();
+        match left_out.iter_mut().find(|(known, ..)| *known == kind) {
+            Some((_, count, _)) => *count += 1,
+            None => left_out.push((kind, 1, (row.index, row.reason.to_string()))),
+        }
+    }
+    let mut groups: Vec<&String> = rows.iter().filter_map(|row| row.row.group.as_ref()).collect();
+    groups.sort_unstable();
+    groups.dedup();
+    let length = |prompts: &mut dyn Iterator<Item = &Prompt>| {
+        let lengths: Vec<usize> = prompts.map(Prompt::len).collect();
+        Some((*lengths.iter().min()?, *lengths.iter().max()?))
+    };
+    let both = |row: &&PreparedRow| row.source.is_some() && !row.row.foil.is_empty();
+    let asked: Vec<&PreparedRow> = rows.iter().collect();
+    let answered: Vec<&PreparedRow> = rows.iter().filter(both).collect();
+    let on_base = agreement(outline, executor, &asked, |row| Some(&row.base), false)?;
+    let on_source = match answered.is_empty() {
+        true => None,
+        false => {
+            Some(agreement(outline, executor, &answered, |row| row.source.as_ref(), true)?)
+        }
+    };
+    Ok(Preflight {
+        rows: rows.len() + sweep.left_out.len(),
+        used: rows.len(),
+        left_out,
+        groups: groups.len(),
+        base_tokens: length(&mut rows.iter().map(|row| &row.base)).unwrap_or_default(),
+        source_tokens: length(&mut rows.iter().filter_map(|row| row.source.as_ref())),
+        equally_long: rows
+            .iter()
+            .filter(|row| row.source.as_ref().is_some_and(|source| source.len() == row.base.len()))
+            .count(),
+        single_token_answers: rows.iter().filter(|row| row.answers.are_single()).count(),
+        base: on_base,
+        source: on_source,
+    })
+}
+
+/// What the model says to one prompt of each row. `swapped`: foils are right, not targets.
+fn agreement(
+    outline: &Outline,
+    executor: &dyn Executor,
+    rows: &[&PreparedRow],
+    prompt: impl Fn(&PreparedRow) -> Option<&Prompt>,
+    swapped: bool,
+) -> Result<Agreement, DataSweepError> {
+    let (mut likeliest, mut preferred, mut odds, mut compared) = (0.0, 0.0, 0.0, 0);
+    for rows in rows.chunks(ROWS) {
+        for mut observed in observe(outline, executor, rows, &prompt)? {
+            if swapped {
+                std::mem::swap(&mut observed.target, &mut observed.foil);
+            }
+            likeliest += crate::metric::Accuracy.value(&observed).unwrap_or_default();
+            if let Some(difference) = crate::metric::LogitDifference.value(&observed) {
+                compared += 1;
+                odds += difference;
+                preferred += f64::from(u8::from(difference > 0.0));
+            }
+        }
+    }
+    let share = |sum: f64| (compared > 0).then(|| sum / f64::from(compared));
+    Ok(Agreement {
+        prompts: rows.len(),
+        likeliest: likeliest / rows.len().max(1) as f64,
+        preferred: share(preferred),
+        logit_difference: share(odds),
+    })
+}
+
+/// What unedited runs say about the rows' answers, ranks of all included.
+fn observe<'r>(
+    outline: &Outline,
+    executor: &dyn Executor,
+    rows: &[&'r PreparedRow],
+    prompt: impl Fn(&'r PreparedRow) -> Option<&'r Prompt>,
+) -> Result<Vec<Observed>, DataSweepError> {
+    let (mut examples, mut runs, mut read) = (Vec::new(), Vec::new(), Vec::new());
+    for &row in rows {
+        let prompt = prompt(row).unwrap_or(&row.base);
+        for run in &row.answers.runs {
+            let tokens = [prompt.tokens(), &run.tokens].concat();
+            let whole = outline.prompt_from_tokens(&tokens).map_err(|error| {
+                crate::error::SweepError::Input { whose: "an answer", error }
+            })?;
+            let positions = prompt.len() - 1..whole.len();
+            read.push(positions.map(|position| position as i64).collect());
+            examples.push(Example::new(whole));
+            runs.push(Continuation { targets: run.read.len(), ..run.clone() });
+        }
+    }
+    let asked: Vec<&Continuation> = runs.iter().collect();
+    let references = vec![None; runs.len()];
+    let plan = Plan::new()
+        .read(Positions::Each(read))
+        .outputs(outputs(Needs::Distribution, &asked, &references))
+        .resolve_shared(outline, &Arc::from(examples))?;
+    let mut observed = Vec::with_capacity(rows.len());
+    executor.run_all(&[plan], &mut |_, outcome| {
+        let mut showed = outcome.examples.iter().zip(&runs);
+        for row in rows {
+            let of_run = |(showed, run): (&_, &Continuation)| -> Vec<Numbers> {
+                (0..=run.tokens.len()).filter_map(|at| numbers(showed, at, run)).collect()
+            };
+            let read: Vec<_> = showed.by_ref().take(row.answers.runs.len()).map(of_run).collect();
+            observed.extend(row.answers.observed(|run, offset| read.get(run)?.get(offset)));
+        }
+        std::ops::ControlFlow::Continue(())
+    })?;
+    Ok(observed)
+}
+
+/// What the sweep costs.
+pub(super) fn forecast(
+    sweep: &DataSweep,
+    outline: &Outline,
+    memory: Option<usize>,
+) -> Result<DataForecast, DataSweepError> {
+    let memory = memory.unwrap_or_else(Forked::default_memory);
+    let batches = sweep.batches();
+    let first: Range<usize> = batches.first().cloned().unwrap_or(0..0);
+    let (mut unchanged, mut plans) = (0, Vec::new());
+    for (own, plan) in first_plans(sweep, outline, first.clone())? {
+        if let Some(own) = own {
+            let shared = |(index, example): &(usize, &Example)| {
+                plan.edits()[own.clone()].iter().all(|edit| edit.is_shared_prefix(*index, example))
+            };
+            unchanged += plan.examples().iter().enumerate().filter(shared).count();
+        }
+        plans.push(plan);
+    }
+    let cost = cost(outline, &plans, memory)?;
+    let times = sweep.rows.len() as f64 / first.len().max(1) as f64;
+    let alone = |prompt: &Prompt| {
+        Forked::work_of(outline, &[ResolvedPlan::unedited(prompt)], memory).operations()
+    };
+    let one_by_one: f64 = sweep.rows[first.clone()]
+        .iter()
+        .map(|row| {
+            let source = row.source.as_ref().filter(|_| sweep.treatment.reads_source());
+            alone(&row.base) + source.map_or(0.0, alone)
+        })
+        .sum();
+    Ok(DataForecast {
+        interventions: sweep.interventions(),
+        unchanged: (unchanged as f64 * times).round() as usize,
+        passes: (cost.passes as f64 * times).ceil() as usize,
+        operations: cost.operations * times,
+        operations_one_by_one: one_by_one * times * sweep.interventions_per_row() as f64,
+        memory: cost.memory,
+        seconds: cost.seconds * times,
+    })
+}

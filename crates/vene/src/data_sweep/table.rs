@@ -1,0 +1,134 @@
+//! The examples' table: a row for each example, direction, map, cell and metric.
+
+use std::collections::{BTreeSet, HashMap};
+
+use vene_table::{Table, TableError};
+
+use super::batch::{Measured, Seen};
+use super::{DataCell, DataSweep};
+use crate::data::PreparedRow;
+
+/// Metadata under which a part keeps what self-swaps changed: for each metric the sum of squares, and
+/// the number of values.
+const NOISE: &str = "noise_squares.";
+const NOISE_COUNT: &str = "noise_count";
+
+/// Columns that say what was done: tables in which they differ are about different things.
+pub const SETTINGS: [&str; 4] = ["intervention", "window", "effect_type", "draws"];
+
+/// One row on its way to the table.
+struct Line<'a> {
+    row: &'a PreparedRow,
+    measured: &'a Measured,
+    /// The row's place in the batch.
+    place: usize,
+    control: &'static str,
+    cell: &'a DataCell,
+    seen: &'a Seen,
+    metric: usize,
+}
+
+/// The table of a batch's rows.
+pub(super) fn of(
+    sweep: &DataSweep,
+    rows: &[PreparedRow],
+    measured: &[Measured],
+) -> Result<Table, TableError> {
+    let mut lines = Vec::new();
+    for (place, row) in rows.iter().enumerate() {
+        for measured in measured {
+            for (map, cells) in measured.cells.iter().enumerate() {
+                let control = match map {
+                    0 => "none",
+                    _ => sweep.controls[map - 1].name(),
+                };
+                for (cell, seen) in sweep.cells.iter().zip(cells) {
+                    let seen = &seen[place];
+                    for metric in 0..sweep.metrics.len() {
+                        lines.push(Line { row, measured, place, control, cell, seen, metric });
+                    }
+                }
+            }
+        }
+    }
+    let column = |of: &dyn Fn(&Line<'_>) -> f64| lines.iter().map(of).collect::<Vec<f64>>();
+    let text = |of: &dyn Fn(&Line<'_>) -> String| lines.iter().map(of).collect::<Vec<String>>();
+    let base = |line: &Line<'_>| line.measured.base[line.place][line.metric];
+    let value = |line: &Line<'_>| line.seen.values[line.metric];
+    let role = |line: &Line<'_>| line.cell.role.map(|role| sweep.roles[role].to_string());
+    let count = |value: usize| vec![value as i64; lines.len()];
+    let mut table = Table::builder()
+        .column("example", lines.iter().map(|line| line.row.index as i64).collect::<Vec<_>>())
+        .column("group", lines.iter().map(|line| line.row.row.group.clone()).collect::<Vec<_>>())
+        .column("component", text(&|line| line.cell.component.name().to_owned()))
+        .column("layer", lines.iter().map(|line| line.cell.layer).collect::<Vec<_>>())
+        .column("position", lines.iter().map(role).collect::<Vec<Option<String>>>())
+        .column("head", lines.iter().map(|line| line.cell.head).collect::<Vec<_>>())
+        .column("metric", text(&|line| sweep.metrics[line.metric].name().to_owned()))
+        .column("base_value", column(&base))
+        .column(
+            "source_value",
+            lines
+                .iter()
+                .map(|line| Some(line.measured.other[line.place].as_ref()?[line.metric]))
+                .collect::<Vec<Option<f64>>>(),
+        )
+        .column("value", column(&value))
+        .column("effect", column(&|line| value(line) - base(line)))
+        .column("change", column(&|line| line.seen.change))
+        .column("note", lines.iter().map(|line| line.seen.note()).collect::<Vec<Option<&str>>>())
+        .column("direction", text(&|line| line.measured.direction.name().to_owned()))
+        .column("control", text(&|line| line.control.to_owned()))
+        .column("intervention", text(&|_| sweep.treatment.name().to_owned()))
+        .column("window", count(sweep.window))
+        .column("effect_type", text(&|_| sweep.effect.name().to_owned()))
+        .column("draws", count(sweep.treatment.draws()))
+        .metadata(
+            NOISE_COUNT,
+            measured.iter().map(|measured| measured.noise_count).sum::<usize>().to_string(),
+        );
+    for (index, metric) in sweep.metrics.iter().enumerate() {
+        let squares: f64 = measured.iter().map(|measured| measured.noise[index]).sum();
+        table = table.metadata(format!("{NOISE}{}", metric.name()), format!("{squares:e}"));
+    }
+    table.build()
+}
+
+/// Parts of a sweep, or tables of several, as one; what self-swaps changed is added up.
+///
+/// # Errors
+/// Where the tables have other columns, or were made in another way: each of [`SETTINGS`] must be the
+/// same in all.
+pub fn join(parts: &[Table]) -> Result<Table, TableError> {
+    let sum = |key: &String| -> f64 {
+        parts.iter().filter_map(|part| part.metadata().get(key)?.parse::<f64>().ok()).sum()
+    };
+    let keys: BTreeSet<&String> = parts
+        .iter()
+        .flat_map(|part| part.metadata().keys())
+        .filter(|key| key.starts_with(NOISE) || *key == NOISE_COUNT)
+        .collect();
+    let mut joined = Table::join(parts, &SETTINGS)?;
+    for key in keys {
+        let value = match key == NOISE_COUNT {
+            true => format!("{}", sum(key)),
+            false => format!("{:e}", sum(key)),
+        };
+        joined = joined.with_metadata(key, value);
+    }
+    Ok(joined)
+}
+
+/// For each metric the root mean square of what self-swaps changed: the noise of the computation.
+pub fn noise_floor(examples: &Table) -> HashMap<String, f64> {
+    let notes = examples.metadata();
+    let number = |key: &str| notes.get(key)?.parse::<f64>().ok();
+    let Some(count) = number(NOISE_COUNT).filter(|&count| count > 0.0) else {
+        return HashMap::new();
+    };
+    let floor = |(key, squares): (&String, &String)| {
+        let metric = key.strip_prefix(NOISE)?;
+        Some((metric.to_owned(), (squares.parse::<f64>().ok()? / count).sqrt()))
+    };
+    notes.iter().filter_map(floor).collect()
+}
