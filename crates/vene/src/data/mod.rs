@@ -5,6 +5,8 @@
 //! model should answer to its base (the *target*) and to its source (the *foil*), which phrases
 //! play the same role in all rows (*spans*), and from which template it was made (its *group*).
 
+pub mod read;
 mod row;
 
+pub use read::{DataError, DataFile, Layout, Place, ReadOptions, RowError, read, read_with};
 pub use row::{Phrase, Row, Span};
