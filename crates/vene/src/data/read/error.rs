@@ -182,7 +182,7 @@ pub enum DataError {
         /// Where.
         place: Place,
         /// What is wrong.
-        error: RowError,
+        error: Box<RowError>,
     },
 }
 

@@ -100,8 +100,8 @@ pub struct ReadOptions {
     /// Which counterfactual of a MIB file is the source: `s2_io_flip_counterfactual`, or
     /// `s2_io_flip` for short. Needed where there are several.
     pub counterfactual: Option<String>,
-    /// Leaves out MIB's rows that lack that counterfactual, as MIB's own reader does, and says
-    /// which in [`DataFile::left_out`]. Otherwise such a row is an error.
+    /// Leaves out MIB's rows that lack that counterfactual, as MIB's own reader does in its
+    /// arithmetic, and says which in [`DataFile::left_out`]. Otherwise such a row is an error.
     pub leave_out: bool,
     /// Takes the labels of MIB's choices and sums as they are, as MIB's own reader does. Otherwise
     /// a label behind a prompt that does not end with a space gets one: behind `Answer:` a model
@@ -147,7 +147,8 @@ pub fn read_with(path: impl AsRef<Path>, options: &ReadOptions) -> Result<DataFi
                 left_out.push(record.place);
             }
             Err(error) => {
-                return Err(DataError::Row { path: path.to_owned(), place: record.place, error });
+                let (path, place) = (path.to_owned(), record.place);
+                return Err(DataError::Row { path, place, error: Box::new(error) });
             }
         }
     }

@@ -98,8 +98,8 @@ fn objects(batch: &RecordBatch) -> Vec<Map<String, Value>> {
     (0..batch.num_rows()).map(object).collect()
 }
 
-/// Parquet's reader trusts some counts of a file and panics where they lie; to us such a file is
-/// as broken as any other.
+/// Parquet's reader trusts some counts of a file and panics where they lie (one wrong byte is
+/// enough); to us such a file is as broken as any other.
 fn guarded<T, E: std::fmt::Display>(read: impl FnOnce() -> Result<T, E>) -> Result<T, String> {
     match catch_unwind(AssertUnwindSafe(read)) {
         Ok(result) => result.map_err(|error| error.to_string()),
