@@ -14,4 +14,8 @@ pub(crate) use answers::{Continuation, Numbers};
 pub use prepare::{LeftOut, PreparedRow, Reason};
 pub(crate) use prepare::{Requirements, prepare};
 pub use role::{Role, RoleError, SpanPart};
+pub mod read;
+mod row;
+
+pub use read::{DataError, DataFile, Layout, Place, ReadOptions, RowError, read, read_with};
 pub use row::{Phrase, Row, Span};

@@ -1,0 +1,88 @@
+//! A cell of an Arrow column as a JSON value, so that nested columns and JSON are read alike.
+
+use arrow_array::cast::AsArray;
+use arrow_array::types::{
+    Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type, UInt8Type, UInt16Type,
+    UInt32Type, UInt64Type,
+};
+use arrow_array::{Array, ArrayRef, ArrowPrimitiveType};
+use arrow_schema::DataType;
+use serde_json::{Map, Number, Value};
+
+/// How deep lists and structs may be nested; no layout comes near.
+const DEEPEST: usize = 16;
+
+/// Whether [`value`] understands a column of this type.
+pub(super) fn is_read(kind: &DataType) -> bool {
+    is_read_within(kind, DEEPEST)
+}
+
+fn is_read_within(kind: &DataType, depth: usize) -> bool {
+    let Some(depth) = depth.checked_sub(1) else { return false };
+    match kind {
+        DataType::Null | DataType::Boolean | DataType::Float32 | DataType::Float64 => true,
+        DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => true,
+        DataType::Struct(fields) => {
+            fields.iter().all(|field| is_read_within(field.data_type(), depth))
+        }
+        DataType::List(item) | DataType::LargeList(item) | DataType::FixedSizeList(item, _) => {
+            is_read_within(item.data_type(), depth)
+        }
+        DataType::Dictionary(key, of) => key.is_dictionary_key_type() && is_read_within(of, depth),
+        kind => kind.is_integer(),
+    }
+}
+
+/// One cell; null where it is missing, is no number, or lies past the end.
+pub(super) fn value(array: &ArrayRef, row: usize) -> Value {
+    if row >= array.len() || array.is_null(row) {
+        return Value::Null;
+    }
+    match array.data_type() {
+        DataType::Boolean => Value::Bool(array.as_boolean().value(row)),
+        DataType::Int8 => integer::<Int8Type>(array, row),
+        DataType::Int16 => integer::<Int16Type>(array, row),
+        DataType::Int32 => integer::<Int32Type>(array, row),
+        DataType::Int64 => integer::<Int64Type>(array, row),
+        DataType::UInt8 => integer::<UInt8Type>(array, row),
+        DataType::UInt16 => integer::<UInt16Type>(array, row),
+        DataType::UInt32 => integer::<UInt32Type>(array, row),
+        DataType::UInt64 => integer::<UInt64Type>(array, row),
+        DataType::Float32 => float(array.as_primitive::<Float32Type>().value(row).into()),
+        DataType::Float64 => float(array.as_primitive::<Float64Type>().value(row)),
+        DataType::Utf8 => array.as_string::<i32>().value(row).into(),
+        DataType::LargeUtf8 => array.as_string::<i64>().value(row).into(),
+        DataType::Utf8View => array.as_string_view().value(row).into(),
+        DataType::List(_) => list(&array.as_list::<i32>().value(row)),
+        DataType::LargeList(_) => list(&array.as_list::<i64>().value(row)),
+        DataType::FixedSizeList(..) => list(&array.as_fixed_size_list().value(row)),
+        DataType::Struct(fields) => {
+            let columns = fields.iter().zip(array.as_struct().columns());
+            let object: Map<String, Value> =
+                columns.map(|(field, column)| (field.name().clone(), value(column, row))).collect();
+            Value::Object(object)
+        }
+        DataType::Dictionary(..) => {
+            let dictionary = array.as_any_dictionary();
+            let keys = arrow_array::make_array(dictionary.keys().to_data());
+            let key = value(&keys, row).as_u64().and_then(|key| usize::try_from(key).ok());
+            key.map_or(Value::Null, |key| value(dictionary.values(), key))
+        }
+        _ => Value::Null,
+    }
+}
+
+fn list(items: &ArrayRef) -> Value {
+    (0..items.len()).map(|item| value(items, item)).collect()
+}
+
+fn integer<Kind: ArrowPrimitiveType>(array: &ArrayRef, row: usize) -> Value
+where
+    Kind::Native: Into<Number>,
+{
+    Value::Number(array.as_primitive::<Kind>().value(row).into())
+}
+
+fn float(number: f64) -> Value {
+    Number::from_f64(number).map_or(Value::Null, Value::Number)
+}

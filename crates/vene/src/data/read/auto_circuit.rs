@@ -1,0 +1,36 @@
+//! AutoCircuit's layout (Miller, Chughtai and Saunders 2024, "Transformer Circuit Faithfulness
+//! Metrics Are Not Robust"; `auto_circuit/data.py`).
+//!
+//! Its readers tokenize each answer as it is and sum over several, so answers are texts with
+//! their space, any of them right. Toy models' files hold token ids or numbers instead.
+
+use serde_json::Value;
+
+use super::RowError;
+use super::record::Record;
+use crate::data::Row;
+
+pub(super) fn row(record: &Record) -> Result<Row, RowError> {
+    for key in ["clean", "corrupt", "answers", "wrong_answers"] {
+        if let Some(value) = record.value(key)
+            && holds_numbers(value)
+        {
+            return Err(RowError::TokenIds { key: key.to_owned() });
+        }
+    }
+    Ok(Row {
+        base: record.needed_text("clean", "the clean prompt, as a text")?,
+        source: Some(record.needed_text("corrupt", "the corrupt prompt, as a text")?),
+        target: record.answers("answers")?,
+        foil: record.answers("wrong_answers")?,
+        ..Row::default()
+    })
+}
+
+fn holds_numbers(value: &Value) -> bool {
+    match value {
+        Value::Number(_) => true,
+        Value::Array(values) => values.iter().any(holds_numbers),
+        _ => false,
+    }
+}

@@ -1,0 +1,185 @@
+//! Data sets from files.
+//!
+//! A data set is made once and run for years, by a spreadsheet, a script or another benchmark. A
+//! file that is read a little wrongly (an answer without its space, a phrase at the wrong
+//! occurrence, a column that nobody looked at) gives numbers that look like any others. So what
+//! is not understood is refused, with the line, the column and what to do.
+//!
+//! # Formats
+//!
+//! By the file's extension: `.csv` (RFC 4180, UTF-8, a header line), `.jsonl` or `.ndjson` (one
+//! JSON object a line), `.json` (an array of objects, or AutoCircuit's layout), `.parquet`.
+//!
+//! # Our own layout
+//!
+//! Recognised by its key or column `base`:
+//!
+//! | key | what |
+//! | --- | --- |
+//! | `base` | the prompt whose run is edited; needed |
+//! | `source` | the prompt whose run is read |
+//! | `target`, `foil` | what base and source should be continued with; several texts: any of them is right |
+//! | `group` | the template that the row was made from, or whatever makes rows depend on each other |
+//! | `NAME` | a phrase of the base, by which positions can be named |
+//! | `source_NAME` | the one that stands in for it in the source; without it, the same phrase |
+//! | `NAME_occurrence`, `source_NAME_occurrence` | which occurrence is meant, counted from 0; needed where there are several |
+//!
+//! ```json
+//! {"base": "The capital of Spain is", "source": "The capital of Italy is", "target": " Madrid",
+//!  "foil": " Rome", "subject": "Spain", "source_subject": "Italy", "group": "capital-1"}
+//! ```
+//!
+//! * **The space in front of an answer matters** (`" Madrid"` and `"Madrid"` are different tokens)
+//!   and is kept; no cell is trimmed.
+//! * Several answers are an array of texts in JSON, a list column in Parquet, or a text cell in
+//!   CSV and Parquet that is such an array: `[" Rome"," Roma"]`. A text cell that starts with a
+//!   bracket and is no array of texts is one answer.
+//! * `NAME` may also be `[start, end]`, the characters (Unicode scalar values) from `start` to
+//!   before `end`, counted from 0; in a text cell it is written the same, `[15,20]`.
+//! * A text that does not occur in its prompt is refused, and so is one that occurs several times
+//!   without an index: a column is a span or it is ignored, never sometimes. What is ignored:
+//!   columns whose name starts with `_` or `meta_`, and `id`, `idx`, `index`, `example_id`,
+//!   `split`, `template`, `metadata`, `comment`, `notes` (with `source_…` of them), and a column
+//!   without a name (as pandas writes its index).
+//! * A span has no name that `--positions` understands otherwise: `all`, `aligned`, `first`,
+//!   `last`, a number, `after_…`, `…_first`, `…_last`, `…_after`, or the key of something else.
+//! * What is `null`, absent, or an empty cell of a CSV is not there. An empty text in JSON or
+//!   Parquet is refused.
+//!
+//! # Others' layouts
+//!
+//! * **AutoCircuit** (Miller, Chughtai and Saunders 2024): objects with `clean` (base), `corrupt`
+//!   (source), `answers` (target) and `wrong_answers` (foil), as `{"prompts": [...]}` or as rows.
+//!   `seq_labels` and `word_idxs` are ignored: they count the tokens of one tokenizer. Prompts
+//!   that are token ids are refused.
+//! * **MIB**, the Mechanistic Interpretability Benchmark (Mueller et al. 2025): objects with
+//!   `prompt` and columns `…_counterfactual`, of which [`ReadOptions::counterfactual`] picks one.
+//!   See [`Layout::Mib`].
+//!
+//! ```
+//! # let folder = std::env::temp_dir().join(format!("vene-read-{}", std::process::id()));
+//! # std::fs::create_dir_all(&folder)?;
+//! # let path = folder.join("capitals.jsonl");
+//! # std::fs::write(&path, r#"{"base": "The capital of Spain is", "target": " Madrid"}"#)?;
+//! let rows = vene::data::read(&path)?;
+//! assert_eq!(rows[0].target, [" Madrid"]);
+//! # std::fs::remove_dir_all(&folder)?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+mod arrow;
+mod auto_circuit;
+mod csv;
+mod error;
+mod json;
+mod layout;
+mod mib;
+mod own;
+mod parquet;
+mod record;
+mod row_error;
+mod span;
+mod strict;
+
+use std::fs::File;
+use std::path::Path;
+
+pub use error::{DataError, Place};
+pub use layout::Layout;
+pub use row_error::RowError;
+
+use super::Row;
+use record::Records;
+
+/// Files past this are no data sets of prompts, and would not fit in memory as rows.
+const MOST_BYTES: u64 = 1 << 30;
+
+/// How a file is read where it leaves a choice.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ReadOptions {
+    /// Which counterfactual of a MIB file is the source: `s2_io_flip_counterfactual`, or
+    /// `s2_io_flip` for short. Needed where there are several.
+    pub counterfactual: Option<String>,
+    /// Leaves out MIB's rows that lack that counterfactual, as MIB's own reader does in its
+    /// arithmetic, and says which in [`DataFile::left_out`]. Otherwise such a row is an error.
+    pub leave_out: bool,
+    /// Takes the labels of MIB's choices and sums as they are, as MIB's own reader does. Otherwise
+    /// a label behind a prompt that does not end with a space gets one: behind `Answer:` a model
+    /// writes ` B`, which is another token than `B`.
+    pub bare_labels: bool,
+}
+
+/// What a file held.
+#[derive(Clone, Debug, PartialEq)]
+pub struct DataFile {
+    /// Its rows, in its order; at least one.
+    pub rows: Vec<Row>,
+    /// How it was laid out.
+    pub layout: Layout,
+    /// The places of rows that were left out; see [`ReadOptions::leave_out`].
+    pub left_out: Vec<Place>,
+}
+
+/// Reads the rows of a data set; its [formats and layouts](self).
+///
+/// # Errors
+/// Whatever keeps the file, or any one of its rows, from being understood.
+pub fn read(path: impl AsRef<Path>) -> Result<Vec<Row>, DataError> {
+    read_with(path, &ReadOptions::default()).map(|file| file.rows)
+}
+
+/// Reads a data set with its layout; its [formats and layouts](self).
+///
+/// # Errors
+/// Whatever keeps the file, or any one of its rows, from being understood.
+pub fn read_with(path: impl AsRef<Path>, options: &ReadOptions) -> Result<DataFile, DataError> {
+    let path = path.as_ref();
+    let mut records = open(path)?;
+    let first = records.next().ok_or_else(|| DataError::Empty { path: path.to_owned() })??;
+    let reader = layout::Reader::of(path, &first, options)?;
+    let mut rows = Vec::new();
+    let mut left_out = Vec::new();
+    for record in std::iter::once(Ok(first)).chain(records) {
+        let record = record?;
+        match reader.row(&record) {
+            Ok(row) => rows.push(row),
+            Err(RowError::NoCounterfactual { .. }) if options.leave_out => {
+                left_out.push(record.place);
+            }
+            Err(error) => {
+                let (path, place) = (path.to_owned(), record.place);
+                return Err(DataError::Row { path, place, error: Box::new(error) });
+            }
+        }
+    }
+    if rows.is_empty() {
+        return Err(DataError::NothingLeft { path: path.to_owned(), left_out: left_out.len() });
+    }
+    Ok(DataFile { rows, layout: reader.layout(), left_out })
+}
+
+/// The file's objects, by its extension.
+fn open(path: &Path) -> Result<Records, DataError> {
+    let extension = path.extension().and_then(|extension| extension.to_str());
+    let records = match extension.map(str::to_ascii_lowercase).as_deref() {
+        Some("csv") => csv::records,
+        Some("jsonl" | "ndjson") => json::lines,
+        Some("json") => json::array,
+        Some("parquet") => parquet::records,
+        _ => return Err(DataError::Extension { path: path.to_owned() }),
+    };
+    let unreadable = |source| DataError::Read { path: path.to_owned(), source };
+    let file = File::open(path).map_err(unreadable)?;
+    let metadata = file.metadata().map_err(unreadable)?;
+    if !metadata.is_file() {
+        return Err(unreadable(std::io::Error::other("this is no regular file")));
+    }
+    let bytes = metadata.len();
+    if bytes > MOST_BYTES {
+        return Err(DataError::TooLarge { path: path.to_owned(), bytes, most: MOST_BYTES });
+    }
+    records(path, file)
+}
+
+#[cfg(test)]
+mod tests;

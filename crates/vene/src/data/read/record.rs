@@ -1,0 +1,114 @@
+//! One row as a file has it: keys and values, before anybody knows what they mean.
+//!
+//! Every format ends here, so that a layout is written once for all of them.
+
+use serde_json::{Map, Value};
+
+use super::{DataError, Place, RowError};
+
+/// The rows of a file, one after the other.
+pub(super) type Records = Box<dyn Iterator<Item = Result<Record, DataError>>>;
+
+/// A row's keys and values.
+pub(super) struct Record {
+    /// Where it stands.
+    pub place: Place,
+    /// What it holds; what is missing is absent or null.
+    pub values: Map<String, Value>,
+    /// Whether a text may stand for a list or a number, since the format has cells of text only.
+    pub cells: bool,
+}
+
+impl Record {
+    /// What a key holds, unless that is nothing.
+    pub fn value(&self, key: &str) -> Option<&Value> {
+        self.values.get(key).filter(|value| !value.is_null())
+    }
+
+    /// A text, if there is one.
+    pub fn text(&self, key: &str, expected: &'static str) -> Result<Option<String>, RowError> {
+        self.value(key).map(|value| text(key, value, expected)).transpose()
+    }
+
+    /// A text that has to be there.
+    pub fn needed_text(&self, key: &str, expected: &'static str) -> Result<String, RowError> {
+        self.text(key, expected)?.ok_or_else(|| RowError::Missing { key: key.to_owned(), expected })
+    }
+
+    /// A text, or several of which any is right; none where there is nothing.
+    pub fn answers(&self, key: &str) -> Result<Vec<String>, RowError> {
+        const EXPECTED: &str =
+            "a text with its leading space, such as \" Madrid\", or an array of such texts";
+        match self.value(key) {
+            None => Ok(Vec::new()),
+            Some(Value::String(cell)) if self.cells && cell.starts_with('[') => {
+                match serde_json::from_str::<Vec<String>>(cell) {
+                    Ok(answers) => answers
+                        .into_iter()
+                        .map(|answer| text(key, &Value::String(answer), EXPECTED))
+                        .collect(),
+                    Err(_) => Ok(vec![cell.clone()]),
+                }
+            }
+            Some(Value::Array(answers)) => {
+                answers.iter().map(|answer| text(key, answer, EXPECTED)).collect()
+            }
+            Some(answer) => Ok(vec![text(key, answer, EXPECTED)?]),
+        }
+    }
+
+    /// A number from 0, if there is one.
+    pub fn index(&self, key: &str) -> Result<Option<usize>, RowError> {
+        let Some(value) = self.value(key) else { return Ok(None) };
+        let read = match value {
+            Value::String(cell) if self.cells => {
+                serde_json::from_str(cell.trim()).ok().as_ref().and_then(index)
+            }
+            value => index(value),
+        };
+        let expected = "a whole number, counted from 0";
+        let wrong = || RowError::Kind { key: key.to_owned(), found: kind(value), expected };
+        read.ok_or_else(wrong).map(Some)
+    }
+}
+
+/// A text that is not empty.
+pub(super) fn text(key: &str, value: &Value, expected: &'static str) -> Result<String, RowError> {
+    match value {
+        Value::String(text) if text.is_empty() => Err(RowError::EmptyText { key: key.to_owned() }),
+        Value::String(text) => Ok(text.clone()),
+        other => Err(RowError::Kind { key: key.to_owned(), found: kind(other), expected }),
+    }
+}
+
+/// A number from 0. pandas writes whole numbers as floats where some are missing (`1.0`).
+pub(super) fn index(value: &Value) -> Option<usize> {
+    match (value.as_u64(), value.as_f64()) {
+        (Some(index), _) => usize::try_from(index).ok(),
+        (None, Some(float)) if float.fract() == 0.0 && (0.0..=u32::MAX.into()).contains(&float) => {
+            Some(float as usize)
+        }
+        _ => None,
+    }
+}
+
+/// What a value is, in words for a message.
+pub(super) fn kind(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "null",
+        Value::Bool(_) => "true or false",
+        Value::Number(_) => "a number",
+        Value::String(_) => "a text",
+        Value::Array(_) => "an array",
+        Value::Object(_) => "an object",
+    }
+}
+
+/// A text as a message shows it: its beginning.
+pub(super) fn shown(text: &str) -> String {
+    let most = 80;
+    match text.char_indices().nth(most) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
+    }
+}

@@ -1,0 +1,186 @@
+//! What can be wrong with one row of a data set.
+
+/// What is wrong with one row.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum RowError {
+    /// Something needed is not there.
+    #[error("`{key}` is missing; expected {expected}")]
+    Missing {
+        /// Its key.
+        key: String,
+        /// What it should be.
+        expected: &'static str,
+    },
+    /// Something is of another kind.
+    #[error("`{key}` is {found}; expected {expected}")]
+    Kind {
+        /// Its key.
+        key: String,
+        /// What it is.
+        found: &'static str,
+        /// What it should be.
+        expected: &'static str,
+    },
+    /// An empty text.
+    #[error("`{key}` is an empty text; leave it out (or null) if there is none")]
+    EmptyText {
+        /// Its key.
+        key: String,
+    },
+    /// Tokens instead of a text.
+    #[error(
+        "`{key}` holds numbers, not texts: token ids mean something to one tokenizer only; decode \
+         them to texts first"
+    )]
+    TokenIds {
+        /// Its key.
+        key: String,
+    },
+    /// A key that is neither ours nor a span.
+    #[error(
+        "`{key}` is {found}; expected a phrase of the {whose} (a text) or its characters \
+         [start, end]; if it is no phrase, rename it `meta_{key}`, which is ignored"
+    )]
+    NoSpan {
+        /// The key.
+        key: String,
+        /// What it is.
+        found: &'static str,
+        /// Base or source.
+        whose: &'static str,
+    },
+    /// A name that means something else.
+    #[error(
+        "`{key}`: no span can be named `{name}`, {reason}; rename it, or `meta_{key}` to have it ignored"
+    )]
+    SpanName {
+        /// The key.
+        key: String,
+        /// The span's name.
+        name: String,
+        /// What the name means.
+        reason: &'static str,
+    },
+    /// A phrase that is not there.
+    #[error(
+        "`{key}` is `{phrase}`, which does not occur in the {whose} `{prompt}`; a text column names \
+         a phrase of its prompt: correct it, or rename it `meta_{key}` if it is none"
+    )]
+    NoPhrase {
+        /// The key.
+        key: String,
+        /// The phrase.
+        phrase: String,
+        /// Base or source.
+        whose: &'static str,
+        /// That prompt, shortened.
+        prompt: String,
+    },
+    /// A phrase of the base that is not in the source, and nothing stands in for it.
+    #[error(
+        "`{phrase}` (`{key}`) does not occur in the source `{prompt}`; say in `source_{key}` which \
+         phrase stands in for it there"
+    )]
+    NoCounterpart {
+        /// The span's name.
+        key: String,
+        /// The phrase.
+        phrase: String,
+        /// The source, shortened.
+        prompt: String,
+    },
+    /// A phrase that is there several times.
+    #[error(
+        "`{phrase}` (`{key}`) occurs {found} times in the {whose} `{prompt}`; say in \
+         `{occurrence_key}` which is meant, 0 to {}", found - 1
+    )]
+    SeveralPhrases {
+        /// The key.
+        key: String,
+        /// The phrase.
+        phrase: String,
+        /// Base or source.
+        whose: &'static str,
+        /// That prompt, shortened.
+        prompt: String,
+        /// How often.
+        found: usize,
+        /// Where to say which.
+        occurrence_key: String,
+    },
+    /// An occurrence past the last.
+    #[error(
+        "`{key}`: occurrence {index} of `{phrase}` is asked for, counted from 0, but the {whose} \
+         `{prompt}` has {found}"
+    )]
+    NoOccurrence {
+        /// The key.
+        key: String,
+        /// The phrase.
+        phrase: String,
+        /// The occurrence.
+        index: usize,
+        /// Base or source.
+        whose: &'static str,
+        /// That prompt, shortened.
+        prompt: String,
+        /// How many there are.
+        found: usize,
+    },
+    /// Characters that are not there.
+    #[error(
+        "`{key}`: characters {start} to before {end} of the {whose}, which has {characters}; \
+         expected [start, end] with start < end"
+    )]
+    Characters {
+        /// The key.
+        key: String,
+        /// The first.
+        start: usize,
+        /// Behind the last.
+        end: usize,
+        /// Base or source.
+        whose: &'static str,
+        /// How many that prompt has.
+        characters: usize,
+    },
+    /// A key that belongs to another which is missing.
+    #[error(
+        "`{key}` belongs to `{missing}`, which the row lacks; if it is no part of a span, rename it `meta_{key}`"
+    )]
+    Alone {
+        /// The key.
+        key: String,
+        /// What it belongs to.
+        missing: String,
+    },
+    /// An occurrence of characters.
+    #[error(
+        "`{key}` says which occurrence of a text, but `{of}` is a range of characters; leave it out"
+    )]
+    OccurrenceOfCharacters {
+        /// The key.
+        key: String,
+        /// The range's key.
+        of: String,
+    },
+    /// A MIB row without its counterfactual.
+    #[error(
+        "the row has no `{counterfactual}`; have such rows left out, or name another counterfactual"
+    )]
+    NoCounterfactual {
+        /// Its column.
+        counterfactual: String,
+    },
+    /// An answer that is not among the choices.
+    #[error("`{key}` is {index}, but there are {choices} choices, counted from 0")]
+    NoChoice {
+        /// The key of the right choice.
+        key: String,
+        /// What it says.
+        index: usize,
+        /// How many there are.
+        choices: usize,
+    },
+}
