@@ -32,6 +32,7 @@ mod engine;
 mod error;
 pub mod intervention;
 pub mod plan;
+pub mod statistics;
 pub mod sweep;
 
 pub use engine::{
