@@ -33,6 +33,7 @@ mod atomic;
 mod column;
 mod csv;
 mod error;
+mod join;
 mod parquet;
 mod table;
 

@@ -35,6 +35,7 @@ pub mod intervention;
 pub mod metric;
 pub mod plan;
 mod random;
+pub mod statistics;
 pub mod sweep;
 
 pub use data_sweep::{

@@ -7,15 +7,13 @@
 
 mod answers;
 mod prepare;
+pub mod read;
 mod role;
 mod row;
 
 pub(crate) use answers::{Continuation, Numbers};
 pub use prepare::{LeftOut, PreparedRow, Reason};
 pub(crate) use prepare::{Requirements, prepare};
-pub use role::{Role, RoleError, SpanPart};
-pub mod read;
-mod row;
-
 pub use read::{DataError, DataFile, Layout, Place, ReadOptions, RowError, read, read_with};
+pub use role::{Role, RoleError, SpanPart};
 pub use row::{Phrase, Row, Span};

@@ -1,0 +1,292 @@
+//! Rows for discovery and rows for evaluation.
+//!
+//! Whoever looks for the best of a thousand cells finds one that is good on these rows by luck. What
+//! was found must be shown on rows that had no part in finding it; and a row that stands in both
+//! halves, or has a twin in the other, would show nothing.
+
+use std::collections::{BTreeMap, HashMap};
+
+use rand::SeedableRng;
+use rand::rngs::Xoshiro256PlusPlus;
+use rand::seq::SliceRandom;
+
+use super::StatisticsError;
+use crate::data::Row;
+
+/// How rows are divided.
+///
+/// ```
+/// use vene::data::Row;
+/// use vene::statistics::Split;
+///
+/// let countries = ["Spain", "Italy", "France", "Norway", "Spain"];
+/// let rows = countries.map(|name| Row::of_base(format!("The capital of {name} is")));
+/// let halves = Split::default().rows(&rows)?;
+/// assert_eq!(halves.discovery.len() + halves.evaluation.len(), 5);
+/// // The two of Spain are on one side.
+/// assert_eq!(halves.discovery.contains(&0), halves.discovery.contains(&4));
+/// # Ok::<(), vene::statistics::StatisticsError>(())
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Split {
+    /// The share of the rows on which something is to be found, between 0 and 1: 0.5 unless said
+    /// otherwise.
+    pub discovery: f64,
+    /// The same seed gives the same split of the same rows, in whatever order they are.
+    pub seed: u64,
+    /// Which rows stay on one side.
+    pub together: Together,
+}
+
+/// Which rows are not parted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Together {
+    /// Those of the same two prompts, whichever of them is the base.
+    #[default]
+    Prompts,
+    /// Those, and all rows of a group: shows that a finding holds for templates that had no part in
+    /// it.
+    Groups,
+}
+
+/// The indices of the rows on either side, ascending. Every row is on one of them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SplitRows {
+    /// For finding.
+    pub discovery: Vec<usize>,
+    /// For showing.
+    pub evaluation: Vec<usize>,
+}
+
+impl Default for Split {
+    fn default() -> Self {
+        Self { discovery: 0.5, seed: 0, together: Together::default() }
+    }
+}
+
+impl Split {
+    /// Divides the rows. Where rows that stay together do not add up to the share that was asked
+    /// for, it is the nearest number of rows on the way there, and never none or all.
+    ///
+    /// # Errors
+    ///
+    /// [`StatisticsError::Share`]; [`StatisticsError::Inseparable`] where all rows belong together.
+    pub fn rows(&self, rows: &[Row]) -> Result<SplitRows, StatisticsError> {
+        let share = self.discovery;
+        if !(share > 0.0 && share < 1.0) {
+            return Err(StatisticsError::Share { share });
+        }
+        let mut blocks = self.blocks(rows);
+        if blocks.len() < 2 {
+            let (rows, together) = (rows.len(), self.together);
+            return Err(StatisticsError::Inseparable { rows, together });
+        }
+        blocks.shuffle(&mut Xoshiro256PlusPlus::seed_from_u64(self.seed));
+        let wanted = share * rows.len() as f64;
+        let mut taken = 0;
+        let distances = blocks.iter().map(|block| {
+            taken += block.len();
+            (taken as f64 - wanted).abs()
+        });
+        // The last block is evaluation's in any case. Of equal distances the first is taken.
+        let nearest = distances.take(blocks.len() - 1).enumerate();
+        let nearest = nearest.min_by(|(_, one), (_, other)| one.total_cmp(other));
+        let evaluation = blocks.split_off(nearest.map_or(1, |(index, _)| index + 1));
+        let ascending = |blocks: Vec<Vec<usize>>| {
+            let mut indices = blocks.concat();
+            indices.sort_unstable();
+            indices
+        };
+        Ok(SplitRows { discovery: ascending(blocks), evaluation: ascending(evaluation) })
+    }
+
+    /// The rows that stay together, in an order that does not depend on theirs.
+    fn blocks(&self, rows: &[Row]) -> Vec<Vec<usize>> {
+        let mut parents: Vec<usize> = (0..rows.len()).collect();
+        let mut of_prompts = HashMap::new();
+        let mut of_group = HashMap::new();
+        for (index, row) in rows.iter().enumerate() {
+            join(&mut parents, index, *of_prompts.entry(prompts(row)).or_insert(index));
+            if let (Together::Groups, Some(group)) = (self.together, &row.group) {
+                join(&mut parents, index, *of_group.entry(group).or_insert(index));
+            }
+        }
+        let mut blocks: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
+        for index in 0..rows.len() {
+            blocks.entry(root(&mut parents, index)).or_default().push(index);
+        }
+        let mut blocks: Vec<Vec<usize>> = blocks.into_values().collect();
+        // Rows of the same prompts are in one block, so that no two blocks have the same first.
+        blocks.sort_by_cached_key(|block| block.iter().map(|&index| prompts(&rows[index])).min());
+        blocks
+    }
+}
+
+/// A row's prompts, base and source in either order.
+fn prompts(row: &Row) -> (Option<&str>, &str) {
+    let (base, source) = (row.base.as_str(), row.source.as_deref());
+    match source {
+        Some(source) if source > base => (Some(base), source),
+        _ => (source, base),
+    }
+}
+
+/// The representative of the rows that an index was joined with (union–find, halving paths).
+fn root(parents: &mut [usize], mut index: usize) -> usize {
+    while parents[index] != index {
+        parents[index] = parents[parents[index]];
+        index = parents[index];
+    }
+    index
+}
+
+fn join(parents: &mut [usize], one: usize, other: usize) {
+    let (one, other) = (root(parents, one), root(parents, other));
+    parents[one.max(other)] = one.min(other);
+}
+
+/// Rows of the same two prompts in two data sets, as pairs of indices: none should be, where one is
+/// for discovery and the other for evaluation. Of several equal rows of `evaluation` each is named,
+/// with the first that it equals.
+pub fn shared_prompts(discovery: &[Row], evaluation: &[Row]) -> Vec<(usize, usize)> {
+    let mut seen = HashMap::new();
+    for (index, row) in discovery.iter().enumerate() {
+        seen.entry(prompts(row)).or_insert(index);
+    }
+    let rows = evaluation.iter().enumerate();
+    rows.filter_map(|(index, row)| Some((*seen.get(&prompts(row))?, index))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// Rows of few prompts and groups, so that many belong together.
+    fn rows(prompts: u8) -> impl Strategy<Value = Vec<Row>> {
+        let prompt = (0..prompts).prop_map(|number| number.to_string());
+        let group = proptest::option::of((0..6_u8).prop_map(|number| number.to_string()));
+        let row = (prompt.clone(), proptest::option::of(prompt), group)
+            .prop_map(|(base, source, group)| Row { base, source, group, ..Row::default() });
+        vec(row, 0..60)
+    }
+
+    fn texts(rows: &[Row], indices: &[usize]) -> Vec<String> {
+        let mut texts: Vec<_> = indices.iter().map(|&index| format!("{:?}", rows[index])).collect();
+        texts.sort();
+        texts
+    }
+
+    proptest! {
+        #[test]
+        fn no_row_is_on_both_sides(
+            rows in rows(12),
+            discovery in 0.01..0.99,
+            seed in any::<u64>(),
+            by_groups in any::<bool>(),
+        ) {
+            let together = if by_groups { Together::Groups } else { Together::Prompts };
+            let split = Split { discovery, seed, together };
+            let Ok(halves) = split.rows(&rows) else {
+                prop_assert_eq!(split.blocks(&rows).len().min(2), rows.len().min(1));
+                return Ok(());
+            };
+            prop_assert!(!halves.discovery.is_empty() && !halves.evaluation.is_empty());
+            let mut all = [halves.discovery.clone(), halves.evaluation.clone()].concat();
+            all.sort_unstable();
+            prop_assert_eq!(all, (0..rows.len()).collect::<Vec<_>>());
+            let of = |indices: &[usize]| -> Vec<Row> {
+                indices.iter().map(|&index| rows[index].clone()).collect()
+            };
+            let (discovery, evaluation) = (of(&halves.discovery), of(&halves.evaluation));
+            prop_assert_eq!(shared_prompts(&discovery, &evaluation), []);
+            if by_groups {
+                for row in discovery.iter().filter(|row| row.group.is_some()) {
+                    prop_assert!(evaluation.iter().all(|other| other.group != row.group));
+                }
+            }
+            prop_assert_eq!(split.rows(&rows), Ok(halves));
+        }
+
+        #[test]
+        fn the_order_of_rows_does_not_matter(
+            rows in rows(40),
+            keys in vec(any::<u32>(), 60),
+            seed in any::<u64>(),
+        ) {
+            let mut order: Vec<usize> = (0..rows.len()).collect();
+            order.sort_by_key(|&index| keys[index]);
+            let shuffled: Vec<Row> = order.iter().map(|&index| rows[index].clone()).collect();
+            let split = Split { seed, ..Split::default() };
+            if let Ok(halves) = split.rows(&rows) {
+                let other = split.rows(&shuffled).unwrap();
+                prop_assert_eq!(
+                    texts(&rows, &halves.discovery),
+                    texts(&shuffled, &other.discovery)
+                );
+            }
+        }
+    }
+
+    fn pairs(count: usize) -> Vec<Row> {
+        let row = |index| Row::new(format!("base {index}"), format!("source {index}"));
+        (0..count).map(row).collect()
+    }
+
+    #[test]
+    fn the_share_is_met_where_rows_allow() {
+        for (discovery, expected) in [(0.5, 50), (0.2, 20), (0.001, 1), (0.999, 99)] {
+            let halves = Split { discovery, ..Split::default() }.rows(&pairs(100)).unwrap();
+            assert_eq!(halves.discovery.len(), expected, "{discovery}");
+        }
+    }
+
+    #[test]
+    fn seeds_give_different_splits() {
+        let of = |seed| Split { seed, ..Split::default() }.rows(&pairs(100)).unwrap();
+        let shared = of(0).discovery.iter().filter(|row| of(1).discovery.contains(row)).count();
+        // Hypergeometric: 25 expected, with a standard deviation of 2.5.
+        assert!((13..=37).contains(&shared), "{shared}");
+    }
+
+    #[test]
+    fn swapped_prompts_are_twins() {
+        let rows = [Row::new("a", "b"), Row::new("b", "a"), Row::of_base("a"), Row::new("a", "a")];
+        assert_eq!(Split::default().blocks(&rows), [vec![2], vec![3], vec![0, 1]]);
+        assert_eq!(shared_prompts(&rows[..1], &rows[1..]), [(0, 0)]);
+    }
+
+    #[test]
+    fn groups_that_share_prompts_stay_together() {
+        let rows = [
+            Row::new("a", "b").group("one"),
+            Row::new("c", "d").group("one"),
+            Row::new("d", "c").group("two"),
+            Row::new("e", "f").group("two"),
+            Row::new("g", "h").group("three"),
+        ];
+        let split = Split { together: Together::Groups, ..Split::default() };
+        assert_eq!(split.blocks(&rows), [vec![0, 1, 2, 3], vec![4]]);
+        assert_eq!(
+            split.rows(&rows[..4]).unwrap_err().to_string(),
+            "4 rows cannot be split into two: all belong to one group, or share their prompts with \
+             it; split by prompts, or add rows of other groups"
+        );
+    }
+
+    #[test]
+    fn shares_and_rows_are_checked() {
+        for share in [0.0, 1.0, -0.5, f64::NAN] {
+            let split = Split { discovery: share, ..Split::default() };
+            assert!(matches!(split.rows(&pairs(9)), Err(StatisticsError::Share { .. })), "{share}");
+        }
+        let same = [Row::new("a", "b"), Row::new("a", "b")];
+        assert_eq!(
+            Split::default().rows(&same).unwrap_err().to_string(),
+            "2 rows cannot be split into two: they are all of the same prompts"
+        );
+    }
+}
