@@ -83,6 +83,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         value_title: Some("change of probability".to_owned()),
         scale: ColorScale::Diverging { limit: None },
         facets: Facets::default(),
+        ..map
     };
     write("heads-heatmap", map.draw(&heads)?)?;
     let effects = Bars {

@@ -48,6 +48,12 @@ mod facet;
 mod figure;
 mod font;
 mod heat_map;
+mod interval;
+mod key;
+mod label;
+mod linear_axis;
+mod metric;
+mod page;
 mod tick;
 
 pub use bars::{BarPosition, BarScale, Bars, Reference};
@@ -58,3 +64,4 @@ pub use error::FigureError;
 pub use facet::Facets;
 pub use figure::Figure;
 pub use heat_map::{Axis, HeatMap};
+pub use interval::Interval;
