@@ -98,8 +98,11 @@ pub(crate) fn quiet_on(fill: &str) -> &'static str {
         f64::from(u8::from_str_radix(figures, 16).unwrap_or(u8::MAX))
     };
     // Luma of ITU-R BT.601.
-    let light = 0.299 * channel(1) + 0.587 * channel(3) + 0.114 * channel(5);
-    if light > 150.0 { "#707070" } else { "#ffffff" }
+    match 0.299 * channel(1) + 0.587 * channel(3) + 0.114 * channel(5) {
+        light if light > 200.0 => "#808080",
+        light if light > 120.0 => "#404040",
+        _ => "#ffffff",
+    }
 }
 
 /// How many kinds [`distinct`] keeps apart.
@@ -165,7 +168,8 @@ mod tests {
 
     #[test]
     fn marks_can_be_seen_on_any_fill() {
-        assert_eq!(quiet_on("#ffffff"), "#707070");
+        assert_eq!(quiet_on("#ffffff"), "#808080");
+        assert_eq!(quiet_on("#92c5de"), "#404040");
         assert_eq!(quiet_on("#440154"), "#ffffff");
     }
 

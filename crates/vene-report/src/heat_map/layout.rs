@@ -115,7 +115,7 @@ pub(super) fn draw(grid: &Grid, map: &HeatMap) -> Figure {
 
     let top = map.caption.draw(&mut drawing, MARGIN, MARGIN, width - 2.0 * MARGIN) + 10.0;
     let titled = grid.panels.iter().any(|title| !title.is_empty());
-    let panel_title = if titled { TITLE * 1.8 } else { TITLE * 0.6 };
+    let panel_title = if titled { TITLE * 1.8 } else { TITLE * 1.2 };
     let pitch = panel_title + layout.panel.1 + layout.column_labels + 12.0;
     let (mut bottom, mut bars_bottom) = (top, top);
     for (panel, bar) in bars.iter().enumerate() {

@@ -41,6 +41,10 @@ impl ScaleBar {
         let height = panel.clamp(100.0, 260.0);
         let above = (at.0, at.1 - TITLE * 0.6);
         drawing.text(above, &self.title, TITLE, Anchor::Start, INK);
+        // A label at the very top would touch the title.
+        let highest = self.ticks.last().map_or(0.0, |tick| self.scale.along(tick.value));
+        let lowered = if height * (1.0 - highest) < LABEL / 2.0 { LABEL / 2.0 } else { 0.0 };
+        let at = (at.0, at.1 + lowered);
         drawing.open("scale", "");
         drawing.gradient(at, (BAR, height), |along| self.scale.color(along));
         for tick in &self.ticks {
