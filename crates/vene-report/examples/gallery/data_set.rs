@@ -166,7 +166,7 @@ pub fn wordy() -> Result<Table, TableError> {
         !(*name == names[3] && *layer < Some(3) && *role == Some("last"))
     });
     let mean = |index: usize| (index as f64 * 0.37).sin() * 0.5 * (index as f64 * 0.011).cos();
-    let width = |index: usize| (index % 11 != 0).then_some(0.2);
+    let width = |index: usize| (!index.is_multiple_of(11)).then_some(0.2);
     let means: Vec<f64> = (0..cells.len()).map(mean).collect();
     let end = |sign: f64| -> Vec<Option<f64>> {
         (0..cells.len()).map(|index| width(index).map(|width| mean(index) + sign * width)).collect()
