@@ -10,6 +10,14 @@ pub enum ColorScale {
         /// The lowest and the highest number shown; what lies beyond takes the end's colour.
         range: Option<(f64, f64)>,
     },
+    /// Viridis from `low` to `high`, and further on a side where the values go further. For
+    /// shares with known ends, such as a sign agreement from 0.5 to 1.
+    Covering {
+        /// The highest number that the scale may begin with.
+        low: f64,
+        /// The lowest number that it may end with.
+        high: f64,
+    },
     /// Red above 0, white at 0, blue below (ColorBrewer's RdBu, C. Brewer). For effects. The
     /// scale reaches as far down as up, so that equal depth of colour is equal size.
     Diverging {
@@ -41,6 +49,7 @@ impl ColorScale {
                 let near_zero = lowest >= 0.0 && lowest <= highest / 4.0;
                 (if near_zero { 0.0 } else { lowest }, highest, false)
             }
+            ColorScale::Covering { low, high } => (low.min(lowest), high.max(highest), false),
             ColorScale::Diverging { limit } => {
                 let limit = limit.unwrap_or_else(|| lowest.abs().max(highest.abs())).abs();
                 (-limit, limit, true)
@@ -79,6 +88,32 @@ impl FittedScale {
     /// The fill for a finite value.
     pub(crate) fn fill(&self, value: f64) -> String {
         self.color(self.along(value))
+    }
+}
+
+/// What can be seen on a fill (`#rrggbb`) without shouting: grey on light ones, white on dark.
+pub(crate) fn quiet_on(fill: &str) -> &'static str {
+    let channel = |at: usize| {
+        let figures = fill.get(at..at + 2).unwrap_or_default();
+        f64::from(u8::from_str_radix(figures, 16).unwrap_or(u8::MAX))
+    };
+    // Luma of ITU-R BT.601.
+    match 0.299 * channel(1) + 0.587 * channel(3) + 0.114 * channel(5) {
+        light if light > 200.0 => "#808080",
+        light if light > 120.0 => "#404040",
+        _ => "#ffffff",
+    }
+}
+
+/// How many kinds [`distinct`] keeps apart.
+pub(crate) const DISTINCT: usize = 8;
+
+/// All eight of the Okabe-Ito palette, those of [`qualitative`] first.
+pub(crate) fn distinct(index: usize) -> &'static str {
+    match index % DISTINCT {
+        6 => "#f0e442",
+        7 => "#000000",
+        other => qualitative(other),
     }
 }
 
@@ -121,6 +156,27 @@ mod tests {
     fn a_scale_starts_at_zero_only_where_zero_is_near() {
         assert_eq!(ColorScale::default().fit(0.01, 0.5).low, 0.0);
         assert_eq!(ColorScale::default().fit(0.4, 0.5).low, 0.4);
+    }
+
+    #[test]
+    fn a_covering_scale_reaches_as_far_as_the_values() {
+        let scale = ColorScale::Covering { low: 0.5, high: 1.0 };
+        let ends = |scale: FittedScale| (scale.low, scale.high);
+        assert_eq!(ends(scale.fit(0.6, 0.9)), (0.5, 1.0));
+        assert_eq!(ends(scale.fit(0.3, 0.9)), (0.3, 1.0));
+    }
+
+    #[test]
+    fn marks_can_be_seen_on_any_fill() {
+        assert_eq!(quiet_on("#ffffff"), "#808080");
+        assert_eq!(quiet_on("#92c5de"), "#404040");
+        assert_eq!(quiet_on("#440154"), "#ffffff");
+    }
+
+    #[test]
+    fn eight_kinds_have_eight_colours() {
+        let colors: std::collections::BTreeSet<_> = (0..DISTINCT).map(distinct).collect();
+        assert_eq!(colors.len(), DISTINCT);
     }
 
     #[test]

@@ -126,6 +126,12 @@ pub(crate) fn key(labels: &[DepthLabel]) -> Vec<(String, String)> {
         .collect()
 }
 
+/// The same in words, as far as there are letters: `a = attention_input,  f = mlp_output`.
+pub(crate) fn letters(labels: &[DepthLabel]) -> String {
+    let key = key(labels).into_iter().filter(|(letters, _)| !letters.is_empty());
+    key.map(|(letters, name)| format!("{letters} = {name}")).collect::<Vec<_>>().join(",  ")
+}
+
 /// Every how many rows a label may stand, where each needs `need` and a row gives `step`.
 ///
 /// Labels thin out with the rhythm of the rows: `layers` says which layer each is in. Where every

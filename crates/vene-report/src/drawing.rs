@@ -63,10 +63,42 @@ impl Drawing {
     }
 
     /// A filled polygon.
-    pub(crate) fn polygon(&mut self, corners: &[(f64, f64)], fill: &str) {
-        let corners: Vec<String> =
-            corners.iter().map(|(x, y)| format!("{},{}", number(*x), number(*y))).collect();
-        let _ = writeln!(self.marks, r#"<polygon points="{}" fill="{fill}"/>"#, corners.join(" "));
+    pub(crate) fn polygon(&mut self, points: &[(f64, f64)], fill: &str) {
+        let points = corners(points);
+        let _ = writeln!(self.marks, r#"<polygon points="{points}" fill="{fill}"/>"#);
+    }
+
+    /// A filled circle; `hint` as for rectangles. What its group says of its fill holds where
+    /// `fill` is empty.
+    pub(crate) fn circle(&mut self, center: (f64, f64), radius: f64, fill: &str, hint: &str) {
+        let (x, y, radius) = (number(center.0), number(center.1), number(radius));
+        let fill = if fill.is_empty() { String::new() } else { format!(r#" fill="{fill}""#) };
+        let open = format!(r#"<circle cx="{x}" cy="{y}" r="{radius}"{fill}"#);
+        let _ = if hint.is_empty() {
+            writeln!(self.marks, "{open}/>")
+        } else {
+            writeln!(self.marks, "{open}><title>{}</title></circle>", escape(hint))
+        };
+    }
+
+    /// A line through points. `dashes` as for straight ones.
+    pub(crate) fn polyline(
+        &mut self,
+        points: &[(f64, f64)],
+        color: &str,
+        width: f64,
+        dashes: &str,
+    ) {
+        let (points, width) = (corners(points), number(width));
+        let dashes = if dashes.is_empty() {
+            String::new()
+        } else {
+            format!(r#" stroke-dasharray="{dashes}""#)
+        };
+        let _ = writeln!(
+            self.marks,
+            r#"<polyline points="{points}" fill="none" stroke="{color}" stroke-width="{width}" stroke-linejoin="round"{dashes}/>"#
+        );
     }
 
     /// Text in one line, its baseline through `at`.
@@ -115,13 +147,21 @@ impl Drawing {
         );
     }
 
-    /// A rectangle filled from bottom to top with the colours that `color` gives from 0 to 1.
+    /// A rectangle filled from bottom to top with the colours that `color` gives from 0 to 1:
+    /// the same colours in every such rectangle of a page.
     pub(crate) fn gradient(
         &mut self,
         at: (f64, f64),
         size: (f64, f64),
         color: impl Fn(f64) -> String,
     ) {
+        if self.definitions.is_empty() {
+            self.define_gradient(color);
+        }
+        self.rectangle(at, size, "url(#scale)", "");
+    }
+
+    fn define_gradient(&mut self, color: impl Fn(f64) -> String) {
         const STOPS: u32 = 64;
         self.definitions.push_str(r#"<linearGradient id="scale" x1="0" y1="1" x2="0" y2="0">"#);
         for stop in 0..=STOPS {
@@ -134,7 +174,6 @@ impl Drawing {
             );
         }
         self.definitions.push_str("</linearGradient>");
-        self.rectangle(at, size, "url(#scale)", "");
     }
 
     /// Starts a named group of marks, which [`close`](Self::close) ends.
@@ -163,6 +202,13 @@ impl Drawing {
             self.marks
         )
     }
+}
+
+/// Points as SVG lists them.
+fn corners(points: &[(f64, f64)]) -> String {
+    let points: Vec<String> =
+        points.iter().map(|(x, y)| format!("{},{}", number(*x), number(*y))).collect();
+    points.join(" ")
 }
 
 /// How far below its middle a line of text of this size has its baseline, so that capitals and

@@ -8,6 +8,9 @@ use vene_table::TableError;
 /// More would be smaller than a pixel on any screen.
 const MOST_CELLS: usize = 1_000_000;
 
+/// Dots beyond this lie on each other wherever they are.
+pub(crate) const MOST_DOTS: usize = 200_000;
+
 /// How many cells the panels have together, if a figure can show as many.
 pub(crate) fn count_cells(
     panels: usize,
@@ -40,6 +43,34 @@ pub enum FigureError {
     NoAxis {
         /// The column of the axis.
         column: String,
+    },
+    /// A metric was asked for that the table does not have.
+    #[error("the table has no row of metric `{metric}`; it has `{available}`")]
+    NoMetric {
+        /// The metric asked for.
+        metric: String,
+        /// The metrics there are, listed.
+        available: String,
+    },
+    /// A cell of the summary has no row among the examples.
+    #[error(
+        "the table of examples has no number in column `{column}` for {cell}, which the summary \
+         has; give the two tables of one sweep"
+    )]
+    NoExamples {
+        /// The cell.
+        cell: String,
+        /// The column drawn.
+        column: String,
+    },
+    /// The strips would have more dots than can be seen.
+    #[error(
+        "the strips would have {dots} dots; show fewer cells, or filter the examples to at most \
+         {MOST_DOTS} dots in all"
+    )]
+    TooManyDots {
+        /// Dots in all strips.
+        dots: usize,
     },
     /// Two rows fall in the same place.
     #[error(

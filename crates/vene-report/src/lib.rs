@@ -2,9 +2,15 @@
 //!
 //! A sweep's result is read off two pictures: the [`HeatMap`] shows where in the network an
 //! intervention moves a prediction (position by depth, one panel for each target token), the
-//! [`Bars`] show by how much at one position. Both are drawn from a [`vene_table::Table`] and
-//! from nothing else: this crate knows no model, so a table that was read back from a file, or
-//! written by another program, is drawn just the same.
+//! [`Bars`] show by how much at one position.
+//!
+//! A sweep over a data set has a summary of all its examples. Heat maps show it by role and
+//! layer or by head and layer ([`HeatMap::means`], [`HeatMap::interval_widths`],
+//! [`HeatMap::sign_agreements`]), the [`Profile`] as lines with intervals along the layers, and
+//! the [`Strips`] show the single examples behind the largest means.
+//!
+//! All are drawn from [`vene_table::Table`]s and from nothing else: this crate knows no model, so
+//! a table that was read back from a file, or written by another program, is drawn just the same.
 //!
 //! # How a figure is drawn
 //!
@@ -15,7 +21,7 @@
 //! searched and edited) and names fonts of the same widths for viewers without DejaVu.
 //!
 //! Colours are chosen for colour-blind readers: viridis for amounts, red to blue around
-//! white for signed effects, the Okabe-Ito palette for bars.
+//! white for signed effects, the Okabe-Ito palette for bars, lines and dots.
 //!
 //! ```
 //! use vene_report::{Axis, Caption, HeatMap};
@@ -48,6 +54,15 @@ mod facet;
 mod figure;
 mod font;
 mod heat_map;
+mod interval;
+mod key;
+mod label;
+mod linear_axis;
+mod metric;
+mod page;
+mod place;
+mod profile;
+mod strips;
 mod tick;
 
 pub use bars::{BarPosition, BarScale, Bars, Reference};
@@ -58,3 +73,6 @@ pub use error::FigureError;
 pub use facet::Facets;
 pub use figure::Figure;
 pub use heat_map::{Axis, HeatMap};
+pub use interval::Interval;
+pub use profile::Profile;
+pub use strips::Strips;

@@ -92,6 +92,24 @@ pub(crate) fn brief(value: f64) -> String {
     format!("{mantissa}·10{}", superscript(power))
 }
 
+/// Numbers that stand beside each other, with as many decimals each: three significant digits of
+/// the largest. Very large and very small ones are as [`brief`] has them.
+pub(crate) fn alike(values: &[f64]) -> Vec<String> {
+    let largest = values.iter().fold(0.0_f64, |largest, value| largest.max(value.abs()));
+    let power = largest.log10().floor();
+    if !(-4.0..6.0).contains(&power) {
+        return values.iter().map(|value| brief(*value)).collect();
+    }
+    let decimals = (2.0 - power).clamp(0.0, 6.0) as usize;
+    let text = |value: &f64| {
+        let text = format!("{value:.decimals$}");
+        let digits = text.trim_start_matches('-');
+        let is_zero = digits.chars().all(|figure| matches!(figure, '0' | '.'));
+        if is_zero { digits.to_owned() } else { text.replace('-', "−") }
+    };
+    values.iter().map(text).collect()
+}
+
 /// Without the zeros that end a decimal fraction.
 fn trimmed(text: &str) -> &str {
     if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.') } else { text }
@@ -132,6 +150,14 @@ mod tests {
         assert_eq!(labels(&decades(-3, 0, 6)), ["0.001", "0.01", "0.1", "1"]);
         assert_eq!(labels(&decades(-5, 0, 4)), ["10⁻⁴", "10⁻²", "1"]);
         assert_eq!(labels(&decades(-12, 0, 6)), ["10⁻¹²", "10⁻⁹", "10⁻⁶", "10⁻³", "1"]);
+    }
+
+    #[test]
+    fn numbers_beside_each_other_have_as_many_decimals() {
+        assert_eq!(alike(&[-4.919, -5.2, -4.6]), ["−4.92", "−5.20", "−4.60"]);
+        assert_eq!(alike(&[0.0123, -0.00001]), ["0.0123", "0.0000"]);
+        assert_eq!(alike(&[0.0, 0.0]), ["0", "0"]);
+        assert_eq!(alike(&[1e-9, 0.0]), ["1·10⁻⁹", "0"]);
     }
 
     #[test]

@@ -2,6 +2,9 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod svg;
+
+use svg::{hinted, in_order, texts};
 use vene_report::{
     Axis, BarPosition, BarScale, Bars, Caption, ColorScale, Facets, Figure, FigureError, HeatMap,
 };
@@ -53,33 +56,10 @@ fn map() -> HeatMap {
     }
 }
 
-/// The texts of an SVG, in the order drawn.
-fn texts(figure: &Figure) -> Vec<String> {
-    let marks = figure.svg().split("<text").skip(1);
-    let inner = marks.map(|mark| mark.split_once('>').unwrap().1.split_once("</text>").unwrap().0);
-    inner.map(str::to_owned).collect()
-}
-
-/// The fills of the rectangles with a hint in them, by hint.
-fn hinted(figure: &Figure) -> Vec<(String, String)> {
-    let marks = figure.svg().split("<rect ").skip(1);
-    let hinted = marks.filter_map(|mark| {
-        let fill = mark.split_once("fill=\"")?.1.split_once('"')?.0;
-        let hint = mark.split_once("><title>")?.1.split_once("</title>")?.0;
-        Some((hint.to_owned(), fill.to_owned()))
-    });
-    hinted.collect()
-}
-
 /// Whether two colours are the same but for rounding.
 fn near(one: &str, other: &str) -> bool {
     let channel = |color: &str, at| i32::from_str_radix(&color[at..at + 2], 16).unwrap();
     [1, 3, 5].iter().all(|at| (channel(one, *at) - channel(other, *at)).abs() <= 1)
-}
-
-fn in_order(texts: &[String], wanted: &[&str]) -> bool {
-    let mut texts = texts.iter();
-    wanted.iter().all(|wanted| texts.any(|text| text == wanted))
 }
 
 #[test]

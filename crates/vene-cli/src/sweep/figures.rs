@@ -72,6 +72,7 @@ pub fn draw(
             x: x(tokens),
             facets,
             scale: ColorScale::Diverging { limit: None },
+            ..HeatMap::default()
         }
         .draw(&table.clone().with_column("effect", effects)?)?
     } else {

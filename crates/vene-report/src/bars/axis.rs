@@ -1,6 +1,7 @@
 //! The y axis of a bar chart: from numbers to heights, by powers of ten or by even steps.
 
 use super::BarScale;
+use crate::linear_axis::LinearAxis;
 use crate::tick::{self, Tick};
 
 /// An axis that has seen the numbers it is to show.
@@ -8,23 +9,15 @@ use crate::tick::{self, Tick};
 pub(super) enum ValueAxis {
     /// Exponents of ten at the foot and at the top, and the smallest number with a bar.
     Log { low: i32, high: i32, floor: f64 },
-    /// Numbers at the foot and at the top.
-    Linear { low: f64, high: f64 },
+    /// From the foot up.
+    Linear(LinearAxis),
 }
 
 impl ValueAxis {
     /// The axis for finite numbers.
-    pub(super) fn fit(scale: BarScale, values: impl Iterator<Item = f64> + Clone) -> ValueAxis {
+    pub(super) fn fit(scale: BarScale, values: impl Iterator<Item = f64>) -> ValueAxis {
         match scale {
-            BarScale::Linear => {
-                let low = values.clone().fold(0.0, f64::min);
-                let high = values.fold(0.0, f64::max);
-                // Room beyond the longest bar, on the sides that have bars.
-                let room = if high > low { (high - low) * 0.06 } else { 1.0 };
-                let beyond = |end: f64| if end == 0.0 { 0.0 } else { room };
-                let high = if high > low { high + beyond(high) } else { 1.0 };
-                ValueAxis::Linear { low: low - beyond(low), high }
-            }
+            BarScale::Linear => ValueAxis::Linear(LinearAxis::fit(values)),
             BarScale::Log { floor } => {
                 let floor = if floor > 0.0 { floor } else { f64::MIN_POSITIVE };
                 let shown = values.filter(|value| *value >= floor).map(f64::log10);
@@ -46,9 +39,7 @@ impl ValueAxis {
     /// How far up a number lies, from 0 to 1; `None` for one below a logarithmic axis' floor.
     pub(super) fn up(&self, value: f64) -> Option<f64> {
         match *self {
-            ValueAxis::Linear { low, high } => {
-                Some(((value / 2.0 - low / 2.0) / (high / 2.0 - low / 2.0)).clamp(0.0, 1.0))
-            }
+            ValueAxis::Linear(axis) => Some(axis.along(value)),
             ValueAxis::Log { floor, .. } if value < floor => None,
             ValueAxis::Log { low, high, .. } => {
                 let along = (value.log10() - f64::from(low)) / f64::from(high - low);
@@ -60,7 +51,7 @@ impl ValueAxis {
     /// Where bars begin, from 0 to 1: at zero, or at the foot where there is none.
     pub(super) fn start(&self) -> f64 {
         match self {
-            ValueAxis::Linear { .. } => self.up(0.0).unwrap_or_default(),
+            ValueAxis::Linear(_) => self.up(0.0).unwrap_or_default(),
             ValueAxis::Log { .. } => 0.0,
         }
     }
@@ -68,7 +59,7 @@ impl ValueAxis {
     /// Labelled marks.
     pub(super) fn ticks(&self) -> Vec<Tick> {
         match *self {
-            ValueAxis::Linear { low, high } => tick::linear(low, high, 5),
+            ValueAxis::Linear(axis) => axis.ticks(5),
             ValueAxis::Log { low, high, .. } => tick::decades(low, high, 6),
         }
     }
@@ -95,7 +86,7 @@ mod tests {
     fn powers_of_ten_enclose_the_numbers() {
         let ends = |values: &[f64]| match ValueAxis::fit(LOG, values.iter().copied()) {
             ValueAxis::Log { low, high, .. } => (low, high),
-            ValueAxis::Linear { .. } => (0, 0),
+            ValueAxis::Linear(_) => (0, 0),
         };
         assert_eq!(ends(&[0.02, 0.4]), (-2, 0));
         assert_eq!(ends(&[0.001, 1.0]), (-4, 0));

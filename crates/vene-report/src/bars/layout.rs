@@ -6,12 +6,9 @@ use super::series::Series;
 use crate::color::qualitative;
 use crate::depth::{self, DepthLabel};
 use crate::drawing::{Anchor, Drawing, FAINT, INK, PALE, middle, widest};
-use crate::{Figure, font, tick};
+use crate::page::{CAPTION, LABEL, MARGIN, TITLE};
+use crate::{Figure, font, key, tick};
 
-const MARGIN: f64 = 20.0;
-/// Text sizes: panel titles and axis titles; tick labels.
-const TITLE: f64 = 13.0;
-const LABEL: f64 = 11.0;
 /// Between the lines of two references' labels.
 const LINE: f64 = 13.0;
 /// How reference lines are broken, by their order.
@@ -70,7 +67,7 @@ pub(super) fn draw(series: &Series, bars: &Bars) -> Figure {
         .collect();
     let right = widest(notes.iter().map(String::as_str), LABEL) + 8.0;
     let content = layout.left + layout.panel.0 + right;
-    let width = content.max((MARGIN + bars.caption.width()).min(640.0)) + MARGIN;
+    let width = content.max((MARGIN + bars.caption.width()).min(CAPTION)) + MARGIN;
 
     let mut drawing = Drawing::default();
     let mut y = bars.caption.draw(&mut drawing, MARGIN, MARGIN, width - 2.0 * MARGIN) + 12.0;
@@ -132,20 +129,13 @@ fn fill(components: &[(String, String)], depth: &DepthLabel) -> &'static str {
 
 /// Which colour is which component; returns where it ends.
 fn draw_key(drawing: &mut Drawing, components: &[(String, String)], top: f64, width: f64) -> f64 {
-    const SWATCH: f64 = 11.0;
-    let (mut x, mut y) = (MARGIN, top);
-    for (index, (letters, name)) in components.iter().enumerate() {
-        let text = if letters.is_empty() { name.clone() } else { format!("{letters} = {name}") };
-        let needed = SWATCH + 6.0 + font::width(&text, LABEL);
-        if x > MARGIN && x + needed > width - MARGIN {
-            (x, y) = (MARGIN, y + LABEL * 1.7);
-        }
-        drawing.rectangle((x, y), (SWATCH, SWATCH), qualitative(index), "");
-        let at = (x + SWATCH + 6.0, y + SWATCH / 2.0 + middle(LABEL));
-        drawing.text(at, &text, LABEL, Anchor::Start, INK);
-        x += needed + 18.0;
-    }
-    y + SWATCH
+    let text = |(letters, name): &(String, String)| {
+        if letters.is_empty() { name.clone() } else { format!("{letters} = {name}") }
+    };
+    let texts: Vec<String> = components.iter().map(text).collect();
+    key::draw(drawing, &texts, top, width, |drawing, index, at| {
+        drawing.rectangle(at, (key::MARK, key::MARK), qualitative(index), "");
+    })
 }
 
 fn draw_frame(

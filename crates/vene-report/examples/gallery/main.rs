@@ -1,13 +1,19 @@
 //! Draws every kind of figure from made-up tables, to look at: a check of the layout, not of
 //! any model. `cargo run --release -p vene-report --example gallery -- FOLDER`
 
+mod data_set;
+mod single;
+
 use std::error::Error;
 use std::path::Path;
 
 use vene_report::{
-    Axis, BarPosition, BarScale, Bars, Caption, ColorScale, Facets, Figure, HeatMap, Reference,
+    Axis, BarPosition, BarScale, Bars, Caption, ColorScale, Facets, Figure, HeatMap, Interval,
+    Profile, Reference, Strips,
 };
-use vene_table::Table;
+
+use data_set::DataSet;
+use single::{gaps, heads, sweep};
 
 const CAPITAL: [&str; 6] = ["<bos>", "The", "capital", "of", "Spain", "is"];
 
@@ -83,6 +89,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         value_title: Some("change of probability".to_owned()),
         scale: ColorScale::Diverging { limit: None },
         facets: Facets::default(),
+        ..map
     };
     write("heads-heatmap", map.draw(&heads)?)?;
     let effects = Bars {
@@ -109,6 +116,87 @@ fn main() -> Result<(), Box<dyn Error>> {
     };
     write("gaps-heatmap", map.draw(&gaps)?)?;
     write("gaps-bars", bars.draw(&gaps)?)?;
+
+    over_data_sets(write)
+}
+
+/// Figures of sweeps over whole data sets.
+fn over_data_sets(
+    write: impl Fn(&str, Figure) -> Result<(), Box<dyn Error>>,
+) -> Result<(), Box<dyn Error>> {
+    let interval = || Some(Interval::default().named("95 % interval"));
+    let about = |what: &str| {
+        Caption::new(format!("SmolLM2-135M: interchange, {what}"))
+            .note("data set", "made-up numbers, which no model has shown")
+            .note("metric", "logit difference of the target and the foil")
+    };
+    let data = DataSet::trace(30, 200, 4)?;
+    let facets = || Facets::by("component");
+    let roles = || Axis::Role(words(&data_set::ROLES));
+    let metric = || Some("logit_difference".to_owned());
+    let summary = Interval::default().with_width(&data.summary)?;
+    let maps = [
+        ("mean", HeatMap { interval: interval(), ..HeatMap::means(roles(), facets()) }),
+        ("width", HeatMap::interval_widths(roles(), facets())),
+        ("agreement", HeatMap::sign_agreements(roles(), facets())),
+    ];
+    for (name, map) in maps {
+        let what = map.value_title.clone().unwrap_or_default();
+        let map = HeatMap { caption: about(&what), metric: metric(), ..map };
+        write(&format!("trace-{name}"), map.draw(&summary)?)?;
+    }
+    let mixed = HeatMap { interval: interval(), ..HeatMap::means(roles(), Facets::none()) };
+    let mixed = HeatMap { caption: about("mean effect"), metric: metric(), ..mixed };
+    write("trace-one-panel", mixed.draw(&summary)?)?;
+
+    let wordy = data_set::wordy()?;
+    let map = HeatMap { interval: interval(), ..HeatMap::means(Axis::Role(vec![]), facets()) };
+    write("wordy-mean", HeatMap { caption: about("long names"), ..map }.draw(&wordy)?)?;
+    let profile = Profile { caption: about("long names"), ..Profile::default() };
+    write("wordy-profile", profile.draw(&wordy)?)?;
+
+    let metrics = HeatMap { own_scales: true, ..HeatMap::means(roles(), Facets::by("metric")) };
+    let mlp = summary.text("component")?;
+    let mlp = summary.filter(|row| mlp.get(row).is_some_and(|name| name == "mlp_output"));
+    write("metrics-mean", HeatMap { caption: about("mean effect"), ..metrics }.draw(&mlp)?)?;
+
+    let strips = Strips {
+        caption: about("effects of single examples"),
+        metric: metric(),
+        interval: interval(),
+        value_title: Some("change of the logit difference".to_owned()),
+        ..Strips::default()
+    };
+    write("trace-strips", strips.draw(&data.summary, &data.examples)?)?;
+    let many = Strips { most: 40, ..strips.clone() };
+    let groups = DataSet::trace(30, 200, 9)?;
+    write("many-strips", many.draw(&groups.summary, &groups.examples)?)?;
+    let eight = DataSet::trace(12, 60, 8)?;
+    write("eight-groups-strips", strips.draw(&eight.summary, &eight.examples)?)?;
+    let few = DataSet::trace(6, 5, 1)?;
+    let short = Strips { most: 3, ..strips.clone() };
+    write("few-strips", short.draw(&few.summary, &few.examples)?)?;
+    let crowd = DataSet::trace(4, 3000, 2)?;
+    write("crowd-strips", strips.draw(&crowd.summary, &crowd.examples)?)?;
+
+    let profile = Profile {
+        caption: about("mean effect by layer"),
+        metric: metric(),
+        interval: interval(),
+        ..Profile::default()
+    };
+    write("trace-profile", profile.draw(&data.summary)?)?;
+    write("few-profile", profile.draw(&few.summary)?)?;
+
+    let heads = DataSet::heads(30, 9, 200)?;
+    let facets = Facets::by("position").ordered(data_set::ROLES);
+    let map = HeatMap::means(Axis::Head, facets.clone());
+    let map = HeatMap { caption: about("heads"), interval: interval(), ..map };
+    write("heads-mean", map.draw(&heads.summary)?)?;
+    let map = HeatMap::sign_agreements(Axis::Head, facets);
+    write("heads-agreement", HeatMap { caption: about("heads"), ..map }.draw(&heads.summary)?)?;
+    let strips = Strips { metric: None, ..strips };
+    write("heads-strips", strips.draw(&heads.summary, &heads.examples)?)?;
     Ok(())
 }
 
@@ -124,86 +212,4 @@ fn words(words: &[&str]) -> Vec<String> {
 
 fn words_of(text: &str) -> Vec<String> {
     text.split(' ').map(str::to_owned).collect()
-}
-
-/// Made-up numbers in the shape of the literature's: the subject counts early, the last position
-/// late, and the first target token falls as the second rises.
-fn sweep(layers: usize, positions: usize, tokens: &[&str]) -> Table {
-    let (mut component, mut layer, mut position) = (vec![], vec![], vec![]);
-    let (mut token, mut probability) = (vec![], vec![]);
-    let (mut base, mut source) = (vec![], vec![]);
-    for depth in 0..layers {
-        for name in ["mlp_output", "attention_input"] {
-            for at in 0..positions {
-                let along = (depth as f64 + 0.5) / layers as f64;
-                let near =
-                    |x: f64, center: f64, width: f64| (-((x - center) / width).powi(2)).exp();
-                let moved = if at + 2 == positions && name == "mlp_output" {
-                    near(along, 0.0, 0.3)
-                } else if at + 1 == positions {
-                    near(along, 0.75, 0.2) * if name == "mlp_output" { 0.5 } else { 0.9 }
-                } else {
-                    0.01 * (at as f64 * 1.7 + depth as f64).sin().abs()
-                };
-                for (index, text) in tokens.iter().enumerate() {
-                    let (from, to) = match index {
-                        0 => (0.37, 0.004),
-                        1 => (0.002, 0.38),
-                        _ => (3e-6, 2e-5),
-                    };
-                    component.push(name);
-                    layer.push(depth);
-                    position.push(at);
-                    token.push((*text).to_owned());
-                    probability.push(from * (1.0 - moved) + to * moved);
-                    base.push(from);
-                    source.push(to);
-                }
-            }
-        }
-    }
-    let head: Vec<Option<i64>> = vec![None; layer.len()];
-    let table = Table::builder()
-        .column("component", component)
-        .column("layer", layer)
-        .column("position", position)
-        .column("head", head)
-        .column("token", token)
-        .column("probability", probability)
-        .column("base_probability", base)
-        .column("source_probability", source);
-    table.build().unwrap_or_default()
-}
-
-fn heads(layers: usize, heads: usize) -> Table {
-    let places = (0..layers).flat_map(|layer| (0..heads).map(move |head| (layer, head)));
-    let effect = |(layer, head): (usize, usize)| match (layer, head) {
-        (9, 6) | (9, 9) | (10, 0) => 0.31 - 0.1 * (head % 3) as f64,
-        (10, 7) | (11, 10) => -0.22,
-        _ => 0.03 * ((layer * 7 + head * 13) as f64).sin(),
-    };
-    let count = layers * heads;
-    let table = Table::builder()
-        .column("component", vec!["head_attention_value_output"; count])
-        .column("layer", places.clone().map(|(layer, _)| layer).collect::<Vec<_>>())
-        .column("head", places.clone().map(|(_, head)| head).collect::<Vec<_>>())
-        .column("token", vec![" Madrid"; count])
-        .column("effect", places.map(effect).collect::<Vec<_>>());
-    table.build().unwrap_or_default()
-}
-
-/// The same with some numbers lost, underflown or never measured.
-fn gaps(table: Table) -> Result<Table, Box<dyn Error>> {
-    let lost = |row: usize, value: f64| match row % 40 {
-        3 | 19 => None,
-        8 => Some(0.0),
-        39 => Some(1e-41),
-        _ => Some(value),
-    };
-    let values = table.floats("probability")?.iter().enumerate();
-    let values: Vec<Option<f64>> = values.map(|(row, value)| lost(row, *value)).collect();
-    let columns = table.columns().filter(|(name, _)| *name != "probability");
-    let built =
-        columns.fold(Table::builder(), |built, (name, column)| built.column(name, column.clone()));
-    Ok(built.column("probability", values).build()?.filter(|row| row % 33 != 5))
 }
