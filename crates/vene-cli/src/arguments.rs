@@ -37,6 +37,17 @@ impl Arguments {
     }
 }
 
+impl Arguments {
+    /// Reads a command line that was kept, the program's name included.
+    ///
+    /// # Errors
+    /// As [`Arguments::read`].
+    pub fn of(command: &[String]) -> anyhow::Result<Self> {
+        Self::try_parse_from(command)
+            .map_err(|error| anyhow!(in_one_line(&error.render().to_string())))
+    }
+}
+
 /// The paragraphs of clap's report that say what is wrong and what is near, without its usage.
 fn in_one_line(report: &str) -> String {
     let report = report.strip_prefix("error: ").unwrap_or(report);

@@ -51,8 +51,11 @@ impl DataSet {
         counterfactual: Option<&str>,
         limit: Option<u32>,
     ) -> anyhow::Result<Self> {
-        let options = ReadOptions { counterfactual: counterfactual.map(str::to_owned) };
-        let mut rows = vene::data::read_with(path, &options).context("--data")?;
+        let options = ReadOptions {
+            counterfactual: counterfactual.map(str::to_owned),
+            ..ReadOptions::default()
+        };
+        let mut rows = vene::data::read_with(path, &options).context("--data")?.rows;
         if let Some(limit) = limit {
             rows.truncate(limit as usize);
         }
@@ -205,12 +208,7 @@ fn write_record(folder: &Folder, record: &Record) -> anyhow::Result<()> {
 }
 
 /// Runs the batches whose parts are missing.
-fn run(
-    model: &Model,
-    sweep: &DataSweep,
-    settings: &Settings,
-    parts: &Parts,
-) -> anyhow::Result<()> {
+fn run(model: &Model, sweep: &DataSweep, settings: &Settings, parts: &Parts) -> anyhow::Result<()> {
     let missing = parts.missing();
     if missing.is_empty() {
         return Ok(());

@@ -6,7 +6,8 @@
 //!
 //! * [`model`]: `--model` and what goes with it; [`selection`]: layers, positions, components as
 //!   one writes them;
-//! * [`sweep`]: what becomes of a sweep: forecast, run, figures, record, summary;
+//! * [`sweep`]: what becomes of a sweep: forecast, run, figures, record, summary; [`data_sweep`]: the
+//!   same of one over a data set, which is written as it goes;
 //! * [`folder`]: the output folder, which gets all files of a run or none;
 //! * [`terminal`]: standard output and error, progress; [`interrupt`]: Ctrl-C.
 //!
@@ -15,6 +16,7 @@
 
 mod arguments;
 mod command;
+mod data_sweep;
 mod folder;
 mod interrupt;
 mod model;

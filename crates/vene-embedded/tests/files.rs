@@ -74,7 +74,10 @@ fn every_name_is_one_token() {
         one(fact.country);
     }
     // A name that begins another one is a name of its own.
-    assert_eq!(tokens(&tokenizer, " Guinea-Bissau of Guinea"), ["ĠGuinea-Bissau", "Ġof", "ĠGuinea"]);
+    assert_eq!(
+        tokens(&tokenizer, " Guinea-Bissau of Guinea"),
+        ["ĠGuinea-Bissau", "Ġof", "ĠGuinea"]
+    );
 }
 
 #[test]

@@ -172,6 +172,13 @@ impl Table {
         }
     }
 
+    /// The table with one more note, or another value of one that it has.
+    #[must_use]
+    pub fn with_metadata(mut self, key: impl Into<String>, value: impl Into<String>) -> Table {
+        self.metadata.insert(key.into(), value.into());
+        self
+    }
+
     /// The table with one more column on the right, such as an effect computed from two others.
     ///
     /// # Errors

@@ -1,16 +1,21 @@
 //! `vene sweep`: the same intervention at many places, from the command line to a [`Sweep`].
 
-use std::path::PathBuf;
+mod over_data;
+
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 use clap::{ArgAction, Args, ValueEnum};
 use vene::{Method, Outline, PositionError, Sweep, SweepError, SweepUnit};
 
+use super::Command;
+use crate::data_sweep;
 use crate::folder::Folder;
 use crate::model::{self, ModelArgument, RunArguments};
 use crate::selection::{self, Places, Subject};
 use crate::sweep::{self, ExecutorName, Experiment};
 use crate::terminal;
+use over_data::OverData;
 
 /// Intervene at every layer and position, and see what the model then says
 #[derive(Args)]
@@ -35,6 +40,9 @@ Examples:
   Prompts of different lengths: the country's last token, and the token after it:
     vene sweep ... --positions subject_last,after_subject \\
       --subject Spain --source-subject \"Papua New Guinea\"
+  Over a data set, by the role of the positions, with intervals:
+    vene task capital -n 200 --out capital.jsonl
+    vene sweep --data capital.jsonl --component block_output --positions subject_last,last
   Without a source: which MLPs does the answer need?
     vene sweep --base \"The capital of Spain is\" --intervention zero \\
       --component mlp_output --token \" Madrid\""
@@ -44,8 +52,8 @@ pub struct Arguments {
     model: ModelArgument,
 
     /// The prompt whose run is edited
-    #[arg(long, value_name = "TEXT")]
-    base: String,
+    #[arg(long, value_name = "TEXT", required_unless_present_any = ["data", "resume"])]
+    base: Option<String>,
 
     /// A prompt whose run is read (again for more; `mean` takes all, the others the first)
     #[arg(long, value_name = "TEXT")]
@@ -55,7 +63,12 @@ pub struct Arguments {
     ///
     /// `vene sites` lists them. pyvene's and TransformerLens's names are understood where they mean
     /// the same tensor; blocks.3.hook_resid_pre says its layer, head_query_output means --unit h.
-    #[arg(long, value_name = "NAME,...", value_delimiter = ',', required = true)]
+    #[arg(
+        long,
+        value_name = "NAME,...",
+        value_delimiter = ',',
+        required_unless_present = "resume"
+    )]
     component: Vec<String>,
 
     /// In which layers: 0..12 (0 to 11), 0,3,5, -1 (the last), or a mix [default: all]
@@ -70,9 +83,10 @@ pub struct Arguments {
     ///
     /// `all` needs base and source of one length. `aligned` pairs what both begin and end with, and
     /// what stands between. Names with `subject` are about the phrases of --subject and
-    /// --source-subject. All but `all` and `aligned` can be listed.
-    #[arg(long, value_name = "LIST", default_value = "all", allow_hyphen_values = true)]
-    positions: String,
+    /// --source-subject. All but `all` and `aligned` can be listed. Over a data set: last, numbers, and
+    /// the rows' spans by name. [default: all; last over a data set]
+    #[arg(long, value_name = "LIST", allow_hyphen_values = true)]
+    positions: Option<String>,
 
     /// The phrase of the base that positions such as subject_last are about
     #[arg(long, value_name = "PHRASE")]
@@ -107,13 +121,17 @@ pub struct Arguments {
         allow_hyphen_values = true, value_parser = deviation)]
     noise_sd: Option<f64>,
 
-    /// noise: the seed; the same seed gives the same noise [default: 0]
+    /// The seed of noise, and over a data set of all that is drawn [default: 0]
     #[arg(long, value_name = "NUMBER")]
     seed: Option<u64>,
 
     /// A token whose probability is followed, with its leading space: " Madrid" (again for more)
-    #[arg(long, value_name = "TOKEN", action = ArgAction::Append, required = true)]
+    #[arg(long, value_name = "TOKEN", action = ArgAction::Append,
+        required_unless_present_any = ["data", "resume"])]
     token: Vec<String>,
+
+    #[command(flatten)]
+    data: OverData,
 
     /// Who runs it
     #[arg(long, value_name = "NAME", default_value = "forked")]
@@ -184,6 +202,10 @@ enum MethodName {
     Skip,
     /// The last position no longer sees the position (attention_score)
     Knockout,
+    /// Other rows' values replace the base's, drawn at random (--data)
+    Resample,
+    /// Noise on the embeddings of --corrupt; the values without it are put back (--data)
+    Restore,
 }
 
 /// A number of bytes: `300M`, `1.5G`, `800000000`.
@@ -216,8 +238,34 @@ fn deviation(text: &str) -> Result<f64, String> {
     }
 }
 
+/// Goes on with a sweep over a data set, with the arguments with which it was started.
+fn resume(folder: &Path) -> anyhow::Result<()> {
+    let folder = folder.canonicalize().with_context(|| format!("--resume {}", folder.display()))?;
+    let Some((command, directory)) = data_sweep::arguments_of(&folder)? else {
+        return terminal::print(&format!("{} is complete\n", folder.display()));
+    };
+    // Its paths were given from there.
+    std::env::set_current_dir(&directory).with_context(|| {
+        format!("the sweep was started in {directory}, and that folder is gone")
+    })?;
+    let arguments = crate::arguments::Arguments::of(&command)?;
+    match &arguments.command {
+        Command::Sweep(sweep) if sweep.data.data.is_some() => {
+            let data = sweep.data.data.clone().unwrap_or_default();
+            sweep.run_over_data(&data, Some(&folder))
+        }
+        _ => bail!("{} was not started by `vene sweep --data`", folder.display()),
+    }
+}
+
 impl Arguments {
     pub fn run(&self) -> anyhow::Result<()> {
+        if let Some(folder) = &self.data.resume {
+            return resume(folder);
+        }
+        if let Some(data) = &self.data.data {
+            return self.run_over_data(data, None);
+        }
         let method = self.method()?;
         let outline = model::open(&self.model.model)?;
         let sweep = self.sweep(&outline, method)?;
@@ -257,8 +305,11 @@ impl Arguments {
         if self.factor.is_some() && !scaling {
             bail!("--factor is for --intervention scaling, not for {name}");
         }
-        if (self.noise_sd.is_some() || self.seed.is_some()) && !noise {
-            bail!("--noise-sd and --seed are for --intervention noise, not for {name}");
+        if self.noise_sd.is_some() && !noise {
+            bail!("--noise-sd is for --intervention noise, not for {name}");
+        }
+        if self.seed.is_some() && !noise && self.data.data.is_none() {
+            bail!("--seed is for --intervention noise, not for {name}");
         }
         Ok(match self.intervention {
             MethodName::Interchange => Method::Interchange,
@@ -279,6 +330,9 @@ impl Arguments {
             },
             MethodName::Skip => Method::Skip,
             MethodName::Knockout => Method::Knockout,
+            MethodName::Resample | MethodName::Restore => {
+                bail!("--intervention {name} draws on a data set: give one with --data")
+            }
         })
     }
 
@@ -291,10 +345,14 @@ impl Arguments {
             occurrence: self.subject_occurrence,
             source_occurrence: self.source_subject_occurrence,
         };
-        let positions = selection::sweep_positions(&self.positions, &subject, config.context)?;
+        let positions = selection::sweep_positions(
+            self.positions.as_deref().unwrap_or("all"),
+            &subject,
+            config.context,
+        )?;
         let mut builder = Sweep::builder(outline)
             .bos(self.run.bos.into())
-            .base(&self.base)
+            .base(self.base.as_deref().unwrap_or_default())
             .unit(places.unit(self.unit.map(SweepUnit::from))?)
             .components(places.components)
             .layers(places.layers)

@@ -32,7 +32,8 @@ pub fn text(outline: &Outline, sweep: &DataSweep, preflight: &Preflight) -> Stri
         );
     }
     let single = preflight.single_token_answers;
-    let _ = writeln!(text, "  answers         single tokens in {single} rows, else read in sequence");
+    let _ =
+        writeln!(text, "  answers         single tokens in {single} rows, else read in sequence");
     agreement(&mut text, "model on base", &preflight.base);
     if let Some(source) = &preflight.source {
         agreement(&mut text, "model on source", source);

@@ -25,8 +25,7 @@ pub const LEAST: usize = 2;
 
 /// How GPT-2 splits a text: contractions, words, numbers and other signs, each with a space in
 /// front, and what is left of runs of spaces.
-const WORDS: &str =
-    r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+";
+const WORDS: &str = r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+";
 
 /// What splits a text into pieces that are never merged with each other: the table's names of
 /// several words, else [`WORDS`].

@@ -95,7 +95,10 @@ impl Answers {
     }
 
     /// What the runs say about the answers, from the numbers at an offset of a run.
-    pub(crate) fn observed<'n>(&self, numbers: impl Fn(usize, usize) -> Option<&'n Numbers>) -> Option<Observed> {
+    pub(crate) fn observed<'n>(
+        &self,
+        numbers: impl Fn(usize, usize) -> Option<&'n Numbers>,
+    ) -> Option<Observed> {
         let said = |places: &Vec<Place>| -> Option<Said> {
             let (mut score, mut log_probability, mut rank) = (0.0, Some(0.0), Some(0));
             for place in places {
@@ -149,7 +152,10 @@ mod tests {
     #[test]
     fn a_sequence_is_as_likely_as_its_tokens_one_behind_the_other() {
         let answers = Answers::new(&[vec![3, 1]], &[vec![2]]);
-        assert_eq!(answers.runs, [Continuation { tokens: vec![3], read: vec![3, 1, 2], targets: 2 }]);
+        assert_eq!(
+            answers.runs,
+            [Continuation { tokens: vec![3], read: vec![3, 1, 2], targets: 2 }]
+        );
         let numbers = [
             Numbers {
                 logits: vec![1.0, 9.0, 0.5],

@@ -188,8 +188,7 @@ impl Preparer<'_> {
             return Err(Reason::NoSource);
         }
         let base = self.prompt(&row.base, "base")?;
-        let source =
-            row.source.as_ref().map(|source| self.prompt(source, "source")).transpose()?;
+        let source = row.source.as_ref().map(|source| self.prompt(source, "source")).transpose()?;
         let answers = self.answers(&base, source.as_ref())?;
         let base_positions = self.positions("base", |role| role.in_base(row, &base))?;
         let mut source_positions = Vec::new();
@@ -241,7 +240,8 @@ impl Preparer<'_> {
             if let Some(source) = source
                 && self.continuation(source, answer)? != tokens
             {
-                let problem = "it is other tokens behind the base than behind the source".to_owned();
+                let problem =
+                    "it is other tokens behind the base than behind the source".to_owned();
                 return Err(Reason::Answer { answer: answer.clone(), problem });
             }
             Ok(tokens)
@@ -329,7 +329,11 @@ mod tests {
             Row { foil: vec![], ..row() },
             row().foil(" Madrid"),
             Row { target: vec![String::new()], ..row() },
-            Row { target: vec!["fully".to_owned()], base: "The capital of Spain is peace".to_owned(), ..row() },
+            Row {
+                target: vec!["fully".to_owned()],
+                base: "The capital of Spain is peace".to_owned(),
+                ..row()
+            },
             Row { source: Some(String::new()), ..row() },
         ];
         let (kept, left_out) = prepared(&rows, &["subject_last"]);

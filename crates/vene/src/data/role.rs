@@ -195,7 +195,10 @@ mod tests {
         let model = Model::load("embedded").unwrap();
         let row = Row::new("The capital of Spain is", "The name of the capital of Italy is")
             .span("subject", "Spain", "Italy");
-        let (base, source) = (model.prompt(&row.base).unwrap(), model.prompt("The name of the capital of Italy is").unwrap());
+        let (base, source) = (
+            model.prompt(&row.base).unwrap(),
+            model.prompt("The name of the capital of Italy is").unwrap(),
+        );
         let at = |role: &str| {
             let role: Role = role.parse().unwrap();
             (role.in_base(&row, &base).unwrap(), role.in_source(&row, &source).unwrap())

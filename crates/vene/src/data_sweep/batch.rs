@@ -125,7 +125,11 @@ pub(super) fn reads_distributions(sweep: &DataSweep) -> bool {
 }
 
 /// The row's other run: that of its other prompt; where cells repair a run, the run without noise.
-fn other_prompt<'r>(sweep: &DataSweep, side: &Side<'_>, row: &'r PreparedRow) -> Option<&'r Prompt> {
+fn other_prompt<'r>(
+    sweep: &DataSweep,
+    side: &Side<'_>,
+    row: &'r PreparedRow,
+) -> Option<&'r Prompt> {
     match sweep.treatment {
         Treatment::Restore { .. } => Some(&row.base),
         _ => side.other(row),
@@ -154,7 +158,9 @@ fn plans(
     for draw in 0..if corrupted.is_empty() { 1 } else { draws } {
         plans.push((Job::Base, plan(side.corruption(draw))?));
     }
-    plans.extend(other_plan(sweep, outline, side, references, &runs)?.map(|plan| (Job::Other, plan)));
+    plans.extend(
+        other_plan(sweep, outline, side, references, &runs)?.map(|plan| (Job::Other, plan)),
+    );
     let has_rows = |cell: &usize| {
         let component = sweep.cells[*cell].component;
         component != vene_model::Component::Logits && !component.is_pattern()
@@ -279,10 +285,10 @@ impl Batch<'_> {
         if unread {
             return Err(RunError::Stopped.into());
         }
-        for (base, swapped) in
-            swaps.iter().flat_map(|swap| measured.base.iter().zip(swap)).filter_map(
-                |(base, swapped)| Some((base, swapped.as_ref()?)),
-            )
+        for (base, swapped) in swaps
+            .iter()
+            .flat_map(|swap| measured.base.iter().zip(swap))
+            .filter_map(|(base, swapped)| Some((base, swapped.as_ref()?)))
         {
             for ((square, base), swapped) in measured.noise.iter_mut().zip(base).zip(swapped) {
                 *square += (swapped - base).powi(2);
@@ -303,9 +309,8 @@ impl Batch<'_> {
             return Ok(references);
         }
         let firsts = side.places.iter().enumerate().filter(|(_, (_, run))| *run == 0);
-        let firsts: Vec<(usize, &Prompt)> = firsts
-            .map(|(example, &(row, _))| (example, side.edited(&side.rows[row])))
-            .collect();
+        let firsts: Vec<(usize, &Prompt)> =
+            firsts.map(|(example, &(row, _))| (example, side.edited(&side.rows[row]))).collect();
         let prompts: Vec<&Prompt> = firsts.iter().map(|(_, prompt)| *prompt).collect();
         let read = self.executor.predict(&prompts)?;
         for ((example, _), distribution) in firsts.into_iter().zip(read) {

@@ -189,7 +189,6 @@ impl<'a> DataSweepBuilder<'a> {
             metrics: self.metrics,
             controls: self.controls,
             seed: self.seed,
-            bos: self.bos,
         };
         super::batch::check(&sweep, self.outline)?;
         Ok(sweep)
@@ -209,8 +208,8 @@ impl<'a> DataSweepBuilder<'a> {
         if self.roles.is_empty() && self.unit != SweepUnit::Head {
             return Err(DataSweepError::NoRoles);
         }
-        if let Some(index) = (1..self.roles.len())
-            .find(|&index| self.roles[..index].contains(&self.roles[index]))
+        if let Some(index) =
+            (1..self.roles.len()).find(|&index| self.roles[..index].contains(&self.roles[index]))
         {
             return Err(DataSweepError::RoleTwice { role: self.roles[index].clone() });
         }

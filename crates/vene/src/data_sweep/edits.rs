@@ -7,11 +7,11 @@ use candle_core::Tensor;
 use vene_model::{Component, Outline, Prompt};
 
 use super::partners::{self, Purpose};
-use super::{Control, DataCell, DataSweep, DataSweepError, Direction, EffectType, Means, Treatment};
-use crate::data::{Continuation, PreparedRow};
-use crate::intervention::{
-    Intervention, Noise, RandomDirection, SourceCount, UnitContext,
+use super::{
+    Control, DataCell, DataSweep, DataSweepError, Direction, EffectType, Means, Treatment,
 };
+use crate::data::{Continuation, PreparedRow};
+use crate::intervention::{Intervention, Noise, RandomDirection, SourceCount, UnitContext};
 use crate::plan::{Edit, Example, Positions, Source};
 use crate::sweep::Method;
 
@@ -79,7 +79,8 @@ impl<'a> Side<'a> {
             Ok(example)
         };
         side.examples = side.places.iter().map(example).collect::<Result<_, _>>()?;
-        let of_example: Arc<[usize]> = side.places.iter().map(|&(row, _)| rows[row].index).collect();
+        let of_example: Arc<[usize]> =
+            side.places.iter().map(|&(row, _)| rows[row].index).collect();
         let of_row = |inner: Arc<dyn Intervention>| -> Arc<dyn Intervention> {
             Arc::new(OfRow { inner, rows: of_example.clone() })
         };
@@ -121,9 +122,9 @@ impl<'a> Side<'a> {
         }
         let tokens = [prompt.tokens(), &run.tokens].concat();
         // The answer fitted behind the prompt when the row was prepared.
-        self.outline.prompt_from_tokens(&tokens).map_err(|error| {
-            crate::error::SweepError::Input { whose: "an answer", error }.into()
-        })
+        self.outline
+            .prompt_from_tokens(&tokens)
+            .map_err(|error| crate::error::SweepError::Input { whose: "an answer", error }.into())
     }
 
     /// The prompts that a row's edits read: its other one, those drawn, the one that stands in.
@@ -140,9 +141,10 @@ impl<'a> Side<'a> {
 
     /// Positions for each example, from a function of its row.
     fn positions(&self, of: impl Fn(usize) -> Vec<usize>) -> Positions {
-        let each = self.places.iter().map(|&(row, _)| {
-            of(row).into_iter().map(|position| position as i64).collect()
-        });
+        let each = self
+            .places
+            .iter()
+            .map(|&(row, _)| of(row).into_iter().map(|position| position as i64).collect());
         Positions::Each(each.collect())
     }
 
@@ -374,4 +376,3 @@ impl Intervention for OfRow {
         self.inner.apply(base, sources, UnitContext { example, ..context })
     }
 }
-

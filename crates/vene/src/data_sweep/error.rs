@@ -42,13 +42,17 @@ pub enum DataSweepError {
         treatment: &'static str,
     },
     /// Denoising by something that reads no other run.
-    #[error("{treatment} has one direction only, noising: it reads no other prompt that could bring an answer back")]
+    #[error(
+        "{treatment} has one direction only, noising: it reads no other prompt that could bring an answer back"
+    )]
     NoDenoising {
         /// What was to be done.
         treatment: &'static str,
     },
     /// A control of something that reads no other run.
-    #[error("the control `{control}` is for treatments that read another prompt, such as interchange, not for {treatment}")]
+    #[error(
+        "the control `{control}` is for treatments that read another prompt, such as interchange, not for {treatment}"
+    )]
     NoControl {
         /// The control.
         control: &'static str,
@@ -56,7 +60,9 @@ pub enum DataSweepError {
         treatment: &'static str,
     },
     /// Too few rows to draw from.
-    #[error("row {row} needs {draws} other rows to draw from that fit it in length, and there are {found}")]
+    #[error(
+        "row {row} needs {draws} other rows to draw from that fit it in length, and there are {found}"
+    )]
     TooFewPartners {
         /// The row, counted from 0.
         row: usize,

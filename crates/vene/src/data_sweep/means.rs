@@ -121,38 +121,40 @@ pub(super) fn of(
         });
         let plan = plan.resolve(outline, &examples)?;
         let mut failure = None;
-        executor.run_all(&[plan], &mut |_, outcome| {
-            for ((row, showed), at) in rows.iter().zip(&outcome.examples).zip(&each) {
-                for (site, collected) in sites.iter().zip(&showed.collected) {
-                    let values = collected
-                        .to_dtype(candle_core::DType::F64)
-                        .and_then(|values| values.to_vec2::<f64>());
-                    let Some(sums) = means.values.get_mut(&(site.component(), site.layer())) else {
-                        continue;
-                    };
-                    let values = match values {
-                        Ok(values) => values,
-                        Err(error) => {
-                            failure = Some(error);
-                            return ControlFlow::Break(());
-                        }
-                    };
-                    for (sum, &role) in sums.iter_mut().zip(&roles) {
-                        for position in positions(row, role) {
-                            let Ok(index) = at.binary_search(&position) else { continue };
-                            for (sum, value) in sum.iter_mut().zip(&values[index]) {
-                                *sum += value;
+        executor
+            .run_all(&[plan], &mut |_, outcome| {
+                for ((row, showed), at) in rows.iter().zip(&outcome.examples).zip(&each) {
+                    for (site, collected) in sites.iter().zip(&showed.collected) {
+                        let values = collected
+                            .to_dtype(candle_core::DType::F64)
+                            .and_then(|values| values.to_vec2::<f64>());
+                        let Some(sums) = means.values.get_mut(&(site.component(), site.layer()))
+                        else {
+                            continue;
+                        };
+                        let values = match values {
+                            Ok(values) => values,
+                            Err(error) => {
+                                failure = Some(error);
+                                return ControlFlow::Break(());
+                            }
+                        };
+                        for (sum, &role) in sums.iter_mut().zip(&roles) {
+                            for position in positions(row, role) {
+                                let Ok(index) = at.binary_search(&position) else { continue };
+                                for (sum, value) in sum.iter_mut().zip(&values[index]) {
+                                    *sum += value;
+                                }
                             }
                         }
                     }
                 }
-            }
-            ControlFlow::Continue(())
-        })
-        .or_else(|error| match failure.take() {
-            Some(failure) => Err(failure.into()),
-            None => Err(error),
-        })?;
+                ControlFlow::Continue(())
+            })
+            .or_else(|error| match failure.take() {
+                Some(failure) => Err(failure.into()),
+                None => Err(error),
+            })?;
     }
     for sums in means.values.values_mut() {
         for (sum, &count) in sums.iter_mut().zip(&counts) {

@@ -45,16 +45,16 @@ mod table;
 
 use std::ops::{ControlFlow, Range};
 
-use vene_model::{BeginningOfSequence, Component, Model, Outline};
+use vene_model::{Component, Model, Outline};
 use vene_table::Table;
 
 pub use builder::DataSweepBuilder;
 pub use error::DataSweepError;
 pub use means::Means;
 pub use options::{Control, Direction, EffectType, Treatment};
+pub use preflight::{Agreement, DataForecast, Preflight};
 pub use summary::Summary;
 pub use table::{SETTINGS, join, noise_floor};
-pub use preflight::{Agreement, DataForecast, Preflight};
 
 use crate::data::{LeftOut, PreparedRow, Role};
 use crate::engine::{Executor, Forked};
@@ -76,7 +76,6 @@ pub struct DataSweep {
     pub(crate) metrics: Vec<&'static dyn Metric>,
     pub(crate) controls: Vec<Control>,
     pub(crate) seed: u64,
-    pub(crate) bos: BeginningOfSequence,
 }
 
 /// One place of a sweep over a data set.

@@ -57,9 +57,7 @@ impl Reduce for Whole {
 /// Σ p log(p / q) in nats, with p the reference. Never below 0, whatever the rounding.
 fn divergence(reference: &Distribution, distribution: &Distribution) -> f64 {
     let shift = distribution.log_normaliser() - reference.log_normaliser();
-    let term = |(&p, &q): (&f64, &f64)| {
-        (p - reference.log_normaliser()).exp() * (p - q + shift)
-    };
+    let term = |(&p, &q): (&f64, &f64)| (p - reference.log_normaliser()).exp() * (p - q + shift);
     reference.logits().iter().zip(distribution.logits()).map(term).sum::<f64>().max(0.0)
 }
 

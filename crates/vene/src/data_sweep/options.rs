@@ -72,9 +72,9 @@ impl Treatment {
     /// How many edited runs are averaged for each row and place.
     pub fn draws(&self) -> usize {
         match self {
-            Self::Resample { draws }
-            | Self::Noise { draws, .. }
-            | Self::Restore { draws, .. } => *draws,
+            Self::Resample { draws } | Self::Noise { draws, .. } | Self::Restore { draws, .. } => {
+                *draws
+            }
             _ => 1,
         }
     }

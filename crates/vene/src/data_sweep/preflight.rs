@@ -104,9 +104,7 @@ pub(super) fn of(
     let on_base = agreement(outline, executor, &asked, |row| Some(&row.base), false)?;
     let on_source = match answered.is_empty() {
         true => None,
-        false => {
-            Some(agreement(outline, executor, &answered, |row| row.source.as_ref(), true)?)
-        }
+        false => Some(agreement(outline, executor, &answered, |row| row.source.as_ref(), true)?),
     };
     Ok(Preflight {
         rows: rows.len() + sweep.left_out.len(),
@@ -168,9 +166,9 @@ fn observe<'r>(
         let prompt = prompt(row).unwrap_or(&row.base);
         for run in &row.answers.runs {
             let tokens = [prompt.tokens(), &run.tokens].concat();
-            let whole = outline.prompt_from_tokens(&tokens).map_err(|error| {
-                crate::error::SweepError::Input { whose: "an answer", error }
-            })?;
+            let whole = outline
+                .prompt_from_tokens(&tokens)
+                .map_err(|error| crate::error::SweepError::Input { whose: "an answer", error })?;
             let positions = prompt.len() - 1..whole.len();
             read.push(positions.map(|position| position as i64).collect());
             examples.push(Example::new(whole));

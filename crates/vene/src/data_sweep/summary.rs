@@ -195,10 +195,7 @@ impl Summary {
             .column("denominator_low", float(&|line| low(line.ratio.denominator.interval)))
             .column("denominator_high", float(&|line| high(line.ratio.denominator.interval)))
             .column("change", lines.iter().map(|line| line.change).collect::<Vec<f64>>())
-            .column(
-                "unchanged",
-                lines.iter().map(|line| line.unchanged as i64).collect::<Vec<_>>(),
-            )
+            .column("unchanged", lines.iter().map(|line| line.unchanged as i64).collect::<Vec<_>>())
             .column("note", lines.iter().map(note).collect::<Vec<Option<&str>>>())
             .column("split", lines.iter().map(|line| line.split).collect::<Vec<_>>())
             .column("direction", complete(0))

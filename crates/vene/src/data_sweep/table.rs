@@ -108,7 +108,7 @@ pub fn join(parts: &[Table]) -> Result<Table, TableError> {
         .flat_map(|part| part.metadata().keys())
         .filter(|key| key.starts_with(NOISE) || *key == NOISE_COUNT)
         .collect();
-    let mut joined = Table::join(parts, &SETTINGS)?;
+    let mut joined = Table::concatenate(parts, &SETTINGS)?;
     for key in keys {
         let value = match key == NOISE_COUNT {
             true => format!("{}", sum(key)),

@@ -31,7 +31,6 @@ impl Intervention for RandomDirection {
         false
     }
 
-
     fn apply(
         &self,
         base: &Tensor,
@@ -66,12 +65,14 @@ mod tests {
 
     #[test]
     fn each_row_changes_by_as_much_as_an_interchange_would() {
-        let tensor = |values: &[f64]| Tensor::from_vec(values.to_vec(), (2, 4), &Device::Cpu).unwrap();
+        let tensor =
+            |values: &[f64]| Tensor::from_vec(values.to_vec(), (2, 4), &Device::Cpu).unwrap();
         let base = tensor(&[1.0, 2.0, 3.0, 4.0, 0.0, 0.0, 0.0, 0.0]);
         let source = tensor(&[4.0, 2.0, 7.0, 4.0, 0.0, 0.0, 2.0, 0.0]);
         let apply = |example, seed| {
             let context = UnitContext { example, positions: &[3, 5], columns: &[0], keys: None };
-            let edited = RandomDirection { seed }.apply(&base, std::slice::from_ref(&source), context);
+            let edited =
+                RandomDirection { seed }.apply(&base, std::slice::from_ref(&source), context);
             (edited.unwrap() - &base).unwrap().to_vec2::<f64>().unwrap()
         };
         let change = apply(0, 1);

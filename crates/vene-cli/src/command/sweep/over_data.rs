@@ -258,8 +258,9 @@ impl Arguments {
             bail!("--corrupt is for --intervention restore, not for {name}");
         }
         let deviation = || {
-            self.noise_sd
-                .with_context(|| format!("--intervention {name} needs --noise-sd, its standard deviation"))
+            self.noise_sd.with_context(|| {
+                format!("--intervention {name} needs --noise-sd, its standard deviation")
+            })
         };
         Ok(match self.intervention {
             MethodName::Interchange => Treatment::Interchange,
@@ -324,10 +325,7 @@ fn metrics(names: &[String]) -> anyhow::Result<Vec<&'static dyn Metric>> {
                 .collect();
             bail!("--metric {name}: no such metric; there are {}", all.join(", "));
         };
-        ensure!(
-            metrics.iter().all(|other| other.name() != name),
-            "--metric {name} is named twice"
-        );
+        ensure!(metrics.iter().all(|other| other.name() != name), "--metric {name} is named twice");
         metrics.push(metric);
     }
     Ok(metrics)

@@ -1,0 +1,224 @@
+//! Which figures show a sweep over a data set.
+//!
+//! For each metric and direction: the mean effect, the width of its interval and how far the examples
+//! agree in sign, each as a map; the strongest places with every example in them; and, by position,
+//! the mean along the layers. What one figure would need three axes for is drawn once for each
+//! component.
+
+use anyhow::Context;
+use vene::{DataSweep, Outline, SweepUnit};
+use vene_report::{Axis, Caption, Facets, Figure, HeatMap, Interval, Profile, Strips};
+use vene_table::Table;
+
+use super::{Settings, distinct};
+use crate::model;
+use crate::terminal;
+
+/// What is drawn of one metric, direction and component.
+struct View<'a> {
+    summary: Table,
+    examples: Table,
+    metric: &'a str,
+    caption: Caption,
+    sweep: &'a DataSweep,
+}
+
+/// All figures: their file names and contents. One that cannot be drawn (there may be too much for
+/// it) is left out with a warning, rather than the whole run lost.
+pub fn draw(
+    examples: &Table,
+    summary: &Table,
+    sweep: &DataSweep,
+    outline: &Outline,
+    settings: &Settings,
+) -> Vec<(String, Vec<u8>)> {
+    let mut files = Vec::new();
+    for (suffix, view) in views(examples, summary, sweep, outline, settings) {
+        let drawn: [(&str, Option<anyhow::Result<Figure>>); 5] = [
+            ("mean", Some(view.mean())),
+            ("interval_width", Some(view.interval_width())),
+            ("sign_agreement", Some(view.sign_agreement())),
+            ("strips", Some(view.strips())),
+            ("profile", view.profile()),
+        ];
+        for (kind, figure) in drawn {
+            let Some(figure) = figure else { continue };
+            let name = format!("{kind}{suffix}");
+            match figure.and_then(|figure| Ok((figure.png()?, figure))) {
+                Ok((png, figure)) => {
+                    files.push((format!("{name}.svg"), figure.svg().as_bytes().to_vec()));
+                    files.push((format!("{name}.png"), png));
+                }
+                Err(error) => terminal::warn(format!("{name} is left out: {error:#}")),
+            }
+        }
+    }
+    files
+}
+
+/// What the figures show, each with what its files' names end in.
+fn views<'a>(
+    examples: &Table,
+    summary: &Table,
+    sweep: &'a DataSweep,
+    outline: &Outline,
+    settings: &Settings,
+) -> Vec<(String, View<'a>)> {
+    let several = |count: usize, name: &str| match count {
+        1 => String::new(),
+        _ => format!("-{name}"),
+    };
+    // With a split, what was found in one half is shown by the other.
+    let split = settings.summary.discovery.as_ref().map_or("all", |_| "evaluation");
+    // Heads at several positions, or several components by head: one figure each.
+    let by_component = sweep.unit() == SweepUnit::HeadPosition;
+    let components: Vec<Option<String>> = match by_component {
+        true => distinct(summary, "component").unwrap_or_default().into_iter().map(Some).collect(),
+        false => vec![None],
+    };
+    let mut views = Vec::new();
+    for metric in sweep.metrics() {
+        for direction in sweep.directions() {
+            for component in &components {
+                let component = component.as_deref();
+                let wanted = |table: &Table, split: Option<&str>| {
+                    only(
+                        table,
+                        &[
+                            ("metric", Some(metric.name())),
+                            ("direction", Some(direction.name())),
+                            ("control", Some("none")),
+                            ("component", component),
+                            ("split", split),
+                        ],
+                    )
+                };
+                let suffix = several(sweep.metrics().len(), metric.name())
+                    + &several(sweep.directions().len(), direction.name())
+                    + &several(components.len(), component.unwrap_or_default());
+                let title = format!(
+                    "{}: {} of {}, effect on {}",
+                    model::short_name(outline),
+                    sweep.treatment().name(),
+                    match sweep.unit() {
+                        SweepUnit::Position => "one position at a time",
+                        SweepUnit::Head => "one head at a time",
+                        SweepUnit::HeadPosition => "one head at one position",
+                    },
+                    metric.name(),
+                );
+                let mut caption = Caption::new(title)
+                    .note("data", format!("{}, {} rows", settings.data.path, sweep.rows().len()))
+                    .note("direction", direction.name())
+                    .note("effect", sweep.effect().name());
+                if sweep.window() > 1 {
+                    caption = caption.note("window", format!("{} layers", sweep.window()));
+                }
+                if split != "all" {
+                    caption = caption.note("rows", split);
+                }
+                let tables = wanted(summary, Some(split))
+                    .and_then(|summary| Ok((summary, wanted(examples, None)?)));
+                match tables {
+                    Ok((summary, examples)) => views.push((
+                        suffix,
+                        View { summary, examples, metric: metric.name(), caption, sweep },
+                    )),
+                    Err(error) => terminal::warn(format!("figures are left out: {error:#}")),
+                }
+            }
+        }
+    }
+    views
+}
+
+/// The rows in which columns have these values; `None` for any.
+fn only(table: &Table, wanted: &[(&str, Option<&str>)]) -> anyhow::Result<Table> {
+    let mut keep = vec![true; table.rows()];
+    for (column, value) in wanted {
+        let Some(value) = value else { continue };
+        for (keep, found) in keep.iter_mut().zip(table.optional_text(column)?) {
+            *keep &= found == Some(*value);
+        }
+    }
+    Ok(table.filter(|row| keep[row]))
+}
+
+impl View<'_> {
+    fn interval() -> Option<Interval> {
+        Some(Interval::default().named("95 % interval"))
+    }
+
+    fn metric(&self) -> Option<String> {
+        Some(self.metric.to_owned())
+    }
+
+    fn roles(&self) -> Vec<String> {
+        self.sweep.roles().iter().map(ToString::to_string).collect()
+    }
+
+    fn axis(&self) -> (Axis, Facets) {
+        match self.sweep.unit() {
+            SweepUnit::Position => (Axis::Role(self.roles()), Facets::by("component")),
+            SweepUnit::Head => (Axis::Head, Facets::by("component")),
+            SweepUnit::HeadPosition => (Axis::Head, Facets::by("position").ordered(self.roles())),
+        }
+    }
+
+    fn mean(&self) -> anyhow::Result<Figure> {
+        let (x, facets) = self.axis();
+        let map = HeatMap {
+            caption: self.caption.clone(),
+            metric: self.metric(),
+            interval: Self::interval(),
+            ..HeatMap::means(x, facets)
+        };
+        map.draw(&self.summary).context("the map of means")
+    }
+
+    fn interval_width(&self) -> anyhow::Result<Figure> {
+        let (x, facets) = self.axis();
+        let table = Interval::default().with_width(&self.summary)?;
+        let map = HeatMap {
+            caption: self.caption.clone(),
+            metric: self.metric(),
+            ..HeatMap::interval_widths(x, facets)
+        };
+        map.draw(&table).context("the map of interval widths")
+    }
+
+    fn sign_agreement(&self) -> anyhow::Result<Figure> {
+        let (x, facets) = self.axis();
+        let map = HeatMap {
+            caption: self.caption.clone(),
+            metric: self.metric(),
+            ..HeatMap::sign_agreements(x, facets)
+        };
+        map.draw(&self.summary).context("the map of signs")
+    }
+
+    fn strips(&self) -> anyhow::Result<Figure> {
+        let strips = Strips {
+            caption: self.caption.clone(),
+            metric: self.metric(),
+            interval: Self::interval(),
+            ..Strips::default()
+        };
+        strips.draw(&self.summary, &self.examples).context("the strips of examples")
+    }
+
+    /// Along the layers; heads have none of their own.
+    fn profile(&self) -> Option<anyhow::Result<Figure>> {
+        if self.sweep.unit() != SweepUnit::Position {
+            return None;
+        }
+        let profile = Profile {
+            caption: self.caption.clone(),
+            metric: self.metric(),
+            interval: Self::interval(),
+            facets: Facets::by("position").ordered(self.roles()),
+            ..Profile::default()
+        };
+        Some(profile.draw(&self.summary).context("the profile along the layers"))
+    }
+}
