@@ -3,7 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
-use crate::Kind;
+use crate::{Kind, Place};
 
 /// Why a table could not be made, asked, written or read.
 #[derive(Debug, thiserror::Error)]
@@ -46,6 +46,58 @@ pub enum TableError {
     #[error("two columns are named `{name}`; each column needs a name of its own")]
     DuplicateColumn {
         /// The name given twice.
+        name: String,
+    },
+    /// A table to be put below another has other columns.
+    #[error(
+        "table {table} has the columns {}, and table 0 has {}; \
+         only tables with the same columns in the same order can be put together",
+        quoted(.found), quoted(.expected)
+    )]
+    UnlikeColumns {
+        /// The table that differs from the first.
+        table: usize,
+        /// The first table's columns.
+        expected: Vec<String>,
+        /// This table's columns.
+        found: Vec<String>,
+    },
+    /// A table to be put below another has something else in a column.
+    #[error(
+        "column `{name}` holds {found} in table {table} and {expected} in table 0; \
+         only tables with the same columns can be put together"
+    )]
+    UnlikeKinds {
+        /// The column.
+        name: String,
+        /// The table that differs from the first.
+        table: usize,
+        /// What the first table's column holds.
+        expected: Kind,
+        /// What this table's column holds.
+        found: Kind,
+    },
+    /// Tables to be put together that differ in what they must have in common.
+    #[error(
+        "`{name}` is {value} in {place} and {other_value} in {other_place}: \
+         tables are put together only where it is the same throughout"
+    )]
+    UnlikeValues {
+        /// The column, or the note's key.
+        name: String,
+        /// The first value.
+        value: String,
+        /// Where that is.
+        place: Place,
+        /// The value that differs.
+        other_value: String,
+        /// Where that is.
+        other_place: Place,
+    },
+    /// Something must be alike in tables that no table has.
+    #[error("`{name}` is to be alike in all tables, and none has such a column or note")]
+    NothingAlike {
+        /// What was named.
         name: String,
     },
     /// An empty text in a column whose texts may be missing: a CSV shows both as nothing.

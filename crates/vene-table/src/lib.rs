@@ -29,13 +29,16 @@
 //! # Ok::<(), vene_table::TableError>(())
 //! ```
 
+mod alike;
 mod atomic;
 mod column;
 mod csv;
 mod error;
+mod join;
 mod parquet;
 mod table;
 
+pub use alike::Place;
 pub use atomic::write_atomically;
 pub use column::{Column, Kind};
 pub use error::TableError;
