@@ -3,7 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
-use crate::Kind;
+use crate::{Kind, Place};
 
 /// Why a table could not be made, asked, written or read.
 #[derive(Debug, thiserror::Error)]
@@ -85,18 +85,14 @@ pub enum TableError {
     UnlikeValues {
         /// The column, or the note's key.
         name: String,
-        /// The table with the first value.
-        table: usize,
         /// The first value.
         value: String,
-        /// Where that is, in words.
-        place: String,
-        /// The table with a value that differs.
-        other_table: usize,
+        /// Where that is.
+        place: Place,
         /// The value that differs.
         other_value: String,
-        /// Where that is, in words.
-        other_place: String,
+        /// Where that is.
+        other_place: Place,
     },
     /// Something must be alike in tables that no table has.
     #[error("`{name}` is to be alike in all tables, and none has such a column or note")]

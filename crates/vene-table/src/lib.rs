@@ -29,6 +29,7 @@
 //! # Ok::<(), vene_table::TableError>(())
 //! ```
 
+mod alike;
 mod atomic;
 mod column;
 mod csv;
@@ -37,6 +38,7 @@ mod join;
 mod parquet;
 mod table;
 
+pub use alike::Place;
 pub use atomic::write_atomically;
 pub use column::{Column, Kind};
 pub use error::TableError;

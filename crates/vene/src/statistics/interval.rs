@@ -8,8 +8,8 @@
 //! percentile interval of Hesterberg 2015, "What teachers should know about the bootstrap", *The
 //! American Statistician* 69:371): for a level of 1 − α the lower one is Φ(−√(m / (m − 1)) · t), with t
 //! the 1 − α/2 quantile of Student's law with m − 1 degrees of freedom. With 40 clusters and a level
-//! of 0.95 that is 0.020 instead of 0.025. The BCa interval corrects for skewness, to which the mean of
-//! many rows is little subject, but not for that, and its correction rests on the few clusters itself.
+//! of 0.95 that is 0.020 instead of 0.025. The BCa interval corrects for skewness but not for that, and
+//! with few clusters its correction rests on those few.
 
 use statrs::distribution::{ContinuousCDF, Normal, StudentsT};
 

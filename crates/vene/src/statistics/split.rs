@@ -65,8 +65,8 @@ impl Default for Split {
 }
 
 impl Split {
-    /// Divides the rows. Where rows that stay together do not add up to the share that was asked
-    /// for, it is the nearest number of rows on the way there, and never none or all.
+    /// Divides the rows. What stays together is shuffled and handed to discovery, one after the
+    /// other, until its share is as near as that brings it; neither side is left empty.
     ///
     /// # Errors
     ///
