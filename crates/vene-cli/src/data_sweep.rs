@@ -63,6 +63,11 @@ impl DataSet {
         let sha256 = Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect();
         Ok(Self { rows, path: path.display().to_string(), sha256 })
     }
+
+    /// The file's name, for titles.
+    fn name(&self) -> &str {
+        Path::new(&self.path).file_name().and_then(|name| name.to_str()).unwrap_or(&self.path)
+    }
 }
 
 /// How a sweep is run and summarised.

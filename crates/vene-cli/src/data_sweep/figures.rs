@@ -108,7 +108,7 @@ fn views<'a>(
                     metric.name(),
                 );
                 let mut caption = Caption::new(title)
-                    .note("data", format!("{}, {} rows", settings.data.path, sweep.rows().len()))
+                    .note("data", format!("{}, {} rows", settings.data.name(), sweep.rows().len()))
                     .note("direction", direction.name())
                     .note("effect", sweep.effect().name());
                 if sweep.window() > 1 {

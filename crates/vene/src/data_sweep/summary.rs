@@ -23,7 +23,8 @@ pub struct Summary {
     pub discovery: Option<Vec<usize>>,
 }
 
-/// Effects smaller than so many times the noise floor are marked.
+/// Mean effects smaller than so many times the noise floor, or than the spacing of 32-bit floats of the
+/// metric's size, are marked.
 const RESOLVED: f64 = 5.0;
 
 /// What cells are told apart by, in the table's order.
@@ -43,6 +44,7 @@ struct Examples {
     /// For each row of the table the place of its example.
     of_row: Vec<usize>,
     effect: Vec<f64>,
+    base: Vec<f64>,
     /// source − base.
     whole: Vec<f64>,
     change: Vec<f64>,
@@ -122,6 +124,8 @@ impl Summary {
                     estimate,
                     ratio,
                     adjusted,
+                    base: here().map(|&row| read.base[row]).sum::<f64>() / count,
+                    size: here().map(|&row| read.base[row].abs()).sum::<f64>() / count,
                     change: here().map(|&row| read.change[row]).sum::<f64>() / count,
                     unchanged: here().filter(|&&row| read.unchanged[row]).count(),
                 }
@@ -167,7 +171,8 @@ impl Summary {
         let low = |of: Option<statistics::Interval>| of.map(|interval| interval.low);
         let high = |of: Option<statistics::Interval>| of.map(|interval| interval.high);
         let note = |line: &Line<'_>| {
-            let floor = noise.get(line.key[6].as_deref()?)?;
+            let floor = noise.get(line.key[6].as_deref()?).copied().unwrap_or_default();
+            let floor = floor.max(f64::from(f32::EPSILON) * line.size);
             let mean = line.estimate.mean?;
             (mean.abs() < RESOLVED * floor).then_some("unresolved")
         };
@@ -194,6 +199,7 @@ impl Summary {
             .column("denominator", float(&|line| line.ratio.denominator.mean))
             .column("denominator_low", float(&|line| low(line.ratio.denominator.interval)))
             .column("denominator_high", float(&|line| high(line.ratio.denominator.interval)))
+            .column("base", lines.iter().map(|line| line.base).collect::<Vec<f64>>())
             .column("change", lines.iter().map(|line| line.change).collect::<Vec<f64>>())
             .column("unchanged", lines.iter().map(|line| line.unchanged as i64).collect::<Vec<_>>())
             .column("note", lines.iter().map(note).collect::<Vec<Option<&str>>>())
@@ -227,6 +233,9 @@ struct Line<'e> {
     estimate: Estimate,
     ratio: Ratio,
     adjusted: Option<f64>,
+    /// The mean of the metric before any edit, and of its size.
+    base: f64,
+    size: f64,
     change: f64,
     unchanged: usize,
 }
@@ -279,6 +288,7 @@ impl Examples {
             groups,
             of_row,
             effect: table.floats("effect")?.to_vec(),
+            base: base.to_vec(),
             whole: whole.collect(),
             change: table.floats("change")?.to_vec(),
             unchanged: table.optional_text("note")?.iter().map(Option::is_some).collect(),
