@@ -5,6 +5,8 @@
 //! model should answer to its base (the *target*) and to its source (the *foil*), which phrases
 //! play the same role in all rows (*spans*), and from which template it was made (its *group*).
 
+mod jsonl_writer;
 mod row;
 
+pub use jsonl_writer::{WriteError, write_jsonl};
 pub use row::{Phrase, Row, Span};
