@@ -33,6 +33,7 @@ mod error;
 pub mod intervention;
 pub mod plan;
 pub mod sweep;
+pub mod task;
 
 pub use engine::{
     Distribution, ExampleOutcome, Executor, Forked, PlanOutcome, Reading, Reference, Trace,
