@@ -5,6 +5,7 @@ mod demo;
 mod models;
 pub mod sites;
 mod sweep;
+mod task;
 mod top;
 
 pub use top::likeliest;
@@ -18,6 +19,7 @@ pub enum Command {
     Top(top::Arguments),
     Sweep(Box<sweep::Arguments>),
     Collect(collect::Arguments),
+    Task(task::Arguments),
     Sites(sites::Arguments),
     Models(models::Arguments),
 }
@@ -33,6 +35,7 @@ impl Command {
             Self::Top(arguments) => arguments.run(),
             Self::Sweep(arguments) => arguments.run(),
             Self::Collect(arguments) => arguments.run(),
+            Self::Task(arguments) => arguments.run(),
             Self::Sites(arguments) => arguments.run(),
             Self::Models(arguments) => arguments.run(),
         }

@@ -37,6 +37,7 @@ pub mod plan;
 mod random;
 pub mod statistics;
 pub mod sweep;
+pub mod task;
 
 pub use data_sweep::{
     Control, DataSweep, DataSweepBuilder, DataSweepError, Direction, EffectType, Treatment,

@@ -9,4 +9,5 @@ mod real_model;
 mod sites;
 mod support;
 mod sweep;
+mod task;
 mod top;

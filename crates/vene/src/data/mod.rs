@@ -6,12 +6,14 @@
 //! play the same role in all rows (*spans*), and from which template it was made (its *group*).
 
 mod answers;
+mod jsonl_writer;
 mod prepare;
 pub mod read;
 mod role;
 mod row;
 
 pub(crate) use answers::{Continuation, Numbers};
+pub use jsonl_writer::write_jsonl;
 pub use prepare::{LeftOut, PreparedRow, Reason};
 pub(crate) use prepare::{Requirements, prepare};
 pub use read::{DataError, DataFile, Layout, Place, ReadOptions, RowError, read, read_with};
