@@ -193,6 +193,7 @@ fn options(sweep: &DataSweep, settings: &Settings) -> Value {
             SweepUnit::Head => "h",
             SweepUnit::HeadPosition => "h.pos",
         },
+        "answers": if sweep.first_tokens() { "first" } else { "whole" },
         "metrics": sweep.metrics().iter().map(|metric| metric.name()).collect::<Vec<_>>(),
         "directions": sweep.directions().iter().map(|direction| direction.name()).collect::<Vec<_>>(),
         "window": sweep.window(),

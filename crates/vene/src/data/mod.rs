@@ -13,7 +13,7 @@ mod role;
 mod row;
 
 pub(crate) use answers::{Continuation, Numbers};
-pub use jsonl_writer::write_jsonl;
+pub use jsonl_writer::{WriteError, write_jsonl};
 pub use prepare::{LeftOut, PreparedRow, Reason};
 pub(crate) use prepare::{Requirements, prepare};
 pub use read::{DataError, DataFile, Layout, Place, ReadOptions, RowError, read, read_with};

@@ -24,6 +24,8 @@ pub(crate) struct Requirements<'a> {
     pub(crate) same_length: bool,
     pub(crate) needs_foil: bool,
     pub(crate) needs_single_tokens: bool,
+    /// Whether an answer's first token stands for it.
+    pub(crate) first_tokens: bool,
 }
 
 /// A row in tokens.
@@ -70,7 +72,7 @@ pub enum Reason {
     NoTarget,
     /// It has no foil, and a metric needs one.
     NoFoil,
-    /// An answer is right for both base and source.
+    /// An answer is right for both base and source, as far as it is looked at.
     SameAnswer {
         /// The answer.
         answer: String,
@@ -244,7 +246,8 @@ impl Preparer<'_> {
                     "it is other tokens behind the base than behind the source".to_owned();
                 return Err(Reason::Answer { answer: answer.clone(), problem });
             }
-            Ok(tokens)
+            let count = if requirements.first_tokens { 1 } else { tokens.len() };
+            Ok(tokens[..count].to_vec())
         };
         let target = row.target.iter().map(tokens).collect::<Result<Vec<_>, _>>()?;
         let foil = row.foil.iter().map(tokens).collect::<Result<Vec<_>, _>>()?;
@@ -298,6 +301,7 @@ mod tests {
             same_length: false,
             needs_foil: true,
             needs_single_tokens: false,
+            first_tokens: false,
         };
         let (rows, left_out) = prepare(&model, rows, &requirements);
         (rows, left_out.iter().map(|row| format!("{}: {}", row.index, row.reason)).collect())

@@ -112,11 +112,7 @@ pub(super) fn first_plans(
 
 /// How much of each distribution is read.
 fn needs(sweep: &DataSweep) -> Needs {
-    let least = match sweep.rows.iter().all(|row| row.answers.are_single()) {
-        true => Needs::Logits,
-        false => Needs::Probabilities,
-    };
-    sweep.metrics.iter().map(|metric| metric.needs()).fold(least, Needs::max)
+    sweep.metrics.iter().map(|metric| metric.needs()).fold(Needs::Logits, Needs::max)
 }
 
 /// Whether whole distributions are read, which are large.
@@ -143,8 +139,12 @@ fn plans(
     side: &Side<'_>,
     references: &[Option<Arc<Distribution>>],
 ) -> Result<Vec<(Job, ResolvedPlan)>, DataSweepError> {
-    let runs = |places: &[(usize, usize)]| -> Vec<&Continuation> {
-        places.iter().map(|&(row, run)| &side.rows[row].answers.runs[run]).collect()
+    let runs = |places: &[(usize, usize)]| -> Vec<(&Continuation, bool)> {
+        let of_row = |row: usize| &side.rows[row].answers;
+        places
+            .iter()
+            .map(|&(row, run)| (&of_row(row).runs[run], of_row(row).are_single()))
+            .collect()
     };
     let outputs_of = outputs(needs(sweep), &runs(&side.places), references);
     let read = side.read_out(|row| Some(side.edited(row).len()));
@@ -192,7 +192,7 @@ fn other_plan<'a>(
     outline: &Outline,
     side: &Side<'a>,
     references: &[Option<Arc<Distribution>>],
-    runs: &dyn Fn(&[(usize, usize)]) -> Vec<&'a Continuation>,
+    runs: &dyn Fn(&[(usize, usize)]) -> Vec<(&'a Continuation, bool)>,
 ) -> Result<Option<ResolvedPlan>, DataSweepError> {
     let (mut places, mut examples, mut of) = (Vec::new(), Vec::new(), Vec::new());
     let mut read = Vec::new();

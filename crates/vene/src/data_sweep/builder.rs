@@ -26,6 +26,7 @@ pub struct DataSweepBuilder<'a> {
     metrics: Vec<&'static dyn Metric>,
     controls: Vec<Control>,
     seed: u64,
+    first_tokens: bool,
 }
 
 impl<'a> DataSweepBuilder<'a> {
@@ -46,6 +47,7 @@ impl<'a> DataSweepBuilder<'a> {
             metrics: vec![&LogitDifference],
             controls: Vec::new(),
             seed: 0,
+            first_tokens: false,
         }
     }
 
@@ -148,6 +150,14 @@ impl<'a> DataSweepBuilder<'a> {
         self
     }
 
+    /// Whether an answer's first token stands for it: cheaper, and what much of the literature does.
+    /// Unless told, an answer of several tokens is a sequence, each token read behind those before it.
+    #[must_use]
+    pub fn first_tokens(mut self, first: bool) -> Self {
+        self.first_tokens = first;
+        self
+    }
+
     /// Checks everything; rows that cannot be used are left out and listed. No weight is read.
     ///
     /// # Errors
@@ -167,6 +177,7 @@ impl<'a> DataSweepBuilder<'a> {
             same_length: self.unit == SweepUnit::Head && reads_source,
             needs_foil: self.metrics.iter().any(|metric| metric.needs_foil()),
             needs_single_tokens: self.metrics.iter().any(|metric| metric.needs_single_tokens()),
+            first_tokens: self.first_tokens,
         };
         let (rows, left_out) = prepare(self.outline, self.rows, &requirements);
         if let (true, Some(first)) = (rows.is_empty(), left_out.first()) {
@@ -189,6 +200,7 @@ impl<'a> DataSweepBuilder<'a> {
             metrics: self.metrics,
             controls: self.controls,
             seed: self.seed,
+            first_tokens: self.first_tokens,
         };
         super::batch::check(&sweep, self.outline)?;
         Ok(sweep)

@@ -76,6 +76,7 @@ pub struct DataSweep {
     pub(crate) metrics: Vec<&'static dyn Metric>,
     pub(crate) controls: Vec<Control>,
     pub(crate) seed: u64,
+    pub(crate) first_tokens: bool,
 }
 
 /// One place of a sweep over a data set.
@@ -152,6 +153,11 @@ impl DataSweep {
     /// The maps beside the first.
     pub fn controls(&self) -> &[Control] {
         &self.controls
+    }
+
+    /// Whether an answer's first token stands for it.
+    pub fn first_tokens(&self) -> bool {
+        self.first_tokens
     }
 
     /// What random draws depend on.

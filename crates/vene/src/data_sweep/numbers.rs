@@ -5,20 +5,22 @@ use std::sync::Arc;
 use crate::data::{Continuation, Numbers};
 use crate::engine::{Distribution, ExampleOutcome};
 use crate::metric::Needs;
-use crate::plan::{Outputs, Reduce, Tokens};
+use crate::plan::{Outputs, Reduce};
 
-/// What is asked of the engine, for each of its examples.
+/// What is asked of the engine, for each of its examples, which are given with whether their rows'
+/// answers are single tokens: of sequences a logit says nothing without the others'.
 pub(super) fn outputs(
     needs: Needs,
-    runs: &[&Continuation],
+    runs: &[(&Continuation, bool)],
     references: &[Option<Arc<Distribution>>],
 ) -> Outputs {
-    let tokens = || Tokens::Each(runs.iter().map(|run| run.read.clone()).collect());
+    let each = runs
+        .iter()
+        .map(|(run, single)| (run.read.clone(), !single || needs == Needs::Probabilities));
     match needs {
-        Needs::Logits => Outputs::Logits(tokens()),
-        Needs::Probabilities => Outputs::Probabilities(tokens()),
+        Needs::Logits | Needs::Probabilities => Outputs::Each(each.collect()),
         Needs::Distribution => Outputs::Reduced(Arc::new(Whole {
-            runs: runs.iter().map(|&run| run.clone()).collect(),
+            runs: runs.iter().map(|(run, _)| (*run).clone()).collect(),
             references: references.to_vec(),
         })),
     }

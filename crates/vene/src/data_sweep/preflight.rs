@@ -175,7 +175,7 @@ fn observe<'r>(
             runs.push(Continuation { targets: run.read.len(), ..run.clone() });
         }
     }
-    let asked: Vec<&Continuation> = runs.iter().collect();
+    let asked: Vec<(&Continuation, bool)> = runs.iter().map(|run| (run, false)).collect();
     let references = vec![None; runs.len()];
     let plan = Plan::new()
         .read(Positions::Each(read))

@@ -21,6 +21,8 @@ pub enum Outputs {
     Logits(Tokens),
     /// The logits of some tokens, and what makes probabilities of them.
     Probabilities(Tokens),
+    /// For each example its tokens, and whether what makes probabilities of them is wanted too.
+    Each(Arc<[(Vec<u32>, bool)]>),
     /// A few numbers made of it as soon as it is there; it is not kept.
     Reduced(Arc<dyn Reduce>),
 }
@@ -61,6 +63,10 @@ impl Outputs {
             Self::Distributions | Self::Reduced(_) => return None,
             Self::Logits(tokens) => (tokens, false),
             Self::Probabilities(tokens) => (tokens, true),
+            Self::Each(each) => {
+                let (tokens, normalised) = each.get(example)?;
+                return Some((tokens, *normalised));
+            }
         };
         match tokens {
             Tokens::Same(tokens) => Some((tokens, normalised)),
@@ -83,10 +89,15 @@ impl Outputs {
 
     /// Refuses tokens that the model does not have, and lists for another number of examples.
     pub(super) fn check(&self, examples: usize, vocabulary: usize) -> Result<(), PlanError> {
-        if let Self::Logits(Tokens::Each(lists)) | Self::Probabilities(Tokens::Each(lists)) = self
-            && lists.len() != examples
-        {
-            return Err(PlanError::TokenLists { lists: lists.len(), examples });
+        let lists = match self {
+            Self::Logits(Tokens::Each(lists)) | Self::Probabilities(Tokens::Each(lists)) => {
+                lists.len()
+            }
+            Self::Each(each) => each.len(),
+            _ => examples,
+        };
+        if lists != examples {
+            return Err(PlanError::TokenLists { lists, examples });
         }
         for example in 0..examples {
             let tokens = self.chosen(example).map_or(&[][..], |(tokens, _)| tokens);

@@ -46,6 +46,10 @@ pub struct OverData {
     #[arg(long, value_name = "NAME,...", value_delimiter = ',', requires = "data")]
     metric: Vec<String>,
 
+    /// How answers of several tokens are read [default: whole]
+    #[arg(long, value_name = "HOW", requires = "data")]
+    answers: Option<AnswersName>,
+
     /// Which run is edited [default: noising]
     #[arg(long, value_name = "DIRECTION", requires = "data")]
     direction: Option<DirectionName>,
@@ -93,6 +97,15 @@ pub struct OverData {
     /// Go on with a sweep over a data set that was stopped; its folder is all that is needed
     #[arg(long, value_name = "DIR", exclusive = true)]
     pub resume: Option<PathBuf>,
+}
+
+/// How answers of several tokens are read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum AnswersName {
+    /// As a sequence, each token behind those before it
+    Whole,
+    /// Their first token stands for them
+    First,
 }
 
 /// Which run is edited.
@@ -196,6 +209,7 @@ impl Arguments {
                 ControlName::Shuffled => Control::ShuffledSource,
                 ControlName::Random => Control::RandomDirection,
             }))
+            .first_tokens(options.answers == Some(AnswersName::First))
             .seed(self.seed.unwrap_or(0));
         if !options.metric.is_empty() {
             builder = builder.metrics(metrics(&options.metric)?);
