@@ -74,6 +74,21 @@ pub enum DataSweepError {
     /// A mean of attention patterns.
     #[error("attention patterns have no mean over a data set: their width is the prompt's length")]
     NoMean,
+    /// Tables of unlike sweeps.
+    #[error(
+        "`{column}` is {first} in table 0 and {other} in table {table}: these are about different things, and \
+         cannot be joined"
+    )]
+    Unlike {
+        /// The column.
+        column: &'static str,
+        /// What it holds in the first table.
+        first: String,
+        /// Which other table, counted from 0.
+        table: usize,
+        /// What it holds there.
+        other: String,
+    },
     /// As in sweeps over one pair.
     #[error(transparent)]
     Sweep(#[from] SweepError),

@@ -242,7 +242,7 @@ impl DataSweep {
             self.run_batch(outline, executor, &means, batch, &mut |_| ControlFlow::Continue(()))
         };
         let parts = self.batches().into_iter().map(run).collect::<Result<Vec<_>, _>>()?;
-        Ok(join(&parts)?)
+        join(&parts)
     }
 
     /// What the model says to bases and sources as they are: before any sweep.

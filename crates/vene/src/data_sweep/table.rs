@@ -5,7 +5,7 @@ use std::collections::{BTreeSet, HashMap};
 use vene_table::{Table, TableError};
 
 use super::batch::{Measured, Seen};
-use super::{DataCell, DataSweep};
+use super::{DataCell, DataSweep, DataSweepError};
 use crate::data::PreparedRow;
 
 /// Metadata under which a part keeps what self-swaps changed: for each metric the sum of squares, and
@@ -98,8 +98,21 @@ pub(super) fn of(
 ///
 /// # Errors
 /// Where the tables have other columns, or were made in another way: each of [`SETTINGS`] must be the
-/// same in all.
-pub fn join(parts: &[Table]) -> Result<Table, TableError> {
+/// same in all, and so must the directions and the controls that they hold.
+pub fn join(parts: &[Table]) -> Result<Table, DataSweepError> {
+    for column in ["direction", "control"] {
+        let mut first: Option<BTreeSet<&str>> = None;
+        for (table, part) in parts.iter().enumerate() {
+            let held: BTreeSet<&str> = part.text(column)?.iter().map(String::as_str).collect();
+            let first = first.get_or_insert_with(|| held.clone());
+            if *first != held {
+                let list =
+                    |held: &BTreeSet<&str>| held.iter().copied().collect::<Vec<_>>().join(", ");
+                let (first, other) = (list(first), list(&held));
+                return Err(DataSweepError::Unlike { column, first, table, other });
+            }
+        }
+    }
     let sum = |key: &String| -> f64 {
         parts.iter().filter_map(|part| part.metadata().get(key)?.parse::<f64>().ok()).sum()
     };
