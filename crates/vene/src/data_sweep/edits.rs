@@ -11,7 +11,9 @@ use super::{
     Control, DataCell, DataSweep, DataSweepError, Direction, EffectType, Means, Treatment,
 };
 use crate::data::{Continuation, PreparedRow};
-use crate::intervention::{Intervention, Noise, RandomDirection, SourceCount, UnitContext};
+use crate::intervention::{
+    Intervention, Noise, Parameter, RandomDirection, SourceCount, UnitContext,
+};
 use crate::plan::{Edit, Example, Positions, Source};
 use crate::sweep::Method;
 
@@ -364,6 +366,22 @@ impl Intervention for OfRow {
 
     fn problem(&self) -> Option<String> {
         self.inner.problem()
+    }
+
+    fn check(&self, width: Option<usize>) -> Result<(), String> {
+        self.inner.check(width)
+    }
+
+    fn coordinates(&self, width: Option<usize>) -> Option<usize> {
+        self.inner.coordinates(width)
+    }
+
+    fn parameters(&self) -> Vec<Parameter> {
+        self.inner.parameters()
+    }
+
+    fn set_training_step(&self, step: Option<u64>) {
+        self.inner.set_training_step(step);
     }
 
     fn apply(
