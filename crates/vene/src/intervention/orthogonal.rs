@@ -48,7 +48,7 @@ pub fn orthonormalised(matrix: &Tensor) -> Result<Tensor> {
         let block = transposed.narrow(0, start, BLOCK.min(columns - start))?;
         let before: Vec<f64> = block.sqr()?.sum(1)?.sqrt()?.to_vec1()?;
         let mut values = without(&block, done.as_ref())?.to_vec2::<f64>()?;
-        for index in 0..values.len() {
+        for (index, before) in before.iter().enumerate() {
             let (earlier, rest) = values.split_at_mut(index);
             let Some(column) = rest.first_mut() else { continue };
             for _ in 0..2 {
@@ -62,7 +62,7 @@ pub fn orthonormalised(matrix: &Tensor) -> Result<Tensor> {
             }
             let length = dot(column, column).sqrt();
             // A NaN is not above anything.
-            if !(length.is_finite() && length > DEPENDENT * before[index]) {
+            if !(length.is_finite() && length > DEPENDENT * before) {
                 candle_core::bail!(
                     "column {} depends on those before it, or is no number: nothing orthogonal is left of it",
                     start + index

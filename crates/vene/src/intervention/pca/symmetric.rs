@@ -1,8 +1,8 @@
 //! Eigenvectors of a symmetric matrix: Householder's reduction to a tridiagonal one, and the QL algorithm with
 //! implicit shifts (Bowdler, Martin, Reinsch and Wilkinson 1968; Golub and Van Loan, "Matrix Computations", 8.3).
 //!
-//! candle has none, and the linear algebra crates that do would each be the largest dependency for this one function. Components
-//! are fitted once: of a width of 768 in about a second.
+//! candle has none, and each of the linear algebra crates that do would be the largest dependency, for this one
+//! function. Components are fitted once: of a width of 768 in half a second, of 2304 in twenty.
 
 use candle_core::{Device, Result, Tensor};
 use rayon::prelude::*;

@@ -1,5 +1,7 @@
 //! The function between what a ReFT intervention reads and what it writes.
 
+use std::f64::consts::{FRAC_1_SQRT_2, PI};
+
 use candle_core::{Result, Tensor};
 
 use crate::intervention::sigmoid::sigmoid;
@@ -29,8 +31,12 @@ impl Activation {
         match self {
             Self::Linear => Ok(values.clone()),
             Self::Relu => values.relu(),
-            Self::Gelu => values.gelu_erf(),
-            Self::GeluTanh => values.gelu(),
+            // Spelt out: the gradients of candle's own have seven digits in either precision.
+            Self::Gelu => values * (values * FRAC_1_SQRT_2)?.erf()?.affine(0.5, 0.5)?,
+            Self::GeluTanh => {
+                let inner = (values + (values.powf(3.0)? * 0.044_715)?)?;
+                values * (inner * (2.0 / PI).sqrt())?.tanh()?.affine(0.5, 0.5)?
+            }
             Self::Silu => values.silu(),
             Self::Tanh => values.tanh(),
             Self::Sigmoid => sigmoid(values)?.to_dtype(values.dtype()),
