@@ -333,11 +333,7 @@ mod tests {
             Row { foil: vec![], ..row() },
             row().foil(" Madrid"),
             Row { target: vec![String::new()], ..row() },
-            Row {
-                target: vec!["in".to_owned()],
-                base: "The capital of Spa".to_owned(),
-                ..row()
-            },
+            Row { target: vec!["in".to_owned()], base: "The capital of Spa".to_owned(), ..row() },
             Row { source: Some(String::new()), ..row() },
         ];
         let (kept, left_out) = prepared(&rows, &["subject_last"]);
