@@ -38,6 +38,7 @@ mod random;
 pub mod statistics;
 pub mod sweep;
 pub mod task;
+pub mod training;
 
 pub use data_sweep::{
     Control, DataSweep, DataSweepBuilder, DataSweepError, Direction, EffectType, Treatment,

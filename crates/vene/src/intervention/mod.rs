@@ -53,6 +53,26 @@ pub struct UnitContext<'a> {
     pub keys: Option<&'a [usize]>,
 }
 
+/// A trainable value of an intervention.
+#[derive(Clone, Debug)]
+pub struct Parameter {
+    /// Its name within the intervention.
+    pub name: &'static str,
+    /// The value.
+    pub variable: candle_core::Var,
+    /// What must stay true of it.
+    pub constraint: Constraint,
+}
+
+/// What must stay true of a parameter while it is trained.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Constraint {
+    /// Nothing.
+    Free,
+    /// Its columns are orthonormal.
+    Orthogonal,
+}
+
 /// A function (base, sources) → edited base.
 pub trait Intervention: Debug + Send + Sync {
     /// The name under which it stands in receipts and tables.
@@ -81,6 +101,11 @@ pub trait Intervention: Debug + Send + Sync {
         sources: &[Tensor],
         context: UnitContext<'_>,
     ) -> candle_core::Result<Tensor>;
+
+    /// Its trainable values, in a fixed order.
+    fn parameters(&self) -> Vec<Parameter> {
+        Vec::new()
+    }
 
     /// Whether [`Intervention::apply_in_place`] does the same: the intervention is a function of
     /// each value by itself, wherever it stands.
