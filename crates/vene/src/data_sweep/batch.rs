@@ -186,13 +186,16 @@ fn plans(
     Ok(plans)
 }
 
+/// The runs at some places, and whether their rows' answers are single tokens.
+type RunsOf<'f, 'a> = dyn Fn(&[(usize, usize)]) -> Vec<(&'a Continuation, bool)> + 'f;
+
 /// The other run of the rows that have one.
 fn other_plan<'a>(
     sweep: &DataSweep,
     outline: &Outline,
     side: &Side<'a>,
     references: &[Option<Arc<Distribution>>],
-    runs: &dyn Fn(&[(usize, usize)]) -> Vec<(&'a Continuation, bool)>,
+    runs: &RunsOf<'_, 'a>,
 ) -> Result<Option<ResolvedPlan>, DataSweepError> {
     let (mut places, mut examples, mut of) = (Vec::new(), Vec::new(), Vec::new());
     let mut read = Vec::new();

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use candle_core::Tensor;
 
-use crate::intervention::{Intervention, SourceCount, UnitContext};
+use crate::intervention::{Intervention, Parameter, SourceCount, UnitContext};
 
 /// An intervention that is told the data set's row for the example, which is only a place in a batch.
 /// So all runs of a row draw alike, and a row's numbers depend on no other row.
@@ -41,6 +41,10 @@ impl Intervention for ByRow {
     ) -> candle_core::Result<Tensor> {
         let example = self.rows.get(context.example).copied().unwrap_or(context.example);
         self.inner.apply(base, sources, UnitContext { example, ..context })
+    }
+
+    fn parameters(&self) -> Vec<Parameter> {
+        self.inner.parameters()
     }
 
     fn in_place(&self) -> bool {

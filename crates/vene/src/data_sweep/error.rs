@@ -169,7 +169,7 @@ pub enum DataSweepError {
     },
     /// As in sweeps over one pair.
     #[error(transparent)]
-    Sweep(#[from] SweepError),
+    Sweep(Box<SweepError>),
     /// A cell's plan is wrong.
     #[error(transparent)]
     Plan(#[from] PlanError),
@@ -181,5 +181,17 @@ pub enum DataSweepError {
     Statistics(#[from] crate::statistics::StatisticsError),
     /// Parts that do not belong together.
     #[error(transparent)]
-    Table(#[from] vene_table::TableError),
+    Table(Box<vene_table::TableError>),
+}
+
+impl From<SweepError> for DataSweepError {
+    fn from(error: SweepError) -> Self {
+        Self::Sweep(Box::new(error))
+    }
+}
+
+impl From<vene_table::TableError> for DataSweepError {
+    fn from(error: vene_table::TableError) -> Self {
+        Self::Table(Box::new(error))
+    }
 }
