@@ -27,6 +27,7 @@
 //! * [`Reference`]: the executor that defines what is right;
 //! * [`Sweep`]: the same intervention at many places.
 
+pub mod causal;
 pub mod data;
 pub mod data_sweep;
 mod engine;
