@@ -33,6 +33,14 @@ impl Intervention for ByRow {
         self.inner.problem()
     }
 
+    fn check(&self, width: Option<usize>) -> Result<(), String> {
+        self.inner.check(width)
+    }
+
+    fn coordinates(&self, width: Option<usize>) -> Option<usize> {
+        self.inner.coordinates(width)
+    }
+
     fn apply(
         &self,
         base: &Tensor,
@@ -45,6 +53,10 @@ impl Intervention for ByRow {
 
     fn parameters(&self) -> Vec<Parameter> {
         self.inner.parameters()
+    }
+
+    fn set_training_step(&self, step: Option<u64>) {
+        self.inner.set_training_step(step);
     }
 
     fn in_place(&self) -> bool {
@@ -79,6 +91,14 @@ impl Intervention for AsLarge {
 
     fn problem(&self) -> Option<String> {
         self.change.problem()
+    }
+
+    fn check(&self, width: Option<usize>) -> Result<(), String> {
+        self.change.check(width)
+    }
+
+    fn coordinates(&self, width: Option<usize>) -> Option<usize> {
+        self.change.coordinates(width)
     }
 
     fn apply(

@@ -135,6 +135,9 @@ impl ResolvedPlan {
             let units: Vec<Unit> =
                 examples.iter().map(|&index| edit.units[index].clone()).collect();
             edit.units = units;
+            if let Some(subspaces) = &mut edit.subspaces {
+                *subspaces = of(subspaces);
+            }
             if let Some(ResolvedSource::Runs { units, .. }) = &mut edit.source {
                 *units = examples.iter().map(|&index| units[index].clone()).collect();
             }

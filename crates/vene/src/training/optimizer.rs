@@ -4,7 +4,9 @@
 use std::collections::HashMap;
 
 use candle_core::backprop::GradStore;
-use candle_core::{Result, Tensor, Var};
+use candle_core::{Result, Tensor};
+
+use crate::intervention::Parameter;
 
 /// The optimizer's options; PyTorch's defaults, but for the weight decay, which is 0.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -37,17 +39,19 @@ pub(super) struct State {
 }
 
 impl State {
-    pub(super) fn new(options: AdamW, parameters: &[Var]) -> Result<Self> {
-        let zeros = |parameter: &Var| Ok((parameter.zeros_like()?, parameter.zeros_like()?));
+    pub(super) fn new(options: AdamW, parameters: &[Parameter]) -> Result<Self> {
+        let zeros = |Parameter { variable, .. }: &Parameter| {
+            Ok((variable.zeros_like()?, variable.zeros_like()?))
+        };
         let moments = parameters.iter().map(zeros).collect::<Result<_>>()?;
         Ok(Self { options, steps: 0, moments })
     }
 
-    /// Moves parameters against their gradients; one without a gradient stays. `factor` is the
-    /// schedule's.
+    /// Moves parameters against their gradients, as far as their constraints allow; one without a
+    /// gradient stays. `factor` is the schedule's.
     pub(super) fn step(
         &mut self,
-        parameters: &[Var],
+        parameters: &[Parameter],
         gradients: &GradStore,
         factor: f64,
     ) -> Result<()> {
@@ -56,13 +60,15 @@ impl State {
         let rate = learning_rate * factor;
         let unbias = |beta: f64| 1.0 - beta.powi(self.steps as i32);
         for (parameter, (mean, square)) in parameters.iter().zip(&mut self.moments) {
-            let Some(gradient) = gradients.get(parameter) else { continue };
-            *mean = ((&*mean * beta1)? + (gradient * (1.0 - beta1))?)?;
+            let Some(gradient) = gradients.get(&parameter.variable) else { continue };
+            let gradient = parameter.project(gradient)?;
+            *mean = ((&*mean * beta1)? + (&gradient * (1.0 - beta1))?)?;
             *square = ((&*square * beta2)? + (gradient.sqr()? * (1.0 - beta2))?)?;
             let scale = ((&*square / unbias(beta2))?.sqrt()? + epsilon)?;
             let change = ((&*mean / unbias(beta1))? / scale)?;
-            let kept = (parameter.as_tensor() * (1.0 - rate * weight_decay))?;
-            parameter.set(&(kept - (change * rate)?)?.detach())?;
+            let kept = (parameter.variable.as_tensor() * (1.0 - rate * weight_decay))?;
+            parameter.variable.set(&(kept - (change * rate)?)?.detach())?;
+            parameter.retract()?;
         }
         Ok(())
     }
@@ -100,17 +106,18 @@ impl State {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use candle_core::Device;
+    use candle_core::{Device, Var};
 
     /// The first steps on |x - 3|^2 by the formulas, in plain floats.
     #[test]
     fn steps_are_those_of_the_formulas() {
         let options = AdamW { learning_rate: 0.1, weight_decay: 0.5, ..AdamW::default() };
-        let parameter = Var::new(&[1.0_f64], &Device::Cpu).unwrap();
+        let variable = Var::new(&[1.0_f64], &Device::Cpu).unwrap();
+        let parameter = Parameter::trained("x", &variable);
         let mut state = State::new(options, std::slice::from_ref(&parameter)).unwrap();
         let (mut x, mut mean, mut square) = (1.0_f64, 0.0, 0.0);
         for step in 1..=5 {
-            let loss = (parameter.as_tensor() - 3.0).unwrap().sqr().unwrap().sum_all().unwrap();
+            let loss = (variable.as_tensor() - 3.0).unwrap().sqr().unwrap().sum_all().unwrap();
             let gradients = loss.backward().unwrap();
             state.step(std::slice::from_ref(&parameter), &gradients, 0.5).unwrap();
             let gradient = 2.0 * (x - 3.0);
@@ -119,7 +126,7 @@ mod tests {
             let (mean, square) =
                 (mean / (1.0 - 0.9_f64.powi(step)), square / (1.0 - 0.999_f64.powi(step)));
             x = x * (1.0 - 0.05 * 0.5) - 0.05 * mean / (square.sqrt() + 1e-8);
-            let found = parameter.to_vec1::<f64>().unwrap()[0];
+            let found = variable.to_vec1::<f64>().unwrap()[0];
             assert!((found - x).abs() < 1e-12, "step {step}: {found}, not {x}");
         }
     }

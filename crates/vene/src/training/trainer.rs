@@ -4,14 +4,14 @@ use std::collections::HashMap;
 use std::ops::ControlFlow;
 use std::path::Path;
 
-use candle_core::{D, Tensor, Var};
+use candle_core::{D, Tensor};
 use vene_model::Model;
 
 use super::optimizer::State;
 use super::{AdamW, Schedule};
 use crate::engine::Suffix;
 use crate::error::RunError;
-use crate::intervention::Constraint;
+use crate::intervention::Parameter;
 use crate::plan::ResolvedPlan;
 use crate::random::Draws;
 
@@ -128,13 +128,6 @@ impl Default for Trainer {
     }
 }
 
-/// A trained value with its name in the plan.
-struct Learned {
-    name: String,
-    variable: Var,
-    constraint: Constraint,
-}
-
 impl Trainer {
     /// Trains: after it the interventions' parameters are what was learned. `labels` has a token for
     /// each example, which the edited run should give at the position that the plan reads. `progress`
@@ -175,12 +168,25 @@ impl Trainer {
         checkpoint: Option<&Path>,
         progress: &mut dyn FnMut(&Step) -> ControlFlow<()>,
     ) -> Result<Trained, TrainingError> {
+        let trained = self.epochs(model, plan, labels, checkpoint, progress);
+        // However it ended, interventions are no longer in training.
+        announce(plan, None);
+        trained
+    }
+
+    fn epochs(
+        &self,
+        model: &Model,
+        plan: &ResolvedPlan,
+        labels: &[u32],
+        checkpoint: Option<&Path>,
+        progress: &mut dyn FnMut(&Step) -> ControlFlow<()>,
+    ) -> Result<Trained, TrainingError> {
         let learned = learned(plan);
         check(plan, labels, &learned, self.batch)?;
         let suffix = Suffix::new(model, plan.clone())?;
-        let variables: Vec<Var> = learned.iter().map(|learned| learned.variable.clone()).collect();
         let names: Vec<String> = learned.iter().map(|learned| learned.name.clone()).collect();
-        let mut state = State::new(self.optimizer, &variables)?;
+        let mut state = State::new(self.optimizer, &learned)?;
         let batches = labels.len().div_ceil(self.batch);
         let steps = self.epochs * batches;
         let first = match checkpoint.filter(|path| path.exists()) {
@@ -194,12 +200,12 @@ impl Trainer {
             let mut sum = 0.0;
             for (index, batch) in order.chunks(self.batch).enumerate() {
                 let step = epoch * batches + index;
+                announce(plan, Some(step as u64));
                 let logits = suffix.logits(model, batch)?;
                 let labels: Vec<u32> = batch.iter().map(|&example| labels[example]).collect();
                 let loss = cross_entropy(&logits, &labels)?;
                 let gradients = loss.backward()?;
-                state.step(&variables, &gradients, self.schedule.factor(step, steps))?;
-                retract(&learned)?;
+                state.step(&learned, &gradients, self.schedule.factor(step, steps))?;
                 let loss = loss.to_dtype(candle_core::DType::F64)?.to_scalar::<f64>()?;
                 if !loss.is_finite() {
                     return Err(TrainingError::Diverged { step, loss });
@@ -265,28 +271,33 @@ impl Trainer {
     }
 }
 
-/// What a plan's interventions learn; an intervention that several edits share learns once.
-fn learned(plan: &ResolvedPlan) -> Vec<Learned> {
-    let mut learned: Vec<Learned> = Vec::new();
+/// What a plan's interventions learn, under names in the plan; an intervention that several edits share
+/// learns once.
+fn learned(plan: &ResolvedPlan) -> Vec<Parameter> {
+    let mut learned: Vec<Parameter> = Vec::new();
     for (index, edit) in plan.edits().iter().enumerate() {
         for parameter in edit.intervention.parameters() {
             let known = learned.iter().any(|known| known.variable.id() == parameter.variable.id());
-            if !known {
-                learned.push(Learned {
-                    name: format!("edit.{index}.{}", parameter.name),
-                    variable: parameter.variable,
-                    constraint: parameter.constraint,
-                });
+            if parameter.trainable && !known {
+                let name = format!("edit.{index}.{}", parameter.name);
+                learned.push(Parameter { name, ..parameter });
             }
         }
     }
     learned
 }
 
+/// Tells interventions the step of the training, or that there is none.
+fn announce(plan: &ResolvedPlan, step: Option<u64>) {
+    for edit in plan.edits() {
+        edit.intervention.set_training_step(step);
+    }
+}
+
 fn check(
     plan: &ResolvedPlan,
     labels: &[u32],
-    learned: &[Learned],
+    learned: &[Parameter],
     batch: usize,
 ) -> Result<(), TrainingError> {
     let examples = plan.examples().len();
@@ -302,20 +313,6 @@ fn check(
     if learned.is_empty() {
         return Err(TrainingError::NothingToTrain);
     }
-    Ok(())
-}
-
-/// Brings orthogonal parameters back to where they are orthogonal.
-fn retract(learned: &[Learned]) -> Result<(), TrainingError> {
-    for parameter in learned {
-        if parameter.constraint == Constraint::Orthogonal {
-            todo_retract(&parameter.variable)?;
-        }
-    }
-    Ok(())
-}
-
-fn todo_retract(_: &Var) -> Result<(), TrainingError> {
     Ok(())
 }
 
@@ -340,7 +337,7 @@ fn accuracy(logits: &Tensor, labels: &[u32]) -> Result<f64, TrainingError> {
 fn keep(
     path: &Path,
     epochs: usize,
-    learned: &[Learned],
+    learned: &[Parameter],
     mut tensors: HashMap<String, Tensor>,
     steps: usize,
 ) -> Result<(), TrainingError> {
@@ -362,7 +359,7 @@ fn keep(
 /// Takes up a training; the number of epochs that are done.
 fn take_up(
     path: &Path,
-    learned: &[Learned],
+    learned: &[Parameter],
     names: &[String],
     state: &mut State,
 ) -> Result<usize, TrainingError> {

@@ -1,7 +1,7 @@
 //! The simplest trainable intervention: a vector that is added.
 
 use candle_core::{DType, Device, Result, Tensor, Var};
-use vene::intervention::{Constraint, Intervention, Parameter, SourceCount, UnitContext};
+use vene::intervention::{Intervention, Parameter, SourceCount, UnitContext};
 
 #[derive(Debug)]
 pub struct Shift {
@@ -34,10 +34,6 @@ impl Intervention for Shift {
     }
 
     fn parameters(&self) -> Vec<Parameter> {
-        vec![Parameter {
-            name: "vector",
-            variable: self.vector.clone(),
-            constraint: Constraint::Free,
-        }]
+        vec![Parameter::trained("vector", &self.vector)]
     }
 }
