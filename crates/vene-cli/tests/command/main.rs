@@ -5,6 +5,7 @@ mod bad_input;
 mod collect;
 mod demo;
 mod interrupted;
+mod over_data;
 mod real_model;
 mod sites;
 mod support;

@@ -89,7 +89,10 @@ impl<'a> Application<'a> {
     }
 
     fn context<'c>(&'c self, columns: &'c [usize], keys: Option<&'c [usize]>) -> UnitContext<'c> {
-        UnitContext { example: self.example, positions: &self.unit().positions, columns, keys }
+        let (example, positions) = (self.example, self.unit().positions.as_slice());
+        let subspaces = self.edit().subspaces.as_ref();
+        let subspace = subspaces.map(|subspaces| subspaces[example].as_slice());
+        UnitContext { example, positions, columns, keys, subspace }
     }
 
     /// The edited values of the unit, and the receipt. Only `writable` values (1, else 0) change.

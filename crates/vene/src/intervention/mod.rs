@@ -2,15 +2,60 @@
 //!
 //! An intervention knows nothing of models. It is handed the values of one unit, tensors in,
 //! tensor out, and is differentiable through them. One file each; a user's own is another
-//! implementation of [`Intervention`].
+//! implementation of [`Intervention`], or a closure ([`from_fn`]).
+//!
+//! | pyvene 0.1.8, pyreft 0.1.0 | here |
+//! | --- | --- |
+//! | `VanillaIntervention` | [`Interchange`] |
+//! | `AdditionIntervention`, `SubtractionIntervention`, `ZeroIntervention` | [`Addition`], [`Subtraction`], [`Zero`] |
+//! | one of these with `subspaces` | [`InSubspace`] around it |
+//! | `CollectIntervention` | [`Collect`]; [`Plan::collect`](crate::Plan::collect) where no gradient is wanted |
+//! | `SkipIntervention` | [`Edit::skip`](crate::Edit::skip): an interchange with the module's own input |
+//! | `ConstantSourceIntervention`, a `source_representation` | [`ConstantSource`]; [`Source::Given`](crate::Source::Given) where it is not trained |
+//! | `NoiseIntervention` | [`Noise`] |
+//! | `RotatedSpaceIntervention`, `LowRankRotatedSpaceIntervention` | [`RotatedSpace`], [`LowRankRotatedSpace`] |
+//! | `BoundlessRotatedSpaceIntervention` | [`BoundlessRotatedSpace`] |
+//! | `SigmoidMaskIntervention`, `SigmoidMaskRotatedSpaceIntervention` | [`SigmoidMask`], [`SigmoidMaskRotatedSpace`] |
+//! | `PCARotatedSpaceIntervention` | [`PcaRotatedSpace`] |
+//! | `AutoencoderIntervention`, `JumpReLUAutoencoderIntervention` | [`LatentInterchange`] through a [`LinearAutoencoder`] or a [`SparseAutoencoder`] |
+//! | `LoreftIntervention`, `NoreftIntervention`, `DireftIntervention`, `NodireftIntervention`, `ConsreftIntervention`, `LobireftIntervention` | [`LoReft`], [`NoReft`], [`DiReft`], [`NodiReft`], [`ConsReft`], [`LobiReft`] |
+//! | their `dropout` | [`Dropout`] around it |
+//!
+//! # Parameters
+//!
+//! What can be trained stands in [`Var`](candle_core::Var)s inside the intervention and is told by
+//! [`Intervention::parameters`]. `apply` uses them through candle's operations, so that a loss on
+//! what the model then says has gradients with respect to them. They keep the precision that they were
+//! made in: double where this crate draws them, so that thousands of small steps add up and
+//! rotations stay orthogonal, and that of the file where they are loaded; `apply` casts them to the base's. A clone of an intervention
+//! shares its variables: it is tied to the original. [`save`] and [`load`] keep them in safetensors.
 
 mod addition;
+mod autoencoder;
+mod boundless_rotated_space;
+mod collect;
+mod constant_source;
+mod dropout;
+mod from_fn;
+mod in_subspace;
 mod interchange;
 mod knockout;
+mod low_rank_rotated_space;
 mod mean;
 mod noise;
+pub mod orthogonal;
+mod parameter;
+mod pca;
 mod random_direction;
+mod reft;
+mod rotated_space;
+mod rotation;
 mod scaling;
+mod sigmoid;
+mod sigmoid_mask;
+mod sigmoid_mask_rotated_space;
+mod state;
+mod subspace;
 mod subtraction;
 mod zero;
 
@@ -19,12 +64,32 @@ use std::fmt::Debug;
 use candle_core::Tensor;
 
 pub use addition::Addition;
+pub use autoencoder::{
+    Autoencoder, ErrorTerm, FeatureChange, FeatureEdit, LatentInterchange, LinearAutoencoder,
+    SaeLensConfig, SparseAutoencoder, gemma_scope, sae_lens,
+};
+pub use boundless_rotated_space::BoundlessRotatedSpace;
+pub use collect::{Collect, Collected};
+pub use constant_source::ConstantSource;
+pub use dropout::Dropout;
+pub use from_fn::{FromFn, from_fn};
+pub use in_subspace::InSubspace;
 pub use interchange::Interchange;
 pub use knockout::Knockout;
+pub use low_rank_rotated_space::LowRankRotatedSpace;
 pub use mean::Mean;
 pub use noise::Noise;
+pub use parameter::{Constraint, Parameter, ParameterError};
+pub use pca::{PcaRotatedSpace, PrincipalComponents};
 pub use random_direction::RandomDirection;
+pub use reft::{Activation, ConsReft, DiReft, Linear, LoReft, LobiReft, NoReft, NodiReft};
+pub use rotated_space::RotatedSpace;
+pub use rotation::Rotation;
 pub use scaling::Scaling;
+pub use sigmoid_mask::SigmoidMask;
+pub use sigmoid_mask_rotated_space::SigmoidMaskRotatedSpace;
+pub use state::{load, save};
+pub use subspace::{Partition, Subspace, SubspaceError};
 pub use subtraction::Subtraction;
 pub use zero::Zero;
 
@@ -51,6 +116,10 @@ pub struct UnitContext<'a> {
     pub columns: &'a [usize],
     /// The edited keys, of attention patterns.
     pub keys: Option<&'a [usize]>,
+    /// The coordinates that the plan chose for this example
+    /// ([`Edit::subspaces`](crate::Edit::subspaces)), each below [`Intervention::coordinates`], none twice; `None`
+    /// leaves it to the intervention.
+    pub subspace: Option<&'a [usize]>,
 }
 
 /// A function (base, sources) → edited base.
@@ -68,6 +137,38 @@ pub trait Intervention: Debug + Send + Sync {
     /// What is wrong with its parameters, if something is; such a plan is refused.
     fn problem(&self) -> Option<String> {
         None
+    }
+
+    /// What is wrong with editing values of this width by it, if something is; such a plan is
+    /// refused. Reads behind "has", as in "a rotation of 8 dimensions; the values have 16".
+    ///
+    /// The width is that of the edited heads together, or of the component; `None` stands for
+    /// attention patterns, whose width is the prompt's.
+    ///
+    /// # Errors
+    /// What is wrong.
+    fn check(&self, width: Option<usize>) -> Result<(), String> {
+        let _ = width;
+        Ok(())
+    }
+
+    /// How many coordinates a plan may choose a subspace from, example by example, where values
+    /// of this width are edited; `None` if the intervention takes no subspace.
+    fn coordinates(&self, width: Option<usize>) -> Option<usize> {
+        let _ = width;
+        None
+    }
+
+    /// Its parameters, each under a name of its own; always the same variables.
+    fn parameters(&self) -> Vec<Parameter> {
+        Vec::new()
+    }
+
+    /// Tells the step of a training that is going on, or `None` that there is none: what is random
+    /// in training only ([`Dropout`]) draws by it. A trainer calls it before each step, and with `None` at
+    /// the end.
+    fn set_training_step(&self, step: Option<u64>) {
+        let _ = step;
     }
 
     /// The edited values, of the base's shape: `[positions, width]`, where `width` spans the

@@ -46,7 +46,7 @@ impl Intervention for Noise {
         _: &[Tensor],
         context: UnitContext<'_>,
     ) -> candle_core::Result<Tensor> {
-        let UnitContext { example, positions, columns, keys } = context;
+        let UnitContext { example, positions, columns, keys, .. } = context;
         let draw = |position: usize, column: u64| {
             let key = [self.seed, example as u64, position as u64, column];
             self.standard_deviation * standard_normal(key)
@@ -88,7 +88,8 @@ mod tests {
         let noise = Noise { standard_deviation: 2.0, seed: 1 };
         let zeros = |rows| Tensor::zeros((rows, 4), candle_core::DType::F64, &Device::Cpu).unwrap();
         let draw = |positions: &[usize], columns: &[usize]| {
-            let context = UnitContext { example: 5, positions, columns, keys: None };
+            let context =
+                UnitContext { example: 5, positions, columns, keys: None, subspace: None };
             noise.apply(&zeros(positions.len()), &[], context).unwrap().to_vec2::<f64>().unwrap()
         };
         let both = draw(&[2, 3], &[8]);
@@ -104,7 +105,13 @@ mod tests {
         let draw = |heads: &[usize], positions: &[usize], keys: &[usize]| {
             let shape = (heads.len(), positions.len(), keys.len());
             let zeros = Tensor::zeros(shape, candle_core::DType::F64, &Device::Cpu).unwrap();
-            let context = UnitContext { example: 0, positions, columns: heads, keys: Some(keys) };
+            let context = UnitContext {
+                example: 0,
+                positions,
+                columns: heads,
+                keys: Some(keys),
+                subspace: None,
+            };
             noise.apply(&zeros, &[], context).unwrap().to_vec3::<f64>().unwrap()
         };
         let all = draw(&[0, 1], &[4, 5], &[0, 1, 2]);

@@ -37,7 +37,7 @@ impl Intervention for RandomDirection {
         sources: &[Tensor],
         context: UnitContext<'_>,
     ) -> candle_core::Result<Tensor> {
-        let UnitContext { example, positions, columns, keys } = context;
+        let UnitContext { example, positions, columns, keys, .. } = context;
         if keys.is_some() {
             candle_core::bail!("a random direction of an attention pattern is no pattern");
         }
@@ -70,7 +70,13 @@ mod tests {
         let base = tensor(&[1.0, 2.0, 3.0, 4.0, 0.0, 0.0, 0.0, 0.0]);
         let source = tensor(&[4.0, 2.0, 7.0, 4.0, 0.0, 0.0, 2.0, 0.0]);
         let apply = |example, seed| {
-            let context = UnitContext { example, positions: &[3, 5], columns: &[0], keys: None };
+            let context = UnitContext {
+                example,
+                positions: &[3, 5],
+                columns: &[0],
+                keys: None,
+                subspace: None,
+            };
             let edited =
                 RandomDirection { seed }.apply(&base, std::slice::from_ref(&source), context);
             (edited.unwrap() - &base).unwrap().to_vec2::<f64>().unwrap()

@@ -6,7 +6,8 @@ use vene_model::Component;
 
 use super::positions::Positions;
 use crate::intervention::{
-    Addition, Interchange, Intervention, Knockout, Mean, Noise, Scaling, Subtraction, Zero,
+    Addition, Interchange, Intervention, Knockout, Mean, Noise, Scaling, Subspace, Subtraction,
+    Zero,
 };
 
 /// Where an intervention takes a source's values from.
@@ -56,6 +57,7 @@ pub struct Edit {
     pub(crate) source_heads: Option<Vec<usize>>,
     pub(crate) source_layer: Option<usize>,
     pub(crate) control: bool,
+    pub(crate) subspaces: Option<Vec<Subspace>>,
 }
 
 impl Edit {
@@ -84,6 +86,7 @@ impl Edit {
             source_heads: None,
             source_layer: None,
             control: false,
+            subspaces: None,
         }
     }
 
@@ -186,6 +189,14 @@ impl Edit {
     #[must_use]
     pub fn keys(mut self, positions: Positions) -> Self {
         self.keys = Some(positions);
+        self
+    }
+
+    /// The subspace that is edited in each example, in place of the intervention's own: one for each, or
+    /// one for all.
+    #[must_use]
+    pub fn subspaces(mut self, subspaces: impl Into<Vec<Subspace>>) -> Self {
+        self.subspaces = Some(subspaces.into());
         self
     }
 

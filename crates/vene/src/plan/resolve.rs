@@ -7,7 +7,7 @@ use vene_model::{Component, DecoderConfig, Outline, Prompt, Site};
 use super::edit::{Edit, Source};
 use super::{Example, Outputs, Plan, Positions, Run};
 use crate::error::PlanError;
-use crate::intervention::{Intervention, SourceCount};
+use crate::intervention::{Intervention, SourceCount, Subspace};
 
 /// A plan in which every position is a number and every edit lands somewhere.
 #[derive(Clone, Debug)]
@@ -32,6 +32,8 @@ pub struct ResolvedEdit {
     pub source: Option<ResolvedSource>,
     /// Whether it is run even where it is sure to change nothing.
     pub control: bool,
+    /// The coordinates that it edits, for each example, where the plan says so.
+    pub subspaces: Option<Vec<Vec<usize>>>,
 }
 
 /// What an edit reads.
@@ -209,8 +211,7 @@ impl Resolver<'_> {
         let edit = self.edit;
         let site = Site::new(edit.component, edit.layer, self.config)?;
         if let Some(problem) = edit.intervention.problem() {
-            let intervention = edit.intervention.name();
-            return Err(PlanError::Parameter { edit: self.index, intervention, problem });
+            return Err(self.parameter(problem));
         }
         if edit.keys.is_some() && !edit.component.is_pattern() {
             return Err(PlanError::NoKeys { component: edit.component });
@@ -227,9 +228,56 @@ impl Resolver<'_> {
                 Ok(unit)
             })
             .collect::<Result<Vec<_>, PlanError>>()?;
+        let width = self.width(heads.as_deref());
+        edit.intervention.check(width).map_err(|problem| self.parameter(problem))?;
+        let subspaces = self.subspaces(width)?;
         let source = self.source(site, heads, &units)?;
         let (intervention, control) = (edit.intervention.clone(), edit.control);
-        Ok(ResolvedEdit { site, intervention, units, source, control })
+        Ok(ResolvedEdit { site, intervention, units, source, control, subspaces })
+    }
+
+    /// How many values of a row are edited; `None` of attention patterns.
+    fn width(&self, heads: Option<&[usize]>) -> Option<usize> {
+        let width = self.edit.component.width(self.config)?;
+        let all = self.edit.component.heads(self.config);
+        Some(match (heads, all) {
+            (Some(heads), Some(all)) => width / all * heads.len(),
+            _ => width,
+        })
+    }
+
+    fn parameter(&self, problem: String) -> PlanError {
+        let intervention = self.edit.intervention.name();
+        PlanError::Parameter { edit: self.index, intervention, problem }
+    }
+
+    /// The subspace of each example as coordinates.
+    fn subspaces(&self, width: Option<usize>) -> Result<Option<Vec<Vec<usize>>>, PlanError> {
+        let Some(given) = &self.edit.subspaces else { return Ok(None) };
+        let coordinates = self.edit.intervention.coordinates(width).ok_or_else(|| {
+            self.parameter("no coordinates of which a subspace could be chosen here".to_owned())
+        })?;
+        if given.len() != 1 && given.len() != self.examples.len() {
+            return Err(self.parameter(format!(
+                "subspaces for {} examples; there are {}, give one for each or one for all",
+                given.len(),
+                self.examples.len()
+            )));
+        }
+        let resolve = |subspace: &Subspace| {
+            subspace
+                .check(coordinates)
+                .map_err(|error| self.parameter(format!("a subspace that cannot be: {error}")))?;
+            Ok(match subspace {
+                Subspace::All => (0..coordinates).collect(),
+                Subspace::Dimensions(dimensions) => dimensions.clone(),
+            })
+        };
+        let each = given.iter().map(resolve).collect::<Result<Vec<_>, PlanError>>()?;
+        Ok(Some(match each.as_slice() {
+            [one] => vec![one.clone(); self.examples.len()],
+            _ => each,
+        }))
     }
 
     fn unit(

@@ -141,6 +141,7 @@ struct EditKey<'a> {
     intervention: *const (),
     unit: &'a Unit,
     source: SourceKey<'a>,
+    subspace: Option<&'a [usize]>,
 }
 
 #[derive(PartialEq, Eq, Hash)]
@@ -164,6 +165,7 @@ impl<'a> EditKey<'a> {
             intervention: Arc::as_ptr(&edit.intervention).cast(),
             unit: &edit.units[example],
             source,
+            subspace: edit.subspaces.as_ref().map(|subspaces| subspaces[example].as_slice()),
         }
     }
 }

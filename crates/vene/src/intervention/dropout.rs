@@ -1,0 +1,138 @@
+//! Dropout behind an intervention, in training only (Srivastava et al. 2014; the `dropout` of pyreft's
+//! interventions, which drops of the *edited values*, not of the edit).
+
+use std::sync::{Arc, PoisonError, RwLock};
+
+use candle_core::Tensor;
+
+use super::{Intervention, Parameter, SourceCount, UnitContext};
+use crate::random::Draws;
+
+/// In a training step, each of the inner intervention's values is 0 with this probability, and else
+/// divided by one less it; otherwise nothing is dropped.
+///
+/// What is dropped depends on the seed, the step ([`Intervention::set_training_step`]), the example,
+/// the position and the column alone. A clone is in the same step.
+#[derive(Clone, Debug)]
+pub struct Dropout {
+    inner: Arc<dyn Intervention>,
+    probability: f64,
+    seed: u64,
+    step: Arc<RwLock<Option<u64>>>,
+}
+
+impl Dropout {
+    /// Behind this intervention.
+    pub fn new(inner: Arc<dyn Intervention>, probability: f64, seed: u64) -> Self {
+        Self { inner, probability, seed, step: Arc::default() }
+    }
+}
+
+impl Intervention for Dropout {
+    fn name(&self) -> &'static str {
+        "dropout"
+    }
+
+    fn source_count(&self) -> SourceCount {
+        self.inner.source_count()
+    }
+
+    fn is_absolute(&self) -> bool {
+        self.inner.is_absolute()
+    }
+
+    fn problem(&self) -> Option<String> {
+        let probability = self.probability;
+        match (0.0..1.0).contains(&probability) {
+            true => self.inner.problem(),
+            false => {
+                Some(format!("a probability of {probability}; expected 0 or more, and less than 1"))
+            }
+        }
+    }
+
+    fn check(&self, width: Option<usize>) -> Result<(), String> {
+        match width {
+            Some(_) => self.inner.check(width),
+            None => Err("dropout, which is not for attention patterns".to_owned()),
+        }
+    }
+
+    fn coordinates(&self, width: Option<usize>) -> Option<usize> {
+        self.inner.coordinates(width)
+    }
+
+    fn parameters(&self) -> Vec<Parameter> {
+        self.inner.parameters()
+    }
+
+    fn set_training_step(&self, step: Option<u64>) {
+        *self.step.write().unwrap_or_else(PoisonError::into_inner) = step;
+        self.inner.set_training_step(step);
+    }
+
+    fn apply(
+        &self,
+        base: &Tensor,
+        sources: &[Tensor],
+        context: UnitContext<'_>,
+    ) -> candle_core::Result<Tensor> {
+        let edited = self.inner.apply(base, sources, context)?;
+        let step = *self.step.read().unwrap_or_else(PoisonError::into_inner);
+        let Some(step) = step else { return Ok(edited) };
+        let UnitContext { example, positions, columns, .. } = context;
+        let stretch = base.elem_count() / (positions.len() * columns.len()).max(1);
+        let kept = 1.0 / (1.0 - self.probability);
+        let threshold = (self.probability * (1u64 << 32) as f64) as usize;
+        let factors = positions.iter().flat_map(|&position| {
+            columns.iter().flat_map(|&column| column..column + stretch).map(move |column| {
+                let key = [self.seed, step, example as u64, position as u64, column as u64];
+                if Draws::new(key).below(1 << 32) < threshold { 0.0 } else { kept }
+            })
+        });
+        let factors: Vec<f64> = factors.collect();
+        let factors = Tensor::from_vec(factors, edited.shape(), edited.device())?;
+        &edited * factors.to_dtype(edited.dtype())?
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::intervention::Interchange;
+    use candle_core::{DType, Device};
+
+    #[test]
+    fn in_training_only_a_share_of_the_values_is_dropped() {
+        let dropout = Dropout::new(Arc::new(Interchange), 0.25, 7);
+        let ones = Tensor::ones((50, 200), DType::F64, &Device::Cpu).unwrap();
+        let positions: Vec<usize> = (0..50).collect();
+        let apply = |step| {
+            dropout.set_training_step(step);
+            let context = UnitContext {
+                example: 0,
+                positions: &positions,
+                columns: &[0],
+                keys: None,
+                subspace: None,
+            };
+            let edited = dropout.apply(&ones, std::slice::from_ref(&ones), context).unwrap();
+            edited.to_vec2::<f64>().unwrap().concat()
+        };
+        assert!(apply(None).iter().all(|&value| value == 1.0));
+        let first = apply(Some(1));
+        assert!(first.iter().all(|&value| value == 0.0 || value == 4.0 / 3.0));
+        let dropped = first.iter().filter(|&&value| value == 0.0).count();
+        // 2500 of 10000 are expected; a standard deviation is 43.
+        assert!((2330..2670).contains(&dropped), "{dropped}");
+        assert_eq!(first, apply(Some(1)));
+        assert_ne!(first, apply(Some(2)));
+    }
+
+    #[test]
+    fn everything_cannot_be_dropped() {
+        let dropout = Dropout::new(Arc::new(Interchange), 1.0, 7);
+        assert!(dropout.problem().unwrap().starts_with("a probability of 1"));
+    }
+}

@@ -1,0 +1,111 @@
+//! A user's own intervention from a closure.
+
+use std::fmt;
+
+use candle_core::{Result, Tensor};
+
+use super::{Intervention, Parameter, SourceCount, UnitContext};
+
+/// An intervention from a name, how many sources it reads, and a function of the base's values and the sources',
+/// all `[positions, width]`, that gives values of the base's shape.
+///
+/// ```
+/// use std::sync::Arc;
+/// use vene::intervention::{SourceCount, from_fn};
+/// use vene::{Component, Edit};
+///
+/// // Half the way from the base to the source.
+/// let halfway = from_fn("halfway", SourceCount::One, |base, sources| {
+///     (base + &sources[0])? * 0.5
+/// });
+/// let edit = Edit::new(Component::MlpOutput, 2, Arc::new(halfway));
+/// ```
+///
+/// Variables that the closure uses are told by [`FromFn::parameters`], so that they are trained, saved and loaded.
+pub fn from_fn<F>(name: &'static str, source_count: SourceCount, function: F) -> FromFn<F>
+where
+    F: Fn(&Tensor, &[Tensor]) -> Result<Tensor> + Send + Sync,
+{
+    FromFn { name, source_count, parameters: Vec::new(), function }
+}
+
+/// What [`from_fn`] makes.
+#[derive(Clone)]
+pub struct FromFn<F> {
+    name: &'static str,
+    source_count: SourceCount,
+    parameters: Vec<Parameter>,
+    function: F,
+}
+
+impl<F> FromFn<F> {
+    /// Tells the variables that the closure uses.
+    #[must_use]
+    pub fn parameters(mut self, parameters: impl IntoIterator<Item = Parameter>) -> Self {
+        self.parameters = parameters.into_iter().collect();
+        self
+    }
+}
+
+impl<F> fmt::Debug for FromFn<F> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut shown = formatter.debug_struct("FromFn");
+        shown.field("name", &self.name).field("source_count", &self.source_count);
+        shown.field("parameters", &self.parameters).finish_non_exhaustive()
+    }
+}
+
+impl<F> Intervention for FromFn<F>
+where
+    F: Fn(&Tensor, &[Tensor]) -> Result<Tensor> + Send + Sync,
+{
+    fn name(&self) -> &'static str {
+        self.name
+    }
+
+    fn source_count(&self) -> SourceCount {
+        self.source_count
+    }
+
+    fn is_absolute(&self) -> bool {
+        false
+    }
+
+    fn problem(&self) -> Option<String> {
+        // An edit under this name is taken for one that changes nothing within a shared prefix.
+        (self.name == "interchange").then(|| "the name of another intervention".to_owned())
+    }
+
+    fn parameters(&self) -> Vec<Parameter> {
+        self.parameters.clone()
+    }
+
+    fn apply(&self, base: &Tensor, sources: &[Tensor], _: UnitContext<'_>) -> Result<Tensor> {
+        (self.function)(base, sources)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use candle_core::{Device, Var};
+
+    #[test]
+    fn a_closure_edits_and_its_variables_are_parameters() {
+        let factor = Var::new(3.0, &Device::Cpu).unwrap();
+        let used = factor.clone();
+        let own = from_fn("own", SourceCount::One, move |base, sources| {
+            base + sources[0].broadcast_mul(&used)?
+        })
+        .parameters([Parameter::trained("factor", &factor)]);
+        let tensor = |value: f64| Tensor::new(&[[value]], &Device::Cpu).unwrap();
+        let context =
+            UnitContext { example: 0, positions: &[0], columns: &[0], keys: None, subspace: None };
+        let edited = own.apply(&tensor(1.0), &[tensor(2.0)], context).unwrap();
+        assert_eq!(edited.to_vec2::<f64>().unwrap(), [[7.0]]);
+        let parameter = &Intervention::parameters(&own)[0];
+        let gradients = edited.sum_all().unwrap().backward().unwrap();
+        assert_eq!(gradients.get(&parameter.variable).unwrap().to_scalar::<f64>().unwrap(), 2.0);
+    }
+}

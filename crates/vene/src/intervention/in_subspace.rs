@@ -1,0 +1,112 @@
+//! Any intervention, in some of the values' own dimensions only (pyvene's `subspaces` of its vanilla,
+//! addition, subtraction and zero interventions).
+
+use std::sync::Arc;
+
+use candle_core::Tensor;
+
+use super::{Intervention, Parameter, SourceCount, Subspace, UnitContext};
+
+/// The inner intervention's values in the subspace's dimensions, and the base's own, bit for bit, in all others.
+///
+/// ```
+/// use std::sync::Arc;
+/// use vene::intervention::{InSubspace, Interchange, Subspace};
+/// use vene::{Component, Edit};
+///
+/// let some = InSubspace::new(Arc::new(Interchange), Subspace::dimensions([0, 5]));
+/// let edit = Edit::new(Component::BlockOutput, 3, Arc::new(some));
+/// ```
+#[derive(Clone, Debug)]
+pub struct InSubspace {
+    inner: Arc<dyn Intervention>,
+    subspace: Subspace,
+}
+
+impl InSubspace {
+    /// Where the plan does not choose a subspace for each example, in this one.
+    pub fn new(inner: Arc<dyn Intervention>, subspace: Subspace) -> Self {
+        Self { inner, subspace }
+    }
+}
+
+impl Intervention for InSubspace {
+    fn name(&self) -> &'static str {
+        // Not the inner one's: an edit under the name of "interchange" is taken for one of all
+        // dimensions.
+        "in_subspace"
+    }
+
+    fn source_count(&self) -> SourceCount {
+        self.inner.source_count()
+    }
+
+    fn is_absolute(&self) -> bool {
+        false
+    }
+
+    fn problem(&self) -> Option<String> {
+        self.inner.problem()
+    }
+
+    fn check(&self, width: Option<usize>) -> Result<(), String> {
+        self.inner.check(width)?;
+        match width {
+            Some(width) => self.subspace.problem(width),
+            None => Err(
+                "a subspace; an attention pattern has no dimensions but keys: choose them by Edit::keys"
+                    .to_owned(),
+            ),
+        }
+    }
+
+    fn coordinates(&self, width: Option<usize>) -> Option<usize> {
+        width
+    }
+
+    fn parameters(&self) -> Vec<Parameter> {
+        self.inner.parameters()
+    }
+
+    fn set_training_step(&self, step: Option<u64>) {
+        self.inner.set_training_step(step);
+    }
+
+    fn apply(
+        &self,
+        base: &Tensor,
+        sources: &[Tensor],
+        context: UnitContext<'_>,
+    ) -> candle_core::Result<Tensor> {
+        let chosen = self.subspace.chosen(&context);
+        let edited = self.inner.apply(base, sources, UnitContext { subspace: None, ..context })?;
+        match chosen {
+            None => Ok(edited),
+            Some(chosen) => super::subspace::mix(chosen, &edited, base),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::intervention::{Addition, Zero};
+    use candle_core::Device;
+
+    #[test]
+    fn only_the_chosen_dimensions_change() {
+        let tensor = |values: &[[f64; 3]; 2]| Tensor::new(values, &Device::Cpu).unwrap();
+        let base = tensor(&[[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]]);
+        let source = tensor(&[[10.0, 20.0, 30.0], [40.0, 50.0, 60.0]]);
+        let apply = |inner: Arc<dyn Intervention>, subspace: Option<&[usize]>| {
+            let edit = InSubspace::new(inner, Subspace::dimensions([2, 0]));
+            let context =
+                UnitContext { example: 0, positions: &[0, 1], columns: &[0], keys: None, subspace };
+            let edited = edit.apply(&base, std::slice::from_ref(&source), context).unwrap();
+            edited.to_vec2::<f64>().unwrap()
+        };
+        assert_eq!(apply(Arc::new(Addition), None), [[11.0, 2.0, 33.0], [44.0, 5.0, 66.0]]);
+        assert_eq!(apply(Arc::new(Zero), Some(&[1])), [[1.0, 0.0, 3.0], [4.0, 0.0, 6.0]]);
+    }
+}

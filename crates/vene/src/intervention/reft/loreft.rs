@@ -1,0 +1,111 @@
+//! LoReFT: along learned orthonormal directions, what is learned (Wu et al. 2024, equation 2; pyreft's
+//! `LoreftIntervention`).
+
+use candle_core::Tensor;
+
+use super::{Activation, Linear, expect_same};
+use crate::intervention::{
+    Intervention, Parameter, ParameterError, Rotation, SourceCount, UnitContext,
+};
+
+/// `h + (f(W h + b) − h R) Rᵀ`: along the orthonormal directions in the columns of `R` `[width, rank]`, the hidden
+/// state becomes `f(W h + b)`; across them it stays.
+///
+/// Parameters: `rotate_layer.weight`, `R`; `learned_source.weight`, `W` `[rank, width]`; `learned_source.bias`, `b`.
+#[derive(Clone, Debug)]
+pub struct LoReft {
+    rotation: Rotation,
+    source: Linear,
+    activation: Activation,
+}
+
+impl LoReft {
+    /// From its directions and its learned source, of as many numbers as there are directions.
+    ///
+    /// # Errors
+    /// Sizes that do not go together.
+    pub fn new(
+        rotation: Rotation,
+        source: Linear,
+        activation: Activation,
+    ) -> Result<Self, ParameterError> {
+        expect_same(&source, rotation.width(), rotation.rank())?;
+        Ok(Self { rotation, source, activation })
+    }
+
+    /// As a training begins: random directions and a random linear source.
+    ///
+    /// # Errors
+    /// A rank above the width, or 0.
+    pub fn random(width: usize, rank: usize, seed: u64) -> Result<Self, ParameterError> {
+        let source = Linear::random(width, rank, true, seed)?;
+        Self::new(Rotation::random(width, rank, seed)?, source, Activation::Linear)
+    }
+}
+
+impl Intervention for LoReft {
+    fn name(&self) -> &'static str {
+        "loreft"
+    }
+
+    fn source_count(&self) -> SourceCount {
+        SourceCount::None
+    }
+
+    fn is_absolute(&self) -> bool {
+        false
+    }
+
+    fn check(&self, width: Option<usize>) -> Result<(), String> {
+        self.rotation.check(width)
+    }
+
+    fn parameters(&self) -> Vec<Parameter> {
+        let learned = self.source.parameters("learned_source");
+        [self.rotation.parameter()].into_iter().chain(learned).collect()
+    }
+
+    fn apply(
+        &self,
+        base: &Tensor,
+        _: &[Tensor],
+        _: UnitContext<'_>,
+    ) -> candle_core::Result<Tensor> {
+        let directions = self.rotation.cast(base, None)?;
+        let wanted = self.activation.apply(&self.source.apply(base)?)?;
+        let change = (wanted - base.matmul(&directions)?)?;
+        base + change.matmul(&directions.t()?)?
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use candle_core::Device;
+
+    #[test]
+    fn along_the_direction_it_becomes_the_learned_source() {
+        let tensor = |values: &[[f64; 3]; 1]| Tensor::new(values, &Device::Cpu).unwrap();
+        let rotation =
+            Rotation::new(&tensor(&[[0.6, 0.0, 0.8]]).t().unwrap().contiguous().unwrap());
+        let bias = Tensor::new(&[-1.0], &Device::Cpu).unwrap();
+        let source = Linear::new(&tensor(&[[1.0, 1.0, 0.0]]), Some(&bias)).unwrap();
+        let context =
+            UnitContext { example: 0, positions: &[0], columns: &[0], keys: None, subspace: None };
+        let edit = LoReft::new(rotation.unwrap(), source, Activation::Linear).unwrap();
+        let base = tensor(&[[1.0, 2.0, 3.0]]);
+        let edited = edit.apply(&base, &[], context).unwrap().to_vec2::<f64>().unwrap();
+        assert!(
+            edited[0].iter().zip([0.4, 2.0, 2.2]).all(|(e, x): (&f64, f64)| (e - x).abs() < 1e-14),
+            "{edited:?}"
+        );
+    }
+
+    #[test]
+    fn sizes_must_go_together() {
+        let rotation = Rotation::random(6, 2, 1).unwrap();
+        let source = Linear::random(6, 3, true, 1).unwrap();
+        assert!(LoReft::new(rotation, source, Activation::Linear).is_err());
+    }
+}

@@ -1,0 +1,113 @@
+//! A learned mask over the values' own dimensions: differential binary masking (De Cao et al. 2020, "How do Decisions Emerge across Layers in
+//! Neural Models?"; Csordás et al. 2021, "Are Neural Nets Modular?"; pyvene's `SigmoidMaskIntervention`).
+
+use candle_core::{DType, Tensor, Var};
+
+use super::parameter::{self, cast, variable};
+use super::sigmoid::sigmoid;
+use super::{Intervention, Parameter, ParameterError, SourceCount, UnitContext};
+
+/// `base + σ(mask / temperature) ∘ (source − base)`: of each dimension a learned share is the
+/// source's.
+///
+/// Parameters: `mask` `[width]`, before the sigmoid; `temperature`, not trained: lowered by a trainer, it makes the shares 0 or 1.
+#[derive(Clone, Debug)]
+pub struct SigmoidMask {
+    mask: Var,
+    temperature: Var,
+}
+
+impl SigmoidMask {
+    /// As a training begins: half of every dimension is the source's; a temperature of 0.01.
+    ///
+    /// # Errors
+    /// Failures of the tensor operations.
+    pub fn new(width: usize) -> Result<Self, ParameterError> {
+        let mask = Tensor::zeros(width, DType::F64, &candle_core::Device::Cpu)?;
+        Self::with_mask(&mask, 0.01)
+    }
+
+    /// With a mask `[width]`, before the sigmoid, and a temperature.
+    ///
+    /// # Errors
+    /// A mask of another shape, or what is no number.
+    pub fn with_mask(mask: &Tensor, temperature: f64) -> Result<Self, ParameterError> {
+        let temperature = Tensor::new(temperature, mask.device())?;
+        Ok(Self {
+            mask: variable("mask", mask, &[mask.elem_count()])?,
+            temperature: variable("temperature", &temperature, &[])?,
+        })
+    }
+
+    /// The mask's temperature.
+    pub fn temperature(&self) -> &Var {
+        &self.temperature
+    }
+
+    /// The source's share of each dimension, `[width]` in double precision.
+    ///
+    /// # Errors
+    /// Failures of the tensor operations.
+    pub fn share(&self) -> candle_core::Result<Tensor> {
+        let temperature = self.temperature.to_dtype(DType::F64)?;
+        sigmoid(&self.mask.to_dtype(DType::F64)?.broadcast_div(&temperature)?)
+    }
+}
+
+impl Intervention for SigmoidMask {
+    fn name(&self) -> &'static str {
+        "sigmoid_mask"
+    }
+
+    fn source_count(&self) -> SourceCount {
+        SourceCount::One
+    }
+
+    fn is_absolute(&self) -> bool {
+        false
+    }
+
+    fn problem(&self) -> Option<String> {
+        parameter::temperature_problem(&self.temperature)
+    }
+
+    fn check(&self, width: Option<usize>) -> Result<(), String> {
+        parameter::expect_width("a mask", self.mask.elem_count(), width)
+    }
+
+    fn parameters(&self) -> Vec<Parameter> {
+        vec![
+            Parameter::trained("mask", &self.mask),
+            Parameter::frozen("temperature", &self.temperature),
+        ]
+    }
+
+    fn apply(
+        &self,
+        base: &Tensor,
+        sources: &[Tensor],
+        _: UnitContext<'_>,
+    ) -> candle_core::Result<Tensor> {
+        base + (&sources[0] - base)?.broadcast_mul(&cast(&self.share()?, base)?)?
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use candle_core::Device;
+
+    #[test]
+    fn shares_go_from_the_base_to_the_source() {
+        let mask = Tensor::new(&[-80.0, 0.0, 80.0], &Device::Cpu).unwrap();
+        let edit = SigmoidMask::with_mask(&mask, 2.0).unwrap();
+        let base = Tensor::new(&[[1.0, 1.0, 1.0]], &Device::Cpu).unwrap();
+        let source = Tensor::new(&[[3.0, 3.0, 3.0]], &Device::Cpu).unwrap();
+        let context =
+            UnitContext { example: 0, positions: &[0], columns: &[0], keys: None, subspace: None };
+        let edited = edit.apply(&base, &[source], context).unwrap();
+        assert_eq!(edited.to_vec2::<f64>().unwrap(), [[1.0, 2.0, 3.0]]);
+        assert!(edit.check(Some(2)).is_err());
+    }
+}
