@@ -15,6 +15,8 @@ REPOSITORY = BENCH.parent
 CACHE = REPOSITORY / ".cache" / "bench"
 MODELS = CACHE / "models"
 THREADS = 2
+# The real models, whose tokenizers only the GGUF files have: transformers converts them wrongly.
+GGUF_FILES = {"smollm2": "smollm2-135m-instruct-q4_1.gguf", "gemma3": "gemma-3-270m-q4_k_m.gguf"}
 
 
 def announce(message: str) -> None:
@@ -48,12 +50,16 @@ def prepare_models(depths: tuple[int, ...] = ()) -> None:
     )
 
 
-def rust_worker() -> Path:
-    """The vene worker, built in release mode; with all else, so that dependencies are those of the tests."""
+def rust_program(name: str) -> Path:
+    """A program of the workspace, built in release mode; with all else, so that dependencies are those of the tests."""
     command = ["cargo", "build", "--release", "--locked", "--workspace"]
     subprocess.run(command, cwd=REPOSITORY, check=True)
     target = Path(os.environ.get("CARGO_TARGET_DIR") or REPOSITORY / "target")
-    return target / "release" / "vene-bench-worker"
+    return target / "release" / name
+
+
+def rust_worker() -> Path:
+    return rust_program("vene-bench-worker")
 
 
 def variables() -> dict[str, str]:

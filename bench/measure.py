@@ -6,10 +6,12 @@ from dataclasses import dataclass, field
 
 from environment import announce
 from tools import Tool, Worker
-from workloads import sample
+from workloads import intervention_count, of_rows, sample
 
 # A first run of a few cells warms a tool up, and tells whether all rounds of all cells are affordable.
 PROBE_CELLS = 4
+# Of a data set's rows that first run takes so many.
+PROBE_ROWS = 50
 # What takes longer than this is run once.
 ONCE_ABOVE = 60.0
 # Of what would take longer than the limit, this share of the cells is run.
@@ -51,6 +53,8 @@ def measure(
     announce(f"{workload['name']}: {workload['title']}")
     found, wanted = {}, {}
     for name, (tool, worker) in workers.items():
+        if name not in workload.get("tools", workers):
+            continue
         found[name], wanted[name] = plan(workload, tool, worker, rounds, limit)
     for done in range(rounds):
         for name, measurement in found.items():
@@ -67,14 +71,14 @@ def plan(
     workload: dict, tool: Tool, worker: Worker, rounds: int, limit: float
 ) -> tuple[Measurement, int]:
     """What a tool is to run, and how often."""
-    probe = sample(workload, PROBE_CELLS)
+    probe = of_rows(sample(workload, PROBE_CELLS), PROBE_ROWS)
     answer = worker.ask(probe)
     if "unsupported" in answer:
         return Measurement(workload, unsupported=answer["unsupported"]), 0
     if not tool.linear or not workload["cells"]:
         return Measurement(workload), rounds
     cells = len(workload["cells"])
-    predicted = answer["seconds"] * cells / len(probe["cells"])
+    predicted = answer["seconds"] * intervention_count(workload) / intervention_count(probe)
     if 0 < limit < predicted:
         part = sample(workload, max(PROBE_CELLS, round(cells * SHARE)))
         return Measurement(part, scale=cells / len(part["cells"])), 1

@@ -1,4 +1,4 @@
-"""The tables: Markdown to read, JSON to compute with."""
+"""What was measured: JSON to compute with, and tables of it in Markdown to read."""
 
 import json
 import os
@@ -50,50 +50,55 @@ def table(head: list[str], rows: list[list[str]]) -> list[str]:
     return ["| " + " | ".join(cells) + " |" for cells in [head, rule, *rows]]
 
 
-def time_cell(measurement: Measurement, vene: Measurement | None) -> str:
-    if measurement.unsupported:
+def time_cell(tool: dict | None, vene: dict | None) -> str:
+    if tool is None:
+        return ""
+    if "unsupported" in tool:
         return "not supported"
-    text = seconds(measurement.median)
-    if measurement.scale > 1:
+    median = tool["median_seconds"]
+    text = seconds(median)
+    if tool["extrapolated_by"] > 1:
         text = f"~{text}"
-    elif measurement.median > ONCE_ABOVE:
+    elif median > ONCE_ABOVE:
         text = f"{text}*"
-    if vene is None or vene is measurement or not vene.seconds:
+    if vene is None or vene is tool or "median_seconds" not in vene:
         return text
-    return f"{text} ({seconds(measurement.median / vene.median)}x)"
+    return f"{text} ({seconds(median / vene['median_seconds'])}x)"
 
 
-def times(results: Results, names: list[str]) -> list[str]:
+def times(workloads: list[dict], names: list[str]) -> list[str]:
     rows = []
-    for workload, found in results:
-        cells = [time_cell(found[name], found.get(VENE)) for name in names]
-        rows.append([f"({workload['name']})", workload["title"], str(intervention_count(workload)), *cells])
+    for work in workloads:
+        tools = work["tools"]
+        cells = [time_cell(tools.get(name), tools.get(VENE)) for name in names]
+        rows.append([f"({work['name']})", work["title"], str(work["interventions"]), *cells])
     return table(["", "workload", "runs", *names], rows)
 
 
-def memory(results: Results, names: list[str]) -> list[str]:
+def memory(workloads: list[dict], names: list[str]) -> list[str]:
     rows = []
-    for workload, found in results:
-        cells = [f"{found[name].peak_memory / 2**20:.0f}" for name in names]
-        rows.append([f"({workload['name']})", workload["title"], *cells])
+    for work in workloads:
+        peaks = [work["tools"].get(name, {}).get("peak_bytes") for name in names]
+        cells = ["" if peak is None else f"{peak / 2**20:.0f}" for peak in peaks]
+        rows.append([f"({work['name']})", work["title"], *cells])
     return table(["", "workload", *names], rows)
 
 
-def engine(results: Results) -> list[str]:
+def engine(workloads: list[dict]) -> list[str]:
     """How near to the machine's speed vene comes."""
     rows = []
-    for workload, found in results:
-        vene = found[VENE]
-        rate = vene.operations / vene.median
+    for work in workloads:
+        vene = work["tools"][VENE]
+        rate = vene["operations"] / vene["median_seconds"]
         rows.append(
             [
-                f"({workload['name']})",
-                workload["shares"],
-                seconds(intervention_count(workload) / vene.median),
-                seconds(vene.operations / 1e9),
+                f"({work['name']})",
+                work["shares"],
+                seconds(work["interventions"] / vene["median_seconds"]),
+                seconds(vene["operations"] / 1e9),
                 seconds(rate / 1e9),
-                seconds(vene.best_product / 1e9),
-                f"{rate / vene.best_product:.0%}",
+                seconds(vene["best_product"] / 1e9),
+                f"{rate / vene['best_product']:.0%}",
             ]
         )
     head = ["", "rows shared by", "runs/s", "GFLOP", "GFLOP/s", "best product", "of it"]
@@ -121,31 +126,46 @@ def differs(workload: dict, ours: Measurement, theirs: Measurement) -> float:
     return disagreement(theirs.workload, values, theirs.values)
 
 
-def agreement(by_workload: dict[str, dict[str, float]], reference: str, names: list[str]) -> list[str]:
+def agreement(workloads: list[dict], reference: str, names: list[str]) -> list[str]:
     others = [name for name in names if name != reference]
-    rows = []
-    for workload, by_tool in by_workload.items():
-        worst = max(by_tool.values(), default=0.0)
-        cells = [f"{by_tool[name]:.0e}" if name in by_tool else "" for name in others]
-        rows.append([f"({workload})", "agree" if worst < TOLERANCE else "**differ**", *cells])
+    key, rows = f"difference_from_{reference}", []
+    for work in workloads:
+        found = {name: work["tools"].get(name, {}).get(key) for name in others}
+        worst = max((value for value in found.values() if value is not None), default=0.0)
+        cells = ["" if found[name] is None else f"{found[name]:.0e}" for name in others]
+        rows.append([f"({work['name']})", "agree" if worst < TOLERANCE else "**differ**", *cells])
     return table(["", f"with {reference}", *others], rows)
 
 
-def markdown(results: Results, names: list[str], about: dict) -> str:
-    host = about["machine"]
+def rounds(record: dict) -> str:
+    """How often workloads were run, those apart that were run less often than the others."""
+    by_count = {}
+    for work in record["workloads"]:
+        count = max((len(tool.get("seconds", [])) for tool in work["tools"].values()), default=0)
+        by_count.setdefault(count, []).append(f"({work['name']})")
+    most, *fewer = sorted(by_count, reverse=True)
+    words = {1: "one"}
+    apart = [f"{' and '.join(by_count[count])}: of {words.get(count, count)}" for count in fewer]
+    return f"up to {most} runs in alternation" + (f" ({'; '.join(apart)})" if apart else "")
+
+
+def markdown(record: dict) -> str:
+    """The tables of a record."""
+    host, workloads = record["machine"], record["workloads"]
+    names = list(dict.fromkeys(name for work in workloads for name in work["tools"]))
     lines = [
         f"{host['processor']}, {host['cores']} cores, {host['memory_gib']} GiB, {host['threads']} threads. "
-        + "; ".join(about["versions"])
+        + "; ".join(record["versions"])
         + ".",
         "",
-        f"Median seconds of up to {about['rounds']} runs in alternation, and the ratio to vene. `*`: run once, "
+        f"Median seconds of {rounds(record)}, and the ratio to vene. `*`: run once, "
         "since it takes over a minute. `~`: a twelfth of the cells was run once, and the time multiplied.",
         "",
-        *times(results, names),
+        *times(workloads, names),
         "",
         "Largest resident memory in MiB, weights and libraries included.",
         "",
-        *memory(results, names),
+        *memory(workloads, names),
     ]
     if VENE in names:
         lines += [
@@ -153,28 +173,28 @@ def markdown(results: Results, names: list[str], about: dict) -> str:
             "vene: edited runs a second; operations of the matrix products, as forks need them; the rate; the "
             "fastest large product of the same process, and the share of it.",
             "",
-            *engine(results),
+            *engine(workloads),
         ]
     if len(names) > 1:
-        reference = names[0]
         lines += [
             "",
             "Largest difference between the tools' values, relative to the spread of the values.",
             "",
-            *agreement(disagreements(results, reference), reference, names),
+            *agreement(workloads, names[0], names),
         ]
     refused = {
-        f"- {name} on ({workload['name']}): {measurement.unsupported}"
-        for workload, found in results
-        for name, measurement in found.items()
-        if measurement.unsupported
+        f"- {name} on ({work['name']}): {tool['unsupported']}"
+        for work in workloads
+        for name, tool in work["tools"].items()
+        if "unsupported" in tool
     }
     if refused:
         lines += ["", "Not supported:", "", *sorted(refused)]
     return "\n".join(lines) + "\n"
 
 
-def as_json(results: Results, names: list[str], about: dict) -> str:
+def record_of(results: Results, names: list[str], about: dict) -> dict:
+    """What was measured, as JSON has it."""
     differences = disagreements(results, names[0])
     workloads = []
     for workload, found in results:
@@ -199,7 +219,20 @@ def as_json(results: Results, names: list[str], about: dict) -> str:
                 "model": workload["model"],
                 "shares": workload["shares"],
                 "interventions": intervention_count(workload),
+                "load_before": about["machine"]["load_before"],
                 "tools": tools,
             }
         )
-    return json.dumps({**about, "workloads": workloads}, indent=1) + "\n"
+    return {**about, "workloads": workloads}
+
+
+def merged(earlier: dict, record: dict) -> dict:
+    """An earlier record with what was measured anew; both on one machine, by the same versions of all tools."""
+    for key, varies in (("versions", None), ("machine", "load_before")):
+        old, new = (one[key] if varies is None else {**one[key], varies: None} for one in (earlier, record))
+        if old != new:
+            raise SystemExit(f"the earlier results' {key} differ: {old}, now {new}; run everything anew")
+    # Those that are measured anew stay in their places.
+    workloads = {work["name"]: work for work in [*earlier["workloads"], *record["workloads"]]}
+    rounds = max(earlier["rounds"], record["rounds"])
+    return {**record, "rounds": rounds, "workloads": list(workloads.values())}

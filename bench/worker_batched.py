@@ -7,46 +7,16 @@ Batches are cut so that they hold at most `TOKENS` tokens.
 """
 
 from collections import defaultdict
-from contextlib import ExitStack, contextmanager
 
 import torch
 from transformers import DynamicCache
 
+from batched_data_set import data_set
+from hooks import captured, capturing, hooked
 from serve import hugging_face_model, relative_change, serve
 from sites import backbone, blocks, site
 
 TOKENS = 4096
-
-
-@contextmanager
-def hooked(hooks):
-    """`(site, edit)` pairs that hold while this lasts."""
-    with ExitStack() as stack:
-        for where, edit in hooks:
-            handle = where.hook(edit)
-            stack.callback(handle.remove)
-        yield
-
-
-def capturing(model, places: set[tuple[str, int]]):
-    """Where `{(component, layer): [batch, position, width]}` will be kept, and the hooks that keep it."""
-    kept = {}
-
-    def keep(place):
-        def edit(tensor):
-            kept[place] = tensor.clone()
-
-        return edit
-
-    return kept, [(site(model, *place), keep(place)) for place in places]
-
-
-def captured(model, tokens: torch.Tensor, places: set[tuple[str, int]]) -> dict:
-    """What an unedited run shows at some places."""
-    kept, hooks = capturing(model, places)
-    with hooked(hooks):
-        backbone(model)(tokens, use_cache=False)
-    return kept
 
 
 class BaseRun:
@@ -236,7 +206,7 @@ def forward(model, workload: dict) -> list[float]:
     return read(model, hidden, workload["read"], torch.zeros(1, dtype=torch.long)).flatten().tolist()
 
 
-RUN = {"interchange": interchange, "restore": restore, "forward": forward}
+RUN = {"interchange": interchange, "restore": restore, "forward": forward, "data_set": data_set}
 
 if __name__ == "__main__":
     serve(hugging_face_model, lambda model, workload: RUN[workload["kind"]](model, workload))

@@ -17,7 +17,11 @@ from pyvene import (
 from pyvene.models import intervenable_modelcard as card
 from transformers import Gemma2ForCausalLM, Gemma3ForCausalLM
 
+from batched_data_set import padded
 from serve import hugging_face_model, relative_change, serve
+
+# Tokens of a batch of a data set, whose logits pyvene computes at every position.
+TOKENS = 1024
 
 
 def register_gemma3() -> None:
@@ -119,13 +123,56 @@ def restore(model, workload: dict) -> list[float]:
     return [value for row in range(rows) for cell in values for value in cell[row]]
 
 
+def data_set(model, workload: dict) -> list[float]:
+    """Rows of like length are a batch, padded on the right, each with positions of its own."""
+    by_length = sorted(range(len(workload["examples"])), key=lambda row: len(workload["examples"][row]["base"]))
+    found = torch.empty(len(workload["cells"]), len(by_length))
+    size = max(1, TOKENS // max(len(example["base"]) for example in workload["examples"]))
+    batches = [by_length[start : start + size] for start in range(0, len(by_length), size)]
+    built, intervenable = None, None
+    for number, cell in enumerate(workload["cells"]):
+        if built != (cell["component"], cell["layer"]):
+            built = (cell["component"], cell["layer"])
+            intervenable = IntervenableModel(
+                IntervenableConfig([representation(cell)], intervention_types=VanillaIntervention), model
+            )
+        for batch in batches:
+            examples = [workload["examples"][row] for row in batch]
+            source, base = (
+                [locations(cell, [example[whose][cell["role"]] for example in examples])]
+                for whose in ("read", "written")
+            )
+            _, output = intervenable(
+                padded_inputs([example["base"] for example in examples]),
+                [padded_inputs([example["source"] for example in examples])],
+                {"sources->base": (source, base)},
+            )
+            rows = torch.arange(len(batch))
+            last = output.logits[rows, [len(example["base"]) - 1 for example in examples]]
+            targets, foils = torch.tensor([example["answers"] for example in examples]).T
+            found[number, batch] = last[rows, targets] - last[rows, foils]
+    return found.flatten().tolist()
+
+
+def locations(cell: dict, positions: list[int]):
+    """As `location`, with a position of its own for each example."""
+    positions = [[position] for position in positions]
+    return positions if cell["head"] is None else [[[cell["head"]]] * len(positions), positions]
+
+
+def padded_inputs(prompts: list[list[int]]) -> dict:
+    tokens = padded(prompts)
+    lengths = torch.tensor([[len(prompt)] for prompt in prompts])
+    return {"input_ids": tokens, "attention_mask": (torch.arange(tokens.shape[1]) < lengths).long()}
+
+
 def forward(model, workload: dict) -> list[float]:
     """pyvene has no forward pass of its own: this is the model's, as its tutorials call it."""
     output = model(**inputs([workload["examples"][0]["base"]]))
     return read(output.logits, workload["read"])[0]
 
 
-RUN = {"interchange": interchange, "restore": restore, "forward": forward}
+RUN = {"interchange": interchange, "restore": restore, "forward": forward, "data_set": data_set}
 
 if __name__ == "__main__":
     register_gemma3()

@@ -8,12 +8,18 @@ cells (one intervention each) and what is read at the last position:
 - `restore`: causal tracing. The embeddings at some positions get each row of the given noise; a cell gives
   one layer's output at one position its clean value back.
 - `forward`: no intervention.
+- `data_set`: rows of a data set, which differ in length; a cell is at a role instead of a position, and each
+  row has the position of each role in its base (`written`) and in its source (`read`). What is read is the
+  difference of its answers' logits.
 
-Values come in the order of `intervention_count`: noise rows outermost, then cells, then tokens. The IOI
-workloads average over their examples, and give one value a cell.
+Values come in the order of `intervention_count`: noise rows outermost, then cells, then examples, then tokens.
+The workloads (f) average over their examples, and give one value a cell.
 """
 
 import random
+from collections.abc import Callable
+
+import data_sets
 
 GPT2, SMOLLM2, GEMMA3 = "gpt2-shape", "smollm2", "gemma3"
 
@@ -49,6 +55,8 @@ CAPITALS = {
 SHARED = "all tokens before the country"
 NOTHING = "nothing"
 START = "the beginning-of-sequence token"
+
+DATA_SET_ROWS = 200
 
 
 def cell(component: str, layer: int, position: int, head: int | None = None) -> dict:
@@ -235,24 +243,73 @@ def forward(name: str, length: int) -> dict:
     )
 
 
-def everything() -> list[dict]:
-    """All workloads, in the order of the table; those of one model lie together."""
-    return [
-        tutorial("a", GPT2, "source", SHARED),
-        tutorial("a2", GPT2, "unlike", NOTHING),
-        block_outputs("d", 128),
-        heads("e", GPT2),
-        indirect_object("f", freeze="attention_output"),
-        indirect_object("f2", freeze=None),
-        causal_tracing("g"),
-        forward("h5", 5),
-        forward("h128", 128),
-        tutorial("b", SMOLLM2, "source", SHARED),
-        tutorial("b2", SMOLLM2, "unlike", NOTHING),
-        heads("e-smollm2", SMOLLM2),
-        tutorial("c", GEMMA3, "source", SHARED),
-        tutorial("c2", GEMMA3, "unlike", START),
+def over_data(name: str, title: str, model: str, task: str, roles: tuple[str, ...], **rest) -> dict:
+    """A sweep over 200 rows that `vene task` makes for the model."""
+    path = data_sets.made(task, model, DATA_SET_ROWS)
+    return workload(
+        name,
+        title,
+        model,
+        "data_set",
+        "each template's first words",
+        # What vene reads: the texts, and the file that has the model's tokenizer.
+        rows=str(path),
+        tokenizer=str(data_sets.gguf(model)),
+        roles=roles,
+        examples=data_sets.in_tokens(path, model, roles),
+        read={"kind": "answers"},
+        tools=["vene", "hand-batched PyTorch", "pyvene"],
+        **rest,
+    )
+
+
+def countries(name: str, model: str) -> dict:
+    """Where a country becomes its capital: three components, every layer, three roles."""
+    layers = SHAPES[model]["layers"]
+    components = ("mlp_output", "attention_output", "block_output")
+    roles = ("subject_last", "after_subject", "last")
+    cells = [
+        {"component": component, "layer": layer, "role": role, "head": None}
+        for layer in range(layers)
+        for component in components
+        for role in range(len(roles))
     ]
+    title = f"{DATA_SET_ROWS} country pairs x {layers} layers x 3 components x 3 roles, {model}"
+    return over_data(name, title, model, "capital", roles, cells=cells)
+
+
+def ioi_data(name: str, model: str) -> dict:
+    """Every head at the last position, in prompts of several lengths."""
+    shape = SHAPES[model]
+    cells = [
+        {"component": "attention_value_output", "layer": layer, "role": 0, "head": head}
+        for layer in range(shape["layers"])
+        for head in range(shape["heads"])
+    ]
+    title = f"IOI, {DATA_SET_ROWS} pairs x {len(cells)} heads, {model}"
+    return over_data(name, title, model, "ioi", ("last",), cells=cells)
+
+
+# All workloads, in the order of the table; those of one model lie together.
+WORKLOADS: dict[str, Callable[[str], dict]] = {
+    "a": lambda name: tutorial(name, GPT2, "source", SHARED),
+    "a2": lambda name: tutorial(name, GPT2, "unlike", NOTHING),
+    "d": lambda name: block_outputs(name, 128),
+    "e": lambda name: heads(name, GPT2),
+    "f": lambda name: indirect_object(name, freeze="attention_output"),
+    "f2": lambda name: indirect_object(name, freeze=None),
+    "g": causal_tracing,
+    "h5": lambda name: forward(name, 5),
+    "h128": lambda name: forward(name, 128),
+    "b": lambda name: tutorial(name, SMOLLM2, "source", SHARED),
+    "b2": lambda name: tutorial(name, SMOLLM2, "unlike", NOTHING),
+    "e-smollm2": lambda name: heads(name, SMOLLM2),
+    "i": lambda name: countries(name, SMOLLM2),
+    "j": lambda name: ioi_data(name, SMOLLM2),
+    "c": lambda name: tutorial(name, GEMMA3, "source", SHARED),
+    "c2": lambda name: tutorial(name, GEMMA3, "unlike", START),
+    "k": lambda name: ioi_data(name, GEMMA3),
+}
 
 
 def intervention_count(work: dict) -> int:
@@ -273,16 +330,24 @@ def sample(work: dict, cells: int) -> dict:
     return {**work, "cells": [work["cells"][index] for index in kept], "kept": kept, "title": title}
 
 
+def of_rows(work: dict, rows: int) -> dict:
+    """The same workload with only its first rows, where it is over a data set."""
+    if work["kind"] != "data_set" or not 0 < rows < len(work["examples"]):
+        return work
+    title = f"{work['title']} (only {rows} rows of it)"
+    return {**work, "examples": work["examples"][:rows], "title": title}
+
+
 def selected(names: str | None) -> list[dict]:
     """Workloads by name; a letter that is no name selects all whose names begin with it."""
-    all_of_them = everything()
-    if names is None:
-        return all_of_them
-    known = [work["name"] for work in all_of_them]
-    wanted = set()
-    for name in names.split(","):
-        matching = [name] if name in known else [one for one in known if one.startswith(name)]
-        if not matching:
-            raise SystemExit(f"no workload is called {name!r}; there are {', '.join(known)}")
-        wanted.update(matching)
-    return [work for work in all_of_them if work["name"] in wanted]
+    wanted = set(WORKLOADS)
+    if names is not None:
+        wanted = {one for name in names.split(",") for one in matching(name)}
+    return [make(name) for name, make in WORKLOADS.items() if name in wanted]
+
+
+def matching(name: str) -> list[str]:
+    found = [name] if name in WORKLOADS else [one for one in WORKLOADS if one.startswith(name)]
+    if not found:
+        raise SystemExit(f"no workload is called {name!r}; there are {', '.join(WORKLOADS)}")
+    return found

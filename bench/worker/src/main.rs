@@ -4,6 +4,7 @@
 //! `vene-bench-worker MODELS`, where the folder holds one model of each name that workloads use.
 //! Loading a model is not timed; making and checking the plans is.
 
+mod data_set;
 mod memory;
 mod plans;
 mod product;
@@ -18,6 +19,7 @@ use anyhow::{Context, Result};
 use serde::Serialize;
 use vene::{Forked, Model};
 
+use data_set::{DataSetWorkload, Swept};
 use workload::{Request, Workload};
 
 /// What one run of a workload took.
@@ -52,7 +54,17 @@ impl Server {
         Ok(model)
     }
 
-    fn answer(&mut self, workload: &Workload) -> Result<Answer> {
+    fn answer(&mut self, request: Request) -> Result<Answer> {
+        let mut answer = match request.workload["kind"].as_str() {
+            Some("data_set") => self.sweep(&serde_json::from_value(request.workload)?)?,
+            _ => self.run(&serde_json::from_value(request.workload)?)?,
+        };
+        self.best_product = self.best_product.max(product::operations_per_second());
+        answer.best_product = self.best_product;
+        Ok(answer)
+    }
+
+    fn run(&mut self, workload: &Workload) -> Result<Answer> {
         let model = self.model(&workload.model)?;
         memory::reset_peak()?;
         let start = Instant::now();
@@ -61,9 +73,17 @@ impl Server {
         let seconds = start.elapsed().as_secs_f64();
         let peak_rss = memory::peak()?;
         let operations = Forked::new(model).work(&plans).operations();
-        self.best_product = self.best_product.max(product::operations_per_second());
-        let best_product = self.best_product;
-        Ok(Answer { seconds, peak_rss, values, operations, best_product })
+        Ok(Answer { seconds, peak_rss, values, operations, best_product: 0.0 })
+    }
+
+    fn sweep(&mut self, workload: &DataSetWorkload) -> Result<Answer> {
+        let model = self.model(&workload.model)?;
+        memory::reset_peak()?;
+        let Swept { seconds, values, passes } = workload.sweep(model)?;
+        let peak_rss = memory::peak()?;
+        let forked = Forked::new(model);
+        let operations = passes.iter().map(|plans| forked.work(plans).operations()).sum();
+        Ok(Answer { seconds, peak_rss, values, operations, best_product: 0.0 })
     }
 }
 
@@ -74,7 +94,7 @@ fn main() -> Result<()> {
     let mut output = std::io::stdout();
     for line in std::io::stdin().lock().lines() {
         let request: Request = serde_json::from_str(&line?)?;
-        let answer = server.answer(&request.workload)?;
+        let answer = server.answer(request)?;
         writeln!(output, "{}", serde_json::to_string(&answer)?)?;
         output.flush()?;
     }

@@ -4,7 +4,8 @@ use serde::Deserialize;
 
 #[derive(Deserialize)]
 pub(crate) struct Request {
-    pub(crate) workload: Workload,
+    /// A [`Workload`], or one over a data set.
+    pub(crate) workload: serde_json::Value,
 }
 
 #[derive(Deserialize)]

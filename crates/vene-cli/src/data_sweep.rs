@@ -156,7 +156,7 @@ pub fn go_on(
 /// Reads from a folder what its sweep was started with: the arguments, and where they were given.
 pub fn arguments_of(folder: &Path) -> anyhow::Result<Option<(Vec<String>, String)>> {
     let record = Record::read(folder)?;
-    Ok((!record.is_complete()).then(|| record.arguments()).transpose()?)
+    (!record.is_complete()).then(|| record.arguments()).transpose()
 }
 
 /// All files of a finished run, figures left out that may not be drawn.

@@ -128,9 +128,28 @@ impl<O: Operations> Decoder<O> {
     /// Whatever the pass finds wrong, and failures of the operations. Every token must lie within
     /// the embedding and every position within the context: the caller has checked its inputs.
     pub fn forward<P: Pass<O>>(&self, tokens: &[u32], pass: &mut P) -> Result<Logits<O>, P::Error> {
-        let mut residual = self.embed(tokens, pass.positions())?;
-        self.visit(pass, Site::once(Component::Embedding), &mut [&mut residual])?;
-        for (layer, block) in self.blocks.iter().enumerate() {
+        let residual = self.embed(tokens, pass.positions())?;
+        self.forward_from(0, residual, pass)
+    }
+
+    /// The rest of a forward pass, from the residual stream `[rows, d_model]` as it enters a block
+    /// that nothing was done to yet: the pass sees it at `block_output` of the block before, or at
+    /// `embedding` where there is none.
+    ///
+    /// # Errors
+    /// As [`Decoder::forward`].
+    pub fn forward_from<P: Pass<O>>(
+        &self,
+        layer: usize,
+        mut residual: O::Tensor,
+        pass: &mut P,
+    ) -> Result<Logits<O>, P::Error> {
+        let entrance = match layer.checked_sub(1) {
+            Some(before) => Site::at(Component::BlockOutput, before),
+            None => Site::once(Component::Embedding),
+        };
+        self.visit(pass, entrance, &mut [&mut residual])?;
+        for (layer, block) in self.blocks.iter().enumerate().skip(layer) {
             self.visit(pass, Site::at(Component::BlockInput, layer), &mut [&mut residual])?;
 
             let contribution = self.attention(layer, block, &mut residual, pass)?;

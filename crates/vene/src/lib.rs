@@ -27,6 +27,7 @@
 //! * [`Reference`]: the executor that defines what is right;
 //! * [`Sweep`]: the same intervention at many places.
 
+pub mod causal;
 pub mod data;
 pub mod data_sweep;
 mod engine;
@@ -38,6 +39,7 @@ mod random;
 pub mod statistics;
 pub mod sweep;
 pub mod task;
+pub mod training;
 
 pub use data_sweep::{
     Control, DataSweep, DataSweepBuilder, DataSweepError, Direction, EffectType, Treatment,

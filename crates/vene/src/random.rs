@@ -33,11 +33,16 @@ impl Draws {
         Self(key.into_iter().fold(0, |state, part| split_mix(state ^ part).1))
     }
 
-    /// A number below `end`, which is not 0; all are equally likely but for one part in 2^32.
-    pub(crate) fn below(&mut self, end: usize) -> usize {
+    /// 64 random bits.
+    pub(crate) fn bits(&mut self) -> u64 {
         let (next, output) = split_mix(self.0);
         self.0 = next;
-        ((u128::from(output) * end as u128) >> 64) as usize
+        output
+    }
+
+    /// A number below `end`, which is not 0; all are equally likely but for one part in 2^32.
+    pub(crate) fn below(&mut self, end: usize) -> usize {
+        ((u128::from(self.bits()) * end as u128) >> 64) as usize
     }
 }
 

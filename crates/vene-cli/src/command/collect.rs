@@ -170,7 +170,7 @@ fn collect(
     index: usize,
     plan: &ResolvedPlan,
 ) -> anyhow::Result<Vec<Named>> {
-    let outcome = Forked::new(model).run(plan.clone())?;
+    let outcome = Forked::new(model).run(plan)?;
     let collected = outcome.examples.into_iter().flat_map(|example| example.collected);
     let named = sites.iter().zip(collected).map(|((component, layer), tensor)| {
         let name = match layer {

@@ -8,6 +8,7 @@
 
 mod counted;
 mod fused;
+mod linear_map;
 mod pattern;
 mod plain;
 

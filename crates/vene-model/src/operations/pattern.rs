@@ -67,7 +67,9 @@ impl Plain {
 
     /// Softmax over keys.
     pub fn softmax(&self, scores: &Tensor) -> Result<Tensor, OperationError> {
-        let shifted = scores.broadcast_sub(&scores.max_keepdim(D::Minus1)?)?;
+        // The largest score only keeps the exponentials within their range: it has no part in the
+        // gradient.
+        let shifted = scores.broadcast_sub(&scores.detach().max_keepdim(D::Minus1)?)?;
         let exponentials = shifted.exp()?;
         Ok(exponentials.broadcast_div(&exponentials.sum_keepdim(D::Minus1)?)?)
     }

@@ -3,8 +3,9 @@
 //! Each is written the obvious way from elementary operations. The reference executor runs on
 //! these, in f32 or in f64; they define what is right, and speed is somebody else's business.
 
-use candle_core::{D, DType, Device, Tensor};
+use candle_core::{D, DType, Device, Error, Tensor};
 
+use super::linear_map::linear_map;
 use super::{ChosenLogits, HostRows, OperationError, Operations, Path, Visibility};
 use crate::config::{Activation, DecoderConfig, LayerConfig, NormKind, Rotary};
 use crate::tensors::{HostTensor, LinearTensors, NormTensors};
@@ -98,6 +99,23 @@ impl Plain {
     }
 }
 
+/// Each head of each row, its first pairs of values turned by angles whose cosines and sines are
+/// `[rows, 1, pairs]`; what lies behind them stays.
+fn turned(x: &Tensor, [cosine, sine]: &[Tensor; 2], head_dim: usize) -> Result<Tensor, Error> {
+    let (rows, width) = x.dims2()?;
+    let pairs = cosine.dim(D::Minus1)?;
+    let x = x.reshape((rows, width / head_dim, head_dim))?;
+    let first = x.narrow(D::Minus1, 0, pairs)?;
+    let second = x.narrow(D::Minus1, pairs, pairs)?;
+    let turned_first = (first.broadcast_mul(cosine)? - second.broadcast_mul(sine)?)?;
+    let turned_second = (second.broadcast_mul(cosine)? + first.broadcast_mul(sine)?)?;
+    let mut parts = vec![turned_first, turned_second];
+    if 2 * pairs < head_dim {
+        parts.push(x.narrow(D::Minus1, 2 * pairs, head_dim - 2 * pairs)?);
+    }
+    Tensor::cat(&parts, D::Minus1)?.reshape((rows, width))
+}
+
 impl Operations for Plain {
     type Tensor = Tensor;
     type Linear = PlainLinear;
@@ -136,11 +154,16 @@ impl Operations for Plain {
     }
 
     fn linear(&self, x: &Tensor, linear: &PlainLinear) -> Result<Tensor, OperationError> {
-        let y = x.matmul(&linear.weight.t()?)?;
-        Ok(match &linear.bias {
-            Some(bias) => y.broadcast_add(bias)?,
-            None => y,
-        })
+        let PlainLinear { weight, bias } = linear;
+        let forward = |x: &Tensor| {
+            let y = x.matmul(&weight.t()?)?;
+            match bias {
+                Some(bias) => y.broadcast_add(bias),
+                None => Ok(y),
+            }
+        };
+        let weight = weight.clone();
+        Ok(linear_map(x, forward, move |gradient| gradient.matmul(&weight))?)
     }
 
     fn linear_by_head(
@@ -172,10 +195,17 @@ impl Operations for Plain {
             NormKind::RootMeanSquare { epsilon, .. } => (x, epsilon),
         };
         let scale = (x.sqr()?.mean_keepdim(D::Minus1)? + epsilon)?.sqrt()?;
-        let mut y = x.broadcast_div(&scale)?.broadcast_mul(&norm.weight)?;
-        if let Some(bias) = &norm.bias {
-            y = y.broadcast_add(bias)?;
-        }
+        let forward = |x: &Tensor| {
+            let y = x.broadcast_mul(&norm.weight)?;
+            match &norm.bias {
+                Some(bias) => y.broadcast_add(bias),
+                None => Ok(y),
+            }
+        };
+        let weight = norm.weight.clone();
+        let y = linear_map(&x.broadcast_div(&scale)?, forward, move |gradient| {
+            gradient.broadcast_mul(&weight)
+        })?;
         Ok(y.reshape((rows, width))?)
     }
 
@@ -186,7 +216,7 @@ impl Operations for Plain {
         head_dim: usize,
         positions: &[usize],
     ) -> Result<Tensor, OperationError> {
-        let (rows, width) = x.dims2()?;
+        let rows = x.dim(0)?;
         let pairs = rotary.frequencies.len();
         let table = |function: fn(f64) -> f64| -> Result<Tensor, OperationError> {
             let values: Vec<f64> = positions
@@ -201,16 +231,14 @@ impl Operations for Plain {
             Ok(Tensor::from_vec(values, (rows, 1, pairs), &self.device)?.to_dtype(self.dtype)?)
         };
         let (cosine, sine) = (table(f64::cos)?, table(f64::sin)?);
-        let x = x.reshape((rows, width / head_dim, head_dim))?;
-        let first = x.narrow(D::Minus1, 0, pairs)?;
-        let second = x.narrow(D::Minus1, pairs, pairs)?;
-        let turned_first = (first.broadcast_mul(&cosine)? - second.broadcast_mul(&sine)?)?;
-        let turned_second = (second.broadcast_mul(&cosine)? + first.broadcast_mul(&sine)?)?;
-        let mut parts = vec![turned_first, turned_second];
-        if 2 * pairs < head_dim {
-            parts.push(x.narrow(D::Minus1, 2 * pairs, head_dim - 2 * pairs)?);
-        }
-        Ok(Tensor::cat(&parts, D::Minus1)?.reshape((rows, width))?)
+        let by = [cosine, sine.clone()];
+        let back = [by[0].clone(), sine.neg()?];
+        Ok(linear_map(
+            &x,
+            |x| turned(x, &by, head_dim),
+            // A rotation's transpose is the rotation back.
+            move |gradient| turned(gradient, &back, head_dim),
+        )?)
     }
 
     fn activate(&self, x: Tensor, activation: Activation) -> Result<Tensor, OperationError> {

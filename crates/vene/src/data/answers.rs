@@ -48,8 +48,10 @@ pub(crate) struct Numbers {
 }
 
 impl Answers {
-    /// For answers in tokens, none of which is empty.
+    /// For answers in tokens, none of which is empty. What begins with another answer of its set says
+    /// nothing more ("any of them" is likely as the shorter one alone), and would be counted twice.
     pub(crate) fn new(target: &[Vec<u32>], foil: &[Vec<u32>]) -> Self {
+        let (target, foil) = (&shortest(target), &shortest(foil));
         // All but an answer's last token must stand in front of it; what begins another one rides
         // along there.
         let mut fronts: Vec<&[u32]> =
@@ -123,6 +125,17 @@ impl Answers {
     }
 }
 
+/// The answers of a set that begin with no other of it, each once.
+fn shortest(set: &[Vec<u32>]) -> Vec<Vec<u32>> {
+    let says_more = |(index, answer): &(usize, &Vec<u32>)| {
+        // Of equal ones the first stays.
+        !set.iter().enumerate().any(|(other, begins)| {
+            answer.starts_with(begins) && (begins.len() < answer.len() || other < *index)
+        })
+    };
+    set.iter().enumerate().filter(says_more).map(|(_, answer)| answer.clone()).collect()
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
@@ -147,6 +160,13 @@ mod tests {
         let two = Answers::new(&[vec![3, 3]], &[vec![4, 0]]);
         assert_eq!(tokens(&two.runs), [[3], [4]]);
         assert!(!two.are_single());
+    }
+
+    #[test]
+    fn what_is_said_twice_is_counted_once() {
+        let answers = Answers::new(&[vec![5], vec![5], vec![5, 6]], &[vec![7, 8], vec![7, 8]]);
+        assert_eq!((answers.target.len(), answers.foil.len()), (1, 1));
+        assert_eq!(shortest(&[vec![1, 2], vec![3], vec![1]]), [vec![3], vec![1]]);
     }
 
     #[test]

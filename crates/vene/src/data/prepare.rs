@@ -77,6 +77,13 @@ pub enum Reason {
         /// The answer.
         answer: String,
     },
+    /// An answer begins with one to the other prompt, so that whoever says it says both.
+    Overlap {
+        /// The answer that is right for the base.
+        target: String,
+        /// The one that is right for the source.
+        foil: String,
+    },
     /// An answer that no token stands for alone.
     Answer {
         /// The answer.
@@ -127,6 +134,7 @@ impl Reason {
             Self::NoTarget => "no target".to_owned(),
             Self::NoFoil => "no foil".to_owned(),
             Self::SameAnswer { .. } => "target and foil share an answer".to_owned(),
+            Self::Overlap { .. } => "target and foil begin alike to the end of one".to_owned(),
             Self::Answer { .. } => "an answer is no continuation in tokens".to_owned(),
             Self::SeveralTokens { .. } => "an answer has several tokens".to_owned(),
             Self::Position { whose, role, .. } => format!("{role} is not found in the {whose}"),
@@ -145,6 +153,11 @@ impl Display for Reason {
             Self::SameAnswer { answer } => {
                 write!(formatter, "`{answer}` is right for both base and source")
             }
+            Self::Overlap { target, foil } => write!(
+                formatter,
+                "in tokens one of `{target}` and `{foil}` begins the other, so that who says the longer has \
+                 said both"
+            ),
             Self::Answer { answer, problem } => write!(formatter, "`{answer}`: {problem}"),
             Self::SeveralTokens { answer, tokens } => {
                 write!(formatter, "`{answer}` has {tokens} tokens; a metric is about single ones")
@@ -260,6 +273,13 @@ impl Preparer<'_> {
         if let Some(index) = target.iter().position(|tokens| foil.contains(tokens)) {
             return Err(Reason::SameAnswer { answer: row.target[index].clone() });
         }
+        for (answer, target) in row.target.iter().zip(&target) {
+            let overlaps = |foil: &Vec<u32>| foil.starts_with(target) || target.starts_with(foil);
+            if let Some(index) = foil.iter().position(overlaps) {
+                let (target, foil) = (answer.clone(), row.foil[index].clone());
+                return Err(Reason::Overlap { target, foil });
+            }
+        }
         Ok(Answers::new(&target, &foil))
     }
 
@@ -333,11 +353,7 @@ mod tests {
             Row { foil: vec![], ..row() },
             row().foil(" Madrid"),
             Row { target: vec![String::new()], ..row() },
-            Row {
-                target: vec!["fully".to_owned()],
-                base: "The capital of Spain is peace".to_owned(),
-                ..row()
-            },
+            Row { target: vec!["in".to_owned()], base: "The capital of Spa".to_owned(), ..row() },
             Row { source: Some(String::new()), ..row() },
         ];
         let (kept, left_out) = prepared(&rows, &["subject_last"]);
@@ -348,7 +364,7 @@ mod tests {
             "3: no foil",
             "4: ` Madrid` is right for both",
             "5: ``: it is empty",
-            "6: ",
+            "6: `in`: its first token swallows",
             "7: source: ",
         ];
         assert!(kept.is_empty(), "{kept:?}");

@@ -11,7 +11,6 @@ use super::numbers::{numbers, outputs};
 use super::{Control, DataSweep, DataSweepError, Direction, Means, Treatment, table};
 use crate::data::{Continuation, Numbers, PreparedRow};
 use crate::engine::{Distribution, Executor, PlanOutcome};
-use crate::error::RunError;
 use crate::metric::Needs;
 use crate::plan::{Example, Outcome, Plan, Positions, ResolvedPlan};
 
@@ -79,7 +78,8 @@ pub(super) fn check(sweep: &DataSweep, outline: &Outline) -> Result<(), DataSwee
     let means = Means::zeros(sweep, outline.config());
     for &direction in &sweep.directions {
         // Draws may fail for want of rows, and that depends on the row.
-        Side::new(sweep, outline, &means, 0..sweep.rows.len(), direction)?;
+        let all = Side::new(sweep, outline, &means, 0..sweep.rows.len(), direction)?;
+        all.refuse_blind_queries()?;
         let side = Side::new(sweep, outline, &means, 0..1, direction)?;
         let none = vec![None; side.examples.len()];
         plans(sweep, outline, &side, &none)?;
@@ -186,13 +186,16 @@ fn plans(
     Ok(plans)
 }
 
+/// The runs at some places, and whether their rows' answers are single tokens.
+type RunsOf<'f, 'a> = dyn Fn(&[(usize, usize)]) -> Vec<(&'a Continuation, bool)> + 'f;
+
 /// The other run of the rows that have one.
 fn other_plan<'a>(
     sweep: &DataSweep,
     outline: &Outline,
     side: &Side<'a>,
     references: &[Option<Arc<Distribution>>],
-    runs: &dyn Fn(&[(usize, usize)]) -> Vec<(&'a Continuation, bool)>,
+    runs: &RunsOf<'_, 'a>,
 ) -> Result<Option<ResolvedPlan>, DataSweepError> {
     let (mut places, mut examples, mut of) = (Vec::new(), Vec::new(), Vec::new());
     let mut read = Vec::new();
@@ -283,7 +286,7 @@ impl Batch<'_> {
             ControlFlow::Continue(())
         })?;
         if unread {
-            return Err(RunError::Stopped.into());
+            return Err(DataSweepError::Unread);
         }
         for (base, swapped) in swaps
             .iter()
@@ -305,7 +308,7 @@ impl Batch<'_> {
         side: &Side<'_>,
     ) -> Result<Vec<Option<Arc<Distribution>>>, DataSweepError> {
         let mut references = vec![None; side.places.len()];
-        if !self.sweep.metrics.iter().any(|metric| metric.name() == "kl") {
+        if !self.sweep.metrics.iter().any(|metric| metric.needs_divergence()) {
             return Ok(references);
         }
         let firsts = side.places.iter().enumerate().filter(|(_, (_, run))| *run == 0);

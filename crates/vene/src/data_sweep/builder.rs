@@ -1,32 +1,33 @@
 //! Declaring a sweep over a data set.
 
-use vene_model::{BeginningOfSequence, Component, Outline};
+use vene_model::{BeginningOfSequence, Component, Outline, Site};
 
+use super::partners::needs_equal_lengths;
 use super::{Control, DataCell, DataSweep, DataSweepError, Direction, EffectType, Treatment};
 use crate::data::{Requirements, Role, Row, prepare};
-use crate::error::SweepError;
+use crate::error::PlanError;
 use crate::metric::{LogitDifference, Metric};
-use crate::sweep::{Method, SweepUnit, places};
+use crate::sweep::{SweepUnit, places};
 
 /// Declares a sweep over a data set; nothing is checked before [`DataSweepBuilder::build`].
 #[derive(Clone)]
 pub struct DataSweepBuilder<'a> {
-    outline: &'a Outline,
-    rows: &'a [Row],
-    bos: BeginningOfSequence,
-    components: Vec<Component>,
-    layers: Option<Vec<usize>>,
-    heads: Option<Vec<usize>>,
-    roles: Vec<Role>,
-    unit: SweepUnit,
-    treatment: Treatment,
-    directions: Vec<Direction>,
-    window: usize,
-    effect: EffectType,
-    metrics: Vec<&'static dyn Metric>,
-    controls: Vec<Control>,
-    seed: u64,
-    first_tokens: bool,
+    pub(super) outline: &'a Outline,
+    pub(super) rows: &'a [Row],
+    pub(super) bos: BeginningOfSequence,
+    pub(super) components: Vec<Component>,
+    pub(super) layers: Option<Vec<usize>>,
+    pub(super) heads: Option<Vec<usize>>,
+    pub(super) roles: Vec<Role>,
+    pub(super) unit: SweepUnit,
+    pub(super) treatment: Treatment,
+    pub(super) directions: Vec<Direction>,
+    pub(super) window: usize,
+    pub(super) effect: EffectType,
+    pub(super) metrics: Vec<&'static dyn Metric>,
+    pub(super) controls: Vec<Control>,
+    pub(super) seed: u64,
+    pub(super) first_tokens: bool,
 }
 
 impl<'a> DataSweepBuilder<'a> {
@@ -162,8 +163,14 @@ impl<'a> DataSweepBuilder<'a> {
     ///
     /// # Errors
     /// Whatever is wrong or missing: see [`DataSweepError`].
-    pub fn build(self) -> Result<DataSweep, DataSweepError> {
+    pub fn build(mut self) -> Result<DataSweep, DataSweepError> {
         self.check()?;
+        if let (SweepUnit::Head, Treatment::Mean { per_position }) =
+            (self.unit, &mut self.treatment)
+        {
+            // All positions are written at once, and their roles are not looked at.
+            *per_position = false;
+        }
         let roles = if self.unit == SweepUnit::Head { Vec::new() } else { self.roles.clone() };
         let mut found_roles = roles.clone();
         if let Treatment::Restore { corrupted, .. } = &self.treatment {
@@ -174,7 +181,8 @@ impl<'a> DataSweepBuilder<'a> {
             bos: self.bos,
             roles: &found_roles,
             reads_source,
-            same_length: self.unit == SweepUnit::Head && reads_source,
+            same_length: needs_equal_lengths(self.unit, self.components.iter().copied())
+                && reads_source,
             needs_foil: self.metrics.iter().any(|metric| metric.needs_foil()),
             needs_single_tokens: self.metrics.iter().any(|metric| metric.needs_single_tokens()),
             first_tokens: self.first_tokens,
@@ -206,50 +214,6 @@ impl<'a> DataSweepBuilder<'a> {
         Ok(sweep)
     }
 
-    fn check(&self) -> Result<(), DataSweepError> {
-        let treatment = self.treatment.name();
-        if self.rows.is_empty() {
-            return Err(DataSweepError::NoRows);
-        }
-        if self.components.is_empty() {
-            return Err(SweepError::NoComponents.into());
-        }
-        if self.metrics.is_empty() {
-            return Err(DataSweepError::NoMetrics);
-        }
-        if self.roles.is_empty() && self.unit != SweepUnit::Head {
-            return Err(DataSweepError::NoRoles);
-        }
-        if let Some(index) =
-            (1..self.roles.len()).find(|&index| self.roles[..index].contains(&self.roles[index]))
-        {
-            return Err(DataSweepError::RoleTwice { role: self.roles[index].clone() });
-        }
-        if self.window == 0 {
-            return Err(DataSweepError::EmptyWindow);
-        }
-        if self.treatment.draws() == 0 {
-            return Err(DataSweepError::NoDraws { treatment });
-        }
-        let reads_source = self.treatment.reads_source();
-        if self.directions.contains(&Direction::Denoising) && !reads_source {
-            return Err(DataSweepError::NoDenoising { treatment });
-        }
-        let foreign = |control: &&Control| !reads_source && **control != Control::SelfSwap;
-        if let Some(control) = self.controls.iter().find(foreign) {
-            return Err(DataSweepError::NoControl { control: control.name(), treatment });
-        }
-        if let Treatment::Other(Method::Mean) = self.treatment {
-            return Err(SweepError::NoSource { method: "mean" }.into());
-        }
-        if matches!(self.treatment, Treatment::Mean { .. })
-            && self.components.iter().any(|component| component.is_pattern())
-        {
-            return Err(DataSweepError::NoMean);
-        }
-        Ok(())
-    }
-
     fn cells(&self, roles: usize) -> Result<Vec<DataCell>, DataSweepError> {
         let config = self.outline.config();
         let roles: Vec<Option<usize>> = match self.unit {
@@ -258,6 +222,8 @@ impl<'a> DataSweepBuilder<'a> {
         };
         let mut cells = Vec::new();
         for (component, layer) in places::of(&self.components, self.layers.as_deref(), config) {
+            // A window cut at the model's ends would have none of the layers past them, and edit nothing.
+            Site::new(component, layer, config).map_err(PlanError::from)?;
             for &role in &roles {
                 for head in places::heads(self.unit, component, self.heads.as_deref(), config)? {
                     cells.push(DataCell { component, layer, role, head });

@@ -3,17 +3,15 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use candle_core::Tensor;
 use vene_model::{Component, Outline, Prompt};
 
-use super::partners::{self, Purpose};
+use super::by_row::{AsLarge, ByRow};
+use super::partners;
 use super::{
     Control, DataCell, DataSweep, DataSweepError, Direction, EffectType, Means, Treatment,
 };
 use crate::data::{Continuation, PreparedRow};
-use crate::intervention::{
-    Intervention, Noise, Parameter, RandomDirection, SourceCount, UnitContext,
-};
+use crate::intervention::{Intervention, Noise, RandomDirection};
 use crate::plan::{Edit, Example, Positions, Source};
 use crate::sweep::Method;
 
@@ -32,6 +30,8 @@ pub(super) struct Side<'a> {
     drawn: Vec<Vec<usize>>,
     /// For each row in the batch the row whose other prompt stands in for its own.
     shuffled: Vec<usize>,
+    /// For each example its row's index in the data set.
+    of_example: Arc<[usize]>,
     /// For each draw its noise: one object, so that runs with the same noise are run once.
     noises: Vec<Arc<dyn Intervention>>,
     random: Arc<dyn Intervention>,
@@ -53,7 +53,7 @@ impl<'a> Side<'a> {
         direction: Direction,
     ) -> Result<Self, DataSweepError> {
         let rows = &sweep.rows[range.clone()];
-        let (drawn, shuffled) = draws(sweep, range, direction)?;
+        let (drawn, shuffled) = partners::draws(sweep, range, direction)?;
         let runs = |(row, prepared): (usize, &PreparedRow)| {
             (0..prepared.answers.runs.len()).map(move |run| (row, run)).collect::<Vec<_>>()
         };
@@ -65,9 +65,10 @@ impl<'a> Side<'a> {
             direction,
             rows,
             examples: Arc::new([]),
-            places,
             drawn,
             shuffled,
+            of_example: places.iter().map(|&(row, _)| rows[row].index).collect(),
+            places,
             noises: Vec::new(),
             random: Arc::new(RandomDirection { seed: sweep.seed }),
         };
@@ -81,20 +82,20 @@ impl<'a> Side<'a> {
             Ok(example)
         };
         side.examples = side.places.iter().map(example).collect::<Result<_, _>>()?;
-        let of_example: Arc<[usize]> =
-            side.places.iter().map(|&(row, _)| rows[row].index).collect();
-        let of_row = |inner: Arc<dyn Intervention>| -> Arc<dyn Intervention> {
-            Arc::new(OfRow { inner, rows: of_example.clone() })
-        };
-        side.random = of_row(side.random);
+        side.random = side.by_row(side.random.clone());
         if let Treatment::Noise { standard_deviation, draws }
         | Treatment::Restore { standard_deviation, draws, .. } = sweep.treatment
         {
             // Seeds of one draw in two sweeps are the same, whatever the number of draws.
             let noise = |draw| Noise { standard_deviation, seed: sweep.seed ^ (draw as u64) << 32 };
-            side.noises = (0..draws).map(|draw| of_row(Arc::new(noise(draw)))).collect();
+            side.noises = (0..draws).map(|draw| side.by_row(Arc::new(noise(draw)))).collect();
         }
         Ok(side)
+    }
+
+    /// An intervention that is told rows of the data set for examples of the batch.
+    fn by_row(&self, inner: Arc<dyn Intervention>) -> Arc<dyn Intervention> {
+        Arc::new(ByRow { inner, rows: self.of_example.clone() })
     }
 
     /// The prompt whose run is edited.
@@ -216,7 +217,7 @@ impl<'a> Side<'a> {
         }
         let own = first..edits.len();
         if self.sweep.effect == EffectType::Direct {
-            edits.extend(self.held(cell, window.last().copied().flatten()));
+            edits.extend(self.held(cell, window.first().copied().flatten()));
         }
         Ok((edits, own))
     }
@@ -230,7 +231,18 @@ impl<'a> Side<'a> {
         let DataCell { component, role, .. } = cell;
         let at = self.positions(|row| self.written(role, row));
         let from = || self.positions(|row| self.read(role, &self.rows[row]));
-        let by = |method: &Method, from| method.edit(component, layer, at.clone(), from);
+        let by = |method: &Method, from| -> Result<Edit, DataSweepError> {
+            let mut edit = method.edit(component, layer, at.clone(), from)?;
+            // What draws, or might: a row's numbers depend on no other row.
+            if let Method::Noise { .. } | Method::Custom(_) = method {
+                edit.intervention = self.by_row(edit.intervention);
+            }
+            if component.is_pattern() && edit.source.is_some() {
+                // The answer's tokens stand behind the base only.
+                edit = edit.keys(self.positions(|row| self.written(None, row)));
+            }
+            Ok(edit)
+        };
         let treatment = match &self.sweep.treatment {
             Treatment::Other(method) => method,
             _ => &Method::Interchange,
@@ -244,8 +256,15 @@ impl<'a> Side<'a> {
                 return Ok(by(treatment, from)?.source(Source::Run(1)));
             }
             Some(Control::RandomDirection) => {
-                let edit = Edit::new(component, layer, self.random.clone());
-                return Ok(edit.at(at).from(from()));
+                let mut edit = by(treatment, from())?.source(Source::Run(0));
+                edit.intervention = match treatment {
+                    Method::Interchange => self.random.clone(),
+                    _ => Arc::new(AsLarge {
+                        change: edit.intervention,
+                        direction: self.random.clone(),
+                    }),
+                };
+                return Ok(edit);
             }
         }
         Ok(match &self.sweep.treatment {
@@ -254,7 +273,9 @@ impl<'a> Side<'a> {
                 let last = self.positions(|row| vec![self.edited(&self.rows[row]).len() - 1]);
                 by(&Method::Knockout, at.clone())?.at(last)
             }
-            Treatment::Other(method) if method.reads_source() => by(method, from())?,
+            Treatment::Other(method) if method.reads_source() => {
+                by(method, from())?.source(Source::Run(0))
+            }
             Treatment::Other(method) => by(method, at.clone())?,
             Treatment::Zero => by(&Method::Zero, at.clone())?,
             Treatment::Mean { .. } => {
@@ -286,12 +307,12 @@ impl<'a> Side<'a> {
         })
     }
 
-    /// Attention outputs behind a cell, held at what they are in the unedited run where the answer
-    /// is read.
-    fn held(&self, cell: DataCell, last: Option<usize>) -> Vec<Edit> {
+    /// Attention outputs behind a cell's first layer, held at what they are in the unedited run where
+    /// the answer is read. (Of a window, those of its own layers too: they read what it edits.)
+    fn held(&self, cell: DataCell, first: Option<usize>) -> Vec<Edit> {
         let layers = self.outline.config().layers.len();
         // What a block reads first goes through its own attention too.
-        let first = match (last, cell.component) {
+        let first = match (first, cell.component) {
             (Some(layer), Component::BlockInput) => layer,
             (Some(layer), _) => layer + 1,
             (None, Component::Embedding) => 0,
@@ -302,95 +323,32 @@ impl<'a> Side<'a> {
             .map(|layer| Edit::freeze(Component::AttentionOutput, layer).at(at.clone()))
             .collect()
     }
-}
 
-/// What is drawn for each row of a batch, and whose other prompt stands in for its own.
-#[allow(clippy::type_complexity)]
-fn draws(
-    sweep: &DataSweep,
-    range: Range<usize>,
-    direction: Direction,
-) -> Result<(Vec<Vec<usize>>, Vec<usize>), DataSweepError> {
-    let rows = &sweep.rows;
-    let head_unit = sweep.roles.is_empty();
-    let lengths = |positions: &[Vec<usize>]| positions.iter().map(Vec::len).collect::<Vec<_>>();
-    let drawn = match sweep.treatment {
-        Treatment::Resample { draws } => {
-            let purpose = (Purpose::Resample, draws, sweep.seed);
-            partners::of(rows, range.clone(), purpose, |row, other| {
-                row.base.tokens() != other.base.tokens()
-                    && lengths(&row.base_positions) == lengths(&other.base_positions)
-                    && (!head_unit || row.base.len() == other.base.len())
-            })?
+    /// Refuses to knock out what the last position does not see, and all that it sees.
+    pub(super) fn refuse_blind_queries(&self) -> Result<(), DataSweepError> {
+        let Treatment::Other(Method::Knockout) = self.sweep.treatment else { return Ok(()) };
+        for cell in &self.sweep.cells {
+            for layer in self.window(*cell).into_iter().flatten() {
+                for (index, row) in self.rows.iter().enumerate() {
+                    let (last, hidden) =
+                        (self.edited(row).len() - 1, self.written(cell.role, index));
+                    let sees = |key: &usize| self.outline.config().visible(layer, last, *key);
+                    let (sees, would) = if !hidden.iter().any(sees) {
+                        ("nothing", "change nothing")
+                    } else if (0..=last).filter(sees).all(|key| hidden.contains(&key)) {
+                        ("all that it sees", "leave it nothing to attend to")
+                    } else {
+                        continue;
+                    };
+                    let position = match cell.role {
+                        Some(role) => self.sweep.roles[role].to_string(),
+                        None => "all positions".to_owned(),
+                    };
+                    let row = row.index;
+                    return Err(DataSweepError::Blind { row, layer, position, sees, would });
+                }
+            }
         }
-        _ => Vec::new(),
-    };
-    if !sweep.controls.contains(&Control::ShuffledSource) {
-        return Ok((drawn, Vec::new()));
-    }
-    let read = |row: &PreparedRow| match direction {
-        Direction::Noising => (row.source.clone(), lengths(&row.source_positions)),
-        Direction::Denoising => (Some(row.base.clone()), lengths(&row.base_positions)),
-    };
-    let purpose = (Purpose::Shuffle, 1, sweep.seed);
-    let shuffled = partners::of(rows, range, purpose, |row, other| {
-        let ((own, own_spans), (prompt, spans)) = (read(row), read(other));
-        let (Some(own), Some(prompt)) = (own, prompt) else { return false };
-        own.tokens() != prompt.tokens()
-            && own_spans == spans
-            && (!head_unit || own.len() == prompt.len())
-    })?;
-    Ok((drawn, shuffled.into_iter().map(|others| others[0]).collect()))
-}
-
-/// An intervention that draws by the data set's row, and not by the example's place in a batch.
-#[derive(Debug)]
-struct OfRow {
-    inner: Arc<dyn Intervention>,
-    /// By example.
-    rows: Arc<[usize]>,
-}
-
-impl Intervention for OfRow {
-    fn name(&self) -> &'static str {
-        self.inner.name()
-    }
-
-    fn source_count(&self) -> SourceCount {
-        self.inner.source_count()
-    }
-
-    fn is_absolute(&self) -> bool {
-        self.inner.is_absolute()
-    }
-
-    fn problem(&self) -> Option<String> {
-        self.inner.problem()
-    }
-
-    fn check(&self, width: Option<usize>) -> Result<(), String> {
-        self.inner.check(width)
-    }
-
-    fn coordinates(&self, width: Option<usize>) -> Option<usize> {
-        self.inner.coordinates(width)
-    }
-
-    fn parameters(&self) -> Vec<Parameter> {
-        self.inner.parameters()
-    }
-
-    fn set_training_step(&self, step: Option<u64>) {
-        self.inner.set_training_step(step);
-    }
-
-    fn apply(
-        &self,
-        base: &Tensor,
-        sources: &[Tensor],
-        context: UnitContext<'_>,
-    ) -> candle_core::Result<Tensor> {
-        let example = self.rows.get(context.example).copied().unwrap_or(context.example);
-        self.inner.apply(base, sources, UnitContext { example, ..context })
+        Ok(())
     }
 }

@@ -1,5 +1,7 @@
 //! What can be wrong with a sweep over a data set.
 
+use vene_model::Component;
+
 use crate::data::Role;
 use crate::error::{PlanError, RunError, SweepError};
 
@@ -19,6 +21,20 @@ pub enum DataSweepError {
         first: usize,
         /// What is wrong with it.
         reason: String,
+    },
+    /// A list without anything in it.
+    #[error("a sweep over a data set needs {what}, and the list is empty")]
+    Empty {
+        /// What is needed.
+        what: &'static str,
+    },
+    /// Something that is named twice.
+    #[error("the {what} {name} is named twice: it would stand in the table twice")]
+    Twice {
+        /// What kind of thing.
+        what: &'static str,
+        /// Its name.
+        name: String,
     },
     /// No role.
     #[error("a sweep over a data set needs positions by role, such as subject_last or last")]
@@ -59,6 +75,68 @@ pub enum DataSweepError {
         /// What was to be done.
         treatment: &'static str,
     },
+    /// Self-swaps of runs that have noise in them.
+    #[error(
+        "the control `self` is not for restore: putting back the values of the run without noise is what \
+         restore does"
+    )]
+    NoSelfSwap,
+    /// A change of an attention pattern in a random direction.
+    #[error(
+        "the control `random` is not for {component}: an attention pattern changed in a random direction is \
+         no pattern"
+    )]
+    NoRandom {
+        /// The component.
+        component: Component,
+    },
+    /// Direct effects in runs that have noise in them.
+    #[error(
+        "restore has a total effect only: attention outputs held at what they are without noise would \
+         bring the answer back by themselves"
+    )]
+    NoDirect,
+    /// Direct effects of several layers' attention.
+    #[error(
+        "the direct effect of {component} has no window: the outputs of attention behind the first layer \
+         are held, and {component} of the next ones would have no effect; use a window of 1, or a \
+         component that is no part of attention"
+    )]
+    DirectWindow {
+        /// The component.
+        component: Component,
+    },
+    /// Knockout of what does not exist, or of everything.
+    #[error(
+        "row {row}: in layer {layer} the last position sees {sees} at {position}; a knockout there would \
+         {would}"
+    )]
+    Blind {
+        /// The row, counted from 0.
+        row: usize,
+        /// The layer.
+        layer: usize,
+        /// The role, or all positions.
+        position: String,
+        /// How much is seen there.
+        sees: &'static str,
+        /// What would happen.
+        would: &'static str,
+    },
+    /// A metric that reads more than it declares.
+    #[error(
+        "a metric found no number in what was read for it: what it reads, it has to declare (`needs`, \
+         `needs_foil`, `needs_divergence`)"
+    )]
+    Unread,
+    /// A batch that is none.
+    #[error("rows {start}..{end} are no batch of a sweep over {rows} rows", start = range.start, end = range.end)]
+    NoBatch {
+        /// The rows asked for.
+        range: std::ops::Range<usize>,
+        /// The rows that are used.
+        rows: usize,
+    },
     /// Too few rows to draw from.
     #[error(
         "row {row} needs {draws} other rows to draw from that fit it in length, and there are {found}"
@@ -91,7 +169,7 @@ pub enum DataSweepError {
     },
     /// As in sweeps over one pair.
     #[error(transparent)]
-    Sweep(#[from] SweepError),
+    Sweep(Box<SweepError>),
     /// A cell's plan is wrong.
     #[error(transparent)]
     Plan(#[from] PlanError),
@@ -103,5 +181,17 @@ pub enum DataSweepError {
     Statistics(#[from] crate::statistics::StatisticsError),
     /// Parts that do not belong together.
     #[error(transparent)]
-    Table(#[from] vene_table::TableError),
+    Table(Box<vene_table::TableError>),
+}
+
+impl From<SweepError> for DataSweepError {
+    fn from(error: SweepError) -> Self {
+        Self::Sweep(Box::new(error))
+    }
+}
+
+impl From<vene_table::TableError> for DataSweepError {
+    fn from(error: vene_table::TableError) -> Self {
+        Self::Table(Box::new(error))
+    }
 }

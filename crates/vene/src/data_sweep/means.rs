@@ -151,9 +151,9 @@ pub(super) fn of(
                 }
                 ControlFlow::Continue(())
             })
-            .or_else(|error| match failure.take() {
-                Some(failure) => Err(failure.into()),
-                None => Err(error),
+            .map_err(|error| match failure.take() {
+                Some(failure) => failure.into(),
+                None => error,
             })?;
     }
     for sums in means.values.values_mut() {

@@ -33,6 +33,8 @@
 
 mod batch;
 mod builder;
+mod by_row;
+mod check;
 mod edits;
 mod error;
 mod means;
@@ -208,7 +210,8 @@ impl DataSweep {
     ///
     /// # Errors
     /// Failures of the computation or of an intervention;
-    /// [`RunError::Stopped`](crate::RunError::Stopped) where `progress` broke off.
+    /// [`RunError::Stopped`](crate::RunError::Stopped) where `progress` broke off;
+    /// [`DataSweepError::NoBatch`] where the range is empty or reaches past the rows.
     pub fn run_batch(
         &self,
         outline: &Outline,
@@ -217,6 +220,9 @@ impl DataSweep {
         batch: Range<usize>,
         progress: &mut dyn FnMut(usize) -> ControlFlow<()>,
     ) -> Result<Table, DataSweepError> {
+        if batch.is_empty() || batch.end > self.rows.len() {
+            return Err(DataSweepError::NoBatch { range: batch, rows: self.rows.len() });
+        }
         batch::Batch { sweep: self, outline, executor, means, range: batch }.run(progress)
     }
 

@@ -12,10 +12,10 @@ pub enum Treatment {
     Interchange,
     /// 0 instead of the values.
     Zero,
-    /// The mean over the data set's bases instead of the values; a beginning-of-sequence token is
-    /// in no mean.
+    /// The mean over the data set's bases instead of the values.
     Mean {
-        /// Over the tokens that play the written position's role, rather than over all.
+        /// Over the tokens that play the written position's role, rather than over all but a
+        /// beginning-of-sequence token. Where all positions are written at once, it is over all.
         per_position: bool,
     },
     /// The values of other rows' bases instead of the values, drawn at random; effects are averaged
@@ -57,6 +57,21 @@ impl Treatment {
             Self::Noise { .. } => "noise",
             Self::Restore { .. } => "restore",
             Self::Other(method) => method.name(),
+        }
+    }
+
+    /// What its name does not say, in words; empty where that is nothing.
+    pub(super) fn parameters(&self) -> String {
+        match self {
+            Self::Noise { standard_deviation, .. }
+            | Self::Other(Method::Noise { standard_deviation, .. }) => {
+                format!("standard deviation {standard_deviation}")
+            }
+            Self::Restore { standard_deviation, corrupted, .. } => {
+                format!("standard deviation {standard_deviation} at {corrupted}")
+            }
+            Self::Other(Method::Scaling { factor }) => format!("factor {factor}"),
+            _ => String::new(),
         }
     }
 
@@ -105,8 +120,10 @@ pub enum EffectType {
     /// Everything behind the edit is computed anew.
     #[default]
     Total,
-    /// The outputs of all attention behind the edit are held at what they are in the unedited run,
-    /// where the answer is read; MLPs are computed anew.
+    /// The outputs of all attention behind the edit (behind its first layer, in a window) are held at
+    /// what they are in the unedited run, where the answer is read; MLPs are computed anew. Of what
+    /// a layer's attention is made of (queries, scores, heads) this is the effect by that
+    /// attention's own output.
     Direct,
 }
 
@@ -125,9 +142,9 @@ impl EffectType {
 pub enum Control {
     /// The run's own values in place of themselves: the noise of the computation.
     SelfSwap,
-    /// The values of another row's other prompt.
+    /// The values of another row's other prompt, which is neither of this row's two.
     ShuffledSource,
-    /// A change of the same size in a random direction.
+    /// A change of the same size as the treatment's, in a random direction.
     RandomDirection,
 }
 

@@ -1,21 +1,26 @@
 //! Which other rows a row draws from.
 
-use super::DataSweepError;
+use std::ops::Range;
+
+use vene_model::Component;
+
+use super::{Control, DataSweep, DataSweepError, Direction, Treatment};
 use crate::data::PreparedRow;
 use crate::random::Draws;
+use crate::sweep::SweepUnit;
 
 /// What the draw is for, so that draws for different ends are independent.
 #[derive(Clone, Copy)]
-pub(super) enum Purpose {
+enum Purpose {
     Resample = 1,
     Shuffle = 2,
 }
 
 /// For each of the rows in `range` so many others, none twice, out of those that fit it: the draw
 /// depends on the seed and on the row alone.
-pub(super) fn of(
+fn of(
     rows: &[PreparedRow],
-    range: std::ops::Range<usize>,
+    range: Range<usize>,
     (purpose, count, seed): (Purpose, usize, u64),
     fits: impl Fn(&PreparedRow, &PreparedRow) -> bool,
 ) -> Result<Vec<Vec<usize>>, DataSweepError> {
@@ -38,4 +43,58 @@ pub(super) fn of(
         Ok(others)
     };
     range.map(of_row).collect()
+}
+
+/// What is drawn for each row of a batch, and whose other prompt stands in for its own.
+#[allow(clippy::type_complexity)]
+pub(super) fn draws(
+    sweep: &DataSweep,
+    range: Range<usize>,
+    direction: Direction,
+) -> Result<(Vec<Vec<usize>>, Vec<usize>), DataSweepError> {
+    let rows = &sweep.rows;
+    let whole = needs_equal_lengths(sweep.unit, sweep.cells.iter().map(|cell| cell.component));
+    let lengths = |positions: &[Vec<usize>]| positions.iter().map(Vec::len).collect::<Vec<_>>();
+    let drawn = match sweep.treatment {
+        Treatment::Resample { draws } => {
+            let purpose = (Purpose::Resample, draws, sweep.seed);
+            of(rows, range.clone(), purpose, |row, other| {
+                row.base.tokens() != other.base.tokens()
+                    && lengths(&row.base_positions) == lengths(&other.base_positions)
+                    && (!whole || row.base.len() == other.base.len())
+            })?
+        }
+        _ => Vec::new(),
+    };
+    if !sweep.controls.contains(&Control::ShuffledSource) {
+        return Ok((drawn, Vec::new()));
+    }
+    let base = |row: &PreparedRow| (Some(row.base.clone()), lengths(&row.base_positions));
+    let source = |row: &PreparedRow| (row.source.clone(), lengths(&row.source_positions));
+    let (edited, read): (&dyn Fn(&_) -> _, &dyn Fn(&_) -> _) = match direction {
+        Direction::Noising => (&base, &source),
+        Direction::Denoising => (&source, &base),
+    };
+    let purpose = (Purpose::Shuffle, 1, sweep.seed);
+    let shuffled = of(rows, range, purpose, |row, other| {
+        let ((own, own_spans), (prompt, spans)) = (read(row), read(other));
+        let (Some(own), Some(prompt), (Some(edited), _)) = (own, prompt, edited(row)) else {
+            return false;
+        };
+        // Nor is the edited prompt itself any other's: it would change nothing.
+        own.tokens() != prompt.tokens()
+            && edited.tokens() != prompt.tokens()
+            && own_spans == spans
+            && (!whole || own.len() == prompt.len())
+    })?;
+    Ok((drawn, shuffled.into_iter().map(|others| others[0]).collect()))
+}
+
+/// Whether prompts must be equally long for one to be read into the other: where all positions are
+/// edited at once, and where attention patterns are, which have a key for each position.
+pub(super) fn needs_equal_lengths(
+    unit: SweepUnit,
+    mut components: impl Iterator<Item = Component>,
+) -> bool {
+    unit == SweepUnit::Head || components.any(Component::is_pattern)
 }

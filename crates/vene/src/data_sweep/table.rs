@@ -13,6 +13,10 @@ use crate::data::PreparedRow;
 const NOISE: &str = "noise_squares.";
 const NOISE_COUNT: &str = "noise_count";
 
+/// Metadata under which a part keeps what no column says of the sweep: parts in which it differs are about
+/// different things too.
+const PARAMETERS: &str = "parameters";
+
 /// Columns that say what was done: tables in which they differ are about different things.
 pub const SETTINGS: [&str; 4] = ["intervention", "window", "effect_type", "draws"];
 
@@ -83,6 +87,7 @@ pub(super) fn of(
         .column("window", count(sweep.window))
         .column("effect_type", text(&|_| sweep.effect.name().to_owned()))
         .column("draws", count(sweep.treatment.draws()))
+        .metadata(PARAMETERS, parameters(sweep))
         .metadata(
             NOISE_COUNT,
             measured.iter().map(|measured| measured.noise_count).sum::<usize>().to_string(),
@@ -94,11 +99,21 @@ pub(super) fn of(
     table.build()
 }
 
+/// What no column says of a sweep.
+fn parameters(sweep: &DataSweep) -> String {
+    let answers = if sweep.first_tokens { "answers by their first token" } else { "whole answers" };
+    let treatment = sweep.treatment.parameters();
+    let mut all = vec![treatment.as_str(), answers];
+    all.retain(|parameter| !parameter.is_empty());
+    all.join(", ")
+}
+
 /// Parts of a sweep, or tables of several, as one; what self-swaps changed is added up.
 ///
 /// # Errors
 /// Where the tables have other columns, or were made in another way: each of [`SETTINGS`] must be the
-/// same in all, and so must the directions and the controls that they hold.
+/// same in all, and so must the directions and the controls that they hold, and what strength the
+/// intervention had.
 pub fn join(parts: &[Table]) -> Result<Table, DataSweepError> {
     for column in ["direction", "control"] {
         let mut first: Option<BTreeSet<&str>> = None;
@@ -112,6 +127,13 @@ pub fn join(parts: &[Table]) -> Result<Table, DataSweepError> {
                 return Err(DataSweepError::Unlike { column, first, table, other });
             }
         }
+    }
+    let noted = |part: &Table| part.metadata().get(PARAMETERS).cloned().unwrap_or_default();
+    if let Some(first) = parts.first().map(noted)
+        && let Some((table, other)) =
+            parts.iter().map(noted).enumerate().find(|(_, other)| *other != first)
+    {
+        return Err(DataSweepError::Unlike { column: PARAMETERS, first, table, other });
     }
     let sum = |key: &String| -> f64 {
         parts.iter().filter_map(|part| part.metadata().get(key)?.parse::<f64>().ok()).sum()

@@ -10,6 +10,7 @@ mod forked;
 mod reading;
 mod reference;
 mod sequences;
+mod suffix;
 mod trace;
 mod unit;
 
@@ -18,4 +19,5 @@ pub use executor::{ExampleOutcome, Executor, PlanOutcome};
 pub use forked::Forked;
 pub use reading::Reading;
 pub use reference::Reference;
+pub use suffix::Suffix;
 pub use trace::Trace;

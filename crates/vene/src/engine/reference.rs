@@ -96,7 +96,7 @@ impl Executor for Reference<'_> {
 }
 
 /// Applies a plan's edits, and keeps what it collects, as the base's runs pass by.
-struct Editor<'a> {
+pub(super) struct Editor<'a> {
     plan: &'a ResolvedPlan,
     sources: &'a Trace,
     config: &'a DecoderConfig,
@@ -111,7 +111,11 @@ struct Editor<'a> {
 }
 
 impl<'a> Editor<'a> {
-    fn new(plan: &'a ResolvedPlan, sources: &'a Trace, config: &'a DecoderConfig) -> Self {
+    pub(super) fn new(
+        plan: &'a ResolvedPlan,
+        sources: &'a Trace,
+        config: &'a DecoderConfig,
+    ) -> Self {
         let logit_positions =
             (0..plan.examples.len()).map(|example| plan.logit_positions(example)).collect();
         let mut wanted = BTreeSet::new();

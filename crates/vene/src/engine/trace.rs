@@ -26,6 +26,29 @@ impl Trace {
         self.kept.insert((example, run, site), tensor);
     }
 
+    /// Takes over what another trace kept; `place` says which example an example of it is here.
+    pub(super) fn extend(&mut self, other: Self, place: impl Fn(usize) -> usize) {
+        let kept = other.kept.into_iter();
+        self.kept.extend(
+            kept.map(|((example, run, site), tensor)| ((place(example), run, site), tensor)),
+        );
+    }
+
+    /// What was kept of some examples, which are counted anew.
+    pub(super) fn select(&self, examples: &[usize]) -> Self {
+        let mut places: HashMap<usize, Vec<usize>> = HashMap::new();
+        for (place, &example) in examples.iter().enumerate() {
+            places.entry(example).or_default().push(place);
+        }
+        let mut selected = Self::default();
+        for ((example, run, site), tensor) in &self.kept {
+            for &place in places.get(example).into_iter().flatten() {
+                selected.keep(place, *run, *site, tensor.clone());
+            }
+        }
+        selected
+    }
+
     /// Runs what is wanted, unedited and each run whole, and keeps the sites.
     pub(super) fn of(
         decoder: &Decoder<Plain>,

@@ -22,6 +22,10 @@ impl Metric for Kl {
         Needs::Distribution
     }
 
+    fn needs_divergence(&self) -> bool {
+        true
+    }
+
     fn value(&self, observed: &Observed) -> Option<f64> {
         observed.divergence
     }

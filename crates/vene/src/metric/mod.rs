@@ -81,6 +81,11 @@ pub trait Metric: Debug + Send + Sync {
         false
     }
 
+    /// Whether it reads [`Observed::divergence`], for which the unedited runs' distributions are kept.
+    fn needs_divergence(&self) -> bool {
+        false
+    }
+
     /// Whether each answer must be a single token.
     fn needs_single_tokens(&self) -> bool {
         false

@@ -189,7 +189,7 @@ fn every_site_shows_what_the_reference_shows() {
             plan.resolve(&subject.model, &[subject.example()]).unwrap()
         };
         let right = Reference::new(&double.model).run(&collect(double)).unwrap();
-        let shown = Forked::new(&single.model).run(collect(single)).unwrap();
+        let shown = Forked::new(&single.model).run(&collect(single)).unwrap();
         for (index, site) in single.sites().into_iter().enumerate() {
             // A hidden score is -inf in both.
             let finite = |tensor| values(tensor).into_iter().filter(|value| value.is_finite());
@@ -208,12 +208,13 @@ fn chosen_logits_are_those_of_the_whole_distribution() {
         let tokens = vec![3, 1, 17];
         let resolve = |plan: Plan| plan.resolve(&single.model, &[single.example()]).unwrap();
         let plan = Plan::new().edit(vene::Edit::zero(Component::MlpOutput, 0));
-        let whole = Forked::new(&single.model).run(resolve(plan.clone())).unwrap();
+        let whole = Forked::new(&single.model).run(&resolve(plan.clone())).unwrap();
         let logits = Forked::new(&single.model)
-            .run(resolve(plan.clone().logits_of(tokens.clone())))
+            .run(&resolve(plan.clone().logits_of(tokens.clone())))
             .unwrap();
-        let chosen =
-            Forked::new(&single.model).run(resolve(plan.probabilities_of(tokens.clone()))).unwrap();
+        let chosen = Forked::new(&single.model)
+            .run(&resolve(plan.probabilities_of(tokens.clone())))
+            .unwrap();
         let (whole, chosen) =
             (&whole.examples[0].distributions[0], &chosen.examples[0].readings[0]);
         assert_eq!(logits.examples[0].readings[0].logits(), chosen.logits());

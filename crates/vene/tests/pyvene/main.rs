@@ -32,7 +32,7 @@ fn results_of(
 ) -> [(Vec<f64>, Vec<usize>); 2] {
     let plan = case.plan(model, vectors).resolve(model, &[case.example(model)]).unwrap();
     let outcomes =
-        [Reference::new(model).run(&plan).unwrap(), Forked::new(model).run(plan.clone()).unwrap()];
+        [Reference::new(model).run(&plan).unwrap(), Forked::new(model).run(&plan).unwrap()];
     outcomes.map(|outcome| result_of(model, case, &plan, &outcome))
 }
 

@@ -82,9 +82,9 @@ impl<'a> Forked<'a> {
     ///
     /// # Errors
     /// Failures of the computation or of an intervention.
-    pub fn run(&self, plan: ResolvedPlan) -> Result<PlanOutcome, RunError> {
+    pub fn run(&self, plan: &ResolvedPlan) -> Result<PlanOutcome, RunError> {
         let mut found = None;
-        self.run_all(&[plan], &mut |_, outcome| {
+        self.run_all(std::slice::from_ref(plan), &mut |_, outcome| {
             found = Some(outcome);
             ControlFlow::Continue(())
         })?;

@@ -1,0 +1,224 @@
+//! A plan that cannot be run.
+
+use vene_model::{Component, Site, SiteError};
+
+use super::PositionError;
+
+/// A plan that cannot be run.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum PlanError {
+    /// No such site.
+    #[error(transparent)]
+    Site(#[from] SiteError),
+    /// No example at all.
+    #[error("there is no example to run the plan on")]
+    NoExamples,
+    /// Lists of tokens to be read for another number of examples.
+    #[error(
+        "{lists} lists of tokens are to be read in {examples} examples; give one for each, or one for all"
+    )]
+    TokenLists {
+        /// Lists.
+        lists: usize,
+        /// Examples.
+        examples: usize,
+    },
+    /// A token to be read that the model does not have.
+    #[error("token {token} is to be read, and the model's vocabulary has {vocabulary} (0 to {})", vocabulary - 1)]
+    UnknownToken {
+        /// The token.
+        token: u32,
+        /// Rows of the unembedding.
+        vocabulary: usize,
+    },
+    /// No such position.
+    #[error("{whose} of example {example}: {error}")]
+    Position {
+        /// Base or source.
+        whose: &'static str,
+        /// The example.
+        example: usize,
+        /// What is wrong.
+        error: PositionError,
+    },
+    /// An intervention with a parameter that cannot be.
+    #[error("edit {edit}: {intervention} has {problem}")]
+    Parameter {
+        /// The edit.
+        edit: usize,
+        /// The intervention's name.
+        intervention: &'static str,
+        /// What is wrong.
+        problem: String,
+    },
+    /// An edit of no position.
+    #[error("edit {edit} ({site}) lands nowhere in example {example}: {reason}")]
+    LandsNowhere {
+        /// The edit.
+        edit: usize,
+        /// Where it was to write.
+        site: Site,
+        /// The example.
+        example: usize,
+        /// Why.
+        reason: String,
+    },
+    /// Heads of a component that has none.
+    #[error("{component} has no heads; components with heads are {with_heads}")]
+    NoHeads {
+        /// The component.
+        component: Component,
+        /// Those that have.
+        with_heads: String,
+    },
+    /// A head past the end.
+    #[error("head {head} of {component}: it has {heads} heads, 0 to {}{}", heads - 1, grouped(*heads, *query_heads))]
+    HeadPastEnd {
+        /// The component.
+        component: Component,
+        /// The head.
+        head: usize,
+        /// How many it has.
+        heads: usize,
+        /// How many query heads the model has.
+        query_heads: usize,
+    },
+    /// A head named twice.
+    #[error("head {head} of {component} is named twice")]
+    HeadTwice {
+        /// The component.
+        component: Component,
+        /// The head.
+        head: usize,
+    },
+    /// Keys of something that is no attention pattern.
+    #[error(
+        "{component} has no keys: only attention_score and attention_weight are [head, query, key]"
+    )]
+    NoKeys {
+        /// The component.
+        component: Component,
+    },
+    /// A source that the example lacks.
+    #[error("edit {edit} reads source {source_index} of example {example}, which has {sources}")]
+    NoSource {
+        /// The edit.
+        edit: usize,
+        /// The example.
+        example: usize,
+        /// The source that was asked for.
+        source_index: usize,
+        /// How many it has.
+        sources: usize,
+    },
+    /// A source for an intervention that reads none, or none for one that does.
+    #[error("edit {edit}: {intervention} reads {wanted}, and {given} is given")]
+    SourceCount {
+        /// The edit.
+        edit: usize,
+        /// Its intervention.
+        intervention: &'static str,
+        /// What it reads.
+        wanted: &'static str,
+        /// What the edit gives it.
+        given: &'static str,
+    },
+    /// Base and source positions cannot be matched.
+    #[error(
+        "edit {edit}, example {example}: {base} {what} are written in the base ({base_tokens} tokens), \
+         {read} are read in the source ({source_tokens} tokens): name as many on both sides, \
+         e.g. the last token of a phrase"
+    )]
+    Unequal {
+        /// The edit.
+        edit: usize,
+        /// The example.
+        example: usize,
+        /// Positions, heads or keys.
+        what: &'static str,
+        /// How many in the base.
+        base: usize,
+        /// How many in the source.
+        read: usize,
+        /// The base's length.
+        base_tokens: usize,
+        /// The source's length.
+        source_tokens: usize,
+    },
+    /// Given values of another length.
+    #[error(
+        "edit {edit} ({site}): {given} values are given; expected {width} (one row for all positions) \
+         or {all} (a row for each)"
+    )]
+    GivenLength {
+        /// The edit.
+        edit: usize,
+        /// The site.
+        site: Site,
+        /// How many were given.
+        given: usize,
+        /// One row.
+        width: usize,
+        /// A row for each position.
+        all: usize,
+    },
+    /// A given value or parameter that is no finite number.
+    #[error("edit {edit} ({site}): the given values hold {value}; expected finite numbers")]
+    NotFinite {
+        /// The edit.
+        edit: usize,
+        /// The site.
+        site: Site,
+        /// The value.
+        value: f64,
+    },
+    /// A read at a site that lies behind the written one in the same run.
+    #[error(
+        "edit {edit} reads {read} of its own run and writes {site}: within one run only what lies \
+         before the written site can be read, of the same width"
+    )]
+    ReadBehindWrite {
+        /// The edit.
+        edit: usize,
+        /// The written site.
+        site: Site,
+        /// The read component.
+        read: Component,
+    },
+    /// Two absolute edits of the same values.
+    #[error(
+        "edits {first} and {second} both replace {site} in example {example} (position {position}{}): \
+         the second would undo the first; leave one out or edit different positions or heads",
+        head.map_or(String::new(), |head| format!(", head {head}"))
+    )]
+    Conflict {
+        /// One edit.
+        first: usize,
+        /// The other.
+        second: usize,
+        /// Where.
+        site: Site,
+        /// The example.
+        example: usize,
+        /// A position that both write.
+        position: usize,
+        /// A head that both write, where the component has heads.
+        head: Option<usize>,
+    },
+    /// Attention patterns are collected whole or not at all.
+    #[error("{component} is collected for all positions at once: it is [head, query, key]")]
+    PartOfPattern {
+        /// The component.
+        component: Component,
+    },
+}
+
+fn grouped(heads: usize, query_heads: usize) -> String {
+    match heads == query_heads {
+        true => String::new(),
+        false => {
+            format!(" (key and value heads, each shared by {} query heads)", query_heads / heads)
+        }
+    }
+}

@@ -1,0 +1,77 @@
+//! A position that a prompt does not have.
+
+use std::ops::Range;
+
+/// A position that a prompt does not have.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum PositionError {
+    /// Past the end.
+    #[error("position {index}: the prompt has {tokens} tokens, 0 to {}", tokens - 1)]
+    PastEnd {
+        /// What was asked for.
+        index: i64,
+        /// The prompt's length.
+        tokens: usize,
+    },
+    /// The same position twice.
+    #[error("position {position} is named twice")]
+    Twice {
+        /// The position.
+        position: usize,
+    },
+    /// Positions are given for each example, and there are too few.
+    #[error("positions are given for {given} examples, there is none for example {example}")]
+    TooFewExamples {
+        /// The example.
+        example: usize,
+        /// How many were given.
+        given: usize,
+    },
+    /// The phrase, or that many of it, does not occur.
+    #[error("`{phrase}` is {} in `{text}`", match found { 0 => "not".to_owned(), n => format!("only {n} times") })]
+    NoPhrase {
+        /// The phrase.
+        phrase: String,
+        /// The prompt.
+        text: String,
+        /// How often it occurs.
+        found: usize,
+    },
+    /// The phrase occurs several times.
+    #[error("`{phrase}` is {found} times in `{text}`: say which occurrence is meant, 0 to {}", found - 1)]
+    SeveralPhrases {
+        /// The phrase.
+        phrase: String,
+        /// The prompt.
+        text: String,
+        /// How often it occurs.
+        found: usize,
+    },
+    /// A phrase without a character.
+    #[error("an empty phrase is nowhere")]
+    EmptyPhrase,
+    /// Characters past the end.
+    #[error("characters {}..{}: the prompt has {characters} characters", range.start, range.end)]
+    CharactersPastEnd {
+        /// What was asked for.
+        range: Range<usize>,
+        /// How many there are.
+        characters: usize,
+    },
+    /// The prompt was given as tokens.
+    #[error("the prompt was given as token ids: name positions by number")]
+    NoText,
+    /// The row of a data set does not say where the span is.
+    #[error("the row has no span `{name}`")]
+    NoSpan {
+        /// The span's name.
+        name: String,
+    },
+    /// Nothing follows.
+    #[error("no token follows {what}: it ends the prompt")]
+    NothingAfter {
+        /// The span.
+        what: String,
+    },
+}

@@ -1,0 +1,99 @@
+//! A run that failed.
+
+use vene_model::{OperationError, Site};
+
+/// A run that failed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RunError {
+    /// The computation failed.
+    #[error(transparent)]
+    Operation(#[from] OperationError),
+    /// The weights could not be read in the form that this executor needs.
+    #[error(transparent)]
+    Model(#[from] Box<vene_model::ModelError>),
+    /// An intervention failed.
+    #[error("{intervention} at {site}: {}", first_line(error))]
+    Intervention {
+        /// Its name.
+        intervention: &'static str,
+        /// Where.
+        site: Site,
+        /// What candle said.
+        error: Box<candle_core::Error>,
+    },
+    /// An intervention returned values of another shape.
+    #[error(
+        "{intervention} at {site} returned values of shape {returned:?}; expected the base's, {expected:?}"
+    )]
+    InterventionShape {
+        /// Its name.
+        intervention: &'static str,
+        /// Where.
+        site: Site,
+        /// What it returned.
+        returned: Vec<usize>,
+        /// What it was given.
+        expected: Vec<usize>,
+    },
+    /// An edit produced something that is no number.
+    #[error(
+        "{intervention} at {site} produced {value} in example {example}: it is no number to go on with"
+    )]
+    NotFinite {
+        /// Its name.
+        intervention: &'static str,
+        /// Where.
+        site: Site,
+        /// NaN or infinite.
+        value: f64,
+        /// The example.
+        example: usize,
+    },
+    /// The run ended in something that is no number.
+    #[error(
+        "the run of example {example} ended in logits of {value}: its edits drive it out of the range \
+         of its floats; make them smaller, or load the model in double precision"
+    )]
+    LogitsNotFinite {
+        /// NaN or infinite.
+        value: f64,
+        /// The example.
+        example: usize,
+    },
+    /// All keys of a query were knocked out.
+    #[error(
+        "attention of layer {layer}, head {head}: the query at position {query} of example {example} \
+         has no key left to attend to; leave it at least one"
+    )]
+    NothingToAttend {
+        /// The layer.
+        layer: usize,
+        /// The head.
+        head: usize,
+        /// The query's position.
+        query: usize,
+        /// The example.
+        example: usize,
+    },
+    /// A source's site that was not traced.
+    #[error("{site} of the sources was not traced: trace the sources for this very plan")]
+    NotTraced {
+        /// The site.
+        site: Site,
+    },
+    /// The run was stopped.
+    #[error("stopped")]
+    Stopped,
+}
+
+/// What candle says behind its first line is a backtrace.
+fn first_line(error: &candle_core::Error) -> String {
+    error.to_string().lines().next().unwrap_or_default().to_owned()
+}
+
+impl From<candle_core::Error> for RunError {
+    fn from(error: candle_core::Error) -> Self {
+        Self::Operation(error.into())
+    }
+}

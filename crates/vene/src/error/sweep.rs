@@ -1,0 +1,108 @@
+//! A sweep that cannot be run.
+
+use vene_model::Component;
+
+use super::{PlanError, PositionError, RunError};
+
+/// A sweep that cannot be run.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SweepError {
+    /// No base.
+    #[error("a sweep needs a base prompt")]
+    NoBase,
+    /// No source.
+    #[error("{method} reads a source: give a source prompt")]
+    NoSource {
+        /// The intervention.
+        method: &'static str,
+    },
+    /// No component.
+    #[error("a sweep needs at least one component, such as mlp_output")]
+    NoComponents,
+    /// No target token.
+    #[error("a sweep needs at least one target token, such as ` Madrid` with its leading space")]
+    NoTokens,
+    /// A prompt that the model cannot take.
+    #[error("{whose}: {error}")]
+    Input {
+        /// Base or source.
+        whose: &'static str,
+        /// What is wrong.
+        error: vene_model::InputError,
+    },
+    /// A target that is not one token.
+    #[error(transparent)]
+    Token(vene_model::CheckpointError),
+    /// A target that is named twice.
+    #[error("the target `{token}` is named twice")]
+    TokenTwice {
+        /// The target.
+        token: String,
+    },
+    /// All positions of prompts that are not equally long.
+    #[error(
+        "the base has {base} tokens and the source {source_tokens}, so positions do not match one to one: \
+         name the positions (last, aligned, or the tokens of a phrase)"
+    )]
+    DifferentLengths {
+        /// The base's length.
+        base: usize,
+        /// The source's length.
+        source_tokens: usize,
+    },
+    /// Spans of different lengths.
+    #[error(
+        "a span of {base} tokens in the base cannot take the values of {source_tokens} tokens of the source: \
+         name one token on each side, e.g. the last of a phrase"
+    )]
+    UnequalSpans {
+        /// In the base.
+        base: usize,
+        /// In the source.
+        source_tokens: usize,
+    },
+    /// No such position.
+    #[error("{whose}: {error}")]
+    Position {
+        /// Base or source.
+        whose: &'static str,
+        /// What is wrong.
+        error: PositionError,
+    },
+    /// A position that is named twice.
+    #[error("position {position} is named twice")]
+    PositionTwice {
+        /// The position.
+        position: usize,
+    },
+    /// A head sweep over a component without heads.
+    #[error("{component} has no heads: sweep it by position (unit pos)")]
+    NoHeads {
+        /// The component.
+        component: Component,
+    },
+    /// Heads are chosen, and the unit is not one of heads.
+    #[error("heads are chosen, but the unit is a position: take unit h or h.pos")]
+    HeadsWithoutUnit,
+    /// A component that is no module's output.
+    #[error(
+        "{component} cannot be skipped: skip is for attention_output, mlp_output and block_output"
+    )]
+    NoSkip {
+        /// The component.
+        component: Component,
+    },
+    /// A component that is no attention score.
+    #[error("{component} cannot be knocked out: knockout is for attention_score")]
+    NoKnockout {
+        /// The component.
+        component: Component,
+    },
+    /// A cell's plan is wrong.
+    #[error(transparent)]
+    Plan(#[from] PlanError),
+    /// A run failed.
+    #[error(transparent)]
+    Run(#[from] RunError),
+}

@@ -1,0 +1,81 @@
+//! Controls: nothing, somebody else's values, something as large.
+
+use std::collections::HashMap;
+
+use vene::data_sweep::noise_floor;
+use vene::{Component, Control, Direction, Method, SweepUnit, Treatment};
+
+use crate::hand::close;
+use crate::lines::{Line, lines};
+use crate::subject::{Subject, mixed, rows};
+use crate::total::{agree, roles, tables};
+
+#[test]
+fn self_swaps_change_nothing_and_random_changes_are_as_large() {
+    let subject = Subject::new("gemma3-plain");
+    let rows = rows(&mixed());
+    let methods = [Method::Interchange, Method::Addition];
+    for (method, unit) in methods.into_iter().zip([SweepUnit::Position, SweepUnit::HeadPosition]) {
+        let sweep = subject
+            .sweep(&rows)
+            .components([Component::AttentionValueOutput])
+            .roles(roles(&["subject", "last"]))
+            .unit(unit)
+            .treatment(Treatment::Other(method))
+            .directions([Direction::Noising, Direction::Denoising])
+            .controls([Control::RandomDirection, Control::SelfSwap])
+            .build()
+            .unwrap();
+        let tables = tables(&subject, &sweep);
+        agree(&tables);
+        let place = |line: &Line| {
+            (line.example, line.direction.clone(), line.layer, line.position.clone(), line.head)
+        };
+        let all = lines(&tables[1]);
+        let main: HashMap<_, _> = all
+            .iter()
+            .filter(|line| line.control == "none")
+            .map(|line| (place(line), line.change))
+            .collect();
+        let (mut random, mut swapped) = (0, 0);
+        for line in &all {
+            match line.control.as_str() {
+                "random" => {
+                    let expected = main[&place(line)];
+                    assert!(close(line.change, expected), "{expected} {line:#?}");
+                    random += 1;
+                }
+                "self" => {
+                    assert!(line.effect.abs() < 1e-12 && line.change < 1e-12, "{line:#?}");
+                    swapped += 1;
+                }
+                other => assert_eq!(other, "none"),
+            }
+        }
+        assert_eq!((random, swapped), (main.len(), main.len()));
+        let floor = noise_floor(&tables[1])["logit_difference"];
+        assert!(floor < 1e-12, "{floor}");
+    }
+}
+
+#[test]
+fn self_swaps_of_patterns_and_logits() {
+    let subject = Subject::new("llama-gqa");
+    let rows = rows(&mixed());
+    let sweep = subject
+        .sweep(&rows)
+        .components([Component::AttentionScore, Component::AttentionWeight, Component::Logits])
+        .roles(roles(&["subject_last", "last"]))
+        .treatment(Treatment::Zero)
+        .controls([Control::SelfSwap])
+        .build()
+        .unwrap();
+    let tables = tables(&subject, &sweep);
+    agree(&tables);
+    for line in lines(&tables[1]).iter().filter(|line| line.control == "self") {
+        assert!(line.effect.abs() < 1e-12, "{line:#?}");
+        // There is nothing to measure noise by.
+        assert_eq!(line.change, 0.0, "{line:#?}");
+    }
+    assert!(noise_floor(&tables[1]).is_empty());
+}

@@ -1,0 +1,148 @@
+//! Metrics that need single tokens, answers by their first token, and sets in which something is said
+//! twice. (All others are held to their formulas in `total`, on sets and sequences.)
+
+use vene::metric::{self, Metric, Needs, Observed};
+use vene::{Component, Reference};
+
+use crate::hand::check;
+use crate::lines::lines;
+use crate::subject::{Pair, Subject, mixed, rows};
+use crate::total::{agree, interchange, metrics, roles, tables};
+
+#[test]
+fn ranks_of_tokens_and_of_sets() {
+    let subject = Subject::new("gpt2-plain");
+    let all = rows(&mixed());
+    let sweep = subject
+        .sweep(&all)
+        .components([Component::BlockOutput])
+        .metrics(metric::ALL)
+        .build()
+        .unwrap();
+    // Rows 0 and 4 have single tokens.
+    let left_out: Vec<String> =
+        sweep.left_out().iter().map(|row| format!("{}: {}", row.index, row.reason)).collect();
+    assert_eq!(
+        left_out,
+        [
+            "1: ` t32 t33` has 2 tokens; a metric is about single ones",
+            "2: ` t36 t37 t38` has 3 tokens; a metric is about single ones",
+            "3: ` t55 t56` has 2 tokens; a metric is about single ones",
+        ]
+    );
+    let tables = tables(&subject, &sweep);
+    agree(&tables);
+    check(&subject, &tables[0], &mixed(), |line, pair| interchange(&subject, line, pair));
+}
+
+#[test]
+fn first_tokens_stand_for_answers() {
+    let subject = Subject::new("llama-gqa");
+    let pairs = vec![
+        Pair::new(&[10, 11, 12], &[10, 13, 12]).target(&[30, 31]).target(&[30, 32]).foil(&[33, 34]),
+        Pair::new(&[14, 15], &[16, 15]).target(&[35]).foil(&[36, 37]).foil(&[36]).foil(&[38]),
+    ];
+    // What is read is the first token, each once.
+    let read = vec![
+        Pair { target: vec![vec![30]], foil: vec![vec![33]], ..pairs[0].clone() },
+        Pair { foil: vec![vec![36], vec![38]], ..pairs[1].clone() },
+    ];
+    let rows = rows(&pairs);
+    let sweep = subject
+        .sweep(&rows)
+        .components([Component::BlockOutput])
+        .metrics(metric::ALL)
+        .first_tokens(true)
+        .build()
+        .unwrap();
+    assert_eq!(sweep.left_out().len(), 0);
+    let tables = tables(&subject, &sweep);
+    agree(&tables);
+    check(&subject, &tables[0], &read, |line, pair| interchange(&subject, line, pair));
+}
+
+#[test]
+fn an_answer_given_twice_is_no_likelier() {
+    let subject = Subject::new("gpt2-plain");
+    let once =
+        Pair::new(&[10, 11, 12], &[10, 13, 12]).target(&[30]).target(&[31, 32]).foil(&[33, 34]);
+    // " t30 t40" is one of the ways to go on with " t30".
+    let twice = once.clone().target(&[30]).target(&[31, 32]).target(&[30, 40]).foil(&[33, 34, 35]);
+    let table = |pair: &Pair| {
+        let rows = rows(std::slice::from_ref(pair));
+        let sweep = subject
+            .sweep(&rows)
+            .components([Component::BlockOutput])
+            .metrics(metrics())
+            .build()
+            .unwrap();
+        lines(&sweep.run_with(&subject.model, &Reference::new(&subject.model)).unwrap())
+    };
+    assert_eq!(table(&once), table(&twice));
+}
+
+/// Reads the divergence and says so.
+#[derive(Debug)]
+struct Root;
+
+impl Metric for Root {
+    fn name(&self) -> &'static str {
+        "root_of_divergence"
+    }
+
+    fn description(&self) -> &'static str {
+        "the square root of the divergence"
+    }
+
+    fn needs(&self) -> Needs {
+        Needs::Distribution
+    }
+
+    fn needs_divergence(&self) -> bool {
+        true
+    }
+
+    fn value(&self, observed: &Observed) -> Option<f64> {
+        Some(observed.divergence?.sqrt())
+    }
+}
+
+/// Reads a rank and does not say so.
+#[derive(Debug)]
+struct Silent;
+
+impl Metric for Silent {
+    fn name(&self) -> &'static str {
+        "silent"
+    }
+
+    fn description(&self) -> &'static str {
+        "a rank that nobody was asked for"
+    }
+
+    fn needs(&self) -> Needs {
+        Needs::Logits
+    }
+
+    fn value(&self, observed: &Observed) -> Option<f64> {
+        observed.target[0].rank.map(|rank| rank as f64)
+    }
+}
+
+#[test]
+fn a_user_s_own_metric_reads_what_it_declares() {
+    let subject = Subject::new("gpt2-plain");
+    let rows = rows(&mixed());
+    let sweep = |metrics: &[&'static dyn Metric]| {
+        let sweep = subject.sweep(&rows).components([Component::BlockOutput]);
+        let sweep = sweep.roles(roles(&["last"])).metrics(metrics.to_vec()).build().unwrap();
+        sweep.run(&subject.model)
+    };
+    let table = lines(&sweep(&[&Root, &metric::Kl]).unwrap());
+    for pair in table.chunks(2) {
+        assert!((pair[0].value.powi(2) - pair[1].value).abs() < 1e-9, "{pair:#?}");
+    }
+    assert!(table.iter().any(|line| line.value > 0.01));
+    let error = sweep(&[&Silent]).unwrap_err().to_string();
+    assert!(error.contains("has to declare"), "{error}");
+}

@@ -1,0 +1,7 @@
+//! Training: gradients through the frozen model, and what is learned with them.
+#![allow(clippy::unwrap_used, missing_docs)]
+
+mod alignment;
+mod gradients;
+mod learning;
+mod shift;
