@@ -100,6 +100,7 @@ pub fn forecast(
 ) -> anyhow::Result<()> {
     let forecast = sweep.forecast(&outline, settings.memory)?;
     let model = settings.load(outline)?;
+    warn_about_bos(&model, sweep);
     let preflight = sweep.preflight(&model, &*settings.executor.on(&model, settings.memory))?;
     if settings.json {
         return terminal::print_json(&preflight::json(&model, sweep, &preflight, &forecast, out));
@@ -126,6 +127,7 @@ pub fn start(
         );
     }
     let model = settings.load(outline)?;
+    warn_about_bos(&model, sweep);
     let preflight = sweep.preflight(&model, &*settings.executor.on(&model, settings.memory))?;
     if !settings.json {
         terminal::print(&preflight::text(&model, sweep, &preflight))?;
@@ -134,6 +136,13 @@ pub fn start(
     let parts = Parts::begin(out, sweep.batches())?;
     write_record(&folder, &record)?;
     finish(&model, sweep, settings, &folder, (record, parts, preflight))
+}
+
+/// All prompts begin alike, so the first speaks for all.
+fn warn_about_bos(outline: &Outline, sweep: &DataSweep) {
+    if let Some(row) = sweep.rows().first() {
+        model::warn_about_bos(outline, &row.base);
+    }
 }
 
 /// Goes on with a sweep that was stopped.

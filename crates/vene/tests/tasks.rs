@@ -54,6 +54,9 @@ fn check(outline: &Outline, task: Task, rows: &[Row]) {
     assert_eq!(rows.len(), COUNT);
     let distinct: HashSet<_> = rows.iter().map(|row| (&row.base, &row.source)).collect();
     assert_eq!(distinct.len(), COUNT, "{task}");
+    let mut written = tempfile::NamedTempFile::with_suffix(".jsonl").unwrap();
+    vene::data::write_jsonl(rows, &mut written).unwrap();
+    assert_eq!(vene::data::read(written.path()).unwrap(), rows, "{task}");
     let roles: Vec<&String> = rows[0].spans.keys().collect();
     for row in rows {
         assert!(row.group.as_ref().unwrap().starts_with(task.name()), "{row:?}");
@@ -136,16 +139,14 @@ fn induction_is_a_repetition_of_tokens() {
     for outline in real_models().chain([embedded()]) {
         for row in Task::Induction.rows(&outline, COUNT, 2).unwrap().rows {
             let read = Read::new(&outline, &row);
-            let [firsts, answers, lasts] =
-                ["first", "answer", "last"].map(|role| read.role(&row, role));
+            let [earlier, answers] = ["earlier", "answer"].map(|role| read.role(&row, role));
             for (index, answer) in [&row.target[0], &row.foil[0]].into_iter().enumerate() {
                 let tokens = read.prompts[index].tokens();
-                let (first, last) = (firsts[index][0], lasts[index][0]);
-                assert_eq!(last, tokens.len() - 1, "{row:?}");
-                assert_eq!(tokens[first], tokens[last], "{row:?}");
-                assert_eq!(answers[index], [first + 1], "{row:?}");
+                let at = earlier[index][0];
+                assert_eq!(tokens[at], tokens[tokens.len() - 1], "{row:?}");
+                assert_eq!(answers[index], [at + 1], "{row:?}");
                 let answer = outline.tokenizer().single_token(answer).unwrap();
-                assert_eq!(tokens[first + 1], answer, "{row:?}");
+                assert_eq!(tokens[at + 1], answer, "{row:?}");
                 // Once: the cue is the only one.
                 assert_eq!(tokens.iter().filter(|&&token| token == answer).count(), 1);
             }

@@ -69,6 +69,7 @@ fn views<'a>(
         _ => format!("-{name}"),
     };
     // With a split, what was found in one half is shown by the other.
+    let discovery = settings.summary.discovery.as_deref().unwrap_or_default();
     let split = settings.summary.discovery.as_ref().map_or("all", |_| "evaluation");
     // Heads at several positions, or several components by head: one figure each.
     let by_component = sweep.unit() == SweepUnit::HeadPosition;
@@ -114,11 +115,15 @@ fn views<'a>(
                 if sweep.window() > 1 {
                     caption = caption.note("window", format!("{} layers", sweep.window()));
                 }
+                if let Some(bos) = unusual_bos(sweep, outline) {
+                    caption = caption.note("bos", bos);
+                }
                 if split != "all" {
                     caption = caption.note("rows", split);
                 }
-                let tables = wanted(summary, Some(split))
-                    .and_then(|summary| Ok((summary, wanted(examples, None)?)));
+                let tables = wanted(summary, Some(split)).and_then(|summary| {
+                    Ok((summary, without(&wanted(examples, None)?, discovery)?))
+                });
                 match tables {
                     Ok((summary, examples)) => views.push((
                         suffix,
@@ -142,6 +147,23 @@ fn only(table: &Table, wanted: &[(&str, Option<&str>)]) -> anyhow::Result<Table>
         }
     }
     Ok(table.filter(|row| keep[row]))
+}
+
+/// The examples that are none of these.
+fn without(table: &Table, examples: &[usize]) -> anyhow::Result<Table> {
+    let of_row = table.integers("example")?;
+    let left_out = |row: usize| examples.iter().any(|&example| example as i64 == of_row[row]);
+    Ok(table.filter(|row| !left_out(row)))
+}
+
+/// What is unusual about the beginning of the prompts: it can turn a result around.
+fn unusual_bos(sweep: &DataSweep, outline: &Outline) -> Option<&'static str> {
+    let has_bos = sweep.rows().first()?.base.has_bos();
+    match (outline.tokenizer().adds_bos(), has_bos) {
+        (true, false) => Some("left out, though the model's files ask for it"),
+        (false, true) => Some("added, though the model's files do not ask for it"),
+        _ => None,
+    }
 }
 
 impl View<'_> {

@@ -31,9 +31,16 @@ pub fn text(outline: &Outline, sweep: &DataSweep, preflight: &Preflight) -> Stri
             "  source          {shortest} to {longest} tokens; {equal} rows are as long as their base"
         );
     }
-    let single = preflight.single_token_answers;
-    let _ =
-        writeln!(text, "  answers         single tokens in {single} rows, else read in sequence");
+    let _ = match sweep.first_tokens() {
+        true => writeln!(text, "  answers         read by their first token"),
+        false => {
+            let single = preflight.single_token_answers;
+            writeln!(
+                text,
+                "  answers         single tokens in {single} rows, else read in sequence"
+            )
+        }
+    };
     agreement(&mut text, "model on base", &preflight.base);
     if let Some(source) = &preflight.source {
         agreement(&mut text, "model on source", source);

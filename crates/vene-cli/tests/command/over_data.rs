@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 use vene_table::Table;
 
-use crate::support::{files, printed, refused};
+use crate::support::{files, printed, refused, vene};
 
 /// A folder with a data set of the embedded model's own facts.
 fn data_set(rows: usize) -> (tempfile::TempDir, PathBuf) {
@@ -193,11 +193,27 @@ fn a_split_shows_in_one_half_what_was_found_in_the_other() {
     let (split, n) = (summary.text("split").unwrap(), summary.integers("n").unwrap());
     let of = |half: &str| (0..summary.rows()).find(|&row| split[row] == half).unwrap();
     assert_eq!(n[of("discovery")] + n[of("evaluation")], 40);
+    let strips = fs::read_to_string(out.join("strips.svg")).unwrap();
+    assert!(strips.contains(&format!("{} examples", n[of("evaluation")])));
     let (raw, adjusted) = (
         summary.optional_floats("p_value").unwrap(),
         summary.optional_floats("adjusted_p_value").unwrap(),
     );
     assert!(raw.iter().zip(&adjusted).any(|(raw, adjusted)| raw < adjusted));
+}
+
+#[test]
+fn an_unusual_beginning_is_warned_of_and_drawn() {
+    let (folder, data) = data_set(8);
+    let drawn = |bos: &str| {
+        let out = folder.path().join(bos);
+        let output = vene(&sweep(&data, &out, &["--bos", bos]));
+        let figure = fs::read_to_string(out.join("mean.svg")).unwrap();
+        let said = String::from_utf8(output.stderr).unwrap();
+        (said.contains("beginning-of-sequence"), figure.contains(">bos<"))
+    };
+    assert_eq!(drawn("always"), (true, true));
+    assert_eq!(drawn("model"), (false, false));
 }
 
 #[test]

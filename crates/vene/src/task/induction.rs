@@ -110,7 +110,7 @@ impl Recipe for Induction<'_> {
         let (base, base_places) = self.text_of(&words)?;
         words[answer] = foil;
         let (source, source_places) = self.text_of(&words)?;
-        let spans = [("first", answer - 1), ("answer", answer), ("last", words.len() - 1)];
+        let spans = [("earlier", answer - 1), ("answer", answer)];
         let row = spans.into_iter().fold(Row::new(base, source), |row, (name, at)| {
             row.span(name, base_places[at].clone(), source_places[at].clone())
         });
@@ -118,7 +118,7 @@ impl Recipe for Induction<'_> {
     }
 
     fn demands(&self) -> Demands {
-        Demands { one_token: &["first", "answer", "last"], answers_differ: true }
+        Demands { one_token: &["earlier", "answer"], answers_differ: true }
     }
 }
 
