@@ -41,7 +41,7 @@ fn probabilities(model: &Model, outcome: &PlanOutcome) -> Vec<Vec<f64>> {
 fn run(model: &Model, examples: &[Example], edit: Edit) -> Vec<Vec<f64>> {
     let plan = Plan::new().edit(edit).resolve(model, examples).unwrap();
     let [reference, forked] =
-        [Reference::new(model).run(&plan).unwrap(), Forked::new(model).run(plan.clone()).unwrap()]
+        [Reference::new(model).run(&plan).unwrap(), Forked::new(model).run(&plan).unwrap()]
             .map(|outcome| probabilities(model, &outcome));
     for (reference, forked) in reference.iter().zip(&forked) {
         assert!(relative_error(forked, reference) < 1e-10);
