@@ -1,5 +1,5 @@
-//! Interventions with parameters in plans: both executors, subspaces by example, and what is refused before a
-//! weight is read.
+//! Interventions with parameters in plans: both executors, subspaces by example, and what is
+//! refused before a weight is read.
 
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -41,7 +41,7 @@ fn probabilities(model: &Model, outcome: &PlanOutcome) -> Vec<Vec<f64>> {
 fn run(model: &Model, examples: &[Example], edit: Edit) -> Vec<Vec<f64>> {
     let plan = Plan::new().edit(edit).resolve(model, examples).unwrap();
     let [reference, forked] =
-        [Reference::new(model).run(&plan).unwrap(), Forked::new(model).run(plan.clone()).unwrap()]
+        [Reference::new(model).run(&plan).unwrap(), Forked::new(model).run(&plan).unwrap()]
             .map(|outcome| probabilities(model, &outcome));
     for (reference, forked) in reference.iter().zip(&forked) {
         assert!(relative_error(forked, reference) < 1e-10);
