@@ -8,14 +8,15 @@ use super::parameter::{self, cast, variable};
 use super::sigmoid::sigmoid;
 use super::{Intervention, Parameter, ParameterError, Rotation, SourceCount, UnitContext};
 
-/// `((1 − m) ∘ base R + m ∘ source R) Rᵀ` with a mask over the directions `i = 0 .. width − 1` that goes softly
-/// from a lower boundary to an upper one:
+/// `((1 − m) ∘ base R + m ∘ source R) Rᵀ` with a mask over the directions `i = 0 .. width − 1` that
+/// goes softly from a lower boundary to an upper one:
 ///
 /// `m_i = σ((i − lower · width) / temperature) · σ((upper · width − i) / temperature)`
 ///
-/// Parameters: `rotate_layer.weight`, `R` `[width, width]`; `intervention_boundaries`, `[upper]` with a lower boundary
-/// of 0, as in pyvene, or `[lower, upper]`, as fractions of the width, the upper clamped to 0.001 to 1 and the lower to
-/// 0 to 1; `temperature`, not trained: a trainer lowers it step by step (50 to 0.1 in the paper), and the mask becomes hard.
+/// Parameters: `rotate_layer.weight`, `R` `[width, width]`; `intervention_boundaries`, `[upper]`
+/// with a lower boundary of 0, as in pyvene, or `[lower, upper]`, as fractions of the width, the
+/// upper clamped to 0.001 to 1 and the lower to 0 to 1; `temperature`, not trained: a trainer
+/// lowers it step by step (50 to 0.1 in the paper), and the mask becomes hard.
 #[derive(Clone, Debug)]
 pub struct BoundlessRotatedSpace {
     rotation: Rotation,

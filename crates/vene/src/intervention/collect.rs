@@ -1,7 +1,8 @@
 //! Collect: what the values are, with nothing done to them (pyvene's `CollectIntervention`).
 //!
-//! [`Plan::collect`](crate::Plan::collect) hands activations out as numbers. This intervention hands out tensors, through
-//! which gradients flow: for probes that are trained, or for attributions.
+//! [`Plan::collect`](crate::Plan::collect) hands activations out as numbers. This intervention
+//! hands out tensors, through which gradients flow: for probes that are trained, or for
+//! attributions.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -9,8 +10,8 @@ use candle_core::{D, Tensor};
 
 use super::{Intervention, SourceCount, Subspace, UnitContext};
 
-/// Leaves the values as they are and keeps them, or the subspace's dimensions of them, until they are
-/// taken. A clone keeps them in the same place.
+/// Leaves the values as they are and keeps them, or the subspace's dimensions of them, until they
+/// are taken. A clone keeps them in the same place.
 #[derive(Clone, Debug, Default)]
 pub struct Collect {
     subspace: Subspace,
@@ -24,7 +25,8 @@ pub struct Collected {
     pub example: usize,
     /// The token positions.
     pub positions: Vec<usize>,
-    /// The values, `[positions, width]`, of a subspace `[positions, dimensions]`; of attention patterns `[heads, queries, keys]`.
+    /// The values, `[positions, width]`, of a subspace `[positions, dimensions]`; of attention
+    /// patterns `[heads, queries, keys]`.
     pub values: Tensor,
 }
 

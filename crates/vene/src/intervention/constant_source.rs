@@ -1,6 +1,7 @@
-//! A constant source: an intervention that reads a source is given the same vector every time (pyvene's
-//! `ConstantSourceIntervention` and `source_representation`). With addition, a steering vector that can be trained
-//! (Turner et al. 2023, "Activation Addition"; Subramani et al. 2022, "Extracting Latent Steering Vectors").
+//! A constant source: an intervention that reads a source is given the same vector every time
+//! (pyvene's `ConstantSourceIntervention` and `source_representation`). With addition, a steering
+//! vector that can be trained (Turner et al. 2023, "Activation Addition"; Subramani et al. 2022,
+//! "Extracting Latent Steering Vectors").
 
 use std::sync::Arc;
 
@@ -11,7 +12,8 @@ use super::{Intervention, Parameter, ParameterError, SourceCount, UnitContext};
 
 /// The inner intervention with one vector as its source, at every position.
 ///
-/// Parameters: the inner one's, and `source_representation` `[width]`, trained where it was asked for.
+/// Parameters: the inner one's, and `source_representation` `[width]`, trained where it was asked
+/// for.
 ///
 /// ```
 /// use std::sync::Arc;

@@ -1,5 +1,5 @@
-//! Dropout behind an intervention, in training only (Srivastava et al. 2014; the `dropout` of pyreft's
-//! interventions, which drops of the *edited values*, not of the edit).
+//! Dropout behind an intervention, in training only (Srivastava et al. 2014; the `dropout` of
+//! pyreft's interventions, which drops of the *edited values*, not of the edit).
 
 use std::sync::{Arc, PoisonError, RwLock};
 
@@ -11,8 +11,8 @@ use crate::random::Draws;
 /// In a training step, each of the inner intervention's values is 0 with this probability, and else
 /// divided by one less it; otherwise nothing is dropped.
 ///
-/// What is dropped depends on the seed, the step ([`Intervention::set_training_step`]), the example,
-/// the position and the column alone. A clone is in the same step.
+/// What is dropped depends on the seed, the step ([`Intervention::set_training_step`]), the
+/// example, the position and the column alone. A clone is in the same step.
 #[derive(Clone, Debug)]
 pub struct Dropout {
     inner: Arc<dyn Intervention>,

@@ -6,8 +6,8 @@ use candle_core::{Result, Tensor};
 
 use super::{Intervention, Parameter, SourceCount, UnitContext};
 
-/// An intervention from a name, how many sources it reads, and a function of the base's values and the sources',
-/// all `[positions, width]`, that gives values of the base's shape.
+/// An intervention from a name, how many sources it reads, and a function of the base's values and
+/// the sources', all `[positions, width]`, that gives values of the base's shape.
 ///
 /// ```
 /// use std::sync::Arc;
@@ -21,7 +21,8 @@ use super::{Intervention, Parameter, SourceCount, UnitContext};
 /// let edit = Edit::new(Component::MlpOutput, 2, Arc::new(halfway));
 /// ```
 ///
-/// Variables that the closure uses are told by [`FromFn::parameters`], so that they are trained, saved and loaded.
+/// Variables that the closure uses are told by [`FromFn::parameters`], so that they are trained,
+/// saved and loaded.
 pub fn from_fn<F>(name: &'static str, source_count: SourceCount, function: F) -> FromFn<F>
 where
     F: Fn(&Tensor, &[Tensor]) -> Result<Tensor> + Send + Sync,

@@ -1,5 +1,5 @@
-//! Any intervention, in some of the values' own dimensions only (pyvene's `subspaces` of its vanilla,
-//! addition, subtraction and zero interventions).
+//! Any intervention, in some of the values' own dimensions only (pyvene's `subspaces` of its
+//! vanilla, addition, subtraction and zero interventions).
 
 use std::sync::Arc;
 
@@ -7,7 +7,8 @@ use candle_core::Tensor;
 
 use super::{Intervention, Parameter, SourceCount, Subspace, UnitContext};
 
-/// The inner intervention's values in the subspace's dimensions, and the base's own, bit for bit, in all others.
+/// The inner intervention's values in the subspace's dimensions, and the base's own, bit for bit,
+/// in all others.
 ///
 /// ```
 /// use std::sync::Arc;

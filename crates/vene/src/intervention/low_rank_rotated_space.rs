@@ -1,15 +1,17 @@
-//! DAS with few directions: an interchange along learned orthonormal directions (Geiger et al. 2024; Wu et al. 2024,
-//! "ReFT", where it is the interchange that LoReFT is made of; pyvene's `LowRankRotatedSpaceIntervention`).
+//! DAS with few directions: an interchange along learned orthonormal directions (Geiger et al.
+//! 2024; Wu et al. 2024, "ReFT", where it is the interchange that LoReFT is made of; pyvene's
+//! `LowRankRotatedSpaceIntervention`).
 
 use candle_core::Tensor;
 
 use super::{Intervention, Parameter, Rotation, SourceCount, Subspace, UnitContext};
 
-/// `base + (source − base) R_S R_Sᵀ` with few orthonormal directions in the columns of `R` `[width, rank]`: along those
-/// in the subspace `S` the values are the source's, and across them the base's.
+/// `base + (source − base) R_S R_Sᵀ` with few orthonormal directions in the columns of `R`
+/// `[width, rank]`: along those in the subspace `S` the values are the source's, and across them
+/// the base's.
 ///
-/// Its one parameter is `rotate_layer.weight`, `R`. A training step costs in proportion to the rank; the whole space's
-/// rotation is not needed to find a few of its directions.
+/// Its one parameter is `rotate_layer.weight`, `R`. A training step costs in proportion to the
+/// rank; the whole space's rotation is not needed to find a few of its directions.
 #[derive(Clone, Debug)]
 pub struct LowRankRotatedSpace {
     rotation: Rotation,
@@ -72,7 +74,8 @@ mod tests {
     use super::*;
     use candle_core::Device;
 
-    /// In the plane's first direction, worked out by hand: (1, 2, 3) with (5, 2, 0)'s part along (0.6, 0, 0.8).
+    /// In the plane's first direction, worked out by hand: (1, 2, 3) with (5, 2, 0)'s part along
+    /// (0.6, 0, 0.8).
     #[test]
     fn only_the_part_along_the_direction_is_exchanged() {
         let rotation = Tensor::new(&[[0.6, 0.0], [0.0, 1.0], [0.8, 0.0]], &Device::Cpu).unwrap();

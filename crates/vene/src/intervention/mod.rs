@@ -25,10 +25,11 @@
 //!
 //! What can be trained stands in [`Var`](candle_core::Var)s inside the intervention and is told by
 //! [`Intervention::parameters`]. `apply` uses them through candle's operations, so that a loss on
-//! what the model then says has gradients with respect to them. They keep the precision that they were
-//! made in: double where this crate draws them, so that thousands of small steps add up and
-//! rotations stay orthogonal, and that of the file where they are loaded; `apply` casts them to the base's. A clone of an intervention
-//! shares its variables: it is tied to the original. [`save`] and [`load`] keep them in safetensors.
+//! what the model then says has gradients with respect to them. They keep the precision that they
+//! were made in: double where this crate draws them, so that thousands of small steps add up and
+//! rotations stay orthogonal, and that of the file where they are loaded; `apply` casts them to the
+//! base's. A clone of an intervention shares its variables: it is tied to the original. [`save`]
+//! and [`load`] keep them in safetensors.
 
 mod addition;
 mod autoencoder;
@@ -117,8 +118,8 @@ pub struct UnitContext<'a> {
     /// The edited keys, of attention patterns.
     pub keys: Option<&'a [usize]>,
     /// The coordinates that the plan chose for this example
-    /// ([`Edit::subspaces`](crate::Edit::subspaces)), each below [`Intervention::coordinates`], none twice; `None`
-    /// leaves it to the intervention.
+    /// ([`Edit::subspaces`](crate::Edit::subspaces)), each below [`Intervention::coordinates`],
+    /// none twice; `None` leaves it to the intervention.
     pub subspace: Option<&'a [usize]>,
 }
 
@@ -165,8 +166,8 @@ pub trait Intervention: Debug + Send + Sync {
     }
 
     /// Tells the step of a training that is going on, or `None` that there is none: what is random
-    /// in training only ([`Dropout`]) draws by it. A trainer calls it before each step, and with `None` at
-    /// the end.
+    /// in training only ([`Dropout`]) draws by it. A trainer calls it before each step, and with
+    /// `None` at the end.
     fn set_training_step(&self, step: Option<u64>) {
         let _ = step;
     }

@@ -2,9 +2,10 @@
 //!
 //! A trained rotation is stored as it is, not as a function of free numbers. The trainer walks
 //! along the tangent of the Stiefel manifold ([`tangent`]) and goes back onto it after each step
-//! ([`orthonormalised`], the Q of a QR decomposition), outside of the graph: exact to rounding however
-//! many steps are made, and in candle, which has neither matrix exponential nor QR, also the shortest way. (Absil, Mahony and
-//! Sepulchre 2008, "Optimization Algorithms on Matrix Manifolds", sections 3.6.1 and 4.1.)
+//! ([`orthonormalised`], the Q of a QR decomposition), outside of the graph: exact to rounding
+//! however many steps are made, and in candle, which has neither matrix exponential nor QR, also
+//! the shortest way. (Absil, Mahony and Sepulchre 2008, "Optimization Algorithms on Matrix
+//! Manifolds", sections 3.6.1 and 4.1.)
 
 use candle_core::{D, DType, Device, Result, Tensor};
 
@@ -29,9 +30,9 @@ pub fn random(rows: usize, columns: usize, seed: u64) -> Result<Tensor> {
     orthonormalised(&draws)
 }
 
-/// Q of the QR decomposition of `[n, k]`, R with a positive diagonal, in the matrix's precision: the columns made
-/// orthonormal, each changed by earlier ones only. Computed in double precision by Gram–Schmidt,
-/// twice over ("twice is enough": Giraud et al. 2005), in blocks.
+/// Q of the QR decomposition of `[n, k]`, R with a positive diagonal, in the matrix's precision:
+/// the columns made orthonormal, each changed by earlier ones only. Computed in double precision by
+/// Gram–Schmidt, twice over ("twice is enough": Giraud et al. 2005), in blocks.
 ///
 /// # Errors
 /// Columns that depend on each other, more columns than rows, and values that are no numbers.
@@ -105,8 +106,8 @@ pub(super) fn dot(left: &[f64], right: &[f64]) -> f64 {
     sums.iter().sum::<f64>() + rest
 }
 
-/// The gradient along the manifold of matrices with orthonormal columns, at `rotation` `[n, k]`: `G − Q sym(QᵀG)`,
-/// the part of the gradient `G` along which `QᵀQ = I` is kept to first order.
+/// The gradient along the manifold of matrices with orthonormal columns, at `rotation` `[n, k]`:
+/// `G − Q sym(QᵀG)`, the part of the gradient `G` along which `QᵀQ = I` is kept to first order.
 ///
 /// # Errors
 /// Another shape or precision than the rotation's.

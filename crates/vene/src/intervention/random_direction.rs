@@ -1,15 +1,17 @@
 //! A random direction of matched size: a control for interchange.
 //!
-//! Any change of an activation changes the output somewhat. Whether it is the *source's* values that
-//! matter is seen by comparison with a change of the same size in a direction that means nothing.
+//! Any change of an activation changes the output somewhat. Whether it is the *source's* values
+//! that matter is seen by comparison with a change of the same size in a direction that means
+//! nothing.
 
 use candle_core::{D, DType, Tensor};
 
 use super::{Intervention, SourceCount, UnitContext};
 use crate::random::standard_normal;
 
-/// `base + |source - base| u`, with a random unit vector `u` for every position: row by row the change
-/// is as large (in Euclidean length, over all edited heads together) as that of an interchange.
+/// `base + |source - base| u`, with a random unit vector `u` for every position: row by row the
+/// change is as large (in Euclidean length, over all edited heads together) as that of an
+/// interchange.
 ///
 /// The draw depends on the seed, the example, the position and the column alone.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -9,10 +9,11 @@ use super::{
 };
 
 /// `base + (source − base) R_S R_Sᵀ`: with respect to the orthonormal basis in the columns of `R`
-/// `[width, width]`, the coordinates in the subspace `S` are the source's and all others the base's.
+/// `[width, width]`, the coordinates in the subspace `S` are the source's and all others the
+/// base's.
 ///
-/// Its one parameter is `rotate_layer.weight`, `R`. With the whole space as its subspace it is a plain
-/// interchange.
+/// Its one parameter is `rotate_layer.weight`, `R`. With the whole space as its subspace it is a
+/// plain interchange.
 #[derive(Clone, Debug)]
 pub struct RotatedSpace {
     rotation: Rotation,

@@ -107,12 +107,13 @@ impl Rotation {
         parameter::cast(&directions, like)
     }
 
-    /// `base + ((source − base) R ∘ share) Rᵀ`: along each direction the given share (`[rank]`, all of
-    /// it where there is none) of the way from the base to the source. `directions` are a rotation's in the base's precision.
+    /// `base + ((source − base) R ∘ share) Rᵀ`: along each direction the given share (`[rank]`, all
+    /// of it where there is none) of the way from the base to the source. `directions` are a
+    /// rotation's in the base's precision.
     ///
-    /// For a square `R` this is `((1 − share) ∘ base R + share ∘ source R) Rᵀ`, as the papers write it. In
-    /// this form nothing is multiplied that is not exchanged, a base that is its own source stays as it is, bit for bit, and the same
-    /// lines do for a few directions.
+    /// For a square `R` this is `((1 − share) ∘ base R + share ∘ source R) Rᵀ`, as the papers write
+    /// it. In this form nothing is multiplied that is not exchanged, a base that is its own source
+    /// stays as it is, bit for bit, and the same lines do for a few directions.
     pub(super) fn exchange(
         base: &Tensor,
         source: &Tensor,

@@ -2,8 +2,8 @@
 
 use candle_core::{DType, Result, Tensor};
 
-/// `1 / (1 + exp(−x))` in double precision, as `(1 + tanh(x/2)) / 2`: the exponential would overflow
-/// far out, and its gradient become 0 · ∞.
+/// `1 / (1 + exp(−x))` in double precision, as `(1 + tanh(x/2)) / 2`: the exponential would
+/// overflow far out, and its gradient become 0 · ∞.
 pub(super) fn sigmoid(values: &Tensor) -> Result<Tensor> {
     (values.to_dtype(DType::F64)? * 0.5)?.tanh()?.affine(0.5, 0.5)
 }

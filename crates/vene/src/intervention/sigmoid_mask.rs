@@ -1,5 +1,6 @@
-//! A learned mask over the values' own dimensions: differential binary masking (De Cao et al. 2020, "How do Decisions Emerge across Layers in
-//! Neural Models?"; Csordás et al. 2021, "Are Neural Nets Modular?"; pyvene's `SigmoidMaskIntervention`).
+//! A learned mask over the values' own dimensions: differential binary masking (De Cao et al. 2020,
+//! "How do Decisions Emerge across Layers in Neural Models?"; Csordás et al. 2021, "Are Neural Nets
+//! Modular?"; pyvene's `SigmoidMaskIntervention`).
 
 use candle_core::{DType, Tensor, Var};
 
@@ -10,7 +11,8 @@ use super::{Intervention, Parameter, ParameterError, SourceCount, UnitContext};
 /// `base + σ(mask / temperature) ∘ (source − base)`: of each dimension a learned share is the
 /// source's.
 ///
-/// Parameters: `mask` `[width]`, before the sigmoid; `temperature`, not trained: lowered by a trainer, it makes the shares 0 or 1.
+/// Parameters: `mask` `[width]`, before the sigmoid; `temperature`, not trained: lowered by a
+/// trainer, it makes the shares 0 or 1.
 #[derive(Clone, Debug)]
 pub struct SigmoidMask {
     mask: Var,

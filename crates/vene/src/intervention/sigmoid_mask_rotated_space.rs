@@ -1,6 +1,6 @@
-//! A learned mask over the directions of a learned rotation: DAS that finds its subspace's dimensions
-//! by itself (pyvene's `SigmoidMaskRotatedSpaceIntervention`; the mask as in Csordás et al. 2021, the rotation as
-//! in Geiger et al. 2024).
+//! A learned mask over the directions of a learned rotation: DAS that finds its subspace's
+//! dimensions by itself (pyvene's `SigmoidMaskRotatedSpaceIntervention`; the mask as in Csordás et
+//! al. 2021, the rotation as in Geiger et al. 2024).
 
 use candle_core::{DType, Tensor, Var};
 
@@ -8,10 +8,11 @@ use super::parameter::{self, cast, variable};
 use super::sigmoid::sigmoid;
 use super::{Intervention, Parameter, ParameterError, Rotation, SourceCount, UnitContext};
 
-/// `((1 − m) ∘ base R + m ∘ source R) Rᵀ` with `m = σ(masks / temperature)`, a share for each direction.
+/// `((1 − m) ∘ base R + m ∘ source R) Rᵀ` with `m = σ(masks / temperature)`, a share for each
+/// direction.
 ///
-/// Parameters: `rotate_layer.weight`, `R` `[width, width]`; `masks` `[width]`, before the sigmoid; `temperature`,
-/// not trained: a trainer lowers it.
+/// Parameters: `rotate_layer.weight`, `R` `[width, width]`; `masks` `[width]`, before the sigmoid;
+/// `temperature`, not trained: a trainer lowers it.
 #[derive(Clone, Debug)]
 pub struct SigmoidMaskRotatedSpace {
     rotation: Rotation,

@@ -36,10 +36,12 @@ pub fn save(intervention: &dyn Intervention, path: &Path) -> Result<(), Paramete
         .map_err(|error| ParameterError::file(path, error))
 }
 
-/// Sets an intervention's parameters to those of a file, in the precision that they have here. Either all are set or none.
+/// Sets an intervention's parameters to those of a file, in the precision that they have here.
+/// Either all are set or none.
 ///
 /// # Errors
-/// A file that is no safetensors file, that lacks a parameter or has a tensor that is none; another shape; values that are no numbers; a rotation that is none.
+/// A file that is no safetensors file, that lacks a parameter or has a tensor that is none; another
+/// shape; values that are no numbers; a rotation that is none.
 pub fn load(intervention: &dyn Intervention, path: &Path) -> Result<(), ParameterError> {
     let mut found = read(path)?;
     let parameters = intervention.parameters();
@@ -82,7 +84,8 @@ pub fn load(intervention: &dyn Intervention, path: &Path) -> Result<(), Paramete
     Ok(())
 }
 
-/// The tensors of a safetensors file by name; the `safetensors` crate checks its header against its length.
+/// The tensors of a safetensors file by name; the `safetensors` crate checks its header against its
+/// length.
 pub(super) fn read(path: &Path) -> Result<BTreeMap<String, Tensor>, ParameterError> {
     let bytes = std::fs::read(path).map_err(|error| ParameterError::file(path, error))?;
     let tensors = candle_core::safetensors::load_buffer(&bytes, &Device::Cpu)

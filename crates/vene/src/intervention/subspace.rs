@@ -1,7 +1,8 @@
 //! Subspaces: which coordinates an intervention acts on, and parts of them by name.
 //!
-//! Coordinates are those in which the intervention works: the values' own for [`InSubspace`](super::InSubspace), a
-//! rotation's directions, principal components, an autoencoder's latents.
+//! Coordinates are those in which the intervention works: the values' own for
+//! [`InSubspace`](super::InSubspace), a rotation's directions, principal components, an
+//! autoencoder's latents.
 
 use candle_core::Tensor;
 

@@ -1,5 +1,5 @@
-//! Every type: its values, and the gradients of `sum(cotangent * output)` with respect to base, source and
-//! parameters.
+//! Every type: its values, and the gradients of `sum(cotangent * output)` with respect to base,
+//! source and parameters.
 
 use std::collections::BTreeSet;
 
@@ -11,8 +11,8 @@ use vene_test_support::{Agreement, json, relative_error, tensors, values};
 
 use crate::case::{Case, Tensors};
 
-/// pyvene multiplies by `R` and by `Rᵀ` where vene leaves out what cancels for an orthogonal `R`. So the
-/// two agree along the rotations, which is where a trainer goes, and not across.
+/// pyvene multiplies by `R` and by `Rᵀ` where vene leaves out what cancels for an orthogonal `R`.
+/// So the two agree along the rotations, which is where a trainer goes, and not across.
 const ALONG_ROTATIONS: [&str; 3] =
     ["rotated_space", "boundless_rotated_space", "sigmoid_mask_rotated_space"];
 

@@ -1,5 +1,5 @@
-//! Interventions by themselves, held to pyvene 0.1.8, pyreft 0.1.0 and SAELens 6.54 (`fixtures/interventions`), and
-//! those with parameters in plans.
+//! Interventions by themselves, held to pyvene 0.1.8, pyreft 0.1.0 and SAELens 6.54
+//! (`fixtures/interventions`), and those with parameters in plans.
 
 #![allow(clippy::unwrap_used)]
 

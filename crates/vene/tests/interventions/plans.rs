@@ -1,5 +1,5 @@
-//! Interventions with parameters in plans: both executors, subspaces by example, and what is refused before a
-//! weight is read.
+//! Interventions with parameters in plans: both executors, subspaces by example, and what is
+//! refused before a weight is read.
 
 use std::ops::ControlFlow;
 use std::sync::Arc;

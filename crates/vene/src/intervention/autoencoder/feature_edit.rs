@@ -1,5 +1,6 @@
-//! Edits of single features of a sparse autoencoder: set, scaled, added to (Bricken et al. 2023; Templeton et al. 2024, "Scaling
-//! Monosemanticity"; ablated one by one in Marks et al. 2024, "Sparse Feature Circuits").
+//! Edits of single features of a sparse autoencoder: set, scaled, added to (Bricken et al. 2023;
+//! Templeton et al. 2024, "Scaling Monosemanticity"; ablated one by one in Marks et al. 2024,
+//! "Sparse Feature Circuits").
 
 use std::sync::Arc;
 
@@ -20,8 +21,9 @@ pub enum FeatureChange {
     Add(f64),
 }
 
-/// The base's values with some features changed: `decode(z)` with `z` the changed latents of the base, and with its
-/// error term kept `base + decode(z) − decode(encode(base))`. To add to a feature is then to add a multiple of its decoder direction.
+/// The base's values with some features changed: `decode(z)` with `z` the changed latents of the
+/// base, and with its error term kept `base + decode(z) − decode(encode(base))`. To add to a
+/// feature is then to add a multiple of its decoder direction.
 ///
 /// Parameters: the autoencoder's.
 #[derive(Clone, Debug)]

@@ -1,5 +1,6 @@
-//! An interchange of an autoencoder's latents (pyvene's `AutoencoderIntervention` and `JumpReLUAutoencoderIntervention`; the
-//! first for DAS with a learned nonlinear basis, the second for features: Huang et al. 2024, "RAVEL").
+//! An interchange of an autoencoder's latents (pyvene's `AutoencoderIntervention` and
+//! `JumpReLUAutoencoderIntervention`; the first for DAS with a learned nonlinear basis, the second
+//! for features: Huang et al. 2024, "RAVEL").
 
 use std::sync::Arc;
 
@@ -10,8 +11,9 @@ use crate::intervention::parameter::expect_width;
 use crate::intervention::subspace::mix;
 use crate::intervention::{Intervention, Parameter, SourceCount, Subspace, UnitContext};
 
-/// The base's values with the source's latents in the subspace `S`: `z_i = encode(source)_i` for `i` in `S`, else `encode(base)_i`;
-/// then `decode(z)`, and with its error term kept `base + decode(z) − decode(encode(base))`.
+/// The base's values with the source's latents in the subspace `S`: `z_i = encode(source)_i` for
+/// `i` in `S`, else `encode(base)_i`; then `decode(z)`, and with its error term kept
+/// `base + decode(z) − decode(encode(base))`.
 ///
 /// Parameters: the autoencoder's.
 #[derive(Clone, Debug)]

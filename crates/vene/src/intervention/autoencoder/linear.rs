@@ -1,4 +1,5 @@
-//! The autoencoder of pyvene's `AutoencoderIntervention`: one layer in, one layer out, ReLU between.
+//! The autoencoder of pyvene's `AutoencoderIntervention`: one layer in, one layer out, ReLU
+//! between.
 
 use candle_core::{DType, Device, Result, Tensor, Var};
 
@@ -52,8 +53,8 @@ impl LinearAutoencoder {
         })
     }
 
-    /// To be trained, in double precision: random orthonormal directions for at most as many latents as there are dimensions,
-    /// decoded along the same; biases of 0.
+    /// To be trained, in double precision: random orthonormal directions for at most as many
+    /// latents as there are dimensions, decoded along the same; biases of 0.
     ///
     /// # Errors
     /// More latents than dimensions, or none.

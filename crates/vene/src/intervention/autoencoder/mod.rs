@@ -1,7 +1,9 @@
-//! Interventions on an autoencoder's latents: the values are encoded, some latents are edited, and the result is decoded.
+//! Interventions on an autoencoder's latents: the values are encoded, some latents are edited, and
+//! the result is decoded.
 //!
-//! What an autoencoder does not reconstruct is lost on the way, and may change the model's answer more than the
-//! edit does. So each of these interventions is told what becomes of it ([`ErrorTerm`]).
+//! What an autoencoder does not reconstruct is lost on the way, and may change the model's answer
+//! more than the edit does. So each of these interventions is told what becomes of it
+//! ([`ErrorTerm`]).
 
 mod feature_edit;
 pub mod gemma_scope;
@@ -47,14 +49,15 @@ pub trait Autoencoder: Debug + Send + Sync {
     fn parameters(&self) -> Vec<Parameter>;
 }
 
-/// What becomes of the part of the base's values that the autoencoder, or the principal components, do not
-/// reconstruct: `base − decode(encode(base))`.
+/// What becomes of the part of the base's values that the autoencoder, or the principal components,
+/// do not reconstruct: `base − decode(encode(base))`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ErrorTerm {
     /// It is put back: only what the edited latents stand for changes, and an edit that changes no
     /// latent changes nothing (Marks et al. 2024, "Sparse Feature Circuits").
     Kept,
-    /// It is lost: the result is the edited latents decoded, nothing else. pyvene's interventions do this.
+    /// It is lost: the result is the edited latents decoded, nothing else. pyvene's interventions
+    /// do this.
     Dropped,
 }
 

@@ -1,7 +1,7 @@
 //! Autoencoders as SAELens keeps them: a folder with `cfg.json` and `sae_weights.safetensors`.
 //!
-//! A configuration that asks for anything else than what [`SparseAutoencoder`] computes is refused by name: a
-//! normalisation left out would give numbers, and wrong ones.
+//! A configuration that asks for anything else than what [`SparseAutoencoder`] computes is refused
+//! by name: a normalisation left out would give numbers, and wrong ones.
 
 use std::path::Path;
 
@@ -22,8 +22,8 @@ pub struct SaeLensConfig {
 /// Loads such a folder: of the architectures `standard` (ReLU) and `jumprelu`.
 ///
 /// # Errors
-/// A file that is not there, or no such file; a configuration that asks for something else; shapes other
-/// than it says; what is no number.
+/// A file that is not there, or no such file; a configuration that asks for something else; shapes
+/// other than it says; what is no number.
 pub fn load(folder: &Path) -> Result<(SparseAutoencoder, SaeLensConfig), ParameterError> {
     let path = folder.join("cfg.json");
     let wrong = |reason: String| ParameterError::file(&path, reason);

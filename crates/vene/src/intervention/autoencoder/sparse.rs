@@ -1,6 +1,7 @@
 //! Sparse autoencoders: many more latents than dimensions, of which few are not 0 at a time, each
-//! hopefully a feature that means something (Bricken et al. 2023, "Towards Monosemanticity"; Cunningham et al. 2023; with
-//! JumpReLU: Rajamanoharan et al. 2024, "Jumping Ahead"; pyvene's `JumpReLUAutoencoderIntervention`).
+//! hopefully a feature that means something (Bricken et al. 2023, "Towards Monosemanticity";
+//! Cunningham et al. 2023; with JumpReLU: Rajamanoharan et al. 2024, "Jumping Ahead"; pyvene's
+//! `JumpReLUAutoencoderIntervention`).
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -11,12 +12,14 @@ use super::Autoencoder;
 use crate::intervention::parameter::{cast, variable};
 use crate::intervention::{Parameter, ParameterError, state};
 
-/// `encode(x) = f((x − s b_dec) W_enc + b_enc)`, `decode(z) = z W_dec + b_dec`; `f(u)` is `relu(u)`, and 0 besides where `u` is not
-/// above a threshold, if there are thresholds; `s` is 1 where the decoder's bias is taken off the input, else 0.
+/// `encode(x) = f((x − s b_dec) W_enc + b_enc)`, `decode(z) = z W_dec + b_dec`; `f(u)` is
+/// `relu(u)`, and 0 besides where `u` is not above a threshold, if there are thresholds; `s` is 1
+/// where the decoder's bias is taken off the input, else 0.
 ///
-/// Parameters, frozen unless [`SparseAutoencoder::trained`]: `W_enc` `[width, latents]`, `b_enc` `[latents]`, `W_dec` `[latents, width]`,
-/// `b_dec` `[width]`, and `threshold` `[latents]`, which is never trained here: it is a step, whose gradient is
-/// 0 wherever it has one (the paper estimates one from a kernel). A clone shares them.
+/// Parameters, frozen unless [`SparseAutoencoder::trained`]: `W_enc` `[width, latents]`, `b_enc`
+/// `[latents]`, `W_dec` `[latents, width]`, `b_dec` `[width]`, and `threshold` `[latents]`, which
+/// is never trained here: it is a step, whose gradient is 0 wherever it has one (the paper
+/// estimates one from a kernel). A clone shares them.
 #[derive(Clone, Debug)]
 pub struct SparseAutoencoder {
     encoder: Var,
@@ -29,7 +32,8 @@ pub struct SparseAutoencoder {
 }
 
 impl SparseAutoencoder {
-    /// With ReLU, from `W_enc` `[width, latents]`, `b_enc` `[latents]`, `W_dec` `[latents, width]` and `b_dec` `[width]`.
+    /// With ReLU, from `W_enc` `[width, latents]`, `b_enc` `[latents]`, `W_dec` `[latents, width]`
+    /// and `b_dec` `[width]`.
     ///
     /// # Errors
     /// Shapes that do not go together, or what is no number.

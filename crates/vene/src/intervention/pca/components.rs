@@ -9,8 +9,9 @@ use crate::intervention::{ParameterError, orthogonal};
 /// where they were standardised.
 #[derive(Clone, Debug)]
 pub struct PrincipalComponents {
-    /// Orthonormal directions as rows, `[components, width]`, those of the largest variance first; the entry of the
-    /// largest size of each is positive, so that the same sample gives the same signs (as in scikit-learn 1.5).
+    /// Orthonormal directions as rows, `[components, width]`, those of the largest variance first;
+    /// the entry of the largest size of each is positive, so that the same sample gives the same
+    /// signs (as in scikit-learn 1.5).
     pub components: Tensor,
     /// `[width]`.
     pub mean: Tensor,
@@ -22,13 +23,13 @@ pub struct PrincipalComponents {
 }
 
 impl PrincipalComponents {
-    /// The first `count` components of rows of activations `[rows, width]`, in double precision; `standardised`
-    /// divides each dimension by its standard deviation first, so that one large dimension
-    /// does not make up all of the first component.
+    /// The first `count` components of rows of activations `[rows, width]`, in double precision;
+    /// `standardised` divides each dimension by its standard deviation first, so that one large
+    /// dimension does not make up all of the first component.
     ///
     /// # Errors
-    /// More components than the rows can tell (their number less one, and the width), and values that are no
-    /// numbers.
+    /// More components than the rows can tell (their number less one, and the width), and values
+    /// that are no numbers.
     pub fn fit(rows: &Tensor, count: usize, standardised: bool) -> Result<Self, ParameterError> {
         let (samples, width) = rows.dims2()?;
         let most = width.min(samples.saturating_sub(1));
@@ -101,8 +102,8 @@ mod tests {
         }
     }
 
-    /// The variance along a component is its eigenvalue, and components are orthonormal, whichever of the
-    /// two matrices was taken apart.
+    /// The variance along a component is its eigenvalue, and components are orthonormal, whichever
+    /// of the two matrices was taken apart.
     #[test]
     fn many_rows_and_few_rows_keep_the_variance() {
         for (count, samples) in [(5, 100), (5, 8), (7, 8)] {

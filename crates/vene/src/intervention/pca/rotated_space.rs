@@ -9,12 +9,12 @@ use crate::intervention::{
     ErrorTerm, Intervention, Parameter, ParameterError, SourceCount, Subspace, UnitContext,
 };
 
-/// Of the values `(x − mean) / deviation`, the coordinates along the components `C` `[components, width]` in the subspace `S` are
-/// the source's, all others the base's.
+/// Of the values `(x − mean) / deviation`, the coordinates along the components `C`
+/// `[components, width]` in the subspace `S` are the source's, all others the base's.
 ///
 /// What lies outside of all components is the base's too with [`ErrorTerm::Kept`]:
-/// `base + deviation ∘ ((source − base) / deviation · C_Sᵀ C_S)`. With [`ErrorTerm::Dropped`], as in pyvene, it is lost:
-/// `deviation ∘ (z C) + mean`, with `z` the exchanged coordinates.
+/// `base + deviation ∘ ((source − base) / deviation · C_Sᵀ C_S)`. With [`ErrorTerm::Dropped`], as
+/// in pyvene, it is lost: `deviation ∘ (z C) + mean`, with `z` the exchanged coordinates.
 ///
 /// Parameters, none of them trained: `pca_components`, `pca_mean` `[width]`, `pca_std` `[width]`.
 #[derive(Clone, Debug)]

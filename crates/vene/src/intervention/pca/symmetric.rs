@@ -1,8 +1,10 @@
-//! Eigenvectors of a symmetric matrix: Householder's reduction to a tridiagonal one, and the QL algorithm with
-//! implicit shifts (Bowdler, Martin, Reinsch and Wilkinson 1968; Golub and Van Loan, "Matrix Computations", 8.3).
+//! Eigenvectors of a symmetric matrix: Householder's reduction to a tridiagonal one, and the QL
+//! algorithm with implicit shifts (Bowdler, Martin, Reinsch and Wilkinson 1968; Golub and Van Loan,
+//! "Matrix Computations", 8.3).
 //!
-//! candle has none, and each of the linear algebra crates that do would be the largest dependency, for this one
-//! function. Components are fitted once: of a width of 768 in half a second, of 2304 in twenty.
+//! candle has none, and each of the linear algebra crates that do would be the largest dependency,
+//! for this one function. Components are fitted once: of a width of 768 in half a second, of 2304
+//! in twenty.
 
 use candle_core::{Device, Result, Tensor};
 use rayon::prelude::*;
@@ -10,8 +12,8 @@ use rayon::prelude::*;
 /// Sweeps after which an eigenvalue that has not settled never will.
 const MOST_SWEEPS: usize = 60;
 
-/// The `count` largest eigenvalues of a symmetric matrix `[n, n]` in double precision, in falling order, and their eigenvectors as rows
-/// `[count, n]`.
+/// The `count` largest eigenvalues of a symmetric matrix `[n, n]` in double precision, in falling
+/// order, and their eigenvectors as rows `[count, n]`.
 ///
 /// # Errors
 /// Something other than a square matrix; values that are no numbers, which never settle.
@@ -38,8 +40,8 @@ pub(super) fn largest(matrix: &Tensor, count: usize) -> Result<(Vec<f64>, Tensor
     Ok((values, Tensor::new(chosen, &Device::Cpu)?))
 }
 
-/// `T = H … A … H`, and the unit vectors `v` of the reflections `H = I − 2 v vᵀ`, the k-th of which leaves the first k + 1
-/// coordinates alone.
+/// `T = H … A … H`, and the unit vectors `v` of the reflections `H = I − 2 v vᵀ`, the k-th of which
+/// leaves the first k + 1 coordinates alone.
 struct Tridiagonal {
     diagonal: Vec<f64>,
     beside: Vec<f64>,

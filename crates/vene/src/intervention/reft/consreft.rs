@@ -1,5 +1,5 @@
-//! ConsReFT: along learned orthonormal directions, a learned constant (pyreft's `ConsreftIntervention`; of the family of
-//! Wu et al. 2024).
+//! ConsReFT: along learned orthonormal directions, a learned constant (pyreft's
+//! `ConsreftIntervention`; of the family of Wu et al. 2024).
 
 use candle_core::{Tensor, Var};
 
@@ -9,8 +9,8 @@ use crate::intervention::{
     Intervention, Parameter, ParameterError, Rotation, SourceCount, UnitContext,
 };
 
-/// `h + (b − h R) Rᵀ`: along the orthonormal directions in the columns of `R` `[width, rank]`, every hidden state
-/// becomes the constant `b`.
+/// `h + (b − h R) Rᵀ`: along the orthonormal directions in the columns of `R` `[width, rank]`,
+/// every hidden state becomes the constant `b`.
 ///
 /// Parameters: `rotate_layer.weight`, `R`; `learned_source`, `b` `[rank]`.
 #[derive(Clone, Debug)]

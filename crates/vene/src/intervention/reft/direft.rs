@@ -1,5 +1,5 @@
-//! DiReFT: something learned is added along orthonormal directions, "direct" without taking away what was there
-//! (Wu et al. 2024, equation 3; pyreft's `DireftIntervention`).
+//! DiReFT: something learned is added along orthonormal directions, "direct" without taking away
+//! what was there (Wu et al. 2024, equation 3; pyreft's `DireftIntervention`).
 
 use candle_core::Tensor;
 
@@ -10,7 +10,8 @@ use crate::intervention::{
 
 /// `h + f(W h + b) Rᵀ` with orthonormal directions in the columns of `R` `[width, rank]`.
 ///
-/// Parameters: `rotate_layer.weight`, `R`; `learned_source.weight`, `W` `[rank, width]`; `learned_source.bias`, `b`.
+/// Parameters: `rotate_layer.weight`, `R`; `learned_source.weight`, `W` `[rank, width]`;
+/// `learned_source.bias`, `b`.
 #[derive(Clone, Debug)]
 pub struct DiReft {
     rotation: Rotation,

@@ -6,7 +6,8 @@ use crate::intervention::parameter::{cast, variable};
 use crate::intervention::{Parameter, ParameterError};
 use crate::random::Draws;
 
-/// `W h + b`, with `W` `[rank, width]` and `b` `[rank]` (PyTorch's layout). A clone shares its values.
+/// `W h + b`, with `W` `[rank, width]` and `b` `[rank]` (PyTorch's layout). A clone shares its
+/// values.
 #[derive(Clone, Debug)]
 pub struct Linear {
     weight: Var,

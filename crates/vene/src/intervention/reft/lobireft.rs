@@ -1,5 +1,5 @@
-//! LobiReFT: a learned bias along learned orthonormal directions (pyreft's `LobireftIntervention`; of the family of
-//! Wu et al. 2024).
+//! LobiReFT: a learned bias along learned orthonormal directions (pyreft's `LobireftIntervention`;
+//! of the family of Wu et al. 2024).
 
 use candle_core::{Tensor, Var};
 
@@ -9,8 +9,8 @@ use crate::intervention::{
     Intervention, Parameter, ParameterError, Rotation, SourceCount, UnitContext,
 };
 
-/// `h + b Rᵀ` with orthonormal directions in the columns of `R` `[width, rank]`: the same vector is added to every
-/// hidden state.
+/// `h + b Rᵀ` with orthonormal directions in the columns of `R` `[width, rank]`: the same vector is
+/// added to every hidden state.
 ///
 /// Parameters: `rotate_layer.weight`, `R`; `learned_source`, `b` `[rank]`.
 #[derive(Clone, Debug)]

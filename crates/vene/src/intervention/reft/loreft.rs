@@ -1,5 +1,5 @@
-//! LoReFT: along learned orthonormal directions, what is learned (Wu et al. 2024, equation 2; pyreft's
-//! `LoreftIntervention`).
+//! LoReFT: along learned orthonormal directions, what is learned (Wu et al. 2024, equation 2;
+//! pyreft's `LoreftIntervention`).
 
 use candle_core::Tensor;
 
@@ -8,10 +8,11 @@ use crate::intervention::{
     Intervention, Parameter, ParameterError, Rotation, SourceCount, UnitContext,
 };
 
-/// `h + (f(W h + b) − h R) Rᵀ`: along the orthonormal directions in the columns of `R` `[width, rank]`, the hidden
-/// state becomes `f(W h + b)`; across them it stays.
+/// `h + (f(W h + b) − h R) Rᵀ`: along the orthonormal directions in the columns of `R`
+/// `[width, rank]`, the hidden state becomes `f(W h + b)`; across them it stays.
 ///
-/// Parameters: `rotate_layer.weight`, `R`; `learned_source.weight`, `W` `[rank, width]`; `learned_source.bias`, `b`.
+/// Parameters: `rotate_layer.weight`, `R`; `learned_source.weight`, `W` `[rank, width]`;
+/// `learned_source.bias`, `b`.
 #[derive(Clone, Debug)]
 pub struct LoReft {
     rotation: Rotation,

@@ -2,8 +2,8 @@
 //! Models"): learned edits of a few hidden states, which read no source.
 //!
 //! All six add to the hidden state `h` something along a few directions, what they read of `h`
-//! being learned. They differ in whether the directions are orthonormal, in whether what was there along them is
-//! taken away first, and in whether what is put there depends on `h`:
+//! being learned. They differ in whether the directions are orthonormal, in whether what was there
+//! along them is taken away first, and in whether what is put there depends on `h`:
 //!
 //! | | directions | `h` along them is | put there |
 //! | --- | --- | --- | --- |

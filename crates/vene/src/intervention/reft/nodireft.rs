@@ -1,5 +1,5 @@
-//! NodiReFT: something learned is added along any learned directions, which makes it a low-rank adapter of the
-//! hidden state (pyreft's `NodireftIntervention`; Wu et al. 2024 compare DiReFT to it).
+//! NodiReFT: something learned is added along any learned directions: a low-rank adapter of the
+//! hidden state (pyreft's `NodireftIntervention`; of the family of Wu et al. 2024).
 
 use candle_core::Tensor;
 
@@ -9,8 +9,9 @@ use crate::intervention::{Intervention, Parameter, ParameterError, SourceCount, 
 
 /// `h + f(W h + b) P` with any directions in the rows of `P` `[rank, width]`.
 ///
-/// Parameters: `proj_layer.weight`, `P`; `learned_source.weight`, `W` `[rank, width]`; `learned_source.bias`, `b`. pyreft may
-/// have a `proj_layer.bias` too, which its formula does not use.
+/// Parameters: `proj_layer.weight`, `P`; `learned_source.weight`, `W` `[rank, width]`;
+/// `learned_source.bias`, `b`. pyreft may have a `proj_layer.bias` too, which its formula does not
+/// use.
 #[derive(Clone, Debug)]
 pub struct NodiReft {
     projection: Linear,

@@ -1,5 +1,5 @@
-//! NoReFT: LoReFT along any learned directions (Wu et al. 2024, the ablation without orthogonality; pyreft's
-//! `NoreftIntervention`).
+//! NoReFT: LoReFT along any learned directions (Wu et al. 2024, the ablation without orthogonality;
+//! pyreft's `NoreftIntervention`).
 
 use candle_core::Tensor;
 
@@ -7,10 +7,11 @@ use super::{Activation, Linear, expect_same};
 use crate::intervention::parameter::{self, cast};
 use crate::intervention::{Intervention, Parameter, ParameterError, SourceCount, UnitContext};
 
-/// `h + (f(W h + b) − (P h + c)) P`: LoReFT with the rows of `P` `[rank, width]` instead of orthonormal directions.
+/// `h + (f(W h + b) − (P h + c)) P`: LoReFT with the rows of `P` `[rank, width]` instead of
+/// orthonormal directions.
 ///
-/// Parameters: `proj_layer.weight`, `P`; `proj_layer.bias`, `c`, where there is one (pyreft's `add_bias`);
-/// `learned_source.weight`, `W` `[rank, width]`; `learned_source.bias`, `b`.
+/// Parameters: `proj_layer.weight`, `P`; `proj_layer.bias`, `c`, where there is one (pyreft's
+/// `add_bias`); `learned_source.weight`, `W` `[rank, width]`; `learned_source.bias`, `b`.
 #[derive(Clone, Debug)]
 pub struct NoReft {
     projection: Linear,
