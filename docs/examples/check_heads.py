@@ -23,13 +23,14 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "fixtures")
 import real_models  # noqa: E402
 
 ROWS = 4
-# Data sets, the model's name in fixtures/real_models.py, and whether prompts begin as the model's files say.
+# Data sets, the model's name in fixtures/real_models.py, whether prompts begin as the model's files say, layers.
 TABLES = [
-    ("indirect-object/gemma", "gemma3", "model"),
-    ("indirect-object/gemma", "gemma3", "never"),
-    ("indirect-object/smollm2", "smollm2", "model"),
-    ("induction/gemma", "gemma3", "model"),
-    ("induction/smollm2", "smollm2", "model"),
+    ("country-capital/smollm2", "smollm2", "model", "18..30"),
+    ("indirect-object/gemma", "gemma3", "model", "0..18"),
+    ("indirect-object/gemma", "gemma3", "never", "0..18"),
+    ("indirect-object/smollm2", "smollm2", "model", "0..30"),
+    ("induction/gemma", "gemma3", "model", "0..18"),
+    ("induction/smollm2", "smollm2", "model", "0..30"),
 ]
 # The largest difference that single precision may make, relative to the largest effect.
 TOLERANCE = 1e-4
@@ -39,11 +40,11 @@ def vene(*arguments):
     subprocess.run(["vene", *arguments], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
 
-def by_vene(model, data, bos):
+def by_vene(model, data, bos, layers):
     """Mean effect of each (layer, head), as the sweep says."""
     with tempfile.TemporaryDirectory() as folder:
         vene("sweep", "--model", model, "--data", data, "--limit", str(ROWS), "--bos", bos, "--unit", "h.pos",
-             "--component", "head_attention_value_output", "--positions", "last", "--out", f"{folder}/out")
+             "--answers", "first", "--layers", layers, "--component", "head_attention_value_output", "--positions", "last", "--out", f"{folder}/out")
         with open(f"{folder}/out/summary.csv", newline="") as file:
             return {(int(row["layer"]), int(row["head"])): float(row["mean"]) for row in csv.DictReader(file)}
 
@@ -60,7 +61,7 @@ def tokens(model, prompts, bos):
     return [torch.tensor([prompt["token_ids"]]) for prompt in json.loads(header["__metadata__"]["vene"])["prompts"]]
 
 
-def by_loop(model, pairs, answers):
+def by_loop(model, pairs, answers, wanted):
     """The same by hooks."""
     heads, layers = model.config.num_attention_heads, model.model.layers
     projections = [layer.self_attn.o_proj for layer in layers]
@@ -79,37 +80,38 @@ def by_loop(model, pairs, answers):
         for hook in hooks:
             hook.remove()
         before = difference(base, target, foil)
-        for at, projection in enumerate(projections):
-            for head in range(heads):
-                here = slice(head * width, (head + 1) * width)
+        for at, head in wanted:
+            here = slice(head * width, (head + 1) * width)
 
-                def replace(_, given):
-                    edited = given[0].clone()
-                    edited[0, -1, here] = seen[at][here]
-                    return (edited,)
+            def replace(_, given):
+                edited = given[0].clone()
+                edited[0, -1, here] = seen[at][here]
+                return (edited,)
 
-                hook = projection.register_forward_pre_hook(replace)
-                effect = difference(base, target, foil) - before
-                hook.remove()
-                effects[at, head] = effects.get((at, head), 0.0) + effect / len(pairs)
+            hook = projections[at].register_forward_pre_hook(replace)
+            effect = difference(base, target, foil) - before
+            hook.remove()
+            effects[at, head] = effects.get((at, head), 0.0) + effect / len(pairs)
     return effects
 
 
 @torch.no_grad()
 def main():
     failed = False
-    for name, which, bos in TABLES:
+    for name, which, bos, layers in TABLES:
         model = f".cache/models/{real_models.FILES[which]}"
         folder, stem = name.split("/")
         data = f"vene-out/{folder}/{stem}.jsonl"
         with open(data) as file:
             rows = [json.loads(line) for line, _ in zip(file, range(ROWS))]
-        vocabulary = real_models.Vocabulary(which)
-        answers = [(vocabulary.word(row["target"].strip()), vocabulary.word(row["foil"].strip())) for row in rows]
-        prompts = tokens(model, [row[side] for row in rows for side in ("base", "source")], bos)
-        ours = by_vene(model, data, bos)
-        theirs = by_loop(real_models.load(which), list(zip(prompts[::2], prompts[1::2])), answers)
-        assert ours.keys() == theirs.keys()
+        texts = [(row["base"], row["source"], row["base"] + row["target"], row["base"] + row["foil"]) for row in rows]
+        read = tokens(model, [text for row in texts for text in row], bos)
+        pairs = list(zip(read[::4], read[1::4]))
+        # An answer's first token is the one that its text adds to the prompt.
+        answers = [tuple(answered[0, base.shape[1]].item() for answered in both)
+                   for base, both in zip(read[::4], zip(read[2::4], read[3::4]))]
+        ours = by_vene(model, data, bos, layers)
+        theirs = by_loop(real_models.load(which), pairs, answers, list(ours))
         largest = max(map(abs, theirs.values()))
         error = max(abs(ours[head] - theirs[head]) for head in ours)
         failed |= not error <= TOLERANCE * largest
