@@ -20,7 +20,7 @@ use std::time::Instant;
 use anyhow::{Context, bail, ensure};
 use sha2::{Digest, Sha256};
 use vene::data::{ReadOptions, Row};
-use vene::data_sweep::{Preflight, Summary};
+use vene::data_sweep::Summary;
 use vene::{DataSweep, Model, Outline};
 use vene_table::Table;
 
@@ -82,15 +82,6 @@ pub struct Settings {
     pub data: DataSet,
 }
 
-impl Settings {
-    fn load(&self, outline: Outline) -> anyhow::Result<Model> {
-        match self.executor {
-            ExecutorName::Forked => model::load(outline, self.precision),
-            ExecutorName::Reference => model::load_plain(outline, self.precision),
-        }
-    }
-}
-
 /// Says what would run and what it would cost; the model is asked what it knows of the task.
 pub fn forecast(
     outline: Outline,
@@ -99,7 +90,7 @@ pub fn forecast(
     out: &Path,
 ) -> anyhow::Result<()> {
     let forecast = sweep.forecast(&outline, settings.memory)?;
-    let model = settings.load(outline)?;
+    let model = settings.executor.load(outline, settings.precision)?;
     warn_about_bos(&model, sweep);
     let preflight = sweep.preflight(&model, &*settings.executor.on(&model, settings.memory))?;
     if settings.json {
@@ -126,16 +117,17 @@ pub fn start(
             out.display()
         );
     }
-    let model = settings.load(outline)?;
+    let model = settings.executor.load(outline, settings.precision)?;
     warn_about_bos(&model, sweep);
     let preflight = sweep.preflight(&model, &*settings.executor.on(&model, settings.memory))?;
     if !settings.json {
         terminal::print(&preflight::text(&model, sweep, &preflight))?;
     }
-    let record = Record::begin(&model, sweep, settings, &preflight)?;
+    let mut record = Record::begin(&model, sweep, settings)?;
+    record.set_preflight(&preflight);
     let parts = Parts::begin(out, sweep.batches())?;
     write_record(&folder, &record)?;
-    finish(&model, sweep, settings, &folder, (record, parts, preflight))
+    finish(&model, sweep, settings, &folder, (record, parts))
 }
 
 /// All prompts begin alike, so the first speaks for all.
@@ -154,12 +146,10 @@ pub fn go_on(
 ) -> anyhow::Result<()> {
     let record = Record::read(folder)?;
     let writable = Folder::check(folder, &files())?;
-    let model = settings.load(outline)?;
-    let preflight = sweep.preflight(&model, &*settings.executor.on(&model, settings.memory))?;
-    let again = Record::begin(&model, sweep, settings, &preflight)?;
-    record.check_same(&again, folder)?;
+    record.check_same(&Record::begin(&outline, sweep, settings)?, folder)?;
+    let model = settings.executor.load(outline, settings.precision)?;
     let parts = Parts::begin(folder, sweep.batches())?;
-    finish(&model, sweep, settings, &writable, (record, parts, preflight))
+    finish(&model, sweep, settings, &writable, (record, parts))
 }
 
 /// Reads from a folder what its sweep was started with: the arguments, and where they were given.
@@ -179,7 +169,7 @@ fn finish(
     sweep: &DataSweep,
     settings: &Settings,
     folder: &Folder,
-    (mut record, parts, preflight): (Record, Parts, Preflight),
+    (mut record, parts): (Record, Parts),
 ) -> anyhow::Result<()> {
     let start = Instant::now();
     run(model, sweep, settings, &parts)?;
@@ -206,7 +196,7 @@ fn finish(
     match settings.json {
         true => terminal::print_json(record.value()),
         false => {
-            let text = summary::text(&summary, sweep, &preflight, seconds)?;
+            let text = summary::text(&summary, sweep, seconds)?;
             let listing =
                 format!("\nWritten into {}: {}\n", folder.path().display(), files.join(", "));
             terminal::print(&(text + &listing))

@@ -44,6 +44,14 @@ impl ExecutorName {
         }
     }
 
+    /// Reads the weights in the form that it needs.
+    pub fn load(self, outline: Outline, precision: PrecisionName) -> anyhow::Result<Model> {
+        match self {
+            Self::Forked => model::load(outline, precision),
+            Self::Reference => model::load_plain(outline, precision),
+        }
+    }
+
     /// Whose costs are forecast.
     pub fn forecast_of(self, memory: Option<usize>) -> ForecastOf {
         match self {
@@ -139,10 +147,7 @@ impl Experiment {
     /// Reads the weights and runs the sweep.
     pub fn run(self) -> anyhow::Result<Finished> {
         let start = Instant::now();
-        let model = match self.executor {
-            ExecutorName::Forked => model::load(self.outline, self.precision)?,
-            ExecutorName::Reference => model::load_plain(self.outline, self.precision)?,
-        };
+        let model = self.executor.load(self.outline, self.precision)?;
         let load_seconds = start.elapsed().as_secs_f64();
 
         let start = Instant::now();

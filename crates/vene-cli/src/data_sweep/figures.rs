@@ -101,11 +101,7 @@ fn views<'a>(
                     "{}: {} of {}, effect on {}",
                     model::short_name(outline),
                     sweep.treatment().name(),
-                    match sweep.unit() {
-                        SweepUnit::Position => "one position at a time",
-                        SweepUnit::Head => "one head at a time",
-                        SweepUnit::HeadPosition => "one head at one position",
-                    },
+                    sweep.unit().in_words(),
                     metric.name(),
                 );
                 let mut caption = Caption::new(title)

@@ -9,7 +9,7 @@ use std::path::Path;
 use anyhow::{Context, bail, ensure};
 use serde_json::{Value, json};
 use vene::data_sweep::{self, Preflight};
-use vene::{DataSweep, Model, SweepUnit, Treatment};
+use vene::{DataSweep, Outline, Treatment};
 use vene_table::Table;
 
 use super::{RECORD, Settings, preflight};
@@ -24,10 +24,9 @@ pub struct Record(Value);
 impl Record {
     /// The record of a run that begins.
     pub fn begin(
-        model: &Model,
+        outline: &Outline,
         sweep: &DataSweep,
         settings: &Settings,
-        preflight: &Preflight,
     ) -> anyhow::Result<Self> {
         let directory = std::env::current_dir().context("the working folder is gone")?;
         let command: Vec<String> =
@@ -37,7 +36,7 @@ impl Record {
             "status": "running",
             "command": command,
             "directory": directory.display().to_string(),
-            "model": model::record(model, &settings.model_given),
+            "model": model::record(outline, &settings.model_given),
             "data": {
                 "path": settings.data.path,
                 "sha256": settings.data.sha256,
@@ -46,8 +45,12 @@ impl Record {
             "options": options(sweep, settings),
             "batches": sweep.batches().len(),
             "threads": threads::count(),
-            "preflight": preflight::of(preflight),
         })))
+    }
+
+    /// Says what was known before the sweep.
+    pub fn set_preflight(&mut self, preflight: &Preflight) {
+        self.0["preflight"] = preflight::of(preflight);
     }
 
     /// Reads the record of a folder.
@@ -188,11 +191,7 @@ fn options(sweep: &DataSweep, settings: &Settings) -> Value {
         "layers": layers.into_iter().flatten().collect::<Vec<_>>(),
         "heads": heads.into_iter().flatten().collect::<Vec<_>>(),
         "positions": sweep.roles().iter().map(ToString::to_string).collect::<Vec<_>>(),
-        "unit": match sweep.unit() {
-            SweepUnit::Position => "pos",
-            SweepUnit::Head => "h",
-            SweepUnit::HeadPosition => "h.pos",
-        },
+        "unit": sweep.unit().name(),
         "answers": if sweep.first_tokens() { "first" } else { "whole" },
         "metrics": sweep.metrics().iter().map(|metric| metric.name()).collect::<Vec<_>>(),
         "directions": sweep.directions().iter().map(|direction| direction.name()).collect::<Vec<_>>(),

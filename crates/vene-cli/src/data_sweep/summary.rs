@@ -3,7 +3,6 @@
 use std::fmt::Write;
 
 use vene::DataSweep;
-use vene::data_sweep::Preflight;
 use vene_table::Table;
 
 use crate::sweep::duration;
@@ -12,17 +11,12 @@ use crate::sweep::duration;
 const STRONGEST: usize = 8;
 
 /// The summary, as text for a terminal.
-pub fn text(
-    summary: &Table,
-    sweep: &DataSweep,
-    preflight: &Preflight,
-    seconds: f64,
-) -> anyhow::Result<String> {
+pub fn text(summary: &Table, sweep: &DataSweep, seconds: f64) -> anyhow::Result<String> {
     let mut text = format!(
         "{}: {} interventions in {} rows, in {}\n",
         sweep.treatment().name(),
         sweep.interventions(),
-        preflight.used,
+        sweep.rows().len(),
         duration(seconds),
     );
     let rows = Rows::read(summary)?;

@@ -100,11 +100,7 @@ fn caption(
     position: Option<(i64, &String)>,
 ) -> Caption {
     let sweep = outcome.sweep();
-    let unit = match sweep.unit() {
-        SweepUnit::Position => "one position at a time",
-        SweepUnit::Head => "one head at a time",
-        SweepUnit::HeadPosition => "one head at one position",
-    };
+    let unit = sweep.unit().in_words();
     let title =
         format!("{}: {} of {unit}, {what}", model::short_name(outline), sweep.method().name());
     let mut caption = Caption::new(title).note("base", sweep.base().text().unwrap_or_default());

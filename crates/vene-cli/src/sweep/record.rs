@@ -4,7 +4,7 @@ use anyhow::Context;
 use serde_json::{Value, json};
 use vene::plan::{Outcome, ResolvedSource};
 use vene::sweep::{Cell, CellOutcome};
-use vene::{Distribution, Method, Prompt, SweepUnit};
+use vene::{Distribution, Method, Prompt};
 
 use super::Finished;
 use crate::command::likeliest;
@@ -99,11 +99,7 @@ fn options(run: &Finished) -> Value {
         "layers": distinct(&mut cells.iter().map(|cell| cell.layer)),
         "heads": distinct(&mut cells.iter().map(|cell| cell.head)),
         "positions": position_pairs(run),
-        "unit": match sweep.unit() {
-            SweepUnit::Position => "pos",
-            SweepUnit::Head => "h",
-            SweepUnit::HeadPosition => "h.pos",
-        },
+        "unit": sweep.unit().name(),
         "bos": model::name_of(run.bos),
         "executor": model::name_of(run.executor),
         "precision": model::name_of(run.precision),

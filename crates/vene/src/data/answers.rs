@@ -1,6 +1,9 @@
 //! Where a row's answers are read: behind the prompt, and for answers of several tokens behind the
 //! prompt with some of their tokens.
 
+use vene_model::{Outline, Prompt};
+
+use crate::error::SweepError;
 use crate::metric::{Observed, Said};
 
 /// The runs in which a row's answers are read.
@@ -22,6 +25,28 @@ pub(crate) struct Continuation {
     pub(crate) read: Vec<u32>,
     /// How many of them belong to targets; these stand first.
     pub(crate) targets: usize,
+}
+
+impl Continuation {
+    /// A prompt with these tokens behind it.
+    ///
+    /// # Errors
+    /// What the model cannot take; an answer that was prepared behind the prompt fits there.
+    pub(crate) fn behind(&self, prompt: &Prompt, outline: &Outline) -> Result<Prompt, SweepError> {
+        if self.tokens.is_empty() {
+            return Ok(prompt.clone());
+        }
+        let tokens = [prompt.tokens(), &self.tokens].concat();
+        outline
+            .prompt_from_tokens(&tokens)
+            .map_err(|error| SweepError::Input { whose: "an answer", error })
+    }
+
+    /// The positions at which it is read behind a prompt: the prompt's last, and all behind it.
+    pub(crate) fn positions_behind(&self, prompt: &Prompt) -> Vec<i64> {
+        let last = prompt.len() - 1;
+        (last..=last + self.tokens.len()).map(|position| position as i64).collect()
+    }
 }
 
 /// Where a token of an answer is read.

@@ -7,9 +7,9 @@ use vene_model::{Outline, Prompt};
 use vene_table::Table;
 
 use super::edits::{Side, Variant};
-use super::numbers::{numbers, outputs};
+use super::numbers::{all_numbers, outputs};
 use super::{Control, DataSweep, DataSweepError, Direction, Means, Treatment, table};
-use crate::data::{Continuation, Numbers, PreparedRow};
+use crate::data::{Numbers, PreparedRow};
 use crate::engine::{Distribution, Executor, PlanOutcome};
 use crate::metric::Needs;
 use crate::plan::{Example, Outcome, Plan, Positions, ResolvedPlan};
@@ -65,12 +65,18 @@ impl Seen {
 }
 
 /// What a plan of a batch is for.
-#[derive(Clone)]
 enum Job {
     Base,
-    Other,
+    /// The other run, of the rows at these places.
+    Other {
+        places: Vec<(usize, usize)>,
+    },
     SelfSwap,
-    Cell { map: usize, cell: usize, own: Range<usize> },
+    Cell {
+        map: usize,
+        cell: usize,
+        own: Range<usize>,
+    },
 }
 
 /// Refuses a sweep any cell of which cannot be planned, in its first row.
@@ -80,9 +86,7 @@ pub(super) fn check(sweep: &DataSweep, outline: &Outline) -> Result<(), DataSwee
         // Draws may fail for want of rows, and that depends on the row.
         let all = Side::new(sweep, outline, &means, 0..sweep.rows.len(), direction)?;
         all.refuse_blind_queries()?;
-        let side = Side::new(sweep, outline, &means, 0..1, direction)?;
-        let none = vec![None; side.examples.len()];
-        plans(sweep, outline, &side, &none)?;
+        plans_ahead(sweep, outline, &means, 0..1, direction)?;
     }
     Ok(())
 }
@@ -98,16 +102,26 @@ pub(super) fn first_plans(
     let means = Means::zeros(sweep, outline.config());
     let mut all = Vec::new();
     for &direction in &sweep.directions {
-        let side = Side::new(sweep, outline, &means, range.clone(), direction)?;
-        let none = vec![None; side.examples.len()];
         let own = |job| match job {
             Job::Cell { own, .. } => Some(own),
             _ => None,
         };
-        let plans = plans(sweep, outline, &side, &none)?.into_iter();
+        let plans = plans_ahead(sweep, outline, &means, range.clone(), direction)?.into_iter();
         all.extend(plans.map(|(job, plan)| (own(job), plan)));
     }
     Ok(all)
+}
+
+/// The plans of one direction of a batch, nothing known yet of means and distributions.
+fn plans_ahead(
+    sweep: &DataSweep,
+    outline: &Outline,
+    means: &Means,
+    range: Range<usize>,
+    direction: Direction,
+) -> Result<Vec<(Job, ResolvedPlan)>, DataSweepError> {
+    let side = Side::new(sweep, outline, means, range, direction)?;
+    plans(sweep, outline, &side, &vec![None; side.examples.len()])
 }
 
 /// How much of each distribution is read.
@@ -139,15 +153,8 @@ fn plans(
     side: &Side<'_>,
     references: &[Option<Arc<Distribution>>],
 ) -> Result<Vec<(Job, ResolvedPlan)>, DataSweepError> {
-    let runs = |places: &[(usize, usize)]| -> Vec<(&Continuation, bool)> {
-        let of_row = |row: usize| &side.rows[row].answers;
-        places
-            .iter()
-            .map(|&(row, run)| (&of_row(row).runs[run], of_row(row).are_single()))
-            .collect()
-    };
-    let outputs_of = outputs(needs(sweep), &runs(&side.places), references);
-    let read = side.read_out(|row| Some(side.edited(row).len()));
+    let outputs_of = outputs(needs(sweep), &side.asked(&side.places), references);
+    let read = side.read_out();
     let plan = |edits: Vec<_>| {
         let plan = Plan::new().read(read.clone()).outputs(outputs_of.clone());
         edits.into_iter().fold(plan, Plan::edit).resolve_shared(outline, &side.examples)
@@ -158,9 +165,7 @@ fn plans(
     for draw in 0..if corrupted.is_empty() { 1 } else { draws } {
         plans.push((Job::Base, plan(side.corruption(draw))?));
     }
-    plans.extend(
-        other_plan(sweep, outline, side, references, &runs)?.map(|plan| (Job::Other, plan)),
-    );
+    plans.extend(other_plan(sweep, outline, side, references)?);
     let has_rows = |cell: &usize| {
         let component = sweep.cells[*cell].component;
         component != vene_model::Component::Logits && !component.is_pattern()
@@ -186,26 +191,21 @@ fn plans(
     Ok(plans)
 }
 
-/// The runs at some places, and whether their rows' answers are single tokens.
-type RunsOf<'f, 'a> = dyn Fn(&[(usize, usize)]) -> Vec<(&'a Continuation, bool)> + 'f;
-
 /// The other run of the rows that have one.
-fn other_plan<'a>(
+fn other_plan(
     sweep: &DataSweep,
     outline: &Outline,
-    side: &Side<'a>,
+    side: &Side<'_>,
     references: &[Option<Arc<Distribution>>],
-    runs: &RunsOf<'_, 'a>,
-) -> Result<Option<ResolvedPlan>, DataSweepError> {
+) -> Result<Option<(Job, ResolvedPlan)>, DataSweepError> {
     let (mut places, mut examples, mut of) = (Vec::new(), Vec::new(), Vec::new());
     let mut read = Vec::new();
     for (&(row, run), reference) in side.places.iter().zip(references) {
         let prepared = &side.rows[row];
         let Some(prompt) = other_prompt(sweep, side, prepared) else { continue };
         let continuation = &prepared.answers.runs[run];
-        examples.push(Example::new(side.continued(prompt, continuation)?));
-        let last = prompt.len() - 1;
-        read.push((last..=last + continuation.tokens.len()).map(|at| at as i64).collect());
+        examples.push(Example::new(continuation.behind(prompt, outline)?));
+        read.push(continuation.positions_behind(prompt));
         places.push((row, run));
         of.push(reference.clone());
     }
@@ -213,8 +213,8 @@ fn other_plan<'a>(
         return Ok(None);
     }
     let plan = Plan::new().read(Positions::Each(read));
-    let plan = plan.outputs(outputs(needs(sweep), &runs(&places), &of));
-    Ok(Some(plan.resolve(outline, &examples)?))
+    let plan = plan.outputs(outputs(needs(sweep), &side.asked(&places), &of));
+    Ok(Some((Job::Other { places }, plan.resolve(outline, &examples)?)))
 }
 
 impl Batch<'_> {
@@ -246,12 +246,6 @@ impl Batch<'_> {
         let (jobs, plans): (Vec<Job>, Vec<ResolvedPlan>) =
             plans(sweep, self.outline, side, &references)?.into_iter().unzip();
         let rows = side.rows.len();
-        let others: Vec<(usize, usize)> = side
-            .places
-            .iter()
-            .copied()
-            .filter(|&(row, _)| other_prompt(sweep, side, &side.rows[row]).is_some())
-            .collect();
         let maps = 1 + sweep.controls.len();
         let mut measured = Measured {
             direction,
@@ -265,17 +259,19 @@ impl Batch<'_> {
         let mut swaps: Vec<Vec<Option<Vec<f64>>>> = Vec::new();
         let mut unread = false;
         self.executor.run_all(&plans, &mut |index, outcome| {
-            let places = if matches!(jobs[index], Job::Other) { &others } else { &side.places };
+            let (places, may_lack) = match &jobs[index] {
+                Job::Other { places } => (places, true),
+                _ => (&side.places, false),
+            };
             let values = self.values(side, places, &outcome);
-            let all = matches!(jobs[index], Job::Other) || values.iter().all(Option::is_some);
-            unread |= !all;
+            unread |= !may_lack && !values.iter().all(Option::is_some);
             match &jobs[index] {
                 Job::Base => {
                     for (sum, values) in measured.base.iter_mut().zip(values) {
                         add(sum, &values.unwrap_or_default(), bases);
                     }
                 }
-                Job::Other => measured.other = values,
+                Job::Other { .. } => measured.other = values,
                 Job::SelfSwap => swaps.push(values),
                 Job::Cell { map, cell, own } => {
                     let seen = &mut measured.cells[*map][*cell];
@@ -333,9 +329,7 @@ impl Batch<'_> {
         let mut read: Vec<Vec<Vec<Numbers>>> = vec![Vec::new(); side.rows.len()];
         for (&(row, run), showed) in places.iter().zip(&outcome.examples) {
             let continuation = &side.rows[row].answers.runs[run];
-            let offsets = 0..=continuation.tokens.len();
-            let all = offsets.filter_map(|offset| numbers(showed, offset, continuation));
-            read[row].push(all.collect());
+            read[row].push(all_numbers(showed, continuation));
         }
         let of_row = |(row, read): (usize, Vec<Vec<Numbers>>)| {
             let answers = &side.rows[row].answers;

@@ -74,7 +74,7 @@ impl<'a> Side<'a> {
         };
         let example = |&(row, run): &(usize, usize)| -> Result<Example, DataSweepError> {
             let prepared = &rows[row];
-            let base = side.continued(side.edited(prepared), &prepared.answers.runs[run])?;
+            let base = prepared.answers.runs[run].behind(side.edited(prepared), outline)?;
             let mut example = Example::new(base);
             for source in side.sources(row) {
                 example = example.source(source.clone());
@@ -112,22 +112,6 @@ impl<'a> Side<'a> {
             Direction::Noising => row.source.as_ref(),
             Direction::Denoising => Some(&row.base),
         }
-    }
-
-    /// A prompt with the tokens of an answer behind it.
-    pub(super) fn continued(
-        &self,
-        prompt: &Prompt,
-        run: &Continuation,
-    ) -> Result<Prompt, DataSweepError> {
-        if run.tokens.is_empty() {
-            return Ok(prompt.clone());
-        }
-        let tokens = [prompt.tokens(), &run.tokens].concat();
-        // The answer fitted behind the prompt when the row was prepared.
-        self.outline
-            .prompt_from_tokens(&tokens)
-            .map_err(|error| crate::error::SweepError::Input { whose: "an answer", error }.into())
     }
 
     /// The prompts that a row's edits read: its other one, those drawn, the one that stands in.
@@ -170,15 +154,22 @@ impl<'a> Side<'a> {
         }
     }
 
-    /// The positions whose next-token distributions are read: a prompt's last and all behind it.
-    pub(super) fn read_out(&self, prompt: impl Fn(&PreparedRow) -> Option<usize>) -> Positions {
+    /// The positions whose next-token distributions are read in the edited runs.
+    pub(super) fn read_out(&self) -> Positions {
         let each = self.places.iter().map(|&(row, run)| {
             let row = &self.rows[row];
-            let last = prompt(row).unwrap_or(1) - 1;
-            let positions = last..=last + row.answers.runs[run].tokens.len();
-            positions.map(|position| position as i64).collect()
+            row.answers.runs[run].positions_behind(self.edited(row))
         });
         Positions::Each(each.collect())
+    }
+
+    /// What is asked for at some places, and whether their rows' answers are single tokens.
+    pub(super) fn asked(&self, places: &[(usize, usize)]) -> Vec<(&'a Continuation, bool)> {
+        let of_place = |&(row, run): &(usize, usize)| {
+            let answers = &self.rows[row].answers;
+            (&answers.runs[run], answers.are_single())
+        };
+        places.iter().map(of_place).collect()
     }
 
     /// What is done to the run before any cell: the noise that cells repair.
@@ -190,15 +181,6 @@ impl<'a> Side<'a> {
         vec![Edit::new(Component::Embedding, None, self.noises[draw].clone()).at(at)]
     }
 
-    /// The layers that a cell edits: a window around its own, cut at the model's ends.
-    fn window(&self, cell: DataCell) -> Vec<Option<usize>> {
-        let Some(layer) = cell.layer else { return vec![None] };
-        let (before, layers) = ((self.sweep.window - 1) / 2, self.outline.config().layers.len());
-        let first = layer.saturating_sub(before);
-        let end = (layer + self.sweep.window - before).min(layers);
-        (first..end).map(Some).collect()
-    }
-
     /// All edits of a cell; those in the range are the cell's own.
     pub(super) fn edits(
         &self,
@@ -207,7 +189,7 @@ impl<'a> Side<'a> {
     ) -> Result<(Vec<Edit>, Range<usize>), DataSweepError> {
         let mut edits = self.corruption(variant.draw);
         let first = edits.len();
-        let window = self.window(cell);
+        let window = self.sweep.window_of(cell, self.outline.config().layers.len());
         for &layer in &window {
             let edit = self.edit(cell, layer, variant)?;
             edits.push(match cell.head {
@@ -318,7 +300,7 @@ impl<'a> Side<'a> {
             (None, Component::Embedding) => 0,
             (None, _) => layers,
         };
-        let at = self.read_out(|row| Some(self.edited(row).len()));
+        let at = self.read_out();
         (first..layers)
             .map(|layer| Edit::freeze(Component::AttentionOutput, layer).at(at.clone()))
             .collect()
@@ -327,8 +309,9 @@ impl<'a> Side<'a> {
     /// Refuses to knock out what the last position does not see, and all that it sees.
     pub(super) fn refuse_blind_queries(&self) -> Result<(), DataSweepError> {
         let Treatment::Other(Method::Knockout) = self.sweep.treatment else { return Ok(()) };
+        let layers = self.outline.config().layers.len();
         for cell in &self.sweep.cells {
-            for layer in self.window(*cell).into_iter().flatten() {
+            for layer in self.sweep.window_of(*cell, layers).into_iter().flatten() {
                 for (index, row) in self.rows.iter().enumerate() {
                     let (last, hidden) =
                         (self.edited(row).len() - 1, self.written(cell.role, index));

@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 
 use vene_model::{Component, DecoderConfig, Outline, Site};
 
-use super::{DataSweep, DataSweepError, Treatment};
+use super::{DataCell, DataSweep, DataSweepError, Treatment};
 use crate::data::PreparedRow;
 use crate::engine::Executor;
 use crate::plan::{Example, Plan, Positions};
@@ -52,17 +52,12 @@ fn kinds(sweep: &DataSweep, per_position: bool) -> usize {
 
 /// The sites that cells edit, windows included.
 fn sites(sweep: &DataSweep, config: &DecoderConfig) -> Vec<(Component, Option<usize>)> {
-    let layers = config.layers.len();
-    let mut sites = Vec::new();
-    for cell in &sweep.cells {
-        let reached = |layer: usize| {
-            let first = layer.saturating_sub(sweep.window);
-            (first..(layer + sweep.window + 1).min(layers)).map(Some).collect()
-        };
-        for layer in cell.layer.map_or_else(|| vec![None], reached) {
-            sites.push((cell.component, layer));
-        }
-    }
+    let of_cell = |cell: &DataCell| {
+        let component = cell.component;
+        let layers = sweep.window_of(*cell, config.layers.len());
+        layers.into_iter().map(move |layer| (component, layer))
+    };
+    let mut sites: Vec<_> = sweep.cells.iter().flat_map(of_cell).collect();
     sites.sort_unstable();
     sites.dedup();
     sites

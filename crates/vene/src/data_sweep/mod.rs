@@ -172,6 +172,15 @@ impl DataSweep {
         &self.metrics
     }
 
+    /// The layers that a cell edits in a model of so many: a window around its own, cut at the model's
+    /// ends.
+    pub(crate) fn window_of(&self, cell: DataCell, layers: usize) -> Vec<Option<usize>> {
+        let Some(layer) = cell.layer else { return vec![None] };
+        let before = (self.window - 1) / 2;
+        let (first, end) = (layer.saturating_sub(before), layer + self.window - before);
+        (first..end.min(layers)).map(Some).collect()
+    }
+
     /// Interventions that are made for each row.
     pub fn interventions_per_row(&self) -> usize {
         let maps = 1 + self.controls.len();

@@ -63,12 +63,13 @@ fn divergence(reference: &Distribution, distribution: &Distribution) -> f64 {
     reference.logits().iter().zip(distribution.logits()).map(term).sum::<f64>().max(0.0)
 }
 
+/// What was read of a run, position by position.
+pub(super) fn all_numbers(showed: &ExampleOutcome, run: &Continuation) -> Vec<Numbers> {
+    (0..=run.tokens.len()).filter_map(|offset| numbers(showed, offset, run)).collect()
+}
+
 /// What was read at the `offset`-th position of a run.
-pub(super) fn numbers(
-    showed: &ExampleOutcome,
-    offset: usize,
-    run: &Continuation,
-) -> Option<Numbers> {
+fn numbers(showed: &ExampleOutcome, offset: usize, run: &Continuation) -> Option<Numbers> {
     if let Some(reading) = showed.readings.get(offset) {
         return Some(Numbers {
             logits: reading.logits().to_vec(),

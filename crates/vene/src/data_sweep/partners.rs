@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use vene_model::Component;
+use vene_model::{Component, Prompt};
 
 use super::{Control, DataSweep, DataSweepError, Direction, Treatment};
 use crate::data::PreparedRow;
@@ -54,13 +54,12 @@ pub(super) fn draws(
 ) -> Result<(Vec<Vec<usize>>, Vec<usize>), DataSweepError> {
     let rows = &sweep.rows;
     let whole = needs_equal_lengths(sweep.unit, sweep.cells.iter().map(|cell| cell.component));
-    let lengths = |positions: &[Vec<usize>]| positions.iter().map(Vec::len).collect::<Vec<_>>();
     let drawn = match sweep.treatment {
         Treatment::Resample { draws } => {
             let purpose = (Purpose::Resample, draws, sweep.seed);
             of(rows, range.clone(), purpose, |row, other| {
                 row.base.tokens() != other.base.tokens()
-                    && lengths(&row.base_positions) == lengths(&other.base_positions)
+                    && same_lengths(&row.base_positions, &other.base_positions)
                     && (!whole || row.base.len() == other.base.len())
             })?
         }
@@ -69,11 +68,9 @@ pub(super) fn draws(
     if !sweep.controls.contains(&Control::ShuffledSource) {
         return Ok((drawn, Vec::new()));
     }
-    let base = |row: &PreparedRow| (Some(row.base.clone()), lengths(&row.base_positions));
-    let source = |row: &PreparedRow| (row.source.clone(), lengths(&row.source_positions));
-    let (edited, read): (&dyn Fn(&_) -> _, &dyn Fn(&_) -> _) = match direction {
-        Direction::Noising => (&base, &source),
-        Direction::Denoising => (&source, &base),
+    let (edited, read): (OfRow, OfRow) = match direction {
+        Direction::Noising => (base, source),
+        Direction::Denoising => (source, base),
     };
     let purpose = (Purpose::Shuffle, 1, sweep.seed);
     let shuffled = of(rows, range, purpose, |row, other| {
@@ -84,10 +81,26 @@ pub(super) fn draws(
         // Nor is the edited prompt itself any other's: it would change nothing.
         own.tokens() != prompt.tokens()
             && edited.tokens() != prompt.tokens()
-            && own_spans == spans
+            && same_lengths(own_spans, spans)
             && (!whole || own.len() == prompt.len())
     })?;
     Ok((drawn, shuffled.into_iter().map(|others| others[0]).collect()))
+}
+
+/// A prompt of a row, where it has one, and where its roles are in it.
+type OfRow = fn(&PreparedRow) -> (Option<&Prompt>, &[Vec<usize>]);
+
+fn base(row: &PreparedRow) -> (Option<&Prompt>, &[Vec<usize>]) {
+    (Some(&row.base), &row.base_positions)
+}
+
+fn source(row: &PreparedRow) -> (Option<&Prompt>, &[Vec<usize>]) {
+    (row.source.as_ref(), &row.source_positions)
+}
+
+/// Whether roles have as many tokens here as there.
+fn same_lengths(positions: &[Vec<usize>], others: &[Vec<usize>]) -> bool {
+    positions.iter().map(Vec::len).eq(others.iter().map(Vec::len))
 }
 
 /// Whether prompts must be equally long for one to be read into the other: where all positions are

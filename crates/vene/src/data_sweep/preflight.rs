@@ -9,9 +9,9 @@ use std::sync::Arc;
 use vene_model::{Outline, Prompt};
 
 use super::batch::first_plans;
-use super::numbers::{numbers, outputs};
+use super::numbers::{all_numbers, outputs};
 use super::{DataSweep, DataSweepError};
-use crate::data::{Continuation, Numbers, PreparedRow};
+use crate::data::{Continuation, PreparedRow};
 use crate::engine::{Executor, Forked};
 use crate::metric::{Metric, Needs, Observed};
 use crate::plan::{Example, Plan, Positions, ResolvedPlan};
@@ -165,13 +165,8 @@ fn observe<'r>(
     for &row in rows {
         let prompt = prompt(row).unwrap_or(&row.base);
         for run in &row.answers.runs {
-            let tokens = [prompt.tokens(), &run.tokens].concat();
-            let whole = outline
-                .prompt_from_tokens(&tokens)
-                .map_err(|error| crate::error::SweepError::Input { whose: "an answer", error })?;
-            let positions = prompt.len() - 1..whole.len();
-            read.push(positions.map(|position| position as i64).collect());
-            examples.push(Example::new(whole));
+            read.push(run.positions_behind(prompt));
+            examples.push(Example::new(run.behind(prompt, outline)?));
             runs.push(Continuation { targets: run.read.len(), ..run.clone() });
         }
     }
@@ -185,10 +180,8 @@ fn observe<'r>(
     executor.run_all(&[plan], &mut |_, outcome| {
         let mut showed = outcome.examples.iter().zip(&runs);
         for row in rows {
-            let of_run = |(showed, run): (&_, &Continuation)| -> Vec<Numbers> {
-                (0..=run.tokens.len()).filter_map(|at| numbers(showed, at, run)).collect()
-            };
-            let read: Vec<_> = showed.by_ref().take(row.answers.runs.len()).map(of_run).collect();
+            let of_row = showed.by_ref().take(row.answers.runs.len());
+            let read: Vec<_> = of_row.map(|(showed, run)| all_numbers(showed, run)).collect();
             observed.extend(row.answers.observed(|run, offset| read.get(run)?.get(offset)));
         }
         std::ops::ControlFlow::Continue(())

@@ -13,7 +13,7 @@ use super::reference::Editor;
 use super::sequences::{Rows, Sequences};
 use super::trace::{Trace, Wanted};
 use crate::error::RunError;
-use crate::plan::{Example, ResolvedPlan, ResolvedSource, Run, Unit};
+use crate::plan::{ResolvedCollect, ResolvedEdit, ResolvedPlan, ResolvedSource, Run};
 
 /// Examples that are run at once to find what is kept.
 const EXAMPLES: usize = 64;
@@ -26,7 +26,8 @@ pub struct Suffix {
     layer: usize,
     /// For each example what enters it: `[positions, d_model]`.
     residuals: Vec<Tensor>,
-    sources: Trace,
+    /// For each example, as the only one of its trace, what edits read of its runs.
+    sources: Vec<Trace>,
 }
 
 impl Suffix {
@@ -52,7 +53,7 @@ impl Suffix {
         // Every model has both in every layer.
         let before = before.map_err(|_| RunError::Stopped)?;
         let decoder = model.plain()?;
-        let (mut residuals, mut sources) = (Vec::new(), Trace::default());
+        let (mut residuals, mut sources) = (Vec::new(), Vec::new());
         let all: Vec<usize> = (0..plan.examples.len()).collect();
         for examples in all.chunks(EXAMPLES) {
             let part = plan.select(examples);
@@ -64,7 +65,7 @@ impl Suffix {
             residuals.extend((0..examples.len()).filter_map(kept));
             let wanted = Wanted::of([(&part, 0..examples.len())], |_, _| true);
             let trace = Trace::of(decoder, &part.examples, &wanted)?;
-            sources.extend(trace, |example| examples[example]);
+            sources.extend(trace.by_example(examples.len()));
         }
         Ok(Self { plan, layer, residuals, sources })
     }
@@ -86,7 +87,10 @@ impl Suffix {
     /// Failures of the computation or of an intervention.
     pub fn logits(&self, model: &Model, examples: &[usize]) -> Result<Tensor, RunError> {
         let plan = self.plan.select(examples);
-        let sources = self.sources.select(examples);
+        let mut sources = Trace::default();
+        for (place, &example) in examples.iter().enumerate() {
+            sources.add(place, &self.sources[example]);
+        }
         let residuals: Vec<&Tensor> =
             examples.iter().map(|&example| &self.residuals[example]).collect();
         let residual = Tensor::cat(&residuals, 0)?;
@@ -120,28 +124,33 @@ fn entrance(site: Site, config: &DecoderConfig) -> usize {
 impl ResolvedPlan {
     /// The same plan for some of its examples.
     pub(crate) fn select(&self, examples: &[usize]) -> Self {
-        let of = |all: &[Vec<usize>]| examples.iter().map(|&index| all[index].clone()).collect();
-        let mut plan = self.clone();
-        plan.examples = examples
-            .iter()
-            .map(|&index| self.examples[index].clone())
-            .collect::<Vec<Example>>()
-            .into();
-        plan.read = of(&self.read);
-        for collect in &mut plan.collects {
-            collect.positions = of(&collect.positions);
+        fn of<T: Clone>(examples: &[usize], all: &[T]) -> Vec<T> {
+            examples.iter().map(|&index| all[index].clone()).collect()
         }
-        for edit in &mut plan.edits {
-            let units: Vec<Unit> =
-                examples.iter().map(|&index| edit.units[index].clone()).collect();
-            edit.units = units;
-            if let Some(subspaces) = &mut edit.subspaces {
-                *subspaces = of(subspaces);
+        let source = |source: &ResolvedSource| match source {
+            ResolvedSource::Runs { site, units } => {
+                ResolvedSource::Runs { site: *site, units: of(examples, units) }
             }
-            if let Some(ResolvedSource::Runs { units, .. }) = &mut edit.source {
-                *units = examples.iter().map(|&index| units[index].clone()).collect();
-            }
+            other => other.clone(),
+        };
+        let edit = |edit: &ResolvedEdit| ResolvedEdit {
+            site: edit.site,
+            intervention: edit.intervention.clone(),
+            units: of(examples, &edit.units),
+            source: edit.source.as_ref().map(source),
+            control: edit.control,
+            subspaces: edit.subspaces.as_ref().map(|subspaces| of(examples, subspaces)),
+        };
+        let collect = |collect: &ResolvedCollect| ResolvedCollect {
+            site: collect.site,
+            positions: of(examples, &collect.positions),
+        };
+        Self {
+            examples: of(examples, &self.examples).into(),
+            edits: self.edits.iter().map(edit).collect(),
+            collects: self.collects.iter().map(collect).collect(),
+            read: of(examples, &self.read),
+            outputs: self.outputs.clone(),
         }
-        plan
     }
 }

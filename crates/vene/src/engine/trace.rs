@@ -26,27 +26,20 @@ impl Trace {
         self.kept.insert((example, run, site), tensor);
     }
 
-    /// Takes over what another trace kept; `place` says which example an example of it is here.
-    pub(super) fn extend(&mut self, other: Self, place: impl Fn(usize) -> usize) {
-        let kept = other.kept.into_iter();
-        self.kept.extend(
-            kept.map(|((example, run, site), tensor)| ((place(example), run, site), tensor)),
-        );
+    /// Each of so many examples by itself, as example 0 of a trace of its own.
+    pub(super) fn by_example(self, examples: usize) -> Vec<Self> {
+        let mut traces = vec![Self::default(); examples];
+        for ((example, run, site), tensor) in self.kept {
+            traces[example].keep(0, run, site, tensor);
+        }
+        traces
     }
 
-    /// What was kept of some examples, which are counted anew.
-    pub(super) fn select(&self, examples: &[usize]) -> Self {
-        let mut places: HashMap<usize, Vec<usize>> = HashMap::new();
-        for (place, &example) in examples.iter().enumerate() {
-            places.entry(example).or_default().push(place);
+    /// Takes what a trace of one example kept, as that of the example with this index here.
+    pub(super) fn add(&mut self, example: usize, of_one: &Self) {
+        for ((_, run, site), tensor) in &of_one.kept {
+            self.keep(example, *run, *site, tensor.clone());
         }
-        let mut selected = Self::default();
-        for ((example, run, site), tensor) in &self.kept {
-            for &place in places.get(example).into_iter().flatten() {
-                selected.keep(place, *run, *site, tensor.clone());
-            }
-        }
-        selected
     }
 
     /// Runs what is wanted, unedited and each run whole, and keeps the sites.

@@ -20,6 +20,26 @@ pub enum SweepUnit {
     HeadPosition,
 }
 
+impl SweepUnit {
+    /// Its name, as pyvene has it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Position => "pos",
+            Self::Head => "h",
+            Self::HeadPosition => "h.pos",
+        }
+    }
+
+    /// What is edited at once, in words.
+    pub fn in_words(self) -> &'static str {
+        match self {
+            Self::Position => "one position at a time",
+            Self::Head => "one head at a time",
+            Self::HeadPosition => "one head at one position",
+        }
+    }
+}
+
 /// Which positions a sweep visits.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum SweepPositions {

@@ -1,6 +1,8 @@
 //! The training loop.
 
 use std::collections::HashMap;
+use std::fmt::Display;
+use std::io::Write;
 use std::ops::ControlFlow;
 use std::path::Path;
 
@@ -183,7 +185,10 @@ impl Trainer {
         progress: &mut dyn FnMut(&Step) -> ControlFlow<()>,
     ) -> Result<Trained, TrainingError> {
         let learned = learned(plan);
-        check(plan, labels, &learned, self.batch)?;
+        check(plan, labels, self.batch)?;
+        if learned.is_empty() {
+            return Err(TrainingError::NothingToTrain);
+        }
         let suffix = Suffix::new(model, plan.clone())?;
         let names: Vec<String> = learned.iter().map(|learned| learned.name.clone()).collect();
         let mut state = State::new(self.optimizer, &learned)?;
@@ -255,10 +260,7 @@ impl Trainer {
         plan: &ResolvedPlan,
         labels: &[u32],
     ) -> Result<f64, TrainingError> {
-        check(plan, labels, &[], self.batch).or_else(|error| match error {
-            TrainingError::NothingToTrain => Ok(()),
-            error => Err(error),
-        })?;
+        check(plan, labels, self.batch)?;
         let suffix = Suffix::new(model, plan.clone())?;
         let all: Vec<usize> = (0..labels.len()).collect();
         let mut right = 0.0;
@@ -294,12 +296,7 @@ fn announce(plan: &ResolvedPlan, step: Option<u64>) {
     }
 }
 
-fn check(
-    plan: &ResolvedPlan,
-    labels: &[u32],
-    learned: &[Parameter],
-    batch: usize,
-) -> Result<(), TrainingError> {
+fn check(plan: &ResolvedPlan, labels: &[u32], batch: usize) -> Result<(), TrainingError> {
     let examples = plan.examples().len();
     if labels.len() != examples {
         return Err(TrainingError::Labels { labels: labels.len(), examples });
@@ -309,9 +306,6 @@ fn check(
     }
     if batch == 0 {
         return Err(TrainingError::EmptyBatch);
-    }
-    if learned.is_empty() {
-        return Err(TrainingError::NothingToTrain);
     }
     Ok(())
 }
@@ -347,13 +341,13 @@ fn keep(
     let device = candle_core::Device::Cpu;
     let numbers = Tensor::new(&[epochs as i64, steps as i64], &device)?;
     tensors.insert("progress".to_owned(), numbers);
-    let problem =
-        |problem: String| TrainingError::Checkpoint { path: path.display().to_string(), problem };
-    let beside = path.with_extension("partial");
-    candle_core::safetensors::save(&tensors, &beside)
-        .map_err(|error| problem(format!("it cannot be written: {error}")))?;
-    std::fs::rename(&beside, path)
-        .map_err(|error| problem(format!("it cannot be written: {error}")))
+    let unwritable = |error: &dyn Display| TrainingError::Checkpoint {
+        path: path.display().to_string(),
+        problem: format!("it cannot be written: {error}"),
+    };
+    let bytes = safetensors::serialize(tensors, None).map_err(|error| unwritable(&error))?;
+    vene_table::write_atomically(path, |file| file.write_all(&bytes))
+        .map_err(|error| unwritable(&error))
 }
 
 /// Takes up a training; the number of epochs that are done.
