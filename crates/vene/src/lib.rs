@@ -45,7 +45,8 @@ pub use data_sweep::{
     Control, DataSweep, DataSweepBuilder, DataSweepError, Direction, EffectType, Treatment,
 };
 pub use engine::{
-    Distribution, ExampleOutcome, Executor, Forked, PlanOutcome, Reading, Reference, Trace,
+    Distribution, ExampleOutcome, Executor, Forked, Gradients, PlanOutcome, Reading, Reference,
+    SiteGradients, Trace,
 };
 pub use error::{PlanError, PositionError, RunError, SweepError};
 pub use plan::{
