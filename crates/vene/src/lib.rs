@@ -35,6 +35,7 @@ mod error;
 pub mod intervention;
 pub mod metric;
 pub mod plan;
+pub mod plan_file;
 mod random;
 pub mod statistics;
 pub mod sweep;

@@ -86,7 +86,7 @@ pub fn load(intervention: &dyn Intervention, path: &Path) -> Result<(), Paramete
 
 /// The tensors of a safetensors file by name; the `safetensors` crate checks its header against its
 /// length.
-pub(super) fn read(path: &Path) -> Result<BTreeMap<String, Tensor>, ParameterError> {
+pub(crate) fn read(path: &Path) -> Result<BTreeMap<String, Tensor>, ParameterError> {
     let bytes = std::fs::read(path).map_err(|error| ParameterError::file(path, error))?;
     let tensors = candle_core::safetensors::load_buffer(&bytes, &Device::Cpu)
         .map_err(|error| ParameterError::file(path, error))?;

@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
-use vene_model::Component;
+use vene_model::{Component, DecoderConfig};
 
 use super::Run;
 use super::heads::Heads;
 use super::positions::Positions;
+use crate::error::PlanError;
 use crate::intervention::{
     Addition, Interchange, Intervention, Knockout, Mean, Noise, Scaling, Subspace, Subtraction,
     Zero,

@@ -175,6 +175,11 @@ pub(super) fn resolve(
     Ok(resolved)
 }
 
+/// Checks an edit as far as that goes without examples.
+pub(super) fn check(index: usize, edit: &Edit, config: &DecoderConfig) -> Result<(), PlanError> {
+    Resolver { index, edit, config, examples: &[] }.resolve().map(drop)
+}
+
 fn base_positions(
     positions: &Positions,
     examples: &[Example],
@@ -257,7 +262,8 @@ impl Resolver<'_> {
         let coordinates = self.edit.intervention.coordinates(width).ok_or_else(|| {
             self.parameter("no coordinates of which a subspace could be chosen here".to_owned())
         })?;
-        if given.len() != 1 && given.len() != self.examples.len() {
+        let expected = [1, self.examples.len()];
+        if !self.examples.is_empty() && !expected.contains(&given.len()) {
             return Err(self.parameter(format!(
                 "subspaces for {} examples; there are {}, give one for each or one for all",
                 given.len(),
