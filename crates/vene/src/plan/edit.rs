@@ -30,7 +30,7 @@ pub enum Source {
     Given(Arc<Vec<f64>>),
     /// The same, for each example its own.
     GivenEach(Vec<Arc<Vec<f64>>>),
-    /// The runs of all sources of the example, at the written site.
+    /// The runs of all sources of the example but the edited one, at the written site.
     AllRuns,
 }
 
