@@ -45,7 +45,7 @@ mod low_rank_rotated_space;
 mod mean;
 mod noise;
 pub mod orthogonal;
-mod parameter;
+pub(crate) mod parameter;
 mod pca;
 mod random_direction;
 mod reft;

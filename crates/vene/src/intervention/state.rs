@@ -100,7 +100,7 @@ pub(crate) fn read(path: &Path) -> Result<BTreeMap<String, Tensor>, ParameterErr
     }
 }
 
-pub(super) fn listed<'a>(names: impl Iterator<Item = &'a String>) -> String {
+pub(crate) fn listed<'a>(names: impl Iterator<Item = &'a String>) -> String {
     let names: Vec<&str> = names.map(String::as_str).collect();
     match names.as_slice() {
         [] => "none".to_owned(),

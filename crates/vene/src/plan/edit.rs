@@ -2,15 +2,14 @@
 
 use std::sync::Arc;
 
-use vene_model::{Component, DecoderConfig};
+use vene_model::Component;
 
 use super::Run;
 use super::heads::Heads;
 use super::positions::Positions;
-use crate::error::PlanError;
 use crate::intervention::{
-    Addition, Interchange, Intervention, Knockout, Mean, Noise, Scaling, Subspace, Subtraction,
-    Zero,
+    Addition, Interchange, Intervention, Knockout, Mean, Noise, Scaling, SourceCount, Subspace,
+    Subtraction, Zero,
 };
 
 /// Where an intervention takes a source's values from.
@@ -76,12 +75,7 @@ impl Edit {
         layer: impl Into<Option<usize>>,
         intervention: Arc<dyn Intervention>,
     ) -> Self {
-        use crate::intervention::SourceCount;
-        let source = match intervention.source_count() {
-            SourceCount::None => None,
-            SourceCount::One => Some(Source::Run(0)),
-            SourceCount::Several => Some(Source::AllRuns),
-        };
+        let source = usual(intervention.as_ref());
         Self {
             component,
             layer: layer.into(),
@@ -98,6 +92,11 @@ impl Edit {
             control: false,
             subspaces: None,
         }
+    }
+
+    /// The same by another intervention, which reads what it reads unless told.
+    pub(crate) fn by(self, intervention: Arc<dyn Intervention>) -> Self {
+        Self { source: usual(intervention.as_ref()), intervention, ..self }
     }
 
     /// The source's values instead of the base's.
@@ -263,5 +262,14 @@ impl Edit {
     pub fn from_layer(mut self, layer: usize) -> Self {
         self.source_layer = Some(layer);
         self
+    }
+}
+
+/// What an intervention reads unless told.
+fn usual(intervention: &dyn Intervention) -> Option<Source> {
+    match intervention.source_count() {
+        SourceCount::None => None,
+        SourceCount::One => Some(Source::Run(0)),
+        SourceCount::Several => Some(Source::AllRuns),
     }
 }

@@ -9,15 +9,15 @@ use super::error::PlanFileError;
 use super::files::Files;
 use super::link::Links;
 use super::table::{Item, Table};
-use super::{dimensions, kinds, positions, source};
+use super::{dimensions, heads, kinds, positions, source};
 use crate::error::PlanError;
 use crate::intervention::{Intervention, Subspace};
-use crate::plan::{Edit, Source};
+use crate::plan::{Edit, Run, Source, Width};
 
 type Result<T> = std::result::Result<T, PlanFileError>;
 
 /// The keys of an edit.
-const KEYS: [&str; 13] = [
+const KEYS: [&str; 15] = [
     "intervention",
     "link",
     "component",
@@ -25,6 +25,8 @@ const KEYS: [&str; 13] = [
     "positions",
     "heads",
     "keys",
+    "concatenated",
+    "within",
     "source",
     "from",
     "from_heads",
@@ -50,15 +52,6 @@ pub(super) struct Reader<'a> {
     links: Links<'a>,
 }
 
-/// What is edited.
-struct Written {
-    component: Component,
-    layer: Option<usize>,
-    heads: Option<Vec<usize>>,
-    /// Values of a row; `None` of attention patterns.
-    width: Option<usize>,
-}
-
 impl<'a> Reader<'a> {
     pub fn new(config: &'a DecoderConfig, files: &'a Files) -> Self {
         Self { config, files, links: Links::default() }
@@ -74,54 +67,40 @@ impl<'a> Reader<'a> {
             (Some(described), _) | (None, Some(described)) => described,
             (None, None) => table.need("intervention", "its name, such as \"interchange\"")?,
         };
-        let written = self.written(&table, &described)?;
         let name = kinds::name(&described)?;
-        let intervention = self.intervention(&described, name, &written, link)?;
+        // The intervention is made for what is edited, so it comes last.
+        let mut edit = self.written(&table, name)?;
+        let width = edit.width(self.config);
+        let intervention = self.intervention(&described, name, edit.component, width, link)?;
+        edit = edit.by(intervention);
         let subspaces = table.get("subspaces");
-        let subspaces = subspaces
-            .map(|item| subspaces_of(&item, &described, intervention.as_ref(), written.width))
+        edit.subspaces = subspaces
+            .map(|item| subspaces_of(&item, &described, edit.intervention.as_ref(), width))
             .transpose()?;
-
-        let mut edit = Edit::new(written.component, written.layer, intervention);
-        edit.heads = written.heads;
-        edit.subspaces = subspaces;
         let given = table.read("source", |item| source::read(item, self.config, self.files))?;
         let source = match SHORTHANDS.contains(&name) {
-            true => Some(implied(&described, name, written.component, given)?),
+            true => Some(implied(&described, name, edit.component, given)?),
             false => given,
         };
-        if let (Some(Source::Given(values)), Some(width)) = (&source, written.width) {
-            if values.is_empty() || values.len() % width != 0 {
-                let item = table.get("source").unwrap_or_else(|| item.clone());
-                return Err(item.contradiction(format!(
-                    "{} values are given; {} has {width} in a row here: give {width}, for all \
-                     positions, or a row for each",
-                    values.len(),
-                    written.component
-                )));
-            }
-        }
         if let Some(source) = source {
+            let item = table.get("source").unwrap_or_else(|| item.clone());
+            source::expect_width(&item, &source, &edit, self.config)?;
             edit.source = Some(source);
         }
-        if let Some(positions) = table.read("positions", positions::read)? {
-            edit.positions = positions;
-        }
-        edit.keys = table.read("keys", positions::read)?;
         edit.source_positions = table.read("from", positions::read)?;
-        edit.source_heads = table.read("from_heads", Item::counts)?;
+        edit.source_heads = table.read("from_heads", heads::read)?;
         edit.source_layer = table.read("from_layer", Item::count)?;
         edit.control = table.read("control", Item::flag)?.unwrap_or(false);
         edit.check(index, self.config).map_err(|error| plan_error(item, error))?;
         Ok(edit)
     }
 
-    /// The component, by any name that means it here, its layer and heads.
-    fn written(&self, table: &Table<'a>, described: &Item<'a>) -> Result<Written> {
-        let heads = table.read("heads", Item::counts)?;
+    /// What is edited: the component, by any name that means it here, and what is named of it.
+    fn written(&self, table: &Table<'a>, intervention: &str) -> Result<Edit> {
+        let heads = table.read("heads", heads::read)?;
         let mut layer = table.read("layer", Item::count)?;
         let component = match table.get("component") {
-            None if matches!(kinds::name(described), Ok("knockout")) => Component::AttentionScore,
+            None if intervention == "knockout" => Component::AttentionScore,
             None => {
                 let expected = "what is edited, such as \"block_output\"; `vene sites` lists all";
                 return Err(table.missing("component", expected));
@@ -147,13 +126,14 @@ impl<'a> Reader<'a> {
                 named.component
             }
         };
-        let width = component.width(self.config).map(|width| {
-            match (&heads, component.heads(self.config)) {
-                (Some(heads), Some(all)) => width / all * heads.len(),
-                _ => width,
-            }
-        });
-        Ok(Written { component, layer, heads, width })
+        // Of no consequence: it is not the intervention that is made.
+        let mut edit = Edit::zero(component, layer);
+        edit.heads = heads;
+        edit.keys = table.read("keys", positions::read)?;
+        edit.positions = table.read("positions", positions::read)?.unwrap_or_default();
+        edit.concatenated = table.read("concatenated", Item::flag)?.unwrap_or(false);
+        edit.run = table.read("within", run)?.unwrap_or(Run::Base);
+        Ok(edit)
     }
 
     /// The intervention: that of its link, if an earlier edit has made it.
@@ -161,10 +141,11 @@ impl<'a> Reader<'a> {
         &mut self,
         described: &Item<'a>,
         name: &str,
-        written: &Written,
+        component: Component,
+        width: Width,
         link: Option<&'a str>,
     ) -> Result<Arc<dyn Intervention>> {
-        let (component, width) = (written.component.name(), written.width);
+        let component = component.name();
         if let Some((name, known)) = link.and_then(|name| Some((name, self.links.get(name)?))) {
             known.expect(name, described, component, width)?;
             return Ok(known.intervention.clone());
@@ -233,8 +214,9 @@ fn subspaces_of(
     item: &Item<'_>,
     described: &Item<'_>,
     intervention: &dyn Intervention,
-    width: Option<usize>,
+    width: Width,
 ) -> Result<Vec<Subspace>> {
+    let width = if let Width::Known(width) = width { Some(width) } else { None };
     let partition = match (described.get("partition"), intervention.coordinates(width)) {
         (Some(partition), Some(coordinates)) => {
             Some(dimensions::partition(&partition, coordinates)?)
@@ -243,6 +225,16 @@ fn subspaces_of(
     };
     let each = item.list("a list with a subspace for each example, or one for all")?;
     each.iter().map(|item| dimensions::subspace(item, partition.as_ref())).collect()
+}
+
+/// The run that is edited.
+fn run(item: &Item<'_>) -> Result<Run> {
+    const EXPECTED: &str = "\"base\", or the index of a source that is edited before it is read";
+    match item.text("") {
+        Ok("base") => Ok(Run::Base),
+        Ok(_) => Err(item.expected(EXPECTED)),
+        Err(_) => item.whole(EXPECTED).map(Run::Source),
+    }
 }
 
 /// An error of a plan, in its place.

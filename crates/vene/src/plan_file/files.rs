@@ -9,6 +9,7 @@ use candle_core::{DType, Tensor};
 
 use super::error::PlanFileError;
 use super::table::Item;
+use crate::intervention::parameter::finite;
 use crate::intervention::{ParameterError, state};
 
 type Tensors = BTreeMap<String, Tensor>;
@@ -89,6 +90,7 @@ impl Files {
             let known: Vec<&str> = tensors.keys().map(String::as_str).collect();
             name_item.unknown("tensor", name, &known)
         })?;
+        finite(name, tensor).map_err(|error| parameters(item, error))?;
         let values = tensor.to_dtype(DType::F64).and_then(|tensor| tensor.flatten_all()?.to_vec1());
         values.map_err(|error| {
             let reason = format!("`{name}`: {error}");

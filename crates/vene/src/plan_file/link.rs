@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::error::{Place, PlanFileError};
 use super::table::Item;
 use crate::intervention::Intervention;
+use crate::plan::Width;
 
 /// The interventions that edits share, by the name of their `link`.
 #[derive(Default)]
@@ -19,7 +20,7 @@ pub(super) struct Linked<'a> {
     pub described: Item<'a>,
     /// What the first of its edits edits.
     component: &'static str,
-    width: Option<usize>,
+    width: Width,
 }
 
 impl<'a> Links<'a> {
@@ -31,7 +32,7 @@ impl<'a> Links<'a> {
         &mut self,
         name: &'a str,
         described: Item<'a>,
-        (component, width): (&'static str, Option<usize>),
+        (component, width): (&'static str, Width),
         intervention: Arc<dyn Intervention>,
     ) {
         self.0.insert(name, Linked { intervention, described, component, width });
@@ -45,7 +46,7 @@ impl Linked<'_> {
         name: &str,
         described: &Item<'_>,
         component: &'static str,
-        width: Option<usize>,
+        width: Width,
     ) -> Result<(), PlanFileError> {
         let Place { line, entry, .. } = &self.described.place;
         let line = line.map_or(String::new(), |line| format!(" in line {line}"));
@@ -57,10 +58,10 @@ impl Linked<'_> {
             )));
         }
         if width != self.width {
-            let words = |width: Option<usize>| {
-                width.map_or("a pattern of no fixed width".to_owned(), |width| {
-                    format!("{width} wide")
-                })
+            let words = |width: Width| match width {
+                Width::Known(width) => format!("{width} wide"),
+                Width::Unknown => "as wide as the prompts say".to_owned(),
+                Width::Pattern => "a pattern of no fixed width".to_owned(),
             };
             return Err(described.contradiction(format!(
                 "the link `{name}` joins {component}, {}, to {} of {entry}{line}, {}: edits of one \

@@ -36,6 +36,7 @@ mod document;
 mod edit;
 mod error;
 mod files;
+mod heads;
 mod kinds;
 mod link;
 mod positions;
@@ -199,8 +200,7 @@ impl PlanFile {
             plan = plan.collect(named.component, layer, positions);
         }
         if let Some(item) = document.get("read") {
-            let (positions, outputs) = read::read(&item)?;
-            plan = plan.read(positions).outputs(outputs);
+            plan = read::read(&item, plan)?;
         }
         Ok(plan)
     }

@@ -6,12 +6,14 @@ use super::document::{Node, table};
 use super::error::PlanFileError;
 use super::positions;
 use super::table::Item;
-use crate::plan::{Outputs, Positions, Tokens};
+use crate::plan::{Outputs, Plan, Positions, Tokens};
 
 const EXPECTED: &str = "token ids, as [11, 42], or a list of such lists, one for each example";
 
-pub(super) fn read(item: &Item<'_>) -> Result<(Positions, Outputs), PlanFileError> {
-    let table = item.table("a table", &["positions", "logits_of", "probabilities_of"])?;
+/// The plan, with what the section says of it.
+pub(super) fn read(item: &Item<'_>, mut plan: Plan) -> Result<Plan, PlanFileError> {
+    let known = ["positions", "logits_of", "probabilities_of", "original"];
+    let table = item.table("a table", &known)?;
     let positions = table.read("positions", positions::read)?.unwrap_or_default();
     let outputs = match (table.get("logits_of"), table.get("probabilities_of")) {
         (None, None) => Outputs::Distributions,
@@ -23,7 +25,10 @@ pub(super) fn read(item: &Item<'_>) -> Result<(Positions, Outputs), PlanFileErro
             ));
         }
     };
-    Ok((positions, outputs))
+    if table.read("original", Item::flag)?.unwrap_or(false) {
+        plan = plan.with_original();
+    }
+    Ok(plan.read(positions).outputs(outputs))
 }
 
 fn tokens(item: &Item<'_>) -> Result<Tokens, PlanFileError> {
@@ -41,17 +46,14 @@ fn tokens(item: &Item<'_>) -> Result<Tokens, PlanFileError> {
 }
 
 /// Nothing where it is what a plan reads anyway.
-pub(super) fn write(
-    positions: &Positions,
-    outputs: &Outputs,
-) -> Result<Option<Node>, PlanFileError> {
+pub(super) fn write(plan: &Plan) -> Result<Option<Node>, PlanFileError> {
     let tokens = |tokens: &Tokens| -> Node {
         match tokens {
             Tokens::Same(ids) => ids.to_vec().into(),
             Tokens::Each(lists) => Arc::clone(lists).to_vec().into(),
         }
     };
-    let of = match outputs {
+    let of = match &plan.outputs {
         Outputs::Distributions => None,
         Outputs::Logits(ids) => Some(("logits_of", tokens(ids))),
         Outputs::Probabilities(ids) => Some(("probabilities_of", tokens(ids))),
@@ -65,8 +67,14 @@ pub(super) fn write(
             });
         }
     };
-    if of.is_none() && *positions == Positions::Last {
-        return Ok(None);
-    }
-    Ok(Some(table([("positions", positions::write(positions))].into_iter().chain(of))))
+    let positions = (plan.read != Positions::Last).then(|| positions::write(&plan.read));
+    let entries: Vec<_> = [
+        positions.map(|positions| ("positions", positions)),
+        of,
+        plan.original.then(|| ("original", true.into())),
+    ]
+    .into_iter()
+    .flatten()
+    .collect();
+    Ok((!entries.is_empty()).then(|| table(entries)))
 }

@@ -7,9 +7,9 @@ use vene_model::Component;
 
 use super::document::{Node, Value, table};
 use super::error::PlanFileError;
-use super::{dimensions, kinds, positions, read, source};
+use super::{dimensions, heads, kinds, positions, read, source};
 use crate::intervention::{Intervention, SourceCount};
-use crate::plan::{Edit, Plan, Positions};
+use crate::plan::{Edit, Plan, Positions, Run};
 
 type Result<T> = std::result::Result<T, PlanFileError>;
 
@@ -91,7 +91,7 @@ pub(super) fn plan(plan: &Plan, sink: &mut Sink) -> Result<Vec<(String, Node)>> 
     if !collects.is_empty() {
         entries.push(("collect".to_owned(), collects.into()));
     }
-    if let Some(node) = read::write(&plan.read, &plan.outputs)? {
+    if let Some(node) = read::write(plan)? {
         entries.push(("read".to_owned(), node));
     }
     Ok(entries)
@@ -183,15 +183,19 @@ fn edit(index: usize, edit: &Edit, link: Link, sink: &mut Sink) -> Result<Node> 
     if edit.positions != Positions::Last {
         entries.push(("positions", positions::write(&edit.positions)));
     }
-    entries.extend(edit.heads.as_ref().map(|heads| ("heads", heads.clone().into())));
+    entries.extend(edit.heads.as_ref().map(|heads| ("heads", heads::write(heads))));
     entries.extend(edit.keys.as_ref().map(|keys| ("keys", positions::write(keys))));
+    entries.extend(edit.concatenated.then(|| ("concatenated", true.into())));
+    if let Run::Source(source) = edit.run {
+        entries.push(("within", source.into()));
+    }
     if let Some(source) = &edit.source {
         let several = edit.intervention.source_count() == SourceCount::Several;
         let source = source::write(source, several, &format!("{name}.source"), sink)?;
         entries.extend(source.map(|source| ("source", source)));
     }
     entries.extend(edit.source_positions.as_ref().map(|from| ("from", positions::write(from))));
-    entries.extend(edit.source_heads.as_ref().map(|heads| ("from_heads", heads.clone().into())));
+    entries.extend(edit.source_heads.as_ref().map(|heads| ("from_heads", heads::write(heads))));
     entries.extend(edit.source_layer.map(|layer| ("from_layer", layer.into())));
     entries.extend(edit.subspaces.as_ref().map(|subspaces| {
         let each: Vec<Node> = subspaces.iter().map(dimensions::write_subspace).collect();

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Item, Kind, Made, Making, Result, Stored, Table, error_term, seed, subspace};
+use super::{Item, Kind, Making, Result, Stored, Table, error_term, seed, subspace};
 use crate::intervention::{
     Autoencoder, FeatureChange, FeatureEdit, LatentInterchange, LinearAutoencoder,
     SparseAutoencoder, gemma_scope, sae_lens,

@@ -17,6 +17,7 @@ use super::error::PlanFileError;
 use super::files::{Files, parameters};
 use super::table::{Item, Table};
 use crate::intervention::{ErrorTerm, Intervention, ParameterError, Setting, Settings, Subspace};
+use crate::plan::Width;
 use stored::Stored;
 
 type Result<T> = std::result::Result<T, PlanFileError>;
@@ -24,8 +25,8 @@ type Made = Result<Arc<dyn Intervention>>;
 
 /// What an intervention is made for.
 pub(super) struct Making<'a> {
-    /// How many values of a row are edited; `None` of attention patterns.
-    pub width: Option<usize>,
+    /// How many values it is handed at once.
+    pub width: Width,
     /// The component's name, for messages.
     pub component: &'static str,
     pub files: &'a Files,
@@ -63,7 +64,8 @@ pub(super) fn name<'a>(item: &Item<'a>) -> Result<&'a str> {
 
 /// Makes the intervention of an edit.
 pub(super) fn make(item: &Item<'_>, making: &Making<'_>) -> Made {
-    match item.get("parameters") {
+    let learns = kind(item)?.learns;
+    match item.get("parameters").filter(|_| learns) {
         None => one(item, making, None),
         Some(parameters) => {
             let mut stored = Stored::read(parameters, making.files)?;
@@ -74,19 +76,23 @@ pub(super) fn make(item: &Item<'_>, making: &Making<'_>) -> Made {
     }
 }
 
+/// What an item asks for.
+fn kind(item: &Item<'_>) -> Result<&'static Kind> {
+    let name = name(item)?;
+    let found = kinds().find(|kind| kind.name == name);
+    found.ok_or_else(|| item.unknown("intervention", name, &known(name)))
+}
+
 /// An intervention, or one within another, whose parameters are among the outer one's.
 fn one(item: &Item<'_>, making: &Making<'_>, stored: Option<&mut Stored<'_>>) -> Made {
-    let name = name(item)?;
-    let kind = kinds()
-        .find(|kind| kind.name == name)
-        .ok_or_else(|| item.unknown("intervention", name, &known(name)))?;
+    let kind = kind(item)?;
     let node;
     let short;
     let item = match item.is_table() {
         true => item,
         // Only a name: a table without settings.
         false => {
-            node = table([("name", name.into())]);
+            node = table([("name", kind.name.into())]);
             short = Item { node: &node, place: item.place.clone() };
             &short
         }
@@ -112,12 +118,33 @@ fn known(name: &str) -> Vec<&'static str> {
 impl Making<'_> {
     /// The width of the edited values, for an intervention that has to know it.
     fn width(&self, item: &Item<'_>, what: &str) -> Result<usize> {
-        self.width.ok_or_else(|| {
-            item.contradiction(format!(
+        match self.width {
+            Width::Known(width) => Ok(width),
+            Width::Pattern => Err(item.contradiction(format!(
                 "{what} is for values of a fixed width, and {} is an attention pattern",
                 self.component
-            ))
-        })
+            ))),
+            Width::Unknown => Err(item.contradiction(format!(
+                "{what} is as wide as the edited values, and how many positions or heads stand side \
+                 by side is not said: name them by numbers, as many in each example"
+            ))),
+        }
+    }
+
+    /// The width, where it is known; an attention pattern is refused.
+    fn known_width(&self, item: &Item<'_>) -> Result<Option<usize>> {
+        match self.width {
+            Width::Unknown => Ok(None),
+            _ => self.width(item, "a subspace").map(Some),
+        }
+    }
+
+    /// The same for one that brings its own width along.
+    fn width_or(&self, item: &Item<'_>, what: &str, own: Option<usize>) -> Result<usize> {
+        match (self.width, own) {
+            (Width::Unknown, Some(own)) => Ok(own),
+            _ => self.width(item, what),
+        }
     }
 
     /// What an intervention was refused for when it was made.
@@ -137,15 +164,25 @@ impl Making<'_> {
     }
 }
 
-/// `subspace`, of this many coordinates; a `partition` gives names to parts of them.
-fn subspace(table: &Table<'_>, coordinates: usize) -> Result<Subspace> {
-    let partition = table.read("partition", |item| dimensions::partition(item, coordinates))?;
+/// `subspace`, of this many coordinates, where that is known; a `partition` gives names to parts.
+fn subspace(table: &Table<'_>, coordinates: impl Into<Option<usize>>) -> Result<Subspace> {
+    let coordinates = coordinates.into();
+    let partition = match (table.get("partition"), coordinates) {
+        (None, _) => None,
+        (Some(item), Some(coordinates)) => Some(dimensions::partition(&item, coordinates)?),
+        (Some(item), None) => {
+            return Err(item.contradiction(
+                "how many dimensions are edited is not said: name positions and heads by numbers, as \
+                 many in each example",
+            ));
+        }
+    };
     let Some(item) = table.get("subspace") else { return Ok(Subspace::All) };
     let subspace = dimensions::subspace(&item, partition.as_ref())?;
-    subspace
-        .check(coordinates)
-        .map_err(|error| item.contradiction(format!("a subspace that cannot be: {error}")))?;
-    Ok(subspace)
+    match coordinates.map(|coordinates| subspace.check(coordinates)) {
+        Some(Err(error)) => Err(item.contradiction(format!("a subspace that cannot be: {error}"))),
+        _ => Ok(subspace),
+    }
 }
 
 fn seed(table: &Table<'_>) -> Result<u64> {

@@ -55,7 +55,7 @@ pub(super) static KINDS: [Kind; 14] = [
         make: |making, table, _| {
             let subspace = match table.get("subspace") {
                 None => Subspace::All,
-                Some(item) => subspace(table, making.width(&item, "a subspace")?)?,
+                Some(item) => subspace(table, making.known_width(&item)?)?,
             };
             Ok(Arc::new(Collect::new(subspace)))
         },
@@ -65,8 +65,7 @@ pub(super) static KINDS: [Kind; 14] = [
         keys: &["of", "subspace", "partition"],
         learns: true,
         make: |making, table, stored| {
-            let width = making.width(table.item(), "a subspace")?;
-            let subspace = subspace(table, width)?;
+            let subspace = subspace(table, making.known_width(table.item())?)?;
             Ok(Arc::new(InSubspace::new(making.inner(table, stored)?, subspace)))
         },
     },

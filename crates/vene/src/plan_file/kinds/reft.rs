@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::rotated::{expect, rank, refuse_seed, rotation};
-use super::{Item, Kind, Made, Making, Result, Stored, Table, seed};
+use super::{Item, Kind, Making, Result, Stored, Table, seed};
 use crate::intervention::{
     Activation, ConsReft, DiReft, Linear, LoReft, LobiReft, NoReft, NodiReft, Rotation,
 };
@@ -124,10 +124,10 @@ fn projected(
     bias: bool,
 ) -> Result<(Linear, Linear)> {
     let item = table.item();
-    let width = making.width(item, "a projection")?;
     let rank = rank(table, stored.is_some())?;
     match stored {
         None => {
+            let width = making.width(item, "a projection")?;
             let (rank, seed) = (rank.unwrap_or_default(), seed(table)?);
             if rank == 0 {
                 let wrong = table.get("rank").unwrap_or_else(|| item.clone());
@@ -139,6 +139,7 @@ fn projected(
         Some(stored) => {
             refuse_seed(table)?;
             let projection = linear(making, item, stored, name, "proj_layer")?;
+            let width = making.width_or(item, "a projection", Some(projection.width()))?;
             let expected = [rank.unwrap_or(projection.rank()), width];
             expect(item, "proj_layer.weight", projection.weight(), &expected)?;
             Ok((projection, linear(making, item, stored, name, "learned_source")?))

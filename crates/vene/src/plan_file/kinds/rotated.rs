@@ -72,9 +72,9 @@ pub(super) fn rotation(
     name: &'static str,
 ) -> Result<Rotation> {
     let item = table.item();
-    let width = making.width(item, "a rotation")?;
     match stored {
         None => {
+            let width = making.width(item, "a rotation")?;
             let rank = rank.unwrap_or(width);
             if !(1..=width).contains(&rank) {
                 let wrong = table.get("rank").unwrap_or_else(|| item.clone());
@@ -88,6 +88,7 @@ pub(super) fn rotation(
         Some(stored) => {
             refuse_seed(table)?;
             let directions = stored.take(name, "rotate_layer.weight")?;
+            let width = making.width_or(item, "a rotation", directions.dims().first().copied())?;
             let expected = [width, rank.unwrap_or_else(|| last(&directions))];
             expect(item, "rotate_layer.weight", &directions, &expected)?;
             making.made(item, Rotation::new(&directions))
@@ -170,7 +171,6 @@ fn masked(making: &Making<'_>, table: &Table<'_>, mut stored: Option<&mut Stored
 fn pca(making: &Making<'_>, table: &Table<'_>, stored: Option<&mut Stored<'_>>) -> Made {
     const NAME: &str = "pca_rotated_space";
     let item = table.item();
-    let width = making.width(item, "a basis of principal components")?;
     let Some(stored) = stored else {
         table.need(
             "parameters",
@@ -181,6 +181,8 @@ fn pca(making: &Making<'_>, table: &Table<'_>, stored: Option<&mut Stored<'_>>) 
     };
     let components = stored.take(NAME, "pca_components")?;
     let count = components.dims().first().copied().unwrap_or(0);
+    let own = components.dims().last().copied();
+    let width = making.width_or(item, "a basis of principal components", own)?;
     expect(item, "pca_components", &components, &[count, width])?;
     let fitted = PrincipalComponents {
         mean: stored.take(NAME, "pca_mean")?,
