@@ -35,6 +35,7 @@ mod error;
 pub mod intervention;
 pub mod metric;
 pub mod plan;
+pub mod plan_file;
 mod random;
 pub mod statistics;
 pub mod sweep;
@@ -46,11 +47,12 @@ pub use data_sweep::{
 };
 pub use engine::{
     Distribution, ExampleOutcome, Executor, Forked, Gradients, PlanOutcome, Reading, Reference,
-    SiteGradients, Trace,
+    SiteGradients,
 };
 pub use error::{PlanError, PositionError, RunError, SweepError};
 pub use plan::{
-    Edit, Example, Module, Outputs, Part, Plan, Positions, Receipt, Reduce, Run, Source, Tokens,
+    Edit, Example, Heads, Module, Outputs, Part, Plan, Positions, Receipt, Reduce, Run, Source,
+    Tokens,
 };
 pub use sweep::{Forecast, ForecastOf, Method, Sweep, SweepOutcome, SweepPositions, SweepUnit};
 pub use vene_model::{

@@ -40,7 +40,7 @@ impl<'a> Edits<'a> {
         let (mut written, mut positions, mut changed) = (Vec::new(), Vec::new(), Vec::new());
         for (example, unit) in edit.units.iter().enumerate() {
             let application = Application { plan: self.plan, index, example };
-            if !application.is_shared_prefix() {
+            if !unit.is_empty() && !application.is_shared_prefix() {
                 written.extend(rows.of(example, &unit.positions).unwrap_or_default());
                 positions.extend(&unit.positions);
                 changed.push(application);
@@ -108,12 +108,20 @@ impl<'a> Edits<'a> {
 /// Whether an edit's rows of several examples may be handed over together.
 fn row_by_row(edit: &ResolvedEdit) -> bool {
     let alike = |subspaces: &Vec<Vec<usize>>| subspaces.windows(2).all(|pair| pair[0] == pair[1]);
-    let counts = |units: &[Vec<_>]| units.windows(2).all(|pair| pair[0].len() == pair[1].len());
     edit.intervention.row_by_row()
+        && !edit.concatenated
         && !edit.site.component().is_pattern()
         && edit.subspaces.as_ref().is_none_or(alike)
         && match &edit.source {
-            Some(ResolvedSource::Runs { units, .. }) => counts(units),
+            Some(ResolvedSource::Runs { units, .. }) => {
+                let edited = edit.units.iter().zip(units).filter(|(own, _)| !own.is_empty());
+                let mut counts = edited.map(|(_, read)| read.len());
+                let first = counts.next();
+                counts.all(|count| Some(count) == first)
+            }
+            Some(ResolvedSource::Given(values)) => {
+                values.windows(2).all(|pair| pair[0].len() == pair[1].len())
+            }
             _ => true,
         }
 }

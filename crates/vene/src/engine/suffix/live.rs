@@ -55,38 +55,3 @@ pub(super) fn positions(plan: &ResolvedPlan, example: usize) -> Range<usize> {
     let last = all().max().copied().unwrap_or(length - 1);
     first..last + 1
 }
-
-impl ResolvedPlan {
-    /// The same plan for some of its examples.
-    pub(crate) fn select(&self, examples: &[usize]) -> Self {
-        use crate::plan::{ResolvedCollect, ResolvedEdit};
-        fn of<T: Clone>(examples: &[usize], all: &[T]) -> Vec<T> {
-            examples.iter().map(|&index| all[index].clone()).collect()
-        }
-        let source = |source: &ResolvedSource| match source {
-            ResolvedSource::Runs { site, units } => {
-                ResolvedSource::Runs { site: *site, units: of(examples, units) }
-            }
-            other => other.clone(),
-        };
-        let edit = |edit: &ResolvedEdit| ResolvedEdit {
-            site: edit.site,
-            intervention: edit.intervention.clone(),
-            units: of(examples, &edit.units),
-            source: edit.source.as_ref().map(source),
-            control: edit.control,
-            subspaces: edit.subspaces.as_ref().map(|subspaces| of(examples, subspaces)),
-        };
-        let collect = |collect: &ResolvedCollect| ResolvedCollect {
-            site: collect.site,
-            positions: of(examples, &collect.positions),
-        };
-        Self {
-            examples: of(examples, &self.examples).into(),
-            edits: self.edits.iter().map(edit).collect(),
-            collects: self.collects.iter().map(collect).collect(),
-            read: of(examples, &self.read),
-            outputs: self.outputs.clone(),
-        }
-    }
-}

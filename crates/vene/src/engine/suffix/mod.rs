@@ -25,8 +25,10 @@ use vene_model::{
     Component, Decoder, DecoderConfig, Differentiable, Model, Plain, Recorded, Site, with_backward,
 };
 
-use super::reference::Editor;
+use super::executor::Executor;
+use super::reference::{Editor, Reference};
 use super::sequences::{Rows, Visitor};
+use super::stages::given_sources;
 use super::trace::Trace;
 use crate::error::RunError;
 use crate::plan::ResolvedPlan;
@@ -89,6 +91,7 @@ impl Suffix {
         plan: ResolvedPlan,
         looked_at: &[Site],
     ) -> Result<Self, RunError> {
+        let plan = given_plan(model, plan)?;
         let layer = live::first_block(&plan, looked_at, model.config());
         let positions = |example: usize| match looked_at.is_empty() {
             true => live::positions(&plan, example),
@@ -259,6 +262,20 @@ impl Suffix {
             Target::CrossEntropy(labels) => of_logits(&logits, labels),
         }
     }
+}
+
+/// The plan with the values of sources that are edited themselves, which learn nothing.
+fn given_plan(model: &Model, plan: ResolvedPlan) -> Result<ResolvedPlan, RunError> {
+    if plan.edited_sources.is_empty() {
+        return Ok(plan);
+    }
+    let edited = plan.edited_sources.iter().flat_map(|source| &source.edits);
+    let parameters = edited.flat_map(|edit| edit.intervention.parameters());
+    if parameters.into_iter().any(|parameter| parameter.trainable) {
+        return Err(RunError::LearnsInSource);
+    }
+    let executor = Reference::new(model);
+    given_sources(model.config(), &plan, &mut |plans, each| executor.run_all(plans, each))
 }
 
 fn config_logits(config: &DecoderConfig) -> Option<Site> {
