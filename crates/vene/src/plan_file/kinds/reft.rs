@@ -128,7 +128,7 @@ fn projected(
     match stored {
         None => {
             let width = making.width(item, "a projection")?;
-            let (rank, seed) = (rank.unwrap_or_default(), seed(table)?);
+            let (rank, seed) = (rank.of(width, 0), seed(table)?);
             if rank == 0 {
                 let wrong = table.get("rank").unwrap_or_else(|| item.clone());
                 return Err(wrong.expected("1 direction or more"));
@@ -140,7 +140,7 @@ fn projected(
             refuse_seed(table)?;
             let projection = linear(making, item, stored, name, "proj_layer")?;
             let width = making.width_or(item, "a projection", Some(projection.width()))?;
-            let expected = [rank.unwrap_or(projection.rank()), width];
+            let expected = [rank.of(width, projection.rank()), width];
             expect(item, "proj_layer.weight", projection.weight(), &expected)?;
             Ok((projection, linear(making, item, stored, name, "learned_source")?))
         }
