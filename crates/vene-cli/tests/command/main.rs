@@ -12,3 +12,4 @@ mod support;
 mod sweep;
 mod task;
 mod top;
+mod train;

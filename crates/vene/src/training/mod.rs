@@ -8,6 +8,7 @@
 
 mod annealing;
 mod checkpoint;
+mod control;
 mod error;
 mod objective;
 mod optimizer;
@@ -17,6 +18,7 @@ mod trainer;
 
 pub use crate::engine::Suffix;
 pub use annealing::Annealing;
+pub use control::{split, with_random_directions};
 pub use error::TrainingError;
 pub use objective::{
     BatchLoss, CrossEntropy, Divergence, FromLogits, LogitDifference, Loss, Objective, Penalty,

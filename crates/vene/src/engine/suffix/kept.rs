@@ -337,7 +337,9 @@ impl Keeping<'_> {
             let query = |position: usize| Query { row: rows[position], position: position as u32 };
             OwnedPath { queries: own.map(query).collect(), rows }
         };
-        self.trunk.runs().iter().map(path).collect()
+        // A run that another one begins with has no rows of its own.
+        let paths = self.trunk.runs().iter().map(path);
+        paths.filter(|path| !path.queries.is_empty()).collect()
     }
 }
 
