@@ -315,6 +315,7 @@ impl TrainSection {
                 beta1: self.beta1.unwrap_or(usual.optimizer.beta1),
                 beta2: self.beta2.unwrap_or(usual.optimizer.beta2),
                 epsilon: self.epsilon.unwrap_or(usual.optimizer.epsilon),
+                rotations: usual.optimizer.rotations,
             },
             schedule: match self.schedule {
                 None => usual.schedule,

@@ -12,6 +12,7 @@ mod control;
 mod error;
 mod objective;
 mod optimizer;
+mod parametrization;
 mod progress;
 mod schedule;
 mod trainer;
@@ -24,7 +25,7 @@ pub use objective::{
     BatchLoss, CrossEntropy, Divergence, FromLogits, LogitDifference, Loss, Objective, Penalty,
     SumOf,
 };
-pub use optimizer::AdamW;
+pub use optimizer::{AdamW, Rotations};
 pub use progress::{Epoch, Evaluation, Progress, Step, Trained};
 pub use schedule::Schedule;
 pub use trainer::{Examples, Trainer};
