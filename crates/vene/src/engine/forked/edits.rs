@@ -194,7 +194,7 @@ impl ForkedPass<'_> {
                 leaf.marks.iter().enumerate().filter(|(_, m)| matches!(m, Mark::Logits))
             {
                 let application =
-                    Application { plan: leaf.plan, index: edit, example: leaf.example };
+                    Application::new(leaf.plan, edit, leaf.example);
                 let rows = self.found.readouts.whole_rows(index, &application.unit().positions);
                 let own = operations.values(logits, &rows)?;
                 let all: Vec<usize> = (0..rows.len()).collect();
