@@ -221,7 +221,10 @@ mod tests {
             assert_eq!([tanh::<true>(x.clamp(-1e30, 1e30)), sigmoid::<true>(x)], limits);
         }
         assert!(tanh::<true>(f32::NAN).is_nan() && sigmoid::<true>(f32::NAN).is_nan());
-        assert_eq!([tanh::<true>(0.0), tanh::<true>(1e-30), sigmoid::<true>(0.0)], [0.0, 1e-30, 0.5]);
+        assert_eq!(
+            [tanh::<true>(0.0), tanh::<true>(1e-30), sigmoid::<true>(0.0)],
+            [0.0, 1e-30, 0.5]
+        );
     }
 
     #[test]

@@ -99,16 +99,14 @@ fn activations_on_slices() {
     for length in [0, 1, 15, 100, 300_001] {
         let x: Vec<f32> = numbers(length, 1).iter().map(|x| 8.0 * x).collect();
         let up = numbers(length, 2);
-        for activation in
-            [
-                Activation::GeluExact,
-                Activation::GeluTanh,
-                Activation::Silu,
-                Activation::Relu,
-                Activation::Tanh,
-                Activation::Sigmoid,
-            ]
-        {
+        for activation in [
+            Activation::GeluExact,
+            Activation::GeluTanh,
+            Activation::Silu,
+            Activation::Relu,
+            Activation::Tanh,
+            Activation::Sigmoid,
+        ] {
             let right: Vec<f64> = x
                 .iter()
                 .map(|&x| {

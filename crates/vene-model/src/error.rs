@@ -72,14 +72,18 @@ pub enum ModelError {
     },
 
     /// Other inputs for a model that has its own.
-    #[error("a {family} model reads the tokens of its own embedding; inputs can be given to mlp and gru")]
+    #[error(
+        "a {family} model reads the tokens of its own embedding; inputs can be given to mlp and gru"
+    )]
     InputsOfItsOwn {
         /// The family.
         family: &'static str,
     },
 
     /// Input vectors that the network cannot read.
-    #[error("the inputs have the shape {found:?}; expected [inputs, {width}] with at least one input")]
+    #[error(
+        "the inputs have the shape {found:?}; expected [inputs, {width}] with at least one input"
+    )]
     InputShape {
         /// Their shape.
         found: Vec<usize>,

@@ -23,8 +23,8 @@ mod model;
 pub mod operations;
 mod outline;
 pub mod pass;
-mod recurrence;
 mod prompt;
+mod recurrence;
 mod site;
 pub mod tensors;
 
@@ -34,8 +34,8 @@ pub use decoder::{Decoder, Logits};
 pub use error::{InputError, ModelError, SiteError};
 pub use model::Model;
 pub use operations::{
-    ChosenLogits, Counted, CountedRows, Fused, HostRows, OperationError, Operations, Path, Plain, Precision,
-    Query, Visibility, Work,
+    ChosenLogits, Counted, CountedRows, Fused, HostRows, OperationError, Operations, Path, Plain,
+    Precision, Query, Visibility, Work,
 };
 pub use outline::{EMBEDDED, Loading, Outline};
 pub use pass::{Attention, Choice, Pass, Readout};

@@ -86,7 +86,8 @@ impl<O: Operations> Recurrence<'_, O> {
             let reset = operations.add(of_input(&input_reset)?, &of_state(&cell.state.reset)?)?;
             let mut reset = operations.activate(reset, Activation::Sigmoid)?;
             visit(at(ResetGate), step, &mut reset)?;
-            let update = operations.add(of_input(&input_update)?, &of_state(&cell.state.update)?)?;
+            let update =
+                operations.add(of_input(&input_update)?, &of_state(&cell.state.update)?)?;
             let mut update = operations.activate(update, Activation::Sigmoid)?;
             visit(at(UpdateGate), step, &mut update)?;
             let remembered = operations.multiply(reset, &of_state(&cell.state.new)?)?;

@@ -41,7 +41,10 @@ mod tests {
         assert_eq!((encoding.ids, encoding.bos), (vec![3, 17, 4], false));
         assert_eq!(encoding.spans, [1..2, 3..5, 6..7]);
         assert_eq!(tokenizer.decode(&[3, 17, 4]).unwrap(), "3 17 4");
-        assert_eq!((tokenizer.display(17).as_str(), tokenizer.single_token(" 17").unwrap()), ("17", 17));
+        assert_eq!(
+            (tokenizer.display(17).as_str(), tokenizer.single_token(" 17").unwrap()),
+            ("17", 17)
+        );
         for text in ["3 four", "-1", "4294967296", "1.0"] {
             let error = tokenizer.encode(text).unwrap_err().to_string();
             assert!(error.contains("is no number; this network has no tokenizer"), "{error}");

@@ -25,9 +25,9 @@ impl Component {
             Self::MlpGate if !config.gated => {
                 Some("this model's MLP has no gate: the activation's argument is mlp_up")
             }
-            Self::ResetGate | Self::UpdateGate | Self::NewGate => {
-                Some("a transformer carries no state from position to position: only gru networks do")
-            }
+            Self::ResetGate | Self::UpdateGate | Self::NewGate => Some(
+                "a transformer carries no state from position to position: only gru networks do",
+            ),
             _ => None,
         }
     }
@@ -37,9 +37,9 @@ impl Component {
             Self::BlockInput | Self::MlpUp | Self::MlpActivation | Self::BlockOutput => None,
             Self::MlpInput => Some("no norm stands before this MLP: use block_input"),
             Self::MlpGate => Some("this MLP has no gate: the activation's argument is mlp_up"),
-            Self::MlpNeuron | Self::MlpOutput | Self::MlpContribution => Some(
-                "a layer of a multilayer perceptron ends in its activation: use block_output",
-            ),
+            Self::MlpNeuron | Self::MlpOutput | Self::MlpContribution => {
+                Some("a layer of a multilayer perceptron ends in its activation: use block_output")
+            }
             Self::ResetGate | Self::UpdateGate | Self::NewGate => {
                 Some("a multilayer perceptron carries no state: only gru networks do")
             }

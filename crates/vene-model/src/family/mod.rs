@@ -132,7 +132,8 @@ fn activation(key: &str, name: &str) -> Result<Activation, ModelError> {
             key: key.into(),
             value: name.into(),
             understood: "gelu, gelu_new, gelu_pytorch_tanh, gelu_fast, silu, swish, relu, tanh, \
-                         sigmoid".into(),
+                         sigmoid"
+                .into(),
         }),
     }
 }

@@ -150,8 +150,7 @@ impl<V: Visitor> Pass<Plain> for Sequences<'_, V> {
     }
 
     fn recur(&mut self, recurrence: Recurrence<'_, Plain>) -> Result<Tensor, RunError> {
-        let (operations, runs, visitor) =
-            (recurrence.operations, &self.runs, &mut *self.visitor);
+        let (operations, runs, visitor) = (recurrence.operations, &self.runs, &mut *self.visitor);
         let mut seen: BTreeMap<Site, Vec<Tensor>> = BTreeMap::new();
         let output = recurrence.run::<RunError>(runs, &mut |site, step, tensor| {
             if visitor.wants(site) {

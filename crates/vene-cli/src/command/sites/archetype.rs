@@ -55,15 +55,13 @@ mod tests {
     /// The traits on which the table depends are those of real models of the family.
     #[test]
     fn archetypes_have_the_traits_of_their_family() {
-        for (family, model) in
-            [
-                ("gpt2", "gpt2-plain"),
-                ("llama", "llama-gqa"),
-                ("gemma3", "gemma3-plain"),
-                ("mlp", "mlp-plain"),
-                ("gru", "gru-plain"),
-            ]
-        {
+        for (family, model) in [
+            ("gpt2", "gpt2-plain"),
+            ("llama", "llama-gqa"),
+            ("gemma3", "gemma3-plain"),
+            ("mlp", "mlp-plain"),
+            ("gru", "gru-plain"),
+        ] {
             let fixture = Fixture::new(model).outline().unwrap();
             let traits = |config: &DecoderConfig| {
                 let norms = (config.final_norm, config.post_norms, config.query_key_norm);

@@ -35,8 +35,8 @@ use std::sync::Arc;
 use candle_core::Tensor;
 use vene_model::{Component, Decoder, Model, Operations, Outline, Site, Work};
 
-use super::executor::{Executor, PlanOutcome, run_one};
 use super::counted_runs::work_of_reference;
+use super::executor::{Executor, PlanOutcome, run_one};
 use super::reference::Reference;
 use super::stages::in_stages;
 use super::trace::{Trace, Wanted};

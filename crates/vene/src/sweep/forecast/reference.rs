@@ -72,7 +72,8 @@ fn products(config: &DecoderConfig, rows: usize) -> Vec<Product> {
         *config;
     let layers = |kind: BlockKind| config.layers.iter().filter(|layer| layer.kind == kind).count();
     let transformers = layers(BlockKind::Transformer);
-    let (perceptrons, recurrent) = (layers(BlockKind::Feedforward), layers(BlockKind::GatedRecurrent));
+    let (perceptrons, recurrent) =
+        (layers(BlockKind::Feedforward), layers(BlockKind::GatedRecurrent));
     let product = |rows, input, output, times| Product { rows, input, output, times };
     let mut products = vec![
         product(rows, d_model, heads * head_dim, transformers),
