@@ -12,7 +12,7 @@ mod linear_map;
 mod pattern;
 mod plain;
 
-pub use counted::{Counted, Work};
+pub use counted::{Counted, CountedRows, Work};
 pub use fused::Fused;
 pub use pattern::Visibility;
 pub use plain::{Plain, Precision};
@@ -137,6 +137,9 @@ pub trait Operations {
     ) -> Result<Self::Tensor, OperationError>;
     /// Copies of rows `indices`, set behind all rows.
     fn append_rows(&self, x: &mut Self::Tensor, indices: &[usize]) -> Result<(), OperationError>;
+
+    /// All rows, one tensor after the other; there is at least one.
+    fn stack(&self, parts: &[Self::Tensor]) -> Result<Self::Tensor, OperationError>;
 
     /// Causal attention: softmax over each query's scores of the keys that it sees, and with these
     /// weights the sum of the values: `[query rows, heads * head_dim]`. Every query row that is in no

@@ -4,6 +4,7 @@
 //! at their sites, on plain operations. Whatever is faster is held to it.
 
 mod apply;
+mod counted_runs;
 mod distribution;
 mod executor;
 mod forked;

@@ -8,6 +8,7 @@ mod coverage;
 mod forked;
 mod formulas;
 mod identity;
+mod networks;
 mod plan_errors;
 mod position_errors;
 mod properties;

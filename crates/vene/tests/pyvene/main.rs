@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod case;
+mod networks;
 
 use std::collections::HashMap;
 use std::ops::ControlFlow;
