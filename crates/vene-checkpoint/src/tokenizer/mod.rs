@@ -9,6 +9,7 @@
 //! a text is never added, whatever the files say: prompts here are to be continued.
 
 mod byte_level;
+mod ends;
 mod from_gguf;
 mod from_hugging_face;
 mod library;
@@ -59,6 +60,7 @@ pub struct Tokenizer {
     algorithm: Arc<Algorithm>,
     bos: Option<u32>,
     adds_bos: bool,
+    ends: Vec<u32>,
 }
 
 enum Algorithm {
@@ -73,7 +75,8 @@ impl Tokenizer {
         bos: Option<u32>,
         adds_bos: bool,
     ) -> Result<Self, CheckpointError> {
-        let tokenizer = Self { algorithm: Arc::new(algorithm), bos, adds_bos };
+        let ends = Vec::new();
+        let tokenizer = Self { algorithm: Arc::new(algorithm), bos, adds_bos, ends };
         let size = tokenizer.vocabulary_size();
         match bos {
             Some(id) if id as usize >= size => Err(CheckpointError::malformed(
