@@ -194,6 +194,11 @@ impl Operations for Counted {
         Ok(())
     }
 
+    fn extend_rows(&self, x: &mut CountedRows, rows: &CountedRows) -> Result<(), OperationError> {
+        *x = self.rows(x.rows + rows.rows, x.width);
+        Ok(())
+    }
+
     fn attend(
         &self,
         queries: &CountedRows,

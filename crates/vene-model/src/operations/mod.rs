@@ -137,6 +137,9 @@ pub trait Operations {
     ) -> Result<Self::Tensor, OperationError>;
     /// Copies of rows `indices`, set behind all rows.
     fn append_rows(&self, x: &mut Self::Tensor, indices: &[usize]) -> Result<(), OperationError>;
+    /// The rows of another tensor of the same width, set behind all rows. Cheap again and again: what
+    /// is kept of a text grows so.
+    fn extend_rows(&self, x: &mut Self::Tensor, rows: &Self::Tensor) -> Result<(), OperationError>;
 
     /// Causal attention: softmax over each query's scores of the keys that it sees, and with these
     /// weights the sum of the values: `[query rows, heads * head_dim]`. Every query row that is in no

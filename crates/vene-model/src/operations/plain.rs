@@ -279,6 +279,11 @@ impl Operations for Plain {
         Ok(())
     }
 
+    fn extend_rows(&self, x: &mut Tensor, rows: &Tensor) -> Result<(), OperationError> {
+        *x = Tensor::cat(&[&*x, rows], 0)?;
+        Ok(())
+    }
+
     fn attend(
         &self,
         queries: &Tensor,
