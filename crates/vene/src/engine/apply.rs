@@ -3,6 +3,7 @@
 use candle_core::Tensor;
 use vene_model::{Component, DecoderConfig};
 
+use super::trace::Trace;
 use super::unit::{self, Selection};
 use crate::error::RunError;
 use crate::intervention::UnitContext;
@@ -70,6 +71,36 @@ impl<'a> Application<'a> {
         let context = self.context(&heads, Some(&keys));
         let (after, receipt) = self.apply(&before, &sources(&before)?, context, Some(&visible))?;
         Ok((unit::replace(pattern, selection, &after)?, receipt))
+    }
+
+    /// The values that the edit reads, each in the shape of the values that it writes: of runs what
+    /// `trace` kept, of its own run what was kept at its positions.
+    pub(super) fn read(
+        self,
+        config: &DecoderConfig,
+        trace: &Trace,
+        current: Option<&Tensor>,
+        before: &Tensor,
+    ) -> Result<Vec<Tensor>, RunError> {
+        let edit = self.edit();
+        match &edit.source {
+            None => Ok(Vec::new()),
+            Some(ResolvedSource::Given(values)) => Ok(vec![given(values, before)?]),
+            Some(ResolvedSource::Current(_)) => {
+                current.into_iter().map(|kept| read_current(config, self, kept, before)).collect()
+            }
+            Some(ResolvedSource::Runs { site, units }) => units[self.example]
+                .iter()
+                .map(|(run, unit)| {
+                    let kept = trace.get(self.example, *run, *site);
+                    let kept = kept.ok_or(RunError::NotTraced { site: *site })?;
+                    match site.component().is_pattern() {
+                        true => read_pattern(kept, unit),
+                        false => read_rows(config, edit, kept, &unit.positions, unit, before),
+                    }
+                })
+                .collect(),
+        }
     }
 
     /// Which of a pattern's values `[heads, queries, keys]` the queries may see: 1, else 0.

@@ -4,6 +4,7 @@
 //! at their sites, on plain operations. Whatever is faster is held to it.
 
 mod apply;
+mod continued;
 mod distribution;
 mod executor;
 mod forked;
@@ -14,6 +15,7 @@ mod suffix;
 mod trace;
 mod unit;
 
+pub(crate) use continued::{Continued, Sequence, Showed};
 pub use distribution::Distribution;
 pub use executor::{ExampleOutcome, Executor, PlanOutcome};
 pub use forked::Forked;

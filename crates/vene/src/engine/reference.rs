@@ -9,7 +9,7 @@ use std::ops::ControlFlow;
 use candle_core::Tensor;
 use vene_model::{DecoderConfig, Model, Site};
 
-use super::apply::{self, Application};
+use super::apply::Application;
 use super::distribution::Distribution;
 use super::executor::{ExampleOutcome, Executor, PlanOutcome};
 use super::sequences::{Rows, Sequences, Visitor};
@@ -56,6 +56,7 @@ impl<'a> Reference<'a> {
     /// # Errors
     /// Failures of the computation or of an intervention.
     pub fn run_with(&self, plan: &ResolvedPlan, sources: &Trace) -> Result<PlanOutcome, RunError> {
+        plan.refuse_steps()?;
         let config = self.model.config();
         let mut editor = Editor::new(plan, sources, config);
         let tokens: Vec<u32> = plan
@@ -159,30 +160,8 @@ impl<'a> Editor<'a> {
 
     /// The values that an edit reads, each in the shape of the values that it writes.
     fn read(&self, application: Application<'_>, before: &Tensor) -> Result<Vec<Tensor>, RunError> {
-        let Application { index, example, .. } = application;
-        let edit = application.edit();
-        match &edit.source {
-            None => Ok(Vec::new()),
-            Some(ResolvedSource::Given(values)) => Ok(vec![apply::given(values, before)?]),
-            Some(ResolvedSource::Current(_)) => {
-                let kept = self.current.get(&(index, example)).into_iter();
-                kept.map(|kept| apply::read_current(self.config, application, kept, before))
-                    .collect()
-            }
-            Some(ResolvedSource::Runs { site, units }) => units[example]
-                .iter()
-                .map(|(run, unit)| {
-                    let kept = self.sources.get(example, *run, *site);
-                    let kept = kept.ok_or(RunError::NotTraced { site: *site })?;
-                    match site.component().is_pattern() {
-                        true => apply::read_pattern(kept, unit),
-                        false => {
-                            apply::read_rows(self.config, edit, kept, &unit.positions, unit, before)
-                        }
-                    }
-                })
-                .collect(),
-        }
+        let current = self.current.get(&(application.index, application.example));
+        application.read(self.config, self.sources, current, before)
     }
 }
 

@@ -36,6 +36,7 @@ impl Suffix {
     /// # Errors
     /// Failures of the computation.
     pub fn new(model: &Model, plan: ResolvedPlan) -> Result<Self, RunError> {
+        plan.refuse_steps()?;
         let config = model.config();
         let layer = plan.edits.iter().map(|edit| {
             let read = match edit.source {
@@ -140,6 +141,7 @@ impl ResolvedPlan {
             source: edit.source.as_ref().map(source),
             control: edit.control,
             subspaces: edit.subspaces.as_ref().map(|subspaces| of(examples, subspaces)),
+            when: edit.when.clone(),
         };
         let collect = |collect: &ResolvedCollect| ResolvedCollect {
             site: collect.site,

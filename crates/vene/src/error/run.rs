@@ -76,6 +76,17 @@ pub enum RunError {
         /// The example.
         example: usize,
     },
+    /// An edit that lies behind what is run.
+    #[error(
+        "edit {edit} ({site}) is made at generated tokens only, and an executor runs the prompt: \
+         generate with it, or make it on the prompt too"
+    )]
+    NotOnPrompt {
+        /// The edit.
+        edit: usize,
+        /// Where.
+        site: Site,
+    },
     /// A source's site that was not traced.
     #[error("{site} of the sources was not traced: trace the sources for this very plan")]
     NotTraced {

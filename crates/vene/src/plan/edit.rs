@@ -5,6 +5,7 @@ use std::sync::Arc;
 use vene_model::Component;
 
 use super::positions::Positions;
+use super::when::When;
 use crate::intervention::{
     Addition, Interchange, Intervention, Knockout, Mean, Noise, Scaling, Subspace, Subtraction,
     Zero,
@@ -58,6 +59,7 @@ pub struct Edit {
     pub(crate) source_layer: Option<usize>,
     pub(crate) control: bool,
     pub(crate) subspaces: Option<Vec<Subspace>>,
+    pub(crate) when: When,
 }
 
 impl Edit {
@@ -87,6 +89,7 @@ impl Edit {
             source_layer: None,
             control: false,
             subspaces: None,
+            when: When::Prompt,
         }
     }
 
@@ -204,6 +207,14 @@ impl Edit {
     #[must_use]
     pub fn source(mut self, source: Source) -> Self {
         self.source = Some(source);
+        self
+    }
+
+    /// At which steps of a generation the edit is made; on the prompt unless told. Executors run the
+    /// prompt, and refuse an edit that is not on it.
+    #[must_use]
+    pub fn when(mut self, when: When) -> Self {
+        self.when = when;
         self
     }
 

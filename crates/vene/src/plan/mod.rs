@@ -12,6 +12,7 @@ mod positions;
 mod receipt;
 mod resolve;
 mod span;
+mod when;
 
 pub use alignment::align;
 pub use edit::{Edit, Module, Source};
@@ -20,6 +21,7 @@ pub use positions::{Part, Positions};
 pub(crate) use receipt::Tally;
 pub use receipt::{Change, Outcome, Receipt};
 pub use resolve::{ResolvedCollect, ResolvedEdit, ResolvedPlan, ResolvedSource, Unit};
+pub use when::When;
 
 use std::sync::Arc;
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use vene_model::{Component, DecoderConfig, Outline, Prompt, Site};
 
 use super::edit::{Edit, Source};
+use super::when::When;
 use super::{Example, Outputs, Plan, Positions, Run};
 use crate::error::PlanError;
 use crate::intervention::{Intervention, SourceCount, Subspace};
@@ -34,6 +35,8 @@ pub struct ResolvedEdit {
     pub control: bool,
     /// The coordinates that it edits, for each example, where the plan says so.
     pub subspaces: Option<Vec<Vec<usize>>>,
+    /// At which steps of a generation it is made.
+    pub when: When,
 }
 
 /// What an edit reads.
@@ -233,7 +236,14 @@ impl Resolver<'_> {
         let subspaces = self.subspaces(width)?;
         let source = self.source(site, heads, &units)?;
         let (intervention, control) = (edit.intervention.clone(), edit.control);
-        Ok(ResolvedEdit { site, intervention, units, source, control, subspaces })
+        let when = edit.when.clone();
+        let edit = ResolvedEdit { site, intervention, units, source, control, subspaces, when };
+        edit.check_steps(self.config, self.examples).map_err(|problem| PlanError::OnSteps {
+            edit: self.index,
+            site,
+            problem,
+        })?;
+        Ok(edit)
     }
 
     /// How many values of a row are edited; `None` of attention patterns.
@@ -509,7 +519,7 @@ impl Resolver<'_> {
 }
 
 /// How many values a unit has for each position; of attention patterns, for each query of all heads.
-fn unit_width(unit: &Unit, site: Site, config: &DecoderConfig, tokens: usize) -> usize {
+pub(super) fn unit_width(unit: &Unit, site: Site, config: &DecoderConfig, tokens: usize) -> usize {
     let component = site.component();
     let heads = component.heads(config).unwrap_or(1);
     let chosen = unit.heads.as_ref().map_or(heads, Vec::len);
@@ -528,10 +538,17 @@ fn refuse_conflicts(plan: &ResolvedPlan, config: &DecoderConfig) -> Result<(), P
             if earlier.site.place(config) != later.site.place(config) {
                 continue;
             }
+            let on_prompt = earlier.when.covers(0) && later.when.covers(0);
             for (example, (a, b)) in earlier.units.iter().zip(&later.units).enumerate() {
                 let position = common(Some(&a.positions), Some(&b.positions));
                 let head = common(a.heads.as_deref(), b.heads.as_deref());
                 let key = common(a.keys.as_deref(), b.keys.as_deref());
+                if let (Some(step), Some(_), Some(_)) = (earlier.when.meets(&later.when), head, key)
+                {
+                    let problem = format!("edit {first} replaces the same values at step {step}");
+                    return Err(PlanError::OnSteps { edit: second, site: later.site, problem });
+                }
+                let position = position.filter(|_| on_prompt);
                 if let (Some(position), Some(head), Some(_)) = (position, head, key) {
                     return Err(PlanError::Conflict {
                         first,

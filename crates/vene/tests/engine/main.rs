@@ -7,6 +7,7 @@ mod batches;
 mod coverage;
 mod forked;
 mod formulas;
+mod generation;
 mod identity;
 mod plan_errors;
 mod position_errors;

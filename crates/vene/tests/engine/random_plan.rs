@@ -1,7 +1,7 @@
 //! Random plans over random examples, for property tests.
 
 use proptest::prelude::*;
-use vene::{Edit, Example, Plan, Positions, Source};
+use vene::{Edit, Example, Plan, Positions, Source, When};
 
 use crate::subject::Subject;
 
@@ -66,6 +66,20 @@ prop_compose! {
     }
 }
 
+prop_compose! {
+    /// The same with edits of one position each, which can be made at new tokens.
+    pub fn random_plan_of_rows(subjects: usize)(
+        plan in random_plan(subjects),
+        bits in prop::collection::vec(0u32..9, 4),
+    ) -> RandomPlan {
+        let mut plan = plan;
+        for (edit, bit) in plan.edits.iter_mut().zip(bits) {
+            edit.positions = 1 << bit;
+        }
+        plan
+    }
+}
+
 /// Several plans of the same examples, which may begin with the same edit.
 #[derive(Clone, Debug)]
 pub struct RandomPlans {
@@ -126,6 +140,48 @@ impl RandomPlan {
     pub fn plan(&self, subject: &Subject) -> Plan {
         let edits = self.edits.iter().map(|edit| edit.edit(subject, &self.examples));
         edits.fold(Plan::new(), Plan::edit).read(Positions::All)
+    }
+
+    /// The examples with more tokens behind each base, and as many others behind its sources.
+    pub fn continued(&self, subject: &Subject, more: &[Vec<u32>]) -> Vec<Example> {
+        let behind =
+            |prompt: &vene::Prompt, more: &[u32]| subject.prompt(&[prompt.tokens(), more].concat());
+        let continued = |(example, more): (Example, &Vec<u32>)| {
+            let others: Vec<u32> = more.iter().map(|token| (token + 29) % 60).collect();
+            let base = Example::new(behind(&example.base, more));
+            example
+                .sources
+                .iter()
+                .fold(base, |example, source| example.source(behind(source, &others)))
+        };
+        self.examples(subject).into_iter().zip(more).map(continued).collect()
+    }
+
+    /// The plan with each edit made at some steps.
+    pub fn plan_at(&self, subject: &Subject, when: &[When]) -> Plan {
+        let edits = self.edits.iter().zip(when.iter().cycle());
+        let edits = edits.map(|(edit, when)| edit.edit(subject, &self.examples).when(when.clone()));
+        edits.fold(Plan::new(), Plan::edit)
+    }
+
+    /// The same up to a step as a plan of the whole text so far: an edit of a new token is one at its
+    /// position, which reads what it reads for the prompt.
+    pub fn plan_of_whole(&self, subject: &Subject, when: &[When], step: usize) -> Plan {
+        let mut plan = Plan::new();
+        for (edit, when) in self.edits.iter().zip(when.iter().cycle()) {
+            let read = |(base, _): &(Vec<u32>, Vec<u32>)| chosen(edit.positions.into(), base.len());
+            let read = Positions::Each(self.examples.iter().map(read).collect());
+            for step in (0..=step).filter(|&step| when.covers(step)) {
+                let edit = edit.edit(subject, &self.examples);
+                let new = |(base, _): &(Vec<u32>, Vec<u32>)| vec![(base.len() + step) as i64 - 1];
+                let new = Positions::Each(self.examples.iter().map(new).collect());
+                plan = plan.edit(match step {
+                    0 => edit,
+                    _ => edit.at(new).from(read.clone()),
+                });
+            }
+        }
+        plan
     }
 
     /// The first position that is edited in each example.

@@ -181,7 +181,7 @@ fn jobs<'p>(plans: impl IntoIterator<Item = &'p ResolvedPlan>) -> Vec<(usize, Jo
 }
 
 /// Runs, unedited and whole, at some sites.
-fn trace<O: Operations>(
+pub(super) fn trace<O: Operations>(
     decoder: &Decoder<O>,
     examples: &[Example],
     wanted: &Wanted,
@@ -226,6 +226,7 @@ impl Executor for Forked<'_> {
         plans: &[ResolvedPlan],
         each: &mut dyn FnMut(usize, PlanOutcome) -> ControlFlow<()>,
     ) -> Result<(), RunError> {
+        plans.iter().try_for_each(ResolvedPlan::refuse_steps)?;
         let collects_patterns = |plan: &ResolvedPlan| {
             !plan.edits.is_empty()
                 && plan.collects.iter().any(|collect| collect.site.component().is_pattern())
