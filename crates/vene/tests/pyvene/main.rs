@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod case;
+mod generation;
 
 use std::collections::HashMap;
 use std::ops::ControlFlow;
