@@ -46,14 +46,12 @@ pub mod training;
 pub use data_sweep::{
     Control, DataSweep, DataSweepBuilder, DataSweepError, Direction, EffectType, Treatment,
 };
-pub use engine::{
-    Distribution, ExampleOutcome, Executor, Forked, PlanOutcome, Reading, Reference, Trace,
-};
+pub use engine::{Distribution, ExampleOutcome, Executor, Forked, PlanOutcome, Reading, Reference};
 pub use error::{PlanError, PositionError, RunError, SweepError};
 pub use generation::{Generation, GenerationError, Generator, Sampling};
 pub use plan::{
-    Edit, Example, Module, Outputs, Part, Plan, Positions, Receipt, Reduce, Run, Source, Tokens,
-    When,
+    Edit, Example, Heads, Module, Outputs, Part, Plan, Positions, Receipt, Reduce, Run, Source,
+    Tokens, When,
 };
 pub use sweep::{Forecast, ForecastOf, Method, Sweep, SweepOutcome, SweepPositions, SweepUnit};
 pub use vene_model::{

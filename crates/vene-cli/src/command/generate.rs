@@ -111,7 +111,7 @@ impl Arguments {
         model: &Model,
         plan: &ResolvedPlan,
     ) -> anyhow::Result<()> {
-        let is_alone = generator.samples == 1 && !generator.with_original;
+        let is_alone = generator.samples == 1;
         let title = |what: &str| match is_alone {
             true => String::new(),
             false => format!("# {what}\n"),

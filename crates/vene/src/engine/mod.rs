@@ -11,15 +11,15 @@ mod forked;
 mod reading;
 mod reference;
 mod sequences;
+mod stages;
 mod suffix;
 mod trace;
 mod unit;
 
-pub(crate) use continued::{Continued, Sequence, Showed};
+pub(crate) use continued::{Continued, Sequence, Showed, with_sources_run};
 pub use distribution::Distribution;
 pub use executor::{ExampleOutcome, Executor, PlanOutcome};
 pub use forked::Forked;
 pub use reading::Reading;
 pub use reference::Reference;
 pub use suffix::Suffix;
-pub use trace::Trace;

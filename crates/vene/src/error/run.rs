@@ -76,6 +76,11 @@ pub enum RunError {
         /// The example.
         example: usize,
     },
+    /// An intervention that would learn in a source's run.
+    #[error(
+        "an edit of a source's run has trainable parameters: sources are run once, before training;          freeze them, or train the edit in the base's run"
+    )]
+    LearnsInSource,
     /// An edit that lies behind what is run.
     #[error(
         "edit {edit} ({site}) is made at generated tokens only, and an executor runs the prompt: \

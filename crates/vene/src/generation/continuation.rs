@@ -69,7 +69,8 @@ pub struct StepReceipt {
 pub struct Generation {
     /// By prompt, and of each prompt by sample.
     pub continuations: Vec<Continuation>,
-    /// The same without any edit, where that was asked for. A sample draws the same random numbers here.
+    /// The same without any edit, where the plan wants it ([`Plan::with_original`](crate::Plan::with_original);
+    /// pyvene's `output_original_output`). A sample draws the same random numbers here.
     pub originals: Vec<Continuation>,
     /// What every edit did at every step, in the order of steps.
     pub receipts: Vec<StepReceipt>,

@@ -6,7 +6,7 @@ use vene_model::{Decoder, Model, Operations, Outline};
 
 use super::continuation::{Continuation, End, Generation, NewToken, StepReceipt};
 use super::{GenerationError, Sampling};
-use crate::engine::{Continued, Distribution, Sequence, Showed};
+use crate::engine::{Continued, Distribution, Sequence, Showed, with_sources_run};
 use crate::plan::ResolvedPlan;
 use crate::random::Draws;
 
@@ -27,20 +27,11 @@ pub struct Generator {
     pub seed: u64,
     /// How many texts are written behind each prompt, which is read once for all of them.
     pub samples: usize,
-    /// Whether the texts without any edit are wanted too (pyvene's `output_original_output`).
-    pub with_original: bool,
 }
 
 impl Default for Generator {
     fn default() -> Self {
-        Self {
-            max_new_tokens: 64,
-            stop: None,
-            sampling: None,
-            seed: 0,
-            samples: 1,
-            with_original: false,
-        }
+        Self { max_new_tokens: 64, stop: None, sampling: None, seed: 0, samples: 1 }
     }
 }
 
@@ -94,10 +85,20 @@ impl Generator {
         self.check(model, plan)?;
         let own = || model.tokenizer().ends().to_vec();
         let stop = self.stop.clone().unwrap_or_else(own);
-        let writer = Writer { generator: self, stop, context: model.config().context, each };
+        let (of_bases, of_sources) = with_sources_run(model, plan)?;
+        let receipt = |receipt| StepReceipt { step: 0, sample: 0, receipt };
+        let writer = Writer {
+            generator: self,
+            plan: &of_bases,
+            with_original: plan.original,
+            stop,
+            context: model.config().context,
+            receipts: of_sources.into_iter().map(receipt).collect(),
+            each,
+        };
         match model.fused()? {
-            Some(decoder) => writer.write(decoder, plan),
-            None => writer.write(model.plain()?, plan),
+            Some(decoder) => writer.write(decoder),
+            None => writer.write(model.plain()?),
         }
     }
 }
@@ -105,8 +106,11 @@ impl Generator {
 /// A generation that is going on.
 struct Writer<'a, 'e> {
     generator: &'a Generator,
+    plan: &'a ResolvedPlan,
+    with_original: bool,
     stop: Vec<u32>,
     context: usize,
+    receipts: Vec<StepReceipt>,
     each: &'e mut dyn FnMut(&NewToken<'_>) -> ControlFlow<()>,
 }
 
@@ -122,14 +126,9 @@ struct Text {
 }
 
 impl Writer<'_, '_> {
-    fn write<O: Operations>(
-        mut self,
-        decoder: &Decoder<O>,
-        plan: &ResolvedPlan,
-    ) -> Result<Generation, GenerationError> {
-        let mut runs = Continued::new(decoder, plan)?;
-        let mut receipts = Vec::new();
-        let (mut texts, first) = self.begin(&mut runs, plan, &mut receipts)?;
+    fn write<O: Operations>(mut self, decoder: &Decoder<O>) -> Result<Generation, GenerationError> {
+        let mut runs = Continued::new(decoder, self.plan)?;
+        let (mut texts, first) = self.begin(&mut runs)?;
         let mut flow = ControlFlow::Continue(());
         for (text, prompt) in texts.iter_mut().zip(&first.places) {
             flow = self.take(text, 0, &first.distributions[*prompt]);
@@ -148,7 +147,7 @@ impl Writer<'_, '_> {
                 live.iter_mut().map(|text| &mut text.sequence).collect();
             let Showed { distributions, receipts: made } =
                 runs.step(step, &mut sequences, &last)?;
-            receipts.extend(made.into_iter().map(|(place, receipt)| StepReceipt {
+            self.receipts.extend(made.into_iter().map(|(place, receipt)| StepReceipt {
                 step,
                 sample: live[place].so_far.sample,
                 receipt,
@@ -163,29 +162,29 @@ impl Writer<'_, '_> {
         let (originals, edited): (Vec<Text>, Vec<Text>) =
             texts.into_iter().partition(|text| text.is_original);
         let written = |texts: Vec<Text>| texts.into_iter().map(|text| text.so_far).collect();
-        Ok(Generation { continuations: written(edited), originals: written(originals), receipts })
+        Ok(Generation {
+            continuations: written(edited),
+            originals: written(originals),
+            receipts: self.receipts,
+        })
     }
 
     /// Reads the prompts, and begins the texts behind them.
     fn begin<O: Operations>(
-        &self,
+        &mut self,
         runs: &mut Continued<'_, O>,
-        plan: &ResolvedPlan,
-        receipts: &mut Vec<StepReceipt>,
     ) -> Result<(Vec<Text>, First), GenerationError> {
-        let examples = plan.examples();
-        let kinds: &[bool] = if self.generator.with_original { &[true, false] } else { &[true] };
+        let examples = self.plan.examples();
+        let kinds: &[bool] = if self.with_original { &[true, false] } else { &[true] };
         let all = |&is_edited: &bool| (0..examples.len()).map(move |example| (example, is_edited));
         let kinds: Vec<(usize, bool)> = kinds.iter().flat_map(all).collect();
         let mut sequences: Vec<Sequence> =
             kinds.iter().map(|&(example, is_edited)| Sequence::new(example, is_edited)).collect();
         let Showed { distributions, receipts: made } =
             runs.read(&mut sequences.iter_mut().collect::<Vec<_>>())?;
-        receipts.extend(made.into_iter().map(|(_, receipt)| StepReceipt {
-            step: 0,
-            sample: 0,
-            receipt,
-        }));
+        let receipt = |(_, receipt)| StepReceipt { step: 0, sample: 0, receipt };
+        self.receipts.extend(made.into_iter().map(receipt));
+        self.receipts.sort_by_key(|made| (made.receipt.example, made.receipt.edit));
         let (mut texts, mut places) = (Vec::new(), Vec::new());
         for (place, ((prompt, is_edited), sequence)) in kinds.into_iter().zip(sequences).enumerate()
         {

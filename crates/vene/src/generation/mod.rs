@@ -19,8 +19,9 @@
 //!             .at(Positions::All)
 //!             .when(When::EveryStep),
 //!     )
+//!     .with_original()
 //!     .resolve(&model, &[Example::new(prompt)])?;
-//! let generator = Generator { max_new_tokens: 4, with_original: true, ..Generator::default() };
+//! let generator = Generator { max_new_tokens: 4, ..Generator::default() };
 //! let generation = generator.run(&model, &plan, &mut |_| ControlFlow::Continue(()))?;
 //! assert!(generation.originals[0].text(&model, &plan)?.starts_with(" Madrid"));
 //! assert!(!generation.continuations[0].tokens.is_empty());

@@ -2,8 +2,8 @@
 
 use vene_model::DecoderConfig;
 
-use super::resolve::{ResolvedEdit, ResolvedPlan, ResolvedSource, unit_width};
-use super::{Example, Run};
+use super::resolve::unit_width;
+use super::{Example, ResolvedEdit, ResolvedPlan, ResolvedSource, Run, Unit};
 use crate::error::RunError;
 
 /// The steps of a generation at which an edit is made.
@@ -69,55 +69,69 @@ impl When {
 
 impl ResolvedEdit {
     /// What is wrong with making it at its steps, if something is.
-    pub(super) fn check_steps(
+    pub(super) fn refuse_at_steps(
         &self,
         config: &DecoderConfig,
         examples: &[Example],
-    ) -> Result<(), String> {
+    ) -> Option<String> {
         if matches!(&self.when, When::Steps(steps) if steps.is_empty()) {
-            return Err("they are none; name one, 0 being the prompt".to_owned());
+            return Some("they are none; name one, 0 being the prompt".to_owned());
         }
         if !self.when.covers_new_tokens() {
-            return Ok(());
+            return None;
+        }
+        if let Run::Source(source) = self.run {
+            return Some(format!(
+                "source {source} is a prompt, of which no new tokens are generated; make it on the prompt"
+            ));
         }
         let component = self.site.component();
+        let edited = || self.units.iter().filter(|unit| !unit.is_empty());
         if component.is_pattern()
             && self.source.is_some()
-            && self.units.iter().any(|unit| unit.keys.is_none())
+            && edited().any(|unit| unit.keys.is_none())
         {
-            return Err(format!(
+            return Some(format!(
                 "a new token's {component} has more keys than its source: name those that are meant"
             ));
         }
-        let several = |count: usize| {
-            Err(format!(
-                "a new token has one row, and its source has {count}: read one position, or give one \
+        if self.reads_base() {
+            return Some(
+                "the base's unedited run has no new tokens to read; add the base as a source, if a \
+                 position of its prompt is meant"
+                    .to_owned(),
+            );
+        }
+        let written = edited().map(|unit| unit.positions.len()).max().filter(|_| self.concatenated);
+        let rows = written.into_iter().chain(self.rows_read(config, examples)).max()?;
+        (rows > 1).then(|| {
+            format!(
+                "a new token has one row, and {rows} are meant together: name one position, or give one \
                  row for all"
-            ))
-        };
-        match &self.source {
-            None | Some(ResolvedSource::Current(_)) => Ok(()),
-            Some(ResolvedSource::Given(values)) => {
-                let mut units = self.units.iter().zip(examples);
-                let rows = |(unit, example): (&super::Unit, &Example)| {
-                    let width = unit_width(unit, self.site, config, example.base.len());
-                    Some(values.len() / width.max(1)).filter(|&rows| rows > 1)
-                };
-                units.find_map(rows).map_or(Ok(()), several)
+            )
+        })
+    }
+
+    fn reads_base(&self) -> bool {
+        let Some(ResolvedSource::Runs { units, .. }) = &self.source else { return false };
+        units.iter().flatten().any(|(run, _)| *run == Run::Base)
+    }
+
+    /// How many rows of its own a source has at most, where it is not the run itself.
+    fn rows_read(&self, config: &DecoderConfig, examples: &[Example]) -> Option<usize> {
+        match self.source.as_ref()? {
+            ResolvedSource::Current(_) => None,
+            ResolvedSource::Runs { units, .. } => {
+                units.iter().flatten().map(|(_, unit)| unit.positions.len()).max()
             }
-            Some(ResolvedSource::Runs { units, .. }) => {
-                let mut read = units.iter().flatten();
-                if read.clone().any(|(run, _)| *run == Run::Base) {
-                    return Err(
-                        "the base's unedited run has no new tokens to read; add the base as a \
-                                source, if a position of its prompt is meant"
-                            .to_owned(),
-                    );
-                }
-                let rows = |(_, unit): &(Run, super::Unit)| {
-                    Some(unit.positions.len()).filter(|&rows| rows > 1)
+            ResolvedSource::Given(values) => {
+                let rows = |(example, unit): (usize, &Unit)| {
+                    let tokens = examples[example].base.len();
+                    let width = unit_width(unit, self.site, config, tokens).max(1);
+                    values[example].iter().map(|values| values.len() / width).max()
                 };
-                read.find_map(rows).map_or(Ok(()), several)
+                let edited = self.units.iter().enumerate().filter(|(_, unit)| !unit.is_empty());
+                edited.filter_map(rows).max()
             }
         }
     }
@@ -126,10 +140,8 @@ impl ResolvedEdit {
 impl ResolvedPlan {
     /// Refuses, for who runs prompts only, an edit that is not on the prompt.
     pub(crate) fn refuse_steps(&self) -> Result<(), RunError> {
-        match self.edits.iter().enumerate().find(|(_, edit)| !edit.when.covers(0)) {
-            Some((edit, ResolvedEdit { site, .. })) => {
-                Err(RunError::NotOnPrompt { edit, site: *site })
-            }
+        match self.edits.iter().find(|edit| !edit.when.covers(0)) {
+            Some(edit) => Err(RunError::NotOnPrompt { edit: edit.index, site: edit.site }),
             None => Ok(()),
         }
     }

@@ -1,7 +1,7 @@
 //! Random plans over random examples, for property tests.
 
 use proptest::prelude::*;
-use vene::{Edit, Example, Plan, Positions, Source, When};
+use vene::{Edit, Example, Plan, Positions, Run, Source, When};
 
 use crate::subject::Subject;
 
@@ -23,6 +23,14 @@ struct RandomEdit {
     /// One bit for each key; 0 stands for all of them.
     keys: u16,
     kind: usize,
+    /// Whether it reads the second source, where its kind leaves a choice.
+    second: bool,
+    /// Whether it edits the second source's run.
+    in_source: bool,
+    /// Whether all positions are one vector, where the site has rows.
+    concatenated: bool,
+    /// One bit for each example that is not edited.
+    skipped: u8,
     seed: u64,
 }
 
@@ -36,10 +44,17 @@ prop_compose! {
         heads in 0u8..16,
         keys in 0u16..512,
         kind in 0..KINDS,
+        second in any::<bool>(),
+        in_source in prop::bool::weighted(0.2),
+        concatenated in prop::bool::weighted(0.2),
+        skipped in prop_oneof![3 => Just(0u8), 1 => 0u8..8],
         seed in any::<u64>(),
     ) -> RandomEdit {
         // Far more than there are sites; the rest of the division chooses.
-        RandomEdit { site: site.index(1 << 16), positions, heads, keys, kind, seed }
+        let site = site.index(1 << 16);
+        RandomEdit {
+            site, positions, heads, keys, kind, second, in_source, concatenated, skipped, seed,
+        }
     }
 }
 
@@ -149,35 +164,44 @@ impl RandomPlan {
         let continued = |(example, more): (Example, &Vec<u32>)| {
             let others: Vec<u32> = more.iter().map(|token| (token + 29) % 60).collect();
             let base = Example::new(behind(&example.base, more));
-            example
-                .sources
-                .iter()
-                .fold(base, |example, source| example.source(behind(source, &others)))
+            let sources = example.sources.iter();
+            sources.fold(base, |example, source| example.source(behind(source, &others)))
         };
         self.examples(subject).into_iter().zip(more).map(continued).collect()
     }
 
+    /// The edits, each with the steps at which it is made. Sources are prompts: their edits are made there.
+    fn timed<'a>(&'a self, when: &'a [When]) -> impl Iterator<Item = (&'a RandomEdit, When)> {
+        self.edits.iter().zip(when.iter().cycle()).map(|(edit, when)| match edit.in_source {
+            true => (edit, When::Prompt),
+            false => (edit, when.clone()),
+        })
+    }
+
     /// The plan with each edit made at some steps.
     pub fn plan_at(&self, subject: &Subject, when: &[When]) -> Plan {
-        let edits = self.edits.iter().zip(when.iter().cycle());
-        let edits = edits.map(|(edit, when)| edit.edit(subject, &self.examples).when(when.clone()));
-        edits.fold(Plan::new(), Plan::edit)
+        let edits = self.timed(when);
+        edits
+            .map(|(edit, when)| edit.edit(subject, &self.examples).when(when))
+            .fold(Plan::new(), Plan::edit)
     }
 
     /// The same up to a step as a plan of the whole text so far: an edit of a new token is one at its
     /// position, which reads what it reads for the prompt.
     pub fn plan_of_whole(&self, subject: &Subject, when: &[When], step: usize) -> Plan {
         let mut plan = Plan::new();
-        for (edit, when) in self.edits.iter().zip(when.iter().cycle()) {
-            let read = |(base, _): &(Vec<u32>, Vec<u32>)| chosen(edit.positions.into(), base.len());
-            let read = Positions::Each(self.examples.iter().map(read).collect());
+        for (edit, when) in self.timed(when) {
+            let read = edit.positions(&self.examples);
             for step in (0..=step).filter(|&step| when.covers(step)) {
+                // An example that is not edited is not edited at a new token.
+                let new = |((base, _), read): (&(Vec<u32>, Vec<u32>), &Vec<i64>)| {
+                    vec![(base.len() + step) as i64 - 1; read.len()]
+                };
+                let new = self.examples.iter().zip(&read).map(new).collect();
                 let edit = edit.edit(subject, &self.examples);
-                let new = |(base, _): &(Vec<u32>, Vec<u32>)| vec![(base.len() + step) as i64 - 1];
-                let new = Positions::Each(self.examples.iter().map(new).collect());
                 plan = plan.edit(match step {
                     0 => edit,
-                    _ => edit.at(new).from(read.clone()),
+                    _ => edit.at(Positions::Each(new)).from(Positions::Each(read.clone())),
                 });
             }
         }
@@ -201,6 +225,18 @@ fn chosen(bits: u32, length: usize) -> Vec<i64> {
 }
 
 impl RandomEdit {
+    /// The positions that it edits in each example.
+    fn positions(&self, examples: &[(Vec<u32>, Vec<u32>)]) -> Vec<Vec<i64>> {
+        let of_example = |(example, (base, _)): (usize, &(Vec<u32>, Vec<u32>))| {
+            // The first example is always edited: an edit of none is refused.
+            match example > 0 && self.skipped >> example & 1 == 1 {
+                true => Vec::new(),
+                false => chosen(self.positions.into(), base.len()),
+            }
+        };
+        examples.iter().enumerate().map(of_example).collect()
+    }
+
     fn edit(&self, subject: &Subject, examples: &[(Vec<u32>, Vec<u32>)]) -> Edit {
         let sites = subject.sites();
         let site = sites[self.site % sites.len()];
@@ -225,12 +261,15 @@ impl RandomEdit {
             }
             _ => Edit::noise(component, layer, 0.2, self.seed),
         };
-        let each = |bits: u16| {
-            Positions::Each(
-                examples.iter().map(|(base, _)| chosen(bits.into(), base.len())).collect(),
-            )
-        };
-        let mut edit = edit.at(each(self.positions));
+        let mut edit = edit.at(Positions::Each(self.positions(examples)));
+        if self.in_source {
+            edit = edit.within(Run::Source(1));
+        } else if self.kind == 0 && self.second {
+            edit = edit.source(Source::Run(1));
+        }
+        if self.concatenated && !component.is_pattern() {
+            edit = edit.concatenated();
+        }
         if let (Some(heads), 1..) = (component.heads(config), self.heads) {
             let heads = chosen(self.heads.into(), heads).into_iter().map(|head| head as usize);
             edit = edit.heads(heads.collect::<Vec<_>>());
@@ -240,7 +279,8 @@ impl RandomEdit {
             && self.keys > 0
             && layer.is_some_and(|layer| config.layers[layer].window.is_none())
         {
-            edit = edit.keys(each(self.keys | 1));
+            let keys = examples.iter().map(|(base, _)| chosen((self.keys | 1).into(), base.len()));
+            edit = edit.keys(Positions::Each(keys.collect()));
         }
         edit
     }

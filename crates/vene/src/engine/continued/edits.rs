@@ -86,7 +86,7 @@ impl<'a> Edits<'a> {
             let read = |before: &Tensor| self.read(application, place, before);
             let (edited, receipt) = application.edit_rows(self.config, &own, &all, &read)?;
             operations.set_values(tensor, &rows, &edited)?;
-            self.keep(index, place, receipt);
+            self.receipts.push((place.sequence, receipt));
         }
         Ok(())
     }
@@ -105,7 +105,7 @@ impl<'a> Edits<'a> {
             let (edited, receipt) =
                 application.edit_pattern(self.config, pattern, positions, &read)?;
             *pattern = edited;
-            self.keep(index, place, receipt);
+            self.receipts.push((place.sequence, receipt));
         }
         Ok(())
     }
@@ -122,11 +122,6 @@ impl<'a> Edits<'a> {
     ) -> Result<Vec<Tensor>, RunError> {
         let current = self.current.get(&(application.index, place.sequence));
         application.read(self.config, self.trace, current, before)
-    }
-
-    fn keep(&mut self, index: usize, place: Place, receipt: Receipt) {
-        let receipt = Receipt { edit: self.stage.edits[index], ..receipt };
-        self.receipts.push((place.sequence, receipt));
     }
 
     /// What the edits did, with their sequences, in the order of both.

@@ -14,10 +14,12 @@ mod stage;
 
 use std::ops::Range;
 
-use vene_model::{Decoder, Operations};
+use vene_model::{Decoder, Model, Operations};
 
 use super::distribution::Distribution;
-use super::forked;
+use super::executor::Executor;
+use super::forked::{self, Forked};
+use super::stages::given_sources;
 use super::trace::{Trace, Wanted};
 use crate::error::RunError;
 use crate::plan::{Receipt, ResolvedPlan, When};
@@ -64,8 +66,21 @@ pub(crate) struct Continued<'a, O: Operations> {
     cache: Cache<O>,
 }
 
+/// The plan of the base's run alone: sources that it edits are run, and what is read of them is given. The
+/// receipts are those of sources.
+///
+/// # Errors
+/// Failures of the computation or of an intervention.
+pub(crate) fn with_sources_run(
+    model: &Model,
+    plan: &ResolvedPlan,
+) -> Result<(ResolvedPlan, Vec<Receipt>), RunError> {
+    let executor = Forked::new(model);
+    given_sources(model.config(), plan, &mut |plans, each| executor.run_all(plans, each))
+}
+
 impl<'a, O: Operations> Continued<'a, O> {
-    /// Runs what the plan's edits read, once.
+    /// Runs what the plan's edits read, once; no source is edited in it.
     ///
     /// # Errors
     /// Failures of the computation.

@@ -36,10 +36,10 @@ fn edits_that_have_no_meaning_at_a_new_token() {
     let every = |edit: Edit| Plan::new().edit(edit.when(When::EveryStep));
     let block = || Edit::interchange(Component::BlockOutput, 1);
     let several = Positions::At(vec![1, 2]);
-    refuses(&subject, every(block().at(several.clone())), &["edit 0", "one row", "has 2"]);
+    refuses(&subject, every(block().at(several.clone())), &["edit 0", "one row", "2 are meant"]);
     let width = subject.model.config().d_model;
     let given = |rows: usize| block().source(Source::Given(vec![1.0; rows * width].into()));
-    refuses(&subject, every(given(2).at(several.clone())), &["has 2", "one row for all"]);
+    refuses(&subject, every(given(2).at(several.clone())), &["2 are meant", "one row for all"]);
     assert!(every(given(1).at(several)).resolve(&subject.model, &[subject.example()]).is_ok());
     refuses(&subject, every(Edit::freeze(Component::MlpOutput, 0)), &["base", "as a source"]);
     let pattern = Edit::interchange(Component::AttentionWeight, 1);
@@ -47,6 +47,11 @@ fn edits_that_have_no_meaning_at_a_new_token() {
     let keyed = pattern.keys(Positions::At(vec![0, 1]));
     assert!(every(keyed).resolve(&subject.model, &[subject.example()]).is_ok());
     refuses(&subject, Plan::new().edit(block().when(When::Steps(vec![]))), &["none", "name one"]);
+    let scaling = || Edit::scaling(Component::BlockOutput, 1, 2.0).at(Positions::At(vec![1, 2]));
+    refuses(&subject, every(scaling().concatenated()), &["2 are meant"]);
+    assert!(every(scaling()).resolve(&subject.model, &[subject.example()]).is_ok());
+    let in_source = scaling().within(vene::Run::Source(0));
+    refuses(&subject, every(in_source), &["source 0", "make it on the prompt"]);
 }
 
 #[test]

@@ -134,11 +134,9 @@ proptest! {
     fn originals_are_unedited(random in random_plan(MODELS.len())) {
         let subject = &MODELS[random.subject];
         let examples = random.examples(subject);
-        let Some(edited) = resolved(subject, &random.plan(subject), &examples) else {
-            return Ok(());
-        };
-        let both = vene::Generator { with_original: true, ..greedy(3) };
-        let Ok((generation, [_, beside])) = with_logits(&both, &subject.model, &edited) else {
+        let both = random.plan(subject).with_original();
+        let Some(both) = resolved(subject, &both, &examples) else { return Ok(()) };
+        let Ok((generation, [_, beside])) = with_logits(&greedy(3), &subject.model, &both) else {
             return Ok(());
         };
         let plain = resolved(subject, &Plan::new(), &examples).unwrap();
