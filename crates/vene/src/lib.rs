@@ -37,6 +37,7 @@ pub mod generation;
 pub mod intervention;
 pub mod metric;
 pub mod plan;
+pub mod plan_file;
 mod random;
 pub mod statistics;
 pub mod sweep;

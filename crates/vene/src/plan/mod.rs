@@ -6,6 +6,7 @@
 //! each other. Executors take only the latter. No weight is read for any of this.
 
 mod alignment;
+mod check;
 mod conflicts;
 mod edit;
 mod heads;
@@ -21,6 +22,7 @@ mod span;
 mod when;
 
 pub use alignment::align;
+pub(crate) use check::Width;
 pub use edit::{Edit, Module, Source};
 pub use heads::Heads;
 pub use outputs::{Outputs, Reduce, Tokens};
