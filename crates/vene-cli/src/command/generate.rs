@@ -1,19 +1,22 @@
 //! `vene generate`: text behind a prompt, as the model writes it.
 
+mod job;
+
 use std::num::NonZeroUsize;
 use std::ops::ControlFlow;
+use std::path::PathBuf;
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use clap::Args;
-use serde_json::{Value, json};
-use vene::generation::{Continuation, End, NewToken, TextStream};
-use vene::plan::ResolvedPlan;
-use vene::{Example, Generation, Generator, Model, Outline, Plan, Sampling};
+use vene::generation::NewToken;
+use vene::plan_file::{DataSection, GenerateSection, ModelSection, PlanFile};
+use vene::{Example, Outline, Plan, Prompt};
 
 use crate::model::{self, ModelArgument, RunArguments};
 use crate::terminal;
+use job::Job;
 
-/// Text behind a prompt, as the model writes it
+/// Text behind a prompt, as the model writes it, with or without edits
 #[derive(Args)]
 #[command(after_help = "\
 Examples:
@@ -21,18 +24,24 @@ Examples:
   vene generate --model HuggingFaceTB/SmolLM2-135M --max-new-tokens 40 \"Once upon a time\"
   vene generate --model HuggingFaceTB/SmolLM2-135M --temperature 0.8 --top-p 0.95 --seed 7 \\
     --num-samples 3 \"Once upon a time\"
+  vene generate --plan plan.toml --source \"The capital of Italy is\" --with-original \\
+    \"The capital of Spain is\"
 
 The likeliest token is taken each time unless one of --temperature, --top-k, --top-p, --seed and
 --num-samples is given; then tokens are drawn: divided by the temperature, cut to the top k, cut to the top
 p, as transformers does it. The same seed gives the same text, however many samples and threads there are.
-A text ends where the model's own files say that texts end, or where its context is full.")]
+A text ends where the model's own files say that texts end, or where its context is full.
+
+A plan is a file of edits (docs/plans.md). Each is made on the prompt, at new tokens or at both, as its
+`when` says: `when = \"every_step\"` steers all of the text. What the file says of prompt, sources and drawing
+goes for whatever is not said here.")]
 pub struct Arguments {
     #[command(flatten)]
     model: ModelArgument,
 
-    /// How many tokens to write at most
-    #[arg(long, value_name = "N", default_value = "64")]
-    max_new_tokens: NonZeroUsize,
+    /// How many tokens to write at most [default: 64]
+    #[arg(long, value_name = "N")]
+    max_new_tokens: Option<NonZeroUsize>,
 
     /// Sharpens (below 1) or flattens what tokens are drawn from [default: 1]
     #[arg(long, value_name = "T", allow_negative_numbers = true)]
@@ -54,164 +63,125 @@ pub struct Arguments {
     #[arg(long, value_name = "N")]
     num_samples: Option<NonZeroUsize>,
 
+    /// The edits: a .toml or .json file
+    #[arg(long, value_name = "FILE")]
+    plan: Option<PathBuf>,
+
+    /// A text whose run the plan's edits read; again for each that they count
+    #[arg(long = "source", value_name = "PROMPT", requires = "plan")]
+    sources: Vec<String>,
+
+    /// Write the text without the plan's edits too
+    #[arg(long, requires = "plan")]
+    with_original: bool,
+
     #[command(flatten)]
     run: RunArguments,
 
-    /// Print JSON: the prompt's token ids, and each text with its tokens, their log-probabilities, and why
-    /// it ended
+    /// Print JSON: the prompt's token ids, each text with its tokens, their log-probabilities, and why it
+    /// ended, and what each edit did at each step
     #[arg(long)]
     json: bool,
 
-    /// The text to be continued
-    #[arg(value_name = "PROMPT")]
-    prompt: String,
+    /// The text to be continued; may be left out where the plan has one
+    #[arg(value_name = "PROMPT", required_unless_present = "plan")]
+    prompt: Option<String>,
+}
+
+/// What a plan's file says besides its edits.
+#[derive(Default)]
+struct Said {
+    model: ModelSection,
+    data: DataSection,
+    generate: GenerateSection,
+}
+
+impl Said {
+    fn by(file: &PlanFile) -> Self {
+        Self {
+            model: file.model.clone().unwrap_or_default(),
+            data: file.data.clone().unwrap_or_default(),
+            generate: file.generate.clone().unwrap_or_default(),
+        }
+    }
 }
 
 impl Arguments {
     pub fn run(&self) -> anyhow::Result<()> {
-        let generator = self.generator();
         let outline = model::open(&self.model.model)?;
-        let prompt =
-            outline.prompt_with(&self.prompt, self.run.bos.into()).context("the prompt")?;
-        model::warn_about_bos(&outline, &prompt);
-        let plan = Plan::new().resolve(&outline, &[Example::new(prompt)])?;
-        generator.check(&outline, &plan)?;
+        let job = self.job(&outline)?;
         let model = model::load(outline, self.run.precision)?;
-        if self.json {
-            let generation = generator.run(&model, &plan, &mut |_| ControlFlow::Continue(()))?;
-            return terminal::print_json(&self.record(&model, &plan, &generation)?);
-        }
-        self.stream(&generator, &model, &plan)
-    }
-
-    fn generator(&self) -> Generator {
-        let Self { temperature, top_k, top_p, seed, num_samples, .. } = *self;
-        let draws = temperature.is_some()
-            || top_k.is_some()
-            || top_p.is_some()
-            || seed.is_some()
-            || num_samples.is_some();
-        Generator {
-            max_new_tokens: self.max_new_tokens.get(),
-            sampling: draws.then(|| Sampling {
-                temperature: temperature.unwrap_or(1.0),
-                top_k,
-                top_p,
-            }),
-            seed: seed.unwrap_or(0),
-            samples: num_samples.map_or(1, NonZeroUsize::get),
-            ..Generator::default()
-        }
-    }
-
-    /// Prints the first text as it comes, and the others behind it.
-    fn stream(
-        &self,
-        generator: &Generator,
-        model: &Model,
-        plan: &ResolvedPlan,
-    ) -> anyhow::Result<()> {
-        let is_alone = generator.samples == 1;
-        let title = |what: &str| match is_alone {
-            true => String::new(),
-            false => format!("# {what}\n"),
+        let generation = match self.json {
+            false => job.stream(&model)?,
+            true => {
+                let mut go_on = |_: &NewToken<'_>| ControlFlow::Continue(());
+                let generation = job.generator.run(&model, &job.plan, &mut go_on)?;
+                terminal::print_json(&job.record(&model, &self.model.model, &generation)?)?;
+                generation
+            }
         };
-        let first = if generator.sampling.is_some() { "sample 0" } else { "continuation" };
-        terminal::print(&format!("{}{}", title(first), self.prompt))?;
-        let mut text = TextStream::new(model, &plan.examples()[0].base);
-        let mut printed = Ok(());
-        let generation = generator.run(model, plan, &mut |token| {
-            if token.sample > 0 || token.is_original {
-                return ControlFlow::Continue(());
-            }
-            printed = print_next(&mut text, token);
-            match printed {
-                Ok(()) => ControlFlow::Continue(()),
-                Err(_) => ControlFlow::Break(()),
-            }
-        })?;
-        printed?;
-        for continuation in &generation.continuations[1..] {
-            let title = title(&format!("sample {}", continuation.sample));
-            let text = continuation.text(model, plan)?;
-            terminal::print(&format!("{title}{}{text}\n", self.prompt))?;
-        }
-        for end in [&generation.continuations, &generation.originals].into_iter().flatten() {
-            warn_about_end(model, end);
-        }
+        job.warn(&model, &generation);
         Ok(())
     }
 
-    fn record(
-        &self,
-        model: &Model,
-        plan: &ResolvedPlan,
-        generation: &Generation,
-    ) -> anyhow::Result<Value> {
-        let texts = |continuations: &[Continuation]| {
-            let text = |continuation: &Continuation| text_record(model, plan, continuation);
-            continuations.iter().map(text).collect::<anyhow::Result<Vec<Value>>>()
+    fn job(&self, outline: &Outline) -> anyhow::Result<Job> {
+        let file = self.plan.as_deref().map(PlanFile::read).transpose()?;
+        let said = file.as_ref().map(Said::by).unwrap_or_default();
+        self.warn_about_model(&said);
+        let mut plan = match &file {
+            Some(file) => file.plan(outline)?,
+            None => Plan::new(),
         };
-        Ok(json!({
-            "model": model::record(model, &self.model.model),
-            "prompt": self.prompt,
-            "token_ids": plan.examples()[0].base.tokens(),
-            "continuations": texts(&generation.continuations)?,
-        }))
+        if self.with_original {
+            plan = plan.with_original();
+        }
+        let example = self.example(outline, &said)?;
+        let prompt = example.base.text().unwrap_or_default().to_owned();
+        let generator = self.section(&said).generator(outline).context("what ends a text")?;
+        let plan = plan.resolve(outline, &[example])?;
+        generator.check(outline, &plan)?;
+        Ok(Job { prompt, generator, with_original: plan.wants_original(), plan })
     }
-}
 
-/// Prints what has become certain of the text, to its end and a line break.
-fn print_next(text: &mut TextStream<'_>, token: &NewToken<'_>) -> anyhow::Result<()> {
-    let mut next = match token.end {
-        Some(End::Stop) => String::new(),
-        _ => text.push(token.token)?,
-    };
-    if token.end.is_some() {
-        next.push_str(&text.finish()?);
-        next.push('\n');
+    /// The prompt and the plan's sources.
+    fn example(&self, outline: &Outline, said: &Said) -> anyhow::Result<Example> {
+        let in_file = said.generate.prompt.as_ref().or(said.data.base.as_ref());
+        let Some(prompt) = self.prompt.as_ref().or(in_file) else {
+            bail!("there is no prompt: give one, or name it in the plan ([generate], prompt)");
+        };
+        let read = |text: &str, whose: String| -> anyhow::Result<Prompt> {
+            let prompt = outline.prompt_with(text, self.run.bos.into()).context(whose)?;
+            model::warn_about_bos(outline, &prompt);
+            Ok(prompt)
+        };
+        let sources = if self.sources.is_empty() { &said.data.sources } else { &self.sources };
+        let mut example = Example::new(read(prompt, "the prompt".to_owned())?);
+        for (index, source) in sources.iter().enumerate() {
+            example = example.source(read(source, format!("source {index}"))?);
+        }
+        Ok(example)
     }
-    if next.is_empty() { Ok(()) } else { terminal::print(&next) }
-}
 
-/// A text as data.
-fn text_record(
-    model: &Model,
-    plan: &ResolvedPlan,
-    continuation: &Continuation,
-) -> anyhow::Result<Value> {
-    let tokens = continuation.tokens.iter().zip(&continuation.log_probabilities);
-    let tokens = tokens.map(|(&id, log_probability)| {
-        json!({
-            "token": model::token_text(model, id),
-            "id": id,
-            "log_probability": log_probability,
-        })
-    });
-    Ok(json!({
-        "sample": continuation.sample,
-        "text": continuation.text(model, plan)?,
-        "end": end_name(continuation.end),
-        "tokens": tokens.collect::<Vec<_>>(),
-    }))
-}
-
-fn end_name(end: End) -> &'static str {
-    match end {
-        End::Stop => "stop",
-        End::Enough => "enough",
-        End::ContextFull => "context_full",
-        End::BrokenOff => "broken_off",
+    /// How tokens are taken: as it is said here, else as the plan's file says.
+    fn section(&self, said: &Said) -> GenerateSection {
+        let said = said.generate.clone();
+        GenerateSection {
+            tokens: self.max_new_tokens.map(NonZeroUsize::get).or(said.tokens),
+            temperature: self.temperature.or(said.temperature),
+            top_k: self.top_k.or(said.top_k),
+            top_p: self.top_p.or(said.top_p),
+            seed: self.seed.or(said.seed),
+            samples: self.num_samples.map(NonZeroUsize::get).or(said.samples),
+            ..said
+        }
     }
-}
 
-/// Says where a text ended for no reason of its own.
-fn warn_about_end(outline: &Outline, continuation: &Continuation) {
-    if continuation.end == End::ContextFull {
-        terminal::warn(format!(
-            "the text ends behind {} tokens, since the model's context of {} is full",
-            continuation.tokens.len(),
-            outline.config().context
-        ));
+    fn warn_about_model(&self, said: &Said) {
+        if let Some(id) = said.model.id.as_ref().filter(|id| **id != self.model.model) {
+            terminal::warn(format!(
+                "the plan is for the model `{id}`, and `{}` runs it (--model)",
+                self.model.model
+            ));
+        }
     }
 }

@@ -146,6 +146,11 @@ impl ResolvedPlan {
         &self.edited_sources
     }
 
+    /// Whether the base's run as it is without any edit is wanted too.
+    pub fn wants_original(&self) -> bool {
+        self.original
+    }
+
     /// Whether one run of base and sources is all that it needs.
     pub(crate) fn is_one_run(&self) -> bool {
         self.edited_sources.is_empty() && !self.original

@@ -45,6 +45,7 @@ mod read;
 mod sections;
 mod source;
 mod table;
+mod when;
 mod write;
 
 use std::path::{Path, PathBuf};
