@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use candle_core::{D, DType, Device, Error, Tensor};
 
+use super::differentiable::cross_entropy_of;
 use super::node::{linear_map, with_backward};
 use super::{
     ChosenLogits, Differentiable, Earlier, HostRows, OperationError, Operations, OwnedPath, Path,
@@ -137,6 +138,11 @@ fn gelu_tanh_slope(x: &Tensor) -> Result<Tensor, Error> {
     let steepness = ((square * (3.0 * 0.044715 * factor))? + factor)?;
     let change = ((bent.sqr()?.neg()? + 1.0)? * (x * steepness)?)?;
     ((bent + 1.0)? + change)? * 0.5
+}
+
+/// `1 / (1 + e^-x)`, written so that neither side overflows: `(1 + tanh(x / 2)) / 2`.
+fn sigmoid(x: &Tensor) -> Result<Tensor, Error> {
+    ((x * 0.5)?.tanh()? * 0.5)? + 0.5
 }
 
 impl Operations for Plain {
@@ -275,6 +281,8 @@ impl Operations for Plain {
             })?,
             Activation::Silu => x.silu()?,
             Activation::Relu => x.relu()?,
+            Activation::Tanh => x.tanh()?,
+            Activation::Sigmoid => sigmoid(&x)?,
         })
     }
 
@@ -304,6 +312,15 @@ impl Operations for Plain {
 
     fn append_rows(&self, x: &mut Tensor, indices: &[usize]) -> Result<(), OperationError> {
         *x = Tensor::cat(&[&*x, &self.take_rows(x, indices)?], 0)?;
+        Ok(())
+    }
+
+    fn stack(&self, parts: &[Tensor]) -> Result<Tensor, OperationError> {
+        self.stack_rows(parts)
+    }
+
+    fn extend_rows(&self, x: &mut Tensor, rows: &Tensor) -> Result<(), OperationError> {
+        *x = Tensor::cat(&[&*x, rows], 0)?;
         Ok(())
     }
 
@@ -426,10 +443,6 @@ impl Differentiable for Plain {
         if let Some(cap) = soft_cap {
             logits = self.soft_cap(logits, cap)?;
         }
-        let targets = Tensor::new(targets, &self.device)?.unsqueeze(1)?;
-        let shifted = logits.broadcast_sub(&logits.detach().max_keepdim(D::Minus1)?)?;
-        let normaliser = shifted.exp()?.sum_keepdim(D::Minus1)?.log()?;
-        let losses = (normaliser - shifted.gather(&targets, 1)?)?.squeeze(1)?;
-        Ok((losses, logits.detach().argmax(D::Minus1)?.to_vec1()?))
+        cross_entropy_of(&logits, targets)
     }
 }

@@ -112,6 +112,15 @@ pub enum PlanError {
         /// The component.
         component: Component,
     },
+    /// Several steps of a recurrent block as one vector.
+    #[error(
+        "{site} cannot be concatenated over positions: a recurrent block computes one from the other, so \
+         that they are edited one after the other; edit one position, or block_input"
+    )]
+    StepsConcatenated {
+        /// Where.
+        site: Site,
+    },
     /// Edited sources that read each other.
     #[error(
         "the edited runs of sources {sources:?} read each other in a circle: none of them can be run first; let one read a source that is not edited"
@@ -255,6 +264,16 @@ pub enum PlanError {
         position: usize,
         /// A head that both write, where the component has heads.
         head: Option<usize>,
+    },
+    /// An edit that cannot be made at generated tokens.
+    #[error("edit {edit} ({site}) cannot be made at these steps: {problem}")]
+    OnSteps {
+        /// The edit.
+        edit: usize,
+        /// The site.
+        site: Site,
+        /// Why, and what to do.
+        problem: String,
     },
     /// Attention patterns are collected whole or not at all.
     #[error("{component} is collected for all positions at once: it is [head, query, key]")]

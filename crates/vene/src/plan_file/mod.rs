@@ -46,9 +46,11 @@ mod saved;
 mod sections;
 mod source;
 mod table;
+mod when;
 mod write;
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use vene_model::{DecoderConfig, Outline, Site, alias};
 
@@ -93,7 +95,7 @@ pub struct PlanFile {
     pub sections: Sections,
     document: Node,
     /// The file, where it is one.
-    file: Option<PathBuf>,
+    file: Option<Arc<Path>>,
     /// Where names of other files are looked up.
     folder: PathBuf,
 }
@@ -131,21 +133,20 @@ impl PlanFile {
     fn parsed(text: &str, format: Format, file: Option<&Path>, folder: &Path) -> Result<Self> {
         let document = document::parse(text, format).map_err(|error| PlanFileError::Syntax {
             place: Place {
-                file: file.map(Path::to_owned),
+                file: file.map(Arc::from),
                 line: Some(error.line),
-                entry: String::new(),
+                entry: Arc::default(),
             },
             message: error.message,
         })?;
-        let item = Item::document(&document, file.map(Path::to_owned));
+        let item = Item::document(&document, file.map(Arc::from));
         let known = ["version", "model", "data", "train", "generate", "edit", "collect", "read"];
         let table = item.table("a table of sections", &known)?;
-        if let Some(version) = table.get("version") {
-            if !(1..=VERSION).contains(&version.count()?) {
-                return Err(version.expected(format!(
-                    "{VERSION}, the version of the format that this program knows"
-                )));
-            }
+        if let Some(version) = table.get("version")
+            && !(1..=VERSION).contains(&version.count()?)
+        {
+            let known = format!("{VERSION}, the version of the format that this program knows");
+            return Err(version.expected(known));
         }
         Ok(Self {
             sections: Sections {
@@ -154,7 +155,7 @@ impl PlanFile {
                 train: table.read("train", TrainSection::read)?,
                 generate: table.read("generate", GenerateSection::read)?,
             },
-            file: file.map(Path::to_owned),
+            file: file.map(Arc::from),
             folder: folder.to_owned(),
             document,
         })
@@ -220,7 +221,7 @@ impl PlanFile {
     }
 
     fn missing(&self, key: &'static str, expected: &str) -> PlanFileError {
-        let place = Place { file: self.file.clone(), line: None, entry: String::new() };
+        let place = Place { file: self.file.clone(), line: None, entry: Arc::default() };
         PlanFileError::MissingKey { place, key, expected: expected.to_owned() }
     }
 

@@ -115,7 +115,7 @@ impl Saved {
             return self.plan_for_another_model(outline);
         }
         Err(PlanFileError::AnotherModel {
-            path: self.file.file.clone().unwrap_or_default(),
+            path: self.file.folder.join(PLAN),
             saved: self.model.id.clone().unwrap_or_else(|| "a model without a name".to_owned()),
             given: outline.provenance().name.clone(),
         })
