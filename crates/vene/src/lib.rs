@@ -47,7 +47,10 @@ pub mod training;
 pub use data_sweep::{
     Control, DataSweep, DataSweepBuilder, DataSweepError, Direction, EffectType, Treatment,
 };
-pub use engine::{Distribution, ExampleOutcome, Executor, Forked, PlanOutcome, Reading, Reference};
+pub use engine::{
+    Distribution, ExampleOutcome, Executor, Forked, Gradients, PlanOutcome, Reading, Reference,
+    SiteGradients,
+};
 pub use error::{PlanError, PositionError, RunError, SweepError};
 pub use generation::{Generation, GenerationError, Generator, Sampling};
 pub use plan::{

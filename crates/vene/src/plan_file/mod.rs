@@ -61,7 +61,9 @@ use document::{Node, Value};
 pub use error::{Place, PlanFileError};
 use files::Files;
 pub use saved::{Saved, load, save, save_with};
-pub use sections::{DataSection, GenerateSection, ModelSection, ScheduleName, TrainSection};
+pub use sections::{
+    DataSection, GenerateSection, LossName, ModelSection, ScheduleName, TrainSection,
+};
 use table::Item;
 use write::Sink;
 
