@@ -125,7 +125,7 @@ pub(crate) fn relu<const FUSED: bool>(x: f32) -> f32 {
 }
 
 #[inline(always)]
-pub(crate) fn sigmoid<const FUSED: bool>(x: f32) -> f32 {
+fn sigmoid<const FUSED: bool>(x: f32) -> f32 {
     1.0 / (1.0 + exp::<FUSED>(-x))
 }
 

@@ -103,11 +103,8 @@ where
     O::Norm: Clone,
     O::Linear: Clone,
 {
-    /// The same weights, which are shared, for operations that keep them alike.
-    pub(crate) fn over<P>(&self) -> Block<P>
-    where
-        P: Operations<Norm = O::Norm, Linear = O::Linear>,
-    {
+    /// The same weights, which are shared, for other operations that keep them alike.
+    pub(crate) fn over<P: Operations<Norm = O::Norm, Linear = O::Linear>>(&self) -> Block<P> {
         let gates = |gates: &Gates<O>| Gates {
             reset: gates.reset.clone(),
             update: gates.update.clone(),

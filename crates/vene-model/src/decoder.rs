@@ -143,7 +143,7 @@ impl<O: Operations> Decoder<O> {
         for layer in layer..self.blocks.len() {
             residual = self.block(layer, residual, pass)?;
         }
-        let normed = self.leave(residual, pass)?;
+        let normed = self.leave(&residual, pass)?;
         self.unembed(&normed, pass)
     }
 
@@ -163,33 +163,6 @@ impl<O: Operations> Decoder<O> {
             None => Site::once(Component::Embedding),
         };
         self.visit(pass, entrance, &mut [residual])
-    }
-
-    /// One block: from the residual stream that enters it to the one that leaves it.
-    ///
-    /// # Errors
-    /// As [`Decoder::forward`].
-    ///
-    /// # Panics
-    /// Where the model has no such layer.
-    pub fn block<P: Pass<O>>(
-        &self,
-        layer: usize,
-        mut residual: O::Tensor,
-        pass: &mut P,
-    ) -> Result<O::Tensor, P::Error> {
-        self.visit(pass, Site::at(Component::BlockInput, layer), &mut [&mut residual])?;
-        match &self.blocks[layer] {
-            Block::Transformer(block) => self.transformer(layer, block, residual, pass),
-            Block::Feedforward(projection) => self.feedforward(layer, projection, residual, pass),
-            Block::GatedRecurrent(cell) => pass.recur(Recurrence {
-                operations: &self.operations,
-                config: &self.config,
-                layer,
-                cell,
-                input: residual,
-            }),
-        }
     }
 
     fn transformer<P: Pass<O>>(
@@ -225,17 +198,44 @@ impl<O: Operations> Decoder<O> {
         Ok(values)
     }
 
+    /// One block: from the residual stream that enters it to the one that leaves it.
+    ///
+    /// # Errors
+    /// As [`Decoder::forward`].
+    ///
+    /// # Panics
+    /// Where the model has no such layer.
+    pub fn block<P: Pass<O>>(
+        &self,
+        layer: usize,
+        mut residual: O::Tensor,
+        pass: &mut P,
+    ) -> Result<O::Tensor, P::Error> {
+        self.visit(pass, Site::at(Component::BlockInput, layer), &mut [&mut residual])?;
+        match &self.blocks[layer] {
+            Block::Transformer(block) => self.transformer(layer, block, residual, pass),
+            Block::Feedforward(projection) => self.feedforward(layer, projection, residual, pass),
+            Block::GatedRecurrent(cell) => pass.recur(Recurrence {
+                operations: &self.operations,
+                config: &self.config,
+                layer,
+                cell,
+                input: residual,
+            }),
+        }
+    }
+
     /// The last norm, behind all blocks, where there is one.
     ///
     /// # Errors
     /// As [`Decoder::forward`].
     pub fn leave<P: Pass<O>>(
         &self,
-        residual: O::Tensor,
+        residual: &O::Tensor,
         pass: &mut P,
     ) -> Result<O::Tensor, P::Error> {
-        let Some(norm) = &self.final_norm else { return Ok(residual) };
-        let mut normed = self.operations.norm(&residual, norm)?;
+        let Some(norm) = &self.final_norm else { return Ok(residual.clone()) };
+        let mut normed = self.operations.norm(residual, norm)?;
         self.visit(pass, Site::once(Component::FinalNorm), &mut [&mut normed])?;
         Ok(normed)
     }

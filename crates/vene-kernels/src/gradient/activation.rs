@@ -1,6 +1,6 @@
 //! Gradients of activation functions, alone and fused with the gate.
 
-use crate::activation::{Activation, COST, beyond, bounded, relu, sigmoid};
+use crate::activation::{Activation, COST, beyond, bounded, relu};
 use crate::exponential::{exp, tanh};
 use crate::instructions::for_each_instruction_set;
 use crate::parallel::{Shared, for_each_stretch, for_each_task, threads_for};
@@ -161,7 +161,7 @@ fn tanh_with_slope<const FUSED: bool>(x: f32) -> (f32, f32) {
 
 #[inline(always)]
 fn sigmoid_with_slope<const FUSED: bool>(x: f32) -> (f32, f32) {
-    let value = sigmoid::<FUSED>(x);
+    let value = 1.0 / (1.0 + exp::<FUSED>(-x));
     (value, value * (1.0 - value))
 }
 
@@ -182,7 +182,7 @@ mod tests {
             }
             x * (0.5 + sum * (-x * x / 2.0).exp() / (2.0 * std::f64::consts::PI).sqrt())
         };
-        let tanh = |x: f64| {
+        let by_tanh = |x: f64| {
             let u = (2.0 / std::f64::consts::PI).sqrt() * (x + 0.044715 * x.powi(3));
             0.5 * x * (1.0 + u.tanh())
         };
@@ -194,10 +194,11 @@ mod tests {
         };
         for x in grid(-6.0, 6.0).step_by(50) {
             near("gelu", gelu_exact_with_slope::<true>(x).1, &gelu, x);
-            near("gelu by tanh", gelu_tanh_with_slope::<true>(x).1, &tanh, x);
+            near("gelu by tanh", gelu_tanh_with_slope::<true>(x).1, &by_tanh, x);
             near("silu", silu_with_slope::<true>(x).1, &silu, x);
             near("tanh", tanh_with_slope::<true>(x).1, &f64::tanh, x);
-            near("sigmoid", sigmoid_with_slope::<true>(x).1, &|x| 1.0 / (1.0 + (-x).exp()), x);
+            let sigmoid = |x: f64| 1.0 / (1.0 + (-x).exp());
+            near("sigmoid", sigmoid_with_slope::<true>(x).1, &sigmoid, x);
         }
         for function in [
             gelu_exact_with_slope::<true>,

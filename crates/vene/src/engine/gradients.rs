@@ -49,12 +49,8 @@ impl Gradients {
     /// Of this plan's runs, at these sites, which are seen behind the plan's own edits there.
     ///
     /// # Errors
-    /// Sites inside a recurrent block, where a value is also the state of all later steps; failures of the
-    /// computation.
+    /// Failures of the computation.
     pub fn new(model: &Model, plan: ResolvedPlan, sites: &[Site]) -> Result<Self, RunError> {
-        if let Some(&site) = sites.iter().find(|site| site.is_by_step(model.config())) {
-            return Err(RunError::GradientInTime { site });
-        }
         Ok(Self { suffix: Suffix::behind(model, plan, sites)?, sites: sites.to_vec() })
     }
 

@@ -151,7 +151,7 @@ impl<O: Operations<Tensor = Tensor>, V: Visitor> Pass<O> for Sequences<'_, V> {
     }
 
     fn recur(&mut self, recurrence: Recurrence<'_, O>) -> Result<Tensor, RunError> {
-        through_time(&recurrence, &self.runs, self.visitor)
+        recur(recurrence, &self.runs, self.visitor)
     }
 
     fn readout(&mut self) -> Readout {
@@ -163,6 +163,29 @@ impl<O: Operations<Tensor = Tensor>, V: Visitor> Pass<O> for Sequences<'_, V> {
             .collect();
         Readout { whole, chosen: Vec::new() }
     }
+}
+
+/// A recurrent block, runs side by side, each from its first position on.
+pub(super) fn recur<O: Operations<Tensor = Tensor>, V: Visitor>(
+    recurrence: Recurrence<'_, O>,
+    runs: &[Range<usize>],
+    visitor: &mut V,
+) -> Result<Tensor, RunError> {
+    let operations = recurrence.operations;
+    let mut seen: BTreeMap<Site, Vec<Tensor>> = BTreeMap::new();
+    let output = recurrence.run::<RunError>(runs, &mut |site, step, tensor| {
+        if visitor.wants(site) {
+            visitor.step(site, step, tensor)?;
+            seen.entry(site).or_default().push(tensor.clone());
+        }
+        Ok(())
+    })?;
+    let order = Recurrence::<O>::packed_order(runs);
+    for (site, steps) in seen {
+        let mut whole = operations.take_rows(&operations.stack(&steps)?, &order)?;
+        visitor.rows(site, &Rows::Whole(runs), &mut whole)?;
+    }
+    Ok(output)
 }
 
 /// One run's attention in a layer, step by step, so that its patterns can be looked at and edited.
@@ -205,29 +228,6 @@ impl Steps<'_> {
         }
         Ok(operations.weigh(&weights, values, config.head_dim)?)
     }
-}
-
-/// A recurrent block of runs that have all their rows, shown step by step, and whole when all steps are
-/// done.
-pub(super) fn through_time<O: Operations<Tensor = Tensor>>(
-    recurrence: &Recurrence<'_, O>,
-    runs: &[Range<usize>],
-    visitor: &mut impl Visitor,
-) -> Result<Tensor, RunError> {
-    let mut seen: BTreeMap<Site, Vec<Tensor>> = BTreeMap::new();
-    let output = recurrence.run::<RunError>(runs, &mut |site, step, tensor| {
-        if visitor.wants(site) {
-            visitor.step(site, step, tensor)?;
-            seen.entry(site).or_default().push(tensor.clone());
-        }
-        Ok(())
-    })?;
-    let (operations, order) = (recurrence.operations, Recurrence::<O>::packed_order(runs));
-    for (site, steps) in seen {
-        let mut whole = operations.take_rows(&operations.stack(&steps)?, &order)?;
-        visitor.rows(site, &Rows::Whole(runs), &mut whole)?;
-    }
-    Ok(output)
 }
 
 /// Refuses a query that sees no key any more: its softmax would be no number.

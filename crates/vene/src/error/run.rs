@@ -76,15 +76,6 @@ pub enum RunError {
         /// The example.
         example: usize,
     },
-    /// A gradient inside a recurrent block.
-    #[error(
-        "gradients at {site} are not read: inside a recurrent block values go on from step to step; \
-         read them at block_input of this layer or of the next"
-    )]
-    GradientInTime {
-        /// Where.
-        site: Site,
-    },
     /// An intervention that would learn in a source's run.
     #[error(
         "an edit of a source's run has trainable parameters: sources are run once, before training;          freeze them, or train the edit in the base's run"

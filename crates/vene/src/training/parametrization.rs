@@ -25,7 +25,8 @@ pub(super) struct Parametrization {
 impl Parametrization {
     /// At a rotation, whose coordinates are 0.
     pub(super) fn at(rotation: &Tensor) -> Result<Self> {
-        let rotation = rotation.detach().to_device(&Device::Cpu)?.to_dtype(DType::F64)?;
+        // A copy, since the rotation itself is written into.
+        let rotation = rotation.detach().to_device(&Device::Cpu)?.to_dtype(DType::F64)?.copy()?;
         Ok(Self { base: filled_up(&rotation)?, coordinates: rotation.zeros_like()? })
     }
 

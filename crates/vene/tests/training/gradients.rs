@@ -130,52 +130,6 @@ fn reach_no_frozen_weight() {
     }
 }
 
-/// At the second position, from the third.
-fn second(edit: Edit) -> Edit {
-    edit.at(Positions::index(1)).from(Positions::index(2))
-}
-
-fn plans_of_transformers() -> Vec<Plan> {
-    let all = Positions::At(vec![1, 3]);
-    vec![
-        Plan::new().edit(second(Edit::interchange(Component::BlockOutput, 0))),
-        Plan::new().edit(second(Edit::interchange(Component::MlpOutput, 1))),
-        Plan::new()
-            .edit(second(Edit::interchange(Component::AttentionValueOutput, 1).heads([1])))
-            .edit(Edit::zero(Component::MlpOutput, 0).at(Positions::index(3))),
-        Plan::new()
-            .edit(second(Edit::addition(Component::Embedding, None)))
-            .edit(Edit::freeze(Component::AttentionOutput, 1))
-            .read(Positions::At(vec![0, -1])),
-        Plan::new().edit(Edit::interchange(Component::KeyOutput, 1).at(all.clone())),
-        Plan::new().edit(Edit::knockout(1).at(Positions::index(3)).keys(Positions::index(1))),
-        Plan::new().edit(
-            Edit::interchange(Component::AttentionWeight, 0).at(Positions::index(2)).keys(all),
-        ),
-        Plan::new().edit(Edit::skip(Module::Mlp, 1).at(Positions::index(-2))),
-        Plan::new()
-            .edit(second(Edit::interchange(Component::FinalNorm, None)))
-            .read(Positions::All),
-        Plan::new().edit(Edit::interchange(Component::Logits, None)),
-        Plan::new().edit(second(Edit::interchange(Component::BlockOutput, 1)).from_layer(0)),
-    ]
-}
-
-/// The same for networks without attention.
-fn plans_of_networks(recurrent: bool) -> Vec<Plan> {
-    let inside = if recurrent { Component::ResetGate } else { Component::MlpActivation };
-    vec![
-        Plan::new().edit(second(Edit::interchange(Component::BlockOutput, 0))),
-        Plan::new().edit(Edit::zero(inside, 1).at(Positions::At(vec![1, 3]))).read(Positions::All),
-        Plan::new()
-            .edit(second(Edit::addition(Component::Embedding, None)))
-            .edit(Edit::freeze(Component::BlockOutput, 1).at(Positions::index(2)))
-            .read(Positions::At(vec![0, -1])),
-        Plan::new().edit(Edit::interchange(Component::Logits, None)),
-        Plan::new().edit(second(Edit::interchange(Component::BlockOutput, 1)).from_layer(0)),
-    ]
-}
-
 /// What a suffix says of plans of all kinds is what the reference executor says: edits at several layers,
 /// of heads and patterns, from several runs, of several positions, read before and behind them.
 #[test]
@@ -187,14 +141,34 @@ fn suffixes_say_what_the_reference_says() {
         let fixture = Fixture::new(name.clone().leak());
         let model = fixture.load(Precision::Double);
         let examples = examples(&model, &fixture);
-        let plans = match model.config().is_transformer() {
-            true => plans_of_transformers(),
-            false => plans_of_networks(model.config().is_recurrent()),
-        };
+        let second = |edit: Edit| edit.at(Positions::index(1)).from(Positions::index(2));
+        let all = Positions::At(vec![1, 3]);
+        let plans = [
+            Plan::new().edit(second(Edit::interchange(Component::BlockOutput, 0))),
+            Plan::new().edit(second(Edit::interchange(Component::MlpOutput, 1))),
+            Plan::new()
+                .edit(second(Edit::interchange(Component::AttentionValueOutput, 1).heads([1])))
+                .edit(Edit::zero(Component::MlpOutput, 0).at(Positions::index(3))),
+            Plan::new()
+                .edit(second(Edit::addition(Component::Embedding, None)))
+                .edit(Edit::freeze(Component::AttentionOutput, 1))
+                .read(Positions::At(vec![0, -1])),
+            Plan::new().edit(Edit::interchange(Component::KeyOutput, 1).at(all.clone())),
+            Plan::new().edit(Edit::knockout(1).at(Positions::index(3)).keys(Positions::index(1))),
+            Plan::new().edit(
+                Edit::interchange(Component::AttentionWeight, 0).at(Positions::index(2)).keys(all),
+            ),
+            Plan::new().edit(Edit::skip(Module::Mlp, 1).at(Positions::index(-2))),
+            Plan::new()
+                .edit(second(Edit::interchange(Component::FinalNorm, None)))
+                .read(Positions::All),
+            Plan::new().edit(Edit::interchange(Component::Logits, None)),
+            Plan::new().edit(second(Edit::interchange(Component::BlockOutput, 1)).from_layer(0)),
+        ];
         for (index, plan) in plans.iter().enumerate() {
             // Patterns are of one prompt's own length; the sources here are of others.
             let examples: Vec<Example> = match index {
-                5 | 6 if model.config().is_transformer() => examples
+                5 | 6 => examples
                     .iter()
                     .map(|one| Example::new(one.base.clone()).source(one.base.clone()))
                     .collect(),
@@ -228,10 +202,6 @@ fn fused_operations_have_those_of_plain_ones() {
             continue;
         }
         let fixture = Fixture::new(name.clone().leak());
-        // Others have no fused operations in training.
-        if !fixture.outline().unwrap().config().is_transformer() {
-            continue;
-        }
         let gradient =
             |precision: Precision, component, recomputes: bool, labels: Option<[u32; 2]>| {
                 let model = fixture.load(precision);
@@ -286,7 +256,6 @@ fn at_sites_are_those_of_small_differences() {
             .map(|component| {
                 Site::new(component, component.per_layer().then_some(1), config).unwrap()
             })
-            .filter(|site| !site.is_by_step(config))
             .collect();
         let plan = Plan::new();
         let resolved = plan.resolve(&model, &examples).unwrap();

@@ -30,9 +30,11 @@ pub(super) struct Edits<'a> {
 impl<'a> Edits<'a> {
     pub(super) fn new(editor: Editor<'a>, detaches: bool) -> Self {
         let (plan, config) = (editor.plan, editor.config);
-        let at_once = plan.edits.iter();
-        let at_once =
-            at_once.map(|edit| row_by_row(edit) && !edit.site.is_by_step(config)).collect();
+        let at_once = plan
+            .edits
+            .iter()
+            .map(|edit| row_by_row(edit) && !edit.site.is_by_step(config))
+            .collect();
         Self { editor, plan, config, at_once, detaches }
     }
 
@@ -133,15 +135,6 @@ impl Visitor for Edits<'_> {
         self.editor.wants(site)
     }
 
-    fn step(
-        &mut self,
-        site: Site,
-        step: TimeStep<'_>,
-        tensor: &mut Tensor,
-    ) -> Result<(), RunError> {
-        self.editor.step(site, step, tensor)
-    }
-
     fn rows(&mut self, site: Site, rows: &Rows<'_>, tensor: &mut Tensor) -> Result<(), RunError> {
         for index in 0..self.plan.edits.len() {
             if self.at_once[index] && self.plan.edits[index].site == site {
@@ -152,6 +145,19 @@ impl Visitor for Edits<'_> {
                 self.editor.edit(index, example, site, rows, tensor)?;
             }
         }
+        if self.detaches {
+            *tensor = tensor.detach();
+        }
+        Ok(())
+    }
+
+    fn step(
+        &mut self,
+        site: Site,
+        step: TimeStep<'_>,
+        tensor: &mut Tensor,
+    ) -> Result<(), RunError> {
+        self.editor.step(site, step, tensor)?;
         if self.detaches {
             *tensor = tensor.detach();
         }

@@ -38,9 +38,6 @@ pub(super) struct Kept {
     pub(super) sources: Vec<Trace>,
 }
 
-/// Positions at sites.
-type AtSites = Vec<(Site, Vec<usize>)>;
-
 /// What is wanted of one run.
 struct Wish<'a> {
     tokens: &'a [u32],
@@ -52,7 +49,7 @@ enum Reads {
     /// It is the base that is edited.
     Base,
     /// Edits read it at these sites and positions.
-    Source(Run, AtSites),
+    Source(Run, Vec<(Site, Vec<usize>)>),
 }
 
 impl Kept {
@@ -64,10 +61,10 @@ impl Kept {
         first: usize,
         live: &[Range<usize>],
     ) -> Result<Self, RunError> {
-        if decoder.config().is_recurrent() {
-            return Self::embedded(decoder, plan, live);
-        }
         let examples = plan.examples.len();
+        if super::recurs(decoder.config()) {
+            return Self::of_whole_runs(decoder, plan, first);
+        }
         let sources = match plan.edits.iter().any(reads_whole_runs) {
             true => Some(whole_sources(decoder, plan)?),
             false => None,
@@ -107,21 +104,29 @@ impl Kept {
         collected.finish(sources)
     }
 
-    /// The same of a recurrent network, whose state goes through all positions: what enters its first block,
-    /// and whole sources.
-    fn embedded<O: Differentiable>(
+    /// The same where a state is carried from position to position, so that all of a run's are live.
+    fn of_whole_runs<O: Differentiable>(
         decoder: &Decoder<O>,
         plan: &ResolvedPlan,
-        live: &[Range<usize>],
+        first: usize,
     ) -> Result<Self, RunError> {
-        let embedded = |(example, live): (usize, &Range<usize>)| -> Result<Tensor, RunError> {
-            let tokens = &plan.examples[example].base.tokens()[live.clone()];
-            let positions: Vec<usize> = live.clone().collect();
-            Ok(decoder.embed(tokens, &positions)?)
+        let config = decoder.config();
+        let before = match first.checked_sub(1) {
+            Some(before) => Site::new(Component::BlockOutput, Some(before), config),
+            None => Site::new(Component::Embedding, None, config),
         };
+        // Every model has both in every layer.
+        let before = before.map_err(|_| RunError::Stopped)?;
+        let examples = plan.examples.len();
+        let mut bases = Wanted::default();
+        bases.runs.extend((0..examples).map(|example| (example, Run::Base)));
+        bases.sites.insert(before);
+        let trace = Trace::of(decoder, &plan.examples, &bases)?;
+        let residual = |example| trace.get(example, Run::Base, before).cloned();
+        let residuals: Option<Vec<Tensor>> = (0..examples).map(residual).collect();
         Ok(Self {
-            residuals: live.iter().enumerate().map(embedded).collect::<Result<_, _>>()?,
-            earlier_rows: vec![Vec::new(); live.len()],
+            residuals: residuals.ok_or(RunError::Stopped)?,
+            earlier_rows: vec![Vec::new(); examples],
             earlier: Vec::new(),
             sources: whole_sources(decoder, plan)?,
         })
@@ -151,7 +156,7 @@ fn whole_sources<O: Differentiable>(
 
 /// What edits read of each of an example's runs.
 fn sources_of(plan: &ResolvedPlan, example: usize) -> Vec<Wish<'_>> {
-    let mut runs: Vec<(Run, AtSites)> = Vec::new();
+    let mut runs: Vec<(Run, Vec<(Site, Vec<usize>)>)> = Vec::new();
     for edit in &plan.edits {
         let Some(ResolvedSource::Runs { site, units }) = &edit.source else { continue };
         for (run, unit) in &units[example] {
@@ -166,7 +171,7 @@ fn sources_of(plan: &ResolvedPlan, example: usize) -> Vec<Wish<'_>> {
             }
         }
     }
-    let wish = |(run, mut reads): (Run, AtSites)| {
+    let wish = |(run, mut reads): (Run, Vec<(Site, Vec<usize>)>)| {
         let mut length = 1;
         for (_, positions) in &mut reads {
             positions.sort_unstable();

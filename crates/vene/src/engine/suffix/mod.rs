@@ -17,16 +17,16 @@ mod live;
 mod pass;
 mod tap;
 
-use std::ops::Range;
+use std::fmt;
+use std::ops::{ControlFlow, Range};
 use std::sync::Arc;
 
 use candle_core::{Tensor, Var};
 use vene_model::{
-    BlockKind, Component, Decoder, DecoderConfig, Differentiable, Model, Plain, Recorded, Site,
-    with_backward,
+    Component, Decoder, DecoderConfig, Differentiable, Model, Plain, Recorded, Site, with_backward,
 };
 
-use super::executor::Executor;
+use super::executor::{Executor, PlanOutcome};
 use super::reference::{Editor, Reference};
 use super::sequences::{Rows, Visitor};
 use super::stages::given_sources;
@@ -58,6 +58,14 @@ pub struct Suffix {
 enum Frozen {
     Recorded(Arc<Decoder<Recorded>>),
     Plain(Arc<Decoder<Plain>>),
+}
+
+impl fmt::Debug for Suffix {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { layer, live, .. } = self;
+        let examples = live.len();
+        formatter.debug_struct("Suffix").field("layer", layer).field("examples", &examples).finish()
+    }
 }
 
 /// Calls a generic method with whichever decoder there is.
@@ -94,25 +102,15 @@ impl Suffix {
     ) -> Result<Self, RunError> {
         plan.refuse_steps()?;
         let plan = given_plan(model, plan)?;
-        let config = model.config();
-        let layer = match config.is_recurrent() {
-            // Its state is not kept from block to block.
-            true => 0,
-            false => live::first_block(&plan, looked_at, config),
-        };
-        let positions = |example: usize| match (looked_at.is_empty(), config.is_transformer()) {
-            (true, true) => live::positions(&plan, example),
-            // Without attention nothing of earlier positions is kept.
-            (true, false) => 0..live::positions(&plan, example).end,
-            (false, _) => 0..plan.examples[example].base.len(),
+        let layer = live::first_block(&plan, looked_at, model.config());
+        // A state is carried through all positions.
+        let all = !looked_at.is_empty() || recurs(model.config());
+        let positions = |example: usize| match all {
+            false => live::positions(&plan, example),
+            true => 0..plan.examples[example].base.len(),
         };
         let live: Vec<Range<usize>> = (0..plan.examples.len()).map(positions).collect();
-        // Networks besides transformers are small.
-        let fused = match config.is_transformer() {
-            true => model.fused()?,
-            false => None,
-        };
-        let decoder = match fused {
+        let decoder = match model.fused()? {
             Some(fused) => Frozen::Recorded(Arc::new(fused.over(Recorded))),
             None => {
                 let plain = model.plain()?;
@@ -243,9 +241,7 @@ impl Suffix {
         let mut pass = LiveRows::new(&layout, self.layer, config, &read, &mut visitor);
         decoder.enter(self.layer, &mut residual, &mut pass)?;
         for layer in self.layer..config.layers.len() {
-            let recomputes = self.recomputes
-                && config.layers[layer].kind == BlockKind::Transformer
-                && !looks_into(pass.visitor, layer, config);
+            let recomputes = self.recomputes && !looks_into(pass.visitor, layer, config);
             residual = match recomputes && residual.track_op() {
                 false => decoder.block(layer, residual, &mut pass)?,
                 true => {
@@ -254,7 +250,7 @@ impl Suffix {
                 }
             };
         }
-        let normed = decoder.leave(residual, &mut pass)?;
+        let normed = decoder.leave(&residual, &mut pass)?;
         // The rows that are read, among those whose logits the pass wants.
         let rows = Rows::Logits(read.iter().map(Vec::as_slice).collect());
         let wanted = plan.read.iter().enumerate();
@@ -291,9 +287,16 @@ fn given_plan(model: &Model, plan: ResolvedPlan) -> Result<ResolvedPlan, RunErro
         return Err(RunError::LearnsInSource);
     }
     let executor = Reference::new(model);
-    let (plan, _) =
-        given_sources(model.config(), &plan, &mut |plans, each| executor.run_all(plans, each))?;
-    Ok(plan)
+    let run = &mut |plans: &[ResolvedPlan], each: Each<'_>| executor.run_all(plans, each);
+    Ok(given_sources(model.config(), &plan, run)?.0)
+}
+
+/// Who is told of outcomes.
+type Each<'e> = &'e mut dyn FnMut(usize, PlanOutcome) -> ControlFlow<()>;
+
+/// Whether a state is carried from position to position anywhere.
+fn recurs(config: &DecoderConfig) -> bool {
+    (0..config.layers.len()).any(|layer| config.recurs(layer))
 }
 
 fn config_logits(config: &DecoderConfig) -> Option<Site> {

@@ -8,7 +8,7 @@ use vene_model::{
 };
 
 use super::layout::Layout;
-use crate::engine::sequences::{Rows, Steps, Visitor, through_time};
+use crate::engine::sequences::{Rows, Steps, Visitor, recur};
 use crate::error::RunError;
 
 /// Live rows of a batch, and somebody who looks at them.
@@ -122,8 +122,8 @@ impl<O: Differentiable, V: Visitor> Pass<O> for LiveRows<'_, V> {
     }
 
     fn recur(&mut self, recurrence: Recurrence<'_, O>) -> Result<Tensor, RunError> {
-        // All positions of recurrent networks are live.
-        through_time(&recurrence, &self.layout.clone().runs, self.visitor)
+        let layout = self.layout.clone();
+        recur(recurrence, &layout.runs, self.visitor)
     }
 
     fn narrow(&mut self) -> Option<Vec<usize>> {
