@@ -199,6 +199,11 @@ impl Operations for Counted {
         Ok(())
     }
 
+    fn stack(&self, parts: &[CountedRows]) -> Result<CountedRows, OperationError> {
+        let width = parts.first().map_or(0, |part| part.width);
+        Ok(self.rows(parts.iter().map(|part| part.rows).sum(), width))
+    }
+
     fn attend(
         &self,
         queries: &CountedRows,

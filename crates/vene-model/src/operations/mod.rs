@@ -12,7 +12,7 @@ mod linear_map;
 mod pattern;
 mod plain;
 
-pub use counted::{Counted, Work};
+pub use counted::{Counted, CountedRows, Work};
 pub use fused::Fused;
 pub use pattern::Visibility;
 pub use plain::{Plain, Precision};
@@ -140,6 +140,9 @@ pub trait Operations {
     /// The rows of another tensor of the same width, set behind all rows. Cheap again and again: what
     /// is kept of a text grows so.
     fn extend_rows(&self, x: &mut Self::Tensor, rows: &Self::Tensor) -> Result<(), OperationError>;
+
+    /// All rows, one tensor after the other; there is at least one.
+    fn stack(&self, parts: &[Self::Tensor]) -> Result<Self::Tensor, OperationError>;
 
     /// Causal attention: softmax over each query's scores of the keys that it sees, and with these
     /// weights the sum of the values: `[query rows, heads * head_dim]`. Every query row that is in no

@@ -116,6 +116,11 @@ fn turned(x: &Tensor, [cosine, sine]: &[Tensor; 2], head_dim: usize) -> Result<T
     Tensor::cat(&parts, D::Minus1)?.reshape((rows, width))
 }
 
+/// `1 / (1 + e^-x)`, written so that neither side overflows: `(1 + tanh(x / 2)) / 2`.
+fn sigmoid(x: &Tensor) -> Result<Tensor, Error> {
+    ((x * 0.5)?.tanh()? * 0.5)? + 0.5
+}
+
 impl Operations for Plain {
     type Tensor = Tensor;
     type Linear = PlainLinear;
@@ -247,6 +252,8 @@ impl Operations for Plain {
             Activation::GeluTanh => x.gelu()?,
             Activation::Silu => x.silu()?,
             Activation::Relu => x.relu()?,
+            Activation::Tanh => x.tanh()?,
+            Activation::Sigmoid => sigmoid(&x)?,
         })
     }
 
@@ -282,6 +289,10 @@ impl Operations for Plain {
     fn extend_rows(&self, x: &mut Tensor, rows: &Tensor) -> Result<(), OperationError> {
         *x = Tensor::cat(&[&*x, rows], 0)?;
         Ok(())
+    }
+
+    fn stack(&self, parts: &[Tensor]) -> Result<Tensor, OperationError> {
+        self.stack_rows(parts)
     }
 
     fn attend(

@@ -5,6 +5,7 @@
 
 mod apply;
 mod continued;
+mod counted_runs;
 mod distribution;
 mod executor;
 mod forked;

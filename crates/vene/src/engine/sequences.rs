@@ -1,12 +1,15 @@
 //! Whole sequences, packed: a [`Pass`] in which every run has all its rows.
 //!
 //! Runs of different lengths stand one after the other without padding, so that nothing has to be
-//! masked between them but what is causal. Attention goes run by run.
+//! masked between them but what is causal. Attention goes run by run, recurrent blocks step by step.
 
+use std::collections::BTreeMap;
 use std::ops::Range;
 
 use candle_core::Tensor;
-use vene_model::{Attention, Component, Pass, Plain, Readout, Site, Visibility};
+use vene_model::{
+    Attention, Component, Operations, Pass, Plain, Readout, Recurrence, Site, TimeStep, Visibility,
+};
 
 use crate::error::RunError;
 
@@ -17,6 +20,18 @@ pub(super) trait Visitor {
 
     /// All rows at a site.
     fn rows(&mut self, site: Site, rows: &Rows<'_>, tensor: &mut Tensor) -> Result<(), RunError>;
+
+    /// The rows of one time step, inside a recurrent block: the place to edit them. When all steps are
+    /// done the site is shown whole, by [`Visitor::rows`].
+    fn step(
+        &mut self,
+        site: Site,
+        step: TimeStep<'_>,
+        tensor: &mut Tensor,
+    ) -> Result<(), RunError> {
+        let _ = (site, step, tensor);
+        Ok(())
+    }
 
     /// One run's attention pattern `[heads, queries, keys]`.
     fn pattern(&mut self, site: Site, run: usize, tensor: &mut Tensor) -> Result<(), RunError>;
@@ -132,6 +147,24 @@ impl<V: Visitor> Pass<Plain> for Sequences<'_, V> {
             mixed.push(operations.weigh(&weights, &part(values)?, config.head_dim)?);
         }
         Ok(operations.stack_rows(&mixed)?)
+    }
+
+    fn recur(&mut self, recurrence: Recurrence<'_, Plain>) -> Result<Tensor, RunError> {
+        let (operations, runs, visitor) = (recurrence.operations, &self.runs, &mut *self.visitor);
+        let mut seen: BTreeMap<Site, Vec<Tensor>> = BTreeMap::new();
+        let output = recurrence.run::<RunError>(runs, &mut |site, step, tensor| {
+            if visitor.wants(site) {
+                visitor.step(site, step, tensor)?;
+                seen.entry(site).or_default().push(tensor.clone());
+            }
+            Ok(())
+        })?;
+        let order = Recurrence::<Plain>::packed_order(runs);
+        for (site, steps) in seen {
+            let mut whole = operations.take_rows(&operations.stack_rows(&steps)?, &order)?;
+            visitor.rows(site, &Rows::Whole(runs), &mut whole)?;
+        }
+        Ok(output)
     }
 
     fn readout(&mut self) -> Readout {

@@ -104,6 +104,15 @@ pub enum PlanError {
         /// The component.
         component: Component,
     },
+    /// Several steps of a recurrent block as one vector.
+    #[error(
+        "{site} cannot be concatenated over positions: a recurrent block computes one from the other, so \
+         that they are edited one after the other; edit one position, or block_input"
+    )]
+    StepsConcatenated {
+        /// Where.
+        site: Site,
+    },
     /// Edited sources that read each other.
     #[error(
         "the edited runs of sources {sources:?} read each other in a circle: none of them can be run first; let one read a source that is not edited"

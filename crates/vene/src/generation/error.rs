@@ -8,6 +8,15 @@ use crate::error::RunError;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum GenerationError {
+    /// A network that writes no text.
+    #[error(
+        "a {family} network writes no text that can be gone on with: generation keeps keys and values, which \
+         transformers have"
+    )]
+    NoTransformer {
+        /// The family.
+        family: &'static str,
+    },
     /// No token is asked for.
     #[error("0 new tokens are asked for; ask for one at least")]
     NothingToGenerate,

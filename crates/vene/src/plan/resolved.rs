@@ -42,6 +42,8 @@ pub struct ResolvedEdit {
     pub run: Run,
     /// Where it writes.
     pub site: Site,
+    /// Whether it is applied to one position after the other, inside a recurrent block.
+    pub by_step: bool,
     /// What it does.
     pub intervention: Arc<dyn Intervention>,
     /// What it writes, for each example.

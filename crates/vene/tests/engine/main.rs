@@ -9,6 +9,7 @@ mod forked;
 mod formulas;
 mod generation;
 mod identity;
+mod networks;
 mod plan_errors;
 mod position_errors;
 mod properties;

@@ -267,7 +267,7 @@ impl RandomEdit {
         } else if self.kind == 0 && self.second {
             edit = edit.source(Source::Run(1));
         }
-        if self.concatenated && !component.is_pattern() {
+        if self.concatenated && !component.is_pattern() && !site.is_by_step(config) {
             edit = edit.concatenated();
         }
         if let (Some(heads), 1..) = (component.heads(config), self.heads) {

@@ -55,7 +55,8 @@ struct Step {
 
 #[derive(Clone, Copy, Debug, PartialEq, Deserialize)]
 enum Unit {
-    #[serde(rename = "pos")]
+    /// A position, which pyvene calls time step in recurrent networks.
+    #[serde(rename = "pos", alias = "t")]
     Position,
     #[serde(rename = "h")]
     Head,

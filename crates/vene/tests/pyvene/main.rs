@@ -5,6 +5,7 @@
 
 mod case;
 mod generation;
+mod networks;
 
 use std::collections::HashMap;
 use std::ops::ControlFlow;

@@ -30,6 +30,32 @@ impl Fused {
     fn rows(&self, rows: usize, width: usize) -> FusedRows {
         FusedRows::new(&self.pool, rows, width)
     }
+
+    /// Chosen logits by way of all of them.
+    fn choose_of_all(
+        &self,
+        x: &FusedRows,
+        unembedding: &FusedLinear,
+        soft_cap: Option<f64>,
+        tokens: &[u32],
+        normalised: bool,
+    ) -> Result<ChosenLogits, OperationError> {
+        let mut all = self.linear(x, unembedding)?;
+        if let Some(cap) = soft_cap {
+            all = self.soft_cap(all, cap)?;
+        }
+        let mut chosen = ChosenLogits::default();
+        for index in 0..all.rows() {
+            let row = all.row(index);
+            chosen.logits.extend(tokens.iter().map(|&token| f64::from(row[token as usize])));
+            if normalised {
+                let largest = row.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+                let sum: f64 = row.iter().map(|&logit| f64::from(logit - largest).exp()).sum();
+                chosen.log_normalisers.push(f64::from(largest) + sum.ln());
+            }
+        }
+        Ok(chosen)
+    }
 }
 
 impl Operations for Fused {
@@ -239,6 +265,18 @@ impl Operations for Fused {
         Ok(())
     }
 
+    fn stack(&self, parts: &[FusedRows]) -> Result<FusedRows, OperationError> {
+        let width = parts.first().map_or(0, |part| part.width);
+        let mut stacked = self.rows(parts.iter().map(FusedRows::rows).sum(), width);
+        let mut rest: &mut [f32] = &mut stacked.buffer;
+        for part in parts {
+            let (own, behind) = rest.split_at_mut(part.buffer.len());
+            own.copy_from_slice(&part.buffer);
+            rest = behind;
+        }
+        Ok(stacked)
+    }
+
     fn attend(
         &self,
         queries: &FusedRows,
@@ -276,6 +314,10 @@ impl Operations for Fused {
         tokens: &[u32],
         normalised: bool,
     ) -> Result<ChosenLogits, OperationError> {
+        if unembedding.bias.is_some() {
+            // A classifier's head, whose classes are few.
+            return self.choose_of_all(x, unembedding, soft_cap, tokens, normalised);
+        }
         let (rows, cap) = (x.rows(), soft_cap.map(|cap| cap as f32));
         let mut chosen = self.rows(rows, tokens.len());
         let mut log_normalisers = vec![0.0; if normalised { rows } else { 0 }];
@@ -331,6 +373,8 @@ impl From<Activation> for kernels::Activation {
             Activation::GeluTanh => Self::GeluTanh,
             Activation::Silu => Self::Silu,
             Activation::Relu => Self::Relu,
+            Activation::Tanh => Self::Tanh,
+            Activation::Sigmoid => Self::Sigmoid,
         }
     }
 }

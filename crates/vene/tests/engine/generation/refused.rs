@@ -8,6 +8,8 @@ use vene::{
     RunError, Sampling, Source, When,
 };
 
+use vene_test_support::Fixture;
+
 use super::greedy;
 use crate::subject::{PLAIN, Subject};
 
@@ -122,4 +124,15 @@ fn executors_refuse_what_lies_behind_the_prompt() {
     }
     let error = Suffix::new(&subject.model, plan(When::Generated)).unwrap_err();
     assert!(matches!(error, RunError::NotOnPrompt { edit: 1, .. }), "{error}");
+}
+
+#[test]
+fn networks_that_write_no_text() {
+    for name in ["gru-language", "mlp-plain"] {
+        let model = Fixture::new(name).load(Precision::Single);
+        let plan =
+            Plan::new().resolve(&model, &[Example::new(model.prompt_from_tokens(&[1]).unwrap())]);
+        let error = greedy(3).check(&model, &plan.unwrap()).unwrap_err().to_string();
+        assert!(error.contains("writes no text") && error.contains("transformers"), "{error}");
+    }
 }
