@@ -286,13 +286,13 @@ impl Operations for Plain {
         Ok(())
     }
 
+    fn stack(&self, parts: &[Tensor]) -> Result<Tensor, OperationError> {
+        self.stack_rows(parts)
+    }
+
     fn extend_rows(&self, x: &mut Tensor, rows: &Tensor) -> Result<(), OperationError> {
         *x = Tensor::cat(&[&*x, rows], 0)?;
         Ok(())
-    }
-
-    fn stack(&self, parts: &[Tensor]) -> Result<Tensor, OperationError> {
-        self.stack_rows(parts)
     }
 
     fn attend(

@@ -251,6 +251,18 @@ impl Operations for Fused {
         Ok(())
     }
 
+    fn stack(&self, parts: &[FusedRows]) -> Result<FusedRows, OperationError> {
+        let width = parts.first().map_or(0, |part| part.width);
+        let mut stacked = self.rows(parts.iter().map(FusedRows::rows).sum(), width);
+        let mut rest: &mut [f32] = &mut stacked.buffer;
+        for part in parts {
+            let (own, behind) = rest.split_at_mut(part.buffer.len());
+            own.copy_from_slice(&part.buffer);
+            rest = behind;
+        }
+        Ok(stacked)
+    }
+
     fn extend_rows(&self, x: &mut FusedRows, rows: &FusedRows) -> Result<(), OperationError> {
         let (length, longer) = (x.buffer.len(), x.buffer.len() + rows.buffer.len());
         if x.buffer.capacity() < longer {
@@ -263,18 +275,6 @@ impl Operations for Fused {
         x.buffer.resize(longer);
         x.buffer[length..].copy_from_slice(&rows.buffer);
         Ok(())
-    }
-
-    fn stack(&self, parts: &[FusedRows]) -> Result<FusedRows, OperationError> {
-        let width = parts.first().map_or(0, |part| part.width);
-        let mut stacked = self.rows(parts.iter().map(FusedRows::rows).sum(), width);
-        let mut rest: &mut [f32] = &mut stacked.buffer;
-        for part in parts {
-            let (own, behind) = rest.split_at_mut(part.buffer.len());
-            own.copy_from_slice(&part.buffer);
-            rest = behind;
-        }
-        Ok(stacked)
     }
 
     fn attend(
