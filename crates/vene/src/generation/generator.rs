@@ -2,7 +2,7 @@
 
 use std::ops::ControlFlow;
 
-use vene_model::{BlockKind, Decoder, Model, Operations, Outline};
+use vene_model::{Decoder, Model, Operations, Outline};
 
 use super::continuation::{Continuation, End, Generation, NewToken, StepReceipt};
 use super::{GenerationError, Sampling};
@@ -41,11 +41,6 @@ impl Generator {
     /// # Errors
     /// What is wrong with the settings, or with the plan for them.
     pub fn check(&self, outline: &Outline, plan: &ResolvedPlan) -> Result<(), GenerationError> {
-        let config = outline.config();
-        if config.only_kind() != Some(BlockKind::Transformer) || config.inputs != config.vocabulary
-        {
-            return Err(GenerationError::NoTransformer { family: config.family });
-        }
         if self.max_new_tokens == 0 {
             return Err(GenerationError::NothingToGenerate);
         }
@@ -55,7 +50,14 @@ impl Generator {
             (_, Some(sampling)) => sampling.check()?,
             (1, None) => {}
         }
-        let vocabulary = config.vocabulary;
+        let config = outline.config();
+        let (family, vocabulary) = (config.family, config.vocabulary);
+        if config.inputs != vocabulary {
+            return Err(GenerationError::Classifier { family, classes: vocabulary });
+        }
+        if let Some(layer) = (0..config.layers.len()).find(|&layer| config.recurs(layer)) {
+            return Err(GenerationError::Recurrent { family, layer });
+        }
         let mut stop = self.stop.iter().flatten();
         if let Some(&token) = stop.find(|&&token| token as usize >= vocabulary) {
             return Err(GenerationError::UnknownToken { token, vocabulary });

@@ -8,8 +8,6 @@ use vene::{
     RunError, Sampling, Source, When,
 };
 
-use vene_test_support::Fixture;
-
 use super::greedy;
 use crate::subject::{PLAIN, Subject};
 
@@ -127,12 +125,19 @@ fn executors_refuse_what_lies_behind_the_prompt() {
 }
 
 #[test]
-fn networks_that_write_no_text() {
-    for name in ["gru-language", "mlp-plain"] {
-        let model = Fixture::new(name).load(Precision::Single);
-        let plan =
-            Plan::new().resolve(&model, &[Example::new(model.prompt_from_tokens(&[1]).unwrap())]);
-        let error = greedy(3).check(&model, &plan.unwrap()).unwrap_err().to_string();
-        assert!(error.contains("writes no text") && error.contains("transformers"), "{error}");
-    }
+fn networks_that_generate_no_text() {
+    let network = |name| Subject::new(name, Precision::Double);
+    let plan = Plan::new();
+    generator_refuses(
+        &network("mlp-plain"),
+        greedy(3),
+        &plan,
+        &["mlp", "classes", "language model"],
+    );
+    generator_refuses(
+        &network("gru-language"),
+        greedy(3),
+        &plan,
+        &["layer 0", "recurrent", "reference"],
+    );
 }

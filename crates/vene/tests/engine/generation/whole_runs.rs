@@ -78,14 +78,14 @@ fn check(
         }
     };
     prop_assert!(logits.iter().all(|steps| steps.len() == TOKENS));
+    let found = |prompt: usize, step: usize| &logits[prompt][step];
     for step in 0..TOKENS {
-        let found = |prompt: usize| &logits[prompt][step];
         let whole = run(step, &before(&generation, step)).map_err(|error| {
             TestCaseError::fail(format!("{}: only the whole run fails: {error}", subject.name))
         })?;
         for (prompt, outcome) in whole.examples.iter().enumerate() {
             let right = &outcome.distributions[0];
-            let error = relative_error(found(prompt), right.logits());
+            let error = relative_error(found(prompt, step), right.logits());
             prop_assert!(error < CLOSE, "{}, step {step}: {error:e}", subject.name);
             let token = generation.continuations[prompt].tokens[step];
             prop_assert_eq!(token, right.top(1)[0]);
