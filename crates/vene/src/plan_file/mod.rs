@@ -59,6 +59,7 @@ pub use document::Format;
 use document::{Node, Value};
 pub use error::{Place, PlanFileError};
 use files::Files;
+pub use pyvene::{Nested, PyveneCall, PyveneSaved};
 pub use saved::{Saved, load, save, save_with};
 pub use sections::{DataSection, GenerateSection, ModelSection, ScheduleName, TrainSection};
 use table::Item;

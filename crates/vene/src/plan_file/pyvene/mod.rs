@@ -1,4 +1,22 @@
-//! Plans that pyvene 0.1.8 saved.
+//! Plans that pyvene 0.1.8 saved: `config.json`, and for each intervention with parameters a pickled
+//! state dict.
+//!
+//! What is read is what pyvene would compute, its peculiarities included (docs/differences.md tells
+//! them); what it would not compute, or what is not known here, is refused. Such folders come from
+//! strangers: nothing of them is run ([`pickle`]), and every size in them is checked against the bytes
+//! that are there.
+
+mod call;
+mod config;
+mod interventions;
+mod parametrised;
+mod pickle;
+mod saved;
+mod torch;
+mod units;
+
+pub use call::{Nested, PyveneCall};
+pub use saved::PyveneSaved;
 
 /// What an intervention is called here, by its class in pyvene or pyreft.
 pub(super) fn kind_of(class: &str) -> Option<&'static str> {
