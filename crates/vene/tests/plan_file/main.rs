@@ -5,6 +5,7 @@
 
 mod documented;
 mod every;
+mod pyvene;
 #[allow(dead_code)]
 #[path = "../engine/random_plan.rs"]
 mod random_plan;

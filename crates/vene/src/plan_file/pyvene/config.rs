@@ -15,7 +15,6 @@ pub(super) struct Representation {
     pub layer: i64,
     pub component: String,
     pub unit: String,
-    pub units: usize,
     pub partition: Option<Vec<Vec<usize>>>,
     pub group: Option<String>,
     pub link: Option<String>,
@@ -243,7 +242,6 @@ impl Reader<'_> {
             layer,
             component,
             unit,
-            units,
             dimensions,
             listed,
         })
