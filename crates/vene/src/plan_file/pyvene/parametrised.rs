@@ -58,11 +58,11 @@ fn exponential(free: &Tensor) -> Result<Tensor> {
     };
     let values: Vec<f64> =
         (0..size).flat_map(|row| (0..size).map(move |column| skew(row, column))).collect();
-    let norm = values.chunks(size.max(1)).map(|row| row.iter().map(|v| v.abs()).sum::<f64>());
-    let norm = norm.fold(0.0, f64::max);
-    if !norm.is_finite() {
+    if values.iter().any(|value| !value.is_finite()) {
         candle_core::bail!("its numbers are not finite");
     }
+    let norm = values.chunks(size.max(1)).map(|row| row.iter().map(|v| v.abs()).sum::<f64>());
+    let norm = norm.fold(0.0, f64::max);
     let squarings = if norm > 0.25 { (norm / 0.25).log2().ceil() as i32 } else { 0 };
     if squarings > MOST_SQUARINGS {
         candle_core::bail!("its numbers are as large as {norm:e}, which no training makes");
