@@ -19,6 +19,7 @@ mod resolve_source;
 mod resolved;
 mod runs;
 mod span;
+mod when;
 
 pub use alignment::align;
 pub(crate) use check::Width;
@@ -32,6 +33,7 @@ pub use receipt::{Change, Outcome, Receipt};
 pub use resolved::{
     EditedSource, ResolvedCollect, ResolvedEdit, ResolvedPlan, ResolvedSource, Unit,
 };
+pub use when::When;
 
 use std::sync::Arc;
 

@@ -124,8 +124,9 @@ impl Resolver<'_> {
         for &width in widths.iter().collect::<BTreeSet<_>>() {
             edit.intervention.check(width).map_err(|problem| self.parameter(problem))?;
         }
-        Ok(ResolvedEdit {
+        let edit = ResolvedEdit {
             index: self.index,
+            when: edit.when.clone(),
             run: edit.run,
             site,
             by_step: site.is_by_step(self.config),
@@ -136,7 +137,11 @@ impl Resolver<'_> {
             units,
             control: edit.control,
             subspaces: self.subspaces(&widths)?,
-        })
+        };
+        match edit.refuse_at_steps(self.config, self.examples) {
+            Some(problem) => Err(PlanError::OnSteps { edit: self.index, site, problem }),
+            None => Ok(edit),
+        }
     }
 
     /// Where it writes, if the site has what the edit names of it.

@@ -46,6 +46,7 @@ mod saved;
 mod sections;
 mod source;
 mod table;
+mod when;
 mod write;
 
 use std::path::{Path, PathBuf};

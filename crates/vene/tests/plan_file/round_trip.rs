@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 
 use proptest::prelude::*;
 use vene::plan_file::{Format, PlanFile};
-use vene::{Component, Edit, Outline, Part, Plan, Positions, Reference, Run, Source};
+use vene::{Component, Edit, Outline, Part, Plan, Positions, Reference, Run, Source, When};
 use vene_test_support::Fixture;
 
 use crate::random_plan::random_plan;
@@ -39,6 +39,9 @@ fn a_plan_without_parameters_is_the_same_in_both_formats() {
                 .from_layer(1)
                 .control(),
         )
+        .edit(Edit::zero(Component::MlpOutput, 1).when(When::EveryStep))
+        .edit(Edit::zero(Component::MlpOutput, 1).when(When::Generated))
+        .edit(Edit::zero(Component::MlpOutput, 1).when(When::Steps(vec![0, 3])))
         .edit(Edit::knockout(1).keys(Positions::Each(vec![vec![0], vec![]])))
         .collect(Component::FinalNorm, None, Positions::All)
         .read(Positions::All)

@@ -133,6 +133,11 @@ impl Case {
         })
     }
 
+    /// The edits, where nothing is collected.
+    pub fn edits(&self, config: &DecoderConfig, vectors: &HashMap<String, Tensor>) -> Vec<Edit> {
+        self.steps().map(|step| step.edit(config, vectors)).collect()
+    }
+
     /// The collected rows `[position, width]` as pyvene returns them: `[unit, width]`, or
     /// `[position, head, width of a head]`.
     pub fn units_of(&self, collected: &Tensor, config: &DecoderConfig) -> Tensor {

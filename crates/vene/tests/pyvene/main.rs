@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod case;
+mod generation;
 mod networks;
 
 use std::collections::HashMap;
