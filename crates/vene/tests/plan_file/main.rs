@@ -3,6 +3,9 @@
 
 #![allow(clippy::unwrap_used)]
 
+#[allow(dead_code)]
+#[path = "../plans/case.rs"]
+mod case;
 mod documented;
 mod every;
 mod pyvene;
