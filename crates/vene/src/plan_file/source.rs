@@ -94,8 +94,9 @@ pub(super) fn expect_width(
     };
     let one = Edit { concatenated: false, ..edit.clone() };
     let Width::Known(width) = one.width(config) else { return Ok(()) };
-    let fits =
-        |values: &Vec<f64>| values.len() % width == 0 && (may_be_empty || !values.is_empty());
+    let fits = |values: &Vec<f64>| {
+        values.len().is_multiple_of(width) && (may_be_empty || !values.is_empty())
+    };
     match lists.iter().find(|values| !fits(values)) {
         None => Ok(()),
         Some(values) => Err(item.contradiction(format!(
