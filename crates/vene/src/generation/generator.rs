@@ -50,7 +50,14 @@ impl Generator {
             (_, Some(sampling)) => sampling.check()?,
             (1, None) => {}
         }
-        let vocabulary = outline.config().vocabulary;
+        let config = outline.config();
+        let (family, vocabulary) = (config.family, config.vocabulary);
+        if config.inputs != vocabulary {
+            return Err(GenerationError::Classifier { family, classes: vocabulary });
+        }
+        if let Some(layer) = (0..config.layers.len()).find(|&layer| config.recurs(layer)) {
+            return Err(GenerationError::Recurrent { family, layer });
+        }
         let mut stop = self.stop.iter().flatten();
         if let Some(&token) = stop.find(|&&token| token as usize >= vocabulary) {
             return Err(GenerationError::UnknownToken { token, vocabulary });

@@ -123,3 +123,21 @@ fn executors_refuse_what_lies_behind_the_prompt() {
     let error = Suffix::new(&subject.model, plan(When::Generated)).unwrap_err();
     assert!(matches!(error, RunError::NotOnPrompt { edit: 1, .. }), "{error}");
 }
+
+#[test]
+fn networks_that_generate_no_text() {
+    let network = |name| Subject::new(name, Precision::Double);
+    let plan = Plan::new();
+    generator_refuses(
+        &network("mlp-plain"),
+        greedy(3),
+        &plan,
+        &["mlp", "classes", "language model"],
+    );
+    generator_refuses(
+        &network("gru-language"),
+        greedy(3),
+        &plan,
+        &["layer 0", "recurrent", "reference"],
+    );
+}
