@@ -23,6 +23,7 @@
 //! ```
 //!
 //! * [`Plan`] and [`Edit`]: any interventions on any sites, several at once;
+//! * [`plan_file`]: plans in files, and saved with what their interventions learned;
 //! * [`intervention`]: what can be done to values;
 //! * [`Reference`]: the executor that defines what is right;
 //! * [`Sweep`]: the same intervention at many places;
