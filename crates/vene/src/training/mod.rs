@@ -11,6 +11,6 @@ mod schedule;
 mod trainer;
 
 pub use crate::engine::Suffix;
-pub use optimizer::AdamW;
+pub use optimizer::{AdamW, State as OptimizerState};
 pub use schedule::Schedule;
 pub use trainer::{Step, Trained, Trainer, TrainingError};
