@@ -71,7 +71,8 @@ fn main() -> Result<(), Box<dyn Error>> {
         for (name, component, intervention) in &kinds {
             let plan = interchange::plan(&model, &rows, *component, intervention.clone(), step)?;
             let found = accuracy::accuracy(&model, &plan, &rows, class)?.remove(0);
-            println!("behind {step} digits, {name}: {}", page::percent(&found.changed));
+            let (changed, all) = (page::percent(&found.changed), page::percent(&found.all));
+            println!("{}, {name}: {changed}; of all rows {all}", found.exchanged);
             measured.push((step, name, found));
         }
     }
