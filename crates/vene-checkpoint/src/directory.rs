@@ -11,6 +11,7 @@ use crate::{
 
 /// The names that files have in a model's folder or repository.
 pub(crate) const CONFIG: &str = "config.json";
+pub(crate) const GENERATION_CONFIG: &str = "generation_config.json";
 pub(crate) const WEIGHTS: &str = "model.safetensors";
 pub(crate) const SHARD_INDEX: &str = "model.safetensors.index.json";
 pub(crate) const TOKENIZER: &str = "tokenizer.json";
@@ -134,7 +135,7 @@ impl ModelFiles {
         } else {
             None
         };
-        let tokenizer = match self.tokenizer {
+        let mut tokenizer = match self.tokenizer {
             TokenizerFiles::Numbers => Tokenizer::numbers(),
             TokenizerFiles::Library => {
                 files.push(TOKENIZER.to_owned());
@@ -153,6 +154,12 @@ impl ModelFiles {
                 )?
             }
         };
+
+        if self.folder.join(GENERATION_CONFIG).is_file() {
+            files.push(GENERATION_CONFIG.to_owned());
+            let (file, bytes) = read(GENERATION_CONFIG, json::SMALL)?;
+            tokenizer = tokenizer.ending_as_told(&json::object(&file, &bytes)?);
+        }
 
         let files = files
             .into_iter()

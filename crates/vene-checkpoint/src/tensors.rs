@@ -159,6 +159,12 @@ impl Tensors {
         self.entry(name)?.stored.element.as_ref().ok().copied()
     }
 
+    /// A tensor's bytes as they are stored.
+    pub(crate) fn bytes(&self, name: &str) -> Option<&[u8]> {
+        let Entry { stored, file } = self.entry(name)?;
+        file.bytes().get(stored.range.clone())
+    }
+
     /// Reads a tensor, row-major, dequantised, with the threads of rayon's current pool.
     ///
     /// # Errors

@@ -2,6 +2,7 @@
 
 mod collect;
 mod demo;
+mod generate;
 mod models;
 pub mod sites;
 mod sweep;
@@ -17,6 +18,7 @@ use clap::Subcommand;
 pub enum Command {
     Demo(demo::Arguments),
     Top(top::Arguments),
+    Generate(generate::Arguments),
     Sweep(Box<sweep::Arguments>),
     Collect(collect::Arguments),
     Task(task::Arguments),
@@ -33,6 +35,7 @@ impl Command {
         match self {
             Self::Demo(arguments) => arguments.run(),
             Self::Top(arguments) => arguments.run(),
+            Self::Generate(arguments) => arguments.run(),
             Self::Sweep(arguments) => arguments.run(),
             Self::Collect(arguments) => arguments.run(),
             Self::Task(arguments) => arguments.run(),

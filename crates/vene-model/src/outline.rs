@@ -112,6 +112,19 @@ impl Outline {
         &self.checkpoint.provenance
     }
 
+    /// What tells this model from others, as `vene1-` and 64 hexadecimal digits: a hash of what its
+    /// description says of the computation, and of names, formats, shapes and samples of its weights.
+    ///
+    /// Two copies of a model have the same, wherever they lie and however the weights are spread over
+    /// files; a fine-tuned or quantised one has another, and so has the same model in another file
+    /// format. It is computed anew at each call, in milliseconds: of large tensors 4 KiB each are read,
+    /// so that an edit of single weights may go unseen.
+    /// [`Provenance::sha256`](vene_checkpoint::Provenance::sha256) covers every byte.
+    pub fn identity(&self) -> String {
+        let description = family::meaningful(&self.checkpoint.description);
+        format!("vene1-{}", self.checkpoint.tensors.fingerprint(&description))
+    }
+
     /// Reads the weights into a decoder over any set of operations.
     ///
     /// # Errors

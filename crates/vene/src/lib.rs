@@ -25,16 +25,19 @@
 //! * [`Plan`] and [`Edit`]: any interventions on any sites, several at once;
 //! * [`intervention`]: what can be done to values;
 //! * [`Reference`]: the executor that defines what is right;
-//! * [`Sweep`]: the same intervention at many places.
+//! * [`Sweep`]: the same intervention at many places;
+//! * [`Generator`]: text, with edits made while it is written.
 
 pub mod causal;
 pub mod data;
 pub mod data_sweep;
 mod engine;
 mod error;
+pub mod generation;
 pub mod intervention;
 pub mod metric;
 pub mod plan;
+pub mod plan_file;
 mod random;
 pub mod statistics;
 pub mod sweep;
@@ -46,9 +49,10 @@ pub use data_sweep::{
 };
 pub use engine::{Distribution, ExampleOutcome, Executor, Forked, PlanOutcome, Reading, Reference};
 pub use error::{PlanError, PositionError, RunError, SweepError};
+pub use generation::{Generation, GenerationError, Generator, Sampling};
 pub use plan::{
     Edit, Example, Heads, Module, Outputs, Part, Plan, Positions, Receipt, Reduce, Run, Source,
-    Tokens,
+    Tokens, When,
 };
 pub use sweep::{Forecast, ForecastOf, Method, Sweep, SweepOutcome, SweepPositions, SweepUnit};
 pub use vene_model::{

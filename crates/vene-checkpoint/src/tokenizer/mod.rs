@@ -9,6 +9,7 @@
 //! a text is never added, whatever the files say: prompts here are to be continued.
 
 mod byte_level;
+mod ends;
 mod from_gguf;
 mod from_hugging_face;
 mod library;
@@ -60,6 +61,7 @@ pub struct Tokenizer {
     algorithm: Arc<Algorithm>,
     bos: Option<u32>,
     adds_bos: bool,
+    ends: Vec<u32>,
 }
 
 enum Algorithm {
@@ -72,7 +74,12 @@ enum Algorithm {
 impl Tokenizer {
     /// That of a network which reads no text: the text `3 17 4` stands for the inputs 3, 17 and 4.
     pub fn numbers() -> Self {
-        Self { algorithm: Arc::new(Algorithm::Numbers), bos: None, adds_bos: false }
+        Self {
+            algorithm: Arc::new(Algorithm::Numbers),
+            bos: None,
+            adds_bos: false,
+            ends: Vec::new(),
+        }
     }
 
     fn new(
@@ -81,7 +88,8 @@ impl Tokenizer {
         bos: Option<u32>,
         adds_bos: bool,
     ) -> Result<Self, CheckpointError> {
-        let tokenizer = Self { algorithm: Arc::new(algorithm), bos, adds_bos };
+        let ends = Vec::new();
+        let tokenizer = Self { algorithm: Arc::new(algorithm), bos, adds_bos, ends };
         let size = tokenizer.vocabulary_size();
         match bos {
             Some(id) if id as usize >= size => Err(CheckpointError::malformed(

@@ -4,6 +4,7 @@
 mod bad_input;
 mod collect;
 mod demo;
+mod generate;
 mod interrupted;
 mod over_data;
 mod real_model;

@@ -18,6 +18,7 @@ use crate::config::{Activation, DecoderConfig, Rotary};
 use crate::error::ModelError;
 use crate::tensors::{BlockTensors, OuterTensors};
 use keys::Keys;
+pub(crate) use keys::meaningful;
 pub(crate) use weights::Weights;
 
 /// The families, as `model_type` of a `config.json` and `general.architecture` of a GGUF name them.

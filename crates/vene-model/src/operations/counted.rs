@@ -199,6 +199,11 @@ impl Operations for Counted {
         Ok(self.rows(parts.iter().map(|part| part.rows).sum(), width))
     }
 
+    fn extend_rows(&self, x: &mut CountedRows, rows: &CountedRows) -> Result<(), OperationError> {
+        *x = self.rows(x.rows + rows.rows, x.width);
+        Ok(())
+    }
+
     fn attend(
         &self,
         queries: &CountedRows,

@@ -137,6 +137,9 @@ pub trait Operations {
     ) -> Result<Self::Tensor, OperationError>;
     /// Copies of rows `indices`, set behind all rows.
     fn append_rows(&self, x: &mut Self::Tensor, indices: &[usize]) -> Result<(), OperationError>;
+    /// The rows of another tensor of the same width, set behind all rows. Cheap again and again: what
+    /// is kept of a text grows so.
+    fn extend_rows(&self, x: &mut Self::Tensor, rows: &Self::Tensor) -> Result<(), OperationError>;
 
     /// All rows, one tensor after the other; there is at least one.
     fn stack(&self, parts: &[Self::Tensor]) -> Result<Self::Tensor, OperationError>;

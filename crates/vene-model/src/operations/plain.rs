@@ -290,6 +290,11 @@ impl Operations for Plain {
         self.stack_rows(parts)
     }
 
+    fn extend_rows(&self, x: &mut Tensor, rows: &Tensor) -> Result<(), OperationError> {
+        *x = Tensor::cat(&[&*x, rows], 0)?;
+        Ok(())
+    }
+
     fn attend(
         &self,
         queries: &Tensor,

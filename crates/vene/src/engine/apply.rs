@@ -3,6 +3,7 @@
 use candle_core::Tensor;
 use vene_model::{Component, DecoderConfig, Site};
 
+use super::trace::Trace;
 use super::unit::{self, Selection};
 use crate::error::RunError;
 use crate::intervention::UnitContext;
@@ -138,6 +139,38 @@ impl<'a> Application<'a> {
         let context = self.context(&heads, Some(&keys));
         let (after, measured) = self.apply(&before, &sources(&before)?, context, Some(&visible))?;
         Ok((unit::replace(pattern, selection, &after)?, self.receipt(measured.outcome())))
+    }
+
+    /// The values that the edit reads, each in the shape of the values that it writes: of runs what
+    /// `trace` kept, of its own run what was kept at its positions.
+    pub(super) fn read(
+        self,
+        config: &DecoderConfig,
+        trace: &Trace,
+        current: Option<&Tensor>,
+        before: &Tensor,
+    ) -> Result<Vec<Tensor>, RunError> {
+        let edit = self.edit();
+        match &edit.source {
+            None => Ok(Vec::new()),
+            Some(ResolvedSource::Given(values)) => {
+                values[self.example].iter().map(|values| self.given(values, before)).collect()
+            }
+            Some(ResolvedSource::Current(_)) => {
+                current.into_iter().map(|kept| read_current(config, self, kept, before)).collect()
+            }
+            Some(ResolvedSource::Runs { site, units }) => units[self.example]
+                .iter()
+                .map(|(run, unit)| {
+                    let kept = trace.get(self.example, *run, *site);
+                    let kept = kept.ok_or(RunError::NotTraced { site: *site })?;
+                    match site.component().is_pattern() {
+                        true => read_pattern(kept, unit),
+                        false => self.read_run(config, kept, unit, before),
+                    }
+                })
+                .collect(),
+        }
     }
 
     /// Which of a pattern's values `[heads, queries, keys]` the queries may see: 1, else 0.

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use candle_core::Tensor;
 use vene_model::{DecoderConfig, Model, Site, TimeStep};
 
-use super::apply::{self, Application, Measured};
+use super::apply::{Application, Measured};
 use super::distribution::Distribution;
 use super::executor::{ExampleOutcome, Executor, PlanOutcome, run_one};
 use super::sequences::{Rows, Sequences, Visitor};
@@ -169,30 +169,8 @@ impl<'a> Editor<'a> {
 
     /// The values that an edit reads, each in the shape of the values that it writes.
     fn read(&self, application: Application<'_>, before: &Tensor) -> Result<Vec<Tensor>, RunError> {
-        let Application { index, example, .. } = application;
-        let edit = application.edit();
-        match &edit.source {
-            None => Ok(Vec::new()),
-            Some(ResolvedSource::Given(values)) => {
-                values[example].iter().map(|values| application.given(values, before)).collect()
-            }
-            Some(ResolvedSource::Current(_)) => {
-                let kept = self.current.get(&(index, example)).into_iter();
-                kept.map(|kept| apply::read_current(self.config, application, kept, before))
-                    .collect()
-            }
-            Some(ResolvedSource::Runs { site, units }) => units[example]
-                .iter()
-                .map(|(run, unit)| {
-                    let kept = self.sources.get(example, *run, *site);
-                    let kept = kept.ok_or(RunError::NotTraced { site: *site })?;
-                    match site.component().is_pattern() {
-                        true => apply::read_pattern(kept, unit),
-                        false => application.read_run(self.config, kept, unit, before),
-                    }
-                })
-                .collect(),
-        }
+        let current = self.current.get(&(application.index, application.example));
+        application.read(self.config, self.sources, current, before)
     }
 }
 

@@ -38,6 +38,7 @@ impl Suffix {
     /// # Errors
     /// Failures of the computation.
     pub fn new(model: &Model, plan: ResolvedPlan) -> Result<Self, RunError> {
+        plan.refuse_steps()?;
         let config = model.config();
         let plan = match plan.edited_sources.is_empty() {
             true => plan,
@@ -48,7 +49,7 @@ impl Suffix {
                     return Err(RunError::LearnsInSource);
                 }
                 let executor = Reference::new(model);
-                given_sources(config, &plan, &mut |plans, each| executor.run_all(plans, each))?
+                given_sources(config, &plan, &mut |plans, each| executor.run_all(plans, each))?.0
             }
         };
         let layer = plan.edits.iter().map(|edit| {

@@ -257,6 +257,16 @@ pub enum PlanError {
         /// A head that both write, where the component has heads.
         head: Option<usize>,
     },
+    /// An edit that cannot be made at generated tokens.
+    #[error("edit {edit} ({site}) cannot be made at these steps: {problem}")]
+    OnSteps {
+        /// The edit.
+        edit: usize,
+        /// The site.
+        site: Site,
+        /// Why, and what to do.
+        problem: String,
+    },
     /// Attention patterns are collected whole or not at all.
     #[error("{component} is collected for all positions at once: it is [head, query, key]")]
     PartOfPattern {

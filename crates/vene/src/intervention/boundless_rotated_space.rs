@@ -6,7 +6,9 @@ use candle_core::{DType, Tensor, Var};
 
 use super::parameter::{self, cast, variable};
 use super::sigmoid::sigmoid;
-use super::{Intervention, Parameter, ParameterError, Rotation, SourceCount, UnitContext};
+use super::{
+    Intervention, Parameter, ParameterError, Rotation, Settings, SourceCount, UnitContext,
+};
 
 /// `((1 − m) ∘ base R + m ∘ source R) Rᵀ` with a mask over the directions `i = 0 .. width − 1` that
 /// goes softly from a lower boundary to an upper one:
@@ -98,6 +100,10 @@ impl BoundlessRotatedSpace {
 impl Intervention for BoundlessRotatedSpace {
     fn name(&self) -> &'static str {
         "boundless_rotated_space"
+    }
+
+    fn settings(&self) -> Option<Settings> {
+        Some(Settings::new(self.name()))
     }
 
     fn source_count(&self) -> SourceCount {

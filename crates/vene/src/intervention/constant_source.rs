@@ -8,7 +8,7 @@ use std::sync::Arc;
 use candle_core::{Tensor, Var};
 
 use super::parameter::{self, cast, variable};
-use super::{Intervention, Parameter, ParameterError, SourceCount, UnitContext};
+use super::{Intervention, Parameter, ParameterError, Settings, SourceCount, UnitContext};
 
 /// The inner intervention with one vector as its source, at every position.
 ///
@@ -67,6 +67,11 @@ impl ConstantSource {
 impl Intervention for ConstantSource {
     fn name(&self) -> &'static str {
         "constant_source"
+    }
+
+    fn settings(&self) -> Option<Settings> {
+        let inner = self.inner.settings()?;
+        Some(Settings::new(self.name()).with("of", inner).with("trained", self.trained))
     }
 
     fn source_count(&self) -> SourceCount {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use candle_core::Tensor;
 
-use super::{Intervention, Parameter, SourceCount, Subspace, UnitContext};
+use super::{Intervention, Parameter, Settings, SourceCount, Subspace, UnitContext};
 
 /// The inner intervention's values in the subspace's dimensions, and the base's own, bit for bit,
 /// in all others.
@@ -36,6 +36,11 @@ impl Intervention for InSubspace {
         // Not the inner one's: an edit under the name of "interchange" is taken for one of all
         // dimensions.
         "in_subspace"
+    }
+
+    fn settings(&self) -> Option<Settings> {
+        let inner = self.inner.settings()?;
+        Some(Settings::new(self.name()).with("of", inner).subspace(&self.subspace))
     }
 
     fn source_count(&self) -> SourceCount {

@@ -3,7 +3,7 @@
 
 use candle_core::Tensor;
 
-use super::{Intervention, SourceCount, UnitContext};
+use super::{Intervention, Settings, SourceCount, UnitContext};
 
 /// Replaces the base's values by the source's.
 #[derive(Clone, Copy, Debug, Default)]
@@ -12,6 +12,10 @@ pub struct Interchange;
 impl Intervention for Interchange {
     fn name(&self) -> &'static str {
         "interchange"
+    }
+
+    fn settings(&self) -> Option<Settings> {
+        Some(Settings::new(self.name()))
     }
 
     fn source_count(&self) -> SourceCount {

@@ -5,7 +5,7 @@
 use candle_core::Tensor;
 
 use super::{
-    Intervention, Parameter, ParameterError, Rotation, SourceCount, Subspace, UnitContext,
+    Intervention, Parameter, ParameterError, Rotation, Settings, SourceCount, Subspace, UnitContext,
 };
 
 /// `base + (source − base) R_S R_Sᵀ`: with respect to the orthonormal basis in the columns of `R`
@@ -39,6 +39,10 @@ impl RotatedSpace {
 impl Intervention for RotatedSpace {
     fn name(&self) -> &'static str {
         "rotated_space"
+    }
+
+    fn settings(&self) -> Option<Settings> {
+        Some(Settings::new(self.name()).subspace(&self.subspace))
     }
 
     fn source_count(&self) -> SourceCount {

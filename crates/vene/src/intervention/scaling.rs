@@ -2,7 +2,7 @@
 
 use candle_core::Tensor;
 
-use super::{Intervention, SourceCount, UnitContext};
+use super::{Intervention, Settings, SourceCount, UnitContext};
 
 /// `factor * base`.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -14,6 +14,10 @@ pub struct Scaling {
 impl Intervention for Scaling {
     fn name(&self) -> &'static str {
         "scaling"
+    }
+
+    fn settings(&self) -> Option<Settings> {
+        Some(Settings::new(self.name()).with("factor", self.factor))
     }
 
     fn source_count(&self) -> SourceCount {

@@ -6,7 +6,7 @@ use candle_core::{DType, Tensor, Var};
 
 use super::parameter::{self, cast, variable};
 use super::sigmoid::sigmoid;
-use super::{Intervention, Parameter, ParameterError, SourceCount, UnitContext};
+use super::{Intervention, Parameter, ParameterError, Settings, SourceCount, UnitContext};
 
 /// `base + σ(mask / temperature) ∘ (source − base)`: of each dimension a learned share is the
 /// source's.
@@ -59,6 +59,10 @@ impl SigmoidMask {
 impl Intervention for SigmoidMask {
     fn name(&self) -> &'static str {
         "sigmoid_mask"
+    }
+
+    fn settings(&self) -> Option<Settings> {
+        Some(Settings::new(self.name()))
     }
 
     fn source_count(&self) -> SourceCount {

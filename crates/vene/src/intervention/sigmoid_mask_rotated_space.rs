@@ -6,7 +6,9 @@ use candle_core::{DType, Tensor, Var};
 
 use super::parameter::{self, cast, variable};
 use super::sigmoid::sigmoid;
-use super::{Intervention, Parameter, ParameterError, Rotation, SourceCount, UnitContext};
+use super::{
+    Intervention, Parameter, ParameterError, Rotation, Settings, SourceCount, UnitContext,
+};
 
 /// `((1 − m) ∘ base R + m ∘ source R) Rᵀ` with `m = σ(masks / temperature)`, a share for each
 /// direction.
@@ -72,6 +74,10 @@ impl SigmoidMaskRotatedSpace {
 impl Intervention for SigmoidMaskRotatedSpace {
     fn name(&self) -> &'static str {
         "sigmoid_mask_rotated_space"
+    }
+
+    fn settings(&self) -> Option<Settings> {
+        Some(Settings::new(self.name()))
     }
 
     fn source_count(&self) -> SourceCount {

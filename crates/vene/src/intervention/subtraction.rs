@@ -2,7 +2,7 @@
 
 use candle_core::Tensor;
 
-use super::{Intervention, SourceCount, UnitContext};
+use super::{Intervention, Settings, SourceCount, UnitContext};
 
 /// `base - source`.
 #[derive(Clone, Copy, Debug, Default)]
@@ -11,6 +11,10 @@ pub struct Subtraction;
 impl Intervention for Subtraction {
     fn name(&self) -> &'static str {
         "subtraction"
+    }
+
+    fn settings(&self) -> Option<Settings> {
+        Some(Settings::new(self.name()))
     }
 
     fn source_count(&self) -> SourceCount {

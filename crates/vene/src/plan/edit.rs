@@ -7,9 +7,10 @@ use vene_model::Component;
 use super::Run;
 use super::heads::Heads;
 use super::positions::Positions;
+use super::when::When;
 use crate::intervention::{
-    Addition, Interchange, Intervention, Knockout, Mean, Noise, Scaling, Subspace, Subtraction,
-    Zero,
+    Addition, Interchange, Intervention, Knockout, Mean, Noise, Scaling, SourceCount, Subspace,
+    Subtraction, Zero,
 };
 
 /// Where an intervention takes a source's values from.
@@ -65,6 +66,7 @@ pub struct Edit {
     pub(crate) source_layer: Option<usize>,
     pub(crate) control: bool,
     pub(crate) subspaces: Option<Vec<Subspace>>,
+    pub(crate) when: When,
 }
 
 impl Edit {
@@ -75,12 +77,7 @@ impl Edit {
         layer: impl Into<Option<usize>>,
         intervention: Arc<dyn Intervention>,
     ) -> Self {
-        use crate::intervention::SourceCount;
-        let source = match intervention.source_count() {
-            SourceCount::None => None,
-            SourceCount::One => Some(Source::Run(0)),
-            SourceCount::Several => Some(Source::AllRuns),
-        };
+        let source = usual(intervention.as_ref());
         Self {
             component,
             layer: layer.into(),
@@ -96,7 +93,13 @@ impl Edit {
             source_layer: None,
             control: false,
             subspaces: None,
+            when: When::Prompt,
         }
+    }
+
+    /// The same by another intervention, which reads what it reads unless told.
+    pub(crate) fn by(self, intervention: Arc<dyn Intervention>) -> Self {
+        Self { source: usual(intervention.as_ref()), intervention, ..self }
     }
 
     /// The source's values instead of the base's.
@@ -235,6 +238,14 @@ impl Edit {
         self
     }
 
+    /// At which steps of a generation the edit is made; on the prompt unless told. Executors run the
+    /// prompt, and refuse an edit that is not on it.
+    #[must_use]
+    pub fn when(mut self, when: When) -> Self {
+        self.when = when;
+        self
+    }
+
     /// Makes the edit a control: it is run even where it is sure to change nothing, since base and
     /// source are the same there. What it changes after all is the noise of the floats.
     #[must_use]
@@ -262,5 +273,14 @@ impl Edit {
     pub fn from_layer(mut self, layer: usize) -> Self {
         self.source_layer = Some(layer);
         self
+    }
+}
+
+/// What an intervention reads unless told.
+fn usual(intervention: &dyn Intervention) -> Option<Source> {
+    match intervention.source_count() {
+        SourceCount::None => None,
+        SourceCount::One => Some(Source::Run(0)),
+        SourceCount::Several => Some(Source::AllRuns),
     }
 }

@@ -6,10 +6,12 @@
 //! each other. Executors take only the latter. No weight is read for any of this.
 
 mod alignment;
+mod check;
 mod conflicts;
 mod edit;
 mod heads;
 mod outputs;
+mod padded;
 mod positions;
 mod receipt;
 mod resolve;
@@ -17,17 +19,21 @@ mod resolve_source;
 mod resolved;
 mod runs;
 mod span;
+mod when;
 
 pub use alignment::align;
+pub(crate) use check::Width;
 pub use edit::{Edit, Module, Source};
 pub use heads::Heads;
 pub use outputs::{Outputs, Reduce, Tokens};
+pub use padded::{Padded, PaddingError};
 pub use positions::{Part, Positions};
 pub(crate) use receipt::Tally;
 pub use receipt::{Change, Outcome, Receipt};
 pub use resolved::{
     EditedSource, ResolvedCollect, ResolvedEdit, ResolvedPlan, ResolvedSource, Unit,
 };
+pub use when::When;
 
 use std::sync::Arc;
 

@@ -7,6 +7,7 @@ mod batches;
 mod coverage;
 mod forked;
 mod formulas;
+mod generation;
 mod identity;
 mod networks;
 mod plan_errors;

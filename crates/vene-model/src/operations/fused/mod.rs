@@ -10,7 +10,7 @@ mod weights;
 use std::sync::Arc;
 
 use candle_core::{Device, Tensor};
-use vene_kernels::{self as kernels, PackedMatrix, Shape};
+use vene_kernels::{self as kernels, AlignedBuffer, PackedMatrix, Shape};
 
 pub use rows::FusedRows;
 use rows::Pool;
@@ -261,6 +261,20 @@ impl Operations for Fused {
             rest = behind;
         }
         Ok(stacked)
+    }
+
+    fn extend_rows(&self, x: &mut FusedRows, rows: &FusedRows) -> Result<(), OperationError> {
+        let (length, longer) = (x.buffer.len(), x.buffer.len() + rows.buffer.len());
+        if x.buffer.capacity() < longer {
+            // Not from the pool, whose buffers may be just long enough: half as much again is asked for,
+            // so that rows that come one by one are not copied anew for each.
+            let mut buffer = AlignedBuffer::zeros(longer + longer / 2);
+            buffer[..length].copy_from_slice(&x.buffer);
+            self.pool.give(std::mem::replace(&mut x.buffer, buffer));
+        }
+        x.buffer.resize(longer);
+        x.buffer[length..].copy_from_slice(&rows.buffer);
+        Ok(())
     }
 
     fn attend(

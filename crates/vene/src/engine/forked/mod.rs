@@ -208,7 +208,7 @@ fn jobs<'p>(plans: impl IntoIterator<Item = &'p ResolvedPlan>) -> Vec<(usize, Jo
 }
 
 /// Runs, unedited and whole, at some sites.
-fn trace<O: Operations>(
+pub(super) fn trace<O: Operations>(
     decoder: &Decoder<O>,
     examples: &[Example],
     wanted: &Wanted,

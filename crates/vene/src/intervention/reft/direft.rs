@@ -5,7 +5,7 @@ use candle_core::Tensor;
 
 use super::{Activation, Linear, expect_same};
 use crate::intervention::{
-    Intervention, Parameter, ParameterError, Rotation, SourceCount, UnitContext,
+    Intervention, Parameter, ParameterError, Rotation, Settings, SourceCount, UnitContext,
 };
 
 /// `h + f(W h + b) Rᵀ` with orthonormal directions in the columns of `R` `[width, rank]`.
@@ -46,6 +46,11 @@ impl DiReft {
 impl Intervention for DiReft {
     fn name(&self) -> &'static str {
         "direft"
+    }
+
+    fn settings(&self) -> Option<Settings> {
+        let settings = Settings::new(self.name()).with("rank", self.rotation.rank());
+        Some(settings.with("activation", self.activation.name()))
     }
 
     fn source_count(&self) -> SourceCount {

@@ -6,7 +6,7 @@ use candle_core::{Tensor, Var};
 use super::{constant, random_constant};
 use crate::intervention::parameter::cast;
 use crate::intervention::{
-    Intervention, Parameter, ParameterError, Rotation, SourceCount, UnitContext,
+    Intervention, Parameter, ParameterError, Rotation, Settings, SourceCount, UnitContext,
 };
 
 /// `h + b Rᵀ` with orthonormal directions in the columns of `R` `[width, rank]`: the same vector is
@@ -41,6 +41,10 @@ impl LobiReft {
 impl Intervention for LobiReft {
     fn name(&self) -> &'static str {
         "lobireft"
+    }
+
+    fn settings(&self) -> Option<Settings> {
+        Some(Settings::new(self.name()).with("rank", self.rotation.rank()))
     }
 
     fn source_count(&self) -> SourceCount {

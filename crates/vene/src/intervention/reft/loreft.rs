@@ -5,7 +5,7 @@ use candle_core::Tensor;
 
 use super::{Activation, Linear, expect_same};
 use crate::intervention::{
-    Intervention, Parameter, ParameterError, Rotation, SourceCount, UnitContext,
+    Intervention, Parameter, ParameterError, Rotation, Settings, SourceCount, UnitContext,
 };
 
 /// `h + (f(W h + b) − h R) Rᵀ`: along the orthonormal directions in the columns of `R`
@@ -47,6 +47,11 @@ impl LoReft {
 impl Intervention for LoReft {
     fn name(&self) -> &'static str {
         "loreft"
+    }
+
+    fn settings(&self) -> Option<Settings> {
+        let settings = Settings::new(self.name()).with("rank", self.rotation.rank());
+        Some(settings.with("activation", self.activation.name()))
     }
 
     fn source_count(&self) -> SourceCount {

@@ -1,0 +1,16 @@
+//! Plans in files: what they say is the plan, what they cannot say is refused, and what is written is
+//! read again.
+
+#![allow(clippy::unwrap_used)]
+
+mod documented;
+mod every;
+#[allow(dead_code)]
+#[path = "../engine/random_plan.rs"]
+mod random_plan;
+mod refused;
+mod round_trip;
+mod saved;
+#[allow(dead_code)]
+#[path = "../engine/subject.rs"]
+mod subject;
