@@ -37,6 +37,8 @@ const WEIGHT_DECAY: f64 = 0.2;
 fn main() -> Result<(), Box<dyn Error>> {
     let mut arguments = std::env::args().skip(1).map(PathBuf::from);
     let out = arguments.next().ok_or("which folder shall the results go to?")?;
+    // The products are too small to be shared: threads would only wait for each other.
+    rayon::ThreadPoolBuilder::new().num_threads(1).build_global()?;
     std::fs::create_dir_all(&out)?;
     let start = Instant::now();
     let causal = hierarchical_equality(200);

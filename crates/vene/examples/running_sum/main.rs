@@ -41,6 +41,8 @@ const LEARNED_AT: usize = 3;
 fn main() -> Result<(), Box<dyn Error>> {
     let mut arguments = std::env::args().skip(1).map(PathBuf::from);
     let out = arguments.next().ok_or("which folder shall the results go to?")?;
+    // The products are too small to be shared: threads would only wait for each other.
+    rayon::ThreadPoolBuilder::new().num_threads(1).build_global()?;
     let (start, folder) = (Instant::now(), out.join("network"));
     recurrent::train(STEPS, 0, &folder)?;
     let model = Model::load(&folder.display().to_string())?;

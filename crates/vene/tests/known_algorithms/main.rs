@@ -18,6 +18,12 @@ use vene::causal::{Value, examples::hierarchical_equality};
 use vene::intervention::Interchange;
 use vene::{Component, Model};
 
+/// Products of 16 columns are too small to be shared: threads would only wait for each other.
+fn on_one_thread() {
+    // The other test may have said so already.
+    let _ = rayon::ThreadPoolBuilder::new().num_threads(1).build_global();
+}
+
 fn shares(found: &[Accuracy]) -> Vec<f64> {
     found.iter().map(|one| one.all.share.unwrap()).collect()
 }
@@ -26,6 +32,7 @@ fn shares(found: &[Accuracy]) -> Vec<f64> {
 /// machine a training rounds otherwise: one of a few networks must have it.
 #[test]
 fn a_perceptron_compares_the_pairs_before_it_compares_what_it_found() {
+    on_one_thread();
     let sizes = Sizes { learned_on: 1_600, held_out: 1_500, epochs: 8 };
     let causal = hierarchical_equality(200);
     for seed in 0..3 {
@@ -57,6 +64,7 @@ fn a_perceptron_compares_the_pairs_before_it_compares_what_it_found() {
 
 #[test]
 fn a_recurrent_network_goes_on_from_the_sum_that_it_is_given() {
+    on_one_thread();
     let folder = tempfile::tempdir().unwrap();
     sum::recurrent::train(500, 0, folder.path()).unwrap();
     let model = Model::load(folder.path().to_str().unwrap()).unwrap();
