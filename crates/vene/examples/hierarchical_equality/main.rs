@@ -6,8 +6,8 @@
 //! cargo run --release --example hierarchical_equality -- OUT [PAGE]
 //! ```
 //!
-//! writes tables, the trained network and a figure into the folder OUT, and into the page PAGE
-//! (`docs/examples/hierarchical-equality.md`) its tables.
+//! writes tables, the trained network and a figure into the folder OUT, and its tables and figure into the page
+//! PAGE (`docs/examples/hierarchical-equality.md`).
 
 #[path = "../support/accuracy.rs"]
 mod accuracy;
@@ -78,6 +78,8 @@ fn main() -> Result<(), Box<dyn Error>> {
             ("others", others_table(&others)),
         ];
         page::fill(&page, &texts)?;
+        let figure = page.with_file_name("figures").join("hierarchical-equality.png");
+        std::fs::copy(out.join("layers.png"), figure)?;
     }
     println!("{:.0} s in all", start.elapsed().as_secs_f64());
     Ok(())

@@ -5,8 +5,8 @@
 //! cargo run --release --example running_sum -- OUT [PAGE]
 //! ```
 //!
-//! writes the trained network, a table and a figure into the folder OUT, and into the page PAGE
-//! (`docs/examples/running-sum.md`) its tables.
+//! writes the trained network, a table and a figure into the folder OUT, and its table and figure into the page
+//! PAGE (`docs/examples/running-sum.md`).
 
 #[path = "../support/accuracy.rs"]
 mod accuracy;
@@ -84,6 +84,8 @@ fn main() -> Result<(), Box<dyn Error>> {
             format!("On 6,000 sequences the network is right in {:.2} % of cases.", 100.0 * own);
         let names = kinds.map(|(name, ..)| name);
         page::fill(&page, &[("network", network), ("steps", steps_table(&measured, &names))])?;
+        let figure = page.with_file_name("figures").join("running-sum.png");
+        std::fs::copy(out.join("steps.png"), figure)?;
     }
     println!("{:.0} s in all", start.elapsed().as_secs_f64());
     Ok(())
