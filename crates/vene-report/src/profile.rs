@@ -40,6 +40,8 @@ pub struct Profile {
     pub value: String,
     /// The y axis' title; the column's name without it.
     pub value_title: Option<String>,
+    /// The x axis' title: what the column `layer` counts.
+    pub depth_title: String,
     /// The interval around the value.
     pub interval: Option<Interval>,
     /// The panels.
@@ -54,6 +56,7 @@ impl Default for Profile {
             metric: None,
             value: "mean".to_owned(),
             value_title: Some("mean effect".to_owned()),
+            depth_title: "layer".to_owned(),
             interval: Some(Interval::default()),
             facets: Facets::by("position"),
         }

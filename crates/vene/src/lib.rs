@@ -59,9 +59,10 @@ pub use plan::{
     Tokens, When,
 };
 pub use sweep::{Forecast, ForecastOf, Method, Sweep, SweepOutcome, SweepPositions, SweepUnit};
+pub use vene_model::tensors::HostTensor;
 pub use vene_model::{
-    BeginningOfSequence, Component, InputError, Loading, Model, ModelError, Outline, Precision,
-    Prompt, Site, SiteError, Work, alias,
+    BeginningOfSequence, BlockKind, Checkpoint, Component, InputError, Loading, Model, ModelError,
+    Outline, Precision, Prompt, Site, SiteError, Work, alias,
 };
 pub use vene_table::Table;
 

@@ -87,7 +87,7 @@ pub(super) fn draw(lines: &Lines, profile: &Profile) -> Figure {
     }
     bottom += TITLE * 1.4;
     let center = layout.left + (content - layout.left) / 2.0;
-    drawing.text((center, bottom), "layer", TITLE, Anchor::Middle, INK);
+    drawing.text((center, bottom), &profile.depth_title, TITLE, Anchor::Middle, INK);
     let (width, height) = (width.ceil() as u32, (bottom + MARGIN * 0.8).ceil() as u32);
     let title = profile.caption.title();
     Figure { svg: drawing.finish(title, width, height), width, height }
