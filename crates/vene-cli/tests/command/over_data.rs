@@ -237,7 +237,7 @@ fn bad_input_is_told_in_a_line() {
     let (folder, data) = data_set(4);
     let out = folder.path().join("out");
     let missing = folder.path().join("missing.jsonl");
-    let cases: [(&[&str], &str); 12] = [
+    let cases: [(&[&str], &str); 15] = [
         (&["--metric", "surprise"], "logit_difference (the logit"),
         (&["--positions", "city_last"], "subject_last"),
         (&["--positions", "all"], "by their role"),
@@ -247,6 +247,9 @@ fn bad_input_is_told_in_a_line() {
         (&["--intervention", "zero", "--direction", "denoising"], "noising"),
         (&["--intervention", "zero", "--control", "random"], "interchange"),
         (&["--intervention", "restore", "--noise-sd", "1"], "--corrupt"),
+        (&["--intervention", "restore", "--corrupt", "subject"], "--noise-times"),
+        (&["--intervention", "noise", "--noise-times", "3"], "restore"),
+        (&["--intervention", "restore", "--noise-times", "3", "--noise-sd", "1"], "cannot be used"),
         (&["--intervention", "resample", "--draws", "9"], "9 other rows"),
         (&["--correction", "bonferroni"], "benjamini-hochberg"),
         (&["--token", " Madrid"], "--token"),

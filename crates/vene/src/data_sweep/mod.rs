@@ -53,7 +53,7 @@ use vene_table::Table;
 pub use builder::DataSweepBuilder;
 pub use error::DataSweepError;
 pub use means::Means;
-pub use options::{Control, Direction, EffectType, Treatment};
+pub use options::{Control, Direction, EffectType, NoiseSize, Treatment};
 pub use preflight::{Agreement, DataForecast, Preflight};
 pub use summary::Summary;
 pub use table::{SETTINGS, join, noise_floor};
@@ -202,7 +202,7 @@ impl DataSweep {
     }
 
     /// What has to be known before the first batch: where a mean over the data set is written,
-    /// that mean.
+    /// that mean; where noise is measured by embeddings, how much they vary.
     ///
     /// # Errors
     /// Failures of the computation.
