@@ -45,12 +45,11 @@ pub use data_sweep::{
     Control, DataSweep, DataSweepBuilder, DataSweepError, Direction, EffectType, NoiseSize,
     Treatment,
 };
-pub use engine::{
-    Distribution, ExampleOutcome, Executor, Forked, PlanOutcome, Reading, Reference, Trace,
-};
+pub use engine::{Distribution, ExampleOutcome, Executor, Forked, PlanOutcome, Reading, Reference};
 pub use error::{PlanError, PositionError, RunError, SweepError};
 pub use plan::{
-    Edit, Example, Module, Outputs, Part, Plan, Positions, Receipt, Reduce, Run, Source, Tokens,
+    Edit, Example, Heads, Module, Outputs, Part, Plan, Positions, Receipt, Reduce, Run, Source,
+    Tokens,
 };
 pub use sweep::{Forecast, ForecastOf, Method, Sweep, SweepOutcome, SweepPositions, SweepUnit};
 pub use vene_model::{

@@ -165,6 +165,7 @@ fn receipt(cell: &Cell, outcome: &CellOutcome) -> Value {
             unchanged("shared prefix: base and source are the same up to the read positions")
         }
         Outcome::SameValues => unchanged("same values: what was written is what was there"),
+        Outcome::NotEdited => unchanged("not edited: the plan names nothing of this example"),
     };
     value
 }

@@ -373,7 +373,7 @@ fn take(
                 }
             }
             Outcome::SharedPrefix => seen.shared_prefix = true,
-            Outcome::SameValues => {}
+            Outcome::SameValues | Outcome::NotEdited => {}
         }
     }
 }

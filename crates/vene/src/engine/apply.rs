@@ -1,7 +1,7 @@
 //! One application of an edit: the same lines for every executor.
 
 use candle_core::Tensor;
-use vene_model::{Component, DecoderConfig};
+use vene_model::{Component, DecoderConfig, Site};
 
 use super::unit::{self, Selection};
 use crate::error::RunError;
@@ -34,6 +34,9 @@ impl<'a> Application<'a> {
         sources: &dyn Fn(&Tensor) -> Result<Vec<Tensor>, RunError>,
     ) -> Result<(Tensor, Receipt), RunError> {
         let unit = self.unit();
+        if unit.is_empty() {
+            return Ok((tensor.clone(), self.receipt(Outcome::NotEdited)));
+        }
         let split = by_head(tensor, unit, self.edit().site.component().heads(config))?;
         let selection = row_selection(written, unit);
         let before = unit::gather(&split, selection)?;
@@ -43,8 +46,18 @@ impl<'a> Application<'a> {
             .as_ref()
             .map_or(vec![0], |heads| heads.iter().map(|head| head * width).collect());
         let before = before.reshape((count, chosen * width))?;
+        let sources = sources(&before)?;
+        let shape = match self.edit().concatenated {
+            true => (1, count * chosen * width),
+            false => (count, chosen * width),
+        };
+        let before = before.reshape(shape)?;
+        let sources = sources
+            .iter()
+            .map(|source| source.reshape(shape))
+            .collect::<candle_core::Result<Vec<_>>>()?;
         let context = self.context(&columns, None);
-        let (after, receipt) = self.apply(&before, &sources(&before)?, context, None)?;
+        let (after, receipt) = self.apply(&before, &sources, context, None)?;
         let edited = unit::replace(&split, selection, &after.reshape((count, chosen, width))?)?;
         Ok((edited.reshape(tensor.shape())?, receipt))
     }
@@ -59,6 +72,9 @@ impl<'a> Application<'a> {
         sources: &dyn Fn(&Tensor) -> Result<Vec<Tensor>, RunError>,
     ) -> Result<(Tensor, Receipt), RunError> {
         let unit = self.unit();
+        if unit.is_empty() {
+            return Ok((pattern.clone(), self.receipt(Outcome::NotEdited)));
+        }
         let place = |position: &usize| positions.binary_search(position).ok();
         let queries: Vec<usize> = unit.positions.iter().filter_map(place).collect();
         let selection = pattern_selection(&queries, unit);
@@ -142,6 +158,7 @@ impl<'a> Application<'a> {
         let touches = |index: usize| {
             let edit = &self.plan.edits[index];
             order(index) < order(self.index)
+                && !edit.units[self.example].is_empty()
                 && edit.units[self.example].positions.iter().min() <= last
                 && !edit.is_shared_prefix(self.example, prompts)
         };
@@ -159,7 +176,8 @@ impl<'a> Application<'a> {
         };
         Receipt {
             example: self.example,
-            edit: self.index,
+            edit: edit.index,
+            run: edit.run,
             intervention: edit.intervention.name(),
             site: edit.site,
             positions: unit.positions.clone(),
@@ -199,6 +217,23 @@ pub(super) fn read_current(
 /// A source's values out of a whole attention pattern.
 pub(super) fn read_pattern(pattern: &Tensor, unit: &Unit) -> Result<Tensor, RunError> {
     Ok(unit::gather(pattern, pattern_selection(&unit.positions, unit))?)
+}
+
+/// A unit's values out of a whole run's tensor at a site, row-major.
+pub(super) fn values_of(
+    config: &DecoderConfig,
+    site: Site,
+    tensor: &Tensor,
+    unit: &Unit,
+) -> Result<Vec<f64>, RunError> {
+    let values = match site.component().is_pattern() {
+        true => read_pattern(tensor, unit)?,
+        false => {
+            let split = by_head(tensor, unit, site.component().heads(config))?;
+            unit::gather(&split, row_selection(&unit.positions, unit))?
+        }
+    };
+    Ok(unit::values(&values)?)
 }
 
 /// Given values in the shape of the values that are written: all of them, or one row for every

@@ -17,6 +17,9 @@ pub struct PlanOutcome {
     pub examples: Vec<ExampleOutcome>,
     /// What every edit did in every example.
     pub receipts: Vec<Receipt>,
+    /// What the base's run showed without any edit, for each example in order, where the plan wants
+    /// it ([`Plan::with_original`](crate::Plan::with_original)); else empty.
+    pub original: Vec<ExampleOutcome>,
 }
 
 /// What one example's edited run showed.
@@ -87,4 +90,17 @@ pub trait Executor {
         })?;
         read.into_iter().collect::<Option<_>>().ok_or(RunError::Stopped)
     }
+}
+
+/// One plan's outcome.
+pub(super) fn run_one(
+    executor: &dyn Executor,
+    plan: &ResolvedPlan,
+) -> Result<PlanOutcome, RunError> {
+    let mut found = None;
+    executor.run_all(std::slice::from_ref(plan), &mut |_, outcome| {
+        found = Some(outcome);
+        ControlFlow::Continue(())
+    })?;
+    found.ok_or(RunError::Stopped)
 }

@@ -5,14 +5,16 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::ops::ControlFlow;
+use std::sync::Arc;
 
 use candle_core::Tensor;
 use vene_model::{DecoderConfig, Model, Site};
 
 use super::apply::{self, Application};
 use super::distribution::Distribution;
-use super::executor::{ExampleOutcome, Executor, PlanOutcome};
+use super::executor::{ExampleOutcome, Executor, PlanOutcome, run_one};
 use super::sequences::{Rows, Sequences, Visitor};
+use super::stages::in_stages;
 use super::trace::{Trace, Wanted};
 use super::unit;
 use crate::error::RunError;
@@ -35,27 +37,19 @@ impl<'a> Reference<'a> {
     /// # Errors
     /// Failures of the computation or of an intervention.
     pub fn run(&self, plan: &ResolvedPlan) -> Result<PlanOutcome, RunError> {
-        let sources = self.trace_sources(std::slice::from_ref(plan))?;
-        self.run_with(plan, &sources)
+        run_one(self, plan)
     }
 
-    /// Runs what these plans (of the same examples) read, keeping the sites, for
-    /// [`Reference::run_with`].
-    ///
-    /// # Errors
-    /// Failures of the computation.
-    pub fn trace_sources(&self, plans: &[ResolvedPlan]) -> Result<Trace, RunError> {
+    /// What edits of these plans (of the same examples) read of unedited runs.
+    fn trace_sources(&self, plans: &[ResolvedPlan]) -> Result<Trace, RunError> {
         let Some(first) = plans.first() else { return Ok(Trace::default()) };
         let all = plans.iter().map(|plan| (plan, 0..plan.examples.len()));
         let wanted = Wanted::of(all, |_, _| true);
         Trace::of(self.model.plain()?, first.examples(), &wanted)
     }
 
-    /// Runs a plan against sources that were traced before.
-    ///
-    /// # Errors
-    /// Failures of the computation or of an intervention.
-    pub fn run_with(&self, plan: &ResolvedPlan, sources: &Trace) -> Result<PlanOutcome, RunError> {
+    /// Runs the base with its edits against sources that were traced before.
+    fn run_base(&self, plan: &ResolvedPlan, sources: &Trace) -> Result<PlanOutcome, RunError> {
         let config = self.model.config();
         let mut editor = Editor::new(plan, sources, config);
         let tokens: Vec<u32> = plan
@@ -80,18 +74,20 @@ impl Executor for Reference<'_> {
         plans: &[ResolvedPlan],
         each: &mut dyn FnMut(usize, PlanOutcome) -> ControlFlow<()>,
     ) -> Result<(), RunError> {
-        // Plans of the same examples stand together as a rule; their sources are run once.
-        let mut next = 0;
-        for group in plans.chunk_by(|a, b| std::sync::Arc::ptr_eq(&a.examples, &b.examples)) {
-            let sources = self.trace_sources(group)?;
-            for plan in group {
-                if each(next, self.run_with(plan, &sources)?).is_break() {
-                    return Err(RunError::Stopped);
+        in_stages(self.model.config(), plans, each, &mut |plans, each| {
+            // Plans of the same examples stand together as a rule; their sources are run once.
+            let mut next = 0;
+            for group in plans.chunk_by(|a, b| Arc::ptr_eq(&a.examples, &b.examples)) {
+                let sources = self.trace_sources(group)?;
+                for plan in group {
+                    if each(next, self.run_base(plan, &sources)?).is_break() {
+                        return Err(RunError::Stopped);
+                    }
+                    next += 1;
                 }
-                next += 1;
             }
-        }
-        Ok(())
+            Ok(())
+        })
     }
 }
 
@@ -154,7 +150,7 @@ impl<'a> Editor<'a> {
             examples.push(outcome);
         }
         self.receipts.sort_by_key(|receipt| (receipt.example, receipt.edit));
-        Ok(PlanOutcome { examples, receipts: self.receipts })
+        Ok(PlanOutcome { examples, receipts: self.receipts, ..PlanOutcome::default() })
     }
 
     /// The values that an edit reads, each in the shape of the values that it writes.
@@ -163,7 +159,9 @@ impl<'a> Editor<'a> {
         let edit = application.edit();
         match &edit.source {
             None => Ok(Vec::new()),
-            Some(ResolvedSource::Given(values)) => Ok(vec![apply::given(values, before)?]),
+            Some(ResolvedSource::Given(values)) => {
+                values[example].iter().map(|values| apply::given(values, before)).collect()
+            }
             Some(ResolvedSource::Current(_)) => {
                 let kept = self.current.get(&(index, example)).into_iter();
                 kept.map(|kept| apply::read_current(self.config, application, kept, before))
@@ -196,7 +194,9 @@ impl Visitor for Editor<'_> {
         for example in 0..plan.examples.len() {
             for (index, edit) in plan.edits.iter().enumerate() {
                 let unit = &edit.units[example];
-                if matches!(edit.source, Some(ResolvedSource::Current(read)) if read == site) {
+                let reads =
+                    matches!(edit.source, Some(ResolvedSource::Current(read)) if read == site);
+                if reads && !unit.is_empty() {
                     let read = rows.of(example, &unit.positions).unwrap_or_default();
                     let values = unit::gather(&tensor.unsqueeze(1)?, [Some(&read), None, None])?;
                     self.current.insert((index, example), values.squeeze(1)?);

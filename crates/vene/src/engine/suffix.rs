@@ -9,11 +9,13 @@
 use candle_core::Tensor;
 use vene_model::{Component, DecoderConfig, Model, Site};
 
-use super::reference::Editor;
+use super::executor::Executor;
+use super::reference::{Editor, Reference};
 use super::sequences::{Rows, Sequences};
+use super::stages::given_sources;
 use super::trace::{Trace, Wanted};
 use crate::error::RunError;
-use crate::plan::{ResolvedCollect, ResolvedEdit, ResolvedPlan, ResolvedSource, Run};
+use crate::plan::{ResolvedPlan, ResolvedSource, Run};
 
 /// Examples that are run at once to find what is kept.
 const EXAMPLES: usize = 64;
@@ -37,6 +39,18 @@ impl Suffix {
     /// Failures of the computation.
     pub fn new(model: &Model, plan: ResolvedPlan) -> Result<Self, RunError> {
         let config = model.config();
+        let plan = match plan.edited_sources.is_empty() {
+            true => plan,
+            false => {
+                let edited = plan.edited_sources.iter().flat_map(|source| &source.edits);
+                let parameters = edited.flat_map(|edit| edit.intervention.parameters());
+                if parameters.into_iter().any(|parameter| parameter.trainable) {
+                    return Err(RunError::LearnsInSource);
+                }
+                let executor = Reference::new(model);
+                given_sources(config, &plan, &mut |plans, each| executor.run_all(plans, each))?
+            }
+        };
         let layer = plan.edits.iter().map(|edit| {
             let read = match edit.source {
                 Some(ResolvedSource::Current(site)) => entrance(site, config),
@@ -118,39 +132,5 @@ fn entrance(site: Site, config: &DecoderConfig) -> usize {
         (_, Some(layer)) => layer,
         (Component::Embedding, None) => 0,
         (_, None) => config.layers.len(),
-    }
-}
-
-impl ResolvedPlan {
-    /// The same plan for some of its examples.
-    pub(crate) fn select(&self, examples: &[usize]) -> Self {
-        fn of<T: Clone>(examples: &[usize], all: &[T]) -> Vec<T> {
-            examples.iter().map(|&index| all[index].clone()).collect()
-        }
-        let source = |source: &ResolvedSource| match source {
-            ResolvedSource::Runs { site, units } => {
-                ResolvedSource::Runs { site: *site, units: of(examples, units) }
-            }
-            other => other.clone(),
-        };
-        let edit = |edit: &ResolvedEdit| ResolvedEdit {
-            site: edit.site,
-            intervention: edit.intervention.clone(),
-            units: of(examples, &edit.units),
-            source: edit.source.as_ref().map(source),
-            control: edit.control,
-            subspaces: edit.subspaces.as_ref().map(|subspaces| of(examples, subspaces)),
-        };
-        let collect = |collect: &ResolvedCollect| ResolvedCollect {
-            site: collect.site,
-            positions: of(examples, &collect.positions),
-        };
-        Self {
-            examples: of(examples, &self.examples).into(),
-            edits: self.edits.iter().map(edit).collect(),
-            collects: self.collects.iter().map(collect).collect(),
-            read: of(examples, &self.read),
-            outputs: self.outputs.clone(),
-        }
     }
 }

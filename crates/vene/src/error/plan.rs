@@ -84,6 +84,48 @@ pub enum PlanError {
         /// How many query heads the model has.
         query_heads: usize,
     },
+    /// Lists of heads for another number of examples.
+    #[error(
+        "{lists} lists of heads of {component} are given for {examples} examples: give one for each, empty where nothing is to be edited"
+    )]
+    HeadLists {
+        /// The component.
+        component: Component,
+        /// Lists.
+        lists: usize,
+        /// Examples.
+        examples: usize,
+    },
+    /// An attention pattern as one vector.
+    #[error(
+        "{component} cannot be concatenated: its values are [head, query, key]; edit a component of rows, or each query by itself"
+    )]
+    PatternConcatenated {
+        /// The component.
+        component: Component,
+    },
+    /// Edited sources that read each other.
+    #[error(
+        "the edited runs of sources {sources:?} read each other in a circle: none of them can be run first; let one read a source that is not edited"
+    )]
+    Circle {
+        /// The sources' indices.
+        sources: Vec<usize>,
+    },
+    /// Given values for another number of examples.
+    #[error(
+        "edit {edit} ({site}): values are given for {lists} examples, and there are {examples}: give a list for each"
+    )]
+    GivenLists {
+        /// The edit.
+        edit: usize,
+        /// The site.
+        site: Site,
+        /// Lists.
+        lists: usize,
+        /// Examples.
+        examples: usize,
+    },
     /// A head named twice.
     #[error("head {head} of {component} is named twice")]
     HeadTwice {

@@ -76,6 +76,11 @@ pub enum RunError {
         /// The example.
         example: usize,
     },
+    /// An intervention that would learn in a source's run.
+    #[error(
+        "an edit of a source's run has trainable parameters: sources are run once, before training;          freeze them, or train the edit in the base's run"
+    )]
+    LearnsInSource,
     /// A source's site that was not traced.
     #[error("{site} of the sources was not traced: trace the sources for this very plan")]
     NotTraced {

@@ -4,6 +4,8 @@ use std::sync::Arc;
 
 use vene_model::Component;
 
+use super::Run;
+use super::heads::Heads;
 use super::positions::Positions;
 use crate::intervention::{
     Addition, Interchange, Intervention, Knockout, Mean, Noise, Scaling, Subspace, Subtraction,
@@ -13,7 +15,8 @@ use crate::intervention::{
 /// Where an intervention takes a source's values from.
 #[derive(Clone, Debug)]
 pub enum Source {
-    /// The run of the example's source with this index, at the written site.
+    /// The run of the example's source with this index, at the written site; as it is edited, where
+    /// the plan edits it ([`Edit::within`]). A source's run that reads itself reads itself unedited.
     Run(usize),
     /// The base's own run as it is without any edit, at the written site: what other edits changed
     /// is put back there.
@@ -24,7 +27,9 @@ pub enum Source {
     /// `[positions * width]`. Of attention patterns `[heads * keys]` for every edited query, or
     /// `[heads * queries * keys]`, as they are collected.
     Given(Arc<Vec<f64>>),
-    /// The runs of all sources of the example, at the written site.
+    /// The same, for each example its own.
+    GivenEach(Vec<Arc<Vec<f64>>>),
+    /// The runs of all sources of the example but the edited one, at the written site.
     AllRuns,
 }
 
@@ -39,7 +44,7 @@ pub enum Module {
     Block,
 }
 
-/// Replaces values at one site of the base's run.
+/// Replaces values at one site of the base's run, or of a source's ([`Edit::within`]).
 ///
 /// Made by one of the constructors, each an intervention; by default it edits the last position
 /// of all heads and, where the intervention reads a source, reads the example's first source at
@@ -49,12 +54,14 @@ pub struct Edit {
     pub(crate) component: Component,
     pub(crate) layer: Option<usize>,
     pub(crate) positions: Positions,
-    pub(crate) heads: Option<Vec<usize>>,
+    pub(crate) run: Run,
+    pub(crate) heads: Option<Heads>,
+    pub(crate) concatenated: bool,
     pub(crate) keys: Option<Positions>,
     pub(crate) intervention: Arc<dyn Intervention>,
     pub(crate) source: Option<Source>,
     pub(crate) source_positions: Option<Positions>,
-    pub(crate) source_heads: Option<Vec<usize>>,
+    pub(crate) source_heads: Option<Heads>,
     pub(crate) source_layer: Option<usize>,
     pub(crate) control: bool,
     pub(crate) subspaces: Option<Vec<Subspace>>,
@@ -78,7 +85,9 @@ impl Edit {
             component,
             layer: layer.into(),
             positions: Positions::Last,
+            run: Run::Base,
             heads: None,
+            concatenated: false,
             keys: None,
             intervention,
             source,
@@ -171,16 +180,35 @@ impl Edit {
         Self::new(Component::AttentionScore, layer, Arc::new(Knockout))
     }
 
-    /// The positions that are edited; of attention patterns, the queries.
+    /// The positions that are edited; of attention patterns, the queries. An example whose list of
+    /// [`Positions::Each`] is empty is not edited.
     #[must_use]
     pub fn at(mut self, positions: Positions) -> Self {
         self.positions = positions;
         self
     }
 
-    /// The heads that are edited; all unless told.
+    /// Edits this run instead of the base's: a source that is itself edited before it is read. Runs
+    /// must not read each other in a circle.
     #[must_use]
-    pub fn heads(mut self, heads: impl Into<Vec<usize>>) -> Self {
+    pub fn within(mut self, run: Run) -> Self {
+        self.run = run;
+        self
+    }
+
+    /// Hands all edited values of an example to the intervention as one vector: several positions are
+    /// edited together instead of each by itself, as pyvene does where `max_number_of_units` is more
+    /// than 1. A rotation then has `positions * width` dimensions.
+    #[must_use]
+    pub fn concatenated(mut self) -> Self {
+        self.concatenated = true;
+        self
+    }
+
+    /// The heads that are edited, in all examples or a list for each; all unless told. An example
+    /// whose list is empty is not edited.
+    #[must_use]
+    pub fn heads(mut self, heads: impl Into<Heads>) -> Self {
         self.heads = Some(heads.into());
         self
     }
@@ -224,7 +252,7 @@ impl Edit {
 
     /// The heads that are read in the source; the edited ones unless told.
     #[must_use]
-    pub fn from_heads(mut self, heads: impl Into<Vec<usize>>) -> Self {
+    pub fn from_heads(mut self, heads: impl Into<Heads>) -> Self {
         self.source_heads = Some(heads.into());
         self
     }

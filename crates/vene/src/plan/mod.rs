@@ -6,20 +6,28 @@
 //! each other. Executors take only the latter. No weight is read for any of this.
 
 mod alignment;
+mod conflicts;
 mod edit;
+mod heads;
 mod outputs;
 mod positions;
 mod receipt;
 mod resolve;
+mod resolve_source;
+mod resolved;
+mod runs;
 mod span;
 
 pub use alignment::align;
 pub use edit::{Edit, Module, Source};
+pub use heads::Heads;
 pub use outputs::{Outputs, Reduce, Tokens};
 pub use positions::{Part, Positions};
 pub(crate) use receipt::Tally;
 pub use receipt::{Change, Outcome, Receipt};
-pub use resolve::{ResolvedCollect, ResolvedEdit, ResolvedPlan, ResolvedSource, Unit};
+pub use resolved::{
+    EditedSource, ResolvedCollect, ResolvedEdit, ResolvedPlan, ResolvedSource, Unit,
+};
 
 use std::sync::Arc;
 
@@ -35,7 +43,7 @@ pub struct Example {
     pub sources: Vec<Prompt>,
 }
 
-/// One of an example's runs, nothing edited in it.
+/// One of an example's runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Run {
     /// The base's.
@@ -92,6 +100,7 @@ pub struct Plan {
     pub(crate) collects: Vec<Collect>,
     pub(crate) read: Positions,
     pub(crate) outputs: Outputs,
+    pub(crate) original: bool,
 }
 
 /// Activations to be kept from the edited run.
@@ -161,6 +170,15 @@ impl Plan {
     #[must_use]
     pub fn outputs(mut self, outputs: Outputs) -> Self {
         self.outputs = outputs;
+        self
+    }
+
+    /// The base's run as it is without any edit is read as the edited one is, and its activations are
+    /// kept ([`PlanOutcome::original`](crate::PlanOutcome::original); pyvene's
+    /// `output_original_output`).
+    #[must_use]
+    pub fn with_original(mut self) -> Self {
+        self.original = true;
         self
     }
 

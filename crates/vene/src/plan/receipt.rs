@@ -5,6 +5,8 @@
 
 use vene_model::Site;
 
+use super::Run;
+
 /// What one edit did in one example.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Receipt {
@@ -12,6 +14,8 @@ pub struct Receipt {
     pub example: usize,
     /// The edit's index in its plan.
     pub edit: usize,
+    /// The run that it wrote to.
+    pub run: Run,
     /// The intervention's name.
     pub intervention: &'static str,
     /// Where it wrote.
@@ -38,6 +42,8 @@ pub enum Outcome {
     SharedPrefix,
     /// Nothing changed: the values written are those that were there.
     SameValues,
+    /// Nothing changed: the plan names no position, or no head, of this example.
+    NotEdited,
 }
 
 /// The size of a change.

@@ -123,6 +123,7 @@ impl SweepOutcome {
         match cell.receipt.outcome {
             Outcome::SharedPrefix => return Some("unchanged: shared prefix"),
             Outcome::SameValues => return Some("unchanged: same values"),
+            Outcome::NotEdited => return Some("unchanged: not edited"),
             Outcome::Changed(_) => {}
         }
         let base = self.base.probabilities[target];

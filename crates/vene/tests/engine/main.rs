@@ -13,4 +13,5 @@ mod position_errors;
 mod properties;
 mod random_plan;
 mod run_errors;
+mod runs;
 mod subject;

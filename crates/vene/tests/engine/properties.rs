@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 
 use proptest::prelude::*;
 use vene::plan::{Outcome, ResolvedPlan};
-use vene::{Executor, Forked, PlanError, PlanOutcome, Precision, Reference};
+use vene::{Executor, Forked, PlanError, PlanOutcome, Precision, Reference, Run};
 
 use crate::random_plan::{RandomPlan, random_plan};
 use crate::subject::{PLAIN, Subject, distance, logits_of};
@@ -28,11 +28,16 @@ fn resolved(random: &RandomPlan) -> Option<(&'static Subject, ResolvedPlan)> {
 
 fn check_receipts(plan: &ResolvedPlan, outcome: &PlanOutcome) {
     let examples = plan.examples().len();
-    assert_eq!(outcome.receipts.len(), plan.edits().len() * examples);
+    let of_sources = plan.edited_sources().iter().flat_map(|edited| &edited.edits);
+    let mut edits: Vec<_> = plan.edits().iter().chain(of_sources).collect();
+    edits.sort_by_key(|edit| edit.index);
+    assert_eq!(outcome.receipts.len(), edits.len() * examples);
     for (index, receipt) in outcome.receipts.iter().enumerate() {
-        let edits = plan.edits().len();
-        assert_eq!((receipt.example, receipt.edit), (index / edits, index % edits));
-        let edit = &plan.edits()[receipt.edit];
+        let count = edits.len();
+        assert_eq!((receipt.example, receipt.edit), (index / count, index % count));
+        let edit = edits[receipt.edit];
+        assert_eq!(receipt.run, edit.run);
+        assert_eq!(receipt.outcome == Outcome::NotEdited, receipt.positions.is_empty());
         assert_eq!(receipt.site, edit.site);
         assert_eq!(receipt.positions, edit.units[receipt.example].positions);
         if let Outcome::Changed(change) = receipt.outcome {
@@ -48,7 +53,7 @@ fn check_receipts(plan: &ResolvedPlan, outcome: &PlanOutcome) {
 fn told_alike(a: &Outcome, b: &Outcome) -> bool {
     let size = |outcome: &Outcome| match outcome {
         Outcome::Changed(change) => (change.root_mean_square, change.before),
-        Outcome::SharedPrefix | Outcome::SameValues => (0.0, 0.0),
+        Outcome::SharedPrefix | Outcome::SameValues | Outcome::NotEdited => (0.0, 0.0),
     };
     let ((a_size, a_before), (b_size, b_before)) = (size(a), size(b));
     let scale = a_before.max(b_before).max(a_size);
@@ -89,7 +94,9 @@ proptest! {
             let untouched = subject.logits([], &plan.examples()[index]);
             let edited = logits_of(&outcome, index);
             prop_assert!(distance(&edited[..first], &untouched[..first]) < CLOSE);
-            let receipts = outcome.receipts.iter().filter(|receipt| receipt.example == index);
+            let receipts = outcome.receipts.iter().filter(|receipt| {
+                receipt.example == index && receipt.run == Run::Base
+            });
             let unchanged = receipts.clone().all(|receipt| !matches!(receipt.outcome, Outcome::Changed(_)));
             if unchanged {
                 prop_assert!(distance(&edited, &untouched) < CLOSE, "changed without a receipt");

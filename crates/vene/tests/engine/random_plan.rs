@@ -1,7 +1,7 @@
 //! Random plans over random examples, for property tests.
 
 use proptest::prelude::*;
-use vene::{Edit, Example, Plan, Positions, Source};
+use vene::{Edit, Example, Plan, Positions, Run, Source};
 
 use crate::subject::Subject;
 
@@ -23,6 +23,14 @@ struct RandomEdit {
     /// One bit for each key; 0 stands for all of them.
     keys: u16,
     kind: usize,
+    /// Whether it reads the second source, where its kind leaves a choice.
+    second: bool,
+    /// Whether it edits the second source's run.
+    in_source: bool,
+    /// Whether all positions are one vector, where the site has rows.
+    concatenated: bool,
+    /// One bit for each example that is not edited.
+    skipped: u8,
     seed: u64,
 }
 
@@ -36,10 +44,17 @@ prop_compose! {
         heads in 0u8..16,
         keys in 0u16..512,
         kind in 0..KINDS,
+        second in any::<bool>(),
+        in_source in prop::bool::weighted(0.2),
+        concatenated in prop::bool::weighted(0.2),
+        skipped in prop_oneof![3 => Just(0u8), 1 => 0u8..8],
         seed in any::<u64>(),
     ) -> RandomEdit {
         // Far more than there are sites; the rest of the division chooses.
-        RandomEdit { site: site.index(1 << 16), positions, heads, keys, kind, seed }
+        let site = site.index(1 << 16);
+        RandomEdit {
+            site, positions, heads, keys, kind, second, in_source, concatenated, skipped, seed,
+        }
     }
 }
 
@@ -170,11 +185,27 @@ impl RandomEdit {
             _ => Edit::noise(component, layer, 0.2, self.seed),
         };
         let each = |bits: u16| {
-            Positions::Each(
-                examples.iter().map(|(base, _)| chosen(bits.into(), base.len())).collect(),
-            )
+            examples
+                .iter()
+                .map(|(base, _)| chosen(bits.into(), base.len()))
+                .collect::<Vec<Vec<i64>>>()
         };
-        let mut edit = edit.at(each(self.positions));
+        let mut positions = each(self.positions);
+        for (example, positions) in positions.iter_mut().enumerate().skip(1) {
+            // The first example is always edited: an edit of none is refused.
+            if self.skipped >> example & 1 == 1 {
+                positions.clear();
+            }
+        }
+        let mut edit = edit.at(Positions::Each(positions));
+        if self.in_source {
+            edit = edit.within(Run::Source(1));
+        } else if self.kind == 0 && self.second {
+            edit = edit.source(Source::Run(1));
+        }
+        if self.concatenated && !component.is_pattern() {
+            edit = edit.concatenated();
+        }
         if let (Some(heads), 1..) = (component.heads(config), self.heads) {
             let heads = chosen(self.heads.into(), heads).into_iter().map(|head| head as usize);
             edit = edit.heads(heads.collect::<Vec<_>>());
@@ -184,7 +215,7 @@ impl RandomEdit {
             && self.keys > 0
             && layer.is_some_and(|layer| config.layers[layer].window.is_none())
         {
-            edit = edit.keys(each(self.keys | 1));
+            edit = edit.keys(Positions::Each(each(self.keys | 1)));
         }
         edit
     }

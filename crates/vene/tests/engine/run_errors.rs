@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use candle_core::Tensor;
 use vene::intervention::{Intervention, SourceCount, UnitContext};
-use vene::{Component, Edit, Plan, Positions, Precision, Reference, RunError, Trace};
+use vene::{Component, Edit, Plan, Positions, Precision, Reference, RunError};
 
 use crate::subject::{PLAIN, Subject};
 
@@ -90,16 +90,4 @@ fn a_run_that_overflows_behind_its_edit() {
     let edit = Edit::scaling(Component::FinalNorm, None, 1e38);
     let error = fails(&subject, edit, "load the model in double precision");
     assert!(matches!(error, RunError::LogitsNotFinite { example: 0, .. }));
-}
-
-#[test]
-fn sources_that_were_not_traced() {
-    let subject = Subject::new(PLAIN[0], Precision::Single);
-    let plan = Plan::new().edit(Edit::interchange(Component::MlpOutput, 1));
-    let plan = plan.resolve(&subject.model, &[subject.example()]).unwrap();
-    let error = Reference::new(&subject.model).run_with(&plan, &Trace::default()).unwrap_err();
-    assert_eq!(
-        error.to_string(),
-        "mlp_output of layer 1 of the sources was not traced: trace the sources for this very plan"
-    );
 }

@@ -161,7 +161,10 @@ impl ForkedPass<'_> {
         let (edit, config) = (application.edit(), self.config);
         let (site, units) = match &edit.source {
             None | Some(ResolvedSource::Current(_)) => return Ok(Vec::new()),
-            Some(ResolvedSource::Given(values)) => return Ok(vec![apply::given(values, before)?]),
+            Some(ResolvedSource::Given(values)) => {
+                let values = values[application.example].iter();
+                return values.map(|values| apply::given(values, before)).collect();
+            }
             Some(ResolvedSource::Runs { site, units }) => (*site, &units[application.example]),
         };
         let read = |(run, unit): &(_, crate::plan::Unit)| {

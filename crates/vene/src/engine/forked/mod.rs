@@ -32,8 +32,9 @@ use std::sync::Arc;
 use candle_core::Tensor;
 use vene_model::{Component, Decoder, Model, Operations, Outline, Site, Work};
 
-use super::executor::{Executor, PlanOutcome};
+use super::executor::{Executor, PlanOutcome, run_one};
 use super::reference::Reference;
+use super::stages::in_stages;
 use super::trace::{Trace, Wanted};
 use crate::error::RunError;
 use crate::plan::{Example, ResolvedCollect, ResolvedPlan};
@@ -83,12 +84,7 @@ impl<'a> Forked<'a> {
     /// # Errors
     /// Failures of the computation or of an intervention.
     pub fn run(&self, plan: &ResolvedPlan) -> Result<PlanOutcome, RunError> {
-        let mut found = None;
-        self.run_all(std::slice::from_ref(plan), &mut |_, outcome| {
-            found = Some(outcome);
-            ControlFlow::Continue(())
-        })?;
-        found.ok_or(RunError::Stopped)
+        run_one(self, plan)
     }
 
     /// What running plans takes; nothing is computed.
@@ -111,6 +107,30 @@ impl<'a> Forked<'a> {
             decoder.operations().count_pass();
         }
         decoder.operations().work()
+    }
+
+    /// Plans each of which is one run of base and sources. Those that edit and collect attention
+    /// patterns are left to the reference executor: a fork has only some of its run's queries.
+    fn run_plans(
+        &self,
+        plans: &[ResolvedPlan],
+        each: &mut dyn FnMut(usize, PlanOutcome) -> ControlFlow<()>,
+    ) -> Result<(), RunError> {
+        let collects_patterns = |plan: &ResolvedPlan| {
+            !plan.edits.is_empty()
+                && plan.collects.iter().any(|collect| collect.site.component().is_pattern())
+        };
+        let (others, forked): (Vec<_>, Vec<_>) =
+            plans.iter().enumerate().partition(|(_, plan)| collects_patterns(plan));
+        for (index, plan) in others {
+            if each(index, Reference::new(self.model).run(plan)?).is_break() {
+                return Err(RunError::Stopped);
+            }
+        }
+        match self.model.fused()?.filter(|_| !self.plain) {
+            Some(decoder) => self.run_on(decoder, &forked, each),
+            None => self.run_on(self.model.plain()?, &forked, each),
+        }
     }
 
     fn run_on<O: Operations>(
@@ -195,12 +215,11 @@ fn trace<O: Operations>(
     let all = |example: &Example| (0..example.base.len()).collect();
     let positions: Vec<Vec<usize>> = prompts.iter().map(all).collect();
     let collect = |&site: &Site| ResolvedCollect { site, positions: positions.clone() };
+    let read = vec![Vec::new(); prompts.len()];
+    let collects = wanted.sites.iter().map(collect).collect();
     let plan = ResolvedPlan {
-        read: vec![Vec::new(); prompts.len()],
-        collects: wanted.sites.iter().map(collect).collect(),
-        examples: prompts,
-        edits: Vec::new(),
-        outputs: crate::plan::Outputs::Distributions,
+        collects,
+        ..ResolvedPlan::reading(prompts, read, crate::plan::Outputs::Distributions)
     };
     let jobs: Vec<Job<'_>> =
         (0..plan.examples.len()).map(|example| Job { plan: &plan, example }).collect();
@@ -219,27 +238,11 @@ impl Executor for Forked<'_> {
         "forked"
     }
 
-    /// Plans that edit and collect attention patterns are left to the reference executor: a fork
-    /// has only some of its run's queries.
     fn run_all(
         &self,
         plans: &[ResolvedPlan],
         each: &mut dyn FnMut(usize, PlanOutcome) -> ControlFlow<()>,
     ) -> Result<(), RunError> {
-        let collects_patterns = |plan: &ResolvedPlan| {
-            !plan.edits.is_empty()
-                && plan.collects.iter().any(|collect| collect.site.component().is_pattern())
-        };
-        let (others, forked): (Vec<_>, Vec<_>) =
-            plans.iter().enumerate().partition(|(_, plan)| collects_patterns(plan));
-        for (index, plan) in others {
-            if each(index, Reference::new(self.model).run(plan)?).is_break() {
-                return Err(RunError::Stopped);
-            }
-        }
-        match self.model.fused()?.filter(|_| !self.plain) {
-            Some(decoder) => self.run_on(decoder, &forked, each),
-            None => self.run_on(self.model.plain()?, &forked, each),
-        }
+        in_stages(self.model.config(), plans, each, &mut |plans, each| self.run_plans(plans, each))
     }
 }

@@ -47,6 +47,7 @@ pub(super) fn showed<O: Operations>(
     let receipt = |(edit, mark): (usize, &Mark)| {
         let outcome = match *mark {
             Mark::Unchanged => Outcome::SharedPrefix,
+            Mark::NotEdited => Outcome::NotEdited,
             Mark::Fork { fork, step, edit } => found.outcomes[fork][step][edit].clone(),
             Mark::Logits => found.on_logits.remove(&(index, edit)).unwrap_or(Outcome::SameValues),
         };

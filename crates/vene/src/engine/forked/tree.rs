@@ -58,6 +58,8 @@ pub(super) struct Leaf<'a> {
 pub(super) enum Mark {
     /// Nowhere: it is sure to change nothing.
     Unchanged,
+    /// Nowhere: it names nothing of this example.
+    NotEdited,
     /// By a fork, at one of its steps, as one of the edits there.
     Fork { fork: usize, step: usize, edit: usize },
     /// On the leaf's own logits.
@@ -142,6 +144,7 @@ struct EditKey<'a> {
     unit: &'a Unit,
     source: SourceKey<'a>,
     subspace: Option<&'a [usize]>,
+    concatenated: bool,
 }
 
 #[derive(PartialEq, Eq, Hash)]
@@ -149,7 +152,7 @@ enum SourceKey<'a> {
     None,
     Runs(Site, &'a [(Run, Unit)]),
     Current(Site),
-    Given(*const Vec<f64>),
+    Given(Vec<*const Vec<f64>>),
 }
 
 impl<'a> EditKey<'a> {
@@ -158,13 +161,16 @@ impl<'a> EditKey<'a> {
             None => SourceKey::None,
             Some(ResolvedSource::Runs { site, units }) => SourceKey::Runs(*site, &units[example]),
             Some(ResolvedSource::Current(site)) => SourceKey::Current(*site),
-            Some(ResolvedSource::Given(values)) => SourceKey::Given(Arc::as_ptr(values)),
+            Some(ResolvedSource::Given(values)) => {
+                SourceKey::Given(values[example].iter().map(Arc::as_ptr).collect())
+            }
         };
         Self {
             site: edit.site,
             intervention: Arc::as_ptr(&edit.intervention).cast(),
             unit: &edit.units[example],
             source,
+            concatenated: edit.concatenated,
             subspace: edit.subspaces.as_ref().map(|subspaces| subspaces[example].as_slice()),
         }
     }
@@ -191,7 +197,9 @@ impl<'a> Nodes<'a> {
         let mut marks = vec![Mark::Unchanged; plan.edits.len()];
         let mut edits: Vec<usize> = Vec::with_capacity(plan.edits.len());
         for (index, edit) in plan.edits.iter().enumerate() {
-            if edit.site.component() == Component::Logits {
+            if edit.units[example].is_empty() {
+                marks[index] = Mark::NotEdited;
+            } else if edit.site.component() == Component::Logits {
                 marks[index] = Mark::Logits;
             } else if !application(index).is_shared_prefix() {
                 edits.push(index);

@@ -1,0 +1,49 @@
+//! Edits that contradict each other.
+
+use vene_model::DecoderConfig;
+
+use super::ResolvedEdit;
+use crate::error::PlanError;
+
+/// Refuses two absolute edits of the same values.
+pub(super) fn refuse_conflicts(
+    edits: &[ResolvedEdit],
+    config: &DecoderConfig,
+) -> Result<(), PlanError> {
+    let absolute: Vec<_> =
+        edits.iter().enumerate().filter(|(_, edit)| edit.intervention.is_absolute()).collect();
+    for (index, &(second, later)) in absolute.iter().enumerate() {
+        for &(first, earlier) in &absolute[..index] {
+            if earlier.run != later.run || earlier.site.place(config) != later.site.place(config) {
+                continue;
+            }
+            for (example, (a, b)) in earlier.units.iter().zip(&later.units).enumerate() {
+                let position = common(Some(&a.positions), Some(&b.positions));
+                let head = common(a.heads.as_deref(), b.heads.as_deref());
+                let key = common(a.keys.as_deref(), b.keys.as_deref());
+                if let (Some(position), Some(head), Some(_)) = (position, head, key) {
+                    return Err(PlanError::Conflict {
+                        first,
+                        second,
+                        site: later.site,
+                        example,
+                        position: position.unwrap_or(0),
+                        head,
+                    });
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Something that both lists hold, where `None` stands for everything: `Some(None)` if that is
+/// everything, `None` if they have nothing in common.
+#[allow(clippy::option_option)]
+fn common(a: Option<&[usize]>, b: Option<&[usize]>) -> Option<Option<usize>> {
+    match (a, b) {
+        (None, None) => Some(None),
+        (Some(list), None) | (None, Some(list)) => list.first().copied().map(Some),
+        (Some(a), Some(b)) => a.iter().find(|item| b.contains(item)).copied().map(Some),
+    }
+}

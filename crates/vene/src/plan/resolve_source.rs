@@ -1,0 +1,165 @@
+//! What an edit reads, from words to numbers.
+
+use std::sync::Arc;
+
+use vene_model::{Component, Prompt, Site};
+
+use super::edit::Source;
+use super::resolve::{Resolver, unit_width, whose};
+use super::{Example, ResolvedSource, Run, Unit};
+use crate::error::PlanError;
+use crate::intervention::SourceCount;
+
+impl Resolver<'_> {
+    pub(super) fn source(
+        &self,
+        site: Site,
+        units: &[Unit],
+    ) -> Result<Option<ResolvedSource>, PlanError> {
+        let edit = self.edit;
+        let wrong = |wanted, given| PlanError::SourceCount {
+            edit: self.index,
+            intervention: edit.intervention.name(),
+            wanted,
+            given,
+        };
+        match (edit.intervention.source_count(), &edit.source) {
+            (SourceCount::None, None) => return Ok(None),
+            (SourceCount::None, Some(_)) => return Err(wrong("no source", "one")),
+            (_, None) => return Err(wrong("a source", "none")),
+            (SourceCount::One, Some(Source::AllRuns)) => {
+                return Err(wrong("one source", "all of them"));
+            }
+            _ => {}
+        }
+        match &edit.source {
+            None => Ok(None),
+            Some(Source::Given(values)) => {
+                let same = vec![values.clone(); self.examples.len()];
+                self.given(site, &same, units).map(Some)
+            }
+            Some(Source::GivenEach(values)) => self.given(site, values, units).map(Some),
+            Some(Source::Current(component)) => self.current(site, *component).map(Some),
+            Some(Source::Run(run)) => self.runs(units, |_| vec![Run::Source(*run)]).map(Some),
+            Some(Source::Base) => self.runs(units, |_| vec![Run::Base]).map(Some),
+            Some(Source::AllRuns) => {
+                let all = |example: &Example| {
+                    let sources = (0..example.sources.len()).map(Run::Source);
+                    sources.filter(|run| *run != edit.run).collect()
+                };
+                self.runs(units, all).map(Some)
+            }
+        }
+    }
+
+    fn runs(
+        &self,
+        units: &[Unit],
+        which: impl Fn(&Example) -> Vec<Run>,
+    ) -> Result<ResolvedSource, PlanError> {
+        let edit = self.edit;
+        let read_site = Site::new(edit.component, edit.source_layer.or(edit.layer), self.config)?;
+        let heads = edit.source_heads.as_ref().or(edit.heads.as_ref());
+        let positions = edit.source_positions.as_ref().unwrap_or(&edit.positions);
+        let read = |example: usize, prompts: &Example, run: Run| {
+            let prompt = self.prompt_of(run, example, prompts)?;
+            let written = self.prompt_of(edit.run, example, prompts)?;
+            let unit = self.unit(positions, heads, prompt, whose(run), example)?;
+            self.refuse_unequal(example, written, prompt, &units[example], &unit)?;
+            Ok::<_, PlanError>((run, unit))
+        };
+        let units = self
+            .examples
+            .iter()
+            .enumerate()
+            .map(|(example, prompts)| {
+                if units[example].is_empty() {
+                    return Ok(Vec::new());
+                }
+                let runs = which(prompts);
+                // An intervention that takes several sources still needs one.
+                let runs = if runs.is_empty() { vec![Run::Source(0)] } else { runs };
+                runs.into_iter().map(|run| read(example, prompts, run)).collect()
+            })
+            .collect::<Result<_, _>>()?;
+        Ok(ResolvedSource::Runs { site: read_site, units })
+    }
+
+    fn refuse_unequal(
+        &self,
+        example: usize,
+        base_prompt: &Prompt,
+        source_prompt: &Prompt,
+        base: &Unit,
+        source: &Unit,
+    ) -> Result<(), PlanError> {
+        let heads = |unit: &Unit| {
+            let all = self.edit.component.heads(self.config).unwrap_or(1);
+            unit.heads.as_ref().map_or(all, Vec::len)
+        };
+        let keys = |unit: &Unit, prompt: &Prompt| match self.edit.component.is_pattern() {
+            true => unit.keys.as_ref().map_or(prompt.len(), Vec::len),
+            false => 1,
+        };
+        let counts = [
+            ("positions", base.positions.len(), source.positions.len()),
+            ("heads", heads(base), heads(source)),
+            ("keys", keys(base, base_prompt), keys(source, source_prompt)),
+        ];
+        match counts.into_iter().find(|(_, base, source)| base != source) {
+            None => Ok(()),
+            Some((what, base, read)) => Err(PlanError::Unequal {
+                edit: self.index,
+                example,
+                what,
+                base,
+                read,
+                base_tokens: base_prompt.len(),
+                source_tokens: source_prompt.len(),
+            }),
+        }
+    }
+
+    /// Given values, those of each example.
+    fn given(
+        &self,
+        site: Site,
+        values: &[Arc<Vec<f64>>],
+        units: &[Unit],
+    ) -> Result<ResolvedSource, PlanError> {
+        if values.len() != units.len() {
+            let (lists, examples) = (values.len(), units.len());
+            return Err(PlanError::GivenLists { edit: self.index, site, lists, examples });
+        }
+        for (example, (unit, values)) in units.iter().zip(values).enumerate() {
+            if let Some(&value) = values.iter().find(|value| !value.is_finite()) {
+                return Err(PlanError::NotFinite { edit: self.index, site, value });
+            }
+            if unit.is_empty() {
+                continue;
+            }
+            let prompt = self.prompt_of(self.edit.run, example, &self.examples[example])?;
+            let width = unit_width(unit, site, self.config, prompt.len());
+            let all = width * unit.positions.len();
+            if values.len() != width && values.len() != all {
+                return Err(PlanError::GivenLength {
+                    edit: self.index,
+                    site,
+                    given: values.len(),
+                    width,
+                    all,
+                });
+            }
+        }
+        Ok(ResolvedSource::Given(values.iter().map(|values| vec![values.clone()]).collect()))
+    }
+
+    fn current(&self, site: Site, component: Component) -> Result<ResolvedSource, PlanError> {
+        let read = Site::new(component, site.layer(), self.config)?;
+        let width = |site: Site| site.component().width(self.config);
+        if read.depth() >= site.depth() || width(read) != width(site) || component.is_pattern() {
+            return Err(PlanError::ReadBehindWrite { edit: self.index, site, read: component });
+        }
+        Ok(ResolvedSource::Current(read))
+    }
+}

@@ -1,0 +1,231 @@
+//! Plans that can be run: every position is a number, every edit lands somewhere.
+
+use std::sync::Arc;
+
+use vene_model::{Component, Prompt, Site};
+
+use super::{Example, Outputs, Run};
+use crate::intervention::Intervention;
+
+/// A plan in which every position is a number and every edit lands somewhere.
+#[derive(Clone, Debug)]
+pub struct ResolvedPlan {
+    pub(crate) examples: Arc<[Example]>,
+    /// Those of the base's run.
+    pub(crate) edits: Vec<ResolvedEdit>,
+    /// Sources whose runs are edited, each behind those that it reads.
+    pub(crate) edited_sources: Vec<EditedSource>,
+    pub(crate) collects: Vec<ResolvedCollect>,
+    pub(crate) read: Vec<Vec<usize>>,
+    pub(crate) outputs: Outputs,
+    /// Whether the base's run as it is without any edit is read too.
+    pub(crate) original: bool,
+}
+
+/// A source whose run is edited before it is read, or read beside one that is.
+#[derive(Clone, Debug)]
+pub struct EditedSource {
+    /// The source's index.
+    pub source: usize,
+    /// Its edits; none where it is only read beside an edited one.
+    pub edits: Vec<ResolvedEdit>,
+}
+
+/// An edit with its units in each example.
+#[derive(Clone, Debug)]
+pub struct ResolvedEdit {
+    /// Its index in the plan as it was declared.
+    pub index: usize,
+    /// The run that it writes to.
+    pub run: Run,
+    /// Where it writes.
+    pub site: Site,
+    /// What it does.
+    pub intervention: Arc<dyn Intervention>,
+    /// What it writes, for each example.
+    pub units: Vec<Unit>,
+    /// Whether the values of a unit are one vector, rather than one for each position.
+    pub concatenated: bool,
+    /// What it reads.
+    pub source: Option<ResolvedSource>,
+    /// Whether a run that it reads is edited itself.
+    pub reads_edited: bool,
+    /// Whether it is run even where it is sure to change nothing.
+    pub control: bool,
+    /// The coordinates that it edits, for each example, where the plan says so.
+    pub subspaces: Option<Vec<Vec<usize>>>,
+}
+
+/// What an edit reads.
+#[derive(Clone, Debug)]
+pub enum ResolvedSource {
+    /// Runs of the example.
+    Runs {
+        /// Where it reads.
+        site: Site,
+        /// For each example the runs, and what is read in each.
+        units: Vec<Vec<(Run, Unit)>>,
+    },
+    /// The edited run itself, at a site before the written one.
+    Current(Site),
+    /// Given values, for each example those of each source: one row, or a row for each position.
+    Given(Vec<Vec<Arc<Vec<f64>>>>),
+}
+
+/// Values within a component of one run.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Unit {
+    /// Token positions; of attention patterns, the queries. None where an example is not edited.
+    pub positions: Vec<usize>,
+    /// Heads, where not all or where the component has none.
+    pub heads: Option<Vec<usize>>,
+    /// Keys, where the component is an attention pattern and not all are meant.
+    pub keys: Option<Vec<usize>>,
+}
+
+impl Unit {
+    /// Whether it is no value at all: the plan does not edit this example here.
+    pub fn is_empty(&self) -> bool {
+        self.positions.is_empty()
+    }
+}
+
+/// Activations to be kept.
+#[derive(Clone, Debug)]
+pub struct ResolvedCollect {
+    /// Where.
+    pub site: Site,
+    /// Which positions, for each example.
+    pub positions: Vec<Vec<usize>>,
+}
+
+impl ResolvedPlan {
+    /// The examples it is for.
+    pub fn examples(&self) -> &[Example] {
+        &self.examples
+    }
+
+    /// A prompt's run as it is, read at its last position.
+    pub(crate) fn unedited(prompt: &Prompt) -> Self {
+        let examples = [Example::new(prompt.clone())];
+        Self::reading(examples.into(), vec![vec![prompt.len() - 1]], Outputs::Distributions)
+    }
+
+    /// Bases' runs as they are, read at these positions.
+    pub(crate) fn reading(
+        examples: Arc<[Example]>,
+        read: Vec<Vec<usize>>,
+        outputs: Outputs,
+    ) -> Self {
+        Self {
+            examples,
+            read,
+            outputs,
+            edits: Vec::new(),
+            edited_sources: Vec::new(),
+            collects: Vec::new(),
+            original: false,
+        }
+    }
+
+    /// The same, with the probabilities of these tokens as all that is read.
+    pub(crate) fn probabilities_of(mut self, tokens: Vec<u32>) -> Self {
+        self.outputs = Outputs::Probabilities(tokens.into());
+        self
+    }
+
+    /// Its edits of the base's run.
+    pub fn edits(&self) -> &[ResolvedEdit] {
+        &self.edits
+    }
+
+    /// The sources whose runs it edits, each behind those that it reads.
+    pub fn edited_sources(&self) -> &[EditedSource] {
+        &self.edited_sources
+    }
+
+    /// Whether one run of base and sources is all that it needs.
+    pub(crate) fn is_one_run(&self) -> bool {
+        self.edited_sources.is_empty() && !self.original
+    }
+
+    /// The positions of an example whose logits are needed: those read, edited and collected.
+    pub(crate) fn logit_positions(&self, example: usize) -> Vec<usize> {
+        let is_logits = |site: Site| site.component() == Component::Logits;
+        let edited = self.edits.iter().filter(|edit| is_logits(edit.site));
+        let collected = self.collects.iter().filter(|collect| is_logits(collect.site));
+        let mut positions = self.read[example].clone();
+        positions.extend(edited.flat_map(|edit| &edit.units[example].positions));
+        positions.extend(collected.flat_map(|collect| &collect.positions[example]));
+        positions.sort_unstable();
+        positions.dedup();
+        positions
+    }
+
+    /// The positions whose distributions are read, for each example.
+    pub fn read(&self) -> &[Vec<usize>] {
+        &self.read
+    }
+
+    /// The same plan for some of its examples.
+    pub(crate) fn select(&self, examples: &[usize]) -> Self {
+        let edits =
+            |edits: &[ResolvedEdit]| edits.iter().map(|edit| edit.select(examples)).collect();
+        let edited_source = |edited: &EditedSource| EditedSource {
+            source: edited.source,
+            edits: edits(&edited.edits),
+        };
+        let collect = |collect: &ResolvedCollect| ResolvedCollect {
+            site: collect.site,
+            positions: chosen(examples, &collect.positions),
+        };
+        Self {
+            examples: chosen(examples, &self.examples).into(),
+            edits: edits(&self.edits),
+            edited_sources: self.edited_sources.iter().map(edited_source).collect(),
+            collects: self.collects.iter().map(collect).collect(),
+            read: chosen(examples, &self.read),
+            outputs: self.outputs.clone(),
+            original: self.original,
+        }
+    }
+}
+
+impl ResolvedEdit {
+    /// Whether the edit is sure to change nothing in an example: it is an interchange whose every
+    /// read row is its write row, since base and source are the same up to there.
+    pub fn is_shared_prefix(&self, example: usize, prompts: &Example) -> bool {
+        let Some(ResolvedSource::Runs { site, units }) = &self.source else { return false };
+        let unit = &self.units[example];
+        !self.control
+            && !self.reads_edited
+            && !unit.is_empty()
+            && self.intervention.name() == "interchange"
+            && *site == self.site
+            && units[example].iter().all(|(run, read)| {
+                let shared = prompts.base.shared_prefix(prompts.prompt(*run));
+                read == unit && unit.positions.iter().all(|&position| position < shared)
+            })
+    }
+
+    fn select(&self, examples: &[usize]) -> Self {
+        let source = self.source.as_ref().map(|source| match source {
+            ResolvedSource::Runs { site, units } => {
+                ResolvedSource::Runs { site: *site, units: chosen(examples, units) }
+            }
+            ResolvedSource::Current(site) => ResolvedSource::Current(*site),
+            ResolvedSource::Given(values) => ResolvedSource::Given(chosen(examples, values)),
+        });
+        Self {
+            intervention: self.intervention.clone(),
+            units: chosen(examples, &self.units),
+            source,
+            subspaces: self.subspaces.as_ref().map(|subspaces| chosen(examples, subspaces)),
+            ..*self
+        }
+    }
+}
+
+fn chosen<T: Clone>(examples: &[usize], all: &[T]) -> Vec<T> {
+    examples.iter().map(|&index| all[index].clone()).collect()
+}
