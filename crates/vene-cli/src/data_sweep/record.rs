@@ -205,6 +205,7 @@ fn options(sweep: &DataSweep, settings: &Settings) -> Value {
         "positions": sweep.roles().iter().map(ToString::to_string).collect::<Vec<_>>(),
         "unit": sweep.unit().name(),
         "answers": if sweep.first_tokens() { "first" } else { "whole" },
+        "distinct_positions": sweep.distinct_roles(),
         "metrics": sweep.metrics().iter().map(|metric| metric.name()).collect::<Vec<_>>(),
         "directions": sweep.directions().iter().map(|direction| direction.name()).collect::<Vec<_>>(),
         "window": sweep.window(),

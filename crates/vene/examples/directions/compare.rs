@@ -48,7 +48,7 @@ pub fn compare(
     pairs: &[Pair],
     layers: &[usize],
     trainer: &Trainer,
-    told: &mut dyn FnMut(usize, usize),
+    told: &mut dyn FnMut(&str),
 ) -> Result<Vec<Line>> {
     let halves = halves(pairs);
     let mut lines = Vec::new();
@@ -57,8 +57,9 @@ pub fn compare(
         let unedited = answered(model, shown, &[Vec::new()], false)?.remove(0);
         let sources = answered(model, shown, &[Vec::new()], true)?.remove(0);
         for (activations, &layer) in Activations::of(model, seen, layers)?.iter().zip(layers) {
-            told(held_out, layer);
-            let found = directions(model, activations, seen, layer, trainer)?;
+            let (found, losses) = directions(model, activations, seen, layer, trainer)?;
+            let [first, last] = losses;
+            told(&format!("layer {layer}, half {}: loss {first:.2} to {last:.2}", held_out + 1));
             let mut edits = vec![vec![
                 Edit::interchange(Component::BlockOutput, layer)
                     .at(positions(shown, 0))
@@ -101,16 +102,18 @@ pub fn compare(
     Ok(lines)
 }
 
-/// The directions that are found in some pairs, each with its method; of random ones several.
+/// The directions that are found in some pairs, each with its method, of random ones several; and the
+/// loss of the search's first and last epoch.
 fn directions(
     model: &Model,
     activations: &Activations,
     pairs: &[&Pair],
     layer: usize,
     trainer: &Trainer,
-) -> Result<Vec<(&'static str, Rotation)>> {
+) -> Result<(Vec<(&'static str, Rotation)>, [f64; 2])> {
+    let (rotation, losses) = aligned(model, pairs, layer, trainer, 1)?;
     let mut found = vec![
-        (METHODS[1], aligned(model, pairs, layer, trainer, 1)?),
+        (METHODS[1], rotation),
         (METHODS[2], direction(&activations.probe()?)?),
         (METHODS[3], direction(&activations.difference_of_means()?)?),
         (METHODS[4], direction(&activations.principal()?)?),
@@ -118,7 +121,7 @@ fn directions(
     for seed in 0..RANDOM {
         found.push((METHODS[5], Rotation::random(model.config().d_model, 1, 1000 + seed)?));
     }
-    Ok(found)
+    Ok((found, losses))
 }
 
 /// A row for each pair, method and place.
@@ -289,7 +292,7 @@ mod tests {
             optimizer: AdamW { learning_rate: 5e-2, ..AdamW::default() },
             ..Trainer::default()
         };
-        let lines = compare(&model, &contrast, &pairs, &[2], &trainer, &mut |_, _| ()).unwrap();
+        let lines = compare(&model, &contrast, &pairs, &[2], &trainer, &mut |_| ()).unwrap();
         assert_eq!(lines.len(), rows.len() * METHODS.len());
         let examples = examples_table(&lines).unwrap();
         assert_eq!(examples.rows(), lines.len());

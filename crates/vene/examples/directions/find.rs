@@ -99,8 +99,8 @@ pub fn direction(vector: &[f64]) -> Result<Rotation> {
 /// How distributed alignment search is run: a few dozen steps are enough for one direction.
 pub fn trainer() -> Trainer {
     Trainer {
-        epochs: 6,
-        batch: 20,
+        epochs: 5,
+        batch: 10,
         optimizer: AdamW { learning_rate: 2e-2, ..AdamW::default() },
         schedule: Schedule::Linear { warmup: 3 },
         ..Trainer::default()
@@ -108,21 +108,27 @@ pub fn trainer() -> Trainer {
 }
 
 /// Distributed alignment search (Geiger et al. 2024) for one direction: from a random one on, moved so
-/// that an interchange along it makes bases be answered as their sources are.
+/// that an interchange along it makes bases be answered as their sources are. Also the mean loss of the
+/// first and of the last epoch.
 pub fn aligned(
     model: &Model,
     pairs: &[&Pair],
     layer: usize,
     trainer: &Trainer,
     seed: u64,
-) -> Result<Rotation> {
+) -> Result<(Rotation, [f64; 2])> {
     let rotation = Rotation::random(model.config().d_model, 1, seed)?;
     let plan = Plan::new().edit(interchange(&rotation, layer, pairs));
     let plan = plan.resolve(model, &examples(pairs))?;
     let labels: Vec<u32> = pairs.iter().map(|pair| pair.answers[1]).collect();
     // The plan's intervention shares the rotation's values.
-    trainer.train(model, &plan, &labels, &mut |_| ControlFlow::Continue(()))?;
-    Ok(rotation)
+    let trained = trainer.train(model, &plan, &labels, &mut |_| ControlFlow::Continue(()))?;
+    let loss = |epoch: usize| {
+        let of_epoch: Vec<f64> =
+            trained.steps.iter().filter(|step| step.epoch == epoch).map(|step| step.loss).collect();
+        of_epoch.iter().sum::<f64>() / of_epoch.len().max(1) as f64
+    };
+    Ok((rotation, [loss(0), loss(trainer.epochs.saturating_sub(1))]))
 }
 
 /// The edit that takes the source's part along directions.

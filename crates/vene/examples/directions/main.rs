@@ -1,8 +1,8 @@
 //! Which direction of the residual stream carries a contrast, and what happens along it?
 //!
 //! ```text
-//! cargo run --release --example directions -- compare MODEL FOLDER
-//! cargo run --release --example directions -- steer MODEL FOLDER
+//! cargo run --release --example directions -- compare MODEL FOLDER [ROWS]
+//! cargo run --release --example directions -- steer MODEL FOLDER [ROWS]
 //! ```
 //!
 //! `compare` finds one direction in many ways: by distributed alignment search, by a probe, as a
@@ -23,7 +23,7 @@ use std::fs;
 use std::path::Path;
 use std::time::Instant;
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 use vene::Model;
 use vene::task::Task;
 
@@ -43,25 +43,30 @@ const AGREEMENT: Contrast = Contrast {
 /// What is compared: a contrast, and the layers in which its token holds what decides, by a sweep of
 /// the whole residual stream.
 const COMPARED: [(Contrast, &[usize]); 4] = [
-    (PRONOUN, &[0, 4, 8, 12, 16]),
-    (AGREEMENT, &[0, 4, 8, 12, 16]),
-    (Contrast { role: "last", ..PRONOUN }, &[20, 24, 28]),
-    (Contrast { role: "last", ..AGREEMENT }, &[20, 24, 28]),
+    (PRONOUN, &[0, 4, 8, 12, 16, 20, 24]),
+    (AGREEMENT, &[0, 4, 8, 12, 16, 20, 24]),
+    (Contrast { role: "last", ..PRONOUN }, &[27, 28, 29]),
+    (Contrast { role: "last", ..AGREEMENT }, &[27, 28, 29]),
 ];
 
 /// Where vectors are added.
 const STEERED: [(Contrast, usize); 2] = [(PRONOUN, 8), (AGREEMENT, 8)];
 
 /// Rows of each contrast.
-const ROWS: usize = 200;
+const ROWS: usize = 120;
 
 fn main() -> Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
-    match arguments[..] {
-        ["compare", model, folder] => compare_all(model, Path::new(folder), ROWS),
-        ["steer", model, folder] => steer_all(model, Path::new(folder), ROWS),
-        _ => bail!("expected: compare MODEL FOLDER, or steer MODEL FOLDER"),
+    let (command, model, folder, rows) = match arguments[..] {
+        [command, model, folder] => (command, model, folder, ROWS),
+        [command, model, folder, rows] => (command, model, folder, rows.parse().context("ROWS")?),
+        _ => bail!("expected: compare MODEL FOLDER [ROWS], or steer MODEL FOLDER [ROWS]"),
+    };
+    match command {
+        "compare" => compare_all(model, Path::new(folder), rows),
+        "steer" => steer_all(model, Path::new(folder), rows),
+        _ => bail!("there is no `{command}`: expected compare or steer"),
     }
 }
 
@@ -72,14 +77,9 @@ fn compare_all(model: &str, folder: &Path, rows: usize) -> Result<()> {
     for (contrast, layers) in COMPARED {
         let made = contrast.task.rows(&model, rows, 1)?;
         let pairs = contrast.pairs(&model, &made.rows)?;
-        let told = &mut |half: usize, layer: usize| {
+        let told = &mut |progress: &str| {
             let seconds = start.elapsed().as_secs();
-            println!(
-                "{}, {}: layer {layer}, half {} ({seconds} s)",
-                contrast.name,
-                contrast.role,
-                half + 1
-            );
+            println!("{}, {}: {progress} ({seconds} s)", contrast.name, contrast.role);
         };
         lines.extend(compare::compare(&model, &contrast, &pairs, layers, &find::trainer(), told)?);
     }

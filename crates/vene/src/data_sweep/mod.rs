@@ -79,6 +79,7 @@ pub struct DataSweep {
     pub(crate) controls: Vec<Control>,
     pub(crate) seed: u64,
     pub(crate) first_tokens: bool,
+    pub(crate) distinct_roles: bool,
 }
 
 /// One place of a sweep over a data set.
@@ -160,6 +161,11 @@ impl DataSweep {
     /// Whether an answer's first token stands for it.
     pub fn first_tokens(&self) -> bool {
         self.first_tokens
+    }
+
+    /// Whether rows are left out in which two of the roles are the same token.
+    pub fn distinct_roles(&self) -> bool {
+        self.distinct_roles
     }
 
     /// What random draws depend on.

@@ -10,7 +10,7 @@ use vene_model::{Outline, Prompt};
 
 use super::batch::first_plans;
 use super::numbers::{all_numbers, outputs};
-use super::{DataSweep, DataSweepError};
+use super::{DataSweep, DataSweepError, Treatment};
 use crate::data::{Continuation, PreparedRow, Role};
 use crate::engine::{Executor, Forked};
 use crate::metric::{Metric, Needs, Observed};
@@ -219,7 +219,8 @@ pub(super) fn forecast(
     let first: Range<usize> = batches.first().cloned().unwrap_or(0..0);
     let (mut unchanged, mut plans) = (0, Vec::new());
     for (own, plan) in first_plans(sweep, outline, first.clone())? {
-        if let Some(own) = own {
+        // What a noisy run lacks is put back, whatever the prompts share.
+        if let (Some(own), false) = (own, matches!(sweep.treatment, Treatment::Restore { .. })) {
             let shared = |(index, example): &(usize, &Example)| {
                 plan.edits()[own.clone()].iter().all(|edit| edit.is_shared_prefix(*index, example))
             };

@@ -52,6 +52,10 @@ pub struct OverData {
     #[arg(long, value_name = "HOW", requires = "data")]
     answers: Option<AnswersName>,
 
+    /// Leave out rows in which two of --positions are the same token
+    #[arg(long, requires = "data")]
+    distinct_positions: bool,
+
     /// Which run is edited [default: noising]
     #[arg(long, value_name = "DIRECTION", requires = "data")]
     direction: Option<DirectionName>,
@@ -219,6 +223,7 @@ impl Arguments {
                 ControlName::Random => Control::RandomDirection,
             }))
             .first_tokens(options.answers == Some(AnswersName::First))
+            .distinct_roles(options.distinct_positions)
             .seed(self.seed.unwrap_or(0));
         if !options.metric.is_empty() {
             builder = builder.metrics(metrics(&options.metric)?);
