@@ -35,6 +35,7 @@ mod error;
 pub mod intervention;
 pub mod metric;
 pub mod plan;
+pub mod plan_file;
 mod random;
 pub mod statistics;
 pub mod sweep;
@@ -45,7 +46,10 @@ pub use data_sweep::{
     Control, DataSweep, DataSweepBuilder, DataSweepError, Direction, EffectType, NoiseSize,
     Treatment,
 };
-pub use engine::{Distribution, ExampleOutcome, Executor, Forked, PlanOutcome, Reading, Reference};
+pub use engine::{
+    Distribution, ExampleOutcome, Executor, Forked, Gradients, PlanOutcome, Reading, Reference,
+    SiteGradients,
+};
 pub use error::{PlanError, PositionError, RunError, SweepError};
 pub use plan::{
     Edit, Example, Heads, Module, Outputs, Part, Plan, Positions, Receipt, Reduce, Run, Source,

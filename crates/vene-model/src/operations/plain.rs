@@ -3,10 +3,15 @@
 //! Each is written the obvious way from elementary operations. The reference executor runs on
 //! these, in f32 or in f64; they define what is right, and speed is somebody else's business.
 
+use std::sync::Arc;
+
 use candle_core::{D, DType, Device, Error, Tensor};
 
-use super::linear_map::linear_map;
-use super::{ChosenLogits, HostRows, OperationError, Operations, Path, Visibility};
+use super::node::linear_map;
+use super::{
+    ChosenLogits, Differentiable, Earlier, HostRows, OperationError, Operations, OwnedPath, Path,
+    Visibility,
+};
 use crate::config::{Activation, DecoderConfig, LayerConfig, NormKind, Rotary};
 use crate::tensors::{HostTensor, LinearTensors, NormTensors};
 
@@ -363,5 +368,45 @@ impl Operations for Plain {
 
     fn host<'a>(&self, _: &'a mut Tensor) -> Option<HostRows<'a>> {
         None
+    }
+}
+
+impl Differentiable for Plain {
+    fn attend_behind(
+        &self,
+        queries: &Tensor,
+        keys: &Tensor,
+        values: &Tensor,
+        earlier: Option<&Earlier>,
+        paths: &Arc<[OwnedPath]>,
+        config: &DecoderConfig,
+        layer: &LayerConfig,
+    ) -> Result<Tensor, OperationError> {
+        let all = |earlier: Option<&Tensor>, live: &Tensor| match earlier {
+            Some(earlier) => Tensor::cat(&[earlier, live], 0),
+            None => Ok(live.clone()),
+        };
+        let keys = all(earlier.map(|earlier| &earlier.keys), keys)?;
+        let values = all(earlier.map(|earlier| &earlier.values), values)?;
+        let paths: Vec<Path<'_>> = paths.iter().map(OwnedPath::as_path).collect();
+        self.attend(queries, &keys, &values, &paths, config, layer)
+    }
+
+    fn cross_entropy(
+        &self,
+        x: &Tensor,
+        unembedding: &PlainLinear,
+        soft_cap: Option<f64>,
+        targets: &[u32],
+    ) -> Result<(Tensor, Vec<u32>), OperationError> {
+        let mut logits = self.linear(x, unembedding)?;
+        if let Some(cap) = soft_cap {
+            logits = self.soft_cap(logits, cap)?;
+        }
+        let targets = Tensor::new(targets, &self.device)?.unsqueeze(1)?;
+        let shifted = logits.broadcast_sub(&logits.detach().max_keepdim(D::Minus1)?)?;
+        let normaliser = shifted.exp()?.sum_keepdim(D::Minus1)?.log()?;
+        let losses = (normaliser - shifted.gather(&targets, 1)?)?.squeeze(1)?;
+        Ok((losses, logits.detach().argmax(D::Minus1)?.to_vec1()?))
     }
 }

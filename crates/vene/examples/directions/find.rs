@@ -6,7 +6,7 @@ use std::sync::Arc;
 use anyhow::{Context, Result, ensure};
 use candle_core::{DType, Device, Tensor};
 use vene::intervention::{LowRankRotatedSpace, PrincipalComponents, Rotation, Subspace};
-use vene::training::{AdamW, Schedule, Trainer};
+use vene::training::{AdamW, Epoch, Examples, Objective, Schedule, Trainer};
 use vene::{Component, Edit, Executor, Forked, Model, Plan, Positions};
 
 use crate::contrast::{Pair, examples, positions};
@@ -122,13 +122,11 @@ pub fn aligned(
     let plan = plan.resolve(model, &examples(pairs))?;
     let labels: Vec<u32> = pairs.iter().map(|pair| pair.answers[1]).collect();
     // The plan's intervention shares the rotation's values.
-    let trained = trainer.train(model, &plan, &labels, &mut |_| ControlFlow::Continue(()))?;
-    let loss = |epoch: usize| {
-        let of_epoch: Vec<f64> =
-            trained.steps.iter().filter(|step| step.epoch == epoch).map(|step| step.loss).collect();
-        of_epoch.iter().sum::<f64>() / of_epoch.len().max(1) as f64
-    };
-    Ok((rotation, [loss(0), loss(trainer.epochs.saturating_sub(1))]))
+    let objective = Objective::labels(&labels);
+    let examples = Examples { plan: &plan, objective: &objective };
+    let trained = trainer.train(model, examples, None, &mut |_| ControlFlow::Continue(()))?;
+    let loss = |epoch: Option<&Epoch>| epoch.map_or(f64::NAN, |epoch| epoch.trained.loss);
+    Ok((rotation, [loss(trained.epochs.first()), loss(trained.epochs.last())]))
 }
 
 /// The edit that takes the source's part along directions.

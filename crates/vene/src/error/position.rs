@@ -14,6 +14,20 @@ pub enum PositionError {
         /// The prompt's length.
         tokens: usize,
     },
+    /// A column of a padded row that is padding, or past its end.
+    #[error(
+        "column {column} of {columns} is padding or past the end: the prompt stands in columns {first} to {last}"
+    )]
+    Padding {
+        /// What was asked for.
+        column: i64,
+        /// The row's length.
+        columns: usize,
+        /// The prompt's first column.
+        first: usize,
+        /// The prompt's last column.
+        last: usize,
+    },
     /// The same position twice.
     #[error("position {position} is named twice")]
     Twice {

@@ -6,7 +6,9 @@ use candle_core::{DType, Tensor, Var};
 
 use super::parameter::{self, cast, variable};
 use super::sigmoid::sigmoid;
-use super::{Intervention, Parameter, ParameterError, Rotation, SourceCount, UnitContext};
+use super::{
+    Intervention, Parameter, ParameterError, Rotation, Settings, SourceCount, UnitContext,
+};
 
 /// `((1 − m) ∘ base R + m ∘ source R) Rᵀ` with a mask over the directions `i = 0 .. width − 1` that
 /// goes softly from a lower boundary to an upper one:
@@ -100,12 +102,20 @@ impl Intervention for BoundlessRotatedSpace {
         "boundless_rotated_space"
     }
 
+    fn settings(&self) -> Option<Settings> {
+        Some(Settings::new(self.name()))
+    }
+
     fn source_count(&self) -> SourceCount {
         SourceCount::One
     }
 
     fn is_absolute(&self) -> bool {
         false
+    }
+
+    fn row_by_row(&self) -> bool {
+        true
     }
 
     fn problem(&self) -> Option<String> {

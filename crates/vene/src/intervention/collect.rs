@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use candle_core::{D, Tensor};
 
-use super::{Intervention, SourceCount, Subspace, UnitContext};
+use super::{Intervention, Settings, SourceCount, Subspace, UnitContext};
 
 /// Leaves the values as they are and keeps them, or the subspace's dimensions of them, until they
 /// are taken. A clone keeps them in the same place.
@@ -52,6 +52,10 @@ impl Collect {
 impl Intervention for Collect {
     fn name(&self) -> &'static str {
         "collect"
+    }
+
+    fn settings(&self) -> Option<Settings> {
+        Some(Settings::new(self.name()).subspace(&self.subspace))
     }
 
     fn source_count(&self) -> SourceCount {

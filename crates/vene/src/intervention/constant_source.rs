@@ -8,7 +8,7 @@ use std::sync::Arc;
 use candle_core::{Tensor, Var};
 
 use super::parameter::{self, cast, variable};
-use super::{Intervention, Parameter, ParameterError, SourceCount, UnitContext};
+use super::{Intervention, Parameter, ParameterError, Settings, SourceCount, UnitContext};
 
 /// The inner intervention with one vector as its source, at every position.
 ///
@@ -69,12 +69,21 @@ impl Intervention for ConstantSource {
         "constant_source"
     }
 
+    fn settings(&self) -> Option<Settings> {
+        let inner = self.inner.settings()?;
+        Some(Settings::new(self.name()).with("of", inner).with("trained", self.trained))
+    }
+
     fn source_count(&self) -> SourceCount {
         SourceCount::None
     }
 
     fn is_absolute(&self) -> bool {
         self.inner.is_absolute()
+    }
+
+    fn row_by_row(&self) -> bool {
+        self.inner.row_by_row()
     }
 
     fn problem(&self) -> Option<String> {

@@ -5,7 +5,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use candle_core::Tensor;
 
-use super::{Intervention, Parameter, SourceCount, UnitContext};
+use super::{Intervention, Parameter, Settings, SourceCount, UnitContext};
 use crate::random::Draws;
 
 /// In a training step, each of the inner intervention's values is 0 with this probability, and else
@@ -31,6 +31,11 @@ impl Dropout {
 impl Intervention for Dropout {
     fn name(&self) -> &'static str {
         "dropout"
+    }
+
+    fn settings(&self) -> Option<Settings> {
+        let settings = Settings::new(self.name()).with("of", self.inner.settings()?);
+        Some(settings.with("probability", self.probability).with("seed", self.seed))
     }
 
     fn source_count(&self) -> SourceCount {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use candle_core::Tensor;
 
-use super::{Intervention, Parameter, SourceCount, Subspace, UnitContext};
+use super::{Intervention, Parameter, Settings, SourceCount, Subspace, UnitContext};
 
 /// The inner intervention's values in the subspace's dimensions, and the base's own, bit for bit,
 /// in all others.
@@ -38,12 +38,21 @@ impl Intervention for InSubspace {
         "in_subspace"
     }
 
+    fn settings(&self) -> Option<Settings> {
+        let inner = self.inner.settings()?;
+        Some(Settings::new(self.name()).with("of", inner).subspace(&self.subspace))
+    }
+
     fn source_count(&self) -> SourceCount {
         self.inner.source_count()
     }
 
     fn is_absolute(&self) -> bool {
         false
+    }
+
+    fn row_by_row(&self) -> bool {
+        self.inner.row_by_row()
     }
 
     fn problem(&self) -> Option<String> {

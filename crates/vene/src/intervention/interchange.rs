@@ -3,7 +3,7 @@
 
 use candle_core::Tensor;
 
-use super::{Intervention, SourceCount, UnitContext};
+use super::{Intervention, Settings, SourceCount, UnitContext};
 
 /// Replaces the base's values by the source's.
 #[derive(Clone, Copy, Debug, Default)]
@@ -14,11 +14,19 @@ impl Intervention for Interchange {
         "interchange"
     }
 
+    fn settings(&self) -> Option<Settings> {
+        Some(Settings::new(self.name()))
+    }
+
     fn source_count(&self) -> SourceCount {
         SourceCount::One
     }
 
     fn is_absolute(&self) -> bool {
+        true
+    }
+
+    fn row_by_row(&self) -> bool {
         true
     }
 

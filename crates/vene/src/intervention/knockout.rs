@@ -3,7 +3,7 @@
 
 use candle_core::Tensor;
 
-use super::{Intervention, SourceCount, UnitContext};
+use super::{Intervention, Settings, SourceCount, UnitContext};
 
 /// Replaces attention scores by −∞.
 #[derive(Clone, Copy, Debug, Default)]
@@ -12,6 +12,10 @@ pub struct Knockout;
 impl Intervention for Knockout {
     fn name(&self) -> &'static str {
         "knockout"
+    }
+
+    fn settings(&self) -> Option<Settings> {
+        Some(Settings::new(self.name()))
     }
 
     fn source_count(&self) -> SourceCount {

@@ -4,7 +4,7 @@
 
 use candle_core::Tensor;
 
-use super::{Intervention, Parameter, Rotation, SourceCount, Subspace, UnitContext};
+use super::{Intervention, Parameter, Rotation, Settings, SourceCount, Subspace, UnitContext};
 
 /// `base + (source − base) R_S R_Sᵀ` with few orthonormal directions in the columns of `R`
 /// `[width, rank]`: along those in the subspace `S` the values are the source's, and across them
@@ -36,12 +36,21 @@ impl Intervention for LowRankRotatedSpace {
         "low_rank_rotated_space"
     }
 
+    fn settings(&self) -> Option<Settings> {
+        let rank = self.rotation.rank();
+        Some(Settings::new(self.name()).with("rank", rank).subspace(&self.subspace))
+    }
+
     fn source_count(&self) -> SourceCount {
         SourceCount::One
     }
 
     fn is_absolute(&self) -> bool {
         false
+    }
+
+    fn row_by_row(&self) -> bool {
+        true
     }
 
     fn check(&self, width: Option<usize>) -> Result<(), String> {

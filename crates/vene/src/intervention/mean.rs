@@ -3,7 +3,7 @@
 
 use candle_core::Tensor;
 
-use super::{Intervention, SourceCount, UnitContext};
+use super::{Intervention, Settings, SourceCount, UnitContext};
 
 /// Replaces the base's values by the mean over all sources.
 #[derive(Clone, Copy, Debug, Default)]
@@ -12,6 +12,10 @@ pub struct Mean;
 impl Intervention for Mean {
     fn name(&self) -> &'static str {
         "mean"
+    }
+
+    fn settings(&self) -> Option<Settings> {
+        Some(Settings::new(self.name()))
     }
 
     fn source_count(&self) -> SourceCount {

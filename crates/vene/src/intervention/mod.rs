@@ -45,17 +45,18 @@ mod low_rank_rotated_space;
 mod mean;
 mod noise;
 pub mod orthogonal;
-mod parameter;
+pub(crate) mod parameter;
 mod pca;
 mod random_direction;
 mod reft;
 mod rotated_space;
 mod rotation;
 mod scaling;
+mod settings;
 mod sigmoid;
 mod sigmoid_mask;
 mod sigmoid_mask_rotated_space;
-mod state;
+pub(crate) mod state;
 mod subspace;
 mod subtraction;
 mod zero;
@@ -87,6 +88,7 @@ pub use reft::{Activation, ConsReft, DiReft, Linear, LoReft, LobiReft, NoReft, N
 pub use rotated_space::RotatedSpace;
 pub use rotation::Rotation;
 pub use scaling::Scaling;
+pub use settings::{Setting, Settings};
 pub use sigmoid_mask::SigmoidMask;
 pub use sigmoid_mask_rotated_space::SigmoidMaskRotatedSpace;
 pub use state::{load, save};
@@ -135,6 +137,13 @@ pub trait Intervention: Debug + Send + Sync {
     /// the same values contradict each other and are refused.
     fn is_absolute(&self) -> bool;
 
+    /// Whether each row of the result depends on that row, on its sources' and on the coordinates that the plan
+    /// chose alone, not on the example or its position: rows of many examples are then handed over at once in a
+    /// training. Never asked for attention patterns.
+    fn row_by_row(&self) -> bool {
+        false
+    }
+
     /// What is wrong with its parameters, if something is; such a plan is refused.
     fn problem(&self) -> Option<String> {
         None
@@ -157,6 +166,12 @@ pub trait Intervention: Debug + Send + Sync {
     /// of this width are edited; `None` if the intervention takes no subspace.
     fn coordinates(&self, width: Option<usize>) -> Option<usize> {
         let _ = width;
+        None
+    }
+
+    /// What it was made with besides its parameters' values, so that a plan's file can tell it;
+    /// `None` for one that no file can describe, such as a closure.
+    fn settings(&self) -> Option<Settings> {
         None
     }
 

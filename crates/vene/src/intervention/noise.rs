@@ -7,7 +7,7 @@
 
 use candle_core::Tensor;
 
-use super::{Intervention, SourceCount, UnitContext};
+use super::{Intervention, Settings, SourceCount, UnitContext};
 use crate::random::standard_normal;
 
 /// `base + standard_deviation * N(0, 1)`, a draw of its own for every value.
@@ -22,6 +22,11 @@ pub struct Noise {
 impl Intervention for Noise {
     fn name(&self) -> &'static str {
         "noise"
+    }
+
+    fn settings(&self) -> Option<Settings> {
+        let settings = Settings::new(self.name());
+        Some(settings.with("standard_deviation", self.standard_deviation).with("seed", self.seed))
     }
 
     fn source_count(&self) -> SourceCount {

@@ -186,7 +186,7 @@ pub(super) fn variable(
 }
 
 /// Refuses what is no number.
-pub(super) fn finite(name: &str, values: &Tensor) -> std::result::Result<(), ParameterError> {
+pub(crate) fn finite(name: &str, values: &Tensor) -> std::result::Result<(), ParameterError> {
     // Any infinity or NaN makes 0 * value a NaN, and the sum with it.
     let sum = (values.to_dtype(candle_core::DType::F64)? * 0.0)?.sum_all()?.to_scalar::<f64>()?;
     if sum == 0.0 {

@@ -6,7 +6,7 @@
 
 use candle_core::{D, DType, Tensor};
 
-use super::{Intervention, SourceCount, UnitContext};
+use super::{Intervention, Settings, SourceCount, UnitContext};
 use crate::random::standard_normal;
 
 /// `base + |source - base| u`, with a random unit vector `u` for every position: row by row the
@@ -23,6 +23,10 @@ pub struct RandomDirection {
 impl Intervention for RandomDirection {
     fn name(&self) -> &'static str {
         "random_direction"
+    }
+
+    fn settings(&self) -> Option<Settings> {
+        Some(Settings::new(self.name()).with("seed", self.seed))
     }
 
     fn source_count(&self) -> SourceCount {

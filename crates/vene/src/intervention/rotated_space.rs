@@ -5,7 +5,7 @@
 use candle_core::Tensor;
 
 use super::{
-    Intervention, Parameter, ParameterError, Rotation, SourceCount, Subspace, UnitContext,
+    Intervention, Parameter, ParameterError, Rotation, Settings, SourceCount, Subspace, UnitContext,
 };
 
 /// `base + (source − base) R_S R_Sᵀ`: with respect to the orthonormal basis in the columns of `R`
@@ -41,12 +41,20 @@ impl Intervention for RotatedSpace {
         "rotated_space"
     }
 
+    fn settings(&self) -> Option<Settings> {
+        Some(Settings::new(self.name()).subspace(&self.subspace))
+    }
+
     fn source_count(&self) -> SourceCount {
         SourceCount::One
     }
 
     fn is_absolute(&self) -> bool {
         false
+    }
+
+    fn row_by_row(&self) -> bool {
+        true
     }
 
     fn check(&self, width: Option<usize>) -> Result<(), String> {

@@ -2,7 +2,7 @@
 
 use candle_core::Tensor;
 
-use super::{Intervention, SourceCount, UnitContext};
+use super::{Intervention, Settings, SourceCount, UnitContext};
 
 /// `factor * base`.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -16,12 +16,20 @@ impl Intervention for Scaling {
         "scaling"
     }
 
+    fn settings(&self) -> Option<Settings> {
+        Some(Settings::new(self.name()).with("factor", self.factor))
+    }
+
     fn source_count(&self) -> SourceCount {
         SourceCount::None
     }
 
     fn is_absolute(&self) -> bool {
         false
+    }
+
+    fn row_by_row(&self) -> bool {
+        true
     }
 
     fn problem(&self) -> Option<String> {

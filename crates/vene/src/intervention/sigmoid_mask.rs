@@ -6,7 +6,7 @@ use candle_core::{DType, Tensor, Var};
 
 use super::parameter::{self, cast, variable};
 use super::sigmoid::sigmoid;
-use super::{Intervention, Parameter, ParameterError, SourceCount, UnitContext};
+use super::{Intervention, Parameter, ParameterError, Settings, SourceCount, UnitContext};
 
 /// `base + σ(mask / temperature) ∘ (source − base)`: of each dimension a learned share is the
 /// source's.
@@ -61,12 +61,20 @@ impl Intervention for SigmoidMask {
         "sigmoid_mask"
     }
 
+    fn settings(&self) -> Option<Settings> {
+        Some(Settings::new(self.name()))
+    }
+
     fn source_count(&self) -> SourceCount {
         SourceCount::One
     }
 
     fn is_absolute(&self) -> bool {
         false
+    }
+
+    fn row_by_row(&self) -> bool {
+        true
     }
 
     fn problem(&self) -> Option<String> {

@@ -6,7 +6,9 @@ use candle_core::{DType, Tensor, Var};
 
 use super::parameter::{self, cast, variable};
 use super::sigmoid::sigmoid;
-use super::{Intervention, Parameter, ParameterError, Rotation, SourceCount, UnitContext};
+use super::{
+    Intervention, Parameter, ParameterError, Rotation, Settings, SourceCount, UnitContext,
+};
 
 /// `((1 − m) ∘ base R + m ∘ source R) Rᵀ` with `m = σ(masks / temperature)`, a share for each
 /// direction.
@@ -74,12 +76,20 @@ impl Intervention for SigmoidMaskRotatedSpace {
         "sigmoid_mask_rotated_space"
     }
 
+    fn settings(&self) -> Option<Settings> {
+        Some(Settings::new(self.name()))
+    }
+
     fn source_count(&self) -> SourceCount {
         SourceCount::One
     }
 
     fn is_absolute(&self) -> bool {
         false
+    }
+
+    fn row_by_row(&self) -> bool {
+        true
     }
 
     fn problem(&self) -> Option<String> {

@@ -86,7 +86,7 @@ pub fn load(intervention: &dyn Intervention, path: &Path) -> Result<(), Paramete
 
 /// The tensors of a safetensors file by name; the `safetensors` crate checks its header against its
 /// length.
-pub(super) fn read(path: &Path) -> Result<BTreeMap<String, Tensor>, ParameterError> {
+pub(crate) fn read(path: &Path) -> Result<BTreeMap<String, Tensor>, ParameterError> {
     let bytes = std::fs::read(path).map_err(|error| ParameterError::file(path, error))?;
     let tensors = candle_core::safetensors::load_buffer(&bytes, &Device::Cpu)
         .map_err(|error| ParameterError::file(path, error))?;
@@ -100,7 +100,7 @@ pub(super) fn read(path: &Path) -> Result<BTreeMap<String, Tensor>, ParameterErr
     }
 }
 
-pub(super) fn listed<'a>(names: impl Iterator<Item = &'a String>) -> String {
+pub(crate) fn listed<'a>(names: impl Iterator<Item = &'a String>) -> String {
     let names: Vec<&str> = names.map(String::as_str).collect();
     match names.as_slice() {
         [] => "none".to_owned(),

@@ -2,7 +2,7 @@
 
 use candle_core::Tensor;
 
-use super::{Intervention, SourceCount, UnitContext};
+use super::{Intervention, Settings, SourceCount, UnitContext};
 
 /// Replaces the base's values by 0.
 #[derive(Clone, Copy, Debug, Default)]
@@ -13,11 +13,19 @@ impl Intervention for Zero {
         "zero"
     }
 
+    fn settings(&self) -> Option<Settings> {
+        Some(Settings::new(self.name()))
+    }
+
     fn source_count(&self) -> SourceCount {
         SourceCount::None
     }
 
     fn is_absolute(&self) -> bool {
+        true
+    }
+
+    fn row_by_row(&self) -> bool {
         true
     }
 

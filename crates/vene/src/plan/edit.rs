@@ -8,8 +8,8 @@ use super::Run;
 use super::heads::Heads;
 use super::positions::Positions;
 use crate::intervention::{
-    Addition, Interchange, Intervention, Knockout, Mean, Noise, Scaling, Subspace, Subtraction,
-    Zero,
+    Addition, Interchange, Intervention, Knockout, Mean, Noise, Scaling, SourceCount, Subspace,
+    Subtraction, Zero,
 };
 
 /// Where an intervention takes a source's values from.
@@ -75,12 +75,7 @@ impl Edit {
         layer: impl Into<Option<usize>>,
         intervention: Arc<dyn Intervention>,
     ) -> Self {
-        use crate::intervention::SourceCount;
-        let source = match intervention.source_count() {
-            SourceCount::None => None,
-            SourceCount::One => Some(Source::Run(0)),
-            SourceCount::Several => Some(Source::AllRuns),
-        };
+        let source = usual(intervention.as_ref());
         Self {
             component,
             layer: layer.into(),
@@ -97,6 +92,11 @@ impl Edit {
             control: false,
             subspaces: None,
         }
+    }
+
+    /// The same by another intervention, which reads what it reads unless told.
+    pub(crate) fn by(self, intervention: Arc<dyn Intervention>) -> Self {
+        Self { source: usual(intervention.as_ref()), intervention, ..self }
     }
 
     /// The source's values instead of the base's.
@@ -262,5 +262,14 @@ impl Edit {
     pub fn from_layer(mut self, layer: usize) -> Self {
         self.source_layer = Some(layer);
         self
+    }
+}
+
+/// What an intervention reads unless told.
+fn usual(intervention: &dyn Intervention) -> Option<Source> {
+    match intervention.source_count() {
+        SourceCount::None => None,
+        SourceCount::One => Some(Source::Run(0)),
+        SourceCount::Several => Some(Source::AllRuns),
     }
 }

@@ -6,10 +6,12 @@
 //! each other. Executors take only the latter. No weight is read for any of this.
 
 mod alignment;
+mod check;
 mod conflicts;
 mod edit;
 mod heads;
 mod outputs;
+mod padded;
 mod positions;
 mod receipt;
 mod resolve;
@@ -19,9 +21,11 @@ mod runs;
 mod span;
 
 pub use alignment::align;
+pub(crate) use check::Width;
 pub use edit::{Edit, Module, Source};
 pub use heads::Heads;
 pub use outputs::{Outputs, Reduce, Tokens};
+pub use padded::{Padded, PaddingError};
 pub use positions::{Part, Positions};
 pub(crate) use receipt::Tally;
 pub use receipt::{Change, Outcome, Receipt};

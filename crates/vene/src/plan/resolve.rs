@@ -95,22 +95,12 @@ pub(super) struct Resolver<'a> {
     pub(super) config: &'a DecoderConfig,
     pub(super) examples: &'a [Example],
     /// All of the plan.
-    edits: &'a [Edit],
+    pub(super) edits: &'a [Edit],
 }
 
 impl Resolver<'_> {
     fn resolve(&self) -> Result<ResolvedEdit, PlanError> {
-        let edit = self.edit;
-        let site = Site::new(edit.component, edit.layer, self.config)?;
-        if let Some(problem) = edit.intervention.problem() {
-            return Err(self.parameter(problem));
-        }
-        if edit.keys.is_some() && !edit.component.is_pattern() {
-            return Err(PlanError::NoKeys { component: edit.component });
-        }
-        if edit.concatenated && edit.component.is_pattern() {
-            return Err(PlanError::PatternConcatenated { component: edit.component });
-        }
+        let (edit, site) = (self.edit, self.site()?);
         let units = self
             .examples
             .iter()
@@ -144,6 +134,22 @@ impl Resolver<'_> {
         })
     }
 
+    /// Where it writes, if the site has what the edit names of it.
+    pub(super) fn site(&self) -> Result<Site, PlanError> {
+        let edit = self.edit;
+        let site = Site::new(edit.component, edit.layer, self.config)?;
+        if let Some(problem) = edit.intervention.problem() {
+            return Err(self.parameter(problem));
+        }
+        if edit.keys.is_some() && !edit.component.is_pattern() {
+            return Err(PlanError::NoKeys { component: edit.component });
+        }
+        if edit.concatenated && edit.component.is_pattern() {
+            return Err(PlanError::PatternConcatenated { component: edit.component });
+        }
+        Ok(site)
+    }
+
     /// The prompt of one of an example's runs.
     pub(super) fn prompt_of<'e>(
         &self,
@@ -175,7 +181,7 @@ impl Resolver<'_> {
     /// How many values the intervention is handed at once in each example that is edited: of the edited
     /// heads, or of the component; of all edited positions where they are one vector. `None` of
     /// attention patterns.
-    fn widths(&self, units: &[Unit]) -> Vec<Option<usize>> {
+    pub(super) fn widths(&self, units: &[Unit]) -> Vec<Option<usize>> {
         let component = self.edit.component;
         let all = component.width(self.config);
         let heads = component.heads(self.config).unwrap_or(1);
@@ -190,13 +196,16 @@ impl Resolver<'_> {
         PlanError::LandsNowhere { edit: self.index, site, example, reason }
     }
 
-    fn parameter(&self, problem: String) -> PlanError {
+    pub(super) fn parameter(&self, problem: String) -> PlanError {
         let intervention = self.edit.intervention.name();
         PlanError::Parameter { edit: self.index, intervention, problem }
     }
 
     /// The subspace of each example as coordinates; `widths` are those of the edited examples.
-    fn subspaces(&self, widths: &[Option<usize>]) -> Result<Option<Vec<Vec<usize>>>, PlanError> {
+    pub(super) fn subspaces(
+        &self,
+        widths: &[Option<usize>],
+    ) -> Result<Option<Vec<Vec<usize>>>, PlanError> {
         let Some(given) = &self.edit.subspaces else { return Ok(None) };
         // Coordinates that all examples have.
         let coordinates =
@@ -204,7 +213,8 @@ impl Resolver<'_> {
         let coordinates = coordinates.ok_or_else(|| {
             self.parameter("no coordinates of which a subspace could be chosen here".to_owned())
         })?;
-        if given.len() != 1 && given.len() != self.examples.len() {
+        let expected = [1, self.examples.len()];
+        if !self.examples.is_empty() && !expected.contains(&given.len()) {
             return Err(self.parameter(format!(
                 "subspaces for {} examples; there are {}, give one for each or one for all",
                 given.len(),
@@ -246,7 +256,7 @@ impl Resolver<'_> {
     }
 
     /// Heads in range, none twice; `None` stands for all.
-    fn heads(
+    pub(super) fn heads(
         &self,
         heads: Option<&Heads>,
         example: usize,

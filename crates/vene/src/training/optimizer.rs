@@ -74,21 +74,21 @@ impl State {
     }
 
     /// What must be kept to go on as if nothing had happened, by the parameters' names.
-    pub(super) fn tensors(&self, names: &[String]) -> HashMap<String, Tensor> {
-        let both = |(name, (mean, square)): (&String, &(Tensor, Tensor))| {
+    pub(super) fn tensors(&self, parameters: &[Parameter]) -> HashMap<String, Tensor> {
+        let both = |(Parameter { name, .. }, (mean, square)): (&Parameter, &(Tensor, Tensor))| {
             [(format!("{name}.mean"), mean.clone()), (format!("{name}.square"), square.clone())]
         };
-        names.iter().zip(&self.moments).flat_map(both).collect()
+        parameters.iter().zip(&self.moments).flat_map(both).collect()
     }
 
     /// Takes up what was kept; `None` where something is missing or of another shape.
     pub(super) fn restore(
         &mut self,
         steps: usize,
-        names: &[String],
+        parameters: &[Parameter],
         tensors: &HashMap<String, Tensor>,
     ) -> Option<()> {
-        for (name, (mean, square)) in names.iter().zip(&mut self.moments) {
+        for (Parameter { name, .. }, (mean, square)) in parameters.iter().zip(&mut self.moments) {
             let found = |part: &str, like: &Tensor| {
                 let tensor = tensors.get(&format!("{name}.{part}"))?;
                 (tensor.shape() == like.shape() && tensor.dtype() == like.dtype())

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use candle_core::Tensor;
 use serde::Deserialize;
 use vene::plan::Source;
-use vene::{Edit, Example, Model, Module, Plan, Positions, alias};
+use vene::{Edit, Example, Model, Module, Plan, Positions, Run, alias};
 use vene_model::{Component, DecoderConfig};
 use vene_test_support::values;
 
@@ -110,7 +110,8 @@ impl Case {
     }
 
     pub fn plan(&self, model: &Model, vectors: &HashMap<String, Tensor>) -> Plan {
-        self.steps().fold(Plan::new(), |plan, step| match step.intervention {
+        let steps = self.steps().count();
+        self.steps().enumerate().fold(Plan::new(), |plan, (index, step)| match step.intervention {
             Kind::Collect => {
                 let (_, positions) = step.unit_at(&step.locations.base);
                 plan.collect(step.component(model.config()), step.layer, positions)
@@ -120,6 +121,12 @@ impl Case {
                 // the edited one. They are the same where the base is its own source.
                 assert_eq!(self.source_prompts, std::slice::from_ref(&self.base_prompt));
                 plan.edit(step.edit(model.config(), vectors))
+            }
+            // Each source is read into the next one, the last into the base.
+            _ if self.is_serial() => {
+                let edit = step.edit(model.config(), vectors).source(Source::Run(index));
+                let last = index + 1 == steps;
+                plan.edit(if last { edit } else { edit.within(Run::Source(index + 1)) })
             }
             _ => plan.edit(step.edit(model.config(), vectors)),
         })

@@ -8,7 +8,7 @@ use candle_core::Tensor;
 
 use super::{Autoencoder, ErrorTerm};
 use crate::intervention::parameter::{cast, expect_width};
-use crate::intervention::{Intervention, Parameter, SourceCount, UnitContext};
+use crate::intervention::{Intervention, Parameter, Setting, Settings, SourceCount, UnitContext};
 
 /// What is done to a feature's activation.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -68,6 +68,20 @@ impl FeatureEdit {
 impl Intervention for FeatureEdit {
     fn name(&self) -> &'static str {
         "feature_edit"
+    }
+
+    fn settings(&self) -> Option<Settings> {
+        let change = |&(feature, change): &(usize, FeatureChange)| {
+            let (kind, value) = match change {
+                FeatureChange::Set(value) => ("set", value),
+                FeatureChange::Scale(by) => ("scale", by),
+                FeatureChange::Add(value) => ("add", value),
+            };
+            vec![("feature", feature.into()), (kind, value.into())]
+        };
+        let features = Setting::Tables(self.changes.iter().map(change).collect());
+        let settings = Settings::new(self.name()).with("autoencoder", self.autoencoder.settings()?);
+        Some(settings.with("features", features).with("error_term", self.error_term.name()))
     }
 
     fn source_count(&self) -> SourceCount {

@@ -9,7 +9,7 @@ use candle_core::Tensor;
 use super::{Autoencoder, ErrorTerm};
 use crate::intervention::parameter::expect_width;
 use crate::intervention::subspace::mix;
-use crate::intervention::{Intervention, Parameter, SourceCount, Subspace, UnitContext};
+use crate::intervention::{Intervention, Parameter, Settings, SourceCount, Subspace, UnitContext};
 
 /// The base's values with the source's latents in the subspace `S`: `z_i = encode(source)_i` for
 /// `i` in `S`, else `encode(base)_i`; then `decode(z)`, and with its error term kept
@@ -39,12 +39,21 @@ impl Intervention for LatentInterchange {
         "latent_interchange"
     }
 
+    fn settings(&self) -> Option<Settings> {
+        let settings = Settings::new(self.name()).with("autoencoder", self.autoencoder.settings()?);
+        Some(settings.subspace(&self.subspace).with("error_term", self.error_term.name()))
+    }
+
     fn source_count(&self) -> SourceCount {
         SourceCount::One
     }
 
     fn is_absolute(&self) -> bool {
         false
+    }
+
+    fn row_by_row(&self) -> bool {
+        true
     }
 
     fn check(&self, width: Option<usize>) -> Result<(), String> {

@@ -5,7 +5,7 @@ use candle_core::{DType, Device, Result, Tensor, Var};
 
 use super::Autoencoder;
 use crate::intervention::parameter::{cast, variable};
-use crate::intervention::{Parameter, ParameterError, orthogonal};
+use crate::intervention::{Parameter, ParameterError, Settings, orthogonal};
 
 /// `encode(x) = relu(W (x − c) + b)`, `decode(z) = V z + c`, with `W` `[latents, width]` and `V`
 /// `[width, latents]` in PyTorch's layout; all of it is trained.
@@ -71,6 +71,10 @@ impl LinearAutoencoder {
 }
 
 impl Autoencoder for LinearAutoencoder {
+    fn settings(&self) -> Option<Settings> {
+        Some(Settings::new("linear").with("latents", self.latents()))
+    }
+
     fn width(&self) -> usize {
         self.encoder.dims()[1]
     }

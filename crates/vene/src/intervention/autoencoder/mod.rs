@@ -23,7 +23,7 @@ pub use linear::LinearAutoencoder;
 pub use sae_lens::SaeLensConfig;
 pub use sparse::SparseAutoencoder;
 
-use super::Parameter;
+use super::{Parameter, Settings};
 
 /// A pair of maps between values and latents; a user's own is another implementation.
 pub trait Autoencoder: Debug + Send + Sync {
@@ -47,6 +47,11 @@ pub trait Autoencoder: Debug + Send + Sync {
 
     /// Its parameters.
     fn parameters(&self) -> Vec<Parameter>;
+
+    /// What it was made with besides their values; `None` for one that no file can describe.
+    fn settings(&self) -> Option<Settings> {
+        None
+    }
 }
 
 /// What becomes of the part of the base's values that the autoencoder, or the principal components,
@@ -62,6 +67,14 @@ pub enum ErrorTerm {
 }
 
 impl ErrorTerm {
+    /// Its name in a plan's file.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Kept => "kept",
+            Self::Dropped => "dropped",
+        }
+    }
+
     /// The edited values, from the base's latents and the edited ones.
     fn decode(
         self,

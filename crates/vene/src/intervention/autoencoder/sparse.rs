@@ -10,7 +10,7 @@ use candle_core::{Result, Tensor, Var};
 
 use super::Autoencoder;
 use crate::intervention::parameter::{cast, variable};
-use crate::intervention::{Parameter, ParameterError, state};
+use crate::intervention::{Parameter, ParameterError, Settings, state};
 
 /// `encode(x) = f((x − s b_dec) W_enc + b_enc)`, `decode(z) = z W_dec + b_dec`; `f(u)` is
 /// `relu(u)`, and 0 besides where `u` is not above a threshold, if there are thresholds; `s` is 1
@@ -112,6 +112,12 @@ impl SparseAutoencoder {
 }
 
 impl Autoencoder for SparseAutoencoder {
+    fn settings(&self) -> Option<Settings> {
+        let activation = if self.threshold.is_some() { "jump_relu" } else { "relu" };
+        let settings = Settings::new("sparse").with("activation", activation);
+        Some(settings.with("centred", self.centred).with("trained", self.trained))
+    }
+
     fn width(&self) -> usize {
         self.encoder.dims()[0]
     }

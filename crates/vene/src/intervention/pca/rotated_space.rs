@@ -6,7 +6,8 @@ use candle_core::{Result, Tensor, Var};
 use super::PrincipalComponents;
 use crate::intervention::parameter::{cast, expect_width, variable};
 use crate::intervention::{
-    ErrorTerm, Intervention, Parameter, ParameterError, SourceCount, Subspace, UnitContext,
+    ErrorTerm, Intervention, Parameter, ParameterError, Settings, SourceCount, Subspace,
+    UnitContext,
 };
 
 /// Of the values `(x − mean) / deviation`, the coordinates along the components `C`
@@ -74,12 +75,21 @@ impl Intervention for PcaRotatedSpace {
         "pca_rotated_space"
     }
 
+    fn settings(&self) -> Option<Settings> {
+        let settings = Settings::new(self.name()).subspace(&self.subspace);
+        Some(settings.with("error_term", self.error_term.name()))
+    }
+
     fn source_count(&self) -> SourceCount {
         SourceCount::One
     }
 
     fn is_absolute(&self) -> bool {
         false
+    }
+
+    fn row_by_row(&self) -> bool {
+        true
     }
 
     fn check(&self, width: Option<usize>) -> std::result::Result<(), String> {

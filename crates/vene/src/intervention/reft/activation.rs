@@ -27,6 +27,23 @@ pub enum Activation {
 }
 
 impl Activation {
+    /// Each, under its name in transformers.
+    pub const NAMED: [(&str, Self); 7] = [
+        ("linear", Self::Linear),
+        ("relu", Self::Relu),
+        ("gelu", Self::Gelu),
+        ("gelu_pytorch_tanh", Self::GeluTanh),
+        ("silu", Self::Silu),
+        ("tanh", Self::Tanh),
+        ("sigmoid", Self::Sigmoid),
+    ];
+
+    /// The name in transformers.
+    pub fn name(self) -> &'static str {
+        let found = Self::NAMED.iter().find(|(_, activation)| *activation == self);
+        found.map_or("linear", |(name, _)| name)
+    }
+
     pub(super) fn apply(self, values: &Tensor) -> Result<Tensor> {
         match self {
             Self::Linear => Ok(values.clone()),

@@ -6,7 +6,7 @@ use candle_core::{Tensor, Var};
 use super::{constant, random_constant};
 use crate::intervention::parameter::cast;
 use crate::intervention::{
-    Intervention, Parameter, ParameterError, Rotation, SourceCount, UnitContext,
+    Intervention, Parameter, ParameterError, Rotation, Settings, SourceCount, UnitContext,
 };
 
 /// `h + b Rᵀ` with orthonormal directions in the columns of `R` `[width, rank]`: the same vector is
@@ -43,12 +43,20 @@ impl Intervention for LobiReft {
         "lobireft"
     }
 
+    fn settings(&self) -> Option<Settings> {
+        Some(Settings::new(self.name()).with("rank", self.rotation.rank()))
+    }
+
     fn source_count(&self) -> SourceCount {
         SourceCount::None
     }
 
     fn is_absolute(&self) -> bool {
         false
+    }
+
+    fn row_by_row(&self) -> bool {
+        true
     }
 
     fn check(&self, width: Option<usize>) -> Result<(), String> {

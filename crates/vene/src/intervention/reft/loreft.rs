@@ -5,7 +5,7 @@ use candle_core::Tensor;
 
 use super::{Activation, Linear, expect_same};
 use crate::intervention::{
-    Intervention, Parameter, ParameterError, Rotation, SourceCount, UnitContext,
+    Intervention, Parameter, ParameterError, Rotation, Settings, SourceCount, UnitContext,
 };
 
 /// `h + (f(W h + b) − h R) Rᵀ`: along the orthonormal directions in the columns of `R`
@@ -49,12 +49,21 @@ impl Intervention for LoReft {
         "loreft"
     }
 
+    fn settings(&self) -> Option<Settings> {
+        let settings = Settings::new(self.name()).with("rank", self.rotation.rank());
+        Some(settings.with("activation", self.activation.name()))
+    }
+
     fn source_count(&self) -> SourceCount {
         SourceCount::None
     }
 
     fn is_absolute(&self) -> bool {
         false
+    }
+
+    fn row_by_row(&self) -> bool {
+        true
     }
 
     fn check(&self, width: Option<usize>) -> Result<(), String> {

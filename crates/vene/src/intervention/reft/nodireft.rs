@@ -5,7 +5,9 @@ use candle_core::Tensor;
 
 use super::{Activation, Linear, expect_same};
 use crate::intervention::parameter::{self, cast};
-use crate::intervention::{Intervention, Parameter, ParameterError, SourceCount, UnitContext};
+use crate::intervention::{
+    Intervention, Parameter, ParameterError, Settings, SourceCount, UnitContext,
+};
 
 /// `h + f(W h + b) P` with any directions in the rows of `P` `[rank, width]`.
 ///
@@ -50,12 +52,21 @@ impl Intervention for NodiReft {
         "nodireft"
     }
 
+    fn settings(&self) -> Option<Settings> {
+        let settings = Settings::new(self.name()).with("rank", self.projection.rank());
+        Some(settings.with("activation", self.activation.name()))
+    }
+
     fn source_count(&self) -> SourceCount {
         SourceCount::None
     }
 
     fn is_absolute(&self) -> bool {
         false
+    }
+
+    fn row_by_row(&self) -> bool {
+        true
     }
 
     fn check(&self, width: Option<usize>) -> Result<(), String> {

@@ -1,0 +1,136 @@
+//! Dimensions and subspaces in a file: `[0, 3, 5]`, `"0..64"`, parts of a partition by their names.
+
+use super::document::{Node, Value};
+use super::error::PlanFileError;
+use super::table::Item;
+use crate::intervention::{Partition, Subspace};
+
+/// A subspace has no more dimensions than anything has; what names more is damaged or hostile.
+const MOST: usize = 1 << 24;
+
+/// The shortest run of dimensions that is written as a range.
+const RANGE: usize = 5;
+
+/// A subspace: the names of parts where there is a partition and texts are given, else dimensions.
+pub(super) fn subspace(
+    item: &Item<'_>,
+    partition: Option<&Partition>,
+) -> Result<Subspace, PlanFileError> {
+    if matches!(&item.node.value, Value::Text(text) if text == "all") {
+        return Ok(Subspace::All);
+    }
+    let names = match &item.node.value {
+        Value::Text(name) if range(name).is_none() => Some(vec![name.as_str()]),
+        Value::List(items) if !items.is_empty() => items
+            .iter()
+            .map(|node| match &node.value {
+                Value::Text(name) if range(name).is_none() => Some(name.as_str()),
+                _ => None,
+            })
+            .collect(),
+        _ => None,
+    };
+    match (names, partition) {
+        (None, _) => dimensions(item).map(Subspace::Dimensions),
+        (Some(names), Some(partition)) => {
+            partition.subspace(names).map_err(|error| item.contradiction(format!("{error}")))
+        }
+        (Some(names), None) => Err(item.contradiction(format!(
+            "the part `{}` is named, and the intervention has no `partition`: give it one, or \
+             dimensions as [0, 1] or \"0..2\"",
+            names.first().unwrap_or(&"")
+        ))),
+    }
+}
+
+/// `[0, 3, 5]`, `"0..64"`, or both in one list.
+pub(super) fn dimensions(item: &Item<'_>) -> Result<Vec<usize>, PlanFileError> {
+    const EXPECTED: &str = "dimensions, as [0, 3, 5] or \"0..64\" (the end excluded)";
+    let wrong = || item.expected(EXPECTED);
+    let one = |node: &Node| match &node.value {
+        Value::Integer(number) => {
+            let number = usize::try_from(*number).ok().filter(|number| *number < usize::MAX);
+            number.map(|number| number..number + 1).ok_or_else(wrong)
+        }
+        Value::Text(text) => range(text).ok_or_else(wrong),
+        _ => Err(wrong()),
+    };
+    let ranges = match &item.node.value {
+        Value::List(items) => items.iter().map(one).collect::<Result<Vec<_>, _>>()?,
+        _ => vec![one(item.node)?],
+    };
+    let lengths = ranges.iter().map(ExactSizeIterator::len);
+    match lengths.fold(0, usize::saturating_add) {
+        0 => Err(wrong()),
+        count if count > MOST => Err(item.expected(format!("at most {MOST} dimensions"))),
+        _ => Ok(ranges.into_iter().flatten().collect()),
+    }
+}
+
+/// A partition: a table of parts by name, or a list of parts that are named by their numbers.
+pub(super) fn partition(item: &Item<'_>, coordinates: usize) -> Result<Partition, PlanFileError> {
+    const EXPECTED: &str =
+        "a table of parts, as { country = [0, 1], language = \"2..8\" }, or a list";
+    let parts: Vec<(String, Item<'_>)> = match item.is_table() {
+        true => {
+            let parts = item.entries(EXPECTED)?.into_iter();
+            parts.map(|(name, part)| (name.to_owned(), part)).collect()
+        }
+        false => {
+            let parts = item.list(EXPECTED)?.into_iter().enumerate();
+            parts.map(|(index, part)| (index.to_string(), part)).collect()
+        }
+    };
+    let parts = parts
+        .into_iter()
+        .map(|(name, part)| Ok((name, dimensions(&part)?)))
+        .collect::<Result<Vec<_>, PlanFileError>>()?;
+    made(item, coordinates, parts)
+}
+
+fn made(
+    item: &Item<'_>,
+    coordinates: usize,
+    parts: Vec<(String, Vec<usize>)>,
+) -> Result<Partition, PlanFileError> {
+    if let Some((name, _)) = parts.iter().find(|(name, _)| range(name).is_some() || name == "all") {
+        return Err(item.contradiction(format!(
+            "a part is named `{name}`, which means dimensions: give it another name"
+        )));
+    }
+    Partition::new(coordinates, parts)
+        .map_err(|error| item.contradiction(format!("a partition that cannot be: {error}")))
+}
+
+/// `"0..64"`, the end excluded.
+fn range(text: &str) -> Option<std::ops::Range<usize>> {
+    let (start, end) = text.split_once("..")?;
+    let (start, end) = (start.trim().parse().ok()?, end.trim().parse().ok()?);
+    (start < end).then_some(start..end)
+}
+
+/// Dimensions in a file: long runs as ranges.
+pub(super) fn write(dimensions: &[usize]) -> Node {
+    let mut items: Vec<Node> = Vec::new();
+    let mut rest = dimensions;
+    while let Some(&start) = rest.first() {
+        let run = rest.iter().zip(start..).take_while(|(dimension, next)| **dimension == *next);
+        let (run, taken) = match run.count() {
+            run if run >= RANGE => (Node::from(format!("{start}..{}", start + run)), run),
+            _ => (start.into(), 1),
+        };
+        items.push(run);
+        rest = &rest[taken..];
+    }
+    match items.as_slice() {
+        [only] if matches!(only.value, Value::Text(_)) => only.clone(),
+        _ => items.into(),
+    }
+}
+
+pub(super) fn write_subspace(subspace: &Subspace) -> Node {
+    match subspace {
+        Subspace::All => "all".into(),
+        Subspace::Dimensions(dimensions) => write(dimensions),
+    }
+}

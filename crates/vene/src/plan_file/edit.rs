@@ -1,0 +1,243 @@
+//! One edit of a plan, read from a file.
+
+use std::sync::Arc;
+
+use vene_model::{Component, DecoderConfig, alias};
+
+use super::document::Node;
+use super::error::PlanFileError;
+use super::files::Files;
+use super::link::Links;
+use super::table::{Item, Table};
+use super::{dimensions, heads, kinds, positions, source};
+use crate::error::PlanError;
+use crate::intervention::{Intervention, Subspace};
+use crate::plan::{Edit, Run, Source, Width};
+
+type Result<T> = std::result::Result<T, PlanFileError>;
+
+/// The keys of an edit.
+const KEYS: [&str; 15] = [
+    "intervention",
+    "link",
+    "component",
+    "layer",
+    "positions",
+    "heads",
+    "keys",
+    "concatenated",
+    "within",
+    "source",
+    "from",
+    "from_heads",
+    "from_layer",
+    "subspaces",
+    "control",
+];
+
+/// Names for an intervention and a source together.
+pub(super) const SHORTHANDS: [&str; 4] = ["constant", "steering", "freeze", "skip"];
+
+/// What a module's output becomes where it is skipped.
+const SKIPPED: [(Component, Component); 3] = [
+    (Component::AttentionOutput, Component::AttentionInput),
+    (Component::MlpOutput, Component::MlpInput),
+    (Component::BlockOutput, Component::BlockInput),
+];
+
+/// What edits are read with.
+pub(super) struct Reader<'a> {
+    config: &'a DecoderConfig,
+    files: &'a Files,
+    links: Links<'a>,
+}
+
+impl<'a> Reader<'a> {
+    pub fn new(config: &'a DecoderConfig, files: &'a Files) -> Self {
+        Self { config, files, links: Links::default() }
+    }
+
+    /// The edit of this index.
+    pub fn edit(&mut self, index: usize, item: &Item<'a>) -> Result<Edit> {
+        let table = item.table("a table: one edit", &KEYS)?;
+        let link = table.read("link", |item| item.text("a name that edits share"))?;
+        // What an earlier edit of the link has said need not be said again.
+        let earlier = link.and_then(|name| self.links.get(name)).map(|link| link.described.clone());
+        let described = match (table.get("intervention"), earlier) {
+            (Some(described), _) | (None, Some(described)) => described,
+            (None, None) => table.need("intervention", "its name, such as \"interchange\"")?,
+        };
+        let name = kinds::name(&described)?;
+        // The intervention is made for what is edited, so it comes last.
+        let mut edit = self.written(&table, name)?;
+        let width = edit.width(self.config);
+        let intervention = self.intervention(&described, name, edit.component, width, link)?;
+        edit = edit.by(intervention);
+        let subspaces = table.get("subspaces");
+        edit.subspaces = subspaces
+            .map(|item| subspaces_of(&item, &described, edit.intervention.as_ref(), width))
+            .transpose()?;
+        let given = table.read("source", |item| source::read(item, self.config, self.files))?;
+        let source = match SHORTHANDS.contains(&name) {
+            true => Some(implied(&described, name, edit.component, given)?),
+            false => given,
+        };
+        if let Some(source) = source {
+            let item = table.get("source").unwrap_or_else(|| item.clone());
+            source::expect_width(&item, &source, &edit, self.config)?;
+            edit.source = Some(source);
+        }
+        edit.source_positions = table.read("from", positions::read)?;
+        edit.source_heads = table.read("from_heads", heads::read)?;
+        edit.source_layer = table.read("from_layer", Item::count)?;
+        edit.control = table.read("control", Item::flag)?.unwrap_or(false);
+        edit.check(index, self.config).map_err(|error| plan_error(item, error))?;
+        Ok(edit)
+    }
+
+    /// What is edited: the component, by any name that means it here, and what is named of it.
+    fn written(&self, table: &Table<'a>, intervention: &str) -> Result<Edit> {
+        let heads = table.read("heads", heads::read)?;
+        let mut layer = table.read("layer", Item::count)?;
+        let component = match table.get("component") {
+            None if intervention == "knockout" => Component::AttentionScore,
+            None => {
+                let expected = "what is edited, such as \"block_output\"; `vene sites` lists all";
+                return Err(table.missing("component", expected));
+            }
+            Some(item) => {
+                let name = item.text("the name of a component")?;
+                let named = alias::resolve(name, self.config)
+                    .map_err(|error| plan_error(&item, error.into()))?;
+                if named.per_head && heads.is_none() {
+                    return Err(item.contradiction(format!(
+                        "{name} is edited by head: give `heads`, or name {} for all of them",
+                        named.component
+                    )));
+                }
+                match (named.layer, layer) {
+                    (Some(named), Some(layer)) if named != layer => {
+                        return Err(item.contradiction(format!(
+                            "{name} is of layer {named}, and `layer` says {layer}: leave one out"
+                        )));
+                    }
+                    (named, _) => layer = named.or(layer),
+                }
+                named.component
+            }
+        };
+        // Of no consequence: it is not the intervention that is made.
+        let mut edit = Edit::zero(component, layer);
+        edit.heads = heads;
+        edit.keys = table.read("keys", positions::read)?;
+        edit.positions = table.read("positions", positions::read)?.unwrap_or_default();
+        edit.concatenated = table.read("concatenated", Item::flag)?.unwrap_or(false);
+        edit.run = table.read("within", run)?.unwrap_or(Run::Base);
+        Ok(edit)
+    }
+
+    /// The intervention: that of its link, if an earlier edit has made it.
+    fn intervention(
+        &mut self,
+        described: &Item<'a>,
+        name: &str,
+        component: Component,
+        width: Width,
+        link: Option<&'a str>,
+    ) -> Result<Arc<dyn Intervention>> {
+        let component = component.name();
+        if let Some((name, known)) = link.and_then(|name| Some((name, self.links.get(name)?))) {
+            known.expect(name, described, component, width)?;
+            return Ok(known.intervention.clone());
+        }
+        let making = kinds::Making { width, component, files: self.files };
+        let meant = match name {
+            "steering" => Some("addition"),
+            "constant" | "freeze" | "skip" => Some("interchange"),
+            _ => None,
+        };
+        let intervention = match meant {
+            None => kinds::make(described, &making)?,
+            Some(meant) => {
+                if described.is_table() {
+                    described.table("a name", &["name"])?;
+                }
+                let node = Node::from(meant);
+                kinds::make(&Item { node: &node, place: described.place.clone() }, &making)?
+            }
+        };
+        if let Some(link) = link {
+            let what = (component, width);
+            self.links.insert(link, described.clone(), what, intervention.clone());
+        }
+        Ok(intervention)
+    }
+}
+
+/// The source that a shorthand stands for, or goes with.
+fn implied(
+    described: &Item<'_>,
+    name: &str,
+    component: Component,
+    given: Option<Source>,
+) -> Result<Source> {
+    let alone = |source| match &given {
+        None => Ok(source),
+        Some(_) => Err(described.contradiction(format!(
+            "{name} says by itself what is read: leave `source` out, or use interchange"
+        ))),
+    };
+    match name {
+        "freeze" => alone(Source::Base),
+        "skip" => {
+            let module = SKIPPED.iter().find(|(output, _)| *output == component);
+            let (_, input) = module.ok_or_else(|| {
+                described.contradiction(format!(
+                    "{component} is no module's output; attention_output, mlp_output and \
+                     block_output can be skipped"
+                ))
+            })?;
+            alone(Source::Current(*input))
+        }
+        _ => match given {
+            Some(source @ Source::Given(_)) => Ok(source),
+            _ => Err(described.contradiction(format!(
+                "{name} writes given values: give them by source = {{ values = [0.5, 1.0] }} or \
+                 source = {{ file = \"vectors.safetensors\", tensor = \"name\" }}"
+            ))),
+        },
+    }
+}
+
+/// A list with a subspace for each example, or one for all.
+fn subspaces_of(
+    item: &Item<'_>,
+    described: &Item<'_>,
+    intervention: &dyn Intervention,
+    width: Width,
+) -> Result<Vec<Subspace>> {
+    let width = if let Width::Known(width) = width { Some(width) } else { None };
+    let partition = match (described.get("partition"), intervention.coordinates(width)) {
+        (Some(partition), Some(coordinates)) => {
+            Some(dimensions::partition(&partition, coordinates)?)
+        }
+        _ => None,
+    };
+    let each = item.list("a list with a subspace for each example, or one for all")?;
+    each.iter().map(|item| dimensions::subspace(item, partition.as_ref())).collect()
+}
+
+/// The run that is edited.
+fn run(item: &Item<'_>) -> Result<Run> {
+    const EXPECTED: &str = "\"base\", or the index of a source that is edited before it is read";
+    match item.text("") {
+        Ok("base") => Ok(Run::Base),
+        Ok(_) => Err(item.expected(EXPECTED)),
+        Err(_) => item.whole(EXPECTED).map(Run::Source),
+    }
+}
+
+/// An error of a plan, in its place.
+pub(super) fn plan_error(item: &Item<'_>, error: PlanError) -> PlanFileError {
+    PlanFileError::Plan { place: item.place.clone(), error: Box::new(error) }
+}

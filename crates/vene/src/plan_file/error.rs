@@ -1,0 +1,175 @@
+//! What can be wrong with a plan's file.
+
+use std::fmt;
+use std::io;
+use std::path::PathBuf;
+
+use crate::error::PlanError;
+use crate::intervention::ParameterError;
+
+/// Where in a file something is wrong.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Place {
+    /// The file, where the text came from one.
+    pub file: Option<PathBuf>,
+    /// The line, counted from 1, where it is known.
+    pub line: Option<usize>,
+    /// The entry, such as `edit 0, positions`; edits are counted from 0, as in receipts.
+    pub entry: String,
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let file = self.file.as_ref().map(|file| file.display().to_string());
+        let line = self.line.map(|line| format!("line {line}"));
+        let entry = Some(self.entry.clone()).filter(|entry| !entry.is_empty());
+        let parts: Vec<String> = [file, line, entry].into_iter().flatten().collect();
+        match parts.is_empty() {
+            true => formatter.write_str("the plan"),
+            false => formatter.write_str(&parts.join(", ")),
+        }
+    }
+}
+
+/// Why a plan's file cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum PlanFileError {
+    /// The file cannot be opened, read or written.
+    #[error("{}: {source}", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// A file of no known format.
+    #[error("{}: a plan is a .toml or a .json file", path.display())]
+    Extension {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The file is larger than any plan.
+    #[error(
+        "{}: {bytes} bytes are more than a plan may have ({most}); put long lists of values into a \
+         .safetensors file beside it", path.display()
+    )]
+    TooLarge {
+        /// The file.
+        path: PathBuf,
+        /// Its size.
+        bytes: u64,
+        /// The most there may be.
+        most: u64,
+    },
+    /// Not TOML, or not JSON.
+    #[error("{place}: {message}")]
+    Syntax {
+        /// Where.
+        place: Place,
+        /// What is wrong there.
+        message: String,
+    },
+    /// A key that nothing here has.
+    #[error("{place}: there is no key `{key}` here{}; there are {known}", maybe(nearest))]
+    UnknownKey {
+        /// Where.
+        place: Place,
+        /// The key.
+        key: String,
+        /// The known key that it may have meant.
+        nearest: Option<String>,
+        /// Those that there are.
+        known: String,
+    },
+    /// A key that is missing.
+    #[error("{place}: there is no `{key}`; give {expected}")]
+    MissingKey {
+        /// Where.
+        place: Place,
+        /// The key.
+        key: &'static str,
+        /// What it says.
+        expected: String,
+    },
+    /// A value that is none that its key can have.
+    #[error("{place}: {found}; expected {expected}")]
+    Value {
+        /// Where.
+        place: Place,
+        /// What is there.
+        found: String,
+        /// What could be.
+        expected: String,
+    },
+    /// A name that nothing has.
+    #[error("{place}: there is no {what} `{name}`{}; there are {known}", maybe(nearest))]
+    UnknownName {
+        /// Where.
+        place: Place,
+        /// What was looked for, such as "intervention".
+        what: &'static str,
+        /// The name.
+        name: String,
+        /// The known name that it may have meant.
+        nearest: Option<String>,
+        /// Those that there are.
+        known: String,
+    },
+    /// Keys that contradict each other.
+    #[error("{place}: {problem}")]
+    Contradiction {
+        /// Where.
+        place: Place,
+        /// What is wrong, and what to do.
+        problem: String,
+    },
+    /// What the model, or the rest of the plan, refuses.
+    #[error("{place}: {error}")]
+    Plan {
+        /// Where.
+        place: Place,
+        /// What is wrong.
+        error: Box<PlanError>,
+    },
+    /// Parameters or values of an intervention that cannot be.
+    #[error("{place}: {error}")]
+    Parameters {
+        /// Where.
+        place: Place,
+        /// What is wrong.
+        error: Box<ParameterError>,
+    },
+    /// A plan that no file can hold.
+    #[error("{entry}: {problem}")]
+    NotWritable {
+        /// The edit.
+        entry: String,
+        /// Why, and what to do.
+        problem: String,
+    },
+}
+
+fn maybe(nearest: &Option<String>) -> String {
+    nearest.as_ref().map_or(String::new(), |name| format!(" (did you mean `{name}`?)"))
+}
+
+/// The known name that is nearest to another, if one is near.
+pub(super) fn nearest(name: &str, known: &[&str]) -> Option<String> {
+    let near = known.iter().map(|other| (distance(name, other), *other)).min()?;
+    (near.0 <= 1 + name.len() / 4).then(|| near.1.to_owned())
+}
+
+/// Levenshtein's distance, by bytes, of the first 80.
+fn distance(a: &str, b: &str) -> usize {
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, x) in a.bytes().take(80).enumerate() {
+        let mut diagonal = std::mem::replace(&mut row[0], i + 1);
+        for (j, y) in b.bytes().enumerate() {
+            let substituted = diagonal + usize::from(x != y);
+            diagonal = row[j + 1];
+            row[j + 1] = substituted.min(diagonal + 1).min(row[j] + 1);
+        }
+    }
+    row[b.len()]
+}

@@ -1,0 +1,105 @@
+//! The files that a plan's file speaks of: tensors and autoencoders beside it.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+
+use candle_core::{DType, Tensor};
+
+use super::error::PlanFileError;
+use super::table::Item;
+use crate::intervention::parameter::finite;
+use crate::intervention::{ParameterError, state};
+
+type Tensors = BTreeMap<String, Tensor>;
+
+/// Files by the names that a plan calls them, each read once.
+#[derive(Debug)]
+pub(super) struct Files {
+    folder: PathBuf,
+    read: RefCell<BTreeMap<PathBuf, Rc<Tensors>>>,
+}
+
+impl Files {
+    /// Names are taken from this folder on.
+    pub fn beside(folder: &Path) -> Self {
+        Self { folder: folder.to_owned(), read: RefCell::default() }
+    }
+
+    /// Tensors that are known already, as if they were in this file.
+    pub fn with(self, name: &str, tensors: Tensors) -> Self {
+        let path = self.folder.join(name);
+        self.read.borrow_mut().insert(path, Rc::new(tensors));
+        self
+    }
+
+    /// Where a name in the plan leads.
+    pub fn path(&self, item: &Item<'_>) -> Result<PathBuf, PlanFileError> {
+        Ok(self.folder.join(item.text("the path of a file")?))
+    }
+
+    /// The tensors of a safetensors file.
+    pub fn tensors(&self, item: &Item<'_>) -> Result<(PathBuf, Rc<Tensors>), PlanFileError> {
+        let path = self.path(item)?;
+        let known = self.read.borrow().get(&path).cloned();
+        let tensors = match known {
+            Some(tensors) => tensors,
+            None => {
+                let tensors = state::read(&path).map_err(|error| parameters(item, error))?;
+                let tensors = Rc::new(tensors);
+                self.read.borrow_mut().insert(path.clone(), tensors.clone());
+                tensors
+            }
+        };
+        Ok((path, tensors))
+    }
+
+    /// Values, row by row: `[0.5, 1.0]`, `[[0.5, 1.0], [2.0, 3.0]]`, or
+    /// `{ file = "vectors.safetensors", tensor = "name" }`.
+    pub fn values(&self, item: &Item<'_>) -> Result<Vec<f64>, PlanFileError> {
+        const EXPECTED: &str = "a list of numbers, a list of rows of numbers, or { file = \
+                                \"vectors.safetensors\", tensor = \"name\" }";
+        if !item.is_table() {
+            let items = item.list(EXPECTED)?;
+            let rows = items.iter().all(|row| row.list("").is_ok());
+            return match rows && !items.is_empty() {
+                false => items.iter().map(Item::number).collect(),
+                true => {
+                    let rows = items
+                        .iter()
+                        .map(|row| row.list(EXPECTED)?.iter().map(Item::number).collect())
+                        .collect::<Result<Vec<Vec<f64>>, _>>()?;
+                    match rows.iter().find(|row| row.len() != rows[0].len()) {
+                        None => Ok(rows.concat()),
+                        Some(row) => Err(item.contradiction(format!(
+                            "a row of {} numbers and one of {}; give rows of one length",
+                            rows[0].len(),
+                            row.len()
+                        ))),
+                    }
+                }
+            };
+        }
+        let table = item.table(EXPECTED, &["file", "tensor"])?;
+        let file = table.need("file", "the path of a .safetensors file")?;
+        let name_item = table.need("tensor", "the name of a tensor in the file")?;
+        let name = name_item.text("the name of a tensor")?;
+        let (path, tensors) = self.tensors(&file)?;
+        let tensor = tensors.get(name).ok_or_else(|| {
+            let known: Vec<&str> = tensors.keys().map(String::as_str).collect();
+            name_item.unknown("tensor", name, &known)
+        })?;
+        finite(name, tensor).map_err(|error| parameters(item, error))?;
+        let values = tensor.to_dtype(DType::F64).and_then(|tensor| tensor.flatten_all()?.to_vec1());
+        values.map_err(|error| {
+            let reason = format!("`{name}`: {error}");
+            parameters(item, ParameterError::File { path, reason })
+        })
+    }
+}
+
+/// An error of parameters, in its place.
+pub(super) fn parameters(item: &Item<'_>, error: ParameterError) -> PlanFileError {
+    PlanFileError::Parameters { place: item.place.clone(), error: Box::new(error) }
+}

@@ -1,0 +1,166 @@
+//! Interventions on an autoencoder's latents.
+
+use std::sync::Arc;
+
+use super::{Item, Kind, Making, Result, Stored, Table, error_term, seed, subspace};
+use crate::intervention::{
+    Autoencoder, FeatureChange, FeatureEdit, LatentInterchange, LinearAutoencoder,
+    SparseAutoencoder, gemma_scope, sae_lens,
+};
+use crate::plan_file::error::PlanFileError;
+
+pub(super) static KINDS: [Kind; 2] = [
+    Kind {
+        name: "latent_interchange",
+        keys: &["autoencoder", "subspace", "partition", "error_term"],
+        learns: true,
+        make: |making, table, stored| {
+            let autoencoder = autoencoder(making, table, stored)?;
+            let subspace = subspace(table, autoencoder.latents())?;
+            let error_term = error_term(table)?;
+            Ok(Arc::new(LatentInterchange::new(autoencoder, subspace, error_term)))
+        },
+    },
+    Kind {
+        name: "feature_edit",
+        keys: &["autoencoder", "features", "error_term"],
+        learns: true,
+        make: |making, table, stored| {
+            let autoencoder = autoencoder(making, table, stored)?;
+            let features = table.need(
+                "features",
+                "changes of features, as [{ feature = 3, set = 0.0 }, { feature = 7, scale = 2.0 }]",
+            )?;
+            let changes = features
+                .list("a list of changes")?
+                .iter()
+                .map(change)
+                .collect::<Result<Vec<_>>>()?;
+            Ok(Arc::new(FeatureEdit::new(autoencoder, changes, error_term(table)?)))
+        },
+    },
+];
+
+fn change(item: &Item<'_>) -> Result<(usize, FeatureChange)> {
+    const EXPECTED: &str = "a change, as { feature = 3, set = 0.0 }";
+    let table = item.table(EXPECTED, &["feature", "set", "scale", "add"])?;
+    let feature = table.need("feature", "the feature's number")?.count()?;
+    let given = (table.get("set"), table.get("scale"), table.get("add"));
+    Ok((
+        feature,
+        match given {
+            (Some(value), None, None) => FeatureChange::Set(value.number()?),
+            (None, Some(by), None) => FeatureChange::Scale(by.number()?),
+            (None, None, Some(value)) => FeatureChange::Add(value.number()?),
+            _ => return Err(item.contradiction("give one of `set`, `scale` and `add`")),
+        },
+    ))
+}
+
+/// The names of autoencoders, and the keys of each.
+const AUTOENCODERS: [(&str, &[&str]); 4] = [
+    ("sae_lens", &["name", "path"]),
+    ("gemma_scope", &["name", "path"]),
+    ("linear", &["name", "latents", "seed"]),
+    ("sparse", &["name", "activation", "centred", "trained"]),
+];
+
+fn autoencoder(
+    making: &Making<'_>,
+    table: &Table<'_>,
+    stored: Option<&mut Stored<'_>>,
+) -> Result<Arc<dyn Autoencoder>> {
+    let item = table
+        .need("autoencoder", "an autoencoder, as { name = \"sae_lens\", path = \"folder\" }")?;
+    let name = super::name(&item)?;
+    let names = AUTOENCODERS.map(|(name, _)| name);
+    let known = AUTOENCODERS.iter().find(|(known, _)| *known == name);
+    let Some((_, keys)) = known else { return Err(item.unknown("autoencoder", name, &names)) };
+    let settings = item.table("an autoencoder, as { name = \"linear\", latents = 16 }", keys)?;
+    let published = |read: fn(&std::path::Path) -> Read| {
+        if let Some(stored) = &stored {
+            return Err(stored.instead_of("path"));
+        }
+        let path = settings.need("path", "where its files are")?;
+        making.made(&path, read(&making.files.path(&path)?))
+    };
+    Ok(match name {
+        "sae_lens" => Arc::new(published(|path| sae_lens::load(path).map(|(sae, _)| sae))?),
+        "gemma_scope" => Arc::new(published(gemma_scope::load)?),
+        "linear" => Arc::new(linear(making, &settings, stored)?),
+        _ => Arc::new(sparse(making, &settings, stored)?),
+    })
+}
+
+type Read = std::result::Result<SparseAutoencoder, crate::intervention::ParameterError>;
+
+fn linear(
+    making: &Making<'_>,
+    settings: &Table<'_>,
+    stored: Option<&mut Stored<'_>>,
+) -> Result<LinearAutoencoder> {
+    let item = settings.item();
+    let latents = settings.read("latents", Item::count)?;
+    let made = match stored {
+        None => {
+            let latents = settings.need("latents", "how many latents there are")?.count()?;
+            let width = making.width(item, "an autoencoder")?;
+            LinearAutoencoder::random(width, latents, seed(settings)?)
+        }
+        Some(stored) => {
+            super::rotated::refuse_seed(settings)?;
+            let mut take = |name: &str| stored.take("latent_interchange", name);
+            let encoder = take("autoencoder.encoder.0.weight")?;
+            let encoder_bias = take("autoencoder.encoder.0.bias")?;
+            let decoder = take("autoencoder.decoder.0.weight")?;
+            let decoder_bias = take("autoencoder.decoder.0.bias")?;
+            LinearAutoencoder::new(&encoder, &encoder_bias, &decoder, &decoder_bias)
+        }
+    };
+    let made = making.made(item, made)?;
+    match latents {
+        Some(latents) if latents != made.latents() => Err(disagree(item, latents, made.latents())),
+        _ => Ok(made),
+    }
+}
+
+fn disagree(item: &Item<'_>, stated: usize, found: usize) -> PlanFileError {
+    item.contradiction(format!("{stated} latents are stated, and its parameters have {found}"))
+}
+
+fn sparse(
+    making: &Making<'_>,
+    settings: &Table<'_>,
+    stored: Option<&mut Stored<'_>>,
+) -> Result<SparseAutoencoder> {
+    let item = settings.item();
+    let Some(stored) = stored else {
+        return Err(item.contradiction(
+            "a sparse autoencoder is read from files: give the intervention `parameters`, or use \
+             { name = \"sae_lens\", path = \"folder\" }",
+        ));
+    };
+    let names = ["relu", "jump_relu"];
+    let activation = settings.need("activation", "\"relu\" or \"jump_relu\"")?;
+    let has_threshold = match activation.text("\"relu\" or \"jump_relu\"")? {
+        "relu" => false,
+        "jump_relu" => true,
+        other => return Err(activation.unknown("activation", other, &names)),
+    };
+    let mut take = |name: &str| stored.take("sparse", name);
+    let (encoder, encoder_bias) = (take("W_enc")?, take("b_enc")?);
+    let (decoder, decoder_bias) = (take("W_dec")?, take("b_dec")?);
+    let threshold = if has_threshold { Some(take("threshold")?) } else { None };
+    let made = SparseAutoencoder::new(&encoder, &encoder_bias, &decoder, &decoder_bias);
+    let mut made = making.made(item, made)?;
+    if let Some(threshold) = threshold {
+        made = making.made(item, made.jump_relu(&threshold))?;
+    }
+    if settings.read("centred", Item::flag)?.unwrap_or(false) {
+        made = made.centred();
+    }
+    match settings.read("trained", Item::flag)?.unwrap_or(false) {
+        true => Ok(made.trained()),
+        false => Ok(made),
+    }
+}

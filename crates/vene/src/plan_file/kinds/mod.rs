@@ -1,0 +1,231 @@
+//! Interventions by their names: what a plan's file may say of each, and how it is made of it.
+//!
+//! The reverse, what each says of itself, is
+//! [`Intervention::settings`](crate::intervention::Intervention::settings). A test holds the two together.
+
+mod autoencoder;
+mod plain;
+mod reft;
+mod rotated;
+mod stored;
+
+use std::sync::Arc;
+
+use super::dimensions;
+use super::document::{Node, Value, table};
+use super::error::PlanFileError;
+use super::files::{Files, parameters};
+use super::table::{Item, Table};
+use crate::intervention::{ErrorTerm, Intervention, ParameterError, Setting, Settings, Subspace};
+use crate::plan::Width;
+use stored::Stored;
+
+type Result<T> = std::result::Result<T, PlanFileError>;
+type Made = Result<Arc<dyn Intervention>>;
+
+/// What an intervention is made for.
+pub(super) struct Making<'a> {
+    /// How many values it is handed at once.
+    pub width: Width,
+    /// The component's name, for messages.
+    pub component: &'static str,
+    pub files: &'a Files,
+}
+
+/// A kind of intervention.
+struct Kind {
+    name: &'static str,
+    /// The keys of its settings.
+    keys: &'static [&'static str],
+    /// Whether it has parameters, which may be read from a file.
+    learns: bool,
+    make: fn(&Making<'_>, &Table<'_>, Option<&mut Stored<'_>>) -> Made,
+}
+
+/// All of them.
+fn kinds() -> impl Iterator<Item = &'static Kind> {
+    plain::KINDS.iter().chain(&rotated::KINDS).chain(&autoencoder::KINDS).chain(&reft::KINDS)
+}
+
+/// The names of all interventions, in the order in which messages list them.
+pub(super) fn names() -> Vec<&'static str> {
+    kinds().map(|kind| kind.name).collect()
+}
+
+/// The name of the intervention that an item asks for.
+pub(super) fn name<'a>(item: &Item<'a>) -> Result<&'a str> {
+    const EXPECTED: &str = "the name of an intervention, or a table of its `name` and its settings";
+    match (&item.node.value, item.node.get("name")) {
+        (Value::Table(_), Some(Node { value: Value::Text(name), .. })) => Ok(name),
+        (Value::Table(_), _) => Err(item.expected("a table with the `name` of an intervention")),
+        _ => item.text(EXPECTED),
+    }
+}
+
+/// Makes the intervention of an edit.
+pub(super) fn make(item: &Item<'_>, making: &Making<'_>) -> Made {
+    let learns = kind(item)?.learns;
+    match item.get("parameters").filter(|_| learns) {
+        None => one(item, making, None),
+        Some(parameters) => {
+            let mut stored = Stored::read(parameters, making.files)?;
+            let made = one(item, making, Some(&mut stored))?;
+            stored.finish(made.name())?;
+            Ok(made)
+        }
+    }
+}
+
+/// What an item asks for.
+fn kind(item: &Item<'_>) -> Result<&'static Kind> {
+    let name = name(item)?;
+    let found = kinds().find(|kind| kind.name == name);
+    found.ok_or_else(|| item.unknown("intervention", name, &known(name)))
+}
+
+/// An intervention, or one within another, whose parameters are among the outer one's.
+fn one(item: &Item<'_>, making: &Making<'_>, stored: Option<&mut Stored<'_>>) -> Made {
+    let kind = kind(item)?;
+    let node;
+    let short;
+    let item = match item.is_table() {
+        true => item,
+        // Only a name: a table without settings.
+        false => {
+            node = table([("name", kind.name.into())]);
+            short = Item { node: &node, place: item.place.clone() };
+            &short
+        }
+    };
+    let mut keys = vec!["name"];
+    keys.extend(kind.keys);
+    if kind.learns {
+        keys.push("parameters");
+    }
+    let table = item.table("a table of settings", &keys)?;
+    (kind.make)(making, &table, stored)
+}
+
+/// What a message lists where there is no such name: for a name of pyvene's, first of all what it is
+/// called here.
+fn known(name: &str) -> Vec<&'static str> {
+    match super::pyvene::kind_of(name) {
+        Some(here) => vec![here],
+        None => super::edit::SHORTHANDS.iter().copied().chain(names()).collect(),
+    }
+}
+
+impl Making<'_> {
+    /// The width of the edited values, for an intervention that has to know it.
+    fn width(&self, item: &Item<'_>, what: &str) -> Result<usize> {
+        match self.width {
+            Width::Known(width) => Ok(width),
+            Width::Pattern => Err(item.contradiction(format!(
+                "{what} is for values of a fixed width, and {} is an attention pattern",
+                self.component
+            ))),
+            Width::Unknown => Err(item.contradiction(format!(
+                "{what} is as wide as the edited values, and how many positions or heads stand side \
+                 by side is not said: name them by numbers, as many in each example"
+            ))),
+        }
+    }
+
+    /// The width, where it is known; an attention pattern is refused.
+    fn known_width(&self, item: &Item<'_>) -> Result<Option<usize>> {
+        match self.width {
+            Width::Unknown => Ok(None),
+            _ => self.width(item, "a subspace").map(Some),
+        }
+    }
+
+    /// The same for one that brings its own width along.
+    fn width_or(&self, item: &Item<'_>, what: &str, own: Option<usize>) -> Result<usize> {
+        match (self.width, own) {
+            (Width::Unknown, Some(own)) => Ok(own),
+            _ => self.width(item, what),
+        }
+    }
+
+    /// What an intervention was refused for when it was made.
+    fn made<T>(&self, item: &Item<'_>, made: std::result::Result<T, ParameterError>) -> Result<T> {
+        made.map_err(|error| parameters(item, error))
+    }
+
+    /// The intervention inside.
+    fn inner(&self, table: &Table<'_>, stored: Option<&mut Stored<'_>>) -> Made {
+        let of = table.need("of", "the intervention inside, by its name or as a table")?;
+        if of.node.get("parameters").is_some() {
+            return Err(of.contradiction(
+                "`parameters` are given to the outermost intervention, for all within it",
+            ));
+        }
+        one(&of, self, stored)
+    }
+}
+
+/// `subspace`, of this many coordinates, where that is known; a `partition` gives names to parts.
+fn subspace(table: &Table<'_>, coordinates: impl Into<Option<usize>>) -> Result<Subspace> {
+    let coordinates = coordinates.into();
+    let partition = match (table.get("partition"), coordinates) {
+        (None, _) => None,
+        (Some(item), Some(coordinates)) => Some(dimensions::partition(&item, coordinates)?),
+        (Some(item), None) => {
+            return Err(item.contradiction(
+                "how many dimensions are edited is not said: name positions and heads by numbers, as \
+                 many in each example",
+            ));
+        }
+    };
+    let Some(item) = table.get("subspace") else { return Ok(Subspace::All) };
+    let subspace = dimensions::subspace(&item, partition.as_ref())?;
+    match coordinates.map(|coordinates| subspace.check(coordinates)) {
+        Some(Err(error)) => Err(item.contradiction(format!("a subspace that cannot be: {error}"))),
+        _ => Ok(subspace),
+    }
+}
+
+fn seed(table: &Table<'_>) -> Result<u64> {
+    Ok(table.read("seed", |item| item.whole("a whole number from 0 on"))?.unwrap_or(0))
+}
+
+fn error_term(table: &Table<'_>) -> Result<ErrorTerm> {
+    let terms = [ErrorTerm::Kept, ErrorTerm::Dropped];
+    let names = terms.map(ErrorTerm::name);
+    let item = table.need(
+        "error_term",
+        "\"kept\" (what is not reconstructed is put back) or \"dropped\" (it is lost, as in pyvene)",
+    )?;
+    let name = item.text("\"kept\" or \"dropped\"")?;
+    let found = terms.into_iter().find(|term| term.name() == name);
+    found.ok_or_else(|| item.unknown("error term", name, &names))
+}
+
+/// An intervention's settings as a plan's file tells them.
+pub(super) fn write(settings: &Settings) -> Node {
+    match settings.values.is_empty() {
+        true => settings.name.into(),
+        false => {
+            let name = ("name", settings.name.into());
+            let values = settings.values.iter().map(|(key, value)| (*key, setting(value)));
+            table([name].into_iter().chain(values))
+        }
+    }
+}
+
+fn setting(setting: &Setting) -> Node {
+    match setting {
+        Setting::Flag(flag) => (*flag).into(),
+        Setting::Whole(number) => (*number).into(),
+        Setting::Number(number) => (*number).into(),
+        Setting::Name(name) => (*name).into(),
+        Setting::Subspace(subspace) => dimensions::write_subspace(subspace),
+        Setting::Inner(inner) => write(inner),
+        Setting::Tables(tables) => {
+            let entries = |entries: &Vec<(&'static str, Setting)>| {
+                table(entries.iter().map(|(key, value)| (*key, self::setting(value))))
+            };
+            tables.iter().map(entries).collect::<Vec<Node>>().into()
+        }
+    }
+}

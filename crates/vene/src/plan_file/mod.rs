@@ -1,0 +1,234 @@
+//! Plans as files: TOML for people, JSON for programs, and folders in which a plan and what its
+//! interventions learned are kept.
+//!
+//! An experiment that stands in a file can be read, compared and run again. [`PlanFile::read`]
+//! understands every key or says which it does not, in which line, and what there is instead;
+//! [`PlanFile::plan`] checks the rest against a model's outline, before any weight is read. The
+//! format is told in `docs/plans.md`.
+//!
+//! ```
+//! use std::path::Path;
+//! use vene::plan_file::{Format, PlanFile};
+//! use vene::{Example, Model, Reference};
+//!
+//! let file = PlanFile::parse(
+//!     r#"
+//!     [[edit]]
+//!     intervention = "interchange"
+//!     component = "block_output"
+//!     layer = 0
+//!     positions = { phrase = "Spain" }
+//!     from = { phrase = "Italy" }
+//!     "#,
+//!     Format::Toml,
+//!     Path::new("."),
+//! )?;
+//! let model = Model::load("embedded")?;
+//! let example = Example::new(model.prompt("The capital of Spain is")?)
+//!     .source(model.prompt("The capital of Italy is")?);
+//! let plan = file.plan(&model)?.resolve(&model, &[example])?;
+//! let outcome = Reference::new(&model).run(&plan)?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+mod dimensions;
+mod document;
+mod edit;
+mod error;
+mod files;
+mod heads;
+mod kinds;
+mod link;
+mod positions;
+mod pyvene;
+mod read;
+mod sections;
+mod source;
+mod table;
+mod write;
+
+use std::path::{Path, PathBuf};
+
+use vene_model::{DecoderConfig, Outline, Site, alias};
+
+use crate::error::PlanError;
+use crate::plan::{Plan, Positions};
+pub use document::Format;
+use document::{Node, Value};
+pub use error::{Place, PlanFileError};
+use files::Files;
+pub use sections::{
+    DataSection, GenerateSection, LossName, ModelSection, ScheduleName, TrainSection,
+};
+use table::Item;
+use write::Sink;
+
+type Result<T> = std::result::Result<T, PlanFileError>;
+
+/// No plan is larger; what is, holds values that belong into a file of tensors.
+const LARGEST: u64 = 64 << 20;
+
+/// The version of the format that is written; earlier ones are read.
+const VERSION: usize = 1;
+
+/// What a plan's file says.
+#[derive(Clone, Debug)]
+pub struct PlanFile {
+    /// `[model]`.
+    pub model: Option<ModelSection>,
+    /// `[data]`.
+    pub data: Option<DataSection>,
+    /// `[train]`.
+    pub train: Option<TrainSection>,
+    /// `[generate]`.
+    pub generate: Option<GenerateSection>,
+    document: Node,
+    /// The file, where it is one.
+    file: Option<PathBuf>,
+    /// Where names of other files are looked up.
+    folder: PathBuf,
+}
+
+impl PlanFile {
+    /// Reads a `.toml` or `.json` file. Files that it names are looked up beside it.
+    ///
+    /// # Errors
+    /// A file that cannot be read, that is neither, and keys or values that are not understood.
+    pub fn read(path: &Path) -> Result<Self> {
+        let extension = path.extension().and_then(|extension| extension.to_str()).unwrap_or("");
+        let format = match extension.to_ascii_lowercase().as_str() {
+            "toml" => Format::Toml,
+            "json" => Format::Json,
+            _ => return Err(PlanFileError::Extension { path: path.to_owned() }),
+        };
+        let failed = |source| PlanFileError::File { path: path.to_owned(), source };
+        let bytes = std::fs::metadata(path).map_err(failed)?.len();
+        if bytes > LARGEST {
+            return Err(PlanFileError::TooLarge { path: path.to_owned(), bytes, most: LARGEST });
+        }
+        let text = std::fs::read_to_string(path).map_err(failed)?;
+        let folder = path.parent().unwrap_or(Path::new(""));
+        Self::parsed(&text, format, Some(path), folder)
+    }
+
+    /// Reads a text. Files that it names are looked up in `folder`.
+    ///
+    /// # Errors
+    /// As [`PlanFile::read`].
+    pub fn parse(text: &str, format: Format, folder: &Path) -> Result<Self> {
+        Self::parsed(text, format, None, folder)
+    }
+
+    fn parsed(text: &str, format: Format, file: Option<&Path>, folder: &Path) -> Result<Self> {
+        let document = document::parse(text, format).map_err(|error| PlanFileError::Syntax {
+            place: Place {
+                file: file.map(Path::to_owned),
+                line: Some(error.line),
+                entry: String::new(),
+            },
+            message: error.message,
+        })?;
+        let item = Item::document(&document, file.map(Path::to_owned));
+        let known = ["version", "model", "data", "train", "generate", "edit", "collect", "read"];
+        let table = item.table("a table of sections", &known)?;
+        if let Some(version) = table.get("version") {
+            if !(1..=VERSION).contains(&version.count()?) {
+                return Err(version.expected(format!(
+                    "{VERSION}, the version of the format that this program knows"
+                )));
+            }
+        }
+        Ok(Self {
+            model: table.read("model", ModelSection::read)?,
+            data: table.read("data", DataSection::read)?,
+            train: table.read("train", TrainSection::read)?,
+            generate: table.read("generate", GenerateSection::read)?,
+            file: file.map(Path::to_owned),
+            folder: folder.to_owned(),
+            document,
+        })
+    }
+
+    /// The file of a plan whose interventions have no parameters; one with parameters is saved into
+    /// a folder.
+    ///
+    /// # Errors
+    /// Parameters, an intervention of one's own, and numbers that a program makes of distributions.
+    pub fn of(plan: &Plan) -> Result<Self> {
+        Self::written(plan, &mut Sink::inline())
+    }
+
+    fn written(plan: &Plan, sink: &mut Sink) -> Result<Self> {
+        let document = Node { line: None, value: Value::Table(write::plan(plan, sink)?) };
+        Ok(Self {
+            model: None,
+            data: None,
+            train: None,
+            generate: None,
+            document,
+            file: None,
+            folder: PathBuf::new(),
+        })
+    }
+
+    /// The plan, for this model.
+    ///
+    /// Interventions with parameters are made anew at each call: two plans share none.
+    ///
+    /// # Errors
+    /// Whatever of it cannot be, by its line.
+    pub fn plan(&self, outline: &Outline) -> Result<Plan> {
+        self.plan_for(outline.config(), &Files::beside(&self.folder))
+    }
+
+    fn plan_for(&self, config: &DecoderConfig, files: &Files) -> Result<Plan> {
+        let document = Item::document(&self.document, self.file.clone());
+        let mut plan = Plan::new();
+        let mut reader = edit::Reader::new(config, files);
+        let edits = document.get("edit").map(|item| item.tables("edit")).transpose()?;
+        for (index, item) in edits.unwrap_or_default().iter().enumerate() {
+            plan = plan.edit(reader.edit(index, item)?);
+        }
+        let collects = document.get("collect").map(|item| item.tables("collect")).transpose()?;
+        for item in collects.unwrap_or_default() {
+            let table = item.table("a table", &["component", "layer", "positions"])?;
+            let component = table.need("component", "what is collected")?;
+            let name = component.text("the name of a component")?;
+            let refused = |error: PlanError| edit::plan_error(&component, error);
+            let named = alias::resolve(name, config).map_err(|error| refused(error.into()))?;
+            let layer = named.layer.or(table.read("layer", Item::count)?);
+            Site::new(named.component, layer, config).map_err(|error| refused(error.into()))?;
+            let positions = table.read("positions", positions::read)?.unwrap_or(Positions::Last);
+            plan = plan.collect(named.component, layer, positions);
+        }
+        if let Some(item) = document.get("read") {
+            plan = read::read(&item, plan)?;
+        }
+        Ok(plan)
+    }
+
+    /// The file's text.
+    pub fn text(&self, format: Format) -> String {
+        let sections = [
+            ("model", self.model.as_ref().map(ModelSection::write)),
+            ("data", self.data.as_ref().map(DataSection::write)),
+            ("train", self.train.as_ref().map(TrainSection::write)),
+            ("generate", self.generate.as_ref().map(GenerateSection::write)),
+        ];
+        let sections =
+            sections.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value?)));
+        let rest = match &self.document.value {
+            Value::Table(entries) => entries.clone(),
+            _ => Vec::new(),
+        };
+        let rest =
+            rest.into_iter().filter(|(key, _)| matches!(key.as_str(), "edit" | "collect" | "read"));
+        let version = [("version".to_owned(), VERSION.into())];
+        let entries = version.into_iter().chain(sections).chain(rest).collect();
+        let document = Node { line: None, value: Value::Table(entries) };
+        match format {
+            Format::Toml => document::to_toml(&document),
+            Format::Json => document::to_json(&document),
+        }
+    }
+}

@@ -1,0 +1,282 @@
+//! Bad plans are refused before any weight is read: each message names the thing, what was expected,
+//! and the line.
+
+use std::path::Path;
+
+use vene::Outline;
+use vene::plan_file::{Format, PlanFile};
+use vene_test_support::Fixture;
+
+/// Two layers, 4 heads, a residual stream of 20 dimensions.
+fn outline() -> Outline {
+    Fixture::new("gpt2-plain").outline().unwrap()
+}
+
+fn error(text: &str) -> String {
+    let outline = outline();
+    let plan =
+        PlanFile::parse(text, Format::Toml, Path::new("")).and_then(|file| file.plan(&outline));
+    plan.map(|_| ()).unwrap_err().to_string()
+}
+
+/// Asserts that a plan is refused, with all of these in the message.
+#[track_caller]
+fn refused(text: &str, said: &[&str]) {
+    let error = error(text);
+    println!("{error}");
+    for said in said {
+        assert!(error.contains(said), "{error}\nlacks {said}");
+    }
+}
+
+#[test]
+fn text_that_is_no_toml() {
+    refused("[[edit]]\nlayer = = 1\n", &["line 2"]);
+}
+
+#[test]
+fn unknown_sections() {
+    refused(
+        "[modell]\nid = 'gpt2'\n",
+        &["line 1", "there is no key `modell`", "did you mean `model`?", "edit, collect, read"],
+    );
+}
+
+#[test]
+fn unknown_keys_of_an_edit() {
+    refused(
+        "[[edit]]\nintervention = 'zero'\ncomponent = 'mlp_output'\nlayers = 1\n",
+        &[
+            "line 4, edit 0",
+            "there is no key `layers`",
+            "did you mean `layer`?",
+            "positions, heads",
+        ],
+    );
+}
+
+#[test]
+fn unknown_interventions() {
+    refused(
+        "[[edit]]\nintervention = 'interchnage'\ncomponent = 'mlp_output'\nlayer = 1\n",
+        &["line 2", "no intervention `interchnage`", "did you mean `interchange`?", "loreft"],
+    );
+    // A name of pyvene's is told by ours.
+    refused(
+        "[[edit]]\nintervention = 'VanillaIntervention'\ncomponent = 'mlp_output'\nlayer = 1\n",
+        &["no intervention `VanillaIntervention`", "there are interchange"],
+    );
+}
+
+#[test]
+fn unknown_components() {
+    refused(
+        "[[edit]]\nintervention = 'zero'\ncomponent = 'mlp_outptu'\nlayer = 1\n",
+        &["line 3, edit 0, component", "mlp_outptu", "did you mean mlp_output?"],
+    );
+}
+
+#[test]
+fn names_that_mean_another_tensor_elsewhere() {
+    refused(
+        "[[edit]]\nintervention = 'zero'\ncomponent = 'blocks.0.hook_attn_in'\n",
+        &["line 3", "hook_attn_in", "attention_input", "block_input"],
+    );
+}
+
+#[test]
+fn layers_past_the_end() {
+    refused(
+        "[[edit]]\nintervention = 'zero'\ncomponent = 'mlp_output'\nlayer = 7\n",
+        &["line 1, edit 0", "layer 7"],
+    );
+}
+
+#[test]
+fn settings_that_an_intervention_lacks() {
+    refused(
+        "[[edit]]\nintervention = { name = 'scaling', factor = 2, seed = 1 }\ncomponent = 'mlp_output'\nlayer = 1\n",
+        &["line 2, edit 0, intervention", "there is no key `seed`", "there are name, factor"],
+    );
+    refused(
+        "[[edit]]\nintervention = { name = 'zero', parameters = 'x.safetensors' }\ncomponent = 'mlp_output'\nlayer = 1\n",
+        &["there is no key `parameters`"],
+    );
+}
+
+#[test]
+fn settings_that_are_missing() {
+    refused(
+        "[[edit]]\nintervention = 'scaling'\ncomponent = 'mlp_output'\nlayer = 1\n",
+        &["line 2", "there is no `factor`", "give what the values are multiplied by"],
+    );
+    refused("[[edit]]\ncomponent = 'mlp_output'\n", &["line 1", "there is no `intervention`"]);
+    refused("[[edit]]\nintervention = 'zero'\n", &["there is no `component`", "vene sites"]);
+}
+
+#[test]
+fn values_of_another_kind() {
+    refused(
+        "[[edit]]\nintervention = 'zero'\ncomponent = 'mlp_output'\nlayer = '1'\n",
+        &["line 4, edit 0, layer", "it is \"1\"", "expected a whole number from 0 on"],
+    );
+    refused(
+        "[[edit]]\nintervention = { name = 'scaling', factor = nan }\ncomponent = 'mlp_output'\nlayer = 1\n",
+        &["factor", "it is NaN", "expected a finite number"],
+    );
+    refused(
+        "[[edit]]\nintervention = 'zero'\ncomponent = 'mlp_output'\nlayer = 1\npositions = 'Spain'\n",
+        &["line 5", "it is \"Spain\"", "{ phrase = \"Spain\" }"],
+    );
+}
+
+#[test]
+fn wrong_dimensions() {
+    refused(
+        "[[edit]]\nintervention = { name = 'rotated_space', subspace = [3, 20] }\ncomponent = 'block_output'\nlayer = 1\n",
+        &["line 2, edit 0, intervention, subspace", "dimension 20: there are 20, counted from 0"],
+    );
+    refused(
+        "[[edit]]\nintervention = { name = 'low_rank_rotated_space', rank = 21 }\ncomponent = 'block_output'\nlayer = 1\n",
+        &["rank", "it is 21", "1 to 20 directions", "block_output"],
+    );
+    refused(
+        "[[edit]]\nintervention = 'steering'\nsource = { values = [1.0, 2.0] }\ncomponent = 'block_output'\nlayer = 1\n",
+        &["line 3", "2 values are given", "a row of block_output has 20 here"],
+    );
+    refused(
+        "[[edit]]\nintervention = 'constant'\ncomponent = 'block_output'\nlayer = 1\n",
+        &["constant writes given values", "source = { values"],
+    );
+}
+
+#[test]
+fn partitions_that_overlap() {
+    refused(
+        "[[edit]]\ncomponent = 'block_output'\nlayer = 1\n[edit.intervention]\nname = 'rotated_space'\n\
+         partition = { country = '0..4', language = [3, 4] }\nsubspace = 'country'\n",
+        &["line 6", "dimension 3 is in the part `country` and in `language`", "may not overlap"],
+    );
+    refused(
+        "[[edit]]\ncomponent = 'block_output'\nlayer = 1\n[edit.intervention]\nname = 'rotated_space'\n\
+         partition = { country = '0..4' }\nsubspace = 'city'\n",
+        &["line 7", "there is no part `city`; there are country"],
+    );
+    refused(
+        "[[edit]]\ncomponent = 'block_output'\nlayer = 1\n\
+         intervention = { name = 'rotated_space', subspace = 'city' }\n",
+        &["line 4", "`city` is named", "no `partition`"],
+    );
+}
+
+#[test]
+fn links_between_different_shapes() {
+    let first = "[[edit]]\nlink = 'a'\nintervention = 'rotated_space'\ncomponent = 'block_output'\nlayer = 0\n";
+    refused(
+        &format!("{first}[[edit]]\nlink = 'a'\ncomponent = 'mlp_activation'\nlayer = 1\n"),
+        &[
+            "the link `a`",
+            "mlp_activation, 80 wide",
+            "block_output",
+            "line 3",
+            "20 wide",
+            "of one width",
+        ],
+    );
+    refused(
+        &format!(
+            "{first}[[edit]]\nlink = 'a'\nintervention = 'sigmoid_mask'\ncomponent = 'block_output'\nlayer = 1\n"
+        ),
+        &[
+            "line 8",
+            "the link `a`",
+            "edit 0",
+            "line 3",
+            "describes another",
+            "leave `intervention` out",
+        ],
+    );
+    refused(
+        &format!("{first}[[edit]]\nlink = 'b'\ncomponent = 'block_output'\nlayer = 1\n"),
+        &["line 6, edit 1", "there is no `intervention`"],
+    );
+}
+
+#[test]
+fn units_that_a_component_lacks() {
+    refused(
+        "[[edit]]\nintervention = 'zero'\ncomponent = 'block_output'\nlayer = 1\nheads = [0]\n",
+        &["edit 0", "block_output has no heads", "attention_value_output"],
+    );
+    refused(
+        "[[edit]]\nintervention = 'zero'\ncomponent = 'query_output'\nlayer = 1\nheads = [4]\n",
+        &["head 4 of query_output", "0 to 3"],
+    );
+    refused(
+        "[[edit]]\nintervention = 'zero'\ncomponent = 'mlp_output'\nlayer = 1\nkeys = 'all'\n",
+        &["mlp_output has no keys", "attention_score"],
+    );
+    refused(
+        "[[edit]]\nintervention = 'zero'\ncomponent = 'head_query_output'\nlayer = 1\n",
+        &["line 3", "edited by head", "give `heads`"],
+    );
+}
+
+#[test]
+fn sources_that_an_intervention_does_not_read() {
+    refused(
+        "[[edit]]\nintervention = 'zero'\ncomponent = 'mlp_output'\nlayer = 1\nsource = 0\n",
+        &["edit 0: zero reads no source"],
+    );
+    refused(
+        "[[edit]]\nintervention = 'freeze'\ncomponent = 'mlp_output'\nlayer = 1\nsource = 0\n",
+        &["line 2", "leave `source` out"],
+    );
+    refused(
+        "[[edit]]\nintervention = 'skip'\ncomponent = 'mlp_input'\nlayer = 1\n",
+        &["mlp_input is no module's output", "mlp_output"],
+    );
+}
+
+#[test]
+fn widths_that_only_prompts_say() {
+    refused(
+        "[[edit]]\nintervention = 'rotated_space'\ncomponent = 'mlp_output'\nlayer = 1\npositions = 'all'\nconcatenated = true\n",
+        &["line 2", "name them by numbers"],
+    );
+}
+
+#[test]
+fn files_that_are_not_there() {
+    refused(
+        "[[edit]]\nintervention = { name = 'rotated_space', parameters = 'nowhere.safetensors' }\ncomponent = 'mlp_output'\nlayer = 1\n",
+        &["line 2", "nowhere.safetensors", "No such file"],
+    );
+    refused(
+        "[[edit]]\nintervention = { name = 'feature_edit', autoencoder = { name = 'sae_lens', path = 'nowhere' }, features = [] , error_term = 'kept' }\ncomponent = 'mlp_output'\nlayer = 1\n",
+        &["line 2", "cfg.json"],
+    );
+}
+
+#[test]
+fn schedules_and_versions() {
+    refused("version = 2\n", &["line 1, version", "it is 2", "expected 1"]);
+    refused(
+        "[train]\nschedule = 'lineal'\n",
+        &["line 2", "no schedule `lineal`", "did you mean `linear`?"],
+    );
+    refused("[train]\nwarmup = 3\n", &["line 2", "a constant schedule has no warmup"]);
+}
+
+#[test]
+fn the_file_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("plan.toml");
+    std::fs::write(&path, "[[edit]]\nx = 1\n").unwrap();
+    let error = PlanFile::read(&path).unwrap().plan(&outline()).unwrap_err().to_string();
+    assert!(error.contains("plan.toml, line 2, edit 0"), "{error}");
+    let other = folder.path().join("plan.yaml");
+    assert!(PlanFile::read(&other).unwrap_err().to_string().contains(".toml or a .json"));
+    let missing = folder.path().join("missing.toml");
+    assert!(PlanFile::read(&missing).unwrap_err().to_string().contains("missing.toml"));
+}
