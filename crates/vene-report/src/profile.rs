@@ -56,7 +56,8 @@ pub enum Along {
     /// The layers, in even steps.
     #[default]
     Layers,
-    /// The numbers of a column (complete or optional floats).
+    /// The numbers of a column (floats or integers, complete or not), where they lie between each other:
+    /// of layers too, where not all were looked at and the line shall not break.
     Numbers {
         /// The column.
         column: String,

@@ -356,6 +356,10 @@ fn profiles_run_along_numbers_too() {
         assert!((x - points_left(&points) - (dose + 4.0) * step).abs() < 0.02, "{x} at {dose}");
     }
 
+    let whole: Vec<i64> = doses.iter().chain(&doses).map(|dose| 2 * *dose as i64).collect();
+    let whole = with_column(&table, "dose", whole.iter().map(|x| x + 1).collect::<Vec<i64>>());
+    assert!(profile.draw(&whole.filter(|row| row % 5 != 3)).is_ok(), "integers are numbers");
+
     let message = profile.draw(&with_column(&table, "dose", vec![1.0; 10])).unwrap_err();
     assert!(message.to_string().contains("steering, dose 1"), "{message}");
     let message = profile.draw(&with_column(&table, "dose", vec![f64::NAN; 10])).unwrap_err();

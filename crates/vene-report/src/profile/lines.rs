@@ -1,6 +1,6 @@
 //! A table's rows, sorted into the lines of panels.
 
-use vene_table::Table;
+use vene_table::{Column, Table};
 
 use super::{Along, Profile};
 use crate::depth::{self, DepthLabel};
@@ -31,12 +31,14 @@ pub(super) struct Point {
 impl Lines {
     pub(super) fn of(table: &Table, profile: &Profile) -> Result<Lines, FigureError> {
         let column = profile.along.column();
-        let places: Vec<Option<f64>> = match profile.along {
-            Along::Layers => {
-                let layers = table.optional_integers(column)?.into_iter();
-                layers.map(|layer| layer.map(|layer| layer as f64)).collect()
-            }
-            Along::Numbers { .. } => {
+        let integers = || -> Result<Vec<Option<f64>>, FigureError> {
+            let numbers = table.optional_integers(column)?.into_iter();
+            Ok(numbers.map(|number| number.map(|number| number as f64)).collect())
+        };
+        let places = match (&profile.along, table.column(column)?) {
+            (Along::Layers, _) => integers()?,
+            (_, Column::Integer(_) | Column::OptionalInteger(_)) => integers()?,
+            (Along::Numbers { .. }, _) => {
                 let numbers = table.optional_floats(column)?.into_iter();
                 numbers.map(|number| number.filter(|number| number.is_finite())).collect()
             }

@@ -4,7 +4,7 @@ use vene::Model;
 use vene_report::{Along, Caption, Facets, Figure, FigureError, Interval, Profile};
 use vene_table::Table;
 
-/// Effects along the layers, a line for each method.
+/// Effects along the layers, a line for each method, at the token that the contrast is about.
 pub fn compared(summary: &Table, model: &Model, rows: usize) -> Result<Figure, FigureError> {
     let title = format!("{}: interchange along one direction of the residual stream", name(model));
     let caption = Caption::new(title)
@@ -15,11 +15,14 @@ pub fn compared(summary: &Table, model: &Model, rows: usize) -> Result<Figure, F
         value: "share".to_owned(),
         value_title: Some("share of the whole effect".to_owned()),
         interval: Some(interval("share")),
+        // Not every layer was looked at.
+        along: Along::Numbers { column: "layer".to_owned(), title: "layer".to_owned() },
         lines: "method".to_owned(),
         facets: Facets::by("place"),
         ..Profile::default()
     };
-    profile.draw(summary)
+    let roles = summary.text("role")?;
+    profile.draw(&summary.filter(|row| roles[row] != "last"))
 }
 
 /// Log-odds and the answers' probability by dose.

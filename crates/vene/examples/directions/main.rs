@@ -50,7 +50,12 @@ const COMPARED: [(Contrast, &[usize]); 4] = [
 ];
 
 /// Where vectors are added.
-const STEERED: [(Contrast, usize); 2] = [(PRONOUN, 8), (AGREEMENT, 8)];
+const STEERED: [(Contrast, usize); 4] = [
+    (PRONOUN, 8),
+    (AGREEMENT, 8),
+    (Contrast { role: "last", ..PRONOUN }, 28),
+    (Contrast { role: "last", ..AGREEMENT }, 28),
+];
 
 /// Rows of each contrast.
 const ROWS: usize = 120;

@@ -15,7 +15,8 @@ use crate::find::Activations;
 use crate::measure::{Answered, answered};
 
 /// Multiples of the vector. 1 moves the mean of one side to that of the other; by −1 it goes back.
-pub const DOSES: [f64; 11] = [-8.0, -4.0, -2.0, -1.0, -0.5, 0.0, 0.5, 1.0, 2.0, 4.0, 8.0];
+pub const DOSES: [f64; 13] =
+    [-4.0, -3.0, -2.0, -1.5, -1.0, -0.5, 0.0, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0];
 
 /// What is added.
 pub const VECTORS: [&str; 2] = ["difference of means", "random, as long"];
