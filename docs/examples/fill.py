@@ -187,20 +187,28 @@ def spoilt(*_, **runs):
 
 
 def listing(path, columns, **wanted):
-    """Rows of any CSV file in which columns have one of these values (comma-separated); of these the columns
-    TITLE=NAME or TITLE=NAME:KIND, separated by semicolons. A number or percent (KIND) has its interval behind
-    it where the file has NAME_low and NAME_high."""
+    """Rows of any CSV file in which columns have one of these values (separated by commas, or by semicolons where
+    there is one)."""
     with open(path, newline="") as file:
         rows = list(csv.DictReader(file))
-    rows = [row for row in rows if all(row[name] in value.split(",") for name, value in wanted.items())]
+    split = {name: value.split(";" if ";" in value else ",") for name, value in wanted.items()}
+    # A value with a comma in it is one.
+    split |= {name: [value] for name, value in wanted.items() if any(row[name] == value for row in rows)}
+    rows = [row for row in rows if all(row[name] in values for name, values in split.items())]
     if not rows:
         sys.exit(f"{path} has no row with {wanted}")
+    return listed(rows, columns)
+
+
+def listed(rows, columns):
+    """Of rows the columns TITLE=NAME or TITLE=NAME:KIND, separated by semicolons. A number or percent (KIND) has its
+    interval behind it where there are NAME_low and NAME_high."""
     chosen = [column.split("=", 1) for column in columns.split(";")]
 
     def cell(row, column):
         name, _, kind = column.partition(":")
         if not kind or not row[name]:
-            return row[name] or "–"
+            return row[name].replace("-", "−") if is_number(row[name]) else row[name] or "–"
         write = {"number": number, "percent": percent}[kind]
         low, high = f"{name}_low", f"{name}_high"
         between = f" [{write(row[low])}, {write(row[high])}]" if row.get(low) else ""
@@ -210,23 +218,22 @@ def listing(path, columns, **wanted):
     return table(titles, [[cell(row, column) for _, column in chosen] for row in rows])
 
 
-def told(path, **values):
-    """Single numbers of a JSON file: TITLE=KEY:KIND, KEY with dots for what is inside of what."""
-    data = json.loads(pathlib.Path(path).read_text())
-    cells = []
-    for title, column in values.items():
-        key, _, kind = column.partition(":")
-        value = data
-        for part in key.split("."):
-            value = value[part]
-        write = {"": str, "number": number, "percent": lambda value: percent(value) + " %"}[kind]
-        cells.append([title.replace("_", " "), write(value)])
-    return table(["", ""], cells)
+def is_number(text):
+    try:
+        return bool(text) and float(text) is not None
+    except ValueError:
+        return False
+
+
+def records(path, key, columns):
+    """The objects in a list of a JSON file, with columns as `listing` has them."""
+    rows = json.loads(pathlib.Path(path).read_text())[key]
+    return listed([{name: str(value) for name, value in row.items()} for row in rows], columns)
 
 
 TABLES = {
     make.__name__: make
-    for make in (preflight, places, halves, controls, clusters, templates, attention, spoilt, listing, told)
+    for make in (preflight, places, halves, controls, clusters, templates, attention, spoilt, listing, records)
 }
 
 

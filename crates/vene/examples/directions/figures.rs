@@ -25,17 +25,23 @@ pub fn compared(summary: &Table, model: &Model, rows: usize) -> Result<Figure, F
     profile.draw(&summary.filter(|row| roles[row] != "last"))
 }
 
-/// Log-odds and the answers' probability by dose.
+/// Log-odds and the answers' probability by dose, where the word is and where the answer is said: apart, since
+/// the same dose does far more in the last layers.
 pub fn steered(
     summary: &Table,
     model: &Model,
     rows: usize,
 ) -> Result<Vec<(&'static str, Figure)>, FigureError> {
-    let quantities = [
-        ("log-odds", "log_odds", "log-odds of the positive side (nats)"),
-        ("either", "either", "probability of either answer"),
+    let log_odds = ("log_odds", "log-odds of the positive side (nats)");
+    let either = ("either", "probability of either answer");
+    let figures = [
+        ("log-odds-at-word", log_odds, false),
+        ("log-odds-at-last", log_odds, true),
+        ("either-at-word", either, false),
+        ("either-at-last", either, true),
     ];
-    let draw = |(file, column, title): (&'static str, &str, &str)| {
+    let roles = summary.text("role")?;
+    let draw = |(file, (column, title), last): (&'static str, (&str, &str), bool)| {
         let caption = Caption::new(format!("{}: a vector added, by dose", name(model)))
             .note("rows", format!("{rows} for each contrast, all held out once"));
         let profile = Profile {
@@ -51,9 +57,9 @@ pub fn steered(
             facets: Facets::by("place"),
             ..Profile::default()
         };
-        Ok((file, profile.draw(summary)?))
+        Ok((file, profile.draw(&summary.filter(|row| (roles[row] == "last") == last))?))
     };
-    quantities.into_iter().map(draw).collect()
+    figures.into_iter().map(draw).collect()
 }
 
 fn interval(column: &str) -> Interval {

@@ -155,6 +155,7 @@ pub fn summary_table(lines: &[Line]) -> Result<Table> {
         |of: fn(&(&str, &str, usize, &str, f64)) -> String| keys.iter().map(of).collect::<Vec<_>>();
     let mut table = Table::builder()
         .column("contrast", text(|key| key.0.to_owned()))
+        .column("role", text(|key| key.1.to_owned()))
         .column("place", text(|key| format!("{}, {} in layer {}", key.0, key.1, key.2)))
         .column("vector", text(|key| key.3.to_owned()))
         .column("dose", keys.iter().map(|key| key.4).collect::<Vec<_>>())
