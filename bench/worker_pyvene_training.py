@@ -38,9 +38,9 @@ def train(model, workload: dict) -> dict:
     optimizer = torch.optim.Adam(parameters, lr=workload["learning_rate"])
     examples, size = workload["examples"], workload["batch"]
     cell = {"head": None}
-    losses, seconds, rights = [], [], []
+    losses, seconds, processor, rights = [], [], [], []
     for _ in range(workload["epochs"]):
-        start, right = time.perf_counter(), 0
+        start, start_of_processor, right = time.perf_counter(), time.process_time(), 0
         for first in range(0, len(examples), size):
             batch = examples[first : first + size]
             source, base = (
@@ -61,8 +61,14 @@ def train(model, workload: dict) -> dict:
             optimizer.step()
             optimizer.zero_grad()
         seconds.append(time.perf_counter() - start)
+        processor.append(time.process_time() - start_of_processor)
         rights.append(right / len(examples))
-    return {"losses": losses, "epoch_seconds": seconds, "accuracies": rights}
+    return {
+        "losses": losses,
+        "epoch_seconds": seconds,
+        "epoch_processor_seconds": processor,
+        "accuracies": rights,
+    }
 
 
 if __name__ == "__main__":

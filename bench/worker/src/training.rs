@@ -12,6 +12,8 @@ use vene::intervention::{
 use vene::training::{AdamW, Examples, Objective, Progress, Trainer};
 use vene::{Component, Edit, Example, Model, Plan, Positions};
 
+use crate::memory;
+
 /// A workload of the kind `training`; what the fields mean is told in `training_workloads.py`.
 #[derive(Deserialize)]
 pub(crate) struct TrainingWorkload {
@@ -42,12 +44,14 @@ struct Row {
 pub(crate) struct Learned {
     losses: Vec<f64>,
     epoch_seconds: Vec<f64>,
+    /// Of all threads.
+    epoch_processor_seconds: Vec<f64>,
     accuracies: Vec<f64>,
 }
 
 impl TrainingWorkload {
     pub(crate) fn train(&self, model: &Model) -> Result<Learned> {
-        let start = Instant::now();
+        let (start, started) = (Instant::now(), memory::processor_seconds()?);
         let width = model.config().d_model;
         let intervention: Arc<dyn Intervention> = match self.intervention.as_str() {
             "rotated_space" => {
@@ -83,19 +87,22 @@ impl TrainingWorkload {
             recomputes: self.recomputes,
             ..Trainer::default()
         };
-        let mut ends = vec![start];
+        let mut ends = vec![(start, started)];
         let examples = Examples { plan: &plan, objective: &objective };
         let trained = trainer.train(model, examples, None, &mut |progress| {
             if let Progress::Epoch(_) = progress {
-                ends.push(Instant::now());
+                ends.push((Instant::now(), memory::processor_seconds().unwrap_or(f64::NAN)));
             }
             ControlFlow::Continue(())
         })?;
-        let took = |pair: &[Instant]| (pair[1] - pair[0]).as_secs_f64();
+        type Moment = (Instant, f64);
+        let took = |pair: &[Moment]| (pair[1].0 - pair[0].0).as_secs_f64();
+        let worked = |pair: &[Moment]| pair[1].1 - pair[0].1;
         trained.epochs.last().context("no epoch was trained")?;
         Ok(Learned {
             losses: trained.steps.iter().map(|step| step.loss).collect(),
             epoch_seconds: ends.windows(2).map(took).collect(),
+            epoch_processor_seconds: ends.windows(2).map(worked).collect(),
             accuracies: trained.epochs.iter().map(|epoch| epoch.trained.accuracy).collect(),
         })
     }

@@ -75,23 +75,49 @@ impl Checkpoint {
         safetensors: &'static [u8],
         tokenizer: &str,
     ) -> Result<Self, CheckpointError> {
+        let file = WeightsFile::embedded(&weights_of(name), safetensors);
+        Self::from_parts(name, config, file, Some(tokenizer))
+    }
+
+    /// Opens a network that has just been made: the text of its `config.json` and the bytes of its
+    /// safetensors, under the name that results shall give it. Where no `tokenizer.json` is given,
+    /// texts for it are lists of the numbers of its inputs ([`Tokenizer::numbers`]).
+    ///
+    /// # Errors
+    /// As for a folder.
+    pub fn from_memory(
+        name: &str,
+        config: &str,
+        safetensors: Vec<u8>,
+        tokenizer: Option<&str>,
+    ) -> Result<Self, CheckpointError> {
+        let file = WeightsFile::owned(&weights_of(name), safetensors);
+        Self::from_parts(name, config, file, tokenizer)
+    }
+
+    fn from_parts(
+        name: &str,
+        config: &str,
+        file: WeightsFile,
+        tokenizer: Option<&str>,
+    ) -> Result<Self, CheckpointError> {
         let within = |file: &str| format!("{name}'s {file}");
         let config_object = json::object(&within("config.json"), config.as_bytes())?;
-        let file = WeightsFile::embedded(&within("weights"), safetensors);
         let stored = safetensors::read(&file)?;
         let identity =
             |name: &str, bytes: usize| FileIdentity { name: name.to_owned(), bytes: bytes as u64 };
-        let files = vec![
+        let mut files = vec![
             identity("config.json", config.len()),
-            identity("model.safetensors", safetensors.len()),
-            identity("tokenizer.json", tokenizer.len()),
+            identity("model.safetensors", file.bytes().len()),
         ];
-        let tokenizer = Tokenizer::from_json(
-            &within("tokenizer.json"),
-            tokenizer.as_bytes(),
-            None,
-            Some(&config_object),
-        )?;
+        let tokenizer = match tokenizer {
+            None => Tokenizer::numbers(),
+            Some(tokenizer) => {
+                files.push(identity("tokenizer.json", tokenizer.len()));
+                let (file, bytes) = (within("tokenizer.json"), tokenizer.as_bytes());
+                Tokenizer::from_json(&file, bytes, None, Some(&config_object))?
+            }
+        };
         let tensors = Tensors::join(vec![(file, stored)])?;
         Ok(Self {
             provenance: Provenance::new(name.to_owned(), None, files, &tensors),
@@ -100,4 +126,8 @@ impl Checkpoint {
             tokenizer,
         })
     }
+}
+
+fn weights_of(name: &str) -> String {
+    format!("{name}'s weights")
 }

@@ -11,6 +11,7 @@ use crate::{
 
 /// The names that files have in a model's folder or repository.
 pub(crate) const CONFIG: &str = "config.json";
+pub(crate) const GENERATION_CONFIG: &str = "generation_config.json";
 pub(crate) const WEIGHTS: &str = "model.safetensors";
 pub(crate) const SHARD_INDEX: &str = "model.safetensors.index.json";
 pub(crate) const TOKENIZER: &str = "tokenizer.json";
@@ -33,7 +34,12 @@ enum Weights {
 enum TokenizerFiles {
     Library,
     VocabularyAndMerges,
+    /// None: the network reads no text.
+    Numbers,
 }
+
+/// Networks by their `model_type` that read vectors, or the numbers of vectors, and need no tokenizer.
+const WITHOUT_TEXT: [&str; 2] = ["mlp", "gru"];
 
 impl ModelFiles {
     /// Finds what is needed in `folder`.
@@ -47,7 +53,11 @@ impl ModelFiles {
             .map_err(|reason| CheckpointError::read(folder, reason))?
             .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
             .collect();
-        require_files(&place, &names)?;
+        require_config_and_weights(&place, &names)?;
+        let reads_text = reads_text(&folder.join(CONFIG))?;
+        if reads_text {
+            require_tokenizer(&place, &names)?;
+        }
         // Listed may still mean a dangling link, as a half-filled cache has.
         let is_there = |name: &str| folder.join(name).is_file();
         let need = |name: &str| {
@@ -74,6 +84,8 @@ impl ModelFiles {
         };
         let tokenizer = if is_there(TOKENIZER) {
             TokenizerFiles::Library
+        } else if !reads_text && !is_there(VOCABULARY) {
+            TokenizerFiles::Numbers
         } else {
             need(VOCABULARY)?;
             need(MERGES)?;
@@ -123,7 +135,8 @@ impl ModelFiles {
         } else {
             None
         };
-        let tokenizer = match self.tokenizer {
+        let mut tokenizer = match self.tokenizer {
+            TokenizerFiles::Numbers => Tokenizer::numbers(),
             TokenizerFiles::Library => {
                 files.push(TOKENIZER.to_owned());
                 let (file, bytes) = read(TOKENIZER, json::LARGE)?;
@@ -141,6 +154,12 @@ impl ModelFiles {
                 )?
             }
         };
+
+        if self.folder.join(GENERATION_CONFIG).is_file() {
+            files.push(GENERATION_CONFIG.to_owned());
+            let (file, bytes) = read(GENERATION_CONFIG, json::SMALL)?;
+            tokenizer = tokenizer.ending_as_told(&json::object(&file, &bytes)?);
+        }
 
         let files = files
             .into_iter()
@@ -161,8 +180,24 @@ impl ModelFiles {
     }
 }
 
-/// Checks a listing of file names for what a model needs.
+/// Whether a model is one that reads text, as all are but a few that say otherwise.
+fn reads_text(config: &Path) -> Result<bool, CheckpointError> {
+    if !config.is_file() {
+        return Ok(true);
+    }
+    let bytes = json::read_bounded(config, json::SMALL)?;
+    let config = json::object(&config.display().to_string(), &bytes)?;
+    let kind = config.get("model_type").and_then(|kind| kind.as_str());
+    Ok(!kind.is_some_and(|kind| WITHOUT_TEXT.contains(&kind)))
+}
+
+/// Checks a listing of file names for what a model that reads text needs.
 pub(crate) fn require_files(place: &str, names: &[String]) -> Result<(), CheckpointError> {
+    require_config_and_weights(place, names)?;
+    require_tokenizer(place, names)
+}
+
+fn require_config_and_weights(place: &str, names: &[String]) -> Result<(), CheckpointError> {
     let has = |name: &str| names.iter().any(|other| other == name);
     let missing = |expected: &str| {
         Err(CheckpointError::MissingFile { place: place.to_owned(), expected: expected.to_owned() })
@@ -192,9 +227,16 @@ pub(crate) fn require_files(place: &str, names: &[String]) -> Result<(), Checkpo
             None => missing(&format!("{WEIGHTS} (or {SHARD_INDEX} with its shards)")),
         };
     }
-    let has_tokenizer = has(TOKENIZER) || (has(VOCABULARY) && has(MERGES));
-    if !has_tokenizer {
-        return missing(&format!("{TOKENIZER} (or {VOCABULARY} and {MERGES})"));
-    }
     Ok(())
+}
+
+fn require_tokenizer(place: &str, names: &[String]) -> Result<(), CheckpointError> {
+    let has = |name: &str| names.iter().any(|other| other == name);
+    match has(TOKENIZER) || (has(VOCABULARY) && has(MERGES)) {
+        true => Ok(()),
+        false => Err(CheckpointError::MissingFile {
+            place: place.to_owned(),
+            expected: format!("{TOKENIZER} (or {VOCABULARY} and {MERGES})"),
+        }),
+    }
 }

@@ -32,6 +32,7 @@ mod description;
 mod directory;
 mod element;
 mod error;
+mod fingerprint;
 pub mod gguf;
 mod hub;
 mod json;

@@ -28,6 +28,7 @@ pub(crate) struct WeightsFile {
 enum Bytes {
     Mapped(Mmap),
     Embedded(&'static [u8]),
+    Owned(Vec<u8>),
     /// An empty file cannot be mapped.
     Empty,
 }
@@ -52,6 +53,10 @@ impl WeightsFile {
         Self { name: name.to_owned(), bytes: Bytes::Embedded(bytes) }
     }
 
+    pub fn owned(name: &str, bytes: Vec<u8>) -> Self {
+        Self { name: name.to_owned(), bytes: Bytes::Owned(bytes) }
+    }
+
     /// Lets the system take back the memory that holds pages of the file; they are read again when
     /// they are needed again.
     fn release(&self) {
@@ -67,6 +72,7 @@ impl WeightsFile {
         match &self.bytes {
             Bytes::Mapped(map) => map,
             Bytes::Embedded(bytes) => bytes,
+            Bytes::Owned(bytes) => bytes,
             Bytes::Empty => &[],
         }
     }
@@ -151,6 +157,12 @@ impl Tensors {
     /// How a tensor is stored; `None` where it is absent or its format cannot be read.
     pub fn element(&self, name: &str) -> Option<Element> {
         self.entry(name)?.stored.element.as_ref().ok().copied()
+    }
+
+    /// A tensor's bytes as they are stored.
+    pub(crate) fn bytes(&self, name: &str) -> Option<&[u8]> {
+        let Entry { stored, file } = self.entry(name)?;
+        file.bytes().get(stored.range.clone())
     }
 
     /// Reads a tensor, row-major, dequantised, with the threads of rayon's current pool.

@@ -74,6 +74,28 @@ fn a_model_in_memory_is_opened() {
 }
 
 #[test]
+fn a_network_without_a_tokenizer_reads_numbers() {
+    let network = r#"{"model_type": "gru", "h_dim": 3}"#;
+    let made = Checkpoint::from_memory("tiny", network, weights(), None).unwrap();
+    assert_eq!(made.tensors.read_f32("b.bias", &[2]).unwrap(), [-1.0, 0.5]);
+    let folder = tempfile::tempdir().unwrap();
+    write_model(folder.path());
+    std::fs::remove_file(folder.path().join("tokenizer.json")).unwrap();
+    let error = open(folder.path()).unwrap_err();
+    assert!(error.contains("has no tokenizer.json"), "{error}");
+    std::fs::write(folder.path().join("config.json"), network).unwrap();
+    let kept = open(folder.path()).unwrap();
+    for model in [made, kept] {
+        assert_eq!(model.tokenizer.encode("5 0").unwrap().ids, [5, 0]);
+        let files = model.provenance.files.iter().map(|file| file.name.as_str());
+        assert_eq!(files.collect::<Vec<_>>(), ["config.json", "model.safetensors"]);
+    }
+    // One that has a tokenizer is read by it.
+    std::fs::write(folder.path().join("tokenizer.json"), tokenizer(with_bos())).unwrap();
+    assert_eq!(open(folder.path()).unwrap().tokenizer.single_token(" a").unwrap(), 5);
+}
+
+#[test]
 fn shards_are_joined() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path();

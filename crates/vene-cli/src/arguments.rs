@@ -70,6 +70,9 @@ Examples:
   What does a model say next?
     vene top --model HuggingFaceTB/SmolLM2-135M \"The capital of Spain is\"
 
+  How does it go on?
+    vene generate --model HuggingFaceTB/SmolLM2-135M \"Once upon a time\"
+
   In which layer and at which position does the capital come in?
     vene sweep --model HuggingFaceTB/SmolLM2-135M \\
       --base \"The capital of Spain is\" --source \"The capital of Italy is\" \\

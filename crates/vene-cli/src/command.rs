@@ -2,11 +2,13 @@
 
 mod collect;
 mod demo;
+mod generate;
 mod models;
 pub mod sites;
 mod sweep;
 mod task;
 mod top;
+mod train;
 
 pub use top::likeliest;
 
@@ -17,9 +19,11 @@ use clap::Subcommand;
 pub enum Command {
     Demo(demo::Arguments),
     Top(top::Arguments),
+    Generate(generate::Arguments),
     Sweep(Box<sweep::Arguments>),
     Collect(collect::Arguments),
     Task(task::Arguments),
+    Train(Box<train::Arguments>),
     Sites(sites::Arguments),
     Models(models::Arguments),
 }
@@ -33,9 +37,11 @@ impl Command {
         match self {
             Self::Demo(arguments) => arguments.run(),
             Self::Top(arguments) => arguments.run(),
+            Self::Generate(arguments) => arguments.run(),
             Self::Sweep(arguments) => arguments.run(),
             Self::Collect(arguments) => arguments.run(),
             Self::Task(arguments) => arguments.run(),
+            Self::Train(arguments) => arguments.run(),
             Self::Sites(arguments) => arguments.run(),
             Self::Models(arguments) => arguments.run(),
         }

@@ -4,7 +4,7 @@
 //! `1 + tanh` or `1 + erf` would lose all digits, results are still right to a few units in the
 //! last place. `-inf` gives 0 there, not NaN.
 
-use crate::exponential::exp;
+use crate::exponential::{exp, tanh};
 use crate::instructions::for_each_instruction_set;
 use crate::parallel::for_each_stretch;
 use crate::vector::multiply_add;
@@ -20,6 +20,10 @@ pub enum Activation {
     Silu,
     /// `max(x, 0)`.
     Relu,
+    /// `tanh x`.
+    Tanh,
+    /// `1 / (1 + e^-x)`.
+    Sigmoid,
 }
 
 /// What a number costs next to an addition.
@@ -32,6 +36,8 @@ pub fn activate(x: &mut [f32], activation: Activation) {
         Activation::GeluTanh => gelu_tanh_here,
         Activation::Silu => silu_here,
         Activation::Relu => relu_here,
+        Activation::Tanh => tanh_here,
+        Activation::Sigmoid => sigmoid_here,
     };
     for_each_stretch(x, 1, COST, |_, x| here(x));
 }
@@ -48,6 +54,8 @@ pub fn activate_gated(gate: &mut [f32], up: &[f32], activation: Activation) {
         Activation::GeluTanh => gelu_tanh_gated,
         Activation::Silu => silu_gated,
         Activation::Relu => relu_gated,
+        Activation::Tanh => tanh_gated,
+        Activation::Sigmoid => sigmoid_gated,
     };
     for_each_stretch(gate, 1, COST, |first, gate| here(gate, &up[first..][..gate.len()]));
 }
@@ -76,6 +84,8 @@ activation!(gelu_exact, gelu_exact_here, gelu_exact_gated);
 activation!(gelu_tanh, gelu_tanh_here, gelu_tanh_gated);
 activation!(silu, silu_here, silu_gated);
 activation!(relu, relu_here, relu_gated);
+activation!(tanh, tanh_here, tanh_gated);
+activation!(sigmoid, sigmoid_here, sigmoid_gated);
 
 /// Makes `-inf` the most negative number, so that 0 times it is 0.
 #[inline(always)]
@@ -112,6 +122,11 @@ pub(crate) fn silu<const FUSED: bool>(x: f32) -> f32 {
 pub(crate) fn relu<const FUSED: bool>(x: f32) -> f32 {
     // False for NaN, which stays.
     if x < 0.0 { 0.0 } else { x }
+}
+
+#[inline(always)]
+fn sigmoid<const FUSED: bool>(x: f32) -> f32 {
+    1.0 / (1.0 + exp::<FUSED>(-x))
 }
 
 /// `factor` times the normal distribution's mass beyond `x >= 0`, which is `erfc(x / sqrt 2) / 2`.
@@ -195,7 +210,21 @@ mod tests {
             let error = (gelu_tanh::<true>(x) as f64 - gelu_right).abs();
             assert!(error <= tolerance + 1e-37, "gelu {x}");
             assert_eq!(relu::<true>(x), x.max(0.0));
+            assert!(units(sigmoid::<true>(x), 1.0 / (1.0 + (-y).exp())) < 4.0, "sigmoid {x}");
         }
+    }
+
+    #[test]
+    fn bounded_functions_end_at_their_bounds() {
+        for (x, limits) in [(f32::NEG_INFINITY, [-1.0, 0.0]), (f32::INFINITY, [1.0, 1.0])] {
+            assert_eq!([tanh::<true>(x), sigmoid::<true>(x)], limits);
+            assert_eq!([tanh::<true>(x.clamp(-1e30, 1e30)), sigmoid::<true>(x)], limits);
+        }
+        assert!(tanh::<true>(f32::NAN).is_nan() && sigmoid::<true>(f32::NAN).is_nan());
+        assert_eq!(
+            [tanh::<true>(0.0), tanh::<true>(1e-30), sigmoid::<true>(0.0)],
+            [0.0, 1e-30, 0.5]
+        );
     }
 
     #[test]

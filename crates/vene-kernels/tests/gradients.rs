@@ -106,9 +106,14 @@ fn gates() {
     let count = 5000;
     let gate: Vec<f32> = numbers(count, 1).iter().map(|x| 4.0 * x).collect();
     let (up, gradient) = (numbers(count, 2), numbers(count, 3));
-    for activation in
-        [Activation::GeluExact, Activation::GeluTanh, Activation::Silu, Activation::Relu]
-    {
+    for activation in [
+        Activation::GeluExact,
+        Activation::GeluTanh,
+        Activation::Silu,
+        Activation::Relu,
+        Activation::Tanh,
+        Activation::Sigmoid,
+    ] {
         let (mut of_gate, mut of_up) = (vec![0.0; count], vec![0.0; count]);
         activate_gated_gradient(&gate, &up, activation, &gradient, &mut of_gate, &mut of_up);
         let mut alone: Vec<f32> = gradient.iter().zip(&up).map(|(g, u)| g * u).collect();

@@ -99,9 +99,14 @@ fn activations_on_slices() {
     for length in [0, 1, 15, 100, 300_001] {
         let x: Vec<f32> = numbers(length, 1).iter().map(|x| 8.0 * x).collect();
         let up = numbers(length, 2);
-        for activation in
-            [Activation::GeluExact, Activation::GeluTanh, Activation::Silu, Activation::Relu]
-        {
+        for activation in [
+            Activation::GeluExact,
+            Activation::GeluTanh,
+            Activation::Silu,
+            Activation::Relu,
+            Activation::Tanh,
+            Activation::Sigmoid,
+        ] {
             let right: Vec<f64> = x
                 .iter()
                 .map(|&x| {
@@ -111,6 +116,8 @@ fn activations_on_slices() {
                         Activation::GeluTanh | Activation::GeluExact => x * 0.5 * (1.0 + u.tanh()),
                         Activation::Silu => x / (1.0 + (-x).exp()),
                         Activation::Relu => x.max(0.0),
+                        Activation::Tanh => x.tanh(),
+                        Activation::Sigmoid => 1.0 / (1.0 + (-x).exp()),
                     }
                 })
                 .collect();

@@ -6,7 +6,7 @@
 //! unprocessed weights (`from_pretrained_no_processing`), since weights here are as published.
 
 use crate::component::{COMPONENTS, Component};
-use crate::config::DecoderConfig;
+use crate::config::{BlockKind, DecoderConfig};
 use crate::error::SiteError;
 
 /// What a name stands for.
@@ -22,11 +22,17 @@ pub struct Named {
 
 const TRANSFORMER_LENS: &str = "TransformerLens";
 
-/// pyvene's name of a component, where it has one for the identical tensor. pyvene takes it
-/// in its `head_…` form too where the component has heads.
-pub fn pyvene(component: Component) -> Option<&'static str> {
+/// pyvene's name of a component in models of this configuration, where it has one for the identical
+/// tensor. pyvene takes it in its `head_…` form too where the component has heads.
+pub fn pyvene(component: Component, config: &DecoderConfig) -> Option<&'static str> {
     use Component::*;
+    let recurs = config.only_kind() == Some(BlockKind::GatedRecurrent);
     match component {
+        BlockInput if recurs => Some("cell_input"),
+        BlockOutput if recurs => Some("cell_output"),
+        ResetGate => Some("reset_gate_output"),
+        UpdateGate => Some("update_gate_output"),
+        NewGate => Some("new_gate_output"),
         BlockInput | BlockOutput | AttentionInput | AttentionOutput | AttentionValueOutput
         | QueryOutput | KeyOutput | ValueOutput | MlpInput | MlpActivation | MlpOutput => {
             Some(component.name())
@@ -39,6 +45,9 @@ pub fn pyvene(component: Component) -> Option<&'static str> {
 /// where each layer has one), where it has one for the identical tensor.
 pub fn transformer_lens(component: Component, config: &DecoderConfig) -> Option<&'static str> {
     use Component::*;
+    if config.only_kind() != Some(BlockKind::Transformer) {
+        return None;
+    }
     Some(match component {
         Embedding if !config.rotaries.is_empty() => "hook_embed",
         BlockInput => "hook_resid_pre",
@@ -115,12 +124,52 @@ pub fn resolve(name: &str, config: &DecoderConfig) -> Result<Named, SiteError> {
         Some(component) => Named { component, layer: None, per_head: false },
         None => match head_form(name, config) {
             Some(component) => Named { component, layer: None, per_head: true },
-            None => transformer_lens_name(name, config)?.ok_or_else(|| unknown(name))?,
+            None => match pyvene_name(name, config)? {
+                Some(component) => Named { component, layer: None, per_head: false },
+                None => transformer_lens_name(name, config)?.ok_or_else(|| unknown(name))?,
+            },
         },
     };
     match named.component.missing(config) {
         Some(reason) => Err(SiteError::Missing { component: named.component, reason }),
         None => Ok(named),
+    }
+}
+
+/// pyvene's names of a recurrent cell's inner tensors that are none of ours.
+const REFUSED_OF_PYVENE: [(&str, &str); 11] = {
+    const ARGUMENT: &str = "there it is the gate's argument, before sigmoid or tanh; here `reset_gate`, \
+                            `update_gate` and `new_gate` are behind it";
+    const TERM: &str = "there it is one term of a gate's argument; here `reset_gate`, `update_gate` and \
+                        `new_gate` are the gates themselves";
+    [
+        ("reset_gate_input", ARGUMENT),
+        ("update_gate_input", ARGUMENT),
+        ("new_gate_input", ARGUMENT),
+        ("x2h_output", TERM),
+        ("h2h_output", TERM),
+        ("reset_x2h_output", TERM),
+        ("update_x2h_output", TERM),
+        ("new_x2h_output", TERM),
+        ("reset_h2h_output", TERM),
+        ("update_h2h_output", TERM),
+        ("new_h2h_output", TERM),
+    ]
+};
+
+/// A name of pyvene's that is not also vene's.
+fn pyvene_name(name: &str, config: &DecoderConfig) -> Result<Option<Component>, SiteError> {
+    let is_it = |component: &Component| pyvene(*component, config) == Some(name);
+    if let Some(component) = Component::all(config).find(is_it) {
+        return Ok(Some(component));
+    }
+    match REFUSED_OF_PYVENE.iter().find(|(refused, _)| *refused == name) {
+        Some((_, meaning)) => Err(SiteError::Ambiguous {
+            name: name.to_owned(),
+            tool: "pyvene",
+            meaning: (*meaning).to_owned(),
+        }),
+        None => Ok(None),
     }
 }
 
@@ -192,7 +241,10 @@ mod tests {
     use crate::config::{Activation, LayerConfig, NormKind, Rotary};
 
     fn config(gated: bool, rotary: bool, post_norms: bool) -> DecoderConfig {
-        let layer = LayerConfig { score_scale: 1.0, window: None, rotary: rotary.then_some(0) };
+        let layer = LayerConfig {
+            rotary: rotary.then_some(0),
+            ..LayerConfig::without_attention(BlockKind::Transformer)
+        };
         DecoderConfig {
             family: "test",
             d_model: 8,
@@ -200,9 +252,11 @@ mod tests {
             key_value_heads: 1,
             head_dim: 4,
             d_mlp: 16,
+            inputs: 10,
             vocabulary: 10,
             context: 8,
             norm: NormKind::Layer { epsilon: 1e-5 },
+            final_norm: true,
             post_norms,
             query_key_norm: false,
             activation: Activation::Relu,
@@ -246,6 +300,25 @@ mod tests {
         assert_eq!((named.component, named.layer), (Component::BlockInput, Some(3)));
         let named = resolve("head_attention_value_output", &config).unwrap();
         assert_eq!((named.component, named.per_head), (Component::AttentionValueOutput, true));
+    }
+
+    #[test]
+    fn a_recurrent_cell_has_names_of_its_own() {
+        let mut config = config(false, false, false);
+        config.layers = vec![LayerConfig::without_attention(BlockKind::GatedRecurrent); 2];
+        for (name, wanted) in [
+            ("cell_input", Component::BlockInput),
+            ("cell_output", Component::BlockOutput),
+            ("block_output", Component::BlockOutput),
+            ("new_gate_output", Component::NewGate),
+        ] {
+            assert_eq!(component(name, &config), Ok(wanted));
+        }
+        let error = component("reset_gate_input", &config).unwrap_err().to_string();
+        assert!(error.contains("pyvene is refused: there it is the gate's argument"), "{error}");
+        assert!(component("hook_resid_pre", &config).is_err());
+        config.layers[0].kind = BlockKind::Transformer;
+        assert!(component("cell_input", &config).is_err());
     }
 
     #[test]

@@ -5,11 +5,13 @@
 //! from it: the parser of names, `vene sites`, the documentation (`docs/components.md`) and the
 //! check of aliases ([`crate::alias`]). Weights are as published: nothing is folded or centred.
 
+mod blocks;
+
 use std::fmt;
 
 use crate::config::DecoderConfig;
 
-/// A named place in a transformer at which an activation can be read and edited.
+/// A named place in a model at which an activation can be read and edited.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Component {
     /// What enters block 0.
@@ -60,6 +62,12 @@ pub enum Component {
     MlpOutput,
     /// What the MLP adds to the residual stream.
     MlpContribution,
+    /// How much of its state a recurrent block lets into the new one.
+    ResetGate,
+    /// How much of its state a recurrent block keeps.
+    UpdateGate,
+    /// The new state that a recurrent block proposes.
+    NewGate,
     /// The residual stream after a block.
     BlockOutput,
     /// The residual stream after the last norm.
@@ -116,7 +124,7 @@ const fn info(
 }
 
 /// Every component, in the order in which data flows.
-pub const COMPONENTS: [ComponentInfo; 27] = {
+pub const COMPONENTS: [ComponentInfo; 30] = {
     use Component::*;
     [
         info(
@@ -291,6 +299,30 @@ pub const COMPONENTS: [ComponentInfo; 27] = {
             "",
         ),
         info(
+            ResetGate,
+            "reset_gate",
+            "sigmoid(W_xr block_input + b_xr + W_hr state + b_hr)",
+            Width::Model,
+            true,
+            "state is block_output at the position before, and 0 at the first",
+        ),
+        info(
+            UpdateGate,
+            "update_gate",
+            "sigmoid(W_xz block_input + b_xz + W_hz state + b_hz)",
+            Width::Model,
+            true,
+            "1 keeps the state",
+        ),
+        info(
+            NewGate,
+            "new_gate",
+            "tanh(W_xn block_input + b_xn + reset_gate * (W_hn state + b_hn))",
+            Width::Model,
+            true,
+            "no gate but the proposed state; the name is pyvene's",
+        ),
+        info(
             BlockOutput,
             "block_output",
             "residual_middle + mlp_contribution",
@@ -339,19 +371,18 @@ impl Component {
         self.info().per_layer
     }
 
-    /// Why `config`'s models lack this component, or `None` where they have it.
+    /// Why `config`'s models lack this component in every layer, or `None` where a layer has it
+    /// ([`Component::missing_in`] tells which).
     pub fn missing(self, config: &DecoderConfig) -> Option<&'static str> {
         match self {
-            Self::NormedQuery | Self::NormedKey if !config.query_key_norm => {
-                Some("this model has no query/key norm: use query_output or key_output")
+            Self::FinalNorm if !config.final_norm => {
+                Some("this network has no norm at its end: use block_output of the last layer")
             }
-            Self::RotatedQuery | Self::RotatedKey if config.rotaries.is_empty() => {
-                Some("this model has no rotary position encoding: use query_output or key_output")
+            _ if !self.per_layer() => None,
+            _ => {
+                let reasons = (0..config.layers.len()).map(|layer| self.missing_in(config, layer));
+                reasons.reduce(|first, other| first.filter(|_| other.is_some())).flatten()
             }
-            Self::MlpGate if !config.gated => {
-                Some("this model's MLP has no gate: the activation's argument is mlp_up")
-            }
-            _ => None,
         }
     }
 

@@ -3,7 +3,9 @@
 //! A family ([`crate::family`]) translates a published configuration into this one; the decoder
 //! ([`crate::decoder`]) reads nothing else. Whatever changes the mathematics is a field here.
 
-/// The shape and the options of a decoder.
+/// The shape and the options of a decoder, or of another network that is made of blocks in a row.
+///
+/// Where no block is a transformer's, heads and their widths are 0.
 #[derive(Clone, Debug, PartialEq)]
 pub struct DecoderConfig {
     /// The family's name as in `config.json`'s `model_type`, e.g. `gpt2`.
@@ -18,12 +20,16 @@ pub struct DecoderConfig {
     pub head_dim: usize,
     /// Width of the MLP's hidden layer.
     pub d_mlp: usize,
-    /// Rows of the unembedding.
+    /// Rows of the embedding: tokens, or the input vectors of a network that reads no text.
+    pub inputs: usize,
+    /// Rows of the unembedding: tokens, or the classes of a classifier.
     pub vocabulary: usize,
     /// The longest input in tokens.
     pub context: usize,
     /// Which norm, everywhere.
     pub norm: NormKind,
+    /// Whether the last block's output is normed before it is unembedded.
+    pub final_norm: bool,
     /// Whether each module's output is normed before it is added to the residual stream.
     pub post_norms: bool,
     /// Whether queries and keys are normed, each head by itself.
@@ -44,9 +50,22 @@ pub struct DecoderConfig {
     pub layers: Vec<LayerConfig>,
 }
 
+/// What a block computes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum BlockKind {
+    /// Attention and an MLP, each of which adds to the residual stream.
+    Transformer,
+    /// `activation(W x + b)`: a layer of a multilayer perceptron, each position by itself.
+    Feedforward,
+    /// A gated recurrent unit (Cho et al. 2014), which carries a state from position to position.
+    GatedRecurrent,
+}
+
 /// What differs from layer to layer.
 #[derive(Clone, Debug, PartialEq)]
 pub struct LayerConfig {
+    /// What the block computes.
+    pub kind: BlockKind,
     /// Scores are multiplied by this.
     pub score_scale: f64,
     /// A query sees this many positions, itself included; `None`: all before it.
@@ -83,6 +102,10 @@ pub enum Activation {
     Silu,
     /// `max(x, 0)`.
     Relu,
+    /// `tanh x`.
+    Tanh,
+    /// `1 / (1 + e^-x)`.
+    Sigmoid,
 }
 
 /// Rotary position encoding (Su et al. 2021), in the rotate-half layout of transformers:
@@ -132,7 +155,41 @@ impl Rotary {
     }
 }
 
+impl LayerConfig {
+    /// A layer without attention.
+    pub fn without_attention(kind: BlockKind) -> Self {
+        Self { kind, score_scale: 1.0, window: None, rotary: None }
+    }
+}
+
 impl DecoderConfig {
+    /// Whether blocks are transformers' (also where only some are).
+    pub fn is_transformer(&self) -> bool {
+        self.layers.iter().any(|layer| layer.kind == BlockKind::Transformer)
+    }
+
+    /// What every block computes, or `None` where they differ.
+    pub fn only_kind(&self) -> Option<BlockKind> {
+        let mut kinds = self.layers.iter().map(|layer| layer.kind);
+        let first = kinds.next()?;
+        kinds.all(|kind| kind == first).then_some(first)
+    }
+
+    /// Whether a block carries a state from position to position.
+    pub fn is_recurrent(&self) -> bool {
+        (0..self.layers.len()).any(|layer| self.recurs(layer))
+    }
+
+    /// Whether the block of this layer carries a state from position to position.
+    pub fn recurs(&self, layer: usize) -> bool {
+        self.layers.get(layer).is_some_and(|layer| layer.kind == BlockKind::GatedRecurrent)
+    }
+
+    /// Whether positions have a learned embedding: those of transformers without rotary encoding.
+    pub(crate) fn has_position_embedding(&self) -> bool {
+        self.is_transformer() && self.rotaries.is_empty()
+    }
+
     /// Query heads for each key-value head.
     pub fn group(&self) -> usize {
         self.heads / self.key_value_heads

@@ -1,15 +1,18 @@
-//! The transformer decoder, written once for all families and all sets of operations.
+//! The decoder, written once for all families and all sets of operations: transformers' blocks, and
+//! those of multilayer perceptrons and recurrent networks.
 //!
 //! Read it top to bottom in the order in which data flows. Rows `[rows, width]` are token
 //! positions of any number of runs; what they belong to, and what is to be done with them at a
 //! site, only the [`Pass`] knows.
 
+use crate::block::{Block, Transformer};
 use crate::component::Component;
 use crate::config::DecoderConfig;
 use crate::operations::{ChosenLogits, OperationError, Operations};
 use crate::pass::{Attention, Pass};
+use crate::recurrence::Recurrence;
 use crate::site::Site;
-use crate::tensors::{LayerTensors, OuterTensors};
+use crate::tensors::{BlockTensors, HostTensor, OuterTensors};
 
 /// A decoder with its weights in the layout of its operations.
 pub struct Decoder<O: Operations> {
@@ -19,7 +22,7 @@ pub struct Decoder<O: Operations> {
     position_embedding: Option<O::Table>,
     rotaries: Vec<O::Rotary>,
     blocks: Vec<Block<O>>,
-    final_norm: O::Norm,
+    final_norm: Option<O::Norm>,
     unembedding: O::Linear,
 }
 
@@ -29,47 +32,6 @@ pub struct Logits<O: Operations> {
     pub whole: Option<O::Tensor>,
     /// The others, one for each [`Choice`](crate::pass::Choice).
     pub chosen: Vec<ChosenLogits>,
-}
-
-struct Block<O: Operations> {
-    attention_norm: O::Norm,
-    query: O::Linear,
-    key: O::Linear,
-    value: O::Linear,
-    query_norm: Option<O::Norm>,
-    key_norm: Option<O::Norm>,
-    attention_output: O::Linear,
-    attention_post_norm: Option<O::Norm>,
-    mlp_norm: O::Norm,
-    gate: Option<O::Linear>,
-    up: O::Linear,
-    down: O::Linear,
-    mlp_post_norm: Option<O::Norm>,
-}
-
-impl<O: Operations> Block<O> {
-    fn new(
-        operations: &O,
-        config: &DecoderConfig,
-        tensors: LayerTensors,
-    ) -> Result<Self, OperationError> {
-        let norm = |tensors| operations.load_norm(tensors, config.norm);
-        Ok(Self {
-            attention_norm: norm(tensors.attention_norm)?,
-            query: operations.load_linear(tensors.query)?,
-            key: operations.load_linear(tensors.key)?,
-            value: operations.load_linear(tensors.value)?,
-            query_norm: tensors.query_norm.map(norm).transpose()?,
-            key_norm: tensors.key_norm.map(norm).transpose()?,
-            attention_output: operations.load_linear(tensors.attention_output)?,
-            attention_post_norm: tensors.attention_post_norm.map(norm).transpose()?,
-            mlp_norm: norm(tensors.mlp_norm)?,
-            gate: tensors.gate.map(|gate| operations.load_linear(gate)).transpose()?,
-            up: operations.load_linear(tensors.up)?,
-            down: operations.load_linear(tensors.down)?,
-            mlp_post_norm: tensors.mlp_post_norm.map(norm).transpose()?,
-        })
-    }
 }
 
 impl<O: Operations> Decoder<O>
@@ -84,28 +46,13 @@ where
     where
         P: Operations<Table = O::Table, Rotary = O::Rotary, Norm = O::Norm, Linear = O::Linear>,
     {
-        let block = |block: &Block<O>| Block {
-            attention_norm: block.attention_norm.clone(),
-            query: block.query.clone(),
-            key: block.key.clone(),
-            value: block.value.clone(),
-            query_norm: block.query_norm.clone(),
-            key_norm: block.key_norm.clone(),
-            attention_output: block.attention_output.clone(),
-            attention_post_norm: block.attention_post_norm.clone(),
-            mlp_norm: block.mlp_norm.clone(),
-            gate: block.gate.clone(),
-            up: block.up.clone(),
-            down: block.down.clone(),
-            mlp_post_norm: block.mlp_post_norm.clone(),
-        };
         Decoder {
             config: self.config.clone(),
             operations,
             embedding: self.embedding.clone(),
             position_embedding: self.position_embedding.clone(),
             rotaries: self.rotaries.clone(),
-            blocks: self.blocks.iter().map(block).collect(),
+            blocks: self.blocks.iter().map(Block::over).collect(),
             final_norm: self.final_norm.clone(),
             unembedding: self.unembedding.clone(),
         }
@@ -121,7 +68,7 @@ impl<O: Operations> Decoder<O> {
         operations: O,
         config: DecoderConfig,
         outer: OuterTensors,
-        layers: impl Iterator<Item = Result<LayerTensors, E>>,
+        layers: impl Iterator<Item = Result<BlockTensors, E>>,
     ) -> Result<Self, E> {
         let embedding = operations.load_table(outer.embedding)?;
         let position_embedding =
@@ -138,7 +85,8 @@ impl<O: Operations> Decoder<O> {
         let blocks = layers
             .map(|tensors| Ok(Block::new(&operations, &config, tensors?)?))
             .collect::<Result<_, E>>()?;
-        let final_norm = operations.load_norm(outer.final_norm, config.norm)?;
+        let final_norm =
+            outer.final_norm.map(|norm| operations.load_norm(norm, config.norm)).transpose()?;
         Ok(Self {
             config,
             operations,
@@ -154,6 +102,13 @@ impl<O: Operations> Decoder<O> {
     /// What the decoder is made of.
     pub fn config(&self) -> &DecoderConfig {
         &self.config
+    }
+
+    /// Other input vectors `[inputs, d_model]` than those it was made with.
+    pub(crate) fn set_inputs(&mut self, vectors: HostTensor) -> Result<(), OperationError> {
+        self.config.inputs = vectors.shape[0];
+        self.embedding = self.operations.load_table(vectors)?;
+        Ok(())
     }
 
     /// What it computes with.
@@ -210,6 +165,39 @@ impl<O: Operations> Decoder<O> {
         self.visit(pass, entrance, &mut [residual])
     }
 
+    fn transformer<P: Pass<O>>(
+        &self,
+        layer: usize,
+        block: &Transformer<O>,
+        mut residual: O::Tensor,
+        pass: &mut P,
+    ) -> Result<O::Tensor, P::Error> {
+        let contribution = self.attention(layer, block, &mut residual, pass)?;
+        residual = self.operations.add(residual, &contribution)?;
+        self.visit(pass, Site::at(Component::ResidualMiddle, layer), &mut [&mut residual])?;
+
+        let contribution = self.mlp(layer, block, &mut residual, pass)?;
+        residual = self.operations.add(residual, &contribution)?;
+        self.visit(pass, Site::at(Component::BlockOutput, layer), &mut [&mut residual])?;
+        Ok(residual)
+    }
+
+    fn feedforward<P: Pass<O>>(
+        &self,
+        layer: usize,
+        projection: &O::Linear,
+        input: O::Tensor,
+        pass: &mut P,
+    ) -> Result<O::Tensor, P::Error> {
+        let mut values = self.operations.linear(&input, projection)?;
+        drop(input);
+        self.visit(pass, Site::at(Component::MlpUp, layer), &mut [&mut values])?;
+        let mut values = self.operations.activate(values, self.config.activation)?;
+        self.visit(pass, Site::at(Component::MlpActivation, layer), &mut [&mut values])?;
+        self.visit(pass, Site::at(Component::BlockOutput, layer), &mut [&mut values])?;
+        Ok(values)
+    }
+
     /// One block: from the residual stream that enters it to the one that leaves it.
     ///
     /// # Errors
@@ -223,20 +211,21 @@ impl<O: Operations> Decoder<O> {
         mut residual: O::Tensor,
         pass: &mut P,
     ) -> Result<O::Tensor, P::Error> {
-        let block = &self.blocks[layer];
         self.visit(pass, Site::at(Component::BlockInput, layer), &mut [&mut residual])?;
-
-        let contribution = self.attention(layer, block, &mut residual, pass)?;
-        residual = self.operations.add(residual, &contribution)?;
-        self.visit(pass, Site::at(Component::ResidualMiddle, layer), &mut [&mut residual])?;
-
-        let contribution = self.mlp(layer, block, &mut residual, pass)?;
-        residual = self.operations.add(residual, &contribution)?;
-        self.visit(pass, Site::at(Component::BlockOutput, layer), &mut [&mut residual])?;
-        Ok(residual)
+        match &self.blocks[layer] {
+            Block::Transformer(block) => self.transformer(layer, block, residual, pass),
+            Block::Feedforward(projection) => self.feedforward(layer, projection, residual, pass),
+            Block::GatedRecurrent(cell) => pass.recur(Recurrence {
+                operations: &self.operations,
+                config: &self.config,
+                layer,
+                cell,
+                input: residual,
+            }),
+        }
     }
 
-    /// The last norm, behind all blocks.
+    /// The last norm, behind all blocks, where there is one.
     ///
     /// # Errors
     /// As [`Decoder::forward`].
@@ -245,7 +234,8 @@ impl<O: Operations> Decoder<O> {
         residual: &O::Tensor,
         pass: &mut P,
     ) -> Result<O::Tensor, P::Error> {
-        let mut normed = self.operations.norm(residual, &self.final_norm)?;
+        let Some(norm) = &self.final_norm else { return Ok(residual.clone()) };
+        let mut normed = self.operations.norm(residual, norm)?;
         self.visit(pass, Site::once(Component::FinalNorm), &mut [&mut normed])?;
         Ok(normed)
     }
@@ -322,7 +312,7 @@ impl<O: Operations> Decoder<O> {
     fn attention<P: Pass<O>>(
         &self,
         layer: usize,
-        block: &Block<O>,
+        block: &Transformer<O>,
         residual: &mut O::Tensor,
         pass: &mut P,
     ) -> Result<O::Tensor, P::Error> {
@@ -425,7 +415,7 @@ impl<O: Operations> Decoder<O> {
     fn mlp<P: Pass<O>>(
         &self,
         layer: usize,
-        block: &Block<O>,
+        block: &Transformer<O>,
         residual: &mut O::Tensor,
         pass: &mut P,
     ) -> Result<O::Tensor, P::Error> {

@@ -71,6 +71,35 @@ pub enum ModelError {
         family: &'static str,
     },
 
+    /// Other inputs for a model that has its own.
+    #[error(
+        "a {family} model reads the tokens of its own embedding; inputs can be given to mlp and gru"
+    )]
+    InputsOfItsOwn {
+        /// The family.
+        family: &'static str,
+    },
+
+    /// Input vectors that the network cannot read.
+    #[error(
+        "the inputs have the shape {found:?}; expected [inputs, {width}] with at least one input"
+    )]
+    InputShape {
+        /// Their shape.
+        found: Vec<usize>,
+        /// The network's width.
+        width: usize,
+    },
+
+    /// An input vector that is none.
+    #[error("input {input} holds {value}; expected finite numbers")]
+    InputNotFinite {
+        /// Which, counted from 0.
+        input: usize,
+        /// NaN or infinite.
+        value: f32,
+    },
+
     /// The tokenizer gives ids for which the embedding has no row.
     #[error("the tokenizer has {tokenizer} tokens, the model's embedding only {model} rows")]
     VocabularyMismatch {
@@ -153,6 +182,13 @@ pub enum InputError {
     /// No token at all.
     #[error("the prompt is empty: it must hold at least one token")]
     Empty,
+
+    /// A network without inputs.
+    #[error(
+        "this network has no embedding of its own: give it its input vectors first \
+         (`Model::with_inputs`)"
+    )]
+    NoInputs,
 
     /// Longer than the model can read.
     #[error("the prompt is {tokens} tokens long, the model reads at most {context}: shorten it")]

@@ -1,8 +1,9 @@
-//! Transformer language models whose every internal site can be read and edited.
+//! Transformer language models, and small networks of other kinds, whose every internal site can be
+//! read and edited.
 //!
-//! Weights in, logits out, sites announced on the way. This crate knows what transformers are
-//! made of and nothing of interventions: a [`Pass`] is told of every [`Site`] while the one
-//! [`Decoder`] runs, and may do there what it likes.
+//! Weights in, logits out, sites announced on the way. This crate knows what such models are made of
+//! and nothing of interventions: a [`Pass`] is told of every [`Site`] while the one [`Decoder`] runs, and
+//! may do there what it likes.
 //!
 //! * [`component`]: the normative table of what the places inside a model are called;
 //! * [`config`]: what differs between models, said once for all families;
@@ -12,6 +13,7 @@
 //! * [`family`]: published configurations and tensor names, translated.
 
 pub mod alias;
+mod block;
 pub mod component;
 pub mod config;
 pub mod decoder;
@@ -22,21 +24,24 @@ pub mod operations;
 mod outline;
 pub mod pass;
 mod prompt;
+mod recurrence;
 mod site;
 pub mod tensors;
 
 pub use component::Component;
-pub use config::DecoderConfig;
+pub use config::{BlockKind, DecoderConfig};
 pub use decoder::{Decoder, Logits};
 pub use error::{InputError, ModelError, SiteError};
 pub use model::Model;
 pub use operations::{
-    ChosenLogits, Counted, Differentiable, Earlier, Fused, HostRows, OperationError, Operations,
-    OwnedPath, Path, Plain, Precision, Query, Recorded, Visibility, Work, with_backward,
+    ChosenLogits, Counted, CountedRows, Differentiable, Earlier, Fused, HostRows, OperationError,
+    Operations, OwnedPath, Path, Plain, Precision, Query, Recorded, Visibility, Work,
+    with_backward,
 };
 pub use outline::{EMBEDDED, Loading, Outline};
 pub use pass::{Attention, Choice, Pass, Readout};
 pub use prompt::Prompt;
+pub use recurrence::{AtStep, Recurrence, TimeStep};
 pub use site::Site;
 pub use vene_checkpoint::{
     BeginningOfSequence, Checkpoint, CheckpointError, Progress, Provenance, Tokenizer,

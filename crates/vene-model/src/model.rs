@@ -7,7 +7,7 @@ use crate::decoder::Decoder;
 use crate::error::ModelError;
 use crate::operations::{Counted, Fused, Operations, Plain, Precision};
 use crate::outline::{Loading, Outline};
-use crate::tensors::{LayerTensors, OuterTensors};
+use crate::tensors::{BlockTensors, HostTensor, OuterTensors};
 
 /// A language model, ready to run. It is its [`Outline`] (configuration, tokenizer, prompts)
 /// with the weights in memory: packed for the fused operations in single precision, as plain
@@ -60,11 +60,9 @@ impl Model {
         progress: &mut dyn FnMut(Loading<'_>),
     ) -> Result<Self, ModelError> {
         let model = Self::unread(outline, precision);
-        match precision {
-            Precision::Single => model.read(&model.fused, Fused::default(), progress).map(drop)?,
-            Precision::Double => {
-                model.read(&model.plain, Plain::cpu(precision), progress).map(drop)?
-            }
+        match model.has_fused() {
+            true => model.read(&model.fused, Fused::default(), progress).map(drop)?,
+            false => model.read(&model.plain, Plain::cpu(precision), progress).map(drop)?,
         }
         Ok(model)
     }
@@ -102,6 +100,29 @@ impl Model {
         Ok(decoder.get_or_init(|| read))
     }
 
+    /// Whether fused operations are there for it: in single precision, and not for recurrent
+    /// networks.
+    fn has_fused(&self) -> bool {
+        self.precision == Precision::Single && !self.outline.config().is_recurrent()
+    }
+
+    /// The same network with other inputs: row `i` of `vectors` `[inputs, d_model]` is what
+    /// token `i` of a prompt stands for. For networks that read vectors, and whose checkpoint may
+    /// have none; prompts that were made before may not fit.
+    ///
+    /// # Errors
+    /// As [`Outline::with_inputs`].
+    pub fn with_inputs(mut self, vectors: HostTensor) -> Result<Self, ModelError> {
+        self.outline = self.outline.with_inputs(vectors.clone())?;
+        if let Some(decoder) = self.fused.get_mut() {
+            decoder.set_inputs(vectors.clone())?;
+        }
+        if let Some(decoder) = self.plain.get_mut() {
+            decoder.set_inputs(vectors)?;
+        }
+        Ok(self)
+    }
+
     /// The precision in which it computes.
     pub fn precision(&self) -> Precision {
         self.precision
@@ -118,13 +139,14 @@ impl Model {
         }
     }
 
-    /// The decoder over fused operations; `None` in double precision, which they do not have.
+    /// The decoder over fused operations; `None` where there are none: in double precision, and for
+    /// recurrent networks.
     ///
     /// # Errors
     /// As [`Model::plain`].
     pub fn fused(&self) -> Result<Option<&Decoder<Fused>>, Box<ModelError>> {
-        match (self.precision, self.fused.get()) {
-            (Precision::Double, _) => Ok(None),
+        match (self.has_fused(), self.fused.get()) {
+            (false, _) => Ok(None),
             (_, Some(decoder)) => Ok(Some(decoder)),
             _ => Ok(Some(self.read(&self.fused, Fused::default(), &mut |_| ())?)),
         }
@@ -135,8 +157,10 @@ impl Outline {
     /// A decoder of this model's shape that counts instead of computing. No weight is read.
     pub fn counted(&self) -> Decoder<Counted> {
         let config = self.config().clone();
-        let (outer, layer) = (OuterTensors::outline(&config), LayerTensors::outline(&config));
-        let layers = std::iter::repeat_n(layer, config.layers.len()).map(Ok::<_, ModelError>);
+        let outer = OuterTensors::outline(&config);
+        let layers: Vec<BlockTensors> =
+            (0..config.layers.len()).map(|layer| BlockTensors::outline(&config, layer)).collect();
+        let layers = layers.into_iter().map(Ok::<_, ModelError>);
         match Decoder::new(Counted::default(), config, outer, layers) {
             Ok(decoder) => decoder,
             // Nothing is computed, so nothing fails.

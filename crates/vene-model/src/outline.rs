@@ -12,6 +12,7 @@ use crate::error::{InputError, ModelError};
 use crate::family::{self, Family, Weights};
 use crate::operations::Operations;
 use crate::prompt::Prompt;
+use crate::tensors::HostTensor;
 
 /// The name of the model that ships inside vene.
 pub const EMBEDDED: &str = vene_embedded::NAME;
@@ -20,6 +21,9 @@ pub const EMBEDDED: &str = vene_embedded::NAME;
 pub struct Outline {
     checkpoint: Checkpoint,
     family: Box<dyn Family>,
+    config: DecoderConfig,
+    /// `[inputs, d_model]`, where they are other than the checkpoint's.
+    inputs: Option<HostTensor>,
 }
 
 /// What loading reports while it takes its time.
@@ -65,12 +69,37 @@ impl Outline {
     /// As [`Outline::open`].
     pub fn from_checkpoint(checkpoint: Checkpoint) -> Result<Self, ModelError> {
         let family = family::open(&checkpoint.description, &checkpoint.tensors)?;
-        Ok(Self { checkpoint, family })
+        let config = family.config().clone();
+        Ok(Self { checkpoint, family, config, inputs: None })
+    }
+
+    /// The same network with other inputs: row `i` of `vectors` `[inputs, d_model]` is what token
+    /// `i` of a prompt stands for. For networks that read vectors, and whose checkpoint may have
+    /// none.
+    ///
+    /// # Errors
+    /// Vectors of another width than the network's, none at all, or one that holds no number; a
+    /// transformer, which reads the tokens of its own embedding.
+    pub fn with_inputs(mut self, vectors: HostTensor) -> Result<Self, ModelError> {
+        let DecoderConfig { family, d_model, .. } = self.config;
+        if self.config.is_transformer() {
+            return Err(ModelError::InputsOfItsOwn { family });
+        }
+        match *vectors.shape {
+            [inputs, width] if inputs > 0 && width == d_model => self.config.inputs = inputs,
+            _ => return Err(ModelError::InputShape { found: vectors.shape, width: d_model }),
+        }
+        if let Some(index) = vectors.data.iter().position(|value| !value.is_finite()) {
+            let (input, value) = (index / d_model, vectors.data[index]);
+            return Err(ModelError::InputNotFinite { input, value });
+        }
+        self.inputs = Some(vectors);
+        Ok(self)
     }
 
     /// What the decoder is made of.
     pub fn config(&self) -> &DecoderConfig {
-        self.family.config()
+        &self.config
     }
 
     /// The tokenizer.
@@ -81,6 +110,19 @@ impl Outline {
     /// Where the model came from.
     pub fn provenance(&self) -> &Provenance {
         &self.checkpoint.provenance
+    }
+
+    /// What tells this model from others, as `vene1-` and 64 hexadecimal digits: a hash of what its
+    /// description says of the computation, and of names, formats, shapes and samples of its weights.
+    ///
+    /// Two copies of a model have the same, wherever they lie and however the weights are spread over
+    /// files; a fine-tuned or quantised one has another, and so has the same model in another file
+    /// format. It is computed anew at each call, in milliseconds: of large tensors 4 KiB each are read,
+    /// so that an edit of single weights may go unseen.
+    /// [`Provenance::sha256`](vene_checkpoint::Provenance::sha256) covers every byte.
+    pub fn identity(&self) -> String {
+        let description = family::meaningful(&self.checkpoint.description);
+        format!("vene1-{}", self.checkpoint.tensors.fingerprint(&description))
     }
 
     /// Reads the weights into a decoder over any set of operations.
@@ -95,7 +137,10 @@ impl Outline {
     ) -> Result<Decoder<O>, ModelError> {
         let weights = Weights::new(&self.checkpoint.tensors);
         let total = self.config().layers.len();
-        let outer = self.family.outer(&weights)?;
+        let mut outer = self.family.outer(&weights)?;
+        if let Some(inputs) = &self.inputs {
+            outer.embedding = inputs.clone();
+        }
         let layers = (0..total).map(|layer| {
             let tensors = self.family.layer(&weights, layer);
             // The decoder has weights of its own; those of the file need not stay beside them.
@@ -148,15 +193,18 @@ impl Outline {
     }
 
     fn checked(&self, prompt: Prompt) -> Result<Prompt, InputError> {
-        let DecoderConfig { vocabulary, context, .. } = *self.config();
+        let DecoderConfig { inputs, context, .. } = *self.config();
+        if inputs == 0 {
+            return Err(InputError::NoInputs);
+        }
         if prompt.tokens.is_empty() {
             return Err(InputError::Empty);
         }
         if prompt.tokens.len() > context {
             return Err(InputError::TooLong { tokens: prompt.tokens.len(), context });
         }
-        match prompt.tokens.iter().find(|&&token| token as usize >= vocabulary) {
-            Some(&token) => Err(InputError::UnknownToken { token, vocabulary }),
+        match prompt.tokens.iter().find(|&&token| token as usize >= inputs) {
+            Some(&token) => Err(InputError::UnknownToken { token, vocabulary: inputs }),
             None => Ok(prompt),
         }
     }

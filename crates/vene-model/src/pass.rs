@@ -2,7 +2,7 @@
 //!
 //! The decoder knows how to compute; a [`Pass`] knows which runs the packed rows belong to. It
 //! tells the positions of the rows, is handed the live rows at every site, and computes attention,
-//! the one step in which rows of a run meet. The decoder never learns what an intervention is:
+//! the step in which rows of a run meet, or lets a recurrent block go through time. The decoder never learns what an intervention is:
 //! it announces sites.
 //!
 //! *Live* at a site are the site's own tensor and every other tensor of packed rows that is still
@@ -20,11 +20,15 @@
 //! | `mlp_up` | itself, gate (gated MLPs), residual |
 //! | all others | itself, residual |
 //!
+//! Of a feedforward block nothing else is live at its sites (`mlp_up`, `mlp_activation`, `block_output`).
+//!
 //! `attention_score` and `attention_weight` are visited by the pass itself, inside
-//! [`Pass::attend`]: only it knows which queries meet which keys.
+//! [`Pass::attend`]: only it knows which queries meet which keys. Likewise the gates and the output of
+//! a recurrent block inside [`Pass::recur`].
 
 use crate::config::{DecoderConfig, LayerConfig};
 use crate::operations::{OperationError, Operations};
+use crate::recurrence::Recurrence;
 use crate::site::Site;
 
 /// Queries, keys and values of a layer, ready to meet.
@@ -105,6 +109,21 @@ pub trait Pass<O: Operations> {
         attention: Attention<'_, O>,
         live: &mut [&mut O::Tensor],
     ) -> Result<O::Tensor, Self::Error>;
+
+    /// A recurrent block's way through time ([`Recurrence::run`]): from what enters it the states
+    /// `[rows, d_model]` of all rows.
+    ///
+    /// # Errors
+    /// Whatever is found wrong on the way; unless this is written, that the pass runs no recurrent
+    /// blocks.
+    fn recur(&mut self, recurrence: Recurrence<'_, O>) -> Result<O::Tensor, Self::Error> {
+        let refused = format!(
+            "layer {} is recurrent, and this way of running does not carry a state from position to \
+             position: use the reference executor",
+            recurrence.layer
+        );
+        Err(OperationError::from(candle_core::Error::Msg(refused)).into())
+    }
 
     /// Asked in the last layer, where keys and values have been computed and queries have not:
     /// the rows that are needed from here on, in their new order, or `None` if that is all or

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use crate::component::Component;
-use crate::config::DecoderConfig;
+use crate::config::{BlockKind, DecoderConfig};
 use crate::error::SiteError;
 
 /// A component in a layer (`layer` is `None` for the few components that a model has once).
@@ -35,7 +35,11 @@ impl Site {
             (true, Some(layer)) if layer >= config.layers.len() => {
                 Err(SiteError::LayerPastEnd { component, layer, layers: config.layers.len() })
             }
-            _ => Ok(Self { layer, component }),
+            (true, Some(layer)) => match component.missing_in(config, layer) {
+                Some(reason) => Err(SiteError::Missing { component, reason }),
+                None => Ok(Self { layer: Some(layer), component }),
+            },
+            (false, None) => Ok(Self { layer, component }),
         }
     }
 
@@ -68,13 +72,27 @@ impl Site {
         }
     }
 
+    /// Whether the site is announced step by step, inside a recurrent block: what is edited at one
+    /// position is seen there at the positions behind it.
+    pub fn is_by_step(self, config: &DecoderConfig) -> bool {
+        self.layer.is_some_and(|layer| config.recurs(layer))
+            && self.component != Component::BlockInput
+    }
+
     /// The site under which one place with several names is known: `block_output` of a layer is
-    /// `block_input` of the next, `embedding` is `block_input` of layer 0, and without post-norms
-    /// a contribution is the module's output.
+    /// `block_input` of the next (unless it is also the state of a recurrent block), `embedding` is
+    /// `block_input` of layer 0, without post-norms a contribution is the module's output, and in a
+    /// multilayer perceptron `mlp_activation` is `block_output`.
     pub fn place(self, config: &DecoderConfig) -> Self {
+        let is_feedforward = |layer: usize| config.layers[layer].kind == BlockKind::Feedforward;
         match (self.component, self.layer) {
             (Component::Embedding, None) => Self::at(Component::BlockInput, 0),
-            (Component::BlockOutput, Some(layer)) if layer + 1 < config.layers.len() => {
+            (Component::MlpActivation, Some(layer)) if is_feedforward(layer) => {
+                Self::at(Component::BlockOutput, layer).place(config)
+            }
+            (Component::BlockOutput, Some(layer))
+                if layer + 1 < config.layers.len() && !config.recurs(layer) =>
+            {
                 Self::at(Component::BlockInput, layer + 1)
             }
             (Component::AttentionContribution, Some(layer)) if !config.post_norms => {

@@ -3,7 +3,9 @@
 //! A family fills these from its checkpoint's names and layouts; the operations then take them
 //! over in the layout that they like. Only one layer is held twice at any moment.
 
-use crate::config::DecoderConfig;
+use candle_core::{DType, Tensor};
+
+use crate::config::{BlockKind, DecoderConfig};
 
 /// A dense row-major f32 tensor in host memory.
 #[derive(Clone, Debug, PartialEq)]
@@ -31,6 +33,15 @@ impl HostTensor {
             }
         }
         Self { data, shape: vec![columns, rows] }
+    }
+
+    /// The values of a candle tensor, in single precision.
+    ///
+    /// # Errors
+    /// Failures of candle.
+    pub fn of(tensor: &Tensor) -> candle_core::Result<Self> {
+        let data = tensor.detach().to_dtype(DType::F32)?.flatten_all()?.to_vec1()?;
+        Ok(Self { data, shape: tensor.dims().to_vec() })
     }
 
     /// Rows `start..start + length` of a matrix, or the same stretch of a vector.
@@ -82,34 +93,88 @@ impl NormTensors {
 /// What stands before and behind the blocks.
 #[derive(Clone, Debug, PartialEq)]
 pub struct OuterTensors {
-    /// `[vocabulary, d_model]`.
+    /// `[inputs, d_model]`.
     pub embedding: HostTensor,
     /// `[context, d_model]` where positions are learned.
     pub position_embedding: Option<HostTensor>,
-    /// The last norm.
-    pub final_norm: NormTensors,
+    /// The last norm, where there is one.
+    pub final_norm: Option<NormTensors>,
     /// `[vocabulary, d_model]`; `None` where it is the embedding itself.
     pub unembedding: Option<LinearTensors>,
 }
 
 impl OuterTensors {
-    /// Shapes alone, for counting what a pass would cost. The unembedding is taken for tied.
+    /// Shapes alone, for counting what a pass would cost. A transformer's unembedding is taken for
+    /// tied.
     pub(crate) fn outline(config: &DecoderConfig) -> Self {
+        let DecoderConfig { d_model, inputs, vocabulary, context, .. } = *config;
+        let positions = || HostTensor::outline(&[context, d_model]);
+        let head = || LinearTensors::outline(vocabulary, d_model);
         Self {
-            embedding: HostTensor::outline(&[config.vocabulary, config.d_model]),
-            position_embedding: config
-                .rotaries
-                .is_empty()
-                .then(|| HostTensor::outline(&[config.context, config.d_model])),
-            final_norm: NormTensors::outline(config.d_model),
-            unembedding: None,
+            embedding: HostTensor::outline(&[inputs, d_model]),
+            position_embedding: config.has_position_embedding().then(positions),
+            final_norm: config.final_norm.then(|| NormTensors::outline(d_model)),
+            unembedding: (!config.is_transformer()).then(head),
         }
     }
 }
 
 /// One block.
 #[derive(Clone, Debug, PartialEq)]
-pub struct LayerTensors {
+pub enum BlockTensors {
+    /// Of a transformer.
+    Transformer(Box<TransformerTensors>),
+    /// `[d_model, d_model]` of a multilayer perceptron.
+    Feedforward(LinearTensors),
+    /// Of a gated recurrent unit.
+    GatedRecurrent(Box<GatedRecurrentTensors>),
+}
+
+impl From<TransformerTensors> for BlockTensors {
+    fn from(tensors: TransformerTensors) -> Self {
+        Self::Transformer(Box::new(tensors))
+    }
+}
+
+impl BlockTensors {
+    /// Shapes alone, as [`OuterTensors::outline`].
+    pub(crate) fn outline(config: &DecoderConfig, layer: usize) -> Self {
+        let linear = || LinearTensors::outline(config.d_model, config.d_model);
+        let gates = || GateTensors { reset: linear(), update: linear(), new: linear() };
+        match config.layers[layer].kind {
+            BlockKind::Transformer => TransformerTensors::outline(config).into(),
+            BlockKind::Feedforward => Self::Feedforward(linear()),
+            BlockKind::GatedRecurrent => {
+                let tensors = GatedRecurrentTensors { input: gates(), state: gates() };
+                Self::GatedRecurrent(Box::new(tensors))
+            }
+        }
+    }
+}
+
+/// A gated recurrent unit: what it makes of its input and of its state.
+#[derive(Clone, Debug, PartialEq)]
+pub struct GatedRecurrentTensors {
+    /// Of the block's input.
+    pub input: GateTensors,
+    /// Of the state that comes from the position before.
+    pub state: GateTensors,
+}
+
+/// The projections of one side into the three gates, each `[d_model, d_model]`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct GateTensors {
+    /// Into the reset gate.
+    pub reset: LinearTensors,
+    /// Into the update gate.
+    pub update: LinearTensors,
+    /// Into the new state.
+    pub new: LinearTensors,
+}
+
+/// A transformer's block.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TransformerTensors {
     /// Before attention.
     pub attention_norm: NormTensors,
     /// `[heads * head_dim, d_model]`.
@@ -138,7 +203,7 @@ pub struct LayerTensors {
     pub mlp_post_norm: Option<NormTensors>,
 }
 
-impl LayerTensors {
+impl TransformerTensors {
     /// Shapes alone, as [`OuterTensors::outline`].
     pub(crate) fn outline(config: &DecoderConfig) -> Self {
         let DecoderConfig { d_model, d_mlp, heads, key_value_heads, head_dim, .. } = *config;

@@ -5,7 +5,8 @@ use std::ops::Range;
 
 use candle_core::Tensor;
 use vene_model::{
-    Attention, Component, Model, OperationError, Pass, Plain, Readout, Site, Visibility,
+    Attention, Component, Model, OperationError, Operations, Pass, Plain, Readout, Recurrence,
+    Site, TimeStep, Visibility,
 };
 
 /// What one run showed at every site, `[positions, width]` or `[head, query, key]`.
@@ -93,6 +94,25 @@ impl Pass<Plain> for Recorder {
             self.keep(run, site(Component::AttentionWeight), weights);
         }
         operations.stack_rows(&mixed)
+    }
+
+    fn recur(&mut self, recurrence: Recurrence<'_, Plain>) -> Result<Tensor, OperationError> {
+        let mut steps: BTreeMap<Site, Vec<Tensor>> = BTreeMap::new();
+        let keep = &mut |site, _: TimeStep<'_>, tensor: &mut Tensor| {
+            steps.entry(site).or_default().push(tensor.clone());
+            Ok::<_, OperationError>(())
+        };
+        let output = recurrence.run(&self.runs, keep)?;
+        let order = Recurrence::<Plain>::packed_order(&self.runs);
+        for (site, steps) in steps {
+            let steps = recurrence.operations.stack_rows(&steps)?;
+            let whole = recurrence.operations.take_rows(&steps, &order)?;
+            self.order.push(site);
+            for (run, rows) in self.runs.clone().into_iter().enumerate() {
+                self.keep(run, site, whole.narrow(0, rows.start, rows.len())?.contiguous()?);
+            }
+        }
+        Ok(output)
     }
 
     fn readout(&mut self) -> Readout {

@@ -25,13 +25,15 @@
 //! * [`Plan`] and [`Edit`]: any interventions on any sites, several at once;
 //! * [`intervention`]: what can be done to values;
 //! * [`Reference`]: the executor that defines what is right;
-//! * [`Sweep`]: the same intervention at many places.
+//! * [`Sweep`]: the same intervention at many places;
+//! * [`Generator`]: text, with edits made while it is written.
 
 pub mod causal;
 pub mod data;
 pub mod data_sweep;
 mod engine;
 mod error;
+pub mod generation;
 pub mod intervention;
 pub mod metric;
 pub mod plan;
@@ -51,9 +53,10 @@ pub use engine::{
     SiteGradients,
 };
 pub use error::{PlanError, PositionError, RunError, SweepError};
+pub use generation::{Generation, GenerationError, Generator, Sampling};
 pub use plan::{
     Edit, Example, Heads, Module, Outputs, Part, Plan, Positions, Receipt, Reduce, Run, Source,
-    Tokens,
+    Tokens, When,
 };
 pub use sweep::{Forecast, ForecastOf, Method, Sweep, SweepOutcome, SweepPositions, SweepUnit};
 pub use vene_model::{
@@ -66,3 +69,8 @@ pub use vene_table::Table;
 #[cfg(doctest)]
 #[doc = include_str!("../../../README.md")]
 struct Readme;
+
+/// So are those of the page about training.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/training.md")]
+struct TrainingPage;

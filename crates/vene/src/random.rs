@@ -40,6 +40,11 @@ impl Draws {
         output
     }
 
+    /// A number from 0 on and below 1, one of 2^53 that are equally likely.
+    pub(crate) fn uniform(&mut self) -> f64 {
+        (self.bits() >> 11) as f64 / (1u64 << 53) as f64
+    }
+
     /// A number below `end`, which is not 0; all are equally likely but for one part in 2^32.
     pub(crate) fn below(&mut self, end: usize) -> usize {
         ((u128::from(self.bits()) * end as u128) >> 64) as usize

@@ -13,8 +13,8 @@ use hf_hub::api::sync::{Api, ApiBuilder, ApiError, ApiRepo};
 use hf_hub::{Cache, Repo, RepoType};
 
 use crate::directory::{
-    CONFIG, MERGES, ModelFiles, SHARD_INDEX, TOKENIZER, TOKENIZER_CONFIG, VOCABULARY, WEIGHTS,
-    require_files,
+    CONFIG, GENERATION_CONFIG, MERGES, ModelFiles, SHARD_INDEX, TOKENIZER, TOKENIZER_CONFIG,
+    VOCABULARY, WEIGHTS, require_files,
 };
 use crate::safetensors::ShardIndex;
 use crate::source::{is_repository_id, is_revision};
@@ -108,8 +108,10 @@ impl Repository<'_> {
         let has = |name: &str| names.iter().any(|other| other == name);
         let mut fetch = |name: &str| self.fetch_file(&api, &remote, name, progress);
         fetch(CONFIG)?;
-        if has(TOKENIZER_CONFIG) {
-            fetch(TOKENIZER_CONFIG)?;
+        for name in [TOKENIZER_CONFIG, GENERATION_CONFIG] {
+            if has(name) {
+                fetch(name)?;
+            }
         }
         if has(TOKENIZER) {
             fetch(TOKENIZER)?;

@@ -8,7 +8,7 @@ use super::library::Library;
 use super::piece::Spelling;
 use super::sentence_piece::SentencePiece;
 use super::vocabulary::{Kind, Vocabulary};
-use super::{Algorithm, Tokenizer};
+use super::{Algorithm, Tokenizer, ends};
 use crate::CheckpointError;
 use crate::gguf::Metadata;
 
@@ -22,7 +22,7 @@ impl Tokenizer {
         let vocabulary = Vocabulary::from_metadata(metadata)?;
         let bos = metadata.u32("tokenizer.ggml.bos_token_id")?;
         let adds_bos = metadata.bool("tokenizer.ggml.add_bos_token")?;
-        match metadata.string("tokenizer.ggml.model")? {
+        let tokenizer = match metadata.string("tokenizer.ggml.model")? {
             Some("gpt2") => {
                 let words = match metadata.string("tokenizer.ggml.pre")? {
                     Some(name) => Words::named(name).ok_or_else(|| {
@@ -93,6 +93,7 @@ impl Tokenizer {
             None => {
                 Err(CheckpointError::malformed(file, "has no tokenizer (no tokenizer.ggml.model)"))
             }
-        }
+        }?;
+        Ok(tokenizer.ending_at(ends::of_gguf(metadata)?))
     }
 }

@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 use super::byte_level::{self, Parts, Words};
 use super::library::{self, Library, Prefix};
 use super::piece::Spelling;
-use super::{Algorithm, Tokenizer};
+use super::{Algorithm, Tokenizer, ends};
 use crate::CheckpointError;
 
 impl Tokenizer {
@@ -31,7 +31,9 @@ impl Tokenizer {
             Prefix::Nothing => (named, false),
             Prefix::Silent => (named, wants_bos(settings)),
         };
-        Self::new(file, Algorithm::Library(Box::new(library)), bos, adds_bos)
+        let named = ends::named(&library, settings, config);
+        let tokenizer = Self::new(file, Algorithm::Library(Box::new(library)), bos, adds_bos)?;
+        Ok(tokenizer.ending_at(named))
     }
 
     /// Reads GPT-2's `vocab.json` and `merges.txt`, each given as its name and its bytes.
@@ -74,7 +76,10 @@ impl Tokenizer {
         };
         let library = Library::new(byte_level::build(vocabulary.0, parts)?, Spelling::ByteLevel);
         let bos = named_bos(&library, settings, Some(config));
-        Self::new(vocabulary.0, Algorithm::Library(Box::new(library)), bos, wants_bos(settings))
+        let named = ends::named(&library, settings, Some(config));
+        let library = Algorithm::Library(Box::new(library));
+        let tokenizer = Self::new(vocabulary.0, library, bos, wants_bos(settings))?;
+        Ok(tokenizer.ending_at(named))
     }
 }
 

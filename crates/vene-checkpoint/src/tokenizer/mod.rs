@@ -9,9 +9,11 @@
 //! a text is never added, whatever the files say: prompts here are to be continued.
 
 mod byte_level;
+mod ends;
 mod from_gguf;
 mod from_hugging_face;
 mod library;
+mod numbers;
 mod piece;
 mod post_processor;
 mod sentence_piece;
@@ -59,21 +61,35 @@ pub struct Tokenizer {
     algorithm: Arc<Algorithm>,
     bos: Option<u32>,
     adds_bos: bool,
+    ends: Vec<u32>,
 }
 
 enum Algorithm {
     Library(Box<Library>),
     SentencePiece(SentencePiece),
+    /// A text is a list of numbers.
+    Numbers,
 }
 
 impl Tokenizer {
+    /// That of a network which reads no text: the text `3 17 4` stands for the inputs 3, 17 and 4.
+    pub fn numbers() -> Self {
+        Self {
+            algorithm: Arc::new(Algorithm::Numbers),
+            bos: None,
+            adds_bos: false,
+            ends: Vec::new(),
+        }
+    }
+
     fn new(
         file: &str,
         algorithm: Algorithm,
         bos: Option<u32>,
         adds_bos: bool,
     ) -> Result<Self, CheckpointError> {
-        let tokenizer = Self { algorithm: Arc::new(algorithm), bos, adds_bos };
+        let ends = Vec::new();
+        let tokenizer = Self { algorithm: Arc::new(algorithm), bos, adds_bos, ends };
         let size = tokenizer.vocabulary_size();
         match bos {
             Some(id) if id as usize >= size => Err(CheckpointError::malformed(
@@ -109,6 +125,7 @@ impl Tokenizer {
         let tokens = match self.algorithm.as_ref() {
             Algorithm::Library(library) => library.encode(text)?,
             Algorithm::SentencePiece(pieces) => pieces.encode(text, true)?,
+            Algorithm::Numbers => numbers::encode(text)?,
         };
         let (mut ids, mut spans): (Vec<u32>, Vec<Range<usize>>) = tokens.into_iter().unzip();
         let written_out = self.bos.is_some() && ids.first().copied() == self.bos;
@@ -168,6 +185,7 @@ impl Tokenizer {
                 None => library.encode(text)?,
             },
             Algorithm::SentencePiece(pieces) => pieces.encode(text, false)?,
+            Algorithm::Numbers => numbers::encode(text)?,
         };
         Ok(tokens.into_iter().map(|(id, _)| id).collect())
     }
@@ -187,6 +205,7 @@ impl Tokenizer {
         match self.algorithm.as_ref() {
             Algorithm::Library(library) => library.token_bytes(id),
             Algorithm::SentencePiece(pieces) => pieces.token_bytes(id),
+            Algorithm::Numbers => Some(id.to_string().into_bytes()),
         }
     }
 
@@ -194,6 +213,7 @@ impl Tokenizer {
         match self.algorithm.as_ref() {
             Algorithm::Library(library) => library.is_special(id),
             Algorithm::SentencePiece(pieces) => pieces.vocabulary().kind(id) == Kind::Special,
+            Algorithm::Numbers => false,
         }
     }
 
@@ -227,6 +247,7 @@ impl Tokenizer {
         let pieces = match self.algorithm.as_ref() {
             Algorithm::Library(library) => return library.decode(ids),
             Algorithm::SentencePiece(pieces) => pieces,
+            Algorithm::Numbers => return Ok(numbers::decode(ids)),
         };
         let mut bytes = Vec::new();
         let mut after_special = true;
@@ -243,11 +264,12 @@ impl Tokenizer {
     }
 
     /// How many token ids there are (one more than the largest). A model's unembedding may have
-    /// more rows.
+    /// more rows. A tokenizer of numbers knows all of them, however few its network has.
     pub fn vocabulary_size(&self) -> usize {
         match self.algorithm.as_ref() {
             Algorithm::Library(library) => library.size(),
             Algorithm::SentencePiece(pieces) => pieces.vocabulary().len(),
+            Algorithm::Numbers => u32::MAX as usize,
         }
     }
 

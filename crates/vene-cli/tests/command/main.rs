@@ -4,6 +4,7 @@
 mod bad_input;
 mod collect;
 mod demo;
+mod generate;
 mod interrupted;
 mod over_data;
 mod real_model;
@@ -12,3 +13,4 @@ mod support;
 mod sweep;
 mod task;
 mod top;
+mod train;

@@ -1,7 +1,7 @@
 //! Gradients of activation functions, alone and fused with the gate.
 
 use crate::activation::{Activation, COST, beyond, bounded, relu};
-use crate::exponential::exp;
+use crate::exponential::{exp, tanh};
 use crate::instructions::for_each_instruction_set;
 use crate::parallel::{Shared, for_each_stretch, for_each_task, threads_for};
 
@@ -20,6 +20,8 @@ pub fn activate_gradient(x: &[f32], activation: Activation, gradient: &mut [f32]
         Activation::GeluTanh => gelu_tanh_alone,
         Activation::Silu => silu_alone,
         Activation::Relu => relu_alone,
+        Activation::Tanh => tanh_alone,
+        Activation::Sigmoid => sigmoid_alone,
     };
     for_each_stretch(gradient, 1, COST, |first, gradient| {
         here(&x[first..][..gradient.len()], gradient);
@@ -50,6 +52,8 @@ pub fn activate_gated_gradient(
         Activation::GeluTanh => gelu_tanh_gated,
         Activation::Silu => silu_gated,
         Activation::Relu => relu_gated,
+        Activation::Tanh => tanh_gated,
+        Activation::Sigmoid => sigmoid_gated,
     };
     let (of_gate, of_up) = (Shared::new(of_gate), Shared::new(of_up));
     for_each_task(
@@ -108,6 +112,8 @@ slope!(gelu_exact_with_slope, gelu_exact_alone, gelu_exact_gated);
 slope!(gelu_tanh_with_slope, gelu_tanh_alone, gelu_tanh_gated);
 slope!(silu_with_slope, silu_alone, silu_gated);
 slope!(relu_with_slope, relu_alone, relu_gated);
+slope!(tanh_with_slope, tanh_alone, tanh_gated);
+slope!(sigmoid_with_slope, sigmoid_alone, sigmoid_gated);
 
 /// The function's value and slope: the mass below `x` and the density there, of the normal distribution.
 #[inline(always)]
@@ -147,6 +153,18 @@ fn relu_with_slope<const FUSED: bool>(x: f32) -> (f32, f32) {
     (relu::<FUSED>(x), if x > 0.0 { 1.0 } else { 0.0 })
 }
 
+#[inline(always)]
+fn tanh_with_slope<const FUSED: bool>(x: f32) -> (f32, f32) {
+    let value = tanh::<FUSED>(x);
+    (value, 1.0 - value * value)
+}
+
+#[inline(always)]
+fn sigmoid_with_slope<const FUSED: bool>(x: f32) -> (f32, f32) {
+    let value = 1.0 / (1.0 + exp::<FUSED>(-x));
+    (value, value * (1.0 - value))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -164,7 +182,7 @@ mod tests {
             }
             x * (0.5 + sum * (-x * x / 2.0).exp() / (2.0 * std::f64::consts::PI).sqrt())
         };
-        let tanh = |x: f64| {
+        let by_tanh = |x: f64| {
             let u = (2.0 / std::f64::consts::PI).sqrt() * (x + 0.044715 * x.powi(3));
             0.5 * x * (1.0 + u.tanh())
         };
@@ -176,8 +194,11 @@ mod tests {
         };
         for x in grid(-6.0, 6.0).step_by(50) {
             near("gelu", gelu_exact_with_slope::<true>(x).1, &gelu, x);
-            near("gelu by tanh", gelu_tanh_with_slope::<true>(x).1, &tanh, x);
+            near("gelu by tanh", gelu_tanh_with_slope::<true>(x).1, &by_tanh, x);
             near("silu", silu_with_slope::<true>(x).1, &silu, x);
+            near("tanh", tanh_with_slope::<true>(x).1, &f64::tanh, x);
+            let sigmoid = |x: f64| 1.0 / (1.0 + (-x).exp());
+            near("sigmoid", sigmoid_with_slope::<true>(x).1, &sigmoid, x);
         }
         for function in [
             gelu_exact_with_slope::<true>,

@@ -8,9 +8,9 @@ use vene_checkpoint::Tensors;
 
 use super::keys::Keys;
 use super::{Family, Naming, Weights, rope};
-use crate::config::{Activation, DecoderConfig, LayerConfig, NormKind, Rotary};
+use crate::config::{Activation, BlockKind, DecoderConfig, LayerConfig, NormKind, Rotary};
 use crate::error::ModelError;
-use crate::tensors::{LayerTensors, NormTensors, OuterTensors};
+use crate::tensors::{BlockTensors, NormTensors, OuterTensors, TransformerTensors};
 
 /// Where no metadata says so: every sixth layer attends globally.
 const PATTERN: usize = 6;
@@ -96,6 +96,7 @@ impl Gemma3 {
         let layers = slides
             .into_iter()
             .map(|slides| LayerConfig {
+                kind: BlockKind::Transformer,
                 score_scale: scale.sqrt().recip(),
                 window: window.filter(|_| slides),
                 rotary: Some(if slides { LOCAL } else { GLOBAL }),
@@ -108,12 +109,14 @@ impl Gemma3 {
             key_value_heads,
             head_dim,
             d_mlp: keys.count(naming.pick("intermediate_size", "feed_forward_length"))?,
+            inputs: vocabulary,
             vocabulary,
             context: keys.count(naming.pick("max_position_embeddings", "context_length"))?,
             norm: NormKind::RootMeanSquare {
                 epsilon: keys.optional_positive(epsilon)?.unwrap_or(1e-6),
                 unit_offset: naming == Naming::HuggingFace,
             },
+            final_norm: true,
             post_norms: true,
             query_key_norm: true,
             activation,
@@ -185,16 +188,16 @@ impl Family for Gemma3 {
                 &table,
             )?,
             position_embedding: None,
-            final_norm: self.norm(
+            final_norm: Some(self.norm(
                 weights,
                 self.naming.pick("model.norm", "output_norm"),
                 table[1],
-            )?,
+            )?),
             unembedding,
         })
     }
 
-    fn layer(&self, weights: &Weights<'_>, layer: usize) -> Result<LayerTensors, ModelError> {
+    fn layer(&self, weights: &Weights<'_>, layer: usize) -> Result<BlockTensors, ModelError> {
         let DecoderConfig { d_model, d_mlp, heads, key_value_heads, head_dim, .. } = self.config;
         let name = |hugging_face: &str, gguf: &str| {
             self.naming
@@ -207,7 +210,7 @@ impl Family for Gemma3 {
         };
         let mlp =
             |hugging_face, gguf, shape| weights.linear(&name(hugging_face, gguf), shape, false);
-        Ok(LayerTensors {
+        let tensors = TransformerTensors {
             attention_norm: norm("input_layernorm", "attn_norm", d_model)?,
             query: attention("self_attn.q_proj", "attn_q", [width, d_model])?,
             key: attention("self_attn.k_proj", "attn_k", [key_width, d_model])?,
@@ -225,7 +228,8 @@ impl Family for Gemma3 {
             up: mlp("mlp.up_proj", "ffn_up", [d_mlp, d_model])?,
             down: mlp("mlp.down_proj", "ffn_down", [d_model, d_mlp])?,
             mlp_post_norm: Some(norm("post_feedforward_layernorm", "post_ffw_norm", d_model)?),
-        })
+        };
+        Ok(tensors.into())
     }
 
     fn is_leftover(&self, name: &str) -> bool {

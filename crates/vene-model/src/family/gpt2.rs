@@ -7,9 +7,9 @@ use vene_checkpoint::Tensors;
 
 use super::keys::Keys;
 use super::{Family, Naming, Weights};
-use crate::config::{Activation, DecoderConfig, LayerConfig, NormKind};
+use crate::config::{Activation, BlockKind, DecoderConfig, LayerConfig, NormKind};
 use crate::error::ModelError;
-use crate::tensors::{LayerTensors, LinearTensors, OuterTensors};
+use crate::tensors::{BlockTensors, LinearTensors, OuterTensors, TransformerTensors};
 
 pub(super) struct Gpt2 {
     config: DecoderConfig,
@@ -54,7 +54,12 @@ impl Gpt2 {
             .map(|layer| {
                 let scale = if scaled { (head_dim as f64).sqrt().recip() } else { 1.0 };
                 let by_layer = if scaled_by_layer { (layer + 1) as f64 } else { 1.0 };
-                LayerConfig { score_scale: scale / by_layer, window: None, rotary: None }
+                LayerConfig {
+                    kind: BlockKind::Transformer,
+                    score_scale: scale / by_layer,
+                    window: None,
+                    rotary: None,
+                }
             })
             .collect();
         let config = DecoderConfig {
@@ -64,9 +69,11 @@ impl Gpt2 {
             key_value_heads: heads,
             head_dim,
             d_mlp: d_mlp.unwrap_or(4 * d_model),
+            inputs: vocabulary,
             vocabulary,
             context: keys.count(naming.pick("n_positions", "context_length"))?,
             norm: NormKind::Layer { epsilon: keys.optional_positive(epsilon)?.unwrap_or(1e-5) },
+            final_norm: true,
             post_norms: false,
             query_key_norm: false,
             activation,
@@ -123,12 +130,12 @@ impl Family for Gpt2 {
                 &name("wpe.weight", "position_embd.weight"),
                 &[config.context, config.d_model],
             )?),
-            final_norm: weights.norm(&name("ln_f", "output_norm"), config.d_model, true)?,
+            final_norm: Some(weights.norm(&name("ln_f", "output_norm"), config.d_model, true)?),
             unembedding,
         })
     }
 
-    fn layer(&self, weights: &Weights<'_>, layer: usize) -> Result<LayerTensors, ModelError> {
+    fn layer(&self, weights: &Weights<'_>, layer: usize) -> Result<BlockTensors, ModelError> {
         let (d_model, d_mlp, prefix) = (self.config.d_model, self.config.d_mlp, self.prefix);
         let name = |hugging_face: &str, gguf: &str| {
             self.naming
@@ -140,7 +147,7 @@ impl Family for Gpt2 {
             weight: joined.weight.rows(index * d_model, d_model),
             bias: joined.bias.as_ref().map(|bias| bias.rows(index * d_model, d_model)),
         };
-        Ok(LayerTensors {
+        let tensors = TransformerTensors {
             attention_norm: weights.norm(&name("ln_1", "attn_norm"), d_model, true)?,
             query: part(0),
             key: part(1),
@@ -158,7 +165,8 @@ impl Family for Gpt2 {
             up: self.linear(weights, &name("mlp.c_fc", "ffn_up"), [d_mlp, d_model])?,
             down: self.linear(weights, &name("mlp.c_proj", "ffn_down"), [d_model, d_mlp])?,
             mlp_post_norm: None,
-        })
+        };
+        Ok(tensors.into())
     }
 
     fn is_leftover(&self, name: &str) -> bool {

@@ -8,6 +8,7 @@ use std::cell::RefCell;
 use std::collections::HashSet;
 
 use serde_json::{Map, Value};
+use vene_checkpoint::Description;
 use vene_checkpoint::gguf::Metadata;
 
 use crate::error::ModelError;
@@ -186,6 +187,27 @@ impl<'a> Keys<'a> {
             }),
         }
     }
+}
+
+/// What of a description may change what a forward pass computes, as a text: the same for descriptions
+/// that differ in order and in what is known to be harmless.
+pub(crate) fn meaningful(description: &Description) -> String {
+    let mut lines: Vec<String> = match description {
+        Description::HuggingFace(config) => config
+            .iter()
+            .filter(|(key, value)| !value.is_null() && !is_harmless(key))
+            .map(|(key, value)| format!("{key}={value}\n"))
+            .collect(),
+        Description::Gguf(metadata) => {
+            let general =
+                |key: &&str| !key.starts_with("general.") && !key.starts_with("tokenizer.");
+            let keys = metadata.keys().filter(general);
+            let value = |key| gguf_value(metadata, key).unwrap_or_default();
+            keys.map(|key| format!("{key}={}\n", value(key))).collect()
+        }
+    };
+    lines.sort_unstable();
+    lines.concat()
 }
 
 /// A GGUF value as JSON, so that both kinds of description are checked by the same lines.

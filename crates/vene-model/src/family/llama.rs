@@ -6,9 +6,9 @@ use vene_checkpoint::Tensors;
 
 use super::keys::Keys;
 use super::{Family, Naming, Weights, rope};
-use crate::config::{Activation, DecoderConfig, LayerConfig, NormKind, Rotary};
+use crate::config::{Activation, BlockKind, DecoderConfig, LayerConfig, NormKind, Rotary};
 use crate::error::ModelError;
-use crate::tensors::{HostTensor, LayerTensors, LinearTensors, OuterTensors};
+use crate::tensors::{BlockTensors, HostTensor, LinearTensors, OuterTensors, TransformerTensors};
 
 pub(super) struct Llama {
     config: DecoderConfig,
@@ -73,6 +73,7 @@ impl Llama {
         let vocabulary = super::vocabulary(keys, naming, tensors, embedding)?;
         let epsilon = naming.pick("rms_norm_eps", "attention.layer_norm_rms_epsilon");
         let layer = LayerConfig {
+            kind: BlockKind::Transformer,
             score_scale: (head_dim as f64).sqrt().recip(),
             window: None,
             rotary: Some(0),
@@ -84,12 +85,14 @@ impl Llama {
             key_value_heads,
             head_dim,
             d_mlp: keys.count(naming.pick("intermediate_size", "feed_forward_length"))?,
+            inputs: vocabulary,
             vocabulary,
             context: keys.count(naming.pick("max_position_embeddings", "context_length"))?,
             norm: NormKind::RootMeanSquare {
                 epsilon: keys.optional_positive(epsilon)?.unwrap_or(1e-6),
                 unit_offset: false,
             },
+            final_norm: true,
             post_norms: false,
             query_key_norm: false,
             activation,
@@ -154,16 +157,16 @@ impl Family for Llama {
                 &table,
             )?,
             position_embedding: None,
-            final_norm: weights.norm(
+            final_norm: Some(weights.norm(
                 self.naming.pick("model.norm", "output_norm"),
                 table[1],
                 false,
-            )?,
+            )?),
             unembedding,
         })
     }
 
-    fn layer(&self, weights: &Weights<'_>, layer: usize) -> Result<LayerTensors, ModelError> {
+    fn layer(&self, weights: &Weights<'_>, layer: usize) -> Result<BlockTensors, ModelError> {
         let DecoderConfig { d_model, d_mlp, heads, key_value_heads, head_dim, .. } = self.config;
         let name = |hugging_face: &str, gguf: &str| {
             self.naming
@@ -174,7 +177,7 @@ impl Family for Llama {
         let mlp = |hugging_face: &str, gguf: &str, shape| {
             weights.linear(&name(hugging_face, gguf), shape, self.mlp_bias)
         };
-        Ok(LayerTensors {
+        let tensors = TransformerTensors {
             attention_norm: weights.norm(&name("input_layernorm", "attn_norm"), d_model, false)?,
             query: self.rotated_linear(
                 weights,
@@ -208,7 +211,8 @@ impl Family for Llama {
             up: mlp("mlp.up_proj", "ffn_up", [d_mlp, d_model])?,
             down: mlp("mlp.down_proj", "ffn_down", [d_model, d_mlp])?,
             mlp_post_norm: None,
-        })
+        };
+        Ok(tensors.into())
     }
 
     fn is_leftover(&self, name: &str) -> bool {

@@ -8,6 +8,7 @@ mod gemma3;
 mod gpt2;
 mod keys;
 mod llama;
+mod networks;
 mod rope;
 mod weights;
 
@@ -15,18 +16,21 @@ use vene_checkpoint::{Description, Tensors};
 
 use crate::config::{Activation, DecoderConfig, Rotary};
 use crate::error::ModelError;
-use crate::tensors::{LayerTensors, OuterTensors};
+use crate::tensors::{BlockTensors, OuterTensors};
 use keys::Keys;
+pub(crate) use keys::meaningful;
 pub(crate) use weights::Weights;
 
 /// The families, as `model_type` of a `config.json` and `general.architecture` of a GGUF name them.
-pub const FAMILIES: [(&str, &str); 3] = [
+pub const FAMILIES: [(&str, &str); 5] = [
     ("gpt2", "learned positions, layer norms, plain GELU MLP"),
     (
         "llama",
         "rotary positions, RMS norms, grouped-query attention, gated MLP (SmolLM2, Llama 2 and 3)",
     ),
     ("gemma3", "as llama, with post-norms, query/key norms and sliding windows (gemma3_text)"),
+    ("mlp", "a multilayer perceptron that classifies vectors (pyvene's MLPForClassification)"),
+    ("gru", "a gated recurrent network (pyvene's GRUForClassification, GRULMHeadModel)"),
 ];
 
 /// Which of its two names a tensor goes by.
@@ -54,7 +58,7 @@ pub(crate) trait Family: Send + Sync {
     fn outer(&self, weights: &Weights<'_>) -> Result<OuterTensors, ModelError>;
 
     /// One block.
-    fn layer(&self, weights: &Weights<'_>, layer: usize) -> Result<LayerTensors, ModelError>;
+    fn layer(&self, weights: &Weights<'_>, layer: usize) -> Result<BlockTensors, ModelError>;
 
     /// Whether a tensor that no block asked for is a mere leftover: a buffer, or a tied copy.
     fn is_leftover(&self, name: &str) -> bool;
@@ -74,6 +78,8 @@ pub(crate) fn open(
         Naming::Gguf => keys.architecture().to_owned(),
     };
     let family: Box<dyn Family> = match name.as_str() {
+        "mlp" if naming == Naming::HuggingFace => Box::new(networks::Network::mlp(&keys, tensors)?),
+        "gru" if naming == Naming::HuggingFace => Box::new(networks::Network::gru(&keys, tensors)?),
         "gpt2" => Box::new(gpt2::Gpt2::new(&keys, naming, tensors)?),
         "llama" => Box::new(llama::Llama::new(&keys, naming, tensors)?),
         "gemma3_text" | "gemma3" => Box::new(gemma3::Gemma3::new(&keys, naming, tensors)?),
@@ -121,10 +127,14 @@ fn activation(key: &str, name: &str) -> Result<Activation, ModelError> {
         "gelu_new" | "gelu_pytorch_tanh" | "gelu_fast" => Ok(Activation::GeluTanh),
         "silu" | "swish" => Ok(Activation::Silu),
         "relu" => Ok(Activation::Relu),
+        "tanh" => Ok(Activation::Tanh),
+        "sigmoid" => Ok(Activation::Sigmoid),
         _ => Err(ModelError::NotUnderstood {
             key: key.into(),
             value: name.into(),
-            understood: "gelu, gelu_new, gelu_pytorch_tanh, gelu_fast, silu, swish, relu".into(),
+            understood: "gelu, gelu_new, gelu_pytorch_tanh, gelu_fast, silu, swish, relu, tanh, \
+                         sigmoid"
+                .into(),
         }),
     }
 }

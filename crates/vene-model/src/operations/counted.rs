@@ -194,6 +194,16 @@ impl Operations for Counted {
         Ok(())
     }
 
+    fn stack(&self, parts: &[CountedRows]) -> Result<CountedRows, OperationError> {
+        let width = parts.first().map_or(0, |part| part.width);
+        Ok(self.rows(parts.iter().map(|part| part.rows).sum(), width))
+    }
+
+    fn extend_rows(&self, x: &mut CountedRows, rows: &CountedRows) -> Result<(), OperationError> {
+        *x = self.rows(x.rows + rows.rows, x.width);
+        Ok(())
+    }
+
     fn attend(
         &self,
         queries: &CountedRows,

@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use candle_core::Tensor;
+use candle_core::{D, Tensor};
 
 use super::{OperationError, Operations, Path, Query};
 use crate::config::{DecoderConfig, LayerConfig};
@@ -78,4 +78,17 @@ pub trait Differentiable:
         soft_cap: Option<f64>,
         targets: &[u32],
     ) -> Result<(Tensor, Vec<u32>), OperationError>;
+}
+
+/// -log p(target) of each row of logits `[rows, vocabulary]`, and the rows' likeliest tokens: the formula.
+pub(super) fn cross_entropy_of(
+    logits: &Tensor,
+    targets: &[u32],
+) -> Result<(Tensor, Vec<u32>), OperationError> {
+    let targets = Tensor::new(targets, logits.device())?.unsqueeze(1)?;
+    // The largest logit only keeps the exponentials within their range: it has no part in the gradient.
+    let shifted = logits.broadcast_sub(&logits.detach().max_keepdim(D::Minus1)?)?;
+    let normaliser = shifted.exp()?.sum_keepdim(D::Minus1)?.log()?;
+    let losses = (normaliser - shifted.gather(&targets, 1)?)?.squeeze(1)?;
+    Ok((losses, logits.detach().argmax(D::Minus1)?.to_vec1()?))
 }

@@ -14,7 +14,7 @@ mod pattern;
 mod plain;
 mod recorded;
 
-pub use counted::{Counted, Work};
+pub use counted::{Counted, CountedRows, Work};
 pub use differentiable::{Differentiable, Earlier, OwnedPath};
 pub use fused::Fused;
 pub use node::with_backward;
@@ -142,6 +142,12 @@ pub trait Operations {
     ) -> Result<Self::Tensor, OperationError>;
     /// Copies of rows `indices`, set behind all rows.
     fn append_rows(&self, x: &mut Self::Tensor, indices: &[usize]) -> Result<(), OperationError>;
+    /// The rows of another tensor of the same width, set behind all rows. Cheap again and again: what
+    /// is kept of a text grows so.
+    fn extend_rows(&self, x: &mut Self::Tensor, rows: &Self::Tensor) -> Result<(), OperationError>;
+
+    /// All rows, one tensor after the other; there is at least one.
+    fn stack(&self, parts: &[Self::Tensor]) -> Result<Self::Tensor, OperationError>;
 
     /// Causal attention: softmax over each query's scores of the keys that it sees, and with these
     /// weights the sum of the values: `[query rows, heads * head_dim]`. Every query row that is in no

@@ -7,7 +7,8 @@ use std::sync::Arc;
 
 use candle_core::{D, DType, Device, Error, Tensor};
 
-use super::node::linear_map;
+use super::differentiable::cross_entropy_of;
+use super::node::{linear_map, with_backward};
 use super::{
     ChosenLogits, Differentiable, Earlier, HostRows, OperationError, Operations, OwnedPath, Path,
     Visibility,
@@ -119,6 +120,29 @@ fn turned(x: &Tensor, [cosine, sine]: &[Tensor; 2], head_dim: usize) -> Result<T
         parts.push(x.narrow(D::Minus1, 2 * pairs, head_dim - 2 * pairs)?);
     }
     Tensor::cat(&parts, D::Minus1)?.reshape((rows, width))
+}
+
+/// The slope of the exact GELU: the normal distribution's mass below `x`, and `x` times its density there.
+fn gelu_erf_slope(x: &Tensor) -> Result<Tensor, Error> {
+    let mass = (((x * std::f64::consts::FRAC_1_SQRT_2)?.erf()? * 0.5)? + 0.5)?;
+    let bell = (x.sqr()? * -0.5)?.exp()?;
+    mass + ((x * bell)?
+        * (0.5 * std::f64::consts::FRAC_2_SQRT_PI * std::f64::consts::FRAC_1_SQRT_2))?
+}
+
+/// The slope of the GELU by tanh: of `0.5 x (1 + tanh u)` with `u = sqrt(2 / pi) (x + 0.044715 x^3)`.
+fn gelu_tanh_slope(x: &Tensor) -> Result<Tensor, Error> {
+    let factor = std::f64::consts::FRAC_2_SQRT_PI * std::f64::consts::FRAC_1_SQRT_2;
+    let square = x.sqr()?;
+    let bent = ((x * ((&square * 0.044715)? + 1.0)?)? * factor)?.tanh()?;
+    let steepness = ((square * (3.0 * 0.044715 * factor))? + factor)?;
+    let change = ((bent.sqr()?.neg()? + 1.0)? * (x * steepness)?)?;
+    ((bent + 1.0)? + change)? * 0.5
+}
+
+/// `1 / (1 + e^-x)`, written so that neither side overflows: `(1 + tanh(x / 2)) / 2`.
+fn sigmoid(x: &Tensor) -> Result<Tensor, Error> {
+    ((x * 0.5)?.tanh()? * 0.5)? + 0.5
 }
 
 impl Operations for Plain {
@@ -248,10 +272,17 @@ impl Operations for Plain {
 
     fn activate(&self, x: Tensor, activation: Activation) -> Result<Tensor, OperationError> {
         Ok(match activation {
-            Activation::GeluExact => x.gelu_erf()?,
-            Activation::GeluTanh => x.gelu()?,
+            // candle's own gradients of these two have six digits.
+            Activation::GeluExact => with_backward(&x, Tensor::gelu_erf, |x, gradient| {
+                (gelu_erf_slope(x)? * gradient)?.contiguous()
+            })?,
+            Activation::GeluTanh => with_backward(&x, Tensor::gelu, |x, gradient| {
+                (gelu_tanh_slope(x)? * gradient)?.contiguous()
+            })?,
             Activation::Silu => x.silu()?,
             Activation::Relu => x.relu()?,
+            Activation::Tanh => x.tanh()?,
+            Activation::Sigmoid => sigmoid(&x)?,
         })
     }
 
@@ -281,6 +312,15 @@ impl Operations for Plain {
 
     fn append_rows(&self, x: &mut Tensor, indices: &[usize]) -> Result<(), OperationError> {
         *x = Tensor::cat(&[&*x, &self.take_rows(x, indices)?], 0)?;
+        Ok(())
+    }
+
+    fn stack(&self, parts: &[Tensor]) -> Result<Tensor, OperationError> {
+        self.stack_rows(parts)
+    }
+
+    fn extend_rows(&self, x: &mut Tensor, rows: &Tensor) -> Result<(), OperationError> {
+        *x = Tensor::cat(&[&*x, rows], 0)?;
         Ok(())
     }
 
@@ -403,10 +443,6 @@ impl Differentiable for Plain {
         if let Some(cap) = soft_cap {
             logits = self.soft_cap(logits, cap)?;
         }
-        let targets = Tensor::new(targets, &self.device)?.unsqueeze(1)?;
-        let shifted = logits.broadcast_sub(&logits.detach().max_keepdim(D::Minus1)?)?;
-        let normaliser = shifted.exp()?.sum_keepdim(D::Minus1)?.log()?;
-        let losses = (normaliser - shifted.gather(&targets, 1)?)?.squeeze(1)?;
-        Ok((losses, logits.detach().argmax(D::Minus1)?.to_vec1()?))
+        cross_entropy_of(&logits, targets)
     }
 }

@@ -48,6 +48,13 @@ pub struct PreparedRow {
     pub(crate) source_positions: Vec<Vec<usize>>,
 }
 
+impl PreparedRow {
+    /// The first tokens of its answers: of those to its base, and of those to its source.
+    pub fn first_tokens(&self) -> [Vec<u32>; 2] {
+        self.answers.first_tokens()
+    }
+}
+
 /// A row that cannot be used.
 #[derive(Clone, Debug)]
 pub struct LeftOut {

@@ -3,6 +3,7 @@
 use candle_core::Tensor;
 use vene_model::{Component, DecoderConfig, Site};
 
+use super::trace::Trace;
 use super::unit::{self, Selection};
 use crate::error::RunError;
 use crate::intervention::UnitContext;
@@ -14,15 +15,55 @@ pub(super) struct Application<'a> {
     pub(super) plan: &'a ResolvedPlan,
     pub(super) index: usize,
     pub(super) example: usize,
+    /// Of a unit that is edited step by step, inside a recurrent block: which of its positions.
+    pub(super) part: Option<usize>,
+}
+
+/// What was measured of an application.
+pub(super) enum Measured {
+    /// The plan leaves the example alone here.
+    NotEdited,
+    /// Sure to change nothing.
+    SharedPrefix,
+    /// What values were written over.
+    Counted(Tally),
+}
+
+impl Measured {
+    fn outcome(self) -> Outcome {
+        match self {
+            Self::NotEdited => Outcome::NotEdited,
+            Self::SharedPrefix => Outcome::SharedPrefix,
+            Self::Counted(tally) => tally.outcome(),
+        }
+    }
 }
 
 impl<'a> Application<'a> {
+    /// Of all positions at once.
+    pub(super) fn new(plan: &'a ResolvedPlan, index: usize, example: usize) -> Self {
+        Self { plan, index, example, part: None }
+    }
+
     pub(super) fn edit(&self) -> &'a ResolvedEdit {
         &self.plan.edits[self.index]
     }
 
     pub(super) fn unit(&self) -> &'a Unit {
         &self.edit().units[self.example]
+    }
+
+    /// The positions that are edited now.
+    fn positions(&self) -> &'a [usize] {
+        self.part_of(&self.unit().positions)
+    }
+
+    /// The positions of a unit that is written, or read, now.
+    fn part_of<'p>(&self, positions: &'p [usize]) -> &'p [usize] {
+        match self.part {
+            Some(place) => &positions[place..=place],
+            None => positions,
+        }
     }
 
     /// Edits `written` rows of packed rows `[rows, width]`.
@@ -33,9 +74,21 @@ impl<'a> Application<'a> {
         written: &[usize],
         sources: &dyn Fn(&Tensor) -> Result<Vec<Tensor>, RunError>,
     ) -> Result<(Tensor, Receipt), RunError> {
+        let (edited, measured) = self.rewrite_rows(config, tensor, written, sources)?;
+        Ok((edited, self.receipt(measured.outcome())))
+    }
+
+    /// The same, with what was measured on the way to a receipt.
+    pub(super) fn rewrite_rows(
+        &self,
+        config: &DecoderConfig,
+        tensor: &Tensor,
+        written: &[usize],
+        sources: &dyn Fn(&Tensor) -> Result<Vec<Tensor>, RunError>,
+    ) -> Result<(Tensor, Measured), RunError> {
         let unit = self.unit();
         if unit.is_empty() {
-            return Ok((tensor.clone(), self.receipt(Outcome::NotEdited)));
+            return Ok((tensor.clone(), Measured::NotEdited));
         }
         let split = by_head(tensor, unit, self.edit().site.component().heads(config))?;
         let selection = row_selection(written, unit);
@@ -57,9 +110,9 @@ impl<'a> Application<'a> {
             .map(|source| source.reshape(shape))
             .collect::<candle_core::Result<Vec<_>>>()?;
         let context = self.context(&columns, None);
-        let (after, receipt) = self.apply(&before, &sources, context, None)?;
+        let (after, measured) = self.apply(&before, &sources, context, None)?;
         let edited = unit::replace(&split, selection, &after.reshape((count, chosen, width))?)?;
-        Ok((edited.reshape(tensor.shape())?, receipt))
+        Ok((edited.reshape(tensor.shape())?, measured))
     }
 
     /// Edits an attention pattern `[heads, queries, keys]` of all keys, whose queries are at
@@ -84,8 +137,40 @@ impl<'a> Application<'a> {
         let keys = unit.keys.clone().unwrap_or_else(|| (0..all_keys).collect());
         let visible = self.visible(config, &keys, &before)?;
         let context = self.context(&heads, Some(&keys));
-        let (after, receipt) = self.apply(&before, &sources(&before)?, context, Some(&visible))?;
-        Ok((unit::replace(pattern, selection, &after)?, receipt))
+        let (after, measured) = self.apply(&before, &sources(&before)?, context, Some(&visible))?;
+        Ok((unit::replace(pattern, selection, &after)?, self.receipt(measured.outcome())))
+    }
+
+    /// The values that the edit reads, each in the shape of the values that it writes: of runs what
+    /// `trace` kept, of its own run what was kept at its positions.
+    pub(super) fn read(
+        self,
+        config: &DecoderConfig,
+        trace: &Trace,
+        current: Option<&Tensor>,
+        before: &Tensor,
+    ) -> Result<Vec<Tensor>, RunError> {
+        let edit = self.edit();
+        match &edit.source {
+            None => Ok(Vec::new()),
+            Some(ResolvedSource::Given(values)) => {
+                values[self.example].iter().map(|values| self.given(values, before)).collect()
+            }
+            Some(ResolvedSource::Current(_)) => {
+                current.into_iter().map(|kept| read_current(config, self, kept, before)).collect()
+            }
+            Some(ResolvedSource::Runs { site, units }) => units[self.example]
+                .iter()
+                .map(|(run, unit)| {
+                    let found = trace.find(self.example, *run, *site, &unit.positions);
+                    let (kept, rows) = found.ok_or(RunError::NotTraced { site: *site })?;
+                    match site.component().is_pattern() {
+                        true => read_pattern(kept, unit),
+                        false => self.read_run(config, kept, &rows, unit, before),
+                    }
+                })
+                .collect(),
+        }
     }
 
     /// Which of a pattern's values `[heads, queries, keys]` the queries may see: 1, else 0.
@@ -105,23 +190,23 @@ impl<'a> Application<'a> {
     }
 
     fn context<'c>(&'c self, columns: &'c [usize], keys: Option<&'c [usize]>) -> UnitContext<'c> {
-        let (example, positions) = (self.example, self.unit().positions.as_slice());
+        let (example, positions) = (self.example, self.positions());
         let subspaces = self.edit().subspaces.as_ref();
         let subspace = subspaces.map(|subspaces| subspaces[example].as_slice());
         UnitContext { example, positions, columns, keys, subspace }
     }
 
-    /// The edited values of the unit, and the receipt. Only `writable` values (1, else 0) change.
+    /// The edited values of the unit, and what was measured. Only `writable` values (1, else 0) change.
     fn apply(
         &self,
         before: &Tensor,
         sources: &[Tensor],
         context: UnitContext<'_>,
         writable: Option<&Tensor>,
-    ) -> Result<(Tensor, Receipt), RunError> {
+    ) -> Result<(Tensor, Measured), RunError> {
         // Runs of another length round otherwise: the source's values would differ by noise.
         if self.is_shared_prefix() {
-            return Ok((before.clone(), self.receipt(Outcome::SharedPrefix)));
+            return Ok((before.clone(), Measured::SharedPrefix));
         }
         let (edit, example) = (self.edit(), self.example);
         let (intervention, site) = (edit.intervention.name(), edit.site);
@@ -146,7 +231,7 @@ impl<'a> Application<'a> {
         }
         let mut tally = Tally::default();
         tally.add(&old, &new);
-        Ok((after, self.receipt(tally.outcome())))
+        Ok((after, Measured::Counted(tally)))
     }
 
     /// Whether the edit is sure to change nothing: it is an interchange within a shared prefix
@@ -157,9 +242,12 @@ impl<'a> Application<'a> {
         let order = |index: usize| (self.plan.edits[index].site.depth(), index);
         let touches = |index: usize| {
             let edit = &self.plan.edits[index];
-            order(index) < order(self.index)
-                && !edit.units[self.example].is_empty()
-                && edit.units[self.example].positions.iter().min() <= last
+            let first = edit.units[self.example].positions.iter().min();
+            // A recurrent block's state carries a change to all of the block's sites further on.
+            let is_carried = edit.by_step && edit.site.layer() == self.edit().site.layer();
+            first.is_some()
+                && ((order(index) < order(self.index) && first <= last)
+                    || (is_carried && index != self.index && first < last))
                 && !edit.is_shared_prefix(self.example, prompts)
         };
         self.edit().is_shared_prefix(self.example, prompts)
@@ -189,6 +277,31 @@ impl<'a> Application<'a> {
     }
 }
 
+impl Application<'_> {
+    /// A source's values out of a whole run's rows, in the shape of the values that are written.
+    pub(super) fn read_run(
+        &self,
+        config: &DecoderConfig,
+        kept: &Tensor,
+        rows: &[usize],
+        unit: &Unit,
+        before: &Tensor,
+    ) -> Result<Tensor, RunError> {
+        read_rows(config, self.edit(), kept, self.part_of(rows), unit, before)
+    }
+
+    /// Given values in the shape of the values that are written.
+    pub(super) fn given(&self, values: &[f64], before: &Tensor) -> Result<Tensor, RunError> {
+        let row = before.elem_count();
+        match self.part {
+            Some(place) if values.len() > row => {
+                given(&values[place * row..(place + 1) * row], before)
+            }
+            _ => given(values, before),
+        }
+    }
+}
+
 /// A source's values at `rows` of packed rows, in the shape of the values that are written.
 pub(super) fn read_rows(
     config: &DecoderConfig,
@@ -211,7 +324,9 @@ pub(super) fn read_current(
     before: &Tensor,
 ) -> Result<Tensor, RunError> {
     let rows: Vec<usize> = (0..kept.dim(0)?).collect();
-    read_rows(config, application.edit(), kept, &rows, application.unit(), before)
+    // What was read inside the block, at this step, is one row.
+    let rows = if rows.len() == 1 { &rows } else { application.part_of(&rows) };
+    read_rows(config, application.edit(), kept, rows, application.unit(), before)
 }
 
 /// A source's values out of a whole attention pattern.

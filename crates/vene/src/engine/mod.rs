@@ -4,6 +4,8 @@
 //! at their sites, on plain operations. Whatever is faster is held to it.
 
 mod apply;
+mod continued;
+mod counted_runs;
 mod distribution;
 mod executor;
 mod forked;
@@ -16,6 +18,7 @@ mod suffix;
 mod trace;
 mod unit;
 
+pub(crate) use continued::{Continued, Sequence, Showed, with_sources_run};
 pub use distribution::Distribution;
 pub use executor::{ExampleOutcome, Executor, PlanOutcome};
 pub use forked::Forked;

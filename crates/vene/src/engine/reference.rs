@@ -8,9 +8,9 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use candle_core::Tensor;
-use vene_model::{DecoderConfig, Model, Site};
+use vene_model::{DecoderConfig, Model, Site, TimeStep};
 
-use super::apply::{self, Application};
+use super::apply::{Application, Measured};
 use super::distribution::Distribution;
 use super::executor::{ExampleOutcome, Executor, PlanOutcome, run_one};
 use super::sequences::{Rows, Sequences, Visitor};
@@ -18,7 +18,7 @@ use super::stages::in_stages;
 use super::trace::{Trace, Wanted};
 use super::unit;
 use crate::error::RunError;
-use crate::plan::{Receipt, ResolvedPlan, ResolvedSource};
+use crate::plan::{Outcome, Receipt, ResolvedPlan, ResolvedSource, Tally};
 
 /// Runs plans one full forward pass each.
 #[derive(Clone, Copy)]
@@ -103,6 +103,8 @@ pub(super) struct Editor<'a> {
     /// What edits read of their own run, by edit and example.
     current: HashMap<(usize, usize), Tensor>,
     collected: HashMap<(usize, usize), Tensor>,
+    /// What edits inside recurrent blocks changed so far, by edit and example.
+    tallies: HashMap<(usize, usize), Tally>,
     receipts: Vec<Receipt>,
 }
 
@@ -130,6 +132,7 @@ impl<'a> Editor<'a> {
             wanted,
             current: HashMap::new(),
             collected: HashMap::new(),
+            tallies: HashMap::new(),
             receipts: Vec::new(),
         }
     }
@@ -153,36 +156,25 @@ impl<'a> Editor<'a> {
         Ok(PlanOutcome { examples, receipts: self.receipts, ..PlanOutcome::default() })
     }
 
+    /// The receipt of an edit whose steps are all done.
+    fn told_of_steps(&self, index: usize, example: usize) -> Receipt {
+        let application = Application::new(self.plan, index, example);
+        application.receipt(match self.tallies.get(&(index, example)) {
+            Some(tally) => tally.outcome(),
+            None if application.unit().is_empty() => Outcome::NotEdited,
+            // Whatever is applied is counted, unless it is sure to change nothing.
+            None => Outcome::SharedPrefix,
+        })
+    }
+
     /// The values that an edit reads, each in the shape of the values that it writes.
     pub(super) fn read(
         &self,
         application: Application<'_>,
         before: &Tensor,
     ) -> Result<Vec<Tensor>, RunError> {
-        let Application { index, example, .. } = application;
-        let edit = application.edit();
-        match &edit.source {
-            None => Ok(Vec::new()),
-            Some(ResolvedSource::Given(values)) => {
-                values[example].iter().map(|values| apply::given(values, before)).collect()
-            }
-            Some(ResolvedSource::Current(_)) => {
-                let kept = self.current.get(&(index, example)).into_iter();
-                kept.map(|kept| apply::read_current(self.config, application, kept, before))
-                    .collect()
-            }
-            Some(ResolvedSource::Runs { site, units }) => units[example]
-                .iter()
-                .map(|(run, unit)| {
-                    let found = self.sources.find(example, *run, *site, &unit.positions);
-                    let (kept, rows) = found.ok_or(RunError::NotTraced { site: *site })?;
-                    match site.component().is_pattern() {
-                        true => apply::read_pattern(kept, unit),
-                        false => apply::read_rows(self.config, edit, kept, &rows, unit, before),
-                    }
-                })
-                .collect(),
-        }
+        let current = self.current.get(&(application.index, application.example));
+        application.read(self.config, self.sources, current, before)
     }
 }
 
@@ -196,11 +188,11 @@ impl Editor<'_> {
         rows: &Rows<'_>,
         tensor: &mut Tensor,
     ) -> Result<(), RunError> {
-        let plan = self.plan;
+        let (plan, by_step) = (self.plan, site.is_by_step(self.config));
         let edit = &plan.edits[index];
         let unit = &edit.units[example];
         let reads = matches!(edit.source, Some(ResolvedSource::Current(read)) if read == site);
-        if reads && !unit.is_empty() {
+        if reads && !unit.is_empty() && !by_step {
             let read = rows.of(example, &unit.positions).unwrap_or_default();
             let values = unit::gather(&tensor.unsqueeze(1)?, [Some(&read), None, None])?;
             self.current.insert((index, example), values.squeeze(1)?);
@@ -208,8 +200,13 @@ impl Editor<'_> {
         if edit.site != site {
             return Ok(());
         }
+        if by_step {
+            let receipt = self.told_of_steps(index, example);
+            self.receipts.push(receipt);
+            return Ok(());
+        }
         let written = rows.of(example, &unit.positions).unwrap_or_default();
-        let application = Application { plan, index, example };
+        let application = Application::new(plan, index, example);
         let read = |before: &Tensor| self.read(application, before);
         let (edited, receipt) = application.edit_rows(self.config, tensor, &written, &read)?;
         *tensor = edited;
@@ -252,6 +249,39 @@ impl Visitor for Editor<'_> {
         Ok(())
     }
 
+    fn step(
+        &mut self,
+        site: Site,
+        step: TimeStep<'_>,
+        tensor: &mut Tensor,
+    ) -> Result<(), RunError> {
+        let plan = self.plan;
+        for (row, &example) in step.runs.iter().enumerate() {
+            for (index, edit) in plan.edits.iter().enumerate() {
+                let positions = &edit.units[example].positions;
+                let part = positions.iter().position(|&position| position == step.position);
+                if part.is_none() {
+                    continue;
+                }
+                if matches!(edit.source, Some(ResolvedSource::Current(read)) if read == site) {
+                    self.current.insert((index, example), tensor.narrow(0, row, 1)?);
+                }
+                if edit.site != site {
+                    continue;
+                }
+                let application = Application { plan, index, example, part };
+                let read = |before: &Tensor| self.read(application, before);
+                let (edited, measured) =
+                    application.rewrite_rows(self.config, tensor, &[row], &read)?;
+                *tensor = edited;
+                if let Measured::Counted(tally) = measured {
+                    self.tallies.entry((index, example)).or_default().join(&tally);
+                }
+            }
+        }
+        Ok(())
+    }
+
     fn pattern(
         &mut self,
         site: Site,
@@ -261,7 +291,7 @@ impl Visitor for Editor<'_> {
     ) -> Result<(), RunError> {
         let plan = self.plan;
         for (index, _) in plan.edits.iter().enumerate().filter(|(_, edit)| edit.site == site) {
-            let application = Application { plan, index, example: run };
+            let application = Application::new(plan, index, run);
             let read = |before: &Tensor| self.read(application, before);
             let (edited, receipt) =
                 application.edit_pattern(self.config, tensor, queries, &read)?;

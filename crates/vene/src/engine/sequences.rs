@@ -1,13 +1,15 @@
 //! Whole sequences, packed: a [`Pass`] in which every run has all its rows.
 //!
 //! Runs of different lengths stand one after the other without padding, so that nothing has to be
-//! masked between them but what is causal. Attention goes run by run.
+//! masked between them but what is causal. Attention goes run by run, recurrent blocks step by step.
 
+use std::collections::BTreeMap;
 use std::ops::Range;
 
 use candle_core::Tensor;
 use vene_model::{
-    Attention, Component, DecoderConfig, Operations, Pass, Plain, Readout, Site, Visibility,
+    Attention, Component, DecoderConfig, Operations, Pass, Plain, Readout, Recurrence, Site,
+    TimeStep, Visibility,
 };
 
 use crate::error::RunError;
@@ -19,6 +21,18 @@ pub(super) trait Visitor {
 
     /// All rows at a site.
     fn rows(&mut self, site: Site, rows: &Rows<'_>, tensor: &mut Tensor) -> Result<(), RunError>;
+
+    /// The rows of one time step, inside a recurrent block: the place to edit them. When all steps are
+    /// done the site is shown whole, by [`Visitor::rows`].
+    fn step(
+        &mut self,
+        site: Site,
+        step: TimeStep<'_>,
+        tensor: &mut Tensor,
+    ) -> Result<(), RunError> {
+        let _ = (site, step, tensor);
+        Ok(())
+    }
 
     /// One run's attention pattern `[heads, queries, keys]` of all keys and of the queries at these
     /// positions.
@@ -136,6 +150,10 @@ impl<O: Operations<Tensor = Tensor>, V: Visitor> Pass<O> for Sequences<'_, V> {
         Ok(operations.stack_rows(&mixed)?)
     }
 
+    fn recur(&mut self, recurrence: Recurrence<'_, O>) -> Result<Tensor, RunError> {
+        recur(recurrence, &self.runs, self.visitor)
+    }
+
     fn readout(&mut self) -> Readout {
         let whole = self
             .runs
@@ -145,6 +163,29 @@ impl<O: Operations<Tensor = Tensor>, V: Visitor> Pass<O> for Sequences<'_, V> {
             .collect();
         Readout { whole, chosen: Vec::new() }
     }
+}
+
+/// A recurrent block, runs side by side, each from its first position on.
+pub(super) fn recur<O: Operations<Tensor = Tensor>, V: Visitor>(
+    recurrence: Recurrence<'_, O>,
+    runs: &[Range<usize>],
+    visitor: &mut V,
+) -> Result<Tensor, RunError> {
+    let operations = recurrence.operations;
+    let mut seen: BTreeMap<Site, Vec<Tensor>> = BTreeMap::new();
+    let output = recurrence.run::<RunError>(runs, &mut |site, step, tensor| {
+        if visitor.wants(site) {
+            visitor.step(site, step, tensor)?;
+            seen.entry(site).or_default().push(tensor.clone());
+        }
+        Ok(())
+    })?;
+    let order = Recurrence::<O>::packed_order(runs);
+    for (site, steps) in seen {
+        let mut whole = operations.take_rows(&operations.stack(&steps)?, &order)?;
+        visitor.rows(site, &Rows::Whole(runs), &mut whole)?;
+    }
+    Ok(output)
 }
 
 /// One run's attention in a layer, step by step, so that its patterns can be looked at and edited.

@@ -33,6 +33,7 @@ pub(super) fn in_stages(
     each: Each<'_>,
     run: RunPlans<'_>,
 ) -> Result<(), RunError> {
+    plans.iter().try_for_each(ResolvedPlan::refuse_steps)?;
     if plans.iter().all(ResolvedPlan::is_one_run) {
         return run(plans, each);
     }
@@ -56,15 +57,16 @@ pub(super) fn in_stages(
     })
 }
 
-/// A plan of the base's run alone: its edited sources are run, and what is read of them is given.
+/// A plan of the base's run alone: its edited sources are run, and what is read of them is given. The
+/// receipts are those of sources.
 pub(super) fn given_sources(
     config: &DecoderConfig,
     plan: &ResolvedPlan,
     run: RunPlans<'_>,
-) -> Result<ResolvedPlan, RunError> {
-    match run_sources(config, std::slice::from_ref(plan), run)?.first() {
-        Some(staged) => staged.base(),
-        None => Ok(plan.clone()),
+) -> Result<(ResolvedPlan, Vec<Receipt>), RunError> {
+    match run_sources(config, std::slice::from_ref(plan), run)?.pop() {
+        Some(staged) => Ok((staged.base()?, staged.receipts)),
+        None => Ok((plan.clone(), Vec::new())),
     }
 }
 

@@ -14,6 +14,14 @@ pub enum PlanError {
     /// No example at all.
     #[error("there is no example to run the plan on")]
     NoExamples,
+    /// No row of a data set can be used.
+    #[error("none of the {rows} rows can be used; the first since {reason}")]
+    NoRows {
+        /// How many there are.
+        rows: usize,
+        /// What is wrong with the first.
+        reason: String,
+    },
     /// Lists of tokens to be read for another number of examples.
     #[error(
         "{lists} lists of tokens are to be read in {examples} examples; give one for each, or one for all"
@@ -103,6 +111,15 @@ pub enum PlanError {
     PatternConcatenated {
         /// The component.
         component: Component,
+    },
+    /// Several steps of a recurrent block as one vector.
+    #[error(
+        "{site} cannot be concatenated over positions: a recurrent block computes one from the other, so \
+         that they are edited one after the other; edit one position, or block_input"
+    )]
+    StepsConcatenated {
+        /// Where.
+        site: Site,
     },
     /// Edited sources that read each other.
     #[error(
@@ -247,6 +264,16 @@ pub enum PlanError {
         position: usize,
         /// A head that both write, where the component has heads.
         head: Option<usize>,
+    },
+    /// An edit that cannot be made at generated tokens.
+    #[error("edit {edit} ({site}) cannot be made at these steps: {problem}")]
+    OnSteps {
+        /// The edit.
+        edit: usize,
+        /// The site.
+        site: Site,
+        /// Why, and what to do.
+        problem: String,
     },
     /// Attention patterns are collected whole or not at all.
     #[error("{component} is collected for all positions at once: it is [head, query, key]")]

@@ -81,6 +81,17 @@ pub enum RunError {
         "an edit of a source's run has trainable parameters: sources are run once, before training;          freeze them, or train the edit in the base's run"
     )]
     LearnsInSource,
+    /// An edit that lies behind what is run.
+    #[error(
+        "edit {edit} ({site}) is made at generated tokens only, and an executor runs the prompt: \
+         generate with it, or make it on the prompt too"
+    )]
+    NotOnPrompt {
+        /// The edit.
+        edit: usize,
+        /// Where.
+        site: Site,
+    },
     /// A source's site that was not traced.
     #[error("{site} of the sources was not traced: trace the sources for this very plan")]
     NotTraced {

@@ -48,7 +48,7 @@ pub mod orthogonal;
 pub(crate) mod parameter;
 mod pca;
 mod random_direction;
-mod reft;
+pub(crate) mod reft;
 mod rotated_space;
 mod rotation;
 mod scaling;

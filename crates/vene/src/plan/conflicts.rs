@@ -17,10 +17,17 @@ pub(super) fn refuse_conflicts(
             if earlier.run != later.run || earlier.site.place(config) != later.site.place(config) {
                 continue;
             }
+            let (on_prompt, at_new_token) =
+                (earlier.when.covers(0) && later.when.covers(0), earlier.when.meets(&later.when));
             for (example, (a, b)) in earlier.units.iter().zip(&later.units).enumerate() {
-                let position = common(Some(&a.positions), Some(&b.positions));
+                let position = common(Some(&a.positions), Some(&b.positions)).filter(|_| on_prompt);
                 let head = common(a.heads.as_deref(), b.heads.as_deref());
                 let key = common(a.keys.as_deref(), b.keys.as_deref());
+                let are_there = !a.is_empty() && !b.is_empty();
+                if let (Some(step), Some(_), Some(_), true) = (at_new_token, head, key, are_there) {
+                    let problem = format!("edit {first} replaces the same values at step {step}");
+                    return Err(PlanError::OnSteps { edit: second, site: later.site, problem });
+                }
                 if let (Some(position), Some(head), Some(_)) = (position, head, key) {
                     return Err(PlanError::Conflict {
                         first,

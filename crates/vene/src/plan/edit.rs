@@ -7,6 +7,7 @@ use vene_model::Component;
 use super::Run;
 use super::heads::Heads;
 use super::positions::Positions;
+use super::when::When;
 use crate::intervention::{
     Addition, Interchange, Intervention, Knockout, Mean, Noise, Scaling, SourceCount, Subspace,
     Subtraction, Zero,
@@ -65,6 +66,7 @@ pub struct Edit {
     pub(crate) source_layer: Option<usize>,
     pub(crate) control: bool,
     pub(crate) subspaces: Option<Vec<Subspace>>,
+    pub(crate) when: When,
 }
 
 impl Edit {
@@ -91,6 +93,7 @@ impl Edit {
             source_layer: None,
             control: false,
             subspaces: None,
+            when: When::Prompt,
         }
     }
 
@@ -232,6 +235,14 @@ impl Edit {
     #[must_use]
     pub fn source(mut self, source: Source) -> Self {
         self.source = Some(source);
+        self
+    }
+
+    /// At which steps of a generation the edit is made; on the prompt unless told. Executors run the
+    /// prompt, and refuse an edit that is not on it.
+    #[must_use]
+    pub fn when(mut self, when: When) -> Self {
+        self.when = when;
         self
     }
 

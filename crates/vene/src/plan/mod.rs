@@ -11,6 +11,7 @@ mod conflicts;
 mod edit;
 mod heads;
 mod outputs;
+mod over_rows;
 mod padded;
 mod positions;
 mod receipt;
@@ -19,12 +20,14 @@ mod resolve_source;
 mod resolved;
 mod runs;
 mod span;
+mod when;
 
 pub use alignment::align;
 pub(crate) use check::Width;
 pub use edit::{Edit, Module, Source};
 pub use heads::Heads;
 pub use outputs::{Outputs, Reduce, Tokens};
+pub use over_rows::OverRows;
 pub use padded::{Padded, PaddingError};
 pub use positions::{Part, Positions};
 pub(crate) use receipt::Tally;
@@ -32,6 +35,7 @@ pub use receipt::{Change, Outcome, Receipt};
 pub use resolved::{
     EditedSource, ResolvedCollect, ResolvedEdit, ResolvedPlan, ResolvedSource, Unit,
 };
+pub use when::When;
 
 use std::sync::Arc;
 
@@ -184,6 +188,17 @@ impl Plan {
     pub fn with_original(mut self) -> Self {
         self.original = true;
         self
+    }
+
+    /// What its edits do, in their order, each name once.
+    pub fn intervention_names(&self) -> Vec<&'static str> {
+        let mut names: Vec<&'static str> = Vec::new();
+        for edit in &self.edits {
+            if !names.contains(&edit.intervention.name()) {
+                names.push(edit.intervention.name());
+            }
+        }
+        names
     }
 
     /// Checks the plan against a model and examples, and turns every name into numbers.

@@ -89,6 +89,16 @@ impl Tally {
         }
     }
 
+    /// Counts what another counted.
+    pub(crate) fn join(&mut self, other: &Self) {
+        self.written += other.written;
+        self.changed += other.changed;
+        self.finite += other.finite;
+        self.largest = self.largest.max(other.largest);
+        self.squares += other.squares;
+        self.squares_before += other.squares_before;
+    }
+
     /// What came of the edit whose values were counted.
     pub(crate) fn outcome(self) -> Outcome {
         let root_mean_square = |squares: f64| (squares / self.finite.max(1) as f64).sqrt();

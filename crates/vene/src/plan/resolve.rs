@@ -116,14 +116,20 @@ impl Resolver<'_> {
         if units.iter().all(Unit::is_empty) {
             return Err(self.nowhere(site, 0, "it edits no example at all".to_owned()));
         }
+        let several = |unit: &Unit| unit.positions.len() > 1;
+        if edit.concatenated && site.is_by_step(self.config) && units.iter().any(several) {
+            return Err(PlanError::StepsConcatenated { site });
+        }
         let widths = self.widths(&units);
         for &width in widths.iter().collect::<BTreeSet<_>>() {
             edit.intervention.check(width).map_err(|problem| self.parameter(problem))?;
         }
-        Ok(ResolvedEdit {
+        let edit = ResolvedEdit {
             index: self.index,
+            when: edit.when.clone(),
             run: edit.run,
             site,
+            by_step: site.is_by_step(self.config),
             intervention: edit.intervention.clone(),
             concatenated: edit.concatenated,
             source: self.source(site, &units)?,
@@ -131,7 +137,11 @@ impl Resolver<'_> {
             units,
             control: edit.control,
             subspaces: self.subspaces(&widths)?,
-        })
+        };
+        match edit.refuse_at_steps(self.config, self.examples) {
+            Some(problem) => Err(PlanError::OnSteps { edit: self.index, site, problem }),
+            None => Ok(edit),
+        }
     }
 
     /// Where it writes, if the site has what the edit names of it.
@@ -281,7 +291,11 @@ impl Resolver<'_> {
                 .filter(|component| component.heads(self.config).is_some())
                 .map(Component::name)
                 .collect();
-            return Err(PlanError::NoHeads { component, with_heads: with_heads.join(", ") });
+            let with_heads = match with_heads.is_empty() {
+                true => "not in this network".to_owned(),
+                false => with_heads.join(", "),
+            };
+            return Err(PlanError::NoHeads { component, with_heads });
         };
         for (index, &head) in chosen.iter().enumerate() {
             if head >= count {

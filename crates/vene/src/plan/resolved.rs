@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use vene_model::{Component, Prompt, Site};
 
-use super::{Example, Outputs, Run};
+use super::{Example, Outputs, Run, When};
 use crate::intervention::Intervention;
 
 /// A plan in which every position is a number and every edit lands somewhere.
@@ -36,10 +36,14 @@ pub struct EditedSource {
 pub struct ResolvedEdit {
     /// Its index in the plan as it was declared.
     pub index: usize,
+    /// At which steps of a generation it is made.
+    pub when: When,
     /// The run that it writes to.
     pub run: Run,
     /// Where it writes.
     pub site: Site,
+    /// Whether it is applied to one position after the other, inside a recurrent block.
+    pub by_step: bool,
     /// What it does.
     pub intervention: Arc<dyn Intervention>,
     /// What it writes, for each example.
@@ -144,6 +148,11 @@ impl ResolvedPlan {
         &self.edited_sources
     }
 
+    /// Whether the base's run as it is without any edit is wanted too.
+    pub fn wants_original(&self) -> bool {
+        self.original
+    }
+
     /// Whether one run of base and sources is all that it needs.
     pub(crate) fn is_one_run(&self) -> bool {
         self.edited_sources.is_empty() && !self.original
@@ -219,6 +228,7 @@ impl ResolvedEdit {
         Self {
             intervention: self.intervention.clone(),
             units: chosen(examples, &self.units),
+            when: self.when.clone(),
             source,
             subspaces: self.subspaces.as_ref().map(|subspaces| chosen(examples, subspaces)),
             ..*self

@@ -9,7 +9,7 @@ use super::error::PlanFileError;
 use super::files::Files;
 use super::link::Links;
 use super::table::{Item, Table};
-use super::{dimensions, heads, kinds, positions, source};
+use super::{dimensions, heads, kinds, positions, source, when};
 use crate::error::PlanError;
 use crate::intervention::{Intervention, Subspace};
 use crate::plan::{Edit, Run, Source, Width};
@@ -17,7 +17,7 @@ use crate::plan::{Edit, Run, Source, Width};
 type Result<T> = std::result::Result<T, PlanFileError>;
 
 /// The keys of an edit.
-const KEYS: [&str; 15] = [
+const KEYS: [&str; 16] = [
     "intervention",
     "link",
     "component",
@@ -32,6 +32,7 @@ const KEYS: [&str; 15] = [
     "from_heads",
     "from_layer",
     "subspaces",
+    "when",
     "control",
 ];
 
@@ -90,6 +91,7 @@ impl<'a> Reader<'a> {
         edit.source_positions = table.read("from", positions::read)?;
         edit.source_heads = table.read("from_heads", heads::read)?;
         edit.source_layer = table.read("from_layer", Item::count)?;
+        edit.when = table.read("when", when::read)?.unwrap_or_default();
         edit.control = table.read("control", Item::flag)?.unwrap_or(false);
         edit.check(index, self.config).map_err(|error| plan_error(item, error))?;
         Ok(edit)

@@ -2,7 +2,8 @@
 
 use std::fmt;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use crate::error::PlanError;
 use crate::intervention::ParameterError;
@@ -11,18 +12,18 @@ use crate::intervention::ParameterError;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Place {
     /// The file, where the text came from one.
-    pub file: Option<PathBuf>,
+    pub file: Option<Arc<Path>>,
     /// The line, counted from 1, where it is known.
     pub line: Option<usize>,
     /// The entry, such as `edit 0, positions`; edits are counted from 0, as in receipts.
-    pub entry: String,
+    pub entry: Arc<str>,
 }
 
 impl fmt::Display for Place {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let file = self.file.as_ref().map(|file| file.display().to_string());
         let line = self.line.map(|line| format!("line {line}"));
-        let entry = Some(self.entry.clone()).filter(|entry| !entry.is_empty());
+        let entry = Some(self.entry.to_string()).filter(|entry| !entry.is_empty());
         let parts: Vec<String> = [file, line, entry].into_iter().flatten().collect();
         match parts.is_empty() {
             true => formatter.write_str("the plan"),
@@ -78,9 +79,9 @@ pub enum PlanFileError {
         /// The key.
         key: String,
         /// The known key that it may have meant.
-        nearest: Option<String>,
+        nearest: Option<Box<str>>,
         /// Those that there are.
-        known: String,
+        known: Box<str>,
     },
     /// A key that is missing.
     #[error("{place}: there is no `{key}`; give {expected}")]
@@ -112,9 +113,9 @@ pub enum PlanFileError {
         /// The name.
         name: String,
         /// The known name that it may have meant.
-        nearest: Option<String>,
+        nearest: Option<Box<str>>,
         /// Those that there are.
-        known: String,
+        known: Box<str>,
     },
     /// Keys that contradict each other.
     #[error("{place}: {problem}")]
@@ -140,6 +141,20 @@ pub enum PlanFileError {
         /// What is wrong.
         error: Box<ParameterError>,
     },
+    /// A plan that was saved for another model.
+    #[error(
+        "{}: the plan was saved for {saved}, and {given} is another model, by its configuration or its \
+         weights: open that one, or ask for the plan for another model (Saved::plan_for_another_model)",
+        path.display()
+    )]
+    AnotherModel {
+        /// The plan.
+        path: PathBuf,
+        /// The model that it was saved for.
+        saved: String,
+        /// The model that it was to be loaded for.
+        given: String,
+    },
     /// A plan that no file can hold.
     #[error("{entry}: {problem}")]
     NotWritable {
@@ -150,14 +165,14 @@ pub enum PlanFileError {
     },
 }
 
-fn maybe(nearest: &Option<String>) -> String {
+fn maybe(nearest: &Option<Box<str>>) -> String {
     nearest.as_ref().map_or(String::new(), |name| format!(" (did you mean `{name}`?)"))
 }
 
 /// The known name that is nearest to another, if one is near.
-pub(super) fn nearest(name: &str, known: &[&str]) -> Option<String> {
+pub(super) fn nearest(name: &str, known: &[&str]) -> Option<Box<str>> {
     let near = known.iter().map(|other| (distance(name, other), *other)).min()?;
-    (near.0 <= 1 + name.len() / 4).then(|| near.1.to_owned())
+    (near.0 <= 1 + name.len() / 4).then(|| near.1.into())
 }
 
 /// Levenshtein's distance, by bytes, of the first 80.

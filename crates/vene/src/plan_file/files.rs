@@ -18,25 +18,32 @@ type Tensors = BTreeMap<String, Tensor>;
 #[derive(Debug)]
 pub(super) struct Files {
     folder: PathBuf,
+    /// The one file that may be read.
+    only: Option<&'static str>,
     read: RefCell<BTreeMap<PathBuf, Rc<Tensors>>>,
 }
 
 impl Files {
     /// Names are taken from this folder on.
     pub fn beside(folder: &Path) -> Self {
-        Self { folder: folder.to_owned(), read: RefCell::default() }
+        Self { folder: folder.to_owned(), only: None, read: RefCell::default() }
     }
 
-    /// Tensors that are known already, as if they were in this file.
-    pub fn with(self, name: &str, tensors: Tensors) -> Self {
-        let path = self.folder.join(name);
-        self.read.borrow_mut().insert(path, Rc::new(tensors));
-        self
+    /// Only this file in the folder, whatever the plan asks for: what was saved is whole in itself, and a
+    /// plan from elsewhere has no business in other folders.
+    pub fn only(folder: &Path, name: &'static str) -> Self {
+        Self { only: Some(name), ..Self::beside(folder) }
     }
 
     /// Where a name in the plan leads.
     pub fn path(&self, item: &Item<'_>) -> Result<PathBuf, PlanFileError> {
-        Ok(self.folder.join(item.text("the path of a file")?))
+        let name = item.text("the path of a file")?;
+        match self.only {
+            Some(only) if only != name => {
+                Err(item.expected(format!("{only}: a saved plan reads no other file")))
+            }
+            _ => Ok(self.folder.join(name)),
+        }
     }
 
     /// The tensors of a safetensors file.

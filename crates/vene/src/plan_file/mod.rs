@@ -42,12 +42,15 @@ mod link;
 mod positions;
 mod pyvene;
 mod read;
+mod saved;
 mod sections;
 mod source;
 mod table;
+mod when;
 mod write;
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use vene_model::{DecoderConfig, Outline, Site, alias};
 
@@ -57,6 +60,7 @@ pub use document::Format;
 use document::{Node, Value};
 pub use error::{Place, PlanFileError};
 use files::Files;
+pub use saved::{Saved, load, save, save_with};
 pub use sections::{
     DataSection, GenerateSection, LossName, ModelSection, ScheduleName, TrainSection,
 };
@@ -71,9 +75,9 @@ const LARGEST: u64 = 64 << 20;
 /// The version of the format that is written; earlier ones are read.
 const VERSION: usize = 1;
 
-/// What a plan's file says.
-#[derive(Clone, Debug)]
-pub struct PlanFile {
+/// What a plan is for: the sections of its file other than the plan itself.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Sections {
     /// `[model]`.
     pub model: Option<ModelSection>,
     /// `[data]`.
@@ -82,9 +86,16 @@ pub struct PlanFile {
     pub train: Option<TrainSection>,
     /// `[generate]`.
     pub generate: Option<GenerateSection>,
+}
+
+/// What a plan's file says.
+#[derive(Clone, Debug)]
+pub struct PlanFile {
+    /// What the plan is for.
+    pub sections: Sections,
     document: Node,
     /// The file, where it is one.
-    file: Option<PathBuf>,
+    file: Option<Arc<Path>>,
     /// Where names of other files are looked up.
     folder: PathBuf,
 }
@@ -122,28 +133,29 @@ impl PlanFile {
     fn parsed(text: &str, format: Format, file: Option<&Path>, folder: &Path) -> Result<Self> {
         let document = document::parse(text, format).map_err(|error| PlanFileError::Syntax {
             place: Place {
-                file: file.map(Path::to_owned),
+                file: file.map(Arc::from),
                 line: Some(error.line),
-                entry: String::new(),
+                entry: Arc::default(),
             },
             message: error.message,
         })?;
-        let item = Item::document(&document, file.map(Path::to_owned));
+        let item = Item::document(&document, file.map(Arc::from));
         let known = ["version", "model", "data", "train", "generate", "edit", "collect", "read"];
         let table = item.table("a table of sections", &known)?;
-        if let Some(version) = table.get("version") {
-            if !(1..=VERSION).contains(&version.count()?) {
-                return Err(version.expected(format!(
-                    "{VERSION}, the version of the format that this program knows"
-                )));
-            }
+        if let Some(version) = table.get("version")
+            && !(1..=VERSION).contains(&version.count()?)
+        {
+            let known = format!("{VERSION}, the version of the format that this program knows");
+            return Err(version.expected(known));
         }
         Ok(Self {
-            model: table.read("model", ModelSection::read)?,
-            data: table.read("data", DataSection::read)?,
-            train: table.read("train", TrainSection::read)?,
-            generate: table.read("generate", GenerateSection::read)?,
-            file: file.map(Path::to_owned),
+            sections: Sections {
+                model: table.read("model", ModelSection::read)?,
+                data: table.read("data", DataSection::read)?,
+                train: table.read("train", TrainSection::read)?,
+                generate: table.read("generate", GenerateSection::read)?,
+            },
+            file: file.map(Arc::from),
             folder: folder.to_owned(),
             document,
         })
@@ -160,15 +172,8 @@ impl PlanFile {
 
     fn written(plan: &Plan, sink: &mut Sink) -> Result<Self> {
         let document = Node { line: None, value: Value::Table(write::plan(plan, sink)?) };
-        Ok(Self {
-            model: None,
-            data: None,
-            train: None,
-            generate: None,
-            document,
-            file: None,
-            folder: PathBuf::new(),
-        })
+        let sections = Sections::default();
+        Ok(Self { sections, document, file: None, folder: PathBuf::new() })
     }
 
     /// The plan, for this model.
@@ -207,13 +212,27 @@ impl PlanFile {
         Ok(plan)
     }
 
+    /// Refuses a file without a key.
+    fn need(&self, key: &'static str, expected: &str) -> Result<()> {
+        match self.document.get(key) {
+            Some(_) => Ok(()),
+            None => Err(self.missing(key, expected)),
+        }
+    }
+
+    fn missing(&self, key: &'static str, expected: &str) -> PlanFileError {
+        let place = Place { file: self.file.clone(), line: None, entry: Arc::default() };
+        PlanFileError::MissingKey { place, key, expected: expected.to_owned() }
+    }
+
     /// The file's text.
     pub fn text(&self, format: Format) -> String {
+        let Sections { model, data, train, generate } = &self.sections;
         let sections = [
-            ("model", self.model.as_ref().map(ModelSection::write)),
-            ("data", self.data.as_ref().map(DataSection::write)),
-            ("train", self.train.as_ref().map(TrainSection::write)),
-            ("generate", self.generate.as_ref().map(GenerateSection::write)),
+            ("model", model.as_ref().map(ModelSection::write)),
+            ("data", data.as_ref().map(DataSection::write)),
+            ("train", train.as_ref().map(TrainSection::write)),
+            ("generate", generate.as_ref().map(GenerateSection::write)),
         ];
         let sections =
             sections.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value?)));

@@ -4,9 +4,12 @@
 
 use std::path::PathBuf;
 
+use vene_model::{InputError, Outline};
+
 use super::document::{Node, table};
 use super::error::PlanFileError;
 use super::table::Item;
+use crate::generation::{Generator, Sampling};
 use crate::training::{AdamW, Annealing, Schedule, Trainer};
 
 type Result<T> = std::result::Result<T, PlanFileError>;
@@ -107,7 +110,8 @@ pub struct GenerateSection {
     pub prompt: Option<String>,
     /// At most so many new tokens.
     pub tokens: Option<usize>,
-    /// 0 takes the likeliest token.
+    /// Sharpens or flattens what tokens are drawn from; the likeliest token is taken where nothing is said
+    /// of temperature, cuts, seed and samples.
     pub temperature: Option<f64>,
     /// Only so many of the likeliest tokens are drawn from.
     pub top_k: Option<usize>,
@@ -115,7 +119,9 @@ pub struct GenerateSection {
     pub top_p: Option<f64>,
     /// What is drawn depends on it.
     pub seed: Option<u64>,
-    /// Texts at which generation ends.
+    /// How many texts are drawn.
+    pub samples: Option<usize>,
+    /// Tokens at which generation ends, in place of those that the model's own files name.
     pub stop: Vec<String>,
 }
 
@@ -315,6 +321,7 @@ impl TrainSection {
                 beta1: self.beta1.unwrap_or(usual.optimizer.beta1),
                 beta2: self.beta2.unwrap_or(usual.optimizer.beta2),
                 epsilon: self.epsilon.unwrap_or(usual.optimizer.epsilon),
+                rotations: usual.optimizer.rotations,
             },
             schedule: match self.schedule {
                 None => usual.schedule,
@@ -332,7 +339,8 @@ impl TrainSection {
 
 impl GenerateSection {
     pub(super) fn read(item: &Item<'_>) -> Result<Self> {
-        let known = ["prompt", "tokens", "temperature", "top_k", "top_p", "seed", "stop"];
+        let known =
+            ["prompt", "tokens", "temperature", "top_k", "top_p", "seed", "samples", "stop"];
         let table = item.table("a table", &known)?;
         Ok(Self {
             prompt: table.read("prompt", text)?,
@@ -341,6 +349,7 @@ impl GenerateSection {
             top_k: table.read("top_k", Item::count)?,
             top_p: table.read("top_p", Item::number)?,
             seed: table.read("seed", seed)?,
+            samples: table.read("samples", Item::count)?,
             stop: table.read("stop", texts)?.unwrap_or_default(),
         })
     }
@@ -354,7 +363,34 @@ impl GenerateSection {
             ("top_k", self.top_k.map(Node::from)),
             ("top_p", self.top_p.map(Node::from)),
             ("seed", self.seed.map(Node::from)),
+            ("samples", self.samples.map(Node::from)),
             ("stop", stop),
         ])
+    }
+
+    /// The generator that the section describes; what it does not say is as in [`Generator::default`].
+    ///
+    /// # Errors
+    /// A text to stop at that is not one token of the model.
+    pub fn generator(&self, outline: &Outline) -> std::result::Result<Generator, InputError> {
+        let usual = Generator::default();
+        let is_drawn = self.temperature.is_some()
+            || self.top_k.is_some()
+            || self.top_p.is_some()
+            || self.seed.is_some()
+            || self.samples.is_some();
+        let token = |text: &String| outline.tokenizer().single_token(text);
+        let stop = self.stop.iter().map(token).collect::<std::result::Result<Vec<u32>, _>>()?;
+        Ok(Generator {
+            max_new_tokens: self.tokens.unwrap_or(usual.max_new_tokens),
+            stop: if stop.is_empty() { usual.stop } else { Some(stop) },
+            sampling: is_drawn.then(|| Sampling {
+                temperature: self.temperature.unwrap_or(1.0),
+                top_k: self.top_k,
+                top_p: self.top_p,
+            }),
+            seed: self.seed.unwrap_or(usual.seed),
+            samples: self.samples.unwrap_or(usual.samples),
+        })
     }
 }

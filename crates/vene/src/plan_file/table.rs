@@ -3,7 +3,8 @@
 //! A key that is not understood is refused, and so is a value of another kind than its key takes: a
 //! setting that is passed over in silence gives numbers, and wrong ones.
 
-use std::path::PathBuf;
+use std::path::Path;
+use std::sync::Arc;
 
 use super::document::{Node, Value};
 use super::error::{Place, PlanFileError, nearest};
@@ -26,18 +27,18 @@ pub(super) struct Table<'a> {
 
 impl<'a> Item<'a> {
     /// The whole document.
-    pub fn document(node: &'a Node, file: Option<PathBuf>) -> Self {
-        Self { node, place: Place { file, line: None, entry: String::new() } }
+    pub fn document(node: &'a Node, file: Option<Arc<Path>>) -> Self {
+        Self { node, place: Place { file, line: None, entry: Arc::default() } }
     }
 
     /// Something within it.
-    fn inner(&self, node: &'a Node, entry: String) -> Self {
+    fn inner(&self, node: &'a Node, entry: Arc<str>) -> Self {
         let line = node.line.or(self.place.line);
         Self { node, place: Place { file: self.place.file.clone(), line, entry } }
     }
 
     fn named(&self, name: &str) -> String {
-        match self.place.entry.as_str() {
+        match self.place.entry.as_ref() {
             "" => name.to_owned(),
             entry => format!("{entry}, {name}"),
         }
@@ -68,7 +69,7 @@ impl<'a> Item<'a> {
             what,
             name: name.chars().take(80).collect(),
             nearest: nearest(name, known),
-            known: known.join(", "),
+            known: known.join(", ").into(),
         }
     }
 
@@ -122,7 +123,7 @@ impl<'a> Item<'a> {
     pub fn tables(&self, name: &str) -> Result<Vec<Item<'a>>> {
         match &self.node.value {
             Value::List(items) => {
-                let numbered = |(index, node)| self.inner(node, format!("{name} {index}"));
+                let numbered = |(index, node)| self.inner(node, format!("{name} {index}").into());
                 Ok(items.iter().enumerate().map(numbered).collect())
             }
             _ => Err(self.expected("a list of tables")),
@@ -139,7 +140,7 @@ impl<'a> Item<'a> {
         match &self.node.value {
             Value::Table(entries) => Ok(entries
                 .iter()
-                .map(|(key, node)| (key.as_str(), self.inner(node, self.named(key))))
+                .map(|(key, node)| (key.as_str(), self.inner(node, self.named(key).into())))
                 .collect()),
             _ => Err(self.expected(expected)),
         }
@@ -154,8 +155,8 @@ impl<'a> Item<'a> {
                 key: key.chars().take(80).collect(),
                 nearest: nearest(key, known),
                 known: match known.is_empty() {
-                    true => "none".to_owned(),
-                    false => known.join(", "),
+                    true => "none".into(),
+                    false => known.join(", ").into(),
                 },
             });
         }
@@ -164,7 +165,7 @@ impl<'a> Item<'a> {
 
     /// The value of a key, where it is a table that has it.
     pub fn get(&self, key: &str) -> Option<Item<'a>> {
-        self.node.get(key).map(|node| self.inner(node, self.named(key)))
+        self.node.get(key).map(|node| self.inner(node, self.named(key).into()))
     }
 
     /// Whether it is a table, rather than something shorter.

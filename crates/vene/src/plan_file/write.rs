@@ -7,9 +7,9 @@ use vene_model::Component;
 
 use super::document::{Node, Value, table};
 use super::error::PlanFileError;
-use super::{dimensions, heads, kinds, positions, read, source};
+use super::{dimensions, heads, kinds, positions, read, source, when};
 use crate::intervention::{Intervention, SourceCount};
-use crate::plan::{Edit, Plan, Positions, Run};
+use crate::plan::{Edit, Plan, Positions, Run, When};
 
 type Result<T> = std::result::Result<T, PlanFileError>;
 
@@ -201,6 +201,9 @@ fn edit(index: usize, edit: &Edit, link: Link, sink: &mut Sink) -> Result<Node> 
         let each: Vec<Node> = subspaces.iter().map(dimensions::write_subspace).collect();
         ("subspaces", each.into())
     }));
+    if edit.when != When::Prompt {
+        entries.push(("when", when::write(&edit.when)));
+    }
     entries.extend(edit.control.then(|| ("control", true.into())));
     Ok(table(entries))
 }

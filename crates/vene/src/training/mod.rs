@@ -8,21 +8,24 @@
 
 mod annealing;
 mod checkpoint;
+mod control;
 mod error;
 mod objective;
 mod optimizer;
+mod parametrization;
 mod progress;
 mod schedule;
 mod trainer;
 
 pub use crate::engine::Suffix;
 pub use annealing::Annealing;
+pub use control::{split, with_random_directions};
 pub use error::TrainingError;
 pub use objective::{
     BatchLoss, CrossEntropy, Divergence, FromLogits, LogitDifference, Loss, Objective, Penalty,
     SumOf,
 };
-pub use optimizer::AdamW;
+pub use optimizer::{AdamW, Rotations};
 pub use progress::{Epoch, Evaluation, Progress, Step, Trained};
 pub use schedule::Schedule;
 pub use trainer::{Examples, Trainer};

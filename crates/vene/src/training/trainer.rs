@@ -295,7 +295,7 @@ impl Sums {
 
 /// What a plan's interventions learn, under names in the plan; an intervention that several edits share
 /// learns once.
-fn learned(plan: &ResolvedPlan) -> Vec<Parameter> {
+pub(super) fn learned(plan: &ResolvedPlan) -> Vec<Parameter> {
     let mut learned: Vec<Parameter> = Vec::new();
     for (index, edit) in plan.edits().iter().enumerate() {
         for parameter in edit.intervention.parameters() {

@@ -205,9 +205,10 @@ fn every_site_shows_what_the_reference_shows() {
 #[test]
 fn chosen_logits_are_those_of_the_whole_distribution() {
     for (single, _) in MODELS.iter() {
-        let tokens = vec![3, 1, 17];
+        let vocabulary = single.model.config().vocabulary as u32;
+        let tokens = [3, 1, 17].map(|token| token % vocabulary).to_vec();
         let resolve = |plan: Plan| plan.resolve(&single.model, &[single.example()]).unwrap();
-        let plan = Plan::new().edit(vene::Edit::zero(Component::MlpOutput, 0));
+        let plan = Plan::new().edit(vene::Edit::scaling(Component::BlockOutput, 0, 0.5));
         let whole = Forked::new(&single.model).run(&resolve(plan.clone())).unwrap();
         let logits = Forked::new(&single.model)
             .run(&resolve(plan.clone().logits_of(tokens.clone())))

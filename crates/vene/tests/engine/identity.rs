@@ -3,13 +3,11 @@
 use vene::plan::Outcome;
 use vene::{Component, Edit, Example, Plan, Positions, Precision};
 
-use crate::subject::{PLAIN, Subject, distance, logits_of};
+use crate::subject::{ALL, Subject, distance, logits_of};
 
 fn subjects() -> impl Iterator<Item = Subject> {
     let precisions = [Precision::Single, Precision::Double];
-    PLAIN
-        .into_iter()
-        .flat_map(move |name| precisions.map(|precision| Subject::new(name, precision)))
+    ALL.into_iter().flat_map(move |name| precisions.map(|precision| Subject::new(name, precision)))
 }
 
 #[test]

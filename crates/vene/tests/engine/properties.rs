@@ -8,13 +8,13 @@ use vene::plan::{Outcome, ResolvedPlan};
 use vene::{Executor, Forked, PlanError, PlanOutcome, Precision, Reference, Run};
 
 use crate::random_plan::{RandomPlan, random_plan};
-use crate::subject::{PLAIN, Subject, distance, logits_of};
+use crate::subject::{ALL, Subject, distance, logits_of};
 
 /// Sums of f64 in another order.
 const CLOSE: f64 = 1e-10;
 
 static SUBJECTS: LazyLock<Vec<Subject>> =
-    LazyLock::new(|| PLAIN.map(|name| Subject::new(name, Precision::Double)).into());
+    LazyLock::new(|| ALL.map(|name| Subject::new(name, Precision::Double)).into());
 
 /// The plan resolved, or nothing where two of its edits contradict each other.
 fn resolved(random: &RandomPlan) -> Option<(&'static Subject, ResolvedPlan)> {
@@ -86,7 +86,7 @@ proptest! {
     #![proptest_config(config())]
 
     #[test]
-    fn nothing_before_the_first_edit_changes(random in random_plan(PLAIN.len())) {
+    fn nothing_before_the_first_edit_changes(random in random_plan(ALL.len())) {
         let Some((subject, plan)) = resolved(&random) else { return Ok(()) };
         let outcome = Reference::new(&subject.model).run(&plan).unwrap();
         check_receipts(&plan, &outcome);
@@ -105,7 +105,7 @@ proptest! {
     }
 
     #[test]
-    fn a_plan_run_twice_gives_the_same_bits(random in random_plan(PLAIN.len())) {
+    fn a_plan_run_twice_gives_the_same_bits(random in random_plan(ALL.len())) {
         let Some((subject, plan)) = resolved(&random) else { return Ok(()) };
         let [first, second] = [0, 1].map(|_| Reference::new(&subject.model).run(&plan).unwrap());
         prop_assert_eq!(&first.receipts, &second.receipts);
@@ -115,7 +115,7 @@ proptest! {
     }
 
     #[test]
-    fn the_forked_executor_agrees_with_the_reference(random in random_plan(PLAIN.len())) {
+    fn the_forked_executor_agrees_with_the_reference(random in random_plan(ALL.len())) {
         let Some((subject, plan)) = resolved(&random) else { return Ok(()) };
         let reference = Reference::new(&subject.model).run(&plan).unwrap();
         let forked = run_forked(subject, &plan);
@@ -136,7 +136,7 @@ fn random_plans_are_mostly_sound() {
     // Were most of them refused, the properties above would hold of little.
     use proptest::strategy::ValueTree;
     let mut runner = proptest::test_runner::TestRunner::deterministic();
-    let strategy = random_plan(PLAIN.len());
+    let strategy = random_plan(ALL.len());
     let sound =
         (0..200).filter(|_| resolved(&strategy.new_tree(&mut runner).unwrap().current()).is_some());
     let sound = sound.count();

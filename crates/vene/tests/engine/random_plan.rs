@@ -1,7 +1,7 @@
 //! Random plans over random examples, for property tests.
 
 use proptest::prelude::*;
-use vene::{Edit, Example, Plan, Positions, Run, Source};
+use vene::{Edit, Example, Plan, Positions, Run, Source, When};
 
 use crate::subject::Subject;
 
@@ -81,6 +81,20 @@ prop_compose! {
     }
 }
 
+prop_compose! {
+    /// The same with edits of one position each, which can be made at new tokens.
+    pub fn random_plan_of_rows(subjects: usize)(
+        plan in random_plan(subjects),
+        bits in prop::collection::vec(0u32..9, 4),
+    ) -> RandomPlan {
+        let mut plan = plan;
+        for (edit, bit) in plan.edits.iter_mut().zip(bits) {
+            edit.positions = 1 << bit;
+        }
+        plan
+    }
+}
+
 /// Several plans of the same examples, which may begin with the same edit.
 #[derive(Clone, Debug)]
 pub struct RandomPlans {
@@ -143,6 +157,57 @@ impl RandomPlan {
         edits.fold(Plan::new(), Plan::edit).read(Positions::All)
     }
 
+    /// The examples with more tokens behind each base, and as many others behind its sources.
+    pub fn continued(&self, subject: &Subject, more: &[Vec<u32>]) -> Vec<Example> {
+        let behind =
+            |prompt: &vene::Prompt, more: &[u32]| subject.prompt(&[prompt.tokens(), more].concat());
+        let continued = |(example, more): (Example, &Vec<u32>)| {
+            let others: Vec<u32> = more.iter().map(|token| (token + 29) % 60).collect();
+            let base = Example::new(behind(&example.base, more));
+            let sources = example.sources.iter();
+            sources.fold(base, |example, source| example.source(behind(source, &others)))
+        };
+        self.examples(subject).into_iter().zip(more).map(continued).collect()
+    }
+
+    /// The edits, each with the steps at which it is made. Sources are prompts: their edits are made there.
+    fn timed<'a>(&'a self, when: &'a [When]) -> impl Iterator<Item = (&'a RandomEdit, When)> {
+        self.edits.iter().zip(when.iter().cycle()).map(|(edit, when)| match edit.in_source {
+            true => (edit, When::Prompt),
+            false => (edit, when.clone()),
+        })
+    }
+
+    /// The plan with each edit made at some steps.
+    pub fn plan_at(&self, subject: &Subject, when: &[When]) -> Plan {
+        let edits = self.timed(when);
+        edits
+            .map(|(edit, when)| edit.edit(subject, &self.examples).when(when))
+            .fold(Plan::new(), Plan::edit)
+    }
+
+    /// The same up to a step as a plan of the whole text so far: an edit of a new token is one at its
+    /// position, which reads what it reads for the prompt.
+    pub fn plan_of_whole(&self, subject: &Subject, when: &[When], step: usize) -> Plan {
+        let mut plan = Plan::new();
+        for (edit, when) in self.timed(when) {
+            let read = edit.positions(&self.examples);
+            for step in (0..=step).filter(|&step| when.covers(step)) {
+                // An example that is not edited is not edited at a new token.
+                let new = |((base, _), read): (&(Vec<u32>, Vec<u32>), &Vec<i64>)| {
+                    vec![(base.len() + step) as i64 - 1; read.len()]
+                };
+                let new = self.examples.iter().zip(&read).map(new).collect();
+                let edit = edit.edit(subject, &self.examples);
+                plan = plan.edit(match step {
+                    0 => edit,
+                    _ => edit.at(Positions::Each(new)).from(Positions::Each(read.clone())),
+                });
+            }
+        }
+        plan
+    }
+
     /// The first position that is edited in each example.
     pub fn first_positions(&self) -> Vec<usize> {
         let first = |(base, _): &(Vec<u32>, Vec<u32>)| {
@@ -160,6 +225,18 @@ fn chosen(bits: u32, length: usize) -> Vec<i64> {
 }
 
 impl RandomEdit {
+    /// The positions that it edits in each example.
+    fn positions(&self, examples: &[(Vec<u32>, Vec<u32>)]) -> Vec<Vec<i64>> {
+        let of_example = |(example, (base, _)): (usize, &(Vec<u32>, Vec<u32>))| {
+            // The first example is always edited: an edit of none is refused.
+            match example > 0 && self.skipped >> example & 1 == 1 {
+                true => Vec::new(),
+                false => chosen(self.positions.into(), base.len()),
+            }
+        };
+        examples.iter().enumerate().map(of_example).collect()
+    }
+
     fn edit(&self, subject: &Subject, examples: &[(Vec<u32>, Vec<u32>)]) -> Edit {
         let sites = subject.sites();
         let site = sites[self.site % sites.len()];
@@ -184,26 +261,13 @@ impl RandomEdit {
             }
             _ => Edit::noise(component, layer, 0.2, self.seed),
         };
-        let each = |bits: u16| {
-            examples
-                .iter()
-                .map(|(base, _)| chosen(bits.into(), base.len()))
-                .collect::<Vec<Vec<i64>>>()
-        };
-        let mut positions = each(self.positions);
-        for (example, positions) in positions.iter_mut().enumerate().skip(1) {
-            // The first example is always edited: an edit of none is refused.
-            if self.skipped >> example & 1 == 1 {
-                positions.clear();
-            }
-        }
-        let mut edit = edit.at(Positions::Each(positions));
+        let mut edit = edit.at(Positions::Each(self.positions(examples)));
         if self.in_source {
             edit = edit.within(Run::Source(1));
         } else if self.kind == 0 && self.second {
             edit = edit.source(Source::Run(1));
         }
-        if self.concatenated && !component.is_pattern() {
+        if self.concatenated && !component.is_pattern() && !site.is_by_step(config) {
             edit = edit.concatenated();
         }
         if let (Some(heads), 1..) = (component.heads(config), self.heads) {
@@ -215,7 +279,8 @@ impl RandomEdit {
             && self.keys > 0
             && layer.is_some_and(|layer| config.layers[layer].window.is_none())
         {
-            edit = edit.keys(Positions::Each(each(self.keys | 1)));
+            let keys = examples.iter().map(|(base, _)| chosen((self.keys | 1).into(), base.len()));
+            edit = edit.keys(Positions::Each(keys.collect()));
         }
         edit
     }

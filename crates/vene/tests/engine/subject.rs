@@ -22,6 +22,9 @@ pub struct Subject {
 /// The plain model of each family.
 pub const PLAIN: [&str; 3] = ["gpt2-plain", "llama-gqa", "gemma3-plain"];
 
+/// The same, and networks that are no transformers.
+pub const ALL: [&str; 5] = ["gpt2-plain", "llama-gqa", "gemma3-plain", "mlp-plain", "gru-plain"];
+
 impl Subject {
     pub fn new(name: &'static str, precision: Precision) -> Self {
         let fixture = Fixture::new(name);

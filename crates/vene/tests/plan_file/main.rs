@@ -4,5 +4,13 @@
 #![allow(clippy::unwrap_used)]
 
 mod documented;
+mod every;
+#[allow(dead_code)]
+#[path = "../engine/random_plan.rs"]
+mod random_plan;
 mod refused;
 mod round_trip;
+mod saved;
+#[allow(dead_code)]
+#[path = "../engine/subject.rs"]
+mod subject;

@@ -280,3 +280,15 @@ fn the_file_is_named() {
     let missing = folder.path().join("missing.toml");
     assert!(PlanFile::read(&missing).unwrap_err().to_string().contains("missing.toml"));
 }
+
+#[test]
+fn times_that_are_none() {
+    let edit = |when: &str| {
+        format!(
+            "[[edit]]\nintervention = 'zero'\ncomponent = 'mlp_output'\nlayer = 1\nwhen = {when}\n"
+        )
+    };
+    refused(&edit("'every step'"), &["line 5, edit 0, when", "`every step`", "every_step"]);
+    refused(&edit("3"), &["line 5", "it is 3", "list of steps"]);
+    refused(&edit("[-1]"), &["line 5", "from 0 on"]);
+}

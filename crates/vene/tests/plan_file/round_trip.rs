@@ -1,10 +1,15 @@
 //! A plan, written and read again, is the same plan: the same places, and the same bits of numbers.
 
 use std::path::Path;
+use std::sync::OnceLock;
 
+use proptest::prelude::*;
 use vene::plan_file::{Format, PlanFile};
-use vene::{Component, Edit, Outline, Part, Plan, Positions, Run, Source};
+use vene::{Component, Edit, Outline, Part, Plan, Positions, Reference, Run, Source, When};
 use vene_test_support::Fixture;
+
+use crate::random_plan::random_plan;
+use crate::subject::{PLAIN, Subject, logits_of};
 
 fn outline() -> Outline {
     Fixture::new("gpt2-plain").outline().unwrap()
@@ -34,6 +39,9 @@ fn a_plan_without_parameters_is_the_same_in_both_formats() {
                 .from_layer(1)
                 .control(),
         )
+        .edit(Edit::zero(Component::MlpOutput, 1).when(When::EveryStep))
+        .edit(Edit::zero(Component::MlpOutput, 1).when(When::Generated))
+        .edit(Edit::zero(Component::MlpOutput, 1).when(When::Steps(vec![0, 3])))
         .edit(Edit::knockout(1).keys(Positions::Each(vec![vec![0], vec![]])))
         .collect(Component::FinalNorm, None, Positions::All)
         .read(Positions::All)
@@ -45,4 +53,47 @@ fn a_plan_without_parameters_is_the_same_in_both_formats() {
         let read = read.unwrap_or_else(|error| panic!("{error}\n{text}"));
         assert_eq!(format!("{read:?}"), format!("{plan:?}"), "{text}");
     }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(cases(100)))]
+
+    #[test]
+    fn any_plan_is_the_same_plan_again(plan in random_plan(PLAIN.len())) {
+        let subject = &subjects()[plan.subject];
+        let (examples, plan) = (plan.examples(subject), plan.plan(subject));
+        let file = PlanFile::of(&plan).unwrap();
+        let resolved = plan.resolve(&subject.model, &examples);
+        let expected = resolved.as_ref().ok().map(|plan| Reference::new(&subject.model).run(plan));
+        for format in [Format::Toml, Format::Json] {
+            let text = file.text(format);
+            let read = PlanFile::parse(&text, format, Path::new("")).unwrap().plan(&subject.model);
+            let read = read.unwrap_or_else(|error| panic!("{error}\n{text}"));
+            prop_assert_eq!(format!("{:?}", read), format!("{:?}", plan), "{}", text);
+            let resolved_again = read.resolve(&subject.model, &examples);
+            // A plan that contradicts itself does so again.
+            prop_assert_eq!(format!("{:?}", resolved_again), format!("{:?}", resolved));
+            let again = resolved_again.ok().map(|plan| Reference::new(&subject.model).run(&plan));
+            match (&expected, &again) {
+                (Some(Ok(expected)), Some(Ok(found))) => {
+                    for example in 0..examples.len() {
+                        prop_assert_eq!(logits_of(found, example), logits_of(expected, example));
+                    }
+                }
+                // Some plans blow values up beyond all numbers; they do so again.
+                (Some(Err(_)), Some(Err(_))) | (None, None) => {}
+                _ => prop_assert!(false, "only one of the two could be run"),
+            }
+        }
+    }
+}
+
+/// `PROPTEST_CASES` where it is set, for long runs.
+fn cases(usual: u32) -> u32 {
+    std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(usual)
+}
+
+fn subjects() -> &'static [Subject] {
+    static SUBJECTS: OnceLock<Vec<Subject>> = OnceLock::new();
+    SUBJECTS.get_or_init(|| Subject::each().collect())
 }

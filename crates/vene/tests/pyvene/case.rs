@@ -55,7 +55,8 @@ struct Step {
 
 #[derive(Clone, Copy, Debug, PartialEq, Deserialize)]
 enum Unit {
-    #[serde(rename = "pos")]
+    /// A position, which pyvene calls time step in recurrent networks.
+    #[serde(rename = "pos", alias = "t")]
     Position,
     #[serde(rename = "h")]
     Head,
@@ -130,6 +131,11 @@ impl Case {
             }
             _ => plan.edit(step.edit(model.config(), vectors)),
         })
+    }
+
+    /// The edits, where nothing is collected.
+    pub fn edits(&self, config: &DecoderConfig, vectors: &HashMap<String, Tensor>) -> Vec<Edit> {
+        self.steps().map(|step| step.edit(config, vectors)).collect()
     }
 
     /// The collected rows `[position, width]` as pyvene returns them: `[unit, width]`, or

@@ -4,6 +4,8 @@
 #![allow(clippy::unwrap_used)]
 
 mod case;
+mod generation;
+mod networks;
 
 use std::collections::HashMap;
 use std::ops::ControlFlow;

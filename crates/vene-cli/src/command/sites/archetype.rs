@@ -1,17 +1,27 @@
 //! What models of each family have in common, for the table that is about no model in particular.
 
 use vene_model::DecoderConfig;
-use vene_model::config::{Activation, LayerConfig, NormKind, Rotary};
+use vene_model::config::{Activation, BlockKind, LayerConfig, NormKind, Rotary};
 
 /// The families by the name under which people know them, and as `model_type` has them.
 pub const FAMILIES: [(&str, &str); 3] =
     [("GPT-2", "gpt2"), ("Llama", "llama"), ("Gemma 3", "gemma3")];
 
+/// Networks besides transformers, likewise.
+pub const NETWORKS: [(&str, &str); 2] = [("MLP", "mlp"), ("GRU", "gru")];
+
 /// A configuration with the traits of a family and numbers of no meaning.
 pub fn archetype(family: &'static str, layers: usize) -> DecoderConfig {
-    let llama = family != "gpt2";
+    let kind = match family {
+        "mlp" => BlockKind::Feedforward,
+        "gru" => BlockKind::GatedRecurrent,
+        _ => BlockKind::Transformer,
+    };
+    let transformer = kind == BlockKind::Transformer;
+    let llama = transformer && family != "gpt2";
     let gemma = family == "gemma3";
-    let layer = LayerConfig { score_scale: 1.0, window: None, rotary: llama.then_some(0) };
+    let rotary = llama.then_some(0);
+    let layer = LayerConfig { rotary, ..LayerConfig::without_attention(kind) };
     DecoderConfig {
         family,
         d_model: 8,
@@ -19,9 +29,11 @@ pub fn archetype(family: &'static str, layers: usize) -> DecoderConfig {
         key_value_heads: if llama { 2 } else { 4 },
         head_dim: 2,
         d_mlp: 16,
+        inputs: 10,
         vocabulary: 10,
         context: 16,
         norm: NormKind::Layer { epsilon: 1e-5 },
+        final_norm: transformer,
         post_norms: gemma,
         query_key_norm: gemma,
         activation: if llama { Activation::Silu } else { Activation::GeluTanh },
@@ -43,12 +55,17 @@ mod tests {
     /// The traits on which the table depends are those of real models of the family.
     #[test]
     fn archetypes_have_the_traits_of_their_family() {
-        for (family, model) in
-            [("gpt2", "gpt2-plain"), ("llama", "llama-gqa"), ("gemma3", "gemma3-plain")]
-        {
+        for (family, model) in [
+            ("gpt2", "gpt2-plain"),
+            ("llama", "llama-gqa"),
+            ("gemma3", "gemma3-plain"),
+            ("mlp", "mlp-plain"),
+            ("gru", "gru-plain"),
+        ] {
             let fixture = Fixture::new(model).outline().unwrap();
             let traits = |config: &DecoderConfig| {
-                (config.post_norms, config.query_key_norm, config.gated, config.rotaries.is_empty())
+                let norms = (config.final_norm, config.post_norms, config.query_key_norm);
+                (config.only_kind(), norms, config.gated, config.rotaries.is_empty())
             };
             assert_eq!(traits(&archetype(family, 2)), traits(fixture.config()), "{family}");
         }

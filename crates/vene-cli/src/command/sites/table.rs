@@ -7,7 +7,7 @@ use vene::{Component, alias};
 use vene_model::DecoderConfig;
 use vene_model::component::{COMPONENTS, Width};
 
-use super::archetype::{FAMILIES, archetype};
+use super::archetype::{FAMILIES, NETWORKS, archetype};
 
 /// The shape of one run's activations, with a model's numbers.
 fn shape(component: Component, config: &DecoderConfig) -> String {
@@ -69,7 +69,7 @@ pub fn text(name: &str, config: &DecoderConfig) -> String {
                 component.name().to_owned(),
                 shape(component, config),
                 units(component.info().width).to_owned(),
-                alias::pyvene(component).map_or_else(none, str::to_owned),
+                alias::pyvene(component, config).map_or_else(none, str::to_owned),
                 transformer_lens(component, config).unwrap_or_else(none),
             ]
         })
@@ -87,10 +87,11 @@ pub fn text(name: &str, config: &DecoderConfig) -> String {
     let mut text = format!("{}\n\n{}\n", head(name, config), line(titles));
     for (row, component) in rows.iter().zip(present(config)) {
         let _ = writeln!(text, "{}", line(row.each_ref().map(String::as_str)));
-        let info = component.info();
-        let caveat =
-            if info.caveat.is_empty() { String::new() } else { format!("  ({})", info.caveat) };
-        let _ = writeln!(text, "    = {}{caveat}", info.expression);
+        let caveat = match component.caveat(config) {
+            "" => String::new(),
+            caveat => format!("  ({caveat})"),
+        };
+        let _ = writeln!(text, "    = {}{caveat}", component.expression(config));
     }
     let absent: Vec<_> = absent(config).collect();
     if !absent.is_empty() {
@@ -111,15 +112,15 @@ pub fn json(name: &str, config: &DecoderConfig) -> Value {
         let info = component.info();
         json!({
             "name": component.name(),
-            "expression": info.expression,
+            "expression": component.expression(config),
             "shape": shape(component, config),
             "width": component.width(config),
             "heads": component.heads(config),
             "per_layer": component.per_layer(),
             "units": units(info.width).split(", ").collect::<Vec<_>>(),
-            "pyvene": alias::pyvene(component),
+            "pyvene": alias::pyvene(component, config),
             "transformer_lens": transformer_lens(component, config),
-            "caveat": (!info.caveat.is_empty()).then_some(info.caveat),
+            "caveat": Some(component.caveat(config)).filter(|caveat| !caveat.is_empty()),
         })
     });
     let missing = absent(config)
@@ -139,13 +140,14 @@ const COLUMNS: &str = "\
 ";
 
 /// One row; names as code.
-fn row(component: Component, shape: &str, transformer_lens: &str, mind: &str) -> String {
+fn row(component: Component, config: &DecoderConfig, cells: [&str; 3]) -> String {
+    let [shape, transformer_lens, mind] = cells;
     let info = component.info();
-    let pyvene = alias::pyvene(component).map_or_else(String::new, code);
+    let pyvene = alias::pyvene(component, config).map_or_else(String::new, code);
     format!(
         "| `{}` | {} | `{shape}` | {} | {pyvene} | {transformer_lens} | {mind} |\n",
         info.name,
-        info.expression,
+        component.expression(config),
         units(info.width),
     )
 }
@@ -159,7 +161,8 @@ pub fn markdown(name: &str, config: &DecoderConfig) -> String {
     let mut text = format!("# Components of {}\n\n{COLUMNS}", head(name, config));
     for component in present(config) {
         let lens = transformer_lens(component, config).map_or_else(String::new, code);
-        text.push_str(&row(component, &shape(component, config), &lens, component.info().caveat));
+        let cells = [&shape(component, config), &lens, component.caveat(config)];
+        text.push_str(&row(component, config, cells));
     }
     for (component, reason) in absent(config) {
         let _ = write!(text, "\nNo `{component}`: {reason}.\n");
@@ -173,17 +176,37 @@ pub fn markdown_of_all_families() -> String {
     let mut text = format!("{PREFACE}{COLUMNS}");
     for info in &COMPONENTS {
         let component = info.component;
-        let shape = symbolic_shape(info.width);
         let there = families.iter().filter(|(_, config)| component.missing(config).is_none());
+        let Some((_, config)) = there.clone().next() else { continue };
         let names = there.map(|(family, config)| (*family, transformer_lens(component, config)));
-        text.push_str(&row(
-            component,
-            shape,
-            &by_family(names.collect()),
-            &mind(component, &families),
-        ));
+        let (names, mind) = (by_family(names.collect()), mind(component, &families));
+        text.push_str(&row(component, config, [symbolic_shape(info.width), &names, &mind]));
     }
-    text + AFTERWORD
+    text.push_str(AFTERWORD);
+    text.push_str(NETWORKS_PREFACE);
+    for (known_as, family) in NETWORKS {
+        text.push_str(&network(known_as, &archetype(family, 2)));
+    }
+    text
+}
+
+/// The components of networks of one kind.
+fn network(known_as: &str, config: &DecoderConfig) -> String {
+    let mut text = format!(
+        "\n### {known_as}\n\n| component | what it is | shape | pyvene | mind |\n| --- | --- | --- | --- | --- |\n"
+    );
+    for component in present(config) {
+        let _ = writeln!(
+            text,
+            "| `{}` | {} | `{}` | {} | {} |",
+            component.name(),
+            component.expression(config),
+            symbolic_shape(component.info().width),
+            alias::pyvene(component, config).map_or_else(String::new, code),
+            component.caveat(config),
+        );
+    }
+    text
 }
 
 /// A name with the families in which it holds, where it doesn't hold in all.
@@ -235,4 +258,12 @@ const AFTERWORD: &str = "
 Components with the unit `h` are also known in pyvene's `head_` forms (`head_attention_value_output`), which are
 swept by head. `block_output` of a layer and `block_input` of the next are one place: two absolute edits there
 contradict each other and are refused.
+";
+
+const NETWORKS_PREFACE: &str = "
+## Networks besides transformers
+
+pyvene's multilayer perceptron (`model_type` `mlp`) and gated recurrent network (`gru`). A position is a time step, pyvene's unit `t`.
+In a recurrent block edits of several positions are applied one position after the other: what is edited at one is part of the
+state that the next is computed from. The logits are those of the classes.
 ";

@@ -10,7 +10,7 @@ mod weights;
 use std::sync::Arc;
 
 use candle_core::{Device, Tensor};
-use vene_kernels::{self as kernels, PackedMatrix, Shape};
+use vene_kernels::{self as kernels, AlignedBuffer, PackedMatrix, Shape};
 
 pub use rows::FusedRows;
 use rows::Pool;
@@ -29,6 +29,32 @@ pub struct Fused {
 impl Fused {
     fn rows(&self, rows: usize, width: usize) -> FusedRows {
         FusedRows::new(&self.pool, rows, width)
+    }
+
+    /// Chosen logits by way of all of them.
+    fn choose_of_all(
+        &self,
+        x: &FusedRows,
+        unembedding: &FusedLinear,
+        soft_cap: Option<f64>,
+        tokens: &[u32],
+        normalised: bool,
+    ) -> Result<ChosenLogits, OperationError> {
+        let mut all = self.linear(x, unembedding)?;
+        if let Some(cap) = soft_cap {
+            all = self.soft_cap(all, cap)?;
+        }
+        let mut chosen = ChosenLogits::default();
+        for index in 0..all.rows() {
+            let row = all.row(index);
+            chosen.logits.extend(tokens.iter().map(|&token| f64::from(row[token as usize])));
+            if normalised {
+                let largest = row.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+                let sum: f64 = row.iter().map(|&logit| f64::from(logit - largest).exp()).sum();
+                chosen.log_normalisers.push(f64::from(largest) + sum.ln());
+            }
+        }
+        Ok(chosen)
     }
 }
 
@@ -225,6 +251,32 @@ impl Operations for Fused {
         Ok(())
     }
 
+    fn stack(&self, parts: &[FusedRows]) -> Result<FusedRows, OperationError> {
+        let width = parts.first().map_or(0, |part| part.width);
+        let mut stacked = self.rows(parts.iter().map(FusedRows::rows).sum(), width);
+        let mut rest: &mut [f32] = &mut stacked.buffer;
+        for part in parts {
+            let (own, behind) = rest.split_at_mut(part.buffer.len());
+            own.copy_from_slice(&part.buffer);
+            rest = behind;
+        }
+        Ok(stacked)
+    }
+
+    fn extend_rows(&self, x: &mut FusedRows, rows: &FusedRows) -> Result<(), OperationError> {
+        let (length, longer) = (x.buffer.len(), x.buffer.len() + rows.buffer.len());
+        if x.buffer.capacity() < longer {
+            // Not from the pool, whose buffers may be just long enough: half as much again is asked for,
+            // so that rows that come one by one are not copied anew for each.
+            let mut buffer = AlignedBuffer::zeros(longer + longer / 2);
+            buffer[..length].copy_from_slice(&x.buffer);
+            self.pool.give(std::mem::replace(&mut x.buffer, buffer));
+        }
+        x.buffer.resize(longer);
+        x.buffer[length..].copy_from_slice(&rows.buffer);
+        Ok(())
+    }
+
     fn attend(
         &self,
         queries: &FusedRows,
@@ -256,6 +308,10 @@ impl Operations for Fused {
         tokens: &[u32],
         normalised: bool,
     ) -> Result<ChosenLogits, OperationError> {
+        if unembedding.bias.is_some() {
+            // A classifier's head, whose classes are few.
+            return self.choose_of_all(x, unembedding, soft_cap, tokens, normalised);
+        }
         let (rows, cap) = (x.rows(), soft_cap.map(|cap| cap as f32));
         let mut chosen = self.rows(rows, tokens.len());
         let mut log_normalisers = vec![0.0; if normalised { rows } else { 0 }];
@@ -322,6 +378,8 @@ impl From<Activation> for kernels::Activation {
             Activation::GeluTanh => Self::GeluTanh,
             Activation::Silu => Self::Silu,
             Activation::Relu => Self::Relu,
+            Activation::Tanh => Self::Tanh,
+            Activation::Sigmoid => Self::Sigmoid,
         }
     }
 }

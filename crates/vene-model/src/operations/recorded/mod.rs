@@ -13,6 +13,7 @@ use std::sync::Arc;
 use candle_core::{DType, Device, Tensor};
 use vene_kernels::{self as kernels, CrossEntropy, PackedMatrix};
 
+use super::differentiable::cross_entropy_of;
 use super::fused::{self, FusedLinear, FusedNorm, FusedRotary};
 use super::node::with_backward;
 use super::{
@@ -144,6 +145,14 @@ impl Operations for Recorded {
         self.plain().append_rows(x, indices)
     }
 
+    fn extend_rows(&self, x: &mut Tensor, rows: &Tensor) -> Result<(), OperationError> {
+        self.plain().extend_rows(x, rows)
+    }
+
+    fn stack(&self, parts: &[Tensor]) -> Result<Tensor, OperationError> {
+        self.plain().stack(parts)
+    }
+
     fn attend(
         &self,
         queries: &Tensor,
@@ -237,6 +246,14 @@ impl Differentiable for Recorded {
         soft_cap: Option<f64>,
         targets: &[u32],
     ) -> Result<(Tensor, Vec<u32>), OperationError> {
+        if unembedding.bias.is_some() {
+            // A classifier's head, whose classes are few.
+            let mut logits = self.linear(x, unembedding)?;
+            if let Some(cap) = soft_cap {
+                logits = self.soft_cap(logits, cap)?;
+            }
+            return cross_entropy_of(&logits, targets);
+        }
         let rows = targets.len();
         let (mut losses, mut likeliest) = (vec![0.0; rows], vec![0; rows]);
         // The gradient is known as soon as the logits are, which are then forgotten.

@@ -193,8 +193,7 @@ impl ForkedPass<'_> {
             for (edit, _) in
                 leaf.marks.iter().enumerate().filter(|(_, m)| matches!(m, Mark::Logits))
             {
-                let application =
-                    Application { plan: leaf.plan, index: edit, example: leaf.example };
+                let application = Application::new(leaf.plan, edit, leaf.example);
                 let rows = self.found.readouts.whole_rows(index, &application.unit().positions);
                 let own = operations.values(logits, &rows)?;
                 let all: Vec<usize> = (0..rows.len()).collect();

@@ -12,6 +12,9 @@
 //! layer only rows that somebody reads go through queries and MLP, and of the vocabulary only what
 //! somebody reads is computed ([`readout`]).
 //!
+//! Recurrent networks are left to the reference executor: their state goes from row to row, so that
+//! there is little to share behind a fork.
+//!
 //! None of this depends on what it is computed with: fused operations on 32-bit floats, or plain
 //! ones of any type.
 
@@ -32,6 +35,7 @@ use std::sync::Arc;
 use candle_core::Tensor;
 use vene_model::{Component, Decoder, Model, Operations, Outline, Site, Work};
 
+use super::counted_runs::work_of_reference;
 use super::executor::{Executor, PlanOutcome, run_one};
 use super::reference::Reference;
 use super::stages::in_stages;
@@ -95,6 +99,9 @@ impl<'a> Forked<'a> {
     /// The same before a weight is read: the passes are gone through with tensors that have no
     /// values.
     pub fn work_of(outline: &Outline, plans: &[ResolvedPlan], memory: usize) -> Work {
+        if outline.config().is_recurrent() {
+            return work_of_reference(outline, plans);
+        }
         let decoder = outline.counted();
         let jobs = jobs(plans);
         for chunk in chunks::of(&jobs, decoder.config(), memory) {
@@ -201,7 +208,7 @@ fn jobs<'p>(plans: impl IntoIterator<Item = &'p ResolvedPlan>) -> Vec<(usize, Jo
 }
 
 /// Runs, unedited and whole, at some sites.
-fn trace<O: Operations>(
+pub(super) fn trace<O: Operations>(
     decoder: &Decoder<O>,
     examples: &[Example],
     wanted: &Wanted,
@@ -243,6 +250,10 @@ impl Executor for Forked<'_> {
         plans: &[ResolvedPlan],
         each: &mut dyn FnMut(usize, PlanOutcome) -> ControlFlow<()>,
     ) -> Result<(), RunError> {
+        // A fork has only some of its run's rows, and a state goes through all of them.
+        if self.model.config().is_recurrent() {
+            return Reference::new(self.model).run_all(plans, each);
+        }
         in_stages(self.model.config(), plans, each, &mut |plans, each| self.run_plans(plans, each))
     }
 }

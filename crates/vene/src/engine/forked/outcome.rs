@@ -51,7 +51,7 @@ pub(super) fn showed<O: Operations>(
             Mark::Fork { fork, step, edit } => found.outcomes[fork][step][edit].clone(),
             Mark::Logits => found.on_logits.remove(&(index, edit)).unwrap_or(Outcome::SameValues),
         };
-        Application { plan, index: edit, example }.receipt(outcome)
+        Application::new(plan, edit, example).receipt(outcome)
     };
     Ok((showed, leaf.marks.iter().enumerate().map(receipt).collect()))
 }

@@ -193,7 +193,7 @@ struct End {
 impl<'a> Nodes<'a> {
     fn add(&mut self, job: Job<'a>, run: usize) -> End {
         let Job { plan, example } = job;
-        let application = |index| Application { plan, index, example };
+        let application = |index| Application::new(plan, index, example);
         let mut marks = vec![Mark::Unchanged; plan.edits.len()];
         let mut edits: Vec<usize> = Vec::with_capacity(plan.edits.len());
         for (index, edit) in plan.edits.iter().enumerate() {

@@ -6,7 +6,7 @@
 //! handed over together, and there is one.
 
 use candle_core::{DType, Tensor};
-use vene_model::{DecoderConfig, Site};
+use vene_model::{DecoderConfig, Site, TimeStep};
 
 use crate::engine::apply::Application;
 use crate::engine::reference::Editor;
@@ -30,7 +30,11 @@ pub(super) struct Edits<'a> {
 impl<'a> Edits<'a> {
     pub(super) fn new(editor: Editor<'a>, detaches: bool) -> Self {
         let (plan, config) = (editor.plan, editor.config);
-        let at_once = plan.edits.iter().map(row_by_row).collect();
+        let at_once = plan
+            .edits
+            .iter()
+            .map(|edit| row_by_row(edit) && !edit.site.is_by_step(config))
+            .collect();
         Self { editor, plan, config, at_once, detaches }
     }
 
@@ -39,7 +43,7 @@ impl<'a> Edits<'a> {
         let edit = &self.plan.edits[index];
         let (mut written, mut positions, mut changed) = (Vec::new(), Vec::new(), Vec::new());
         for (example, unit) in edit.units.iter().enumerate() {
-            let application = Application { plan: self.plan, index, example };
+            let application = Application::new(self.plan, index, example);
             if !unit.is_empty() && !application.is_shared_prefix() {
                 written.extend(rows.of(example, &unit.positions).unwrap_or_default());
                 positions.extend(&unit.positions);
@@ -141,6 +145,19 @@ impl Visitor for Edits<'_> {
                 self.editor.edit(index, example, site, rows, tensor)?;
             }
         }
+        if self.detaches {
+            *tensor = tensor.detach();
+        }
+        Ok(())
+    }
+
+    fn step(
+        &mut self,
+        site: Site,
+        step: TimeStep<'_>,
+        tensor: &mut Tensor,
+    ) -> Result<(), RunError> {
+        self.editor.step(site, step, tensor)?;
         if self.detaches {
             *tensor = tensor.detach();
         }

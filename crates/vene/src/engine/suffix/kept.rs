@@ -62,6 +62,9 @@ impl Kept {
         live: &[Range<usize>],
     ) -> Result<Self, RunError> {
         let examples = plan.examples.len();
+        if super::recurs(decoder.config()) {
+            return Self::of_whole_runs(decoder, plan, first);
+        }
         let sources = match plan.edits.iter().any(reads_whole_runs) {
             true => Some(whole_sources(decoder, plan)?),
             false => None,
@@ -99,6 +102,34 @@ impl Kept {
             rest = others;
         }
         collected.finish(sources)
+    }
+
+    /// The same where a state is carried from position to position, so that all of a run's are live.
+    fn of_whole_runs<O: Differentiable>(
+        decoder: &Decoder<O>,
+        plan: &ResolvedPlan,
+        first: usize,
+    ) -> Result<Self, RunError> {
+        let config = decoder.config();
+        let before = match first.checked_sub(1) {
+            Some(before) => Site::new(Component::BlockOutput, Some(before), config),
+            None => Site::new(Component::Embedding, None, config),
+        };
+        // Every model has both in every layer.
+        let before = before.map_err(|_| RunError::Stopped)?;
+        let examples = plan.examples.len();
+        let mut bases = Wanted::default();
+        bases.runs.extend((0..examples).map(|example| (example, Run::Base)));
+        bases.sites.insert(before);
+        let trace = Trace::of(decoder, &plan.examples, &bases)?;
+        let residual = |example| trace.get(example, Run::Base, before).cloned();
+        let residuals: Option<Vec<Tensor>> = (0..examples).map(residual).collect();
+        Ok(Self {
+            residuals: residuals.ok_or(RunError::Stopped)?,
+            earlier_rows: vec![Vec::new(); examples],
+            earlier: Vec::new(),
+            sources: whole_sources(decoder, plan)?,
+        })
     }
 }
 
@@ -337,7 +368,9 @@ impl Keeping<'_> {
             let query = |position: usize| Query { row: rows[position], position: position as u32 };
             OwnedPath { queries: own.map(query).collect(), rows }
         };
-        self.trunk.runs().iter().map(path).collect()
+        // A run that another one begins with has no rows of its own.
+        let paths = self.trunk.runs().iter().map(path);
+        paths.filter(|path| !path.queries.is_empty()).collect()
     }
 }
 

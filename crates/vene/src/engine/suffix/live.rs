@@ -9,7 +9,8 @@ use crate::plan::{ResolvedPlan, ResolvedSource};
 /// The first block that a change at a site goes through.
 pub(super) fn entrance(site: Site, config: &DecoderConfig) -> usize {
     match (site.component(), site.layer()) {
-        (Component::BlockOutput, Some(layer)) => layer + 1,
+        // A recurrent block's output is also its state.
+        (Component::BlockOutput, Some(layer)) if !config.recurs(layer) => layer + 1,
         (_, Some(layer)) => layer,
         (Component::Embedding, None) => 0,
         (_, None) => config.layers.len(),

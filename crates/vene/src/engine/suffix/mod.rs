@@ -17,7 +17,8 @@ mod live;
 mod pass;
 mod tap;
 
-use std::ops::Range;
+use std::fmt;
+use std::ops::{ControlFlow, Range};
 use std::sync::Arc;
 
 use candle_core::{Tensor, Var};
@@ -25,7 +26,7 @@ use vene_model::{
     Component, Decoder, DecoderConfig, Differentiable, Model, Plain, Recorded, Site, with_backward,
 };
 
-use super::executor::Executor;
+use super::executor::{Executor, PlanOutcome};
 use super::reference::{Editor, Reference};
 use super::sequences::{Rows, Visitor};
 use super::stages::given_sources;
@@ -57,6 +58,14 @@ pub struct Suffix {
 enum Frozen {
     Recorded(Arc<Decoder<Recorded>>),
     Plain(Arc<Decoder<Plain>>),
+}
+
+impl fmt::Debug for Suffix {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { layer, live, .. } = self;
+        let examples = live.len();
+        formatter.debug_struct("Suffix").field("layer", layer).field("examples", &examples).finish()
+    }
 }
 
 /// Calls a generic method with whichever decoder there is.
@@ -91,11 +100,14 @@ impl Suffix {
         plan: ResolvedPlan,
         looked_at: &[Site],
     ) -> Result<Self, RunError> {
+        plan.refuse_steps()?;
         let plan = given_plan(model, plan)?;
         let layer = live::first_block(&plan, looked_at, model.config());
-        let positions = |example: usize| match looked_at.is_empty() {
-            true => live::positions(&plan, example),
-            false => 0..plan.examples[example].base.len(),
+        // A state is carried through all positions.
+        let all = !looked_at.is_empty() || recurs(model.config());
+        let positions = |example: usize| match all {
+            false => live::positions(&plan, example),
+            true => 0..plan.examples[example].base.len(),
         };
         let live: Vec<Range<usize>> = (0..plan.examples.len()).map(positions).collect();
         let decoder = match model.fused()? {
@@ -275,7 +287,16 @@ fn given_plan(model: &Model, plan: ResolvedPlan) -> Result<ResolvedPlan, RunErro
         return Err(RunError::LearnsInSource);
     }
     let executor = Reference::new(model);
-    given_sources(model.config(), &plan, &mut |plans, each| executor.run_all(plans, each))
+    let run = &mut |plans: &[ResolvedPlan], each: Each<'_>| executor.run_all(plans, each);
+    Ok(given_sources(model.config(), &plan, run)?.0)
+}
+
+/// Who is told of outcomes.
+type Each<'e> = &'e mut dyn FnMut(usize, PlanOutcome) -> ControlFlow<()>;
+
+/// Whether a state is carried from position to position anywhere.
+fn recurs(config: &DecoderConfig) -> bool {
+    (0..config.layers.len()).any(|layer| config.recurs(layer))
 }
 
 fn config_logits(config: &DecoderConfig) -> Option<Site> {

@@ -3,10 +3,12 @@
 use std::sync::Arc;
 
 use candle_core::Tensor;
-use vene_model::{Attention, Component, DecoderConfig, Differentiable, Pass, Readout, Site};
+use vene_model::{
+    Attention, Component, DecoderConfig, Differentiable, Pass, Readout, Recurrence, Site,
+};
 
 use super::layout::Layout;
-use crate::engine::sequences::{Rows, Steps, Visitor};
+use crate::engine::sequences::{Rows, Steps, Visitor, recur};
 use crate::error::RunError;
 
 /// Live rows of a batch, and somebody who looks at them.
@@ -117,6 +119,11 @@ impl<O: Differentiable, V: Visitor> Pass<O> for LiveRows<'_, V> {
         let paths = if self.narrowed { &self.layout.read_paths } else { &self.layout.paths };
         let options = &config.layers[layer];
         Ok(operations.attend_behind(queries, keys, values, earlier, paths, config, options)?)
+    }
+
+    fn recur(&mut self, recurrence: Recurrence<'_, O>) -> Result<Tensor, RunError> {
+        let layout = self.layout.clone();
+        recur(recurrence, &layout.runs, self.visitor)
     }
 
     fn narrow(&mut self) -> Option<Vec<usize>> {

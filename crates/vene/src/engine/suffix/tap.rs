@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 
 use candle_core::backprop::GradStore;
 use candle_core::{Tensor, Var};
-use vene_model::Site;
+use vene_model::{Site, TimeStep};
 
 use crate::engine::sequences::{Rows, Visitor};
 use crate::error::RunError;
@@ -17,6 +17,15 @@ pub(in crate::engine) struct Taps {
     lengths: Vec<usize>,
     rows: HashMap<Site, Tapping>,
     patterns: HashMap<(Site, usize), (Var, Tensor)>,
+    /// Of sites inside recurrent blocks, step by step.
+    steps: HashMap<Site, Vec<TappedStep>>,
+}
+
+/// A time step at a site: the runs of its rows.
+struct TappedStep {
+    runs: Vec<usize>,
+    zeros: Var,
+    values: Tensor,
 }
 
 /// A site of packed rows.
@@ -31,7 +40,8 @@ impl Taps {
     /// At these sites of runs of these lengths.
     pub(in crate::engine) fn new(sites: &[Site], lengths: Vec<usize>) -> Self {
         let sites = sites.iter().copied().collect();
-        Self { sites, lengths, rows: HashMap::new(), patterns: HashMap::new() }
+        let (rows, patterns, steps) = (HashMap::new(), HashMap::new(), HashMap::new());
+        Self { sites, lengths, rows, patterns, steps }
     }
 
     /// What stood at a site of a run, and its gradient: `[positions, width]`, with zeros where nothing was run;
@@ -48,6 +58,16 @@ impl Taps {
         };
         if let Some((zeros, values)) = self.patterns.get(&(site, run)) {
             return Ok(Some((values.clone(), of(zeros)?)));
+        }
+        if let Some(steps) = self.steps.get(&site) {
+            let (mut all_values, mut all_gradients) = (Vec::new(), Vec::new());
+            for TappedStep { runs, zeros, values } in steps {
+                if let Some(row) = runs.iter().position(|&there| there == run) {
+                    all_values.push(values.narrow(0, row, 1)?);
+                    all_gradients.push(of(zeros)?.narrow(0, row, 1)?);
+                }
+            }
+            return Ok(Some((Tensor::cat(&all_values, 0)?, Tensor::cat(&all_gradients, 0)?)));
         }
         let Some(Tapping { zeros, values, runs }) = self.rows.get(&site) else { return Ok(None) };
         let (rows, positions) = &runs[run];
@@ -96,7 +116,8 @@ impl<V: Visitor> Visitor for Tapped<'_, V> {
         if self.inner.wants(site) {
             self.inner.rows(site, rows, tensor)?;
         }
-        if self.taps.sites.contains(&site) {
+        // What was tapped step by step is shown once more as a whole.
+        if self.taps.sites.contains(&site) && !self.taps.steps.contains_key(&site) {
             let (zeros, sum) = tapped(tensor)?;
             let runs = self.taps.lengths.iter().enumerate().map(|(run, &length)| {
                 let there = |position: usize| {
@@ -107,6 +128,24 @@ impl<V: Visitor> Visitor for Tapped<'_, V> {
             });
             let tapping = Tapping { zeros, values: tensor.detach(), runs: runs.collect() };
             self.taps.rows.insert(site, tapping);
+            *tensor = sum;
+        }
+        Ok(())
+    }
+
+    fn step(
+        &mut self,
+        site: Site,
+        step: TimeStep<'_>,
+        tensor: &mut Tensor,
+    ) -> Result<(), RunError> {
+        if self.inner.wants(site) {
+            self.inner.step(site, step, tensor)?;
+        }
+        if self.taps.sites.contains(&site) {
+            let (zeros, sum) = tapped(tensor)?;
+            let tapped = TappedStep { runs: step.runs.to_vec(), zeros, values: tensor.detach() };
+            self.taps.steps.entry(site).or_default().push(tapped);
             *tensor = sum;
         }
         Ok(())

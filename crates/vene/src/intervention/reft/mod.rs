@@ -50,6 +50,9 @@ fn constant(
 }
 
 /// A constant as a training begins: uniform in 0 to 1, as pyreft draws it.
-fn random_constant(rank: usize, seed: u64) -> Result<candle_core::Tensor, ParameterError> {
+pub(crate) fn random_constant(
+    rank: usize,
+    seed: u64,
+) -> Result<candle_core::Tensor, ParameterError> {
     Ok(linear::uniform(&[rank], 0.0, 1.0, [seed, 2])?)
 }

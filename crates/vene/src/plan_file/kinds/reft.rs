@@ -2,8 +2,11 @@
 
 use std::sync::Arc;
 
+use candle_core::Tensor;
+
 use super::rotated::{expect, rank, refuse_seed, rotation};
 use super::{Item, Kind, Making, Result, Stored, Table, seed};
+use crate::intervention::reft::random_constant;
 use crate::intervention::{
     Activation, ConsReft, DiReft, Linear, LoReft, LobiReft, NoReft, NodiReft, Rotation,
 };
@@ -56,32 +59,18 @@ pub(super) static KINDS: [Kind; 6] = [
         name: "consreft",
         keys: CONSTANT,
         learns: true,
-        make: |making, table, mut stored| {
-            let rank = rank(table, stored.is_some())?;
-            let rotation = rotation(making, table, rank, stored.as_deref_mut(), "consreft")?;
-            let made = match stored {
-                Some(stored) => {
-                    ConsReft::new(rotation, &stored.take("consreft", "learned_source")?)
-                }
-                None => ConsReft::random(rotation.width(), rotation.rank(), seed(table)?),
-            };
-            Ok(Arc::new(making.made(table.item(), made)?))
+        make: |making, table, stored| {
+            let (rotation, constant) = constant(making, table, stored, "consreft")?;
+            Ok(Arc::new(making.made(table.item(), ConsReft::new(rotation, &constant))?))
         },
     },
     Kind {
         name: "lobireft",
         keys: CONSTANT,
         learns: true,
-        make: |making, table, mut stored| {
-            let rank = rank(table, stored.is_some())?;
-            let rotation = rotation(making, table, rank, stored.as_deref_mut(), "lobireft")?;
-            let made = match stored {
-                Some(stored) => {
-                    LobiReft::new(rotation, &stored.take("lobireft", "learned_source")?)
-                }
-                None => LobiReft::random(rotation.width(), rotation.rank(), seed(table)?),
-            };
-            Ok(Arc::new(making.made(table.item(), made)?))
+        make: |making, table, stored| {
+            let (rotation, constant) = constant(making, table, stored, "lobireft")?;
+            Ok(Arc::new(making.made(table.item(), LobiReft::new(rotation, &constant))?))
         },
     },
 ];
@@ -115,6 +104,22 @@ fn rotated(
     Ok((rotation, source))
 }
 
+/// Orthonormal directions and a constant.
+fn constant(
+    making: &Making<'_>,
+    table: &Table<'_>,
+    mut stored: Option<&mut Stored<'_>>,
+    name: &'static str,
+) -> Result<(Rotation, Tensor)> {
+    let rank = rank(table, stored.is_some())?;
+    let rotation = rotation(making, table, rank, stored.as_deref_mut(), name)?;
+    let constant = match stored {
+        Some(stored) => stored.take(name, "learned_source")?,
+        None => making.made(table.item(), random_constant(rotation.rank(), seed(table)?))?,
+    };
+    Ok((rotation, constant))
+}
+
 /// Any directions and a learned source; a random projection has a bias where the formula uses it.
 fn projected(
     making: &Making<'_>,
@@ -128,7 +133,7 @@ fn projected(
     match stored {
         None => {
             let width = making.width(item, "a projection")?;
-            let (rank, seed) = (rank.unwrap_or_default(), seed(table)?);
+            let (rank, seed) = (rank.of(width, 0), seed(table)?);
             if rank == 0 {
                 let wrong = table.get("rank").unwrap_or_else(|| item.clone());
                 return Err(wrong.expected("1 direction or more"));
@@ -140,7 +145,7 @@ fn projected(
             refuse_seed(table)?;
             let projection = linear(making, item, stored, name, "proj_layer")?;
             let width = making.width_or(item, "a projection", Some(projection.width()))?;
-            let expected = [rank.unwrap_or(projection.rank()), width];
+            let expected = [rank.of(width, projection.rank()), width];
             expect(item, "proj_layer.weight", projection.weight(), &expected)?;
             Ok((projection, linear(making, item, stored, name, "learned_source")?))
         }

@@ -17,7 +17,7 @@ pub(super) static KINDS: [Kind; 5] = [
         keys: &["subspace", "partition", "seed"],
         learns: true,
         make: |making, table, stored| {
-            let rotation = rotation(making, table, None, stored, "rotated_space")?;
+            let rotation = rotation(making, table, Rank::Whole, stored, "rotated_space")?;
             let subspace = subspace(table, rotation.rank())?;
             Ok(Arc::new(making.made(table.item(), RotatedSpace::new(rotation, subspace))?))
         },
@@ -53,21 +53,42 @@ pub(super) static KINDS: [Kind; 5] = [
     },
 ];
 
+/// How many directions there are.
+#[derive(Clone, Copy)]
+pub(super) enum Rank {
+    /// As many as dimensions.
+    Whole,
+    /// So many.
+    Stated(usize),
+    /// As many as the stored parameters have.
+    Stored,
+}
+
 /// The `rank` of an intervention, which parameters may say in its place.
-pub(super) fn rank(table: &Table<'_>, is_stored: bool) -> Result<Option<usize>> {
+pub(super) fn rank(table: &Table<'_>, is_stored: bool) -> Result<Rank> {
     match table.get("rank") {
-        Some(item) => item.count().map(Some),
-        None if is_stored => Ok(None),
-        None => table.need("rank", "how many directions there are").map(|_| None),
+        Some(item) => item.count().map(Rank::Stated),
+        None if is_stored => Ok(Rank::Stored),
+        None => Err(table.missing("rank", "how many directions there are")),
     }
 }
 
-/// A rotation as it was learned, or a random one to begin with; of the whole space where no rank
-/// is given.
+impl Rank {
+    /// In a space of this width, where stored parameters have `own`.
+    pub(super) fn of(self, width: usize, own: usize) -> usize {
+        match self {
+            Self::Whole => width,
+            Self::Stated(rank) => rank,
+            Self::Stored => own,
+        }
+    }
+}
+
+/// A rotation as it was learned, or a random one to begin with.
 pub(super) fn rotation(
     making: &Making<'_>,
     table: &Table<'_>,
-    rank: Option<usize>,
+    rank: Rank,
     stored: Option<&mut Stored<'_>>,
     name: &'static str,
 ) -> Result<Rotation> {
@@ -75,7 +96,7 @@ pub(super) fn rotation(
     match stored {
         None => {
             let width = making.width(item, "a rotation")?;
-            let rank = rank.unwrap_or(width);
+            let rank = rank.of(width, width);
             if !(1..=width).contains(&rank) {
                 let wrong = table.get("rank").unwrap_or_else(|| item.clone());
                 return Err(wrong.expected(format!(
@@ -89,7 +110,7 @@ pub(super) fn rotation(
             refuse_seed(table)?;
             let directions = stored.take(name, "rotate_layer.weight")?;
             let width = making.width_or(item, "a rotation", directions.dims().first().copied())?;
-            let expected = [width, rank.unwrap_or_else(|| last(&directions))];
+            let expected = [width, rank.of(width, last(&directions))];
             expect(item, "rotate_layer.weight", &directions, &expected)?;
             making.made(item, Rotation::new(&directions))
         }
@@ -124,7 +145,7 @@ pub(super) fn expect(item: &Item<'_>, name: &str, tensor: &Tensor, shape: &[usiz
 fn boundless(making: &Making<'_>, table: &Table<'_>, mut stored: Option<&mut Stored<'_>>) -> Made {
     const NAME: &str = "boundless_rotated_space";
     let item = table.item();
-    let rotation = rotation(making, table, None, stored.as_deref_mut(), NAME)?;
+    let rotation = rotation(making, table, Rank::Whole, stored.as_deref_mut(), NAME)?;
     let boundaries = table.read("boundaries", |item| {
         item.list("[upper] or [lower, upper]")?.iter().map(Item::number).collect::<Result<Vec<_>>>()
     })?;
@@ -151,7 +172,7 @@ fn boundless(making: &Making<'_>, table: &Table<'_>, mut stored: Option<&mut Sto
 fn masked(making: &Making<'_>, table: &Table<'_>, mut stored: Option<&mut Stored<'_>>) -> Made {
     const NAME: &str = "sigmoid_mask_rotated_space";
     let item = table.item();
-    let rotation = rotation(making, table, None, stored.as_deref_mut(), NAME)?;
+    let rotation = rotation(making, table, Rank::Whole, stored.as_deref_mut(), NAME)?;
     let temperature = table.read("temperature", Item::number)?;
     let (masks, temperature) = match stored {
         None => {

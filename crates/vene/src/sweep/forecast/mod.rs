@@ -5,7 +5,8 @@ mod reference;
 
 pub(crate) use forked::cost;
 
-use vene_model::{DecoderConfig, Outline};
+use vene_model::config::LayerConfig;
+use vene_model::{BlockKind, DecoderConfig, Outline};
 
 use super::Sweep;
 use crate::error::RunError;
@@ -53,5 +54,12 @@ fn weights(config: &DecoderConfig) -> f64 {
         *config;
     let attention = d_model * head_dim * (2 * heads + 2 * key_value_heads);
     let mlp = d_model * d_mlp * if config.gated { 3 } else { 2 };
-    (vocabulary * d_model + config.layers.len() * (attention + mlp)) as f64
+    let of_layer = |layer: &LayerConfig| match layer.kind {
+        BlockKind::Transformer => attention + mlp,
+        BlockKind::Feedforward => d_model * d_model,
+        BlockKind::GatedRecurrent => 6 * d_model * d_model,
+    };
+    let layers: usize = config.layers.iter().map(of_layer).sum();
+    let inputs = if config.is_transformer() { 0 } else { config.inputs };
+    ((vocabulary + inputs) * d_model + layers) as f64
 }

@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use candle_core::{DType, Device, Tensor};
-use vene_model::DecoderConfig;
+use vene_model::{BlockKind, DecoderConfig};
 
 use super::{Forecast, Sweep, weights};
 use crate::error::RunError;
@@ -70,18 +70,26 @@ fn seconds(products: &[Product]) -> Result<f64, RunError> {
 fn products(config: &DecoderConfig, rows: usize) -> Vec<Product> {
     let DecoderConfig { d_model, d_mlp, heads, key_value_heads, head_dim, vocabulary, .. } =
         *config;
-    let layers = config.layers.len();
+    let layers = |kind: BlockKind| config.layers.iter().filter(|layer| layer.kind == kind).count();
+    let transformers = layers(BlockKind::Transformer);
+    let (perceptrons, recurrent) =
+        (layers(BlockKind::Feedforward), layers(BlockKind::GatedRecurrent));
     let product = |rows, input, output, times| Product { rows, input, output, times };
-    vec![
-        product(rows, d_model, heads * head_dim, layers),
-        product(rows, d_model, key_value_heads * head_dim, 2 * layers),
-        product(rows, head_dim, rows, heads * layers),
-        product(rows, rows, head_dim, heads * layers),
-        product(rows, heads * head_dim, d_model, layers),
-        product(rows, d_model, d_mlp, if config.gated { 2 } else { 1 } * layers),
-        product(rows, d_mlp, d_model, layers),
+    let mut products = vec![
+        product(rows, d_model, heads * head_dim, transformers),
+        product(rows, d_model, key_value_heads * head_dim, 2 * transformers),
+        product(rows, head_dim, rows, heads * transformers),
+        product(rows, rows, head_dim, heads * transformers),
+        product(rows, heads * head_dim, d_model, transformers),
+        product(rows, d_model, d_mlp, if config.gated { 2 } else { 1 } * transformers),
+        product(rows, d_mlp, d_model, transformers),
+        product(rows, d_model, d_model, perceptrons + 3 * recurrent),
+        // The state goes from row to row.
+        product(1, d_model, d_model, 3 * rows * recurrent),
         product(1, d_model, vocabulary, 1),
-    ]
+    ];
+    products.retain(|product| product.times > 0);
+    products
 }
 
 /// Activations that are alive at once in the widest place of a pass.

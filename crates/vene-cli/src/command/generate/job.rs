@@ -1,0 +1,169 @@
+//! A generation that was checked: run, printed, recorded.
+
+use std::ops::ControlFlow;
+
+use serde_json::{Value, json};
+use vene::generation::{Continuation, End, NewToken, StepReceipt, TextStream};
+use vene::plan::{Outcome, ResolvedPlan};
+use vene::{Generation, Generator, Model, Outline};
+
+use crate::model;
+use crate::terminal;
+
+/// What is asked for, checked before a weight is read.
+pub(super) struct Job {
+    pub prompt: String,
+    pub generator: Generator,
+    pub plan: ResolvedPlan,
+    pub with_original: bool,
+}
+
+impl Job {
+    /// Prints the first text as it comes, and the others behind it.
+    pub fn stream(&self, model: &Model) -> anyhow::Result<Generation> {
+        let is_alone = self.generator.samples == 1 && !self.with_original;
+        let title = |what: String| match is_alone {
+            true => String::new(),
+            false => format!("# {what}\n"),
+        };
+        terminal::print(&format!("{}{}", title(self.name(0, false)), self.prompt))?;
+        let mut text = TextStream::new(model, &self.plan.examples()[0].base);
+        let mut printed = Ok(());
+        let generation = self.generator.run(model, &self.plan, &mut |token| {
+            if token.sample > 0 || token.is_original {
+                return ControlFlow::Continue(());
+            }
+            printed = print_next(&mut text, token);
+            match printed {
+                Ok(()) => ControlFlow::Continue(()),
+                Err(_) => ControlFlow::Break(()),
+            }
+        })?;
+        printed?;
+        let originals = generation.originals.iter().map(|text| (true, text));
+        let others = generation.continuations.iter().skip(1).map(|text| (false, text));
+        for (is_original, continuation) in others.chain(originals) {
+            let title = title(self.name(continuation.sample, is_original));
+            let text = continuation.text(model, &self.plan)?;
+            terminal::print(&format!("{title}{}{text}\n", self.prompt))?;
+        }
+        Ok(generation)
+    }
+
+    /// What a text is called among several.
+    fn name(&self, sample: usize, is_original: bool) -> String {
+        let kind = match (self.with_original, is_original) {
+            (_, true) => "original",
+            (true, false) => "edited",
+            (false, false) => "text",
+        };
+        match self.generator.samples {
+            1 => kind.to_owned(),
+            _ => format!("{kind}, sample {sample}"),
+        }
+    }
+
+    pub fn record(
+        &self,
+        model: &Model,
+        given: &str,
+        generation: &Generation,
+    ) -> anyhow::Result<Value> {
+        let texts = |continuations: &[Continuation]| {
+            let text = |continuation: &Continuation| text_record(model, &self.plan, continuation);
+            continuations.iter().map(text).collect::<anyhow::Result<Vec<Value>>>()
+        };
+        Ok(json!({
+            "model": model::record(model, given),
+            "prompt": self.prompt,
+            "token_ids": self.plan.examples()[0].base.tokens(),
+            "continuations": texts(&generation.continuations)?,
+            "originals": texts(&generation.originals)?,
+            "receipts": generation.receipts.iter().map(receipt_record).collect::<Vec<_>>(),
+        }))
+    }
+
+    /// Says where texts ended for no reason of their own, and which edits changed nothing.
+    pub fn warn(&self, outline: &Outline, generation: &Generation) {
+        let full = |text: &&Continuation| text.end == End::ContextFull;
+        for text in generation.continuations.iter().chain(&generation.originals).filter(full) {
+            terminal::warn(format!(
+                "a text ends behind {} tokens, since the model's context of {} is full",
+                text.tokens.len(),
+                outline.config().context
+            ));
+        }
+        for edit in self.plan.edits() {
+            let mut made =
+                generation.receipts.iter().filter(|made| made.receipt.edit == edit.index);
+            if !made.any(|made| matches!(made.receipt.outcome, Outcome::Changed(_))) {
+                terminal::warn(format!("edit {} ({}) changed nothing", edit.index, edit.site));
+            }
+        }
+    }
+}
+
+/// Prints what has become certain of the text, to its end and a line break.
+fn print_next(text: &mut TextStream<'_>, token: &NewToken<'_>) -> anyhow::Result<()> {
+    let mut next = match token.end {
+        Some(End::Stop) => String::new(),
+        _ => text.push(token.token)?,
+    };
+    if token.end.is_some() {
+        next.push_str(&text.finish()?);
+        next.push('\n');
+    }
+    if next.is_empty() { Ok(()) } else { terminal::print(&next) }
+}
+
+/// A text as data.
+fn text_record(
+    model: &Model,
+    plan: &ResolvedPlan,
+    continuation: &Continuation,
+) -> anyhow::Result<Value> {
+    let tokens = continuation.tokens.iter().zip(&continuation.log_probabilities);
+    let tokens = tokens.map(|(&id, log_probability)| {
+        json!({
+            "token": model::token_text(model, id),
+            "id": id,
+            "log_probability": log_probability,
+        })
+    });
+    Ok(json!({
+        "sample": continuation.sample,
+        "text": continuation.text(model, plan)?,
+        "end": end_name(continuation.end),
+        "tokens": tokens.collect::<Vec<_>>(),
+    }))
+}
+
+fn end_name(end: End) -> &'static str {
+    match end {
+        End::Stop => "stop",
+        End::Enough => "enough",
+        End::ContextFull => "context_full",
+        End::BrokenOff => "broken_off",
+    }
+}
+
+/// What an edit did, as data.
+fn receipt_record(made: &StepReceipt) -> Value {
+    let (outcome, change) = match &made.receipt.outcome {
+        Outcome::Changed(change) => ("changed", Some(change)),
+        Outcome::SharedPrefix => ("shared_prefix", None),
+        Outcome::SameValues => ("same_values", None),
+        Outcome::NotEdited => ("not_edited", None),
+    };
+    json!({
+        "step": made.step,
+        "sample": made.sample,
+        "edit": made.receipt.edit,
+        "intervention": made.receipt.intervention,
+        "component": made.receipt.site.component().name(),
+        "layer": made.receipt.site.layer(),
+        "positions": made.receipt.positions,
+        "outcome": outcome,
+        "root_mean_square": change.map(|change| change.root_mean_square),
+    })
+}

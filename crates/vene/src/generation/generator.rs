@@ -1,0 +1,282 @@
+//! The loop: read the prompts, take a token, go on.
+
+use std::ops::ControlFlow;
+
+use vene_model::{Decoder, Model, Operations, Outline};
+
+use super::continuation::{Continuation, End, Generation, NewToken, StepReceipt};
+use super::{GenerationError, Sampling};
+use crate::engine::{Continued, Distribution, Sequence, Showed, with_sources_run};
+use crate::plan::ResolvedPlan;
+use crate::random::Draws;
+
+/// Writes text behind the bases of a plan, with the plan's edits.
+///
+/// What a sample says depends on its prompt, its edits, the seed and its number alone: not on the prompts
+/// beside it, nor on the number of threads. (Two things are exceptions, as for executors: noise is drawn by
+/// the example's number, and edited attention patterns round otherwise in another batch.)
+#[derive(Clone, Debug, PartialEq)]
+pub struct Generator {
+    /// How many tokens are generated at most behind each prompt.
+    pub max_new_tokens: usize,
+    /// The tokens that end a text; `None` stands for those that the model's own files name.
+    pub stop: Option<Vec<u32>>,
+    /// How tokens are drawn; `None` takes the likeliest, of equally likely ones that with the lower id.
+    pub sampling: Option<Sampling>,
+    /// What the draws depend on.
+    pub seed: u64,
+    /// How many texts are written behind each prompt, which is read once for all of them.
+    pub samples: usize,
+}
+
+impl Default for Generator {
+    fn default() -> Self {
+        Self { max_new_tokens: 64, stop: None, sampling: None, seed: 0, samples: 1 }
+    }
+}
+
+impl Generator {
+    /// Refuses what cannot be run, before a weight is read.
+    ///
+    /// # Errors
+    /// What is wrong with the settings, or with the plan for them.
+    pub fn check(&self, outline: &Outline, plan: &ResolvedPlan) -> Result<(), GenerationError> {
+        if self.max_new_tokens == 0 {
+            return Err(GenerationError::NothingToGenerate);
+        }
+        match (self.samples, &self.sampling) {
+            (0, _) => return Err(GenerationError::NoSamples),
+            (2.., None) => return Err(GenerationError::GreedySamples { samples: self.samples }),
+            (_, Some(sampling)) => sampling.check()?,
+            (1, None) => {}
+        }
+        let config = outline.config();
+        let (family, vocabulary) = (config.family, config.vocabulary);
+        if config.inputs != vocabulary {
+            return Err(GenerationError::Classifier { family, classes: vocabulary });
+        }
+        if let Some(layer) = (0..config.layers.len()).find(|&layer| config.recurs(layer)) {
+            return Err(GenerationError::Recurrent { family, layer });
+        }
+        let mut stop = self.stop.iter().flatten();
+        if let Some(&token) = stop.find(|&&token| token as usize >= vocabulary) {
+            return Err(GenerationError::UnknownToken { token, vocabulary });
+        }
+        if let Some(collect) = plan.collects.first() {
+            return Err(GenerationError::Collects { site: collect.site });
+        }
+        for (edit, resolved) in plan.edits.iter().enumerate() {
+            let max_new_tokens = self.max_new_tokens;
+            match resolved.when.last_named() {
+                Some(step) if step >= max_new_tokens => {
+                    let site = resolved.site;
+                    return Err(GenerationError::NoSuchStep { edit, site, step, max_new_tokens });
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes the texts. `each` is told of every token as it comes, and may break off: the texts are
+    /// then given as far as they came. What the plan reads of distributions is of no concern here.
+    ///
+    /// # Errors
+    /// As [`Generator::check`]; failures of the computation or of an intervention.
+    pub fn run(
+        &self,
+        model: &Model,
+        plan: &ResolvedPlan,
+        each: &mut dyn FnMut(&NewToken<'_>) -> ControlFlow<()>,
+    ) -> Result<Generation, GenerationError> {
+        self.check(model, plan)?;
+        let own = || model.tokenizer().ends().to_vec();
+        let stop = self.stop.clone().unwrap_or_else(own);
+        let (of_bases, of_sources) = with_sources_run(model, plan)?;
+        let receipt = |receipt| StepReceipt { step: 0, sample: 0, receipt };
+        let writer = Writer {
+            generator: self,
+            plan: &of_bases,
+            with_original: plan.original,
+            stop,
+            context: model.config().context,
+            receipts: of_sources.into_iter().map(receipt).collect(),
+            each,
+        };
+        match model.fused()? {
+            Some(decoder) => writer.write(decoder),
+            None => writer.write(model.plain()?),
+        }
+    }
+}
+
+/// A generation that is going on.
+struct Writer<'a, 'e> {
+    generator: &'a Generator,
+    plan: &'a ResolvedPlan,
+    with_original: bool,
+    stop: Vec<u32>,
+    context: usize,
+    receipts: Vec<StepReceipt>,
+    each: &'e mut dyn FnMut(&NewToken<'_>) -> ControlFlow<()>,
+}
+
+/// A text that is being written.
+struct Text {
+    sequence: Sequence,
+    is_original: bool,
+    /// How many tokens fit behind the prompt.
+    room: usize,
+    draws: Draws,
+    is_done: bool,
+    so_far: Continuation,
+}
+
+impl Writer<'_, '_> {
+    fn write<O: Operations>(mut self, decoder: &Decoder<O>) -> Result<Generation, GenerationError> {
+        let mut runs = Continued::new(decoder, self.plan)?;
+        let (mut texts, first) = self.begin(&mut runs)?;
+        let mut flow = ControlFlow::Continue(());
+        for (text, prompt) in texts.iter_mut().zip(&first.places) {
+            flow = self.take(text, 0, &first.distributions[*prompt]);
+            if flow.is_break() {
+                break;
+            }
+        }
+        for step in 1..self.generator.max_new_tokens {
+            let mut live: Vec<&mut Text> = texts.iter_mut().filter(|text| !text.is_done).collect();
+            if live.is_empty() || flow.is_break() {
+                break;
+            }
+            let last: Vec<u32> =
+                live.iter().filter_map(|text| text.so_far.tokens.last().copied()).collect();
+            let mut sequences: Vec<&mut Sequence> =
+                live.iter_mut().map(|text| &mut text.sequence).collect();
+            let Showed { distributions, receipts: made } =
+                runs.step(step, &mut sequences, &last)?;
+            self.receipts.extend(made.into_iter().map(|(place, receipt)| StepReceipt {
+                step,
+                sample: live[place].so_far.sample,
+                receipt,
+            }));
+            for (text, distribution) in live.into_iter().zip(&distributions) {
+                flow = self.take(text, step, distribution);
+                if flow.is_break() {
+                    break;
+                }
+            }
+        }
+        let (originals, edited): (Vec<Text>, Vec<Text>) =
+            texts.into_iter().partition(|text| text.is_original);
+        let written = |texts: Vec<Text>| texts.into_iter().map(|text| text.so_far).collect();
+        Ok(Generation {
+            continuations: written(edited),
+            originals: written(originals),
+            receipts: self.receipts,
+        })
+    }
+
+    /// Reads the prompts, and begins the texts behind them.
+    fn begin<O: Operations>(
+        &mut self,
+        runs: &mut Continued<'_, O>,
+    ) -> Result<(Vec<Text>, First), GenerationError> {
+        let examples = self.plan.examples();
+        let kinds: &[bool] = if self.with_original { &[true, false] } else { &[true] };
+        let all = |&is_edited: &bool| (0..examples.len()).map(move |example| (example, is_edited));
+        let kinds: Vec<(usize, bool)> = kinds.iter().flat_map(all).collect();
+        let mut sequences: Vec<Sequence> =
+            kinds.iter().map(|&(example, is_edited)| Sequence::new(example, is_edited)).collect();
+        let Showed { distributions, receipts: made } =
+            runs.read(&mut sequences.iter_mut().collect::<Vec<_>>())?;
+        let receipt = |(_, receipt)| StepReceipt { step: 0, sample: 0, receipt };
+        self.receipts.extend(made.into_iter().map(receipt));
+        self.receipts.sort_by_key(|made| (made.receipt.example, made.receipt.edit));
+        let (mut texts, mut places) = (Vec::new(), Vec::new());
+        for (place, ((prompt, is_edited), sequence)) in kinds.into_iter().zip(sequences).enumerate()
+        {
+            let tokens = examples[prompt].base.tokens();
+            for sample in 0..self.generator.samples {
+                let key = tokens.iter().map(|&token| u64::from(token));
+                texts.push(Text {
+                    sequence: sequence.clone(),
+                    is_original: !is_edited,
+                    // The last token's own row is never needed.
+                    room: self.context - tokens.len() + 1,
+                    draws: Draws::new([self.generator.seed, sample as u64].into_iter().chain(key)),
+                    is_done: false,
+                    so_far: Continuation {
+                        prompt,
+                        sample,
+                        tokens: Vec::new(),
+                        log_probabilities: Vec::new(),
+                        end: End::BrokenOff,
+                    },
+                });
+                places.push(place);
+            }
+        }
+        Ok((texts, First { distributions, places }))
+    }
+
+    /// Takes a text's next token.
+    fn take(
+        &mut self,
+        text: &mut Text,
+        step: usize,
+        distribution: &Distribution,
+    ) -> ControlFlow<()> {
+        let generator = self.generator;
+        let token = match &generator.sampling {
+            Some(sampling) => sampling.draw(distribution, text.draws.uniform()),
+            None => likeliest(distribution),
+        };
+        let Continuation { prompt, sample, tokens, log_probabilities, end: so_far } =
+            &mut text.so_far;
+        tokens.push(token);
+        log_probabilities.push(distribution.log_probability(token));
+        let end = if self.stop.contains(&token) {
+            Some(End::Stop)
+        } else if tokens.len() == generator.max_new_tokens {
+            Some(End::Enough)
+        } else if tokens.len() == text.room {
+            Some(End::ContextFull)
+        } else {
+            None
+        };
+        if let Some(end) = end {
+            text.is_done = true;
+            *so_far = end;
+        }
+        let (prompt, sample, is_original) = (*prompt, *sample, text.is_original);
+        (self.each)(&NewToken { prompt, sample, is_original, step, token, distribution, end })
+    }
+}
+
+/// What the prompts showed, and the place among them of each text's prompt.
+struct First {
+    distributions: Vec<Distribution>,
+    places: Vec<usize>,
+}
+
+/// The likeliest token; of equally likely ones that with the lowest id.
+fn likeliest(distribution: &Distribution) -> u32 {
+    let logits = distribution.logits();
+    let mut best = 0;
+    for (token, logit) in logits.iter().enumerate() {
+        if *logit > logits[best] {
+            best = token;
+        }
+    }
+    best as u32
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ties_go_to_the_lower_id() {
+        assert_eq!(likeliest(&Distribution::new(vec![-1.0, 2.0, 0.0, 2.0])), 1);
+    }
+}
