@@ -46,7 +46,8 @@ pub mod task;
 pub mod training;
 
 pub use data_sweep::{
-    Control, DataSweep, DataSweepBuilder, DataSweepError, Direction, EffectType, Treatment,
+    Control, DataSweep, DataSweepBuilder, DataSweepError, Direction, EffectType, NoiseSize,
+    Treatment,
 };
 pub use engine::{
     Distribution, ExampleOutcome, Executor, Forked, Gradients, PlanOutcome, Reading, Reference,

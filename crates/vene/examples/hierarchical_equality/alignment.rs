@@ -8,7 +8,7 @@ use std::sync::Arc;
 use vene::causal::{CausalModel, CounterfactualRow, Counterfactuals};
 use vene::intervention::{Partition, RotatedSpace, Rotation, Subspace};
 use vene::plan::{Positions, ResolvedPlan};
-use vene::training::{AdamW, Schedule, Trainer};
+use vene::training::{AdamW, Examples, Objective, Schedule, Trainer};
 use vene::{Component, Edit, Example, Model, Plan, Source};
 
 use super::perceptron::{Inputs, WIDTH};
@@ -108,6 +108,8 @@ pub fn train(
         ..Trainer::default()
     };
     let plan = rows.plan(model, &rotation, layer)?;
-    trainer.train(model, &plan, &rows.labels(), &mut |_| ControlFlow::Continue(()))?;
+    let objective = Objective::labels(&rows.labels());
+    let examples = Examples { plan: &plan, objective: &objective };
+    trainer.train(model, examples, None, &mut |_| ControlFlow::Continue(()))?;
     Ok(rotation)
 }

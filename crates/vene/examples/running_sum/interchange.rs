@@ -7,7 +7,7 @@ use std::sync::Arc;
 use vene::causal::{CausalModel, CounterfactualRow, Counterfactuals, Setting};
 use vene::intervention::{Intervention, LowRankRotatedSpace, Rotation, Subspace};
 use vene::plan::{Positions, ResolvedPlan};
-use vene::training::{AdamW, Schedule, Trainer};
+use vene::training::{AdamW, Examples, Objective, Schedule, Trainer};
 use vene::{Component, Edit, Example, Model, Plan, Prompt};
 
 use super::recurrent::{LENGTH, WIDTH};
@@ -89,6 +89,8 @@ pub fn learned_directions(
     };
     let intervention = Arc::new(directions.clone());
     let plan = plan(model, &learned_on, Component::BlockOutput, intervention, step)?;
-    trainer.train(model, &plan, &labels, &mut |_| ControlFlow::Continue(()))?;
+    let objective = Objective::labels(&labels);
+    let examples = Examples { plan: &plan, objective: &objective };
+    trainer.train(model, examples, None, &mut |_| ControlFlow::Continue(()))?;
     Ok(directions)
 }

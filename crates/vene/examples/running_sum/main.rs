@@ -28,7 +28,7 @@ use recurrent::LENGTH;
 use vene::causal::{Sampler, Value};
 use vene::intervention::{Interchange, Intervention};
 use vene::{Component, Example, Model, Plan};
-use vene_report::{Caption, Facets, Interval, Profile};
+use vene_report::{Along, Caption, Facets, Interval, Profile};
 use vene_table::Table;
 
 /// Rows of each time step.
@@ -126,7 +126,10 @@ fn draw(measured: &[(usize, &str, Accuracy)], out: &Path) -> Result<(), Box<dyn 
         caption: Caption::new("Running sum modulo 3: interchanges")
             .note("network", "one gated recurrent layer of 16 units")
             .note("rows", "those whose answer should change"),
-        depth_title: "digits read before".to_owned(),
+        along: Along::Numbers {
+            column: "layer".to_owned(),
+            title: "digits read before".to_owned(),
+        },
         value: "accuracy".to_owned(),
         value_title: Some("interchange-intervention accuracy".to_owned()),
         interval: Some(Interval::default().named("95 % interval")),
