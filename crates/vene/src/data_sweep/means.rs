@@ -185,15 +185,17 @@ fn embedding_deviation(
     Ok(((squares / count - mean * mean).max(0.0) * count / (count - 1.0)).sqrt())
 }
 
-/// Collects sites of the rows' bases at positions of each: `each` is told a row's index among them, a
-/// site and its values, a row `[width]` for each position.
+/// Who is told a row's index, a site and its values, a row `[width]` for each position.
+type Seen<'e> = &'e mut dyn FnMut(usize, &Site, &[Vec<f64>]);
+
+/// Collects sites of the rows' bases at positions of each; rows are counted among these.
 fn collected(
     outline: &Outline,
     executor: &dyn Executor,
     rows: &[PreparedRow],
     sites: &[Site],
     at: Vec<Vec<i64>>,
-    each: &mut dyn FnMut(usize, &Site, &[Vec<f64>]),
+    each: Seen<'_>,
 ) -> Result<(), DataSweepError> {
     let examples = rows.iter().map(|row| Example::new(row.base.clone())).collect::<Vec<_>>();
     let none = Positions::Each(vec![Vec::new(); rows.len()]);
