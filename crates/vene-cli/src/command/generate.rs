@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use anyhow::{Context, bail};
 use clap::Args;
 use vene::generation::NewToken;
-use vene::plan_file::{DataSection, GenerateSection, ModelSection, PlanFile};
+use vene::plan_file::{DataSection, GenerateSection, ModelSection, PlanFile, Saved, Sections};
 use vene::{Example, Outline, Plan, Prompt};
 
 use crate::model::{self, ModelArgument, RunArguments};
@@ -63,8 +63,8 @@ pub struct Arguments {
     #[arg(long, value_name = "N")]
     num_samples: Option<NonZeroUsize>,
 
-    /// The edits: a .toml or .json file
-    #[arg(long, value_name = "FILE")]
+    /// The edits: a .toml or .json file, or the folder of a saved plan
+    #[arg(long, value_name = "PLAN")]
     plan: Option<PathBuf>,
 
     /// A text whose run the plan's edits read; again for each that they count
@@ -96,12 +96,13 @@ struct Said {
     generate: GenerateSection,
 }
 
-impl Said {
-    fn by(file: &PlanFile) -> Self {
+impl From<&Sections> for Said {
+    fn from(sections: &Sections) -> Self {
+        let Sections { model, data, generate, .. } = sections.clone();
         Self {
-            model: file.sections.model.clone().unwrap_or_default(),
-            data: file.sections.data.clone().unwrap_or_default(),
-            generate: file.sections.generate.clone().unwrap_or_default(),
+            model: model.unwrap_or_default(),
+            data: data.unwrap_or_default(),
+            generate: generate.unwrap_or_default(),
         }
     }
 }
@@ -125,13 +126,7 @@ impl Arguments {
     }
 
     fn job(&self, outline: &Outline) -> anyhow::Result<Job> {
-        let file = self.plan.as_deref().map(PlanFile::read).transpose()?;
-        let said = file.as_ref().map(Said::by).unwrap_or_default();
-        self.warn_about_model(&said);
-        let mut plan = match &file {
-            Some(file) => file.plan(outline)?,
-            None => Plan::new(),
-        };
+        let (said, mut plan) = self.read_plan(outline)?;
         if self.with_original {
             plan = plan.with_original();
         }
@@ -141,6 +136,19 @@ impl Arguments {
         let plan = plan.resolve(outline, &[example])?;
         generator.check(outline, &plan)?;
         Ok(Job { prompt, generator, with_original: plan.wants_original(), plan })
+    }
+
+    /// The plan, from a file or from the folder that it was saved in, and what stands beside it.
+    fn read_plan(&self, outline: &Outline) -> anyhow::Result<(Said, Plan)> {
+        let Some(path) = &self.plan else { return Ok((Said::default(), Plan::new())) };
+        if path.is_dir() {
+            let saved = Saved::open(path)?;
+            return Ok((saved.sections().into(), saved.plan(outline)?));
+        }
+        let file = PlanFile::read(path)?;
+        let said = Said::from(&file.sections);
+        self.warn_about_model(&said);
+        Ok((said, file.plan(outline)?))
     }
 
     /// The prompt and the plan's sources.

@@ -314,3 +314,24 @@ fn a_reader_that_goes_away_ends_it() {
     assert!(ended.status.success());
     assert_eq!(String::from_utf8_lossy(&ended.stderr), "");
 }
+
+/// What was saved into a folder with `plan_file::save` is a plan as well.
+#[test]
+fn a_saved_plan_is_followed() {
+    use vene::{Component, Edit, Model, Plan};
+    let folder = tempfile::tempdir().unwrap();
+    let saved = folder.path().join("saved");
+    let model = Model::load("embedded").unwrap();
+    let edit = Edit::interchange(Component::BlockOutput, 0)
+        .at(vene::Positions::last_of("Spain"))
+        .from(vene::Positions::last_of("Italy"));
+    vene::plan_file::save(&saved, &Plan::new().edit(edit), &model).unwrap();
+    let saved = saved.to_str().unwrap();
+    let arguments =
+        ["generate", "--plan", saved, "--source", SOURCE, "--max-new-tokens", "1", BASE];
+    assert_eq!(printed(&arguments), format!("{BASE} Rome\n"));
+    let endless = endless(folder.path());
+    let other = [&arguments[..], &["--model", endless.to_str().unwrap()]].concat();
+    // The same weights and the same shape: the same model by another name.
+    assert_eq!(printed(&other), format!("{BASE} Rome\n"));
+}

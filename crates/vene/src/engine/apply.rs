@@ -150,8 +150,7 @@ impl<'a> Application<'a> {
         current: Option<&Tensor>,
         before: &Tensor,
     ) -> Result<Vec<Tensor>, RunError> {
-        let edit = self.edit();
-        match &edit.source {
+        match &self.edit().source {
             None => Ok(Vec::new()),
             Some(ResolvedSource::Given(values)) => {
                 values[self.example].iter().map(|values| self.given(values, before)).collect()

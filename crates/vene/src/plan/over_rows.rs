@@ -32,6 +32,7 @@ impl Plan {
     ) -> Result<OverRows, PlanError> {
         let roles = self.roles();
         let requirements = Requirements {
+            distinct_roles: 0,
             bos,
             roles: &roles,
             reads_source: self.edits.iter().any(reads_source),

@@ -25,7 +25,7 @@ pub use objective::{
     BatchLoss, CrossEntropy, Divergence, FromLogits, LogitDifference, Loss, Objective, Penalty,
     SumOf,
 };
-pub use optimizer::{AdamW, Rotations};
+pub use optimizer::{AdamW, Rotations, State as OptimizerState};
 pub use progress::{Epoch, Evaluation, Progress, Step, Trained};
 pub use schedule::Schedule;
 pub use trainer::{Examples, Trainer};

@@ -52,9 +52,10 @@ impl Default for AdamW {
     }
 }
 
-/// What the optimizer knows of its parameters' past.
+/// What the optimizer knows of its parameters' past. The trainer has one; a network of one's own that is
+/// trained by candle's gradients takes another.
 #[derive(Debug)]
-pub(super) struct State {
+pub struct State {
     options: AdamW,
     steps: usize,
     /// For each parameter the running means of gradients and of their squares.
@@ -64,7 +65,11 @@ pub(super) struct State {
 }
 
 impl State {
-    pub(super) fn new(options: AdamW, parameters: &[Parameter]) -> Result<Self> {
+    /// Before the first step.
+    ///
+    /// # Errors
+    /// Failures of candle.
+    pub fn new(options: AdamW, parameters: &[Parameter]) -> Result<Self> {
         let zeros = |Parameter { variable, .. }: &Parameter| {
             Ok((variable.zeros_like()?, variable.zeros_like()?))
         };
@@ -81,7 +86,10 @@ impl State {
 
     /// Moves parameters against their gradients, as far as their constraints allow; one without a
     /// gradient stays. `factor` is the schedule's.
-    pub(super) fn step(
+    ///
+    /// # Errors
+    /// Failures of candle, such as a gradient of another shape.
+    pub fn step(
         &mut self,
         parameters: &[Parameter],
         gradients: &GradStore,

@@ -9,7 +9,7 @@ use super::stage::Stage;
 use crate::engine::apply::Application;
 use crate::engine::trace::Trace;
 use crate::error::RunError;
-use crate::plan::{Receipt, ResolvedEdit, ResolvedSource};
+use crate::plan::{Outcome, Receipt, ResolvedEdit, ResolvedSource};
 
 /// A sequence's place among those of the pass, and its example.
 #[derive(Clone, Copy)]
@@ -72,6 +72,14 @@ impl<'a> Edits<'a> {
         rows_of: &dyn Fn(&[usize]) -> Vec<usize>,
     ) -> Result<(), RunError> {
         for (index, edit) in self.of_step() {
+            let application = self.application(index, place);
+            if edit.units[place.example].is_empty() {
+                if edit.site == site {
+                    let receipt = application.receipt(Outcome::NotEdited);
+                    self.receipts.push((place.sequence, receipt));
+                }
+                continue;
+            }
             let rows = rows_of(&edit.units[place.example].positions);
             if reads(edit) == Some(site) {
                 let values = operations.values(tensor, &rows)?;
@@ -82,7 +90,6 @@ impl<'a> Edits<'a> {
             }
             let own = operations.values(tensor, &rows)?;
             let all: Vec<usize> = (0..rows.len()).collect();
-            let application = self.application(index, place);
             let read = |before: &Tensor| self.read(application, place, before);
             let (edited, receipt) = application.edit_rows(self.config, &own, &all, &read)?;
             operations.set_values(tensor, &rows, &edited)?;

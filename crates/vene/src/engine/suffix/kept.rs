@@ -38,6 +38,9 @@ pub(super) struct Kept {
     pub(super) sources: Vec<Trace>,
 }
 
+/// Positions at sites.
+type AtSites = Vec<(Site, Vec<usize>)>;
+
 /// What is wanted of one run.
 struct Wish<'a> {
     tokens: &'a [u32],
@@ -49,7 +52,7 @@ enum Reads {
     /// It is the base that is edited.
     Base,
     /// Edits read it at these sites and positions.
-    Source(Run, Vec<(Site, Vec<usize>)>),
+    Source(Run, AtSites),
 }
 
 impl Kept {
@@ -156,7 +159,7 @@ fn whole_sources<O: Differentiable>(
 
 /// What edits read of each of an example's runs.
 fn sources_of(plan: &ResolvedPlan, example: usize) -> Vec<Wish<'_>> {
-    let mut runs: Vec<(Run, Vec<(Site, Vec<usize>)>)> = Vec::new();
+    let mut runs: Vec<(Run, AtSites)> = Vec::new();
     for edit in &plan.edits {
         let Some(ResolvedSource::Runs { site, units }) = &edit.source else { continue };
         for (run, unit) in &units[example] {
@@ -171,7 +174,7 @@ fn sources_of(plan: &ResolvedPlan, example: usize) -> Vec<Wish<'_>> {
             }
         }
     }
-    let wish = |(run, mut reads): (Run, Vec<(Site, Vec<usize>)>)| {
+    let wish = |(run, mut reads): (Run, AtSites)| {
         let mut length = 1;
         for (_, positions) in &mut reads {
             positions.sort_unstable();
