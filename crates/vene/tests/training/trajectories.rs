@@ -151,7 +151,7 @@ fn difference(found: &Tensor, right: &Tensor) -> f64 {
 
 #[test]
 fn ten_steps_in_the_same_coordinates_are_the_same() {
-    for (precision, tolerance) in [(Precision::Double, 2e-6), (Precision::Single, 1e-3)] {
+    for (precision, tolerance) in [(Precision::Double, 2e-6), (Precision::Single, 5e-3)] {
         let (about, start, model) = setting(precision);
         for case in &about.cases {
             // pyvene's boundless mask is computed in single precision in any case.

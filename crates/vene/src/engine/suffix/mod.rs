@@ -122,7 +122,7 @@ impl Suffix {
     }
 
     /// Whether blocks without edits are run once more on the way back instead of being remembered: less
-    /// memory, a third more time, and the same gradients.
+    /// memory, more time, and the same gradients. Blocks of other networks than transformers are remembered.
     #[must_use]
     pub fn recomputing(mut self, recomputes: bool) -> Self {
         self.recomputes = recomputes;
@@ -241,7 +241,10 @@ impl Suffix {
         let mut pass = LiveRows::new(&layout, self.layer, config, &read, &mut visitor);
         decoder.enter(self.layer, &mut residual, &mut pass)?;
         for layer in self.layer..config.layers.len() {
-            let recomputes = self.recomputes && !looks_into(pass.visitor, layer, config);
+            // Only a transformer's last block drops rows, as is taken for granted below.
+            let recomputes = self.recomputes
+                && config.is_transformer()
+                && !looks_into(pass.visitor, layer, config);
             residual = match recomputes && residual.track_op() {
                 false => decoder.block(layer, residual, &mut pass)?,
                 true => {
