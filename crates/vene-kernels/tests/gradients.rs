@@ -1,5 +1,7 @@
 //! Gradients against differences of the formulas in f64, and the promises on bits.
 
+#![allow(clippy::unwrap_used)]
+
 mod support;
 
 use proptest::prelude::*;

@@ -106,6 +106,14 @@ pub enum RunError {
         /// Positions that are read.
         reads: usize,
     },
+    /// A label that is no token.
+    #[error("label {label} is no token of a vocabulary of {vocabulary}")]
+    NoToken {
+        /// The label.
+        label: u32,
+        /// Tokens that have logits.
+        vocabulary: usize,
+    },
     /// The run was stopped.
     #[error("stopped")]
     Stopped,

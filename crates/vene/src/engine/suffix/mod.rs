@@ -189,6 +189,10 @@ impl Suffix {
             let given = labels.len();
             return Err(RunError::Labels { given, reads });
         }
+        let vocabulary = with_decoder!(&self.decoder, decoder => decoder.config().vocabulary);
+        if let Some(&label) = labels.iter().find(|&&label| label as usize >= vocabulary) {
+            return Err(RunError::NoToken { label, vocabulary });
+        }
         self.run(examples, None, Target::CrossEntropy(labels))
     }
 
