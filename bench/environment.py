@@ -14,7 +14,8 @@ BENCH = Path(__file__).resolve().parent
 REPOSITORY = BENCH.parent
 CACHE = REPOSITORY / ".cache" / "bench"
 MODELS = CACHE / "models"
-THREADS = 2
+# One thread's processor time says something on a machine that does other things meanwhile.
+THREADS = int(os.environ.get("VENE_BENCH_THREADS", "2"))
 # The real models, whose tokenizers only the GGUF files have: transformers converts them wrongly.
 GGUF_FILES = {"smollm2": "smollm2-135m-instruct-q4_1.gguf", "gemma3": "gemma-3-270m-q4_k_m.gguf"}
 

@@ -72,13 +72,13 @@ class Server:
         return {"seconds": seconds, "peak_rss": peak_memory(), "values": values}
 
 
-def serve(load, run) -> None:
+def serve(load, run, gradients: bool = False) -> None:
     # What libraries print must not come between the answers.
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
     torch.set_num_threads(THREADS)
     server = Server(load, run)
-    with torch.inference_mode():
+    with torch.inference_mode(not gradients):
         for line in sys.stdin:
             answer = server.answer(json.loads(line)["workload"])
             print(json.dumps(answer), file=answers, flush=True)

@@ -96,13 +96,13 @@ def preflight(*_, **runs):
     return table(titles, [cells(*run) for run in runs.items()])
 
 
-def places(folder, top=None, **wanted):
+def places(folder, top=None, whole="source minus base", **wanted):
     """Effects at places: those named, or the strongest."""
     rows = strongest(summary(folder, **wanted), top) if top else summary(folder, **wanted)
     cells = [[place(row), mean(row), row["n"], row["clusters"], share(row)] for row in rows]
     titles = ["place", "mean effect [95 % interval]", "n", "clusters", "share of the whole effect [95 %]"]
-    whole = interval(rows[0], "denominator", "denominator_low", "denominator_high", number)
-    return table(titles, cells) + ["", f"The whole effect, source minus base, is {whole}."]
+    all_of_it = interval(rows[0], "denominator", "denominator_low", "denominator_high", number)
+    return table(titles, cells) + ["", f"The whole effect, {whole}, is {all_of_it}."]
 
 
 def halves(folder, top=6, **wanted):
@@ -173,7 +173,68 @@ def attention(folder, scores, direct, top=6, by="effect"):
     return table(titles, cells) + ["", f"The whole effect, source minus base, is {whole}."]
 
 
-TABLES = {make.__name__: make for make in (preflight, places, halves, controls, clusters, templates, attention)}
+def spoilt(*_, **runs):
+    """What noise does to the runs that are repaired: NAME=FOLDER ..."""
+    cells = []
+    for name, folder in runs.items():
+        first = summary(folder)[0]
+        clean = float(first["base"]) + float(first["denominator"])
+        noise = json.loads((pathlib.Path(folder) / "run.json").read_text())["noise_standard_deviation"]
+        whole = interval(first, "denominator", "denominator_low", "denominator_high", number)
+        cells.append([name, first["n"], first["clusters"], f"{noise:.3g}", number(clean), number(first["base"]), whole])
+    titles = ["", "rows", "clusters", "noise (standard deviation)", "logit difference without it", "with it", "difference: the whole effect [95 %]"]
+    return table(titles, cells)
+
+
+def listing(path, columns, **wanted):
+    """Rows of any CSV file in which columns have one of these values (separated by commas, or by semicolons where
+    there is one)."""
+    with open(path, newline="") as file:
+        rows = list(csv.DictReader(file))
+    split = {name: value.split(";" if ";" in value else ",") for name, value in wanted.items()}
+    # A value with a comma in it is one.
+    split |= {name: [value] for name, value in wanted.items() if any(row[name] == value for row in rows)}
+    rows = [row for row in rows if all(row[name] in values for name, values in split.items())]
+    if not rows:
+        sys.exit(f"{path} has no row with {wanted}")
+    return listed(rows, columns)
+
+
+def listed(rows, columns):
+    """Of rows the columns TITLE=NAME or TITLE=NAME:KIND, separated by semicolons. A number or percent (KIND) has its
+    interval behind it where there are NAME_low and NAME_high."""
+    chosen = [column.split("=", 1) for column in columns.split(";")]
+
+    def cell(row, column):
+        name, _, kind = column.partition(":")
+        if not kind or not row[name]:
+            return row[name].replace("-", "−") if is_number(row[name]) else row[name] or "–"
+        write = {"number": number, "percent": percent}[kind]
+        low, high = f"{name}_low", f"{name}_high"
+        between = f" [{write(row[low])}, {write(row[high])}]" if row.get(low) else ""
+        return write(row[name]) + between + (" %" if kind == "percent" else "")
+
+    titles = [title for title, _ in chosen]
+    return table(titles, [[cell(row, column) for _, column in chosen] for row in rows])
+
+
+def is_number(text):
+    try:
+        return bool(text) and float(text) is not None
+    except ValueError:
+        return False
+
+
+def records(path, key, columns):
+    """The objects in a list of a JSON file, with columns as `listing` has them."""
+    rows = json.loads(pathlib.Path(path).read_text())[key]
+    return listed([{name: str(value) for name, value in row.items()} for row in rows], columns)
+
+
+TABLES = {
+    make.__name__: make
+    for make in (preflight, places, halves, controls, clusters, templates, attention, spoilt, listing, records)
+}
 
 
 def fill(page):

@@ -9,6 +9,7 @@ mod memory;
 mod plans;
 mod product;
 mod run;
+mod training;
 mod workload;
 
 use std::io::{BufRead, Write};
@@ -20,6 +21,7 @@ use serde::Serialize;
 use vene::{Forked, Model};
 
 use data_set::{DataSetWorkload, Swept};
+use training::{Learned, TrainingWorkload};
 use workload::{Request, Workload};
 
 /// What one run of a workload took.
@@ -33,6 +35,14 @@ struct Answer {
     operations: f64,
     /// The fastest large matrix product of this process, in operations per second.
     best_product: f64,
+}
+
+/// What one run of a training took.
+#[derive(Serialize)]
+struct TrainingAnswer {
+    seconds: f64,
+    peak_rss: u64,
+    values: Learned,
 }
 
 /// Answers workloads, keeping the model of the last one.
@@ -54,14 +64,18 @@ impl Server {
         Ok(model)
     }
 
-    fn answer(&mut self, request: Request) -> Result<Answer> {
+    fn answer(&mut self, request: Request) -> Result<serde_json::Value> {
+        if request.workload["kind"] == "training" {
+            let answer = self.train(&serde_json::from_value(request.workload)?)?;
+            return Ok(serde_json::to_value(answer)?);
+        }
         let mut answer = match request.workload["kind"].as_str() {
             Some("data_set") => self.sweep(&serde_json::from_value(request.workload)?)?,
             _ => self.run(&serde_json::from_value(request.workload)?)?,
         };
         self.best_product = self.best_product.max(product::operations_per_second());
         answer.best_product = self.best_product;
-        Ok(answer)
+        Ok(serde_json::to_value(answer)?)
     }
 
     fn run(&mut self, workload: &Workload) -> Result<Answer> {
@@ -74,6 +88,15 @@ impl Server {
         let peak_rss = memory::peak()?;
         let operations = Forked::new(model).work(&plans).operations();
         Ok(Answer { seconds, peak_rss, values, operations, best_product: 0.0 })
+    }
+
+    fn train(&mut self, workload: &TrainingWorkload) -> Result<TrainingAnswer> {
+        let model = self.model(&workload.model)?;
+        memory::reset_peak()?;
+        let start = Instant::now();
+        let values = workload.train(model)?;
+        let seconds = start.elapsed().as_secs_f64();
+        Ok(TrainingAnswer { seconds, peak_rss: memory::peak()?, values })
     }
 
     fn sweep(&mut self, workload: &DataSetWorkload) -> Result<Answer> {

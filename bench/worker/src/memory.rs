@@ -1,6 +1,6 @@
-//! The peak of the resident memory, as Linux counts it.
+//! The peak of the resident memory and the processor's time, as Linux counts them.
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 
 /// Forgets the peak so far, after what earlier runs left unused has been given back.
 pub(crate) fn reset_peak() -> Result<()> {
@@ -18,4 +18,13 @@ pub(crate) fn peak() -> Result<u64> {
         .context("/proc/self/status lacks VmHWM")?
         .parse()?;
     Ok(kilobytes * 1024)
+}
+
+/// The processor's time of all threads of this process so far, in seconds.
+pub(crate) fn processor_seconds() -> Result<f64> {
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: the pointer is good for a time.
+    let failed = unsafe { libc::clock_gettime(libc::CLOCK_PROCESS_CPUTIME_ID, &mut time) };
+    ensure!(failed == 0, "the processor's time is not told");
+    Ok(time.tv_sec as f64 + time.tv_nsec as f64 / 1e9)
 }

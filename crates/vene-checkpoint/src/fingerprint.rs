@@ -1,9 +1,8 @@
 //! A model's identity in a few milliseconds: what it is made of, and samples of its weights.
 //!
-//! [`Provenance::sha256`](crate::Provenance::sha256) reads every byte, which takes seconds for small
-//! models and minutes for large ones. Whoever only asks "is this the model that these parameters were
-//! learned on?" is served by less: training moves nearly every weight of a tensor it touches, so a few
-//! stretches of each tensor tell two models apart.
+//! [`Provenance::sha256`](crate::Provenance::sha256) reads every byte, from the disk if need be. Whoever
+//! only asks "is this the model that these parameters were learned on?" is served by less: training moves
+//! nearly every weight of a tensor it touches, so a few stretches of each tensor tell two models apart.
 
 use sha2::{Digest, Sha256};
 

@@ -8,6 +8,7 @@ pub mod sites;
 mod sweep;
 mod task;
 mod top;
+mod train;
 
 pub use top::likeliest;
 
@@ -22,6 +23,7 @@ pub enum Command {
     Sweep(Box<sweep::Arguments>),
     Collect(collect::Arguments),
     Task(task::Arguments),
+    Train(Box<train::Arguments>),
     Sites(sites::Arguments),
     Models(models::Arguments),
 }
@@ -39,6 +41,7 @@ impl Command {
             Self::Sweep(arguments) => arguments.run(),
             Self::Collect(arguments) => arguments.run(),
             Self::Task(arguments) => arguments.run(),
+            Self::Train(arguments) => arguments.run(),
             Self::Sites(arguments) => arguments.run(),
             Self::Models(arguments) => arguments.run(),
         }

@@ -20,7 +20,7 @@ use std::time::Instant;
 use anyhow::{Context, bail, ensure};
 use sha2::{Digest, Sha256};
 use vene::data::{ReadOptions, Row};
-use vene::data_sweep::Summary;
+use vene::data_sweep::{Means, Summary};
 use vene::{DataSweep, Model, Outline};
 use vene_table::Table;
 
@@ -172,7 +172,9 @@ fn finish(
     (mut record, parts): (Record, Parts),
 ) -> anyhow::Result<()> {
     let start = Instant::now();
-    run(model, sweep, settings, &parts)?;
+    if let Some(means) = run(model, sweep, settings, &parts)? {
+        record.set_means(&means);
+    }
     let seconds = start.elapsed().as_secs_f64();
     let examples = parts.join()?;
     let summary = settings.summary.of(&examples)?;
@@ -211,11 +213,16 @@ fn write_record(folder: &Folder, record: &Record) -> anyhow::Result<()> {
     })
 }
 
-/// Runs the batches whose parts are missing.
-fn run(model: &Model, sweep: &DataSweep, settings: &Settings, parts: &Parts) -> anyhow::Result<()> {
+/// Runs the batches whose parts are missing; where there are any, what was measured before them.
+fn run(
+    model: &Model,
+    sweep: &DataSweep,
+    settings: &Settings,
+    parts: &Parts,
+) -> anyhow::Result<Option<Means>> {
     let missing = parts.missing();
     if missing.is_empty() {
-        return Ok(());
+        return Ok(None);
     }
     let executor = settings.executor.on(model, settings.memory);
     let means = sweep.means(model, &*executor)?;
@@ -235,7 +242,7 @@ fn run(model: &Model, sweep: &DataSweep, settings: &Settings, parts: &Parts) -> 
         before += size;
     }
     bar.finish_and_clear();
-    Ok(())
+    Ok(Some(means))
 }
 
 /// A text column's distinct values, in order.

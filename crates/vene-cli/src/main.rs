@@ -8,6 +8,7 @@
 //!   one writes them;
 //! * [`sweep`]: what becomes of a sweep: forecast, run, figures, record, summary; [`data_sweep`]: the
 //!   same of one over a data set, which is written as it goes;
+//! * [`training`]: what becomes of a training;
 //! * [`folder`]: the output folder, which gets all files of a run or none;
 //! * [`terminal`]: standard output and error, progress; [`interrupt`]: Ctrl-C.
 //!
@@ -24,6 +25,7 @@ mod selection;
 mod sweep;
 mod terminal;
 mod threads;
+mod training;
 
 use std::process::ExitCode;
 

@@ -120,7 +120,8 @@ pub fn warn(outline: &Outline, sweep: &Sweep) {
     }
     for target in sweep.targets() {
         let spaced = format!(" {}", target.text);
-        if !target.text.starts_with(' ') && outline.tokenizer().single_token(&spaced).is_ok() {
+        let is_another = outline.tokenizer().single_token(&spaced).is_ok_and(|id| id != target.id);
+        if !target.text.starts_with(' ') && is_another {
             terminal::warn(format!(
                 "`{}` has no leading space, so it can follow no word as a word of its own: \
                  \"{spaced}\" is a token too",

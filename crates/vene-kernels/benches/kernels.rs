@@ -5,8 +5,8 @@
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use vene_kernels::{
     Activation, PackedMatrix, Path, Query, RotaryTable, Shape, activate, activate_gated, add,
-    attend, gather_logits, layer_norm, log_sum_exp_gather, multiply, root_mean_square_norm, rotate,
-    soft_cap,
+    attend, gather_logits, layer_norm, log_sum_exp_gather, multiply, multiply_transposed,
+    root_mean_square_norm, rotate, soft_cap,
 };
 
 const ROWS: [usize; 4] = [1, 8, 64, 360];
@@ -24,6 +24,11 @@ fn products(criterion: &mut Criterion) {
             group.throughput(Throughput::Elements(2 * (rows * input * out) as u64));
             group.bench_function(BenchmarkId::new(format!("{input}x{out}"), rows), |bencher| {
                 bencher.iter(|| multiply(&x, &matrix, None, &mut y));
+            });
+            let mut back = vec![0.0; rows * input];
+            let name = format!("{input}x{out} transposed");
+            group.bench_function(BenchmarkId::new(name, rows), |bencher| {
+                bencher.iter(|| multiply_transposed(&y, &matrix, &mut back));
             });
         }
     }

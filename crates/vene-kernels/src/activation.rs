@@ -27,7 +27,7 @@ pub enum Activation {
 }
 
 /// What a number costs next to an addition.
-const COST: usize = 8;
+pub(crate) const COST: usize = 8;
 
 /// `x := activation(x)`.
 pub fn activate(x: &mut [f32], activation: Activation) {
@@ -89,12 +89,12 @@ activation!(sigmoid, sigmoid_here, sigmoid_gated);
 
 /// Makes `-inf` the most negative number, so that 0 times it is 0.
 #[inline(always)]
-fn bounded(x: f32) -> f32 {
+pub(crate) fn bounded(x: f32) -> f32 {
     if x < f32::MIN { f32::MIN } else { x }
 }
 
 #[inline(always)]
-fn gelu_exact<const FUSED: bool>(x: f32) -> f32 {
+pub(crate) fn gelu_exact<const FUSED: bool>(x: f32) -> f32 {
     let magnitude = x.abs();
     let finite = if magnitude > f32::MAX { f32::MAX } else { magnitude };
     // What the other side of the normal distribution leaves, or what this side has.
@@ -104,7 +104,7 @@ fn gelu_exact<const FUSED: bool>(x: f32) -> f32 {
 
 /// `x sigmoid(2u)`, which is `0.5 x (1 + tanh u)`.
 #[inline(always)]
-fn gelu_tanh<const FUSED: bool>(x: f32) -> f32 {
+pub(crate) fn gelu_tanh<const FUSED: bool>(x: f32) -> f32 {
     const LINEAR: f32 = -1.595_769; // -2 sqrt(2 / pi)
     const CUBIC: f32 = -0.071_354_814; // 0.044715 of that
     let x = bounded(x);
@@ -113,13 +113,13 @@ fn gelu_tanh<const FUSED: bool>(x: f32) -> f32 {
 }
 
 #[inline(always)]
-fn silu<const FUSED: bool>(x: f32) -> f32 {
+pub(crate) fn silu<const FUSED: bool>(x: f32) -> f32 {
     let x = bounded(x);
     x / (1.0 + exp::<FUSED>(-x))
 }
 
 #[inline(always)]
-fn relu<const FUSED: bool>(x: f32) -> f32 {
+pub(crate) fn relu<const FUSED: bool>(x: f32) -> f32 {
     // False for NaN, which stays.
     if x < 0.0 { 0.0 } else { x }
 }
@@ -135,7 +135,7 @@ fn sigmoid<const FUSED: bool>(x: f32) -> f32 {
 /// Chebyshev's points of `0 <= x <= 14.2`, with a relative error of 1e-8. Beyond, the result is 0.
 #[inline(always)]
 #[allow(clippy::excessive_precision)] // the shortest decimals of these floats
-fn beyond<const FUSED: bool>(x: f32, factor: f32) -> f32 {
+pub(crate) fn beyond<const FUSED: bool>(x: f32, factor: f32) -> f32 {
     /// By ascending power of `t`.
     const COEFFICIENTS: [f32; 11] = [
         1.5956752e-01,

@@ -23,6 +23,7 @@ mod attention;
 mod buffer;
 mod elementwise;
 mod exponential;
+mod gradient;
 mod instructions;
 mod norm;
 mod parallel;
@@ -35,8 +36,12 @@ pub use activation::{Activation, activate, activate_gated};
 pub use attention::{Path, Query, Shape, attend};
 pub use buffer::AlignedBuffer;
 pub use elementwise::{add, add_in_place, multiply_elements, scale, soft_cap, subtract};
+pub use gradient::{
+    AttentionGradient, CrossEntropy, activate_gated_gradient, activate_gradient, attend_gradient,
+    cross_entropy, layer_norm_gradient, root_mean_square_norm_gradient,
+};
 pub use instructions::InstructionSet;
 pub use norm::{layer_norm, root_mean_square_norm};
-pub use product::{PackedMatrix, multiply};
+pub use product::{PackedMatrix, multiply, multiply_transposed};
 pub use rotary::{RotaryTable, rotate};
 pub use unembedding::{gather_logits, log_sum_exp_gather};

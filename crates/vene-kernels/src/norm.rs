@@ -16,7 +16,7 @@ use crate::vector::multiply_add;
 /// If the lengths don't fit.
 pub fn layer_norm(x: &[f32], weight: &[f32], bias: Option<&[f32]>, epsilon: f32, out: &mut [f32]) {
     assert!(bias.is_none_or(|bias| bias.len() == weight.len()), "bias and weight");
-    for_each_normed(x, weight, out, |x, out| layer(x, weight, bias, epsilon, out));
+    for_each_normed(x, weight, out, |_, x, out| layer(x, weight, bias, epsilon, out));
 }
 
 /// `x / sqrt(mean of squares + epsilon) * weight` (Zhang and Sennrich 2019) of each stretch of
@@ -27,21 +27,22 @@ pub fn layer_norm(x: &[f32], weight: &[f32], bias: Option<&[f32]>, epsilon: f32,
 ///
 /// If the lengths don't fit.
 pub fn root_mean_square_norm(x: &[f32], weight: &[f32], epsilon: f32, out: &mut [f32]) {
-    for_each_normed(x, weight, out, |x, out| root_mean_square(x, weight, epsilon, out));
+    for_each_normed(x, weight, out, |_, x, out| root_mean_square(x, weight, epsilon, out));
 }
 
-fn for_each_normed(
+/// Calls `norm` with whole stretches of `x` and of `out`, and where in them they begin.
+pub(crate) fn for_each_normed(
     x: &[f32],
     weight: &[f32],
     out: &mut [f32],
-    norm: impl Fn(&[f32], &mut [f32]) + Sync,
+    norm: impl Fn(usize, &[f32], &mut [f32]) + Sync,
 ) {
     let width = weight.len();
     assert!(width > 0, "a norm of nothing");
     assert!(x.len().is_multiple_of(width), "x is [rows, n * {width}]");
     assert_eq!(x.len(), out.len(), "x and out");
     for_each_stretch(out, width, 2, |first, out| {
-        norm(&x[first * width..][..out.len()], out);
+        norm(first * width, &x[first * width..][..out.len()], out);
     });
 }
 
@@ -90,7 +91,7 @@ for_each_instruction_set! {
 
 /// The sum of `term` over `values`, in lanes.
 #[inline(always)]
-fn sum(values: &[f32], term: impl Fn(f32) -> f32) -> f32 {
+pub(crate) fn sum(values: &[f32], term: impl Fn(f32) -> f32) -> f32 {
     let mut lanes = [0.0; LANES];
     let (chunks, rest) = values.as_chunks::<LANES>();
     for chunk in chunks {
@@ -100,6 +101,22 @@ fn sum(values: &[f32], term: impl Fn(f32) -> f32) -> f32 {
     }
     for (lane, &value) in lanes.iter_mut().zip(rest) {
         *lane += term(value);
+    }
+    sum_of_lanes(lanes)
+}
+
+/// The sum of `term` over pairs of two slices of one length, in lanes.
+#[inline(always)]
+pub(crate) fn sum_of_products(a: &[f32], b: &[f32], term: impl Fn(f32, f32) -> f32) -> f32 {
+    let mut lanes = [0.0; LANES];
+    let ((a_chunks, a_rest), (b_chunks, b_rest)) = (a.as_chunks::<LANES>(), b.as_chunks::<LANES>());
+    for (a, b) in a_chunks.iter().zip(b_chunks) {
+        for ((lane, &a), &b) in lanes.iter_mut().zip(a).zip(b) {
+            *lane += term(a, b);
+        }
+    }
+    for ((lane, &a), &b) in lanes.iter_mut().zip(a_rest).zip(b_rest) {
+        *lane += term(a, b);
     }
     sum_of_lanes(lanes)
 }

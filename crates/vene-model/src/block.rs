@@ -97,3 +97,40 @@ impl<O: Operations> GatedRecurrent<O> {
         Ok(Self { input: gates(tensors.input)?, state: gates(tensors.state)? })
     }
 }
+
+impl<O: Operations> Block<O>
+where
+    O::Norm: Clone,
+    O::Linear: Clone,
+{
+    /// The same weights, which are shared, for other operations that keep them alike.
+    pub(crate) fn over<P: Operations<Norm = O::Norm, Linear = O::Linear>>(&self) -> Block<P> {
+        let gates = |gates: &Gates<O>| Gates {
+            reset: gates.reset.clone(),
+            update: gates.update.clone(),
+            new: gates.new.clone(),
+        };
+        match self {
+            Self::Transformer(block) => Block::Transformer(Box::new(Transformer {
+                attention_norm: block.attention_norm.clone(),
+                query: block.query.clone(),
+                key: block.key.clone(),
+                value: block.value.clone(),
+                query_norm: block.query_norm.clone(),
+                key_norm: block.key_norm.clone(),
+                attention_output: block.attention_output.clone(),
+                attention_post_norm: block.attention_post_norm.clone(),
+                mlp_norm: block.mlp_norm.clone(),
+                gate: block.gate.clone(),
+                up: block.up.clone(),
+                down: block.down.clone(),
+                mlp_post_norm: block.mlp_post_norm.clone(),
+            })),
+            Self::Feedforward(projection) => Block::Feedforward(projection.clone()),
+            Self::GatedRecurrent(cell) => Block::GatedRecurrent(Box::new(GatedRecurrent {
+                input: gates(&cell.input),
+                state: gates(&cell.state),
+            })),
+        }
+    }
+}

@@ -34,6 +34,31 @@ pub struct Logits<O: Operations> {
     pub chosen: Vec<ChosenLogits>,
 }
 
+impl<O: Operations> Decoder<O>
+where
+    O::Table: Clone,
+    O::Rotary: Clone,
+    O::Norm: Clone,
+    O::Linear: Clone,
+{
+    /// The same weights, which are shared, under other operations that keep them alike.
+    pub fn over<P>(&self, operations: P) -> Decoder<P>
+    where
+        P: Operations<Table = O::Table, Rotary = O::Rotary, Norm = O::Norm, Linear = O::Linear>,
+    {
+        Decoder {
+            config: self.config.clone(),
+            operations,
+            embedding: self.embedding.clone(),
+            position_embedding: self.position_embedding.clone(),
+            rotaries: self.rotaries.clone(),
+            blocks: self.blocks.iter().map(Block::over).collect(),
+            final_norm: self.final_norm.clone(),
+            unembedding: self.unembedding.clone(),
+        }
+    }
+}
+
 impl<O: Operations> Decoder<O> {
     /// Takes over the weights, one layer at a time as `layers` yields them.
     ///
@@ -114,32 +139,30 @@ impl<O: Operations> Decoder<O> {
         mut residual: O::Tensor,
         pass: &mut P,
     ) -> Result<Logits<O>, P::Error> {
+        self.enter(layer, &mut residual, pass)?;
+        for layer in layer..self.blocks.len() {
+            residual = self.block(layer, residual, pass)?;
+        }
+        let normed = self.leave(&residual, pass)?;
+        self.unembed(&normed, pass)
+    }
+
+    /// The first step of [`Decoder::forward_from`], for whoever walks through the blocks by themselves: the
+    /// pass sees what enters block `layer`.
+    ///
+    /// # Errors
+    /// What the pass finds wrong.
+    pub fn enter<P: Pass<O>>(
+        &self,
+        layer: usize,
+        residual: &mut O::Tensor,
+        pass: &mut P,
+    ) -> Result<(), P::Error> {
         let entrance = match layer.checked_sub(1) {
             Some(before) => Site::at(Component::BlockOutput, before),
             None => Site::once(Component::Embedding),
         };
-        self.visit(pass, entrance, &mut [&mut residual])?;
-        for (layer, block) in self.blocks.iter().enumerate().skip(layer) {
-            self.visit(pass, Site::at(Component::BlockInput, layer), &mut [&mut residual])?;
-            residual = match block {
-                Block::Transformer(block) => self.transformer(layer, block, residual, pass)?,
-                Block::Feedforward(projection) => {
-                    self.feedforward(layer, projection, residual, pass)?
-                }
-                Block::GatedRecurrent(cell) => pass.recur(Recurrence {
-                    operations: &self.operations,
-                    config: &self.config,
-                    layer,
-                    cell,
-                    input: residual,
-                })?,
-            };
-        }
-        if let Some(norm) = &self.final_norm {
-            residual = self.operations.norm(&residual, norm)?;
-            self.visit(pass, Site::once(Component::FinalNorm), &mut [&mut residual])?;
-        }
-        self.unembed(&residual, pass)
+        self.visit(pass, entrance, &mut [residual])
     }
 
     fn transformer<P: Pass<O>>(
@@ -175,7 +198,81 @@ impl<O: Operations> Decoder<O> {
         Ok(values)
     }
 
-    fn unembed<P: Pass<O>>(&self, normed: &O::Tensor, pass: &mut P) -> Result<Logits<O>, P::Error> {
+    /// One block: from the residual stream that enters it to the one that leaves it.
+    ///
+    /// # Errors
+    /// As [`Decoder::forward`].
+    ///
+    /// # Panics
+    /// Where the model has no such layer.
+    pub fn block<P: Pass<O>>(
+        &self,
+        layer: usize,
+        mut residual: O::Tensor,
+        pass: &mut P,
+    ) -> Result<O::Tensor, P::Error> {
+        self.visit(pass, Site::at(Component::BlockInput, layer), &mut [&mut residual])?;
+        match &self.blocks[layer] {
+            Block::Transformer(block) => self.transformer(layer, block, residual, pass),
+            Block::Feedforward(projection) => self.feedforward(layer, projection, residual, pass),
+            Block::GatedRecurrent(cell) => pass.recur(Recurrence {
+                operations: &self.operations,
+                config: &self.config,
+                layer,
+                cell,
+                input: residual,
+            }),
+        }
+    }
+
+    /// The last norm, behind all blocks, where there is one.
+    ///
+    /// # Errors
+    /// As [`Decoder::forward`].
+    pub fn leave<P: Pass<O>>(
+        &self,
+        residual: &O::Tensor,
+        pass: &mut P,
+    ) -> Result<O::Tensor, P::Error> {
+        let Some(norm) = &self.final_norm else { return Ok(residual.clone()) };
+        let mut normed = self.operations.norm(residual, norm)?;
+        self.visit(pass, Site::once(Component::FinalNorm), &mut [&mut normed])?;
+        Ok(normed)
+    }
+
+    /// The unembedding's weights, for whoever asks the operations for more than logits.
+    pub fn unembedding(&self) -> &O::Linear {
+        &self.unembedding
+    }
+
+    /// The residual stream as it enters the first block.
+    ///
+    /// # Errors
+    /// As [`Decoder::forward`].
+    pub fn embed(&self, tokens: &[u32], positions: &[usize]) -> Result<O::Tensor, OperationError> {
+        let mut embedding = self.operations.embed(&self.embedding, tokens)?;
+        if let Some(scale) = self.config.embedding_scale {
+            embedding = self.operations.scale(embedding, scale)?;
+        }
+        match &self.position_embedding {
+            Some(table) => {
+                let positions: Vec<u32> =
+                    positions.iter().map(|&position| position as u32).collect();
+                self.operations.add(embedding, &self.operations.embed(table, &positions)?)
+            }
+            None => Ok(embedding),
+        }
+    }
+
+    /// The logits that the pass asks for, of what [`Decoder::leave`] gave.
+    ///
+    /// # Errors
+    /// As [`Decoder::forward`].
+    pub fn unembed<P: Pass<O>>(
+        &self,
+        normed: &O::Tensor,
+        pass: &mut P,
+    ) -> Result<Logits<O>, P::Error> {
         let operations = &self.operations;
         let soft_cap = self.config.logit_soft_cap;
         let readout = pass.readout();
@@ -209,21 +306,6 @@ impl<O: Operations> Decoder<O> {
         live: &mut [&mut O::Tensor],
     ) -> Result<(), P::Error> {
         pass.visit(&self.operations, site, live)
-    }
-
-    fn embed(&self, tokens: &[u32], positions: &[usize]) -> Result<O::Tensor, OperationError> {
-        let mut embedding = self.operations.embed(&self.embedding, tokens)?;
-        if let Some(scale) = self.config.embedding_scale {
-            embedding = self.operations.scale(embedding, scale)?;
-        }
-        match &self.position_embedding {
-            Some(table) => {
-                let positions: Vec<u32> =
-                    positions.iter().map(|&position| position as u32).collect();
-                self.operations.add(embedding, &self.operations.embed(table, &positions)?)
-            }
-            None => Ok(embedding),
-        }
     }
 
     /// What attention adds to the residual stream.

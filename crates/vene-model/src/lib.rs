@@ -34,8 +34,9 @@ pub use decoder::{Decoder, Logits};
 pub use error::{InputError, ModelError, SiteError};
 pub use model::Model;
 pub use operations::{
-    ChosenLogits, Counted, CountedRows, Fused, HostRows, OperationError, Operations, Path, Plain,
-    Precision, Query, Visibility, Work,
+    ChosenLogits, Counted, CountedRows, Differentiable, Earlier, Fused, HostRows, OperationError,
+    Operations, OwnedPath, Path, Plain, Precision, Query, Recorded, Visibility, Work,
+    with_backward,
 };
 pub use outline::{EMBEDDED, Loading, Outline};
 pub use pass::{Attention, Choice, Pass, Readout};

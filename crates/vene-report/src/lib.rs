@@ -74,5 +74,5 @@ pub use facet::Facets;
 pub use figure::Figure;
 pub use heat_map::{Axis, HeatMap};
 pub use interval::Interval;
-pub use profile::Profile;
+pub use profile::{Along, Profile};
 pub use strips::Strips;

@@ -1,4 +1,4 @@
-//! Profiles: where along the depth of a network effects lie, component beside component.
+//! Profiles: how effects run along the depth of a network, or along a number such as a dose.
 
 mod layout;
 mod lines;
@@ -7,12 +7,11 @@ use vene_table::Table;
 
 use crate::{Caption, Facets, Figure, FigureError, Interval, metric};
 
-/// A profile: x is the layer, y a number, one line with a band around it (the interval) for each
-/// component, one panel for each position; all panels share their axes.
+/// A profile: x is the layer (or another number: [`Along`]), y a number, one line with a band around it
+/// (the interval) for each component, one panel for each position; all panels share their axes.
 ///
-/// The table needs the columns `component` (text) and `layer` (integers, may be missing), and
-/// those named here. Rows in no layer are left out. Where a layer has no finite number the line
-/// breaks.
+/// The table needs the columns named here, and `layer` (integers, may be missing) where x is the layer.
+/// Rows without an x are left out. Where a layer has no finite number the line breaks.
 ///
 /// ```
 /// use vene_report::Profile;
@@ -40,10 +39,31 @@ pub struct Profile {
     pub value: String,
     /// The y axis' title; the column's name without it.
     pub value_title: Option<String>,
+    /// The x axis.
+    pub along: Along,
+    /// The column (text) with a line for each of its values: `component` in the order in which a block
+    /// computes them, any other in order of appearance.
+    pub lines: String,
     /// The interval around the value.
     pub interval: Option<Interval>,
     /// The panels.
     pub facets: Facets,
+}
+
+/// What a profile runs along.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Along {
+    /// The layers, in even steps.
+    #[default]
+    Layers,
+    /// The numbers of a column (floats or integers, complete or not), where they lie between each other:
+    /// of layers too, where not all were looked at and the line shall not break.
+    Numbers {
+        /// The column.
+        column: String,
+        /// The axis' title.
+        title: String,
+    },
 }
 
 impl Default for Profile {
@@ -54,6 +74,8 @@ impl Default for Profile {
             metric: None,
             value: "mean".to_owned(),
             value_title: Some("mean effect".to_owned()),
+            along: Along::Layers,
+            lines: "component".to_owned(),
             interval: Some(Interval::default()),
             facets: Facets::by("position"),
         }
@@ -65,8 +87,8 @@ impl Profile {
     ///
     /// # Errors
     ///
-    /// Those of [`HeatMap::draw`](crate::HeatMap::draw); [`FigureError::NoAxis`] where no row is in
-    /// a layer.
+    /// Those of [`HeatMap::draw`](crate::HeatMap::draw); [`FigureError::NoAxis`] where no row has
+    /// an x.
     pub fn draw(&self, table: &Table) -> Result<Figure, FigureError> {
         let table = metric::rows_of(table, self.metric.as_deref())?;
         let lines = lines::Lines::of(&table, self)?;

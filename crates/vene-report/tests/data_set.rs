@@ -5,7 +5,9 @@
 mod svg;
 
 use svg::{hinted, in_order, texts};
-use vene_report::{Axis, Caption, Facets, Figure, FigureError, HeatMap, Interval, Profile, Strips};
+use vene_report::{
+    Along, Axis, Caption, Facets, Figure, FigureError, HeatMap, Interval, Profile, Strips,
+};
 use vene_table::Table;
 
 const ROLES: [&str; 3] = ["subject_last", "after_subject", "last"];
@@ -311,6 +313,66 @@ fn profiles_have_a_line_for_each_component_and_break_at_gaps() {
     assert_eq!(lines(&figure), [4, 4, 4, 4, 4, 2]);
     assert_eq!(marks(&figure, "circle").len(), 23);
     assert_eq!(figure.svg().matches("<polygon").count(), 6);
+}
+
+#[test]
+fn profiles_run_along_numbers_too() {
+    let doses = [-4.0, -1.0, 0.0, 0.5, 4.0];
+    let each = |value: fn(f64, f64) -> f64| -> Vec<f64> {
+        [1.0, 0.1].into_iter().flat_map(|slope| doses.map(|dose| value(slope, dose))).collect()
+    };
+    let vectors = ["steering", "random"].into_iter().flat_map(|name| [name; 5]);
+    let table = Table::builder()
+        .column("vector", vectors.collect::<Vec<_>>())
+        .column("dose", each(|_, dose| dose))
+        .column("mean", each(|slope, dose| slope * dose))
+        .column("low", each(|slope, dose| slope * dose - 0.5))
+        .column("high", each(|slope, dose| slope * dose + 0.5))
+        .build()
+        .unwrap();
+    let along = |column: &str| Along::Numbers {
+        column: column.to_owned(),
+        title: "multiples of the vector".to_owned(),
+    };
+    let profile = Profile {
+        along: along("dose"),
+        lines: "vector".to_owned(),
+        facets: Facets::none(),
+        ..Profile::default()
+    };
+    let figure = profile.draw(&table).unwrap();
+    let texts = texts(&figure);
+    // Lines in the order in which they appear.
+    assert!(in_order(&texts, &["steering", "random", "interval"]), "{texts:?}");
+    assert!(in_order(&texts, &["−4", "0", "4", "multiples of the vector"]), "{texts:?}");
+    // Uneven doses are no gaps, and stand where they belong.
+    assert_eq!(lines(&figure), [5, 5]);
+    assert_eq!(figure.svg().matches("<polygon").count(), 2);
+    let points = marks(&figure, "circle");
+    assert!(points[0].ends_with("steering, dose −4: −4 [−4.5, −3.5]"), "{}", points[0]);
+    let x: Vec<f64> = points.iter().map(|point| attribute(point, "cx")).collect();
+    let step = (x[4] - x[0]) / 8.0;
+    for (x, dose) in x.iter().zip(doses) {
+        assert!((x - points_left(&points) - (dose + 4.0) * step).abs() < 0.02, "{x} at {dose}");
+    }
+
+    let whole: Vec<i64> = doses.iter().chain(&doses).map(|dose| 2 * *dose as i64).collect();
+    let whole = with_column(&table, "dose", whole.iter().map(|x| x + 1).collect::<Vec<i64>>());
+    assert!(profile.draw(&whole.filter(|row| row % 5 != 3)).is_ok(), "integers are numbers");
+
+    let message = profile.draw(&with_column(&table, "dose", vec![1.0; 10])).unwrap_err();
+    assert!(message.to_string().contains("steering, dose 1"), "{message}");
+    let message = profile.draw(&with_column(&table, "dose", vec![f64::NAN; 10])).unwrap_err();
+    assert!(message.to_string().contains("no row has a value in column `dose`"), "{message}");
+    let one = table.filter(|row| row % 5 == 1);
+    assert_eq!(marks(&profile.draw(&one).unwrap(), "circle").len(), 2);
+    let missing = Profile { along: along("amount"), ..profile }.draw(&table).unwrap_err();
+    assert!(missing.to_string().contains("`amount`"), "{missing}");
+}
+
+/// Where the leftmost point stands.
+fn points_left(points: &[String]) -> f64 {
+    points.iter().map(|point| attribute(point, "cx")).fold(f64::INFINITY, f64::min)
 }
 
 #[test]

@@ -23,6 +23,7 @@
 //! ```
 //!
 //! * [`Plan`] and [`Edit`]: any interventions on any sites, several at once;
+//! * [`plan_file`]: plans in files, and saved with what their interventions learned;
 //! * [`intervention`]: what can be done to values;
 //! * [`Reference`]: the executor that defines what is right;
 //! * [`Sweep`]: the same intervention at many places;
@@ -45,9 +46,13 @@ pub mod task;
 pub mod training;
 
 pub use data_sweep::{
-    Control, DataSweep, DataSweepBuilder, DataSweepError, Direction, EffectType, Treatment,
+    Control, DataSweep, DataSweepBuilder, DataSweepError, Direction, EffectType, NoiseSize,
+    Treatment,
 };
-pub use engine::{Distribution, ExampleOutcome, Executor, Forked, PlanOutcome, Reading, Reference};
+pub use engine::{
+    Distribution, ExampleOutcome, Executor, Forked, Gradients, PlanOutcome, Reading, Reference,
+    SiteGradients,
+};
 pub use error::{PlanError, PositionError, RunError, SweepError};
 pub use generation::{Generation, GenerationError, Generator, Sampling};
 pub use plan::{
@@ -55,9 +60,10 @@ pub use plan::{
     Tokens, When,
 };
 pub use sweep::{Forecast, ForecastOf, Method, Sweep, SweepOutcome, SweepPositions, SweepUnit};
+pub use vene_model::tensors::HostTensor;
 pub use vene_model::{
-    BeginningOfSequence, Component, InputError, Loading, Model, ModelError, Outline, Precision,
-    Prompt, Site, SiteError, Work, alias,
+    BeginningOfSequence, BlockKind, Checkpoint, Component, InputError, Loading, Model, ModelError,
+    Outline, Precision, Prompt, Site, SiteError, Work, alias,
 };
 pub use vene_table::Table;
 
@@ -65,3 +71,8 @@ pub use vene_table::Table;
 #[cfg(doctest)]
 #[doc = include_str!("../../../README.md")]
 struct Readme;
+
+/// So are those of the page about training.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/training.md")]
+struct TrainingPage;

@@ -165,6 +165,9 @@ impl Summary<'_> {
 /// How many groups of which size, and what they are called.
 fn groups_of(made: &Generated) -> String {
     let groups = made.groups();
+    if groups.is_empty() {
+        return "no groups: rows are independent of each other".to_owned();
+    }
     let sizes = || groups.iter().map(|(_, rows)| *rows);
     let size = match (sizes().min(), sizes().max()) {
         (Some(least), Some(most)) if least < most => format!("{least} to {most} rows each"),

@@ -11,6 +11,9 @@ use crate::model;
 use crate::sweep::{ExecutorName, duration};
 use crate::threads;
 
+/// With fewer clusters than this an interval holds the mean less often than it says.
+pub(super) const FEW_CLUSTERS: usize = 10;
+
 /// The preflight, as text for a terminal.
 pub fn text(outline: &Outline, sweep: &DataSweep, preflight: &Preflight) -> String {
     let Preflight { rows, used, .. } = *preflight;
@@ -24,6 +27,19 @@ pub fn text(outline: &Outline, sweep: &DataSweep, preflight: &Preflight) -> Stri
             groups => format!(", {groups} groups"),
         },
     );
+    if (1..FEW_CLUSTERS).contains(&preflight.groups) {
+        let _ = writeln!(
+            text,
+            "  few groups      {}: intervals rest on the groups, not on the rows, and hold less than they say",
+            preflight.groups
+        );
+    }
+    for (role, other, rows) in &preflight.coinciding {
+        let _ = writeln!(
+            text,
+            "  positions       {role} and {other} are the same token in {rows} rows"
+        );
+    }
     if let Some((shortest, longest)) = preflight.source_tokens {
         let equal = preflight.equally_long;
         let _ = writeln!(
@@ -82,7 +98,7 @@ pub fn cost(
     format!(
         "\
 nothing was swept, nothing written
-  interventions   {} at {} places; about {} change nothing: base and source are the same up to there
+  interventions   {} at {}; about {} change nothing: base and source are the same up to there
   forward passes  {}
   operations      {:.1} GFLOP, {saved:.0} times less than a pass over base and source for each
   memory          {:.0} MB
@@ -90,7 +106,10 @@ nothing was swept, nothing written
   out             {}
 ",
         forecast.interventions,
-        sweep.cells().len(),
+        match sweep.cells().len() {
+            1 => "1 place".to_owned(),
+            places => format!("{places} places"),
+        },
         forecast.unchanged,
         forecast.passes,
         forecast.operations / 1e9,
@@ -143,6 +162,11 @@ pub fn of(preflight: &Preflight) -> Value {
         "used": preflight.used,
         "left_out": left_out.collect::<Vec<_>>(),
         "groups": preflight.groups,
+        "coinciding_positions": preflight.coinciding.iter()
+            .map(|(role, other, rows)| {
+                json!({ "positions": [role.to_string(), other.to_string()], "rows": rows })
+            })
+            .collect::<Vec<_>>(),
         "base_tokens": preflight.base_tokens,
         "source_tokens": preflight.source_tokens,
         "equally_long": preflight.equally_long,

@@ -8,8 +8,8 @@ use std::path::Path;
 
 use anyhow::{Context, bail, ensure};
 use serde_json::{Value, json};
-use vene::data_sweep::{self, Preflight};
-use vene::{DataSweep, Outline, Treatment};
+use vene::data_sweep::{self, Means, Preflight};
+use vene::{DataSweep, NoiseSize, Outline, Treatment};
 use vene_table::Table;
 
 use super::{RECORD, Settings, preflight};
@@ -105,6 +105,13 @@ impl Record {
         Ok(())
     }
 
+    /// Says what was measured before the first batch.
+    pub fn set_means(&mut self, means: &Means) {
+        if let Some(deviation) = means.noise_deviation() {
+            self.0["noise_standard_deviation"] = json!(deviation);
+        }
+    }
+
     /// Says what came of the run.
     pub fn end(
         &mut self,
@@ -177,8 +184,13 @@ fn options(sweep: &DataSweep, settings: &Settings) -> Value {
         Treatment::Noise { standard_deviation, .. } => {
             intervention["standard_deviation"] = json!(standard_deviation);
         }
-        Treatment::Restore { standard_deviation, corrupted, .. } => {
-            intervention["standard_deviation"] = json!(standard_deviation);
+        Treatment::Restore { noise, corrupted, .. } => {
+            match noise {
+                NoiseSize::Absolute(deviation) => {
+                    intervention["standard_deviation"] = json!(deviation);
+                }
+                NoiseSize::OfEmbeddings(times) => intervention["noise_times"] = json!(times),
+            }
             intervention["corrupted"] = json!(corrupted.to_string());
         }
         _ => {}
@@ -193,6 +205,7 @@ fn options(sweep: &DataSweep, settings: &Settings) -> Value {
         "positions": sweep.roles().iter().map(ToString::to_string).collect::<Vec<_>>(),
         "unit": sweep.unit().name(),
         "answers": if sweep.first_tokens() { "first" } else { "whole" },
+        "distinct_positions": sweep.distinct_roles(),
         "metrics": sweep.metrics().iter().map(|metric| metric.name()).collect::<Vec<_>>(),
         "directions": sweep.directions().iter().map(|direction| direction.name()).collect::<Vec<_>>(),
         "window": sweep.window(),

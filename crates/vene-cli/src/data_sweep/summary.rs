@@ -5,6 +5,7 @@ use std::fmt::Write;
 use vene::DataSweep;
 use vene_table::Table;
 
+use super::preflight::FEW_CLUSTERS;
 use crate::sweep::duration;
 
 /// How many places are listed for each metric and direction.
@@ -20,6 +21,13 @@ pub fn text(summary: &Table, sweep: &DataSweep, seconds: f64) -> anyhow::Result<
         duration(seconds),
     );
     let rows = Rows::read(summary)?;
+    let clusters = summary.integers("clusters")?.iter().filter(|&&clusters| clusters > 0).min();
+    if let Some(clusters) = clusters.filter(|&&clusters| clusters < FEW_CLUSTERS as i64) {
+        let _ = writeln!(
+            text,
+            "few clusters: intervals rest on {clusters}, whatever the number of rows, and hold less than they say"
+        );
+    }
     for metric in sweep.metrics() {
         for direction in sweep.directions() {
             let here = |split: &str| -> Vec<usize> {

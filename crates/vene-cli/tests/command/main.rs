@@ -13,3 +13,4 @@ mod support;
 mod sweep;
 mod task;
 mod top;
+mod train;

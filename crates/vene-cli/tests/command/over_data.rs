@@ -84,6 +84,39 @@ fn a_data_set_becomes_tables_and_figures() {
     assert!(!out.join("parts").exists());
 }
 
+#[test]
+fn what_limits_a_sweep_is_told_before_it() {
+    let (folder, data) = data_set(60);
+    let out = folder.path().join("out");
+    let dry = |more: &[&str]| {
+        let mut arguments = vec!["sweep", "--data", data.to_str().unwrap(), "--dry-run"];
+        arguments.extend(["--component", "block_output", "--layers", "0"]);
+        arguments.extend(["--out", out.to_str().unwrap()]);
+        arguments.extend(more);
+        printed(&arguments)
+    };
+    let all = dry(&["--positions", "last"]);
+    assert!(all.contains("at 1 place;") && !all.contains("few groups"), "{all}");
+    let few = dry(&["--positions", "after_subject,last", "--limit", "8"]);
+    assert!(few.contains("few groups      8:") && few.contains("at 2 places;"), "{few}");
+    let coinciding = dry(&["--positions", "after_subject,last"]);
+    assert!(coinciding.contains("after_subject and last are the same token in"), "{coinciding}");
+    let distinct = dry(&["--positions", "after_subject,last", "--distinct-positions"]);
+    assert!(!distinct.contains("positions    "), "{distinct}");
+    assert!(distinct.contains("after_subject and last are the same token (row"), "{distinct}");
+    let restored = dry(&[
+        "--positions",
+        "last",
+        "--intervention",
+        "restore",
+        "--corrupt",
+        "subject",
+        "--noise-times",
+        "3",
+    ]);
+    assert!(restored.contains("about 0 change nothing"), "{restored}");
+}
+
 /// Each test of this kind runs the same sweep, long enough to be caught in the middle.
 const LONG: [&str; 6] = ["--intervention", "noise", "--noise-sd", "0.1", "--draws", "12"];
 
@@ -237,7 +270,7 @@ fn bad_input_is_told_in_a_line() {
     let (folder, data) = data_set(4);
     let out = folder.path().join("out");
     let missing = folder.path().join("missing.jsonl");
-    let cases: [(&[&str], &str); 12] = [
+    let cases: [(&[&str], &str); 15] = [
         (&["--metric", "surprise"], "logit_difference (the logit"),
         (&["--positions", "city_last"], "subject_last"),
         (&["--positions", "all"], "by their role"),
@@ -247,6 +280,9 @@ fn bad_input_is_told_in_a_line() {
         (&["--intervention", "zero", "--direction", "denoising"], "noising"),
         (&["--intervention", "zero", "--control", "random"], "interchange"),
         (&["--intervention", "restore", "--noise-sd", "1"], "--corrupt"),
+        (&["--intervention", "restore", "--corrupt", "subject"], "--noise-times"),
+        (&["--intervention", "noise", "--noise-times", "3"], "restore"),
+        (&["--intervention", "restore", "--noise-times", "3", "--noise-sd", "1"], "cannot be used"),
         (&["--intervention", "resample", "--draws", "9"], "9 other rows"),
         (&["--correction", "bonferroni"], "benjamini-hochberg"),
         (&["--token", " Madrid"], "--token"),

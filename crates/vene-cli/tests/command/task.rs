@@ -24,6 +24,12 @@ fn a_file_holds_as_many_rows_as_asked_for() {
     }
     assert_eq!(files(folder.path()), ["capital.jsonl"]);
 
+    let sequences = folder.path().join("induction.jsonl");
+    let said = printed(&["task", "induction", "-n", "4", "--out", sequences.to_str().unwrap()]);
+    assert!(said.contains("no groups: rows are independent"), "{said}");
+    assert!(!fs::read_to_string(&sequences).unwrap().contains("\"group\""));
+    fs::remove_file(sequences).unwrap();
+
     // The same again, over the old file; and without a file, the same rows are printed.
     let data: Value =
         serde_json::from_str(&printed(&[&arguments[..], &["--json"]].concat())).unwrap();

@@ -133,12 +133,12 @@ fn plan(
 }
 
 /// The positions that a query sees.
-fn visible(query: &Query, window: Option<usize>) -> std::ops::Range<usize> {
+pub(crate) fn visible(query: &Query, window: Option<usize>) -> std::ops::Range<usize> {
     let end = query.position as usize + 1;
     end.saturating_sub(window.unwrap_or(end))..end
 }
 
-fn check(
+pub(crate) fn check(
     queries: &[f32],
     keys: &[f32],
     values: &[f32],

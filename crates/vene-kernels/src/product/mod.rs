@@ -13,9 +13,12 @@
 
 mod packed;
 mod tile;
+mod transposed;
 
 pub(crate) use packed::PANEL;
 pub use packed::PackedMatrix;
+pub(crate) use transposed::multiply_panels_transposed;
+pub use transposed::multiply_transposed;
 
 use crate::parallel::{Shared, for_each_task, part_start, threads_for};
 use tile::Block;

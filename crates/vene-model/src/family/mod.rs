@@ -78,7 +78,7 @@ pub(crate) fn open(
         Naming::Gguf => keys.architecture().to_owned(),
     };
     let family: Box<dyn Family> = match name.as_str() {
-        "mlp" if naming == Naming::HuggingFace => Box::new(networks::Network::mlp(&keys, tensors)?),
+        "mlp" if naming == Naming::HuggingFace => Box::new(networks::Network::mlp(&keys)?),
         "gru" if naming == Naming::HuggingFace => Box::new(networks::Network::gru(&keys, tensors)?),
         "gpt2" => Box::new(gpt2::Gpt2::new(&keys, naming, tensors)?),
         "llama" => Box::new(llama::Llama::new(&keys, naming, tensors)?),

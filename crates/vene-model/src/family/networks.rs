@@ -27,13 +27,13 @@ pub(super) struct Network {
 }
 
 impl Network {
-    pub(super) fn mlp(keys: &Keys<'_>, _: &Tensors) -> Result<Self, ModelError> {
+    pub(super) fn mlp(keys: &Keys<'_>) -> Result<Self, ModelError> {
         let name = keys.optional_text("activation_function")?;
         let activation = match name {
             Some(name) => super::activation("activation_function", &name)?,
             None => Activation::GeluExact,
         };
-        // Both only say in which shape pyvene returns logits.
+        // It only says in which shape pyvene returns logits.
         keys.flag_or("squeeze_output", true)?;
         let classes = keys.optional_count("num_classes")?.unwrap_or(2);
         let bias = keys.flag_or("include_bias", true)?;

@@ -7,15 +7,20 @@
 //! implement it with buffers of their own.
 
 mod counted;
+mod differentiable;
 mod fused;
-mod linear_map;
+mod node;
 mod pattern;
 mod plain;
+mod recorded;
 
 pub use counted::{Counted, CountedRows, Work};
+pub use differentiable::{Differentiable, Earlier, OwnedPath};
 pub use fused::Fused;
+pub use node::with_backward;
 pub use pattern::Visibility;
 pub use plain::{Plain, Precision};
+pub use recorded::Recorded;
 pub use vene_kernels::{Path, Query};
 
 use candle_core::Tensor as Values;

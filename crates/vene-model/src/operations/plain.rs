@@ -3,10 +3,16 @@
 //! Each is written the obvious way from elementary operations. The reference executor runs on
 //! these, in f32 or in f64; they define what is right, and speed is somebody else's business.
 
+use std::sync::Arc;
+
 use candle_core::{D, DType, Device, Error, Tensor};
 
-use super::linear_map::linear_map;
-use super::{ChosenLogits, HostRows, OperationError, Operations, Path, Visibility};
+use super::differentiable::cross_entropy_of;
+use super::node::{linear_map, with_backward};
+use super::{
+    ChosenLogits, Differentiable, Earlier, HostRows, OperationError, Operations, OwnedPath, Path,
+    Visibility,
+};
 use crate::config::{Activation, DecoderConfig, LayerConfig, NormKind, Rotary};
 use crate::tensors::{HostTensor, LinearTensors, NormTensors};
 
@@ -114,6 +120,24 @@ fn turned(x: &Tensor, [cosine, sine]: &[Tensor; 2], head_dim: usize) -> Result<T
         parts.push(x.narrow(D::Minus1, 2 * pairs, head_dim - 2 * pairs)?);
     }
     Tensor::cat(&parts, D::Minus1)?.reshape((rows, width))
+}
+
+/// The slope of the exact GELU: the normal distribution's mass below `x`, and `x` times its density there.
+fn gelu_erf_slope(x: &Tensor) -> Result<Tensor, Error> {
+    let mass = (((x * std::f64::consts::FRAC_1_SQRT_2)?.erf()? * 0.5)? + 0.5)?;
+    let bell = (x.sqr()? * -0.5)?.exp()?;
+    mass + ((x * bell)?
+        * (0.5 * std::f64::consts::FRAC_2_SQRT_PI * std::f64::consts::FRAC_1_SQRT_2))?
+}
+
+/// The slope of the GELU by tanh: of `0.5 x (1 + tanh u)` with `u = sqrt(2 / pi) (x + 0.044715 x^3)`.
+fn gelu_tanh_slope(x: &Tensor) -> Result<Tensor, Error> {
+    let factor = std::f64::consts::FRAC_2_SQRT_PI * std::f64::consts::FRAC_1_SQRT_2;
+    let square = x.sqr()?;
+    let bent = ((x * ((&square * 0.044715)? + 1.0)?)? * factor)?.tanh()?;
+    let steepness = ((square * (3.0 * 0.044715 * factor))? + factor)?;
+    let change = ((bent.sqr()?.neg()? + 1.0)? * (x * steepness)?)?;
+    ((bent + 1.0)? + change)? * 0.5
 }
 
 /// `1 / (1 + e^-x)`, written so that neither side overflows: `(1 + tanh(x / 2)) / 2`.
@@ -248,8 +272,13 @@ impl Operations for Plain {
 
     fn activate(&self, x: Tensor, activation: Activation) -> Result<Tensor, OperationError> {
         Ok(match activation {
-            Activation::GeluExact => x.gelu_erf()?,
-            Activation::GeluTanh => x.gelu()?,
+            // candle's own gradients of these two have six digits.
+            Activation::GeluExact => with_backward(&x, Tensor::gelu_erf, |x, gradient| {
+                (gelu_erf_slope(x)? * gradient)?.contiguous()
+            })?,
+            Activation::GeluTanh => with_backward(&x, Tensor::gelu, |x, gradient| {
+                (gelu_tanh_slope(x)? * gradient)?.contiguous()
+            })?,
             Activation::Silu => x.silu()?,
             Activation::Relu => x.relu()?,
             Activation::Tanh => x.tanh()?,
@@ -379,5 +408,41 @@ impl Operations for Plain {
 
     fn host<'a>(&self, _: &'a mut Tensor) -> Option<HostRows<'a>> {
         None
+    }
+}
+
+impl Differentiable for Plain {
+    fn attend_behind(
+        &self,
+        queries: &Tensor,
+        keys: &Tensor,
+        values: &Tensor,
+        earlier: Option<&Earlier>,
+        paths: &Arc<[OwnedPath]>,
+        config: &DecoderConfig,
+        layer: &LayerConfig,
+    ) -> Result<Tensor, OperationError> {
+        let all = |earlier: Option<&Tensor>, live: &Tensor| match earlier {
+            Some(earlier) => Tensor::cat(&[earlier, live], 0),
+            None => Ok(live.clone()),
+        };
+        let keys = all(earlier.map(|earlier| &earlier.keys), keys)?;
+        let values = all(earlier.map(|earlier| &earlier.values), values)?;
+        let paths: Vec<Path<'_>> = paths.iter().map(OwnedPath::as_path).collect();
+        self.attend(queries, &keys, &values, &paths, config, layer)
+    }
+
+    fn cross_entropy(
+        &self,
+        x: &Tensor,
+        unembedding: &PlainLinear,
+        soft_cap: Option<f64>,
+        targets: &[u32],
+    ) -> Result<(Tensor, Vec<u32>), OperationError> {
+        let mut logits = self.linear(x, unembedding)?;
+        if let Some(cap) = soft_cap {
+            logits = self.soft_cap(logits, cap)?;
+        }
+        cross_entropy_of(&logits, targets)
     }
 }

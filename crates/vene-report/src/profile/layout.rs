@@ -1,7 +1,7 @@
 //! Where everything of a profile stands on the page.
 
-use super::Profile;
 use super::lines::{Lines, Point};
+use super::{Along, Profile};
 use crate::color::{DISTINCT, distinct};
 use crate::drawing::{Anchor, Drawing, FAINT, INK, PALE, every, middle, widest};
 use crate::linear_axis::LinearAxis;
@@ -10,41 +10,76 @@ use crate::{Figure, font, key, tick};
 
 const HEIGHT: f64 = 220.0;
 const BETWEEN: f64 = 22.0;
+/// Of an axis of numbers, the room beyond its ends, as a share of the panel.
+const BEYOND: f64 = 0.04;
+/// A panel whose x are numbers.
+const NUMBERS: f64 = 320.0;
 /// More layers than this have no room for a dot each.
-const MOST_DOTS: i64 = 48;
+const MOST_DOTS: f64 = 48.0;
 /// How lines beyond the colours are broken.
 const DASHES: [&str; 3] = ["", "6 3", "2 2"];
 
-/// A component's colour and dashes.
-fn stroke(component: usize) -> (&'static str, &'static str) {
-    (distinct(component), DASHES[component / DISTINCT % DASHES.len()])
+/// A line's colour and dashes.
+fn stroke(name: usize) -> (&'static str, &'static str) {
+    (distinct(name), DASHES[name / DISTINCT % DASHES.len()])
 }
 
-struct Layout {
+struct Layout<'a> {
     left: f64,
     panel: f64,
     across: usize,
-    layers: (i64, i64),
+    ends: (f64, f64),
+    along: &'a Along,
 }
 
-impl Layout {
-    fn of(lines: &Lines, ticks: &[tick::Tick]) -> Layout {
+impl<'a> Layout<'a> {
+    fn of(lines: &Lines, profile: &'a Profile, ticks: &[tick::Tick]) -> Layout<'a> {
         let labels = widest(ticks.iter().map(|tick| tick.label.as_str()), LABEL);
         let left = MARGIN + TITLE * 1.7 + labels + 10.0;
         let across = lines.panels.len().clamp(1, 3);
         let room = (PAGE - left - BETWEEN * (across as f64 - 1.0)) / across as f64;
-        let layers = lines.layers.1.saturating_sub(lines.layers.0) as f64 + 1.0;
-        let panel = (layers * 24.0).clamp(220.0, room.min(520.0)).floor();
-        Layout { left, panel, across, layers: lines.layers }
+        let wanted = match profile.along {
+            Along::Layers => (lines.ends.1 - lines.ends.0 + 1.0) * 24.0,
+            Along::Numbers { .. } => NUMBERS,
+        };
+        let panel = wanted.clamp(220.0, room.min(520.0)).floor();
+        Layout { left, panel, across, ends: lines.ends, along: &profile.along }
     }
 
-    /// How far right of a panel's left edge a layer has its place: half a step from the edge.
-    fn x(&self, layer: i64) -> f64 {
-        self.panel * (layer.saturating_sub(self.layers.0) as f64 + 0.5) / self.count()
+    /// How far right of a panel's left edge an x has its place. A layer's is half a step from the edge.
+    fn x(&self, x: f64) -> f64 {
+        let (first, last) = self.ends;
+        let along = match self.along {
+            Along::Layers => (x - first + 0.5) / self.count(),
+            Along::Numbers { .. } if last > first => {
+                // Halves first: the span of an axis of huge numbers must not overflow.
+                let share = (x / 2.0 - first / 2.0) / (last / 2.0 - first / 2.0);
+                BEYOND + (1.0 - 2.0 * BEYOND) * share
+            }
+            Along::Numbers { .. } => 0.5,
+        };
+        self.panel * along
     }
 
+    /// How many layers there are.
     fn count(&self) -> f64 {
-        self.layers.1.saturating_sub(self.layers.0) as f64 + 1.0
+        self.ends.1 - self.ends.0 + 1.0
+    }
+
+    /// The marks of the x axis.
+    fn ticks(&self) -> Vec<tick::Tick> {
+        let (first, last) = self.ends;
+        if let Along::Numbers { .. } = self.along {
+            return match last > first {
+                true => tick::linear(first, last, 6),
+                false => vec![tick::Tick { value: first, label: tick::brief(first) }],
+            };
+        }
+        let widest_number = font::width(&last.to_string(), SMALL);
+        let stride = every(widest_number + 8.0, self.panel / self.count()) as f64;
+        let count = ((last - first) / stride).clamp(0.0, 10_000.0) as usize;
+        let layers = (0..=count).map(|step| first + step as f64 * stride);
+        layers.map(|layer| tick::Tick { value: layer, label: layer.to_string() }).collect()
     }
 }
 
@@ -53,7 +88,7 @@ pub(super) fn draw(lines: &Lines, profile: &Profile) -> Figure {
     let values = lines.points().map(|point| point.value);
     let axis = LinearAxis::fit(values.chain(ends.flat_map(|(low, high)| [low, high])));
     let ticks = axis.ticks(5);
-    let layout = Layout::of(lines, &ticks);
+    let layout = Layout::of(lines, profile, &ticks);
     let across = layout.across as f64;
     let content = layout.left + across * layout.panel + (across - 1.0) * BETWEEN;
     let width = content.max((MARGIN + profile.caption.width()).min(CAPTION)) + MARGIN;
@@ -87,22 +122,22 @@ pub(super) fn draw(lines: &Lines, profile: &Profile) -> Figure {
     }
     bottom += TITLE * 1.4;
     let center = layout.left + (content - layout.left) / 2.0;
-    drawing.text((center, bottom), "layer", TITLE, Anchor::Middle, INK);
+    drawing.text((center, bottom), profile.along.title(), TITLE, Anchor::Middle, INK);
     let (width, height) = (width.ceil() as u32, (bottom + MARGIN * 0.8).ceil() as u32);
     let title = profile.caption.title();
     Figure { svg: drawing.finish(title, width, height), width, height }
 }
 
-/// Which line is which component; returns where it ends.
+/// Which line is which; returns where it ends.
 fn draw_key(drawing: &mut Drawing, lines: &Lines, profile: &Profile, top: f64, width: f64) -> f64 {
-    let mut texts = lines.components.clone();
+    let mut texts = lines.names.clone();
     let bands = lines.points().any(|point| point.interval.is_some());
     if let (true, Some(interval)) = (bands, &profile.interval) {
         texts.push(interval.name.clone());
     }
     key::draw(drawing, &texts, top, width, |drawing, index, at| {
         let y = at.1 + key::MARK / 2.0;
-        if index < lines.components.len() {
+        if index < lines.names.len() {
             let (color, dashes) = stroke(index);
             drawing.line((at.0, y), (at.0 + key::MARK + 3.0, y), color, 2.2, dashes);
         } else {
@@ -131,23 +166,23 @@ fn draw_frame(
         }
     }
     drawing.line((left, height(0.0)), (right, height(0.0)), FAINT, 1.0, "");
-    let widest_number = font::width(&layout.layers.1.to_string(), SMALL);
-    let stride = every(widest_number + 8.0, layout.panel / layout.count());
-    let mut layer = layout.layers.0;
-    while layer <= layout.layers.1 {
-        let x = left + layout.x(layer);
+    if *layout.along != Along::Layers && layout.ends.0 < 0.0 && layout.ends.1 > 0.0 {
+        let x = left + layout.x(0.0);
+        drawing.line((x, at.1), (x, foot), PALE, 1.0, "");
+    }
+    for tick in layout.ticks() {
+        let x = left + layout.x(tick.value);
         drawing.line((x, foot), (x, foot + 4.0), FAINT, 1.0, "");
         let label = (x, foot + 6.0 + SMALL);
-        drawing.text(label, &layer.to_string(), SMALL, Anchor::Middle, INK);
-        let Some(next) = layer.checked_add(stride as i64) else { break };
-        layer = next;
+        drawing.text(label, &tick.label, SMALL, Anchor::Middle, INK);
     }
     drawing.close();
 }
 
-/// Stretches of points without a gap between their layers.
-fn stretches(line: &[Point]) -> impl Iterator<Item = &[Point]> {
-    line.chunk_by(|one, next| one.layer.checked_add(1) == Some(next.layer))
+/// Stretches of points without a gap between their layers; numbers have no gaps.
+fn stretches<'a>(along: &Along, line: &'a [Point]) -> impl Iterator<Item = &'a [Point]> {
+    let layers = *along == Along::Layers;
+    line.chunk_by(move |one, next| !layers || one.x + 1.0 == next.x)
 }
 
 fn draw_bands(
@@ -160,17 +195,17 @@ fn draw_bands(
 ) {
     let y = |value: f64| at.1 + HEIGHT * (1.0 - axis.along(value));
     drawing.open("bands", r#" fill-opacity="0.18""#);
-    for component in 0..lines.components.len() {
-        let line = lines.line(panel, component);
-        let known = stretches(line).flat_map(|points| {
+    for name in 0..lines.names.len() {
+        let line = lines.line(panel, name);
+        let known = stretches(layout.along, line).flat_map(|points| {
             points.chunk_by(|one, next| one.interval.is_some() == next.interval.is_some())
         });
         for points in known {
             let ends = points.iter().filter_map(|point| {
-                point.interval.map(|(low, high)| (at.0 + layout.x(point.layer), y(low), y(high)))
+                point.interval.map(|(low, high)| (at.0 + layout.x(point.x), y(low), y(high)))
             });
             let ends: Vec<(f64, f64, f64)> = ends.collect();
-            let (color, _) = stroke(component);
+            let (color, _) = stroke(name);
             match ends[..] {
                 [] => {}
                 // A single layer has no area: an upright bar stands for its band.
@@ -196,21 +231,20 @@ fn draw_lines(
     layout: &Layout,
     at: (f64, f64),
 ) {
-    let dots = layout.count() <= MOST_DOTS as f64;
+    let dots = *layout.along != Along::Layers || layout.count() <= MOST_DOTS;
     let hints = lines.points().count() <= MOST_HINTS;
-    let place = |point: &Point| {
-        (at.0 + layout.x(point.layer), at.1 + HEIGHT * (1.0 - axis.along(point.value)))
-    };
+    let place =
+        |point: &Point| (at.0 + layout.x(point.x), at.1 + HEIGHT * (1.0 - axis.along(point.value)));
     drawing.open("lines", "");
-    for (component, name) in lines.components.iter().enumerate() {
-        let (color, dashes) = stroke(component);
-        for points in stretches(lines.line(panel, component)) {
+    for (index, name) in lines.names.iter().enumerate() {
+        let (color, dashes) = stroke(index);
+        for points in stretches(layout.along, lines.line(panel, index)) {
             if points.len() > 1 {
                 let places: Vec<(f64, f64)> = points.iter().map(place).collect();
                 drawing.polyline(&places, color, 1.8, dashes);
             }
             for point in points.iter().filter(|_| dots || points.len() == 1) {
-                let hint = if hints { words(name, point) } else { String::new() };
+                let hint = if hints { words(name, point, layout.along) } else { String::new() };
                 drawing.circle(place(point), 2.4, color, &hint);
             }
         }
@@ -218,11 +252,11 @@ fn draw_lines(
     drawing.close();
 }
 
-fn words(component: &str, point: &Point) -> String {
+fn words(name: &str, point: &Point, along: &Along) -> String {
     let value = tick::brief(point.value);
     let interval = match point.interval {
         Some((low, high)) => format!(" [{}, {}]", tick::brief(low), tick::brief(high)),
         None => String::new(),
     };
-    format!("{component}, layer {}: {value}{interval}", point.layer)
+    format!("{name}, {}: {value}{interval}", along.words(point.x))
 }

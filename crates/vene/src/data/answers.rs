@@ -116,6 +116,15 @@ impl Answers {
         answer.iter().enumerate().map(place).collect()
     }
 
+    /// The first token of each answer: of targets, and of foils.
+    pub(crate) fn first_tokens(&self) -> [Vec<u32>; 2] {
+        let first = |places: &Vec<Place>| {
+            let place = places.first()?;
+            self.runs[place.run].read.get(place.token).copied()
+        };
+        [&self.target, &self.foil].map(|answers| answers.iter().filter_map(first).collect())
+    }
+
     /// Whether each answer is a single token.
     pub(crate) fn are_single(&self) -> bool {
         self.target.iter().chain(&self.foil).all(|places| places.len() == 1)

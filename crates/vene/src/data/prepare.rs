@@ -18,6 +18,8 @@ pub(crate) struct Requirements<'a> {
     pub(crate) bos: BeginningOfSequence,
     /// The positions that are edited.
     pub(crate) roles: &'a [Role],
+    /// How many of them, the first ones, must be different positions.
+    pub(crate) distinct_roles: usize,
     /// Whether sources are read, so that roles must be found there too.
     pub(crate) reads_source: bool,
     /// Whether base and source must be equally long, since all positions are edited at once.
@@ -44,6 +46,13 @@ pub struct PreparedRow {
     pub(crate) base_positions: Vec<Vec<usize>>,
     /// For each role its positions in the source; empty where there is none.
     pub(crate) source_positions: Vec<Vec<usize>>,
+}
+
+impl PreparedRow {
+    /// The first tokens of its answers: of those to its base, and of those to its source.
+    pub fn first_tokens(&self) -> [Vec<u32>; 2] {
+        self.answers.first_tokens()
+    }
 }
 
 /// A row that cannot be used.
@@ -107,6 +116,13 @@ pub enum Reason {
         /// What is wrong.
         error: PositionError,
     },
+    /// Two positions that must differ are the same token.
+    SamePosition {
+        /// One role.
+        role: Role,
+        /// The other.
+        other: Role,
+    },
     /// A span that has more tokens on one side than on the other.
     UnequalSpans {
         /// The role.
@@ -138,6 +154,7 @@ impl Reason {
             Self::Answer { .. } => "an answer is no continuation in tokens".to_owned(),
             Self::SeveralTokens { .. } => "an answer has several tokens".to_owned(),
             Self::Position { whose, role, .. } => format!("{role} is not found in the {whose}"),
+            Self::SamePosition { role, other } => format!("{role} and {other} are the same token"),
             Self::UnequalSpans { role, .. } => {
                 format!("{role} has more tokens on one side than on the other")
             }
@@ -169,7 +186,9 @@ impl Display for Reason {
             Self::UnequalLengths { base, source } => {
                 write!(formatter, "the base has {base} tokens and the source {source}")
             }
-            Self::NoSource | Self::NoTarget | Self::NoFoil => write!(formatter, "{}", self.kind()),
+            Self::NoSource | Self::NoTarget | Self::NoFoil | Self::SamePosition { .. } => {
+                write!(formatter, "{}", self.kind())
+            }
         }
     }
 }
@@ -206,6 +225,13 @@ impl Preparer<'_> {
         let source = row.source.as_ref().map(|source| self.prompt(source, "source")).transpose()?;
         let answers = self.answers(&base, source.as_ref())?;
         let base_positions = self.positions("base", |role| role.in_base(row, &base))?;
+        let distinct = &base_positions[..requirements.distinct_roles.min(base_positions.len())];
+        for (second, positions) in distinct.iter().enumerate() {
+            if let Some(first) = distinct[..second].iter().position(|first| first == positions) {
+                let [role, other] = [first, second].map(|index| requirements.roles[index].clone());
+                return Err(Reason::SamePosition { role, other });
+            }
+        }
         let mut source_positions = Vec::new();
         if let (Some(source), true) = (&source, requirements.reads_source) {
             source_positions = self.positions("source", |role| role.in_source(row, source))?;
@@ -317,6 +343,7 @@ mod tests {
         let requirements = Requirements {
             bos: BeginningOfSequence::Model,
             roles: &roles,
+            distinct_roles: 0,
             reads_source: true,
             same_length: false,
             needs_foil: true,

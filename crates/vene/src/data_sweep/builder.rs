@@ -28,6 +28,7 @@ pub struct DataSweepBuilder<'a> {
     pub(super) controls: Vec<Control>,
     pub(super) seed: u64,
     pub(super) first_tokens: bool,
+    pub(super) distinct_roles: bool,
 }
 
 impl<'a> DataSweepBuilder<'a> {
@@ -49,6 +50,7 @@ impl<'a> DataSweepBuilder<'a> {
             controls: Vec::new(),
             seed: 0,
             first_tokens: false,
+            distinct_roles: false,
         }
     }
 
@@ -159,6 +161,14 @@ impl<'a> DataSweepBuilder<'a> {
         self
     }
 
+    /// Whether rows are left out in which two of the roles are the same token, such as the first and the
+    /// last of a phrase of one. Unless told, they are kept, and the preflight tells how many there are.
+    #[must_use]
+    pub fn distinct_roles(mut self, distinct: bool) -> Self {
+        self.distinct_roles = distinct;
+        self
+    }
+
     /// Checks everything; rows that cannot be used are left out and listed. No weight is read.
     ///
     /// # Errors
@@ -180,6 +190,7 @@ impl<'a> DataSweepBuilder<'a> {
         let requirements = Requirements {
             bos: self.bos,
             roles: &found_roles,
+            distinct_roles: if self.distinct_roles { roles.len() } else { 0 },
             reads_source,
             same_length: needs_equal_lengths(self.unit, self.components.iter().copied())
                 && reads_source,
@@ -209,6 +220,7 @@ impl<'a> DataSweepBuilder<'a> {
             controls: self.controls,
             seed: self.seed,
             first_tokens: self.first_tokens,
+            distinct_roles: self.distinct_roles,
         };
         super::batch::check(&sweep, self.outline)?;
         Ok(sweep)

@@ -8,7 +8,8 @@ use vene_model::{Component, Outline, Prompt};
 use super::by_row::{AsLarge, ByRow};
 use super::partners;
 use super::{
-    Control, DataCell, DataSweep, DataSweepError, Direction, EffectType, Means, Treatment,
+    Control, DataCell, DataSweep, DataSweepError, Direction, EffectType, Means, NoiseSize,
+    Treatment,
 };
 use crate::data::{Continuation, PreparedRow};
 use crate::intervention::{Intervention, Noise, RandomDirection};
@@ -83,9 +84,17 @@ impl<'a> Side<'a> {
         };
         side.examples = side.places.iter().map(example).collect::<Result<_, _>>()?;
         side.random = side.by_row(side.random.clone());
-        if let Treatment::Noise { standard_deviation, draws }
-        | Treatment::Restore { standard_deviation, draws, .. } = sweep.treatment
-        {
+        let strength = match sweep.treatment {
+            Treatment::Noise { standard_deviation, draws } => Some((standard_deviation, draws)),
+            Treatment::Restore { noise: NoiseSize::Absolute(deviation), draws, .. } => {
+                Some((deviation, draws))
+            }
+            Treatment::Restore { noise: NoiseSize::OfEmbeddings(_), draws, .. } => {
+                means.noise_deviation().map(|deviation| (deviation, draws))
+            }
+            _ => None,
+        };
+        if let Some((standard_deviation, draws)) = strength {
             // Seeds of one draw in two sweeps are the same, whatever the number of draws.
             let noise = |draw| Noise { standard_deviation, seed: sweep.seed ^ (draw as u64) << 32 };
             side.noises = (0..draws).map(|draw| side.by_row(Arc::new(noise(draw)))).collect();

@@ -1,24 +1,28 @@
-//! Means over the data set's bases, for mean ablation.
+//! What is measured over the data set's bases before the first batch: means, for mean ablation, and how
+//! much embeddings vary, for noise that is measured by it.
 
 use std::collections::HashMap;
 use std::ops::ControlFlow;
 
 use vene_model::{Component, DecoderConfig, Outline, Site};
 
-use super::{DataCell, DataSweep, DataSweepError, Treatment};
+use super::{DataCell, DataSweep, DataSweepError, NoiseSize, Treatment};
 use crate::data::PreparedRow;
-use crate::engine::Executor;
+use crate::engine::{Executor, PlanOutcome};
+use crate::error::RunError;
 use crate::plan::{Example, Plan, Positions};
 
 /// Rows that are collected at once.
 const ROWS: usize = 64;
 
-/// The mean values of sites, by role or over all positions; empty where no treatment writes one.
+/// The mean values of sites, by role or over all positions, and the size of noise; empty where no
+/// treatment needs them.
 #[derive(Clone, Debug, Default)]
 pub struct Means {
     per_position: bool,
     /// By component and layer, for each role (or once) a row `[width]`.
     values: HashMap<(Component, Option<usize>), Vec<Vec<f64>>>,
+    noise_deviation: Option<f64>,
 }
 
 impl Means {
@@ -33,15 +37,28 @@ impl Means {
         self.values.get(&(component, layer))?.get(index).map(Vec::as_slice)
     }
 
+    /// The noise's standard deviation, where it is a multiple of the embeddings'.
+    pub fn noise_deviation(&self) -> Option<f64> {
+        self.noise_deviation
+    }
+
     /// Rows of zeros, with which plans can be checked before any value is known.
     pub(super) fn zeros(sweep: &DataSweep, config: &DecoderConfig) -> Self {
-        let Treatment::Mean { per_position } = sweep.treatment else { return Self::default() };
+        let per_position = match sweep.treatment {
+            Treatment::Mean { per_position } => per_position,
+            // As if embeddings had a deviation of 1.
+            Treatment::Restore { noise: NoiseSize::OfEmbeddings(times), .. } => {
+                return Self { noise_deviation: Some(times), ..Self::default() };
+            }
+            _ => return Self::default(),
+        };
         let count = kinds(sweep, per_position);
         let zeros = |&(component, layer): &(Component, Option<usize>)| {
             let row = vec![0.0; component.width(config).unwrap_or(0)];
             ((component, layer), vec![row; count])
         };
-        Self { per_position, values: sites(sweep, config).iter().map(zeros).collect() }
+        let values = sites(sweep, config).iter().map(zeros).collect();
+        Self { per_position, values, noise_deviation: None }
     }
 }
 
@@ -77,7 +94,14 @@ pub(super) fn of(
     outline: &Outline,
     executor: &dyn Executor,
 ) -> Result<Means, DataSweepError> {
-    let Treatment::Mean { per_position } = sweep.treatment else { return Ok(Means::default()) };
+    let per_position = match sweep.treatment {
+        Treatment::Mean { per_position } => per_position,
+        Treatment::Restore { noise: NoiseSize::OfEmbeddings(times), .. } => {
+            let deviation = embedding_deviation(sweep, outline, executor)?;
+            return Ok(Means { noise_deviation: Some(times * deviation), ..Means::default() });
+        }
+        _ => return Ok(Means::default()),
+    };
     let config = outline.config();
     let mut means = Means::zeros(sweep, config);
     let sites: Vec<Site> = sites(sweep, config)
@@ -96,7 +120,6 @@ pub(super) fn of(
                 *count += positions(row, role).len();
             }
         }
-        let examples = rows.iter().map(|row| Example::new(row.base.clone())).collect::<Vec<_>>();
         // Each position once, though it may play several roles.
         let each: Vec<Vec<usize>> = rows
             .iter()
@@ -108,48 +131,20 @@ pub(super) fn of(
                 all
             })
             .collect();
-        let wanted = |of: &Vec<usize>| of.iter().map(|&position| position as i64).collect();
-        let wanted = Positions::Each(each.iter().map(wanted).collect());
-        let none = Positions::Each(vec![Vec::new(); rows.len()]);
-        let plan = sites.iter().fold(Plan::new().read(none), |plan, site| {
-            plan.collect(site.component(), site.layer(), wanted.clone())
-        });
-        let plan = plan.resolve(outline, &examples)?;
-        let mut failure = None;
-        executor
-            .run_all(&[plan], &mut |_, outcome| {
-                for ((row, showed), at) in rows.iter().zip(&outcome.examples).zip(&each) {
-                    for (site, collected) in sites.iter().zip(&showed.collected) {
-                        let values = collected
-                            .to_dtype(candle_core::DType::F64)
-                            .and_then(|values| values.to_vec2::<f64>());
-                        let Some(sums) = means.values.get_mut(&(site.component(), site.layer()))
-                        else {
-                            continue;
-                        };
-                        let values = match values {
-                            Ok(values) => values,
-                            Err(error) => {
-                                failure = Some(error);
-                                return ControlFlow::Break(());
-                            }
-                        };
-                        for (sum, &role) in sums.iter_mut().zip(&roles) {
-                            for position in positions(row, role) {
-                                let Ok(index) = at.binary_search(&position) else { continue };
-                                for (sum, value) in sum.iter_mut().zip(&values[index]) {
-                                    *sum += value;
-                                }
-                            }
-                        }
+        let at = each.iter().map(|of| of.iter().map(|&position| position as i64).collect());
+        collected(outline, executor, rows, &sites, at.collect(), &mut |index, site, values| {
+            let Some(sums) = means.values.get_mut(&(site.component(), site.layer())) else {
+                return;
+            };
+            for (sum, &role) in sums.iter_mut().zip(&roles) {
+                for position in positions(&rows[index], role) {
+                    let Ok(row) = each[index].binary_search(&position) else { continue };
+                    for (sum, value) in sum.iter_mut().zip(&values[row]) {
+                        *sum += value;
                     }
                 }
-                ControlFlow::Continue(())
-            })
-            .map_err(|error| match failure.take() {
-                Some(failure) => failure.into(),
-                None => error,
-            })?;
+            }
+        })?;
     }
     for sums in means.values.values_mut() {
         for (sum, &count) in sums.iter_mut().zip(&counts) {
@@ -159,4 +154,75 @@ pub(super) fn of(
         }
     }
     Ok(means)
+}
+
+/// The standard deviation of the embeddings at the corrupted role, all dimensions of all bases taken
+/// together (as in the code of Meng et al. 2022).
+fn embedding_deviation(
+    sweep: &DataSweep,
+    outline: &Outline,
+    executor: &dyn Executor,
+) -> Result<f64, DataSweepError> {
+    // The corrupted role stands behind the others.
+    let role = sweep.roles.len();
+    let site = Site::new(Component::Embedding, None, outline.config());
+    let sites = [site.map_err(crate::error::PlanError::from)?];
+    let (mut count, mut sum, mut squares) = (0.0, 0.0, 0.0);
+    for rows in sweep.rows.chunks(ROWS) {
+        let at = |row: &PreparedRow| {
+            row.base_positions[role].iter().map(|&position| position as i64).collect()
+        };
+        let at = rows.iter().map(at).collect();
+        collected(outline, executor, rows, &sites, at, &mut |_, _, values| {
+            for value in values.iter().flatten() {
+                count += 1.0;
+                sum += value;
+                squares += value * value;
+            }
+        })?;
+    }
+    let mean: f64 = sum / count;
+    Ok(((squares / count - mean * mean).max(0.0) * count / (count - 1.0)).sqrt())
+}
+
+/// Who is told a row's index, a site and its values, a row `[width]` for each position.
+type Seen<'e> = &'e mut dyn FnMut(usize, &Site, &[Vec<f64>]);
+
+/// Collects sites of the rows' bases at positions of each; rows are counted among these.
+fn collected(
+    outline: &Outline,
+    executor: &dyn Executor,
+    rows: &[PreparedRow],
+    sites: &[Site],
+    at: Vec<Vec<i64>>,
+    each: Seen<'_>,
+) -> Result<(), DataSweepError> {
+    let examples = rows.iter().map(|row| Example::new(row.base.clone())).collect::<Vec<_>>();
+    let none = Positions::Each(vec![Vec::new(); rows.len()]);
+    let at = Positions::Each(at);
+    let plan = sites.iter().fold(Plan::new().read(none), |plan, site| {
+        plan.collect(site.component(), site.layer(), at.clone())
+    });
+    let plan = plan.resolve(outline, &examples)?;
+    let mut take = |outcome: &PlanOutcome| -> candle_core::Result<()> {
+        for (index, showed) in outcome.examples.iter().enumerate() {
+            for (site, collected) in sites.iter().zip(&showed.collected) {
+                let values = collected.to_dtype(candle_core::DType::F64)?.to_vec2::<f64>()?;
+                each(index, site, &values);
+            }
+        }
+        Ok(())
+    };
+    let mut failure = None;
+    let run = executor.run_all(&[plan], &mut |_, outcome| match take(&outcome) {
+        Ok(()) => ControlFlow::Continue(()),
+        Err(error) => {
+            failure = Some(error);
+            ControlFlow::Break(())
+        }
+    });
+    match failure {
+        Some(failure) => Err(RunError::from(failure).into()),
+        None => Ok(run?),
+    }
 }

@@ -53,7 +53,7 @@ use vene_table::Table;
 pub use builder::DataSweepBuilder;
 pub use error::DataSweepError;
 pub use means::Means;
-pub use options::{Control, Direction, EffectType, Treatment};
+pub use options::{Control, Direction, EffectType, NoiseSize, Treatment};
 pub use preflight::{Agreement, DataForecast, Preflight};
 pub use summary::Summary;
 pub use table::{SETTINGS, join, noise_floor};
@@ -79,6 +79,7 @@ pub struct DataSweep {
     pub(crate) controls: Vec<Control>,
     pub(crate) seed: u64,
     pub(crate) first_tokens: bool,
+    pub(crate) distinct_roles: bool,
 }
 
 /// One place of a sweep over a data set.
@@ -162,6 +163,11 @@ impl DataSweep {
         self.first_tokens
     }
 
+    /// Whether rows are left out in which two of the roles are the same token.
+    pub fn distinct_roles(&self) -> bool {
+        self.distinct_roles
+    }
+
     /// What random draws depend on.
     pub fn seed(&self) -> u64 {
         self.seed
@@ -202,7 +208,7 @@ impl DataSweep {
     }
 
     /// What has to be known before the first batch: where a mean over the data set is written,
-    /// that mean.
+    /// that mean; where noise is measured by embeddings, how much they vary.
     ///
     /// # Errors
     /// Failures of the computation.

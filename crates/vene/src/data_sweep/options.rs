@@ -34,8 +34,8 @@ pub enum Treatment {
     /// Causal tracing (Meng et al. 2022): noise is added to the embeddings of a role's tokens, and
     /// at each place the values of the run without noise are put back.
     Restore {
-        /// The noise's standard deviation.
-        standard_deviation: f64,
+        /// How strong the noise is.
+        noise: NoiseSize,
         /// How many draws for each row.
         draws: usize,
         /// The tokens whose embeddings get the noise.
@@ -43,6 +43,17 @@ pub enum Treatment {
     },
     /// Whatever else a sweep over one pair can do.
     Other(Method),
+}
+
+/// How strong the noise of causal tracing is.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum NoiseSize {
+    /// This standard deviation.
+    Absolute(f64),
+    /// So many times the standard deviation of the embeddings that get it, all dimensions of all
+    /// bases taken together: what is large for one model is small for another (Meng et al. 2022
+    /// take 3).
+    OfEmbeddings(f64),
 }
 
 impl Treatment {
@@ -67,8 +78,11 @@ impl Treatment {
             | Self::Other(Method::Noise { standard_deviation, .. }) => {
                 format!("standard deviation {standard_deviation}")
             }
-            Self::Restore { standard_deviation, corrupted, .. } => {
+            Self::Restore { noise: NoiseSize::Absolute(standard_deviation), corrupted, .. } => {
                 format!("standard deviation {standard_deviation} at {corrupted}")
+            }
+            Self::Restore { noise: NoiseSize::OfEmbeddings(times), corrupted, .. } => {
+                format!("{times} standard deviations of the embeddings at {corrupted}")
             }
             Self::Other(Method::Scaling { factor }) => format!("factor {factor}"),
             _ => String::new(),

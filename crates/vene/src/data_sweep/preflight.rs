@@ -10,8 +10,8 @@ use vene_model::{Outline, Prompt};
 
 use super::batch::first_plans;
 use super::numbers::{all_numbers, outputs};
-use super::{DataSweep, DataSweepError};
-use crate::data::{Continuation, PreparedRow};
+use super::{DataSweep, DataSweepError, Treatment};
+use crate::data::{Continuation, PreparedRow, Role};
 use crate::engine::{Executor, Forked};
 use crate::metric::{Metric, Needs, Observed};
 use crate::plan::{Example, Plan, Positions, ResolvedPlan};
@@ -31,6 +31,9 @@ pub struct Preflight {
     pub left_out: Vec<(String, usize, (usize, String))>,
     /// Groups among the rows that are used; rows without one are not counted.
     pub groups: usize,
+    /// Positions that are the same token in some rows, so that their effects are the same there: two of
+    /// the sweep's roles, and in how many of the rows that are used.
+    pub coinciding: Vec<(Role, Role, usize)>,
     /// Tokens of the shortest and of the longest base.
     pub base_tokens: (usize, usize),
     /// Likewise of the sources.
@@ -111,6 +114,7 @@ pub(super) fn of(
         used: rows.len(),
         left_out,
         groups: groups.len(),
+        coinciding: coinciding(sweep),
         base_tokens: length(&mut rows.iter().map(|row| &row.base)).unwrap_or_default(),
         source_tokens: length(&mut rows.iter().filter_map(|row| row.source.as_ref())),
         equally_long: rows
@@ -121,6 +125,21 @@ pub(super) fn of(
         base: on_base,
         source: on_source,
     })
+}
+
+/// Pairs of roles that are the same positions of the base in some rows.
+fn coinciding(sweep: &DataSweep) -> Vec<(Role, Role, usize)> {
+    let mut pairs = Vec::new();
+    for (second, other) in sweep.roles.iter().enumerate() {
+        for (first, role) in sweep.roles[..second].iter().enumerate() {
+            let same = |row: &&PreparedRow| row.base_positions[first] == row.base_positions[second];
+            match sweep.rows.iter().filter(same).count() {
+                0 => {}
+                rows => pairs.push((role.clone(), other.clone(), rows)),
+            }
+        }
+    }
+    pairs
 }
 
 /// What the model says to one prompt of each row. `swapped`: foils are right, not targets.
@@ -200,7 +219,8 @@ pub(super) fn forecast(
     let first: Range<usize> = batches.first().cloned().unwrap_or(0..0);
     let (mut unchanged, mut plans) = (0, Vec::new());
     for (own, plan) in first_plans(sweep, outline, first.clone())? {
-        if let Some(own) = own {
+        // What a noisy run lacks is put back, whatever the prompts share.
+        if let (Some(own), false) = (own, matches!(sweep.treatment, Treatment::Restore { .. })) {
             let shared = |(index, example): &(usize, &Example)| {
                 plan.edits()[own.clone()].iter().all(|edit| edit.is_shared_prefix(*index, example))
             };

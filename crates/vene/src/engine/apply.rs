@@ -161,11 +161,11 @@ impl<'a> Application<'a> {
             Some(ResolvedSource::Runs { site, units }) => units[self.example]
                 .iter()
                 .map(|(run, unit)| {
-                    let kept = trace.get(self.example, *run, *site);
-                    let kept = kept.ok_or(RunError::NotTraced { site: *site })?;
+                    let found = trace.find(self.example, *run, *site, &unit.positions);
+                    let (kept, rows) = found.ok_or(RunError::NotTraced { site: *site })?;
                     match site.component().is_pattern() {
                         true => read_pattern(kept, unit),
-                        false => self.read_run(config, kept, unit, before),
+                        false => self.read_run(config, kept, &rows, unit, before),
                     }
                 })
                 .collect(),
@@ -282,10 +282,11 @@ impl Application<'_> {
         &self,
         config: &DecoderConfig,
         kept: &Tensor,
+        rows: &[usize],
         unit: &Unit,
         before: &Tensor,
     ) -> Result<Tensor, RunError> {
-        read_rows(config, self.edit(), kept, self.part_of(&unit.positions), unit, before)
+        read_rows(config, self.edit(), kept, self.part_of(rows), unit, before)
     }
 
     /// Given values in the shape of the values that are written.

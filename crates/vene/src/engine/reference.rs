@@ -93,9 +93,9 @@ impl Executor for Reference<'_> {
 
 /// Applies a plan's edits, and keeps what it collects, as the base's runs pass by.
 pub(super) struct Editor<'a> {
-    plan: &'a ResolvedPlan,
+    pub(super) plan: &'a ResolvedPlan,
     sources: &'a Trace,
-    config: &'a DecoderConfig,
+    pub(super) config: &'a DecoderConfig,
     /// The positions whose logits are needed: those read, edited and collected.
     logit_positions: Vec<Vec<usize>>,
     /// Sites at which something is to be done.
@@ -168,9 +168,68 @@ impl<'a> Editor<'a> {
     }
 
     /// The values that an edit reads, each in the shape of the values that it writes.
-    fn read(&self, application: Application<'_>, before: &Tensor) -> Result<Vec<Tensor>, RunError> {
+    pub(super) fn read(
+        &self,
+        application: Application<'_>,
+        before: &Tensor,
+    ) -> Result<Vec<Tensor>, RunError> {
         let current = self.current.get(&(application.index, application.example));
         application.read(self.config, self.sources, current, before)
+    }
+}
+
+impl Editor<'_> {
+    /// What one edit has to do with a site in one example: it may read there, and it may write.
+    pub(super) fn edit(
+        &mut self,
+        index: usize,
+        example: usize,
+        site: Site,
+        rows: &Rows<'_>,
+        tensor: &mut Tensor,
+    ) -> Result<(), RunError> {
+        let (plan, by_step) = (self.plan, site.is_by_step(self.config));
+        let edit = &plan.edits[index];
+        let unit = &edit.units[example];
+        let reads = matches!(edit.source, Some(ResolvedSource::Current(read)) if read == site);
+        if reads && !unit.is_empty() && !by_step {
+            let read = rows.of(example, &unit.positions).unwrap_or_default();
+            let values = unit::gather(&tensor.unsqueeze(1)?, [Some(&read), None, None])?;
+            self.current.insert((index, example), values.squeeze(1)?);
+        }
+        if edit.site != site {
+            return Ok(());
+        }
+        if by_step {
+            let receipt = self.told_of_steps(index, example);
+            self.receipts.push(receipt);
+            return Ok(());
+        }
+        let written = rows.of(example, &unit.positions).unwrap_or_default();
+        let application = Application::new(plan, index, example);
+        let read = |before: &Tensor| self.read(application, before);
+        let (edited, receipt) = application.edit_rows(self.config, tensor, &written, &read)?;
+        *tensor = edited;
+        self.receipts.push(receipt);
+        Ok(())
+    }
+
+    /// Keeps what the plan collects at a site of one example.
+    pub(super) fn collect(
+        &mut self,
+        example: usize,
+        site: Site,
+        rows: &Rows<'_>,
+        tensor: &Tensor,
+    ) -> Result<(), RunError> {
+        let plan = self.plan;
+        for (index, collect) in plan.collects.iter().enumerate().filter(|(_, c)| c.site == site) {
+            let read = rows.of(example, &collect.positions[example]).unwrap_or_default();
+            let read = read.iter().map(|&row| row as u32).collect::<Vec<_>>();
+            let values = tensor.index_select(&Tensor::new(read, tensor.device())?, 0)?;
+            self.collected.insert((index, example), values);
+        }
+        Ok(())
     }
 }
 
@@ -180,40 +239,12 @@ impl Visitor for Editor<'_> {
     }
 
     fn rows(&mut self, site: Site, rows: &Rows<'_>, tensor: &mut Tensor) -> Result<(), RunError> {
-        let (plan, by_step) = (self.plan, site.is_by_step(self.config));
+        let plan = self.plan;
         for example in 0..plan.examples.len() {
-            for (index, edit) in plan.edits.iter().enumerate() {
-                let unit = &edit.units[example];
-                let reads =
-                    matches!(edit.source, Some(ResolvedSource::Current(read)) if read == site);
-                if reads && !unit.is_empty() && !by_step {
-                    let read = rows.of(example, &unit.positions).unwrap_or_default();
-                    let values = unit::gather(&tensor.unsqueeze(1)?, [Some(&read), None, None])?;
-                    self.current.insert((index, example), values.squeeze(1)?);
-                }
-                if edit.site != site {
-                    continue;
-                }
-                if by_step {
-                    let receipt = self.told_of_steps(index, example);
-                    self.receipts.push(receipt);
-                    continue;
-                }
-                let written = rows.of(example, &unit.positions).unwrap_or_default();
-                let application = Application::new(plan, index, example);
-                let read = |before: &Tensor| self.read(application, before);
-                let (edited, receipt) =
-                    application.edit_rows(self.config, tensor, &written, &read)?;
-                *tensor = edited;
-                self.receipts.push(receipt);
+            for index in 0..plan.edits.len() {
+                self.edit(index, example, site, rows, tensor)?;
             }
-            for (index, collect) in plan.collects.iter().enumerate().filter(|(_, c)| c.site == site)
-            {
-                let read = rows.of(example, &collect.positions[example]).unwrap_or_default();
-                let read = read.iter().map(|&row| row as u32).collect::<Vec<_>>();
-                let values = tensor.index_select(&Tensor::new(read, tensor.device())?, 0)?;
-                self.collected.insert((index, example), values);
-            }
+            self.collect(example, site, rows, tensor)?;
         }
         Ok(())
     }
@@ -251,13 +282,19 @@ impl Visitor for Editor<'_> {
         Ok(())
     }
 
-    fn pattern(&mut self, site: Site, run: usize, tensor: &mut Tensor) -> Result<(), RunError> {
+    fn pattern(
+        &mut self,
+        site: Site,
+        run: usize,
+        queries: &[usize],
+        tensor: &mut Tensor,
+    ) -> Result<(), RunError> {
         let plan = self.plan;
         for (index, _) in plan.edits.iter().enumerate().filter(|(_, edit)| edit.site == site) {
             let application = Application::new(plan, index, run);
             let read = |before: &Tensor| self.read(application, before);
-            let all: Vec<usize> = (0..plan.examples[run].base.len()).collect();
-            let (edited, receipt) = application.edit_pattern(self.config, tensor, &all, &read)?;
+            let (edited, receipt) =
+                application.edit_pattern(self.config, tensor, queries, &read)?;
             *tensor = edited;
             self.receipts.push(receipt);
         }

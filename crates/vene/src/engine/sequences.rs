@@ -8,7 +8,8 @@ use std::ops::Range;
 
 use candle_core::Tensor;
 use vene_model::{
-    Attention, Component, Operations, Pass, Plain, Readout, Recurrence, Site, TimeStep, Visibility,
+    Attention, Component, DecoderConfig, Operations, Pass, Plain, Readout, Recurrence, Site,
+    TimeStep, Visibility,
 };
 
 use crate::error::RunError;
@@ -33,8 +34,15 @@ pub(super) trait Visitor {
         Ok(())
     }
 
-    /// One run's attention pattern `[heads, queries, keys]`.
-    fn pattern(&mut self, site: Site, run: usize, tensor: &mut Tensor) -> Result<(), RunError>;
+    /// One run's attention pattern `[heads, queries, keys]` of all keys and of the queries at these
+    /// positions.
+    fn pattern(
+        &mut self,
+        site: Site,
+        run: usize,
+        queries: &[usize],
+        tensor: &mut Tensor,
+    ) -> Result<(), RunError>;
 
     /// The positions of a run whose logits are wanted, ascending.
     fn logit_positions(&self, run: usize) -> &[usize];
@@ -46,6 +54,8 @@ pub(super) enum Rows<'a> {
     Whole(&'a [Range<usize>]),
     /// Of each run the positions whose logits are wanted, behind those of the runs before it.
     Logits(Vec<&'a [usize]>),
+    /// Of each run a stretch of positions, and which one comes first.
+    Behind(&'a [Range<usize>], &'a [usize]),
 }
 
 impl Rows<'_> {
@@ -54,6 +64,14 @@ impl Rows<'_> {
         match self {
             Rows::Whole(runs) => {
                 Some(positions.iter().map(|position| runs[run].start + position).collect())
+            }
+            Rows::Behind(runs, first) => {
+                let (run, first) = (&runs[run], first[run]);
+                let row = |&position: &usize| {
+                    let row = run.start + position.checked_sub(first)?;
+                    (row < run.end).then_some(row)
+                };
+                positions.iter().map(row).collect()
             }
             Rows::Logits(read) => {
                 let start: usize = read[..run].iter().map(|positions| positions.len()).sum();
@@ -87,7 +105,7 @@ impl<'a, V: Visitor> Sequences<'a, V> {
     }
 }
 
-impl<V: Visitor> Pass<Plain> for Sequences<'_, V> {
+impl<O: Operations<Tensor = Tensor>, V: Visitor> Pass<O> for Sequences<'_, V> {
     type Error = RunError;
 
     fn positions(&self) -> &[usize] {
@@ -98,7 +116,7 @@ impl<V: Visitor> Pass<Plain> for Sequences<'_, V> {
         self.visitor.wants(site)
     }
 
-    fn visit(&mut self, _: &Plain, site: Site, live: &mut [&mut Tensor]) -> Result<(), RunError> {
+    fn visit(&mut self, _: &O, site: Site, live: &mut [&mut Tensor]) -> Result<(), RunError> {
         if !self.visitor.wants(site) {
             return Ok(());
         }
@@ -115,56 +133,25 @@ impl<V: Visitor> Pass<Plain> for Sequences<'_, V> {
 
     fn attend(
         &mut self,
-        attention: Attention<'_, Plain>,
+        attention: Attention<'_, O>,
         _: &mut [&mut Tensor],
     ) -> Result<Tensor, RunError> {
         let Attention { operations, config, layer, ref queries, ref keys, ref values } = attention;
-        let score_site = Site::new(Component::AttentionScore, Some(layer), config);
-        let weight_site = Site::new(Component::AttentionWeight, Some(layer), config);
+        let operations = operations.plain();
         let mut mixed = Vec::with_capacity(self.runs.len());
         for (run, rows) in self.runs.iter().enumerate() {
             let part = |tensor: &Tensor| operations.slice_rows(tensor, rows.start, rows.len());
-            let visibility = Visibility {
-                queries: &self.positions[rows.clone()],
-                keys: &self.positions[rows.clone()],
-                window: attention.options().window,
-            };
-            let options = attention.options();
-            let scores = operations.scores(&part(queries)?, &part(keys)?, config, options)?;
-            let mut scores = operations.hide(&scores, visibility, f64::NEG_INFINITY)?;
-            let visitor = &mut *self.visitor;
-            if let Some(site) = score_site.as_ref().ok().filter(|site| visitor.wants(**site)) {
-                visitor.pattern(*site, run, &mut scores)?;
-                // Attention stays causal whatever was edited.
-                scores = operations.hide(&scores, visibility, f64::NEG_INFINITY)?;
-                refuse_blind_queries(&scores, layer, visibility.queries, run)?;
-            }
-            let mut weights = operations.softmax(&scores)?;
-            if let Some(site) = weight_site.as_ref().ok().filter(|site| visitor.wants(**site)) {
-                visitor.pattern(*site, run, &mut weights)?;
-                weights = operations.hide(&weights, visibility, 0.0)?;
-            }
-            mixed.push(operations.weigh(&weights, &part(values)?, config.head_dim)?);
+            let steps = Steps { operations: &operations, config, layer, run };
+            let positions = &self.positions[rows.clone()];
+            let queries = (positions, &part(queries)?);
+            let keys = (positions, &part(keys)?, &part(values)?);
+            mixed.push(steps.attend(queries, keys, self.visitor)?);
         }
         Ok(operations.stack_rows(&mixed)?)
     }
 
-    fn recur(&mut self, recurrence: Recurrence<'_, Plain>) -> Result<Tensor, RunError> {
-        let (operations, runs, visitor) = (recurrence.operations, &self.runs, &mut *self.visitor);
-        let mut seen: BTreeMap<Site, Vec<Tensor>> = BTreeMap::new();
-        let output = recurrence.run::<RunError>(runs, &mut |site, step, tensor| {
-            if visitor.wants(site) {
-                visitor.step(site, step, tensor)?;
-                seen.entry(site).or_default().push(tensor.clone());
-            }
-            Ok(())
-        })?;
-        let order = Recurrence::<Plain>::packed_order(runs);
-        for (site, steps) in seen {
-            let mut whole = operations.take_rows(&operations.stack_rows(&steps)?, &order)?;
-            visitor.rows(site, &Rows::Whole(runs), &mut whole)?;
-        }
-        Ok(output)
+    fn recur(&mut self, recurrence: Recurrence<'_, O>) -> Result<Tensor, RunError> {
+        recur(recurrence, &self.runs, self.visitor)
     }
 
     fn readout(&mut self) -> Readout {
@@ -175,6 +162,71 @@ impl<V: Visitor> Pass<Plain> for Sequences<'_, V> {
             .flat_map(|(rows, read)| read.iter().map(move |position| rows.start + position))
             .collect();
         Readout { whole, chosen: Vec::new() }
+    }
+}
+
+/// A recurrent block, runs side by side, each from its first position on.
+pub(super) fn recur<O: Operations<Tensor = Tensor>, V: Visitor>(
+    recurrence: Recurrence<'_, O>,
+    runs: &[Range<usize>],
+    visitor: &mut V,
+) -> Result<Tensor, RunError> {
+    let operations = recurrence.operations;
+    let mut seen: BTreeMap<Site, Vec<Tensor>> = BTreeMap::new();
+    let output = recurrence.run::<RunError>(runs, &mut |site, step, tensor| {
+        if visitor.wants(site) {
+            visitor.step(site, step, tensor)?;
+            seen.entry(site).or_default().push(tensor.clone());
+        }
+        Ok(())
+    })?;
+    let order = Recurrence::<O>::packed_order(runs);
+    for (site, steps) in seen {
+        let mut whole = operations.take_rows(&operations.stack(&steps)?, &order)?;
+        visitor.rows(site, &Rows::Whole(runs), &mut whole)?;
+    }
+    Ok(output)
+}
+
+/// One run's attention in a layer, step by step, so that its patterns can be looked at and edited.
+pub(super) struct Steps<'a> {
+    pub(super) operations: &'a Plain,
+    pub(super) config: &'a DecoderConfig,
+    pub(super) layer: usize,
+    pub(super) run: usize,
+}
+
+impl Steps<'_> {
+    /// The mixed values of queries, at their positions, that see keys and values at theirs.
+    pub(super) fn attend<V: Visitor>(
+        &self,
+        (positions, queries): (&[usize], &Tensor),
+        (key_positions, keys, values): (&[usize], &Tensor, &Tensor),
+        visitor: &mut V,
+    ) -> Result<Tensor, RunError> {
+        let Self { operations, config, layer, run } = *self;
+        let site = |component| {
+            Site::new(component, Some(layer), config).ok().filter(|site| visitor.wants(*site))
+        };
+        let (score_site, weight_site) =
+            (site(Component::AttentionScore), site(Component::AttentionWeight));
+        let options = &config.layers[layer];
+        let visibility =
+            Visibility { queries: positions, keys: key_positions, window: options.window };
+        let scores = operations.scores(queries, keys, config, options)?;
+        let mut scores = operations.hide(&scores, visibility, f64::NEG_INFINITY)?;
+        if let Some(site) = score_site {
+            visitor.pattern(site, run, positions, &mut scores)?;
+            // Attention stays causal whatever was edited.
+            scores = operations.hide(&scores, visibility, f64::NEG_INFINITY)?;
+            refuse_blind_queries(&scores, layer, positions, run)?;
+        }
+        let mut weights = operations.softmax(&scores)?;
+        if let Some(site) = weight_site {
+            visitor.pattern(site, run, positions, &mut weights)?;
+            weights = operations.hide(&weights, visibility, 0.0)?;
+        }
+        Ok(operations.weigh(&weights, values, config.head_dim)?)
     }
 }
 

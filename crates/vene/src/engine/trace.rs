@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashMap, HashSet};
 
 use candle_core::Tensor;
-use vene_model::{Component, Decoder, Plain, Prompt, Site};
+use vene_model::{Component, Decoder, Operations, Prompt, Site};
 
 use super::sequences::{Rows, Sequences, Visitor};
 use crate::error::RunError;
@@ -13,6 +13,8 @@ use crate::plan::{Example, ResolvedPlan, ResolvedSource, Run};
 #[derive(Clone, Debug, Default)]
 pub struct Trace {
     kept: HashMap<(usize, Run, Site), Tensor>,
+    /// Where not all positions are kept: those of the rows that are.
+    positions: HashMap<(usize, Run, Site), Vec<usize>>,
 }
 
 impl Trace {
@@ -26,11 +28,53 @@ impl Trace {
         self.kept.insert((example, run, site), tensor);
     }
 
+    /// The same of some positions only, a row for each.
+    pub(super) fn keep_rows(
+        &mut self,
+        example: usize,
+        run: Run,
+        site: Site,
+        positions: Vec<usize>,
+        rows: Tensor,
+    ) {
+        self.positions.insert((example, run, site), positions);
+        self.keep(example, run, site, rows);
+    }
+
+    /// What was kept of packed rows, and in which rows of it these positions are.
+    pub(super) fn find(
+        &self,
+        example: usize,
+        run: Run,
+        site: Site,
+        positions: &[usize],
+    ) -> Option<(&Tensor, Vec<usize>)> {
+        let key = (example, run, site);
+        let kept = self.kept.get(&key)?;
+        let rows = match self.positions.get(&key) {
+            None => positions.to_vec(),
+            Some(there) => {
+                let row = |position| there.iter().position(|kept| kept == position);
+                positions.iter().map(row).collect::<Option<_>>()?
+            }
+        };
+        Some((kept, rows))
+    }
+
+    /// The bytes of what was kept.
+    pub(super) fn bytes(&self) -> usize {
+        let of = |tensor: &Tensor| tensor.elem_count() * tensor.dtype().size_in_bytes();
+        self.kept.values().map(of).sum()
+    }
+
     /// Each of so many examples by itself, as example 0 of a trace of its own.
     pub(super) fn by_example(self, examples: usize) -> Vec<Self> {
         let mut traces = vec![Self::default(); examples];
         for ((example, run, site), tensor) in self.kept {
             traces[example].keep(0, run, site, tensor);
+        }
+        for ((example, run, site), positions) in self.positions {
+            traces[example].positions.insert((0, run, site), positions);
         }
         traces
     }
@@ -40,11 +84,14 @@ impl Trace {
         for ((_, run, site), tensor) in &of_one.kept {
             self.keep(example, *run, *site, tensor.clone());
         }
+        for ((_, run, site), positions) in &of_one.positions {
+            self.positions.insert((example, *run, *site), positions.clone());
+        }
     }
 
     /// Runs what is wanted, unedited and each run whole, and keeps the sites.
-    pub(super) fn of(
-        decoder: &Decoder<Plain>,
+    pub(super) fn of<O: Operations<Tensor = Tensor>>(
+        decoder: &Decoder<O>,
         examples: &[Example],
         wanted: &Wanted,
     ) -> Result<Self, RunError> {
@@ -127,6 +174,7 @@ impl Visitor for Keeper<'_> {
             let length = match rows {
                 Rows::Whole(_) => self.prompts[index].len(),
                 Rows::Logits(read) => read[index].len(),
+                Rows::Behind(runs, _) => runs[index].len(),
             };
             self.keep(index, site, tensor.narrow(0, start, length)?.contiguous()?);
             start += length;
@@ -134,7 +182,13 @@ impl Visitor for Keeper<'_> {
         Ok(())
     }
 
-    fn pattern(&mut self, site: Site, run: usize, tensor: &mut Tensor) -> Result<(), RunError> {
+    fn pattern(
+        &mut self,
+        site: Site,
+        run: usize,
+        _: &[usize],
+        tensor: &mut Tensor,
+    ) -> Result<(), RunError> {
         self.keep(run, site, tensor.clone());
         Ok(())
     }

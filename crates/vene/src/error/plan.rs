@@ -14,6 +14,14 @@ pub enum PlanError {
     /// No example at all.
     #[error("there is no example to run the plan on")]
     NoExamples,
+    /// No row of a data set can be used.
+    #[error("none of the {rows} rows can be used; the first since {reason}")]
+    NoRows {
+        /// How many there are.
+        rows: usize,
+        /// What is wrong with the first.
+        reason: String,
+    },
     /// Lists of tokens to be read for another number of examples.
     #[error(
         "{lists} lists of tokens are to be read in {examples} examples; give one for each, or one for all"

@@ -82,6 +82,14 @@ pub enum PositionError {
         /// The span's name.
         name: String,
     },
+    /// A role where there are no rows.
+    #[error(
+        "`{role}` is a position in the rows of a data set: resolve the plan over rows (`Plan::over_rows`)"
+    )]
+    NoRow {
+        /// The role.
+        role: String,
+    },
     /// Nothing follows.
     #[error("no token follows {what}: it ends the prompt")]
     NothingAfter {

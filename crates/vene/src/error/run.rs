@@ -98,6 +98,14 @@ pub enum RunError {
         /// The site.
         site: Site,
     },
+    /// Labels for another number of reads.
+    #[error("{given} labels are given for {reads} positions that are read; each needs one")]
+    Labels {
+        /// Labels.
+        given: usize,
+        /// Positions that are read.
+        reads: usize,
+    },
     /// The run was stopped.
     #[error("stopped")]
     Stopped,

@@ -26,6 +26,10 @@ impl Intervention for Addition {
         false
     }
 
+    fn row_by_row(&self) -> bool {
+        true
+    }
+
     fn apply(
         &self,
         base: &Tensor,

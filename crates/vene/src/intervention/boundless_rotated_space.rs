@@ -114,6 +114,10 @@ impl Intervention for BoundlessRotatedSpace {
         false
     }
 
+    fn row_by_row(&self) -> bool {
+        true
+    }
+
     fn problem(&self) -> Option<String> {
         parameter::temperature_problem(&self.temperature)
     }

@@ -82,6 +82,10 @@ impl Intervention for ConstantSource {
         self.inner.is_absolute()
     }
 
+    fn row_by_row(&self) -> bool {
+        self.inner.row_by_row()
+    }
+
     fn problem(&self) -> Option<String> {
         match self.inner.source_count() {
             SourceCount::None => {

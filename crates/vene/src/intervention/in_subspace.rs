@@ -51,6 +51,10 @@ impl Intervention for InSubspace {
         false
     }
 
+    fn row_by_row(&self) -> bool {
+        self.inner.row_by_row()
+    }
+
     fn problem(&self) -> Option<String> {
         self.inner.problem()
     }

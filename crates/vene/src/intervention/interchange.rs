@@ -26,6 +26,10 @@ impl Intervention for Interchange {
         true
     }
 
+    fn row_by_row(&self) -> bool {
+        true
+    }
+
     fn apply(
         &self,
         _: &Tensor,

@@ -49,6 +49,10 @@ impl Intervention for LowRankRotatedSpace {
         false
     }
 
+    fn row_by_row(&self) -> bool {
+        true
+    }
+
     fn check(&self, width: Option<usize>) -> Result<(), String> {
         self.rotation.check(width)?;
         self.subspace.problem(self.rotation.rank())

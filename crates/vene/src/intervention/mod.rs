@@ -137,6 +137,13 @@ pub trait Intervention: Debug + Send + Sync {
     /// the same values contradict each other and are refused.
     fn is_absolute(&self) -> bool;
 
+    /// Whether each row of the result depends on that row, on its sources' and on the coordinates that the plan
+    /// chose alone, not on the example or its position: rows of many examples are then handed over at once in a
+    /// training. Never asked for attention patterns.
+    fn row_by_row(&self) -> bool {
+        false
+    }
+
     /// What is wrong with its parameters, if something is; such a plan is refused.
     fn problem(&self) -> Option<String> {
         None

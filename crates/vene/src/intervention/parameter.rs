@@ -156,7 +156,7 @@ pub enum ParameterError {
 }
 
 impl ParameterError {
-    pub(super) fn file(path: &std::path::Path, reason: impl ToString) -> Self {
+    pub(crate) fn file(path: &std::path::Path, reason: impl ToString) -> Self {
         Self::File { path: path.to_owned(), reason: reason.to_string() }
     }
 }

@@ -28,6 +28,10 @@ impl Intervention for Scaling {
         false
     }
 
+    fn row_by_row(&self) -> bool {
+        true
+    }
+
     fn problem(&self) -> Option<String> {
         let factor = self.factor;
         (!factor.is_finite()).then(|| format!("a factor of {factor}; expected a finite number"))

@@ -73,6 +73,10 @@ impl Intervention for SigmoidMask {
         false
     }
 
+    fn row_by_row(&self) -> bool {
+        true
+    }
+
     fn problem(&self) -> Option<String> {
         parameter::temperature_problem(&self.temperature)
     }

@@ -88,6 +88,10 @@ impl Intervention for SigmoidMaskRotatedSpace {
         false
     }
 
+    fn row_by_row(&self) -> bool {
+        true
+    }
+
     fn problem(&self) -> Option<String> {
         parameter::temperature_problem(&self.temperature)
     }

@@ -25,6 +25,10 @@ impl Intervention for Zero {
         true
     }
 
+    fn row_by_row(&self) -> bool {
+        true
+    }
+
     fn apply(
         &self,
         base: &Tensor,

@@ -1,5 +1,6 @@
 //! What can be said of an edit before there are examples: a plan in a file is refused early.
 
+use crate::data::{Role, SpanPart};
 use vene_model::DecoderConfig;
 
 use super::edit::{Edit, Source};
@@ -84,7 +85,8 @@ fn positions(positions: &Positions) -> Option<usize> {
         Positions::Phrase { part, .. } | Positions::Characters { part, .. } => {
             (*part != Part::All).then_some(1)
         }
-        Positions::All => None,
+        Positions::Role(Role::Span { part: SpanPart::All, .. }) | Positions::All => None,
+        Positions::Role(_) => Some(1),
     }
 }
 

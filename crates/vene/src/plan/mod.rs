@@ -11,6 +11,7 @@ mod conflicts;
 mod edit;
 mod heads;
 mod outputs;
+mod over_rows;
 mod padded;
 mod positions;
 mod receipt;
@@ -26,6 +27,7 @@ pub(crate) use check::Width;
 pub use edit::{Edit, Module, Source};
 pub use heads::Heads;
 pub use outputs::{Outputs, Reduce, Tokens};
+pub use over_rows::OverRows;
 pub use padded::{Padded, PaddingError};
 pub use positions::{Part, Positions};
 pub(crate) use receipt::Tally;
@@ -186,6 +188,17 @@ impl Plan {
     pub fn with_original(mut self) -> Self {
         self.original = true;
         self
+    }
+
+    /// What its edits do, in their order, each name once.
+    pub fn intervention_names(&self) -> Vec<&'static str> {
+        let mut names: Vec<&'static str> = Vec::new();
+        for edit in &self.edits {
+            if !names.contains(&edit.intervention.name()) {
+                names.push(edit.intervention.name());
+            }
+        }
+        names
     }
 
     /// Checks the plan against a model and examples, and turns every name into numbers.

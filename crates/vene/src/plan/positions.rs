@@ -5,6 +5,7 @@ use std::ops::Range;
 use vene_model::Prompt;
 
 use super::span::{Occurrence, tokens_of};
+use crate::data::Role;
 use crate::error::PositionError;
 
 /// Which positions of a prompt are meant.
@@ -19,6 +20,8 @@ pub enum Positions {
     At(Vec<i64>),
     /// For each example its own, as [`Positions::At`].
     Each(Vec<Vec<i64>>),
+    /// Those that play a role in each row of a data set: [`Plan::over_rows`](super::Plan::over_rows) finds them.
+    Role(Role),
     /// The tokens of a phrase in the prompt's text.
     Phrase {
         /// The phrase, as it stands in the text.
@@ -90,6 +93,9 @@ impl Positions {
                 Some(indices) => numbered(indices, prompt),
                 None => Err(PositionError::TooFewExamples { example, given: indices.len() }),
             },
+            Self::Role(Role::Last) => Self::Last.resolve(prompt, example),
+            Self::Role(Role::Index(index)) => numbered(&[*index], prompt),
+            Self::Role(role) => Err(PositionError::NoRow { role: role.to_string() }),
             Self::Phrase { text, part, occurrence } => {
                 let tokens = tokens_of(prompt, Occurrence::of(prompt, text, *occurrence)?)?;
                 part.of(tokens, prompt, text)

@@ -141,16 +141,15 @@ pub enum PlanFileError {
         /// What is wrong.
         error: Box<ParameterError>,
     },
-    /// A plan that was saved for another model.
+    /// A plan for another model.
     #[error(
-        "{}: the plan was saved for {saved}, and {given} is another model, by its configuration or its \
-         weights: open that one, or ask for the plan for another model (Saved::plan_for_another_model)",
-        path.display()
+        "{place}: the plan was made for {saved}, and {given} is another model, by its configuration or \
+         its weights: open that one, or ask for the plan for another model (plan_for_another_model)"
     )]
     AnotherModel {
         /// The plan.
-        path: PathBuf,
-        /// The model that it was saved for.
+        place: Place,
+        /// The model that it was made for.
         saved: String,
         /// The model that it was to be loaded for.
         given: String,

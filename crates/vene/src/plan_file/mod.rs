@@ -60,8 +60,11 @@ pub use document::Format;
 use document::{Node, Value};
 pub use error::{Place, PlanFileError};
 use files::Files;
+pub use pyvene::{Nested, PyveneCall, PyveneSaved};
 pub use saved::{Saved, load, save, save_with};
-pub use sections::{DataSection, GenerateSection, ModelSection, ScheduleName, TrainSection};
+pub use sections::{
+    DataSection, GenerateSection, LossName, ModelSection, ScheduleName, TrainSection,
+};
 use table::Item;
 use write::Sink;
 
@@ -170,6 +173,12 @@ impl PlanFile {
 
     fn written(plan: &Plan, sink: &mut Sink) -> Result<Self> {
         let document = Node { line: None, value: Value::Table(write::plan(plan, sink)?) };
+        if !document.is_finite() {
+            return Err(PlanFileError::NotWritable {
+                entry: "the plan".to_owned(),
+                problem: "it holds a number that is not finite, which no run takes".to_owned(),
+            });
+        }
         let sections = Sections::default();
         Ok(Self { sections, document, file: None, folder: PathBuf::new() })
     }
@@ -179,9 +188,35 @@ impl PlanFile {
     /// Interventions with parameters are made anew at each call: two plans share none.
     ///
     /// # Errors
-    /// Whatever of it cannot be, by its line.
+    /// Another model than the one whose `identity` the file states, where it states one; and whatever
+    /// of the plan cannot be, by its line.
     pub fn plan(&self, outline: &Outline) -> Result<Plan> {
+        self.expect_model(outline)?;
+        self.plan_for_another_model(outline)
+    }
+
+    /// The plan for any model that has what it names, whichever the file states.
+    ///
+    /// # Errors
+    /// As [`PlanFile::plan`], but for the model.
+    pub fn plan_for_another_model(&self, outline: &Outline) -> Result<Plan> {
         self.plan_for(outline.config(), &Files::beside(&self.folder))
+    }
+
+    /// Refuses another model than the one that the file states, if it does.
+    fn expect_model(&self, outline: &Outline) -> Result<()> {
+        let stated = self.sections.model.as_ref();
+        let identity = stated.and_then(|model| model.identity.as_ref());
+        match identity.is_none_or(|identity| *identity == outline.identity()) {
+            true => Ok(()),
+            false => Err(PlanFileError::AnotherModel {
+                place: Place { file: self.file.clone(), line: None, entry: Arc::default() },
+                saved: stated
+                    .and_then(|model| model.id.clone())
+                    .unwrap_or_else(|| "a model without a name".to_owned()),
+                given: outline.provenance().name.clone(),
+            }),
+        }
     }
 
     fn plan_for(&self, config: &DecoderConfig, files: &Files) -> Result<Plan> {

@@ -1,13 +1,14 @@
 //! Positions in a file: `"last"`, `"all"`, `3`, `[0, -1]`, `{ phrase = "Spain" }`,
-//! `{ characters = [0, 5] }`, `{ each = [[0], [1, 2]] }`.
+//! `{ characters = [0, 5] }`, `{ role = "subject_last" }`, `{ each = [[0], [1, 2]] }`.
 
 use super::document::{Node, table};
 use super::error::PlanFileError;
 use super::table::Item;
+use crate::data::RoleError;
 use crate::plan::{Part, Positions};
 
 const EXPECTED: &str = "\"last\", \"all\", a position, a list of positions, or a table with `phrase`, \
-                        `characters` or `each`";
+                        `characters`, `role` or `each`";
 
 const PARTS: [(&str, Part); 4] =
     [("all", Part::All), ("first", Part::First), ("last", Part::Last), ("after", Part::After)];
@@ -33,13 +34,27 @@ pub(super) fn read(item: &Item<'_>) -> Result<Positions, PlanFileError> {
     if !item.is_table() {
         return item.list(EXPECTED).and_then(|_| positions(item)).map(Positions::At);
     }
-    let table = item.table(EXPECTED, &["phrase", "characters", "each", "part", "occurrence"])?;
+    let table =
+        item.table(EXPECTED, &["phrase", "characters", "role", "each", "part", "occurrence"])?;
     let part = table.read("part", read_part)?;
     let occurrence = table.read("occurrence", Item::count)?;
     let only_of = |key: &'static str, given: bool| match given {
         true => Err(item.contradiction(format!("`{key}` goes with `phrase` only"))),
         false => Ok(()),
     };
+    if let Some(role) = table.get("role") {
+        if ["phrase", "characters", "each", "part", "occurrence"]
+            .iter()
+            .any(|key| table.get(key).is_some())
+        {
+            return Err(item.contradiction("`role` stands alone: its part is in its name"));
+        }
+        let text = role.text("the name of a role")?;
+        return text
+            .parse()
+            .map(Positions::Role)
+            .map_err(|error: RoleError| role.contradiction(error.to_string()));
+    }
     match (table.get("phrase"), table.get("characters"), table.get("each")) {
         (Some(phrase), None, None) => Ok(Positions::Phrase {
             text: phrase.text("the phrase as it stands in the prompt")?.to_owned(),
@@ -66,7 +81,7 @@ pub(super) fn read(item: &Item<'_>) -> Result<Positions, PlanFileError> {
             let lists = each.list("a list of positions for each example")?;
             Ok(Positions::Each(lists.iter().map(positions).collect::<Result<_, _>>()?))
         }
-        _ => Err(item.contradiction("give one of `phrase`, `characters` and `each`")),
+        _ => Err(item.contradiction("give one of `phrase`, `characters`, `role` and `each`")),
     }
 }
 
@@ -88,6 +103,7 @@ pub(super) fn write(positions: &Positions) -> Node {
             &[index] => index.into(),
             indices => indices.to_vec().into(),
         },
+        Positions::Role(role) => table([("role", role.to_string().into())]),
         Positions::Each(lists) => table([("each", lists.clone().into())]),
         Positions::Phrase { text, part, occurrence } => {
             let mut entries =

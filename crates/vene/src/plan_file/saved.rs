@@ -78,7 +78,6 @@ pub fn load(folder: &Path, outline: &Outline) -> Result<Plan> {
 #[derive(Clone, Debug)]
 pub struct Saved {
     file: PlanFile,
-    model: ModelSection,
 }
 
 impl Saved {
@@ -89,11 +88,11 @@ impl Saved {
     pub fn open(folder: &Path) -> Result<Self> {
         let file = PlanFile::read(&folder.join(PLAN))?;
         file.need("version", "the version of the format")?;
-        let model = file.sections.model.clone().unwrap_or_default();
-        if model.identity.is_none() {
-            return Err(file.missing("model", "the model's `identity`, as saving states it"));
+        let model = file.sections.model.as_ref();
+        match model.and_then(|model| model.identity.as_ref()) {
+            Some(_) => Ok(Self { file }),
+            None => Err(file.missing("model", "the model's `identity`, as saving states it")),
         }
-        Ok(Self { file, model })
     }
 
     /// What the plan is for.
@@ -103,7 +102,7 @@ impl Saved {
 
     /// Whether this is the model that the plan was saved for ([`Outline::identity`]).
     pub fn is_for(&self, outline: &Outline) -> bool {
-        self.model.identity == Some(outline.identity())
+        self.file.expect_model(outline).is_ok()
     }
 
     /// The plan, for the model that it was saved for.
@@ -111,14 +110,8 @@ impl Saved {
     /// # Errors
     /// As [`load`].
     pub fn plan(&self, outline: &Outline) -> Result<Plan> {
-        if self.is_for(outline) {
-            return self.plan_for_another_model(outline);
-        }
-        Err(PlanFileError::AnotherModel {
-            path: self.file.folder.join(PLAN),
-            saved: self.model.id.clone().unwrap_or_else(|| "a model without a name".to_owned()),
-            given: outline.provenance().name.clone(),
-        })
+        self.file.expect_model(outline)?;
+        self.plan_for_another_model(outline)
     }
 
     /// The plan, for any model of the same shape: for a copy in another format, a fine-tuned one, or a

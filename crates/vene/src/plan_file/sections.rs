@@ -10,7 +10,7 @@ use super::document::{Node, table};
 use super::error::PlanFileError;
 use super::table::Item;
 use crate::generation::{Generator, Sampling};
-use crate::training::{AdamW, Schedule, Trainer};
+use crate::training::{AdamW, Annealing, Schedule, Trainer};
 
 type Result<T> = std::result::Result<T, PlanFileError>;
 
@@ -71,6 +71,25 @@ pub struct TrainSection {
     pub patience: Option<usize>,
     /// What the edited run should answer: which column or answer of the data.
     pub labels: Option<String>,
+    /// What becomes small.
+    pub loss: Option<LossName>,
+    /// The temperature of masks at the first and at the last step.
+    pub annealing: Option<[f64; 2]>,
+    /// What the sum of a boundless rotation's boundaries is multiplied by before it is added to the loss.
+    pub boundary_penalty: Option<f64>,
+    /// The share of the rows that are held out, to be looked at after each epoch.
+    pub held_out: Option<f64>,
+    /// Whether blocks are run once more on the way back instead of being remembered.
+    pub recomputes: Option<bool>,
+}
+
+/// A loss's name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LossName {
+    /// -log p of the label.
+    CrossEntropy,
+    /// How far the other answer's logit lies above the label's.
+    LogitDifference,
 }
 
 /// A schedule's name.
@@ -105,6 +124,9 @@ pub struct GenerateSection {
     /// Tokens at which generation ends, in place of those that the model's own files name.
     pub stop: Vec<String>,
 }
+
+const LOSSES: [(&str, LossName); 2] =
+    [("cross_entropy", LossName::CrossEntropy), ("logit_difference", LossName::LogitDifference)];
 
 const SCHEDULES: [(&str, ScheduleName); 3] = [
     ("constant", ScheduleName::Constant),
@@ -190,6 +212,11 @@ impl TrainSection {
             "shuffle",
             "patience",
             "labels",
+            "loss",
+            "annealing",
+            "boundary_penalty",
+            "held_out",
+            "recomputes",
         ];
         let table = item.table("a table", &known)?;
         let schedule = |item: &Item<'_>| {
@@ -199,6 +226,25 @@ impl TrainSection {
             found
                 .map(|(_, schedule)| *schedule)
                 .ok_or_else(|| item.unknown("schedule", name, &names))
+        };
+        let loss = |item: &Item<'_>| {
+            let name = item.text("the name of a loss")?;
+            let names = LOSSES.map(|(name, _)| name);
+            let found = LOSSES.iter().find(|(known, _)| *known == name);
+            found.map(|(_, loss)| *loss).ok_or_else(|| item.unknown("loss", name, &names))
+        };
+        let annealing = |item: &Item<'_>| {
+            const EXPECTED: &str = "[first, last], two temperatures above 0";
+            let numbers =
+                item.list(EXPECTED)?.iter().map(Item::number).collect::<Result<Vec<_>>>()?;
+            match numbers.as_slice() {
+                &[first, last] if first > 0.0 && last > 0.0 => Ok([first, last]),
+                _ => Err(item.expected(EXPECTED)),
+            }
+        };
+        let share = |item: &Item<'_>| match item.number()? {
+            share if share > 0.0 && share < 1.0 => Ok(share),
+            _ => Err(item.expected("a share of the rows, more than 0 and less than 1")),
         };
         let section = Self {
             epochs: table.read("epochs", Item::count)?,
@@ -214,6 +260,11 @@ impl TrainSection {
             shuffle: table.read("shuffle", Item::flag)?,
             patience: table.read("patience", Item::count)?,
             labels: table.read("labels", text)?,
+            loss: table.read("loss", loss)?,
+            annealing: table.read("annealing", annealing)?,
+            boundary_penalty: table.read("boundary_penalty", Item::number)?,
+            held_out: table.read("held_out", share)?,
+            recomputes: table.read("recomputes", Item::flag)?,
         };
         let rises = matches!(section.schedule, Some(ScheduleName::Linear | ScheduleName::Cosine));
         if let (Some(warmup), false) = (table.get("warmup"), rises) {
@@ -231,6 +282,9 @@ impl TrainSection {
                 .find(|(_, known)| *known == schedule)
                 .map(|(name, _)| Node::from(*name))
         });
+        let loss = self.loss.and_then(|loss| {
+            LOSSES.iter().find(|(_, known)| *known == loss).map(|(name, _)| Node::from(*name))
+        });
         given([
             ("epochs", self.epochs.map(Node::from)),
             ("batch", self.batch.map(Node::from)),
@@ -245,6 +299,11 @@ impl TrainSection {
             ("shuffle", self.shuffle.map(Node::from)),
             ("patience", self.patience.map(Node::from)),
             ("labels", self.labels.clone().map(Node::from)),
+            ("loss", loss),
+            ("annealing", self.annealing.map(|annealing| annealing.to_vec().into())),
+            ("boundary_penalty", self.boundary_penalty.map(Node::from)),
+            ("held_out", self.held_out.map(Node::from)),
+            ("recomputes", self.recomputes.map(Node::from)),
         ])
     }
 
@@ -262,6 +321,7 @@ impl TrainSection {
                 beta1: self.beta1.unwrap_or(usual.optimizer.beta1),
                 beta2: self.beta2.unwrap_or(usual.optimizer.beta2),
                 epsilon: self.epsilon.unwrap_or(usual.optimizer.epsilon),
+                rotations: usual.optimizer.rotations,
             },
             schedule: match self.schedule {
                 None => usual.schedule,
@@ -271,6 +331,8 @@ impl TrainSection {
             },
             seed: if self.shuffle == Some(false) { None } else { seed },
             patience: self.patience.or(usual.patience),
+            annealing: self.annealing.map(|[from, to]| Annealing { from, to }),
+            recomputes: self.recomputes.unwrap_or(usual.recomputes),
         }
     }
 }

@@ -86,14 +86,18 @@ pub(super) fn expect_width(
     edit: &Edit,
     config: &DecoderConfig,
 ) -> Result<(), PlanFileError> {
-    let lists = match source {
-        Source::Given(values) => std::slice::from_ref(values),
-        Source::GivenEach(lists) => lists.as_slice(),
+    // An example that is not edited is given nothing.
+    let (lists, may_be_empty) = match source {
+        Source::Given(values) => (std::slice::from_ref(values), false),
+        Source::GivenEach(lists) => (lists.as_slice(), true),
         _ => return Ok(()),
     };
     let one = Edit { concatenated: false, ..edit.clone() };
     let Width::Known(width) = one.width(config) else { return Ok(()) };
-    match lists.iter().find(|values| values.is_empty() || values.len() % width != 0) {
+    let fits = |values: &Vec<f64>| {
+        values.len().is_multiple_of(width) && (may_be_empty || !values.is_empty())
+    };
+    match lists.iter().find(|values| !fits(values)) {
         None => Ok(()),
         Some(values) => Err(item.contradiction(format!(
             "{} values are given, and a row of {} has {width} here: give {width}, for all positions, \

@@ -106,7 +106,7 @@ impl Recipe for Agreement {
         self.patterns
             .iter()
             .map(|pattern| Group {
-                name: pattern.name.clone(),
+                name: Some(pattern.name.clone()),
                 candidates: candidates(pattern.attractor),
             })
             .collect()
@@ -192,7 +192,11 @@ mod tests {
                 let attractor = &row.spans["attractor"];
                 assert_eq!(Some(&attractor.base), attractor.source.as_ref());
                 let agrees = number(&attractor.base) == number(&row.spans["subject"].base);
-                assert_eq!(agrees, described.name.ends_with("-same"), "{row:?}");
+                assert_eq!(
+                    agrees,
+                    described.name.as_ref().is_some_and(|name| name.ends_with("-same")),
+                    "{row:?}"
+                );
             }
         }
     }

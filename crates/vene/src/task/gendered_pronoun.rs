@@ -51,7 +51,7 @@ impl Recipe for GenderedPronoun {
         let lists = self.names.each_ref().map(|list| list.words.len());
         let candidates = (2 * lists[0] * lists[1] * self.occupations.words.len()) as u64;
         (1..=TEMPLATES.len())
-            .map(|number| Group { name: format!("gendered_pronoun-{number}"), candidates })
+            .map(|number| Group { name: Some(format!("gendered_pronoun-{number}")), candidates })
             .collect()
     }
 

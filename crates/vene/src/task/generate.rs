@@ -29,9 +29,11 @@ pub(super) trait Recipe {
     }
 }
 
-/// A template.
+/// A template, or a variant of one.
 pub(super) struct Group {
-    pub name: String,
+    /// The rows' group, which several variants may share; `None` where each row is drawn anew, so
+    /// that rows do not depend on each other.
+    pub name: Option<String>,
     /// How many candidates it has: the numbers below this.
     pub candidates: u64,
 }
@@ -70,7 +72,7 @@ pub(super) fn generate(
                 found: rows.len(),
                 wanted: count,
             })? {
-                Some(row) => rows.push(row.group(groups[group].name.as_str())),
+                Some(row) => rows.push(Row { group: groups[group].name.clone(), ..row }),
                 None => exhausted.push(group),
             }
         }
@@ -133,7 +135,7 @@ mod tests {
 
     impl Recipe for Toy {
         fn groups(&self) -> Vec<Group> {
-            let group = |name: &str, candidates| Group { name: name.to_owned(), candidates };
+            let group = |name: &str, candidates| Group { name: Some(name.to_owned()), candidates };
             vec![group("few", 3), group("many", 20)]
         }
 
@@ -187,7 +189,7 @@ mod tests {
 
     impl Recipe for Barren {
         fn groups(&self) -> Vec<Group> {
-            vec![Group { name: "barren".to_owned(), candidates: u64::MAX }]
+            vec![Group { name: None, candidates: u64::MAX }]
         }
 
         fn row(&self, _: usize, _: u64) -> Result<Row, Reason> {

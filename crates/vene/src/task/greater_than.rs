@@ -135,7 +135,7 @@ impl Recipe for GreaterThan {
             .iter()
             .zip(1..)
             .map(|(numbers, number): (_, usize)| Group {
-                name: format!("{}-{number}", Task::GreaterThan),
+                name: Some(format!("{}-{number}", Task::GreaterThan)),
                 candidates: (numbers.len() * EVENTS.len()) as u64,
             })
             .collect()

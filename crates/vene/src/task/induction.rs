@@ -13,7 +13,7 @@ use super::generate::{Group, Recipe};
 use super::{Task, TaskError};
 use crate::data::{Phrase, Row};
 
-/// How many words are repeated, for each group.
+/// How many words are repeated.
 const PERIODS: [usize; 4] = [6, 8, 10, 12];
 
 /// So few words would make rows too much alike.
@@ -80,14 +80,10 @@ impl Induction<'_> {
 }
 
 impl Recipe for Induction<'_> {
-    /// There are more sequences than numbers; each number is the seed of one.
+    /// There are more sequences than numbers; each number is the seed of one. Words are drawn anew for
+    /// each row, so that no row depends on another.
     fn groups(&self) -> Vec<Group> {
-        PERIODS
-            .map(|period| Group {
-                name: format!("{}-{period}", Task::Induction),
-                candidates: u64::MAX,
-            })
-            .into()
+        PERIODS.map(|_| Group { name: None, candidates: u64::MAX }).into()
     }
 
     fn row(&self, group: usize, number: u64) -> Result<Row, Reason> {

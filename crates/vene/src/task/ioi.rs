@@ -4,7 +4,8 @@
 //! GPT-2 small* (arXiv 2211.00593). Two names, then the subject's name (S) again: the sentence goes
 //! on with the other, the indirect object (IO). In the order ABBA the indirect object comes first,
 //! in BABA the subject. The source is the paper's ABC corruption: the same sentence with three
-//! other names, none of them twice, so that nothing in it tells who is given something.
+//! other names, none of them twice, so that nothing in it tells who is given something. Both orders of a
+//! sentence are in its group: they are the same sentence to most of the model.
 
 use vene_model::Outline;
 
@@ -60,8 +61,9 @@ impl Recipe for Ioi {
         let candidates = arrangements(self.names.words.len(), NAMES)
             .saturating_mul((self.places.words.len() * self.objects.words.len()) as u64);
         (1..=TEMPLATES.len())
-            .flat_map(|number| ORDERS.map(|(order, _)| format!("ioi-{number}-{order}")))
-            .map(|name| Group { name, candidates })
+            // The two orders of a sentence are no independent observations.
+            .flat_map(|number| [format!("ioi-{number}"), format!("ioi-{number}")])
+            .map(|name| Group { name: Some(name), candidates })
             .collect()
     }
 
@@ -109,11 +111,12 @@ mod tests {
     fn roles_stand_where_the_order_says() {
         let ioi = all_words();
         for (group, described) in ioi.groups().iter().enumerate() {
+            assert_eq!(described.name, Some(format!("ioi-{}", group / 2 + 1)));
             for number in [0, 12_345_678_901] {
                 let row = ioi.row(group, number).expect("every candidate is a row");
                 let (target, foil) = (row.target[0].as_str(), row.foil[0].as_str());
                 let at = |name: &str| row.base.find(&format!("{name} ")).unwrap_or(usize::MAX);
-                assert_eq!(at(target) < at(foil), described.name.ends_with("ABBA"), "{row:?}");
+                assert_eq!(at(target) < at(foil), ORDERS[group % 2].0 == "ABBA", "{row:?}");
                 assert!(row.base.ends_with(" to") && !row.base.contains('{'), "{row:?}");
                 let subject = foil.trim();
                 assert_eq!(row.spans["s1"].base, Phrase::occurrence(subject, 0), "{row:?}");

@@ -27,7 +27,7 @@ pub(super) fn recipe(relation: Relation) -> Box<dyn Recipe> {
 
 impl Recipe for Countries {
     fn groups(&self) -> Vec<Group> {
-        let name = |number| format!("{}-{number}", self.relation.name());
+        let name = |number| Some(format!("{}-{number}", self.relation.name()));
         (1..=self.phrasings.len())
             .map(|number| Group { name: name(number), candidates: arrangements(FACTS.len(), 2) })
             .collect()

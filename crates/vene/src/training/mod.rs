@@ -3,14 +3,29 @@
 //! A trainable intervention (a rotation, a mask) has parameters; [`Trainer`] moves them so that the
 //! edited runs answer as they should: with the label that a causal model gives to the counterfactual
 //! (distributed alignment search, Geiger et al. 2024), or with whatever a loss of one's own says. Only the
-//! part of the model behind the first edit is run; what lies before it is kept from the first pass on
+//! part of the model behind the first edit is run; all that no edit changes is kept from the first pass on
 //! ([`Suffix`]).
 
+mod annealing;
+mod checkpoint;
+mod control;
+mod error;
+mod objective;
 mod optimizer;
+mod parametrization;
+mod progress;
 mod schedule;
 mod trainer;
 
 pub use crate::engine::Suffix;
-pub use optimizer::AdamW;
+pub use annealing::Annealing;
+pub use control::{split, with_random_directions};
+pub use error::TrainingError;
+pub use objective::{
+    BatchLoss, CrossEntropy, Divergence, FromLogits, LogitDifference, Loss, Objective, Penalty,
+    SumOf,
+};
+pub use optimizer::{AdamW, Rotations, State as OptimizerState};
+pub use progress::{Epoch, Evaluation, Progress, Step, Trained};
 pub use schedule::Schedule;
-pub use trainer::{Step, Trained, Trainer, TrainingError};
+pub use trainer::{Examples, Trainer};

@@ -4,9 +4,10 @@
 use std::collections::HashMap;
 
 use candle_core::backprop::GradStore;
-use candle_core::{Result, Tensor};
+use candle_core::{DType, Result, Tensor};
 
-use crate::intervention::Parameter;
+use super::parametrization::Parametrization;
+use crate::intervention::{Constraint, Parameter};
 
 /// The optimizer's options; PyTorch's defaults, but for the weight decay, which is 0.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -21,79 +22,149 @@ pub struct AdamW {
     pub epsilon: f64,
     /// Share of a parameter that a step of size 1 takes away.
     pub weight_decay: f64,
+    /// In which numbers rotations are stepped.
+    pub rotations: Rotations,
+}
+
+/// In which numbers a rotation is stepped, on each of which the step's size depends.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Rotations {
+    /// Its own: along the manifold, and back onto it ([`orthogonal`](crate::intervention::orthogonal)).
+    #[default]
+    Tangent,
+    /// Those that PyTorch, and with it pyvene and pyreft, trains in its place: a lower triangle `X` with `R = B exp(X − Xᵀ)`,
+    /// or the Householder reflections of its columns where there are fewer of these. A step costs some twenty products
+    /// of the rotation's size. What Adam does there depends on `B`, whose columns behind the rotation's own PyTorch draws at
+    /// random; here they follow from the rotation.
+    PyTorch,
 }
 
 impl Default for AdamW {
     fn default() -> Self {
-        Self { learning_rate: 1e-3, beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weight_decay: 0.0 }
+        Self {
+            learning_rate: 1e-3,
+            beta1: 0.9,
+            beta2: 0.999,
+            epsilon: 1e-8,
+            weight_decay: 0.0,
+            rotations: Rotations::Tangent,
+        }
     }
 }
 
-/// What the optimizer knows of its parameters' past.
+/// What the optimizer knows of its parameters' past. The trainer has one; a network of one's own that is
+/// trained by candle's gradients takes another.
 #[derive(Debug)]
-pub(super) struct State {
+pub struct State {
     options: AdamW,
     steps: usize,
     /// For each parameter the running means of gradients and of their squares.
     moments: Vec<(Tensor, Tensor)>,
+    /// The coordinates of those that are stepped in others than their own.
+    coordinates: Vec<Option<Parametrization>>,
 }
 
 impl State {
-    pub(super) fn new(options: AdamW, parameters: &[Parameter]) -> Result<Self> {
+    /// Before the first step.
+    ///
+    /// # Errors
+    /// Failures of candle.
+    pub fn new(options: AdamW, parameters: &[Parameter]) -> Result<Self> {
         let zeros = |Parameter { variable, .. }: &Parameter| {
             Ok((variable.zeros_like()?, variable.zeros_like()?))
         };
         let moments = parameters.iter().map(zeros).collect::<Result<_>>()?;
-        Ok(Self { options, steps: 0, moments })
+        let coordinates = |parameter: &Parameter| match (parameter.constraint, options.rotations) {
+            (Constraint::Orthogonal, Rotations::PyTorch) => {
+                Parametrization::at(&parameter.variable).map(Some)
+            }
+            _ => Ok(None),
+        };
+        let coordinates = parameters.iter().map(coordinates).collect::<Result<_>>()?;
+        Ok(Self { options, steps: 0, moments, coordinates })
     }
 
     /// Moves parameters against their gradients, as far as their constraints allow; one without a
     /// gradient stays. `factor` is the schedule's.
-    pub(super) fn step(
+    ///
+    /// # Errors
+    /// Failures of candle, such as a gradient of another shape.
+    pub fn step(
         &mut self,
         parameters: &[Parameter],
         gradients: &GradStore,
         factor: f64,
     ) -> Result<()> {
         self.steps += 1;
-        let AdamW { learning_rate, beta1, beta2, epsilon, weight_decay } = self.options;
+        let AdamW { learning_rate, beta1, beta2, epsilon, weight_decay, .. } = self.options;
         let rate = learning_rate * factor;
         let unbias = |beta: f64| 1.0 - beta.powi(self.steps as i32);
-        for (parameter, (mean, square)) in parameters.iter().zip(&mut self.moments) {
+        let states = self.moments.iter_mut().zip(&mut self.coordinates);
+        for (parameter, ((mean, square), coordinates)) in parameters.iter().zip(states) {
             let Some(gradient) = gradients.get(&parameter.variable) else { continue };
-            let gradient = parameter.project(gradient)?;
+            let dtype = parameter.variable.dtype();
+            let gradient = match &coordinates {
+                Some(coordinates) => coordinates.gradient(gradient)?.to_dtype(dtype)?,
+                None => parameter.project(gradient)?,
+            };
             *mean = ((&*mean * beta1)? + (&gradient * (1.0 - beta1))?)?;
             *square = ((&*square * beta2)? + (gradient.sqr()? * (1.0 - beta2))?)?;
             let scale = ((&*square / unbias(beta2))?.sqrt()? + epsilon)?;
             let change = ((&*mean / unbias(beta1))? / scale)?;
-            let kept = (parameter.variable.as_tensor() * (1.0 - rate * weight_decay))?;
-            parameter.variable.set(&(kept - (change * rate)?)?.detach())?;
-            parameter.retract()?;
+            let change = (change * rate)?;
+            let kept = 1.0 - rate * weight_decay;
+            match coordinates {
+                Some(at) => {
+                    let change = change.to_dtype(DType::F64)?;
+                    at.coordinates = ((&at.coordinates * kept)? - change)?.detach();
+                    parameter.variable.set(&at.rotation()?.to_dtype(dtype)?)?;
+                }
+                None => {
+                    let kept = (parameter.variable.as_tensor() * kept)?;
+                    parameter.variable.set(&(kept - change)?.detach())?;
+                    parameter.retract()?;
+                }
+            }
         }
         Ok(())
     }
 
     /// What must be kept to go on as if nothing had happened, by the parameters' names.
-    pub(super) fn tensors(&self, names: &[String]) -> HashMap<String, Tensor> {
-        let both = |(name, (mean, square)): (&String, &(Tensor, Tensor))| {
+    pub(super) fn tensors(&self, parameters: &[Parameter]) -> HashMap<String, Tensor> {
+        let both = |(Parameter { name, .. }, (mean, square)): (&Parameter, &(Tensor, Tensor))| {
             [(format!("{name}.mean"), mean.clone()), (format!("{name}.square"), square.clone())]
         };
-        names.iter().zip(&self.moments).flat_map(both).collect()
+        let mut tensors: HashMap<String, Tensor> =
+            parameters.iter().zip(&self.moments).flat_map(both).collect();
+        for (Parameter { name, .. }, coordinates) in parameters.iter().zip(&self.coordinates) {
+            if let Some(Parametrization { base, coordinates }) = coordinates {
+                tensors.insert(format!("{name}.base"), base.clone());
+                tensors.insert(format!("{name}.coordinates"), coordinates.clone());
+            }
+        }
+        tensors
     }
 
     /// Takes up what was kept; `None` where something is missing or of another shape.
     pub(super) fn restore(
         &mut self,
         steps: usize,
-        names: &[String],
+        parameters: &[Parameter],
         tensors: &HashMap<String, Tensor>,
     ) -> Option<()> {
-        for (name, (mean, square)) in names.iter().zip(&mut self.moments) {
+        let states = self.moments.iter_mut().zip(&mut self.coordinates);
+        for (Parameter { name, .. }, ((mean, square), coordinates)) in parameters.iter().zip(states)
+        {
             let found = |part: &str, like: &Tensor| {
                 let tensor = tensors.get(&format!("{name}.{part}"))?;
                 (tensor.shape() == like.shape() && tensor.dtype() == like.dtype())
                     .then(|| tensor.clone())
             };
+            if let Some(at) = coordinates {
+                let base = found("base", &at.base)?;
+                at.coordinates = found("coordinates", &at.coordinates)?;
+                at.base = base;
+            }
             let (kept_mean, kept_square) = (found("mean", mean)?, found("square", square)?);
             (*mean, *square) = (kept_mean, kept_square);
         }

@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 
 use vene::data::Row;
 use vene::data_sweep::{join, noise_floor};
-use vene::{Component, Control, DataSweep, Direction, Forked, Treatment};
+use vene::{Component, Control, DataSweep, Direction, Forked, NoiseSize, Treatment};
 
 use crate::hand::close;
 use crate::lines::{Line, lines};
@@ -86,7 +86,7 @@ fn a_row_s_numbers_depend_on_no_other_row() {
         Treatment::Zero,
         Treatment::Noise { standard_deviation: 0.2, draws: 2 },
         Treatment::Restore {
-            standard_deviation: 0.2,
+            noise: NoiseSize::Absolute(0.2),
             draws: 2,
             corrupted: "subject".parse().unwrap(),
         },

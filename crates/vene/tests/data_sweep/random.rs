@@ -7,7 +7,7 @@ use proptest::strategy::ValueTree;
 use vene::data::Row;
 use vene::{
     Component, Control, DataSweep, DataSweepBuilder, Direction, EffectType, Forked, Method, Model,
-    Outline, Precision, Reference, SweepUnit, Treatment,
+    NoiseSize, Outline, Precision, Reference, SweepUnit, Treatment,
 };
 use vene_embedded::{FACTS, PHRASINGS};
 
@@ -70,7 +70,13 @@ fn treatment() -> impl Strategy<Value = Treatment> {
         1 => any::<bool>().prop_map(|per_position| Treatment::Mean { per_position }),
         1 => Just(Treatment::Resample { draws: 1 }),
         1 => Just(Treatment::Noise { standard_deviation: 0.2, draws: 2 }),
-        1 => Just(Treatment::Restore { standard_deviation: 0.2, draws: 2, corrupted: corrupted() }),
+        1 => any::<bool>().prop_map(move |relative| {
+            let noise = match relative {
+                true => NoiseSize::OfEmbeddings(0.5),
+                false => NoiseSize::Absolute(0.2),
+            };
+            Treatment::Restore { noise, draws: 2, corrupted: corrupted() }
+        }),
         1 => Just(Treatment::Other(Method::Addition)),
         1 => Just(Treatment::Other(Method::Scaling { factor: 1.5 })),
         1 => Just(Treatment::Other(Method::Noise { standard_deviation: 0.2, seed: 5 })),

@@ -3,7 +3,8 @@
 use vene::data::Row;
 use vene::metric::{LogProbability, Metric};
 use vene::{
-    Component, Control, DataSweepBuilder, Direction, EffectType, Method, SweepUnit, Treatment,
+    Component, Control, DataSweepBuilder, Direction, EffectType, Method, NoiseSize, SweepUnit,
+    Treatment,
 };
 
 use crate::subject::{Pair, Subject, mixed, rows};
@@ -22,7 +23,7 @@ fn refused<'a>(
 
 fn restore() -> Treatment {
     let corrupted = "subject".parse().unwrap();
-    Treatment::Restore { standard_deviation: 0.1, draws: 1, corrupted }
+    Treatment::Restore { noise: NoiseSize::Absolute(0.1), draws: 1, corrupted }
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Causal tracing: noise on the embeddings, repaired at one place.
 
 use vene::data::Role;
-use vene::{Component, Edit, Treatment};
+use vene::{Component, Edit, Example, NoiseSize, Plan, Reference, Treatment};
 
 use crate::draws::noise;
 use crate::hand::{Done, Hand, at, check, written};
@@ -20,7 +20,7 @@ fn values_are_put_back_into_a_run_with_noise() {
             .components([Component::BlockOutput, Component::Embedding])
             .roles(roles(&["subject", "last"]))
             .window(2)
-            .treatment(Treatment::Restore { standard_deviation: 0.5, draws: 2, corrupted })
+            .treatment(Treatment::Restore { noise: NoiseSize::Absolute(0.5), draws: 2, corrupted })
             .seed(3)
             .metrics(metrics())
             .build()
@@ -55,4 +55,45 @@ fn values_are_put_back_into_a_run_with_noise() {
             }
         });
     }
+}
+
+#[test]
+fn noise_can_be_measured_by_the_embeddings_that_get_it() {
+    let subject = Subject::with_bos("gemma3-plain");
+    let pairs = mixed();
+    let rows = rows(&pairs);
+    let executor = Reference::new(&subject.model);
+    let sweep = |noise| {
+        let corrupted: Role = "subject".parse().unwrap();
+        subject
+            .sweep(&rows)
+            .components([Component::MlpOutput])
+            .roles(roles(&["last"]))
+            .treatment(Treatment::Restore { noise, draws: 1, corrupted })
+            .build()
+            .unwrap()
+    };
+    let relative = sweep(NoiseSize::OfEmbeddings(3.0));
+    let found = relative.means(&subject.model, &executor).unwrap().noise_deviation().unwrap();
+
+    let mut values: Vec<f64> = Vec::new();
+    for pair in &pairs {
+        let example = Example::new(subject.prompt(&pair.base));
+        let at = at(&subject.positions(pair, "subject", false));
+        let plan = Plan::new().collect(Component::Embedding, None, at);
+        let plan = plan.resolve(&subject.model, &[example]).unwrap();
+        let showed = executor.run(&plan).unwrap();
+        let rows = showed.examples[0].collected[0].to_vec2::<f64>().unwrap();
+        values.extend(rows.into_iter().flatten());
+    }
+    let mean = values.iter().sum::<f64>() / values.len() as f64;
+    let squares: f64 = values.iter().map(|value| (value - mean).powi(2)).sum();
+    let expected = 3.0 * (squares / (values.len() as f64 - 1.0)).sqrt();
+    assert!(found > 0.0 && (found / expected - 1.0).abs() < 1e-9, "{found}, not {expected}");
+
+    let run = |sweep: &vene::DataSweep| sweep.run_with(&subject.model, &executor).unwrap();
+    let (relative, absolute) = (run(&relative), run(&sweep(NoiseSize::Absolute(found))));
+    assert_eq!(relative.floats("value").unwrap(), absolute.floats("value").unwrap());
+    // Tables say in what they differ, and are not joined.
+    assert!(vene::data_sweep::join(&[relative, absolute]).is_err());
 }

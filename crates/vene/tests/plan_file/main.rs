@@ -3,8 +3,12 @@
 
 #![allow(clippy::unwrap_used)]
 
+#[allow(dead_code)]
+#[path = "../plans/case.rs"]
+mod case;
 mod documented;
 mod every;
+mod pyvene;
 #[allow(dead_code)]
 #[path = "../engine/random_plan.rs"]
 mod random_plan;

@@ -21,7 +21,7 @@ fn a_plan_without_parameters_is_the_same_in_both_formats() {
     let values: Vec<f64> = (0..20).map(|column| 0.1 + f64::from(column).sqrt() * 1e-17).collect();
     let plan = Plan::new()
         .edit(Edit::interchange(Component::BlockOutput, 1).at(Positions::At(vec![0, -1])))
-        .edit(Edit::noise(Component::MlpOutput, 0, 0.1 + 0.2, u64::MAX >> 1).at(Positions::All))
+        .edit(Edit::noise(Component::MlpOutput, 0, 0.1 + 0.2, u64::MAX).at(Positions::All))
         .edit(
             Edit::steering(Component::BlockOutput, 0, values).at(Positions::phrase(
                 "a \"quoted\" phrase\n",
@@ -37,6 +37,7 @@ fn a_plan_without_parameters_is_the_same_in_both_formats() {
                 .from_heads([0, 2])
                 .from(Positions::Characters { range: 2..5, part: Part::First })
                 .from_layer(1)
+                .when(When::Steps(vec![0, 2]))
                 .control(),
         )
         .edit(Edit::zero(Component::MlpOutput, 1).when(When::EveryStep))

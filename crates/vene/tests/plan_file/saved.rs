@@ -10,9 +10,10 @@ use vene::intervention::{
     InSubspace, Interchange, Intervention, RotatedSpace, Rotation, SourceCount, Subspace, from_fn,
 };
 use vene::plan_file::{PlanFile, Saved, Sections, TrainSection, load, save, save_with};
-use vene::{Component, Edit, Plan, PlanOutcome, Positions, Precision};
+use vene::{Component, Edit, Plan, PlanOutcome, Positions, Precision, Reference};
 use vene_test_support::Fixture;
 
+use crate::case::Case;
 use crate::every;
 use crate::subject::{Subject, logits_of};
 
@@ -24,9 +25,13 @@ fn run(subject: &Subject, plan: &Plan) -> PlanOutcome {
     subject.run(plan, &[subject.example()])
 }
 
-/// The bits of all logits of the example.
+/// The bits of all logits of an example.
+fn bits_of(outcome: &PlanOutcome, example: usize) -> Vec<u64> {
+    logits_of(outcome, example).concat().into_iter().map(f64::to_bits).collect()
+}
+
 fn bits(outcome: &PlanOutcome) -> Vec<u64> {
-    logits_of(outcome, 0).concat().into_iter().map(f64::to_bits).collect()
+    bits_of(outcome, 0)
 }
 
 #[test]
@@ -48,6 +53,29 @@ fn every_intervention_is_loaded_bit_for_bit() {
         if !nothing.iter().any(|name| json(&path).contains(name)) {
             assert_ne!(before, unedited, "{}", json(&path));
         }
+    }
+}
+
+/// Units, modes, links, several positions as one vector, given activations.
+#[test]
+fn every_plan_that_is_held_to_pyvene_is_loaded_bit_for_bit() {
+    let model = Fixture::new("gpt2-plain").load(Precision::Single);
+    let cases: Vec<Case> = vene_test_support::json("plans/cases.json");
+    let tensors = vene_test_support::tensors("plans/expected.safetensors");
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("saved");
+    assert!(cases.len() > 15);
+    for case in &cases {
+        let (plan, examples) = (case.plan(&model, &tensors), case.examples(&model));
+        save(&path, &plan, &model).unwrap_or_else(|error| panic!("{}: {error}", case.name));
+        let loaded = load(&path, &model);
+        let loaded = loaded.unwrap_or_else(|error| panic!("{error}\n{}", json(&path)));
+        let bits = |plan: &Plan| {
+            let plan = plan.resolve(&model, &examples).unwrap();
+            let outcome = Reference::new(&model).run(&plan).unwrap();
+            (0..examples.len()).flat_map(|example| bits_of(&outcome, example)).collect::<Vec<_>>()
+        };
+        assert_eq!(bits(&plan), bits(&loaded), "{}\n{}", case.name, json(&path));
     }
 }
 
@@ -124,6 +152,8 @@ fn what_no_file_can_describe_is_refused() {
     let error = PlanFile::of(&plan).unwrap_err().to_string();
     assert!(error.contains("rotated_space has parameters"), "{error}");
     assert!(error.contains("plan_file::save"), "{error}");
+    let plan = Plan::new().edit(Edit::scaling(Component::BlockOutput, 0, f64::INFINITY));
+    assert!(PlanFile::of(&plan).unwrap_err().to_string().contains("not finite"));
 }
 
 #[test]
@@ -156,6 +186,11 @@ fn another_model_is_refused_unless_one_says_otherwise() {
     let error = load(&path, &other).unwrap_err().to_string();
     assert!(error.contains("is another model"), "{error}");
     assert!(error.contains("plan_for_another_model"), "{error}");
+    // Nor is it passed over where the file is read by itself.
+    let file = PlanFile::read(&path.join("plan.json")).unwrap();
+    assert!(file.plan(&subject.model).is_ok());
+    assert!(file.plan(&other).unwrap_err().to_string().contains("is another model"));
+    assert!(file.plan_for_another_model(&other).is_ok());
     let saved = Saved::open(&path).unwrap();
     assert!(saved.is_for(&subject.model) && !saved.is_for(&other));
     assert!(saved.plan_for_another_model(&other).is_ok());

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use vene::intervention::{LowRankRotatedSpace, Rotation, Subspace, orthogonal};
 use vene::plan::ResolvedPlan;
-use vene::training::{AdamW, Trainer};
+use vene::training::{AdamW, Evaluation, Examples, Objective, Trainer};
 use vene::{Component, Edit, Example, Model, Plan, Positions};
 use vene_embedded::{FACTS, Relation};
 
@@ -53,18 +53,26 @@ fn learned_directions_carry_the_capital_and_random_ones_do_not() {
     let (seen, labels) = pairs(&model, 0, 96);
     let (held_out, held_out_labels) = pairs(&model, 96, 32);
 
-    let untrained = random();
-    let control =
-        trainer.accuracy(&model, &plan(&model, &untrained, &held_out), &held_out_labels).unwrap();
+    let evaluate = |space: &LowRankRotatedSpace| {
+        let plan = plan(&model, space, &held_out);
+        let objective = Objective::labels(&held_out_labels);
+        trainer.evaluate(&model, Examples { plan: &plan, objective: &objective }).unwrap()
+    };
+    let control = evaluate(&random());
 
     let learned = random();
-    let on = &mut |_: &_| ControlFlow::Continue(());
-    let trained = trainer.train(&model, &plan(&model, &learned, &seen), &labels, on).unwrap();
+    let objective = Objective::labels(&labels);
+    let plan_of_seen = plan(&model, &learned, &seen);
+    let examples = Examples { plan: &plan_of_seen, objective: &objective };
+    let on = &mut |_: vene::training::Progress<'_>| ControlFlow::Continue(());
+    let trained = trainer.train(&model, examples, None, on).unwrap();
     assert!(trained.steps.last().unwrap().loss < 0.5 * trained.steps[0].loss);
     // The clone that the plan holds is tied to the original.
-    let accuracy =
-        trainer.accuracy(&model, &plan(&model, &learned, &held_out), &held_out_labels).unwrap();
-    assert!(control < 0.2 && accuracy > 0.7, "random {control}, learned {accuracy}");
+    let Evaluation { accuracy, loss } = evaluate(&learned);
+    assert!(
+        control.accuracy < 0.2 && accuracy > 0.7 && loss < control.loss,
+        "random {control:?}, learned {accuracy}"
+    );
     let drift = orthogonal::drift(learned.rotation().directions()).unwrap();
     assert!(drift < 1e-12, "{drift:e}");
 }

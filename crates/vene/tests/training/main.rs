@@ -5,3 +5,4 @@ mod alignment;
 mod gradients;
 mod learning;
 mod shift;
+mod trajectories;

@@ -97,8 +97,9 @@ pub fn text(name: &str, config: &DecoderConfig) -> String {
     if !absent.is_empty() {
         text.push_str("\nNot in this model\n");
     }
-    for (component, reason) in absent {
-        let _ = writeln!(text, "  {component}: {reason}");
+    for group in absent.chunk_by(|a, b| a.1 == b.1) {
+        let names: Vec<&str> = group.iter().map(|(component, _)| component.name()).collect();
+        let _ = writeln!(text, "  {}: {}", names.join(", "), group[0].1);
     }
     text.push_str(
         "\nComponents with unit h are also known in their head_... forms. A shape is that of one run, by position.\n",

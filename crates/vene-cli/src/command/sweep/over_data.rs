@@ -8,7 +8,9 @@ use vene::data::{Role, Row};
 use vene::data_sweep::Summary;
 use vene::metric::{self, Metric};
 use vene::statistics::{Bootstrap, Correction, Split, Together};
-use vene::{Control, DataSweep, Direction, EffectType, Method, Outline, SweepUnit, Treatment};
+use vene::{
+    Control, DataSweep, Direction, EffectType, Method, NoiseSize, Outline, SweepUnit, Treatment,
+};
 
 use super::{Arguments, MethodName};
 use crate::data_sweep::{self, DataSet, Settings};
@@ -50,6 +52,10 @@ pub struct OverData {
     #[arg(long, value_name = "HOW", requires = "data")]
     answers: Option<AnswersName>,
 
+    /// Leave out rows in which two of --positions are the same token
+    #[arg(long, requires = "data")]
+    distinct_positions: bool,
+
     /// Which run is edited [default: noising]
     #[arg(long, value_name = "DIRECTION", requires = "data")]
     direction: Option<DirectionName>,
@@ -69,6 +75,13 @@ pub struct OverData {
     /// mean: over which tokens of the data set's bases [default: position]
     #[arg(long, value_name = "TOKENS", requires = "data")]
     mean_over: Option<MeanOver>,
+
+    /// restore: the noise's standard deviation, as a multiple of that of the embeddings that get it
+    ///
+    /// 3 is what Meng et al. (2022) take; --noise-sd gives an absolute one instead
+    #[arg(long, value_name = "TIMES", requires = "data", conflicts_with = "noise_sd",
+        allow_hyphen_values = true, value_parser = super::deviation)]
+    noise_times: Option<f64>,
 
     /// restore: the tokens whose embeddings get the noise, e.g. subject
     #[arg(long, value_name = "POSITION", requires = "data")]
@@ -210,6 +223,7 @@ impl Arguments {
                 ControlName::Random => Control::RandomDirection,
             }))
             .first_tokens(options.answers == Some(AnswersName::First))
+            .distinct_roles(options.distinct_positions)
             .seed(self.seed.unwrap_or(0));
         if !options.metric.is_empty() {
             builder = builder.metrics(metrics(&options.metric)?);
@@ -271,6 +285,9 @@ impl Arguments {
         if options.corrupt.is_some() && !by(&[MethodName::Restore]) {
             bail!("--corrupt is for --intervention restore, not for {name}");
         }
+        if options.noise_times.is_some() && !by(&[MethodName::Restore]) {
+            bail!("--noise-times is for --intervention restore, not for {name}");
+        }
         let deviation = || {
             self.noise_sd.with_context(|| {
                 format!("--intervention {name} needs --noise-sd, its standard deviation")
@@ -285,7 +302,14 @@ impl Arguments {
             MethodName::Resample => Treatment::Resample { draws },
             MethodName::Noise => Treatment::Noise { standard_deviation: deviation()?, draws },
             MethodName::Restore => Treatment::Restore {
-                standard_deviation: deviation()?,
+                noise: match (options.noise_times, self.noise_sd) {
+                    (Some(times), _) => NoiseSize::OfEmbeddings(times),
+                    (None, Some(deviation)) => NoiseSize::Absolute(deviation),
+                    (None, None) => bail!(
+                        "--intervention restore needs --noise-sd, the noise's standard deviation, or \
+                         --noise-times, as a multiple of the embeddings' own"
+                    ),
+                },
                 draws,
                 corrupted: options
                     .corrupt

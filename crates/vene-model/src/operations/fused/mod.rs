@@ -63,7 +63,7 @@ impl Operations for Fused {
     type Linear = FusedLinear;
     type Norm = FusedNorm;
     type Table = Arc<PackedMatrix>;
-    type Rotary = FusedRotary;
+    type Rotary = Arc<FusedRotary>;
 
     fn load_linear(&self, tensors: LinearTensors) -> Result<FusedLinear, OperationError> {
         let bias = tensors.bias.map(|bias| bias.data);
@@ -87,8 +87,8 @@ impl Operations for Fused {
         Ok(FusedLinear { weight: table.clone(), bias: None })
     }
 
-    fn load_rotary(&self, rotary: &Rotary) -> Result<FusedRotary, OperationError> {
-        Ok(FusedRotary::new(&rotary.frequencies))
+    fn load_rotary(&self, rotary: &Rotary) -> Result<Arc<FusedRotary>, OperationError> {
+        Ok(Arc::new(FusedRotary::new(&rotary.frequencies)))
     }
 
     fn embed(
@@ -173,7 +173,7 @@ impl Operations for Fused {
     fn rotate(
         &self,
         mut x: FusedRows,
-        rotary: &FusedRotary,
+        rotary: &Arc<FusedRotary>,
         head_dim: usize,
         positions: &[usize],
     ) -> Result<FusedRows, OperationError> {
@@ -287,13 +287,7 @@ impl Operations for Fused {
         layer: &LayerConfig,
     ) -> Result<FusedRows, OperationError> {
         let mut mixed = self.rows(queries.rows(), queries.width);
-        let shape = Shape {
-            heads: config.heads,
-            key_value_heads: config.key_value_heads,
-            head_dim: config.head_dim,
-            score_scale: layer.score_scale as f32,
-            soft_cap: config.score_soft_cap.map(|cap| cap as f32),
-        };
+        let shape = shape(config, layer);
         kernels::attend(
             &queries.buffer,
             &keys.buffer,
@@ -363,6 +357,17 @@ impl Operations for Fused {
 
     fn host<'a>(&self, x: &'a mut FusedRows) -> Option<HostRows<'a>> {
         Some(HostRows { width: x.width, values: &mut x.buffer })
+    }
+}
+
+/// A layer's attention as the kernels know it.
+pub(super) fn shape(config: &DecoderConfig, layer: &LayerConfig) -> Shape {
+    Shape {
+        heads: config.heads,
+        key_value_heads: config.key_value_heads,
+        head_dim: config.head_dim,
+        score_scale: layer.score_scale as f32,
+        soft_cap: config.score_soft_cap.map(|cap| cap as f32),
     }
 }
 

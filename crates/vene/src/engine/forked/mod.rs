@@ -26,7 +26,7 @@ mod pass;
 mod readout;
 mod rows;
 mod tree;
-mod trunk;
+pub(super) mod trunk;
 
 use std::collections::HashMap;
 use std::ops::ControlFlow;

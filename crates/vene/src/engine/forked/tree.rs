@@ -93,10 +93,10 @@ impl<'a> Tree<'a> {
             let example = &job.plan.examples[job.example];
             let place = std::ptr::from_ref(example);
             if let Entry::Vacant(entry) = runs.entry((place, Run::Base)) {
-                let base = *entry.insert(trunk.run(&example.base));
+                let base = *entry.insert(trunk.run(example.base.tokens()));
                 debug_assert_eq!(trunk.runs()[base].path.len(), example.base.len());
                 for (index, source) in example.sources.iter().enumerate() {
-                    runs.insert((place, Run::Source(index)), trunk.run(source));
+                    runs.insert((place, Run::Source(index)), trunk.run(source.tokens()));
                 }
             }
             ends.push(nodes.add(*job, runs[&(place, Run::Base)]));

@@ -3,12 +3,10 @@
 use std::collections::HashMap;
 use std::ops::Range;
 
-use vene_model::Prompt;
-
 /// Unedited runs as paths through a prefix tree of rows. The rows of the trunk are the first of
 /// a pass: row `n` of the tree is row `n` of the pass.
 #[derive(Default)]
-pub(super) struct Trunk {
+pub(in crate::engine) struct Trunk {
     tokens: Vec<u32>,
     positions: Vec<usize>,
     runs: Vec<TrunkRun>,
@@ -18,19 +16,19 @@ pub(super) struct Trunk {
 }
 
 /// A run: a row for each position, and which of them it was the first to need.
-pub(super) struct TrunkRun {
+pub(in crate::engine) struct TrunkRun {
     /// The row of each position.
-    pub(super) path: Vec<u32>,
+    pub(in crate::engine) path: Vec<u32>,
     /// The rows that no run before it has; they end the path.
-    pub(super) own: Range<usize>,
+    pub(in crate::engine) own: Range<usize>,
 }
 
 impl Trunk {
-    /// The run of a prompt, which is added if it is not there yet.
-    pub(super) fn run(&mut self, prompt: &Prompt) -> usize {
+    /// The run of a prompt's tokens, which is added if it is not there yet.
+    pub(in crate::engine) fn run(&mut self, prompt: &[u32]) -> usize {
         let start = self.tokens.len();
         let mut path: Vec<u32> = Vec::with_capacity(prompt.len());
-        for (position, &token) in prompt.tokens().iter().enumerate() {
+        for (position, &token) in prompt.iter().enumerate() {
             let next = self.tokens.len() as u32;
             let row = *self.children.entry((path.last().copied(), token)).or_insert(next);
             if row == next {
@@ -48,17 +46,17 @@ impl Trunk {
     }
 
     /// The token of each row.
-    pub(super) fn tokens(&self) -> &[u32] {
+    pub(in crate::engine) fn tokens(&self) -> &[u32] {
         &self.tokens
     }
 
     /// The position of each row.
-    pub(super) fn positions(&self) -> &[usize] {
+    pub(in crate::engine) fn positions(&self) -> &[usize] {
         &self.positions
     }
 
     /// The runs, in the order in which they were added; their own rows together are all rows.
-    pub(super) fn runs(&self) -> &[TrunkRun] {
+    pub(in crate::engine) fn runs(&self) -> &[TrunkRun] {
         &self.runs
     }
 }

@@ -52,6 +52,10 @@ impl Intervention for LatentInterchange {
         false
     }
 
+    fn row_by_row(&self) -> bool {
+        true
+    }
+
     fn check(&self, width: Option<usize>) -> Result<(), String> {
         expect_width("an autoencoder", self.autoencoder.width(), width)?;
         self.subspace.problem(self.autoencoder.latents())

@@ -88,6 +88,10 @@ impl Intervention for PcaRotatedSpace {
         false
     }
 
+    fn row_by_row(&self) -> bool {
+        true
+    }
+
     fn check(&self, width: Option<usize>) -> std::result::Result<(), String> {
         expect_width("principal components", self.mean.elem_count(), width)?;
         self.subspace.problem(self.components.dims()[0])

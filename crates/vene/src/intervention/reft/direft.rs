@@ -61,6 +61,10 @@ impl Intervention for DiReft {
         false
     }
 
+    fn row_by_row(&self) -> bool {
+        true
+    }
+
     fn check(&self, width: Option<usize>) -> Result<(), String> {
         self.rotation.check(width)
     }

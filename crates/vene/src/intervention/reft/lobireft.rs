@@ -55,6 +55,10 @@ impl Intervention for LobiReft {
         false
     }
 
+    fn row_by_row(&self) -> bool {
+        true
+    }
+
     fn check(&self, width: Option<usize>) -> Result<(), String> {
         self.rotation.check(width)
     }

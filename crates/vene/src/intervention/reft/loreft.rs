@@ -62,6 +62,10 @@ impl Intervention for LoReft {
         false
     }
 
+    fn row_by_row(&self) -> bool {
+        true
+    }
+
     fn check(&self, width: Option<usize>) -> Result<(), String> {
         self.rotation.check(width)
     }

@@ -65,6 +65,10 @@ impl Intervention for NoReft {
         false
     }
 
+    fn row_by_row(&self) -> bool {
+        true
+    }
+
     fn check(&self, width: Option<usize>) -> Result<(), String> {
         parameter::expect_width("a projection", self.projection.width(), width)
     }

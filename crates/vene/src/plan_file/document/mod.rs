@@ -65,6 +65,16 @@ impl Node {
         }
     }
 
+    /// Whether it can be written: JSON has no numbers beyond all numbers.
+    pub fn is_finite(&self) -> bool {
+        match &self.value {
+            Value::Number(number) => number.is_finite(),
+            Value::List(items) => items.iter().all(Self::is_finite),
+            Value::Table(entries) => entries.iter().all(|(_, node)| node.is_finite()),
+            Value::Flag(_) | Value::Integer(_) | Value::Text(_) => true,
+        }
+    }
+
     /// The value of a key, where it is a table.
     pub fn get(&self, key: &str) -> Option<&Node> {
         match &self.value {

@@ -1,0 +1,218 @@
+//! What becomes of a checked training: the rows apart, the training itself, its files and its summary.
+//!
+//! `DIR/checkpoint.safetensors` is written after each epoch; a training that is complete has none any more, but
+//! `DIR/trained` with the plan and what it learned, `training.csv` with its steps and `run.json`.
+
+mod objectives;
+mod record;
+pub mod rows;
+mod summary;
+
+use std::fs;
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use anyhow::{Context, bail, ensure};
+use indicatif::{ProgressBar, ProgressStyle};
+use vene::data::Row;
+use vene::plan::OverRows;
+use vene::plan_file::{Sections, save_with};
+use vene::training::{
+    Evaluation, Examples, Progress, Step, Trained, split, with_random_directions,
+};
+use vene::{Outline, Plan};
+use vene_table::Table;
+
+use crate::folder::Folder;
+use crate::model::{self, Bos, PrecisionName};
+use crate::{interrupt, terminal};
+use record::Record;
+use rows::Rows;
+
+const CHECKPOINT: &str = "checkpoint.safetensors";
+const STEPS: &str = "training.csv";
+const RECORD: &str = "run.json";
+const TRAINED: &str = "trained";
+
+/// The share of the rows that are held out unless told.
+const HELD_OUT: f64 = 0.2;
+
+/// By which directions the control is drawn.
+const CONTROL_SEED: u64 = 0x5EED;
+
+/// What is trained on what, and where it goes.
+pub struct Settings {
+    pub model_given: String,
+    /// The plan as its file has it.
+    pub text: String,
+    pub sections: Sections,
+    pub rows: Rows,
+    pub out: PathBuf,
+    pub resume: bool,
+    pub json: bool,
+    pub bos: Bos,
+    pub precision: PrecisionName,
+}
+
+/// What came of it.
+pub struct Outcome {
+    pub trained: Trained,
+    pub held_out: Evaluation,
+    /// With random directions in place of learned ones; else as it was before the training.
+    pub control: Evaluation,
+    pub is_random: bool,
+    /// Rows that were trained on, and held out.
+    pub rows: [usize; 2],
+    pub left_out: usize,
+    pub seconds: f64,
+}
+
+/// Trains, and writes what was learned.
+pub fn train(outline: Outline, plan: &Plan, settings: &Settings) -> anyhow::Result<()> {
+    let section = settings.sections.train.clone().unwrap_or_default();
+    let trainer = section.trainer();
+    let share = section.held_out.unwrap_or(HELD_OUT);
+    let sides = split(settings.rows.rows.len(), share, trainer.seed.unwrap_or(0));
+    let [seen, held_out] = sides.map(|side| over(&outline, plan, settings, &side));
+    let (seen, held_out) = (seen?, held_out.context("of the rows that are held out")?);
+    let objective = objectives::of(&section, &seen)?;
+    let held_out_objective = objectives::of(&section, &held_out)?;
+    let left_out = seen.left_out.len() + held_out.left_out.len();
+    if left_out > 0 {
+        let reason = seen.left_out.iter().chain(&held_out.left_out).map(|row| &row.reason).next();
+        let reason = reason.map_or_else(String::new, |reason| format!(", such as: {reason}"));
+        terminal::warn(format!(
+            "{left_out} of {} rows are left out{reason}",
+            settings.rows.rows.len()
+        ));
+    }
+
+    let files = [CHECKPOINT, STEPS, RECORD].map(str::to_owned);
+    let folder = Folder::check(&settings.out, &files)?;
+    let checkpoint = folder.path().join(CHECKPOINT);
+    let record = Record::begin(&outline, settings)?;
+    take_up_or_begin(&record, folder.path(), &checkpoint, settings)?;
+    let model = model::load(outline, settings.precision)?;
+
+    let start = Instant::now();
+    let examples = Examples { plan: &seen.plan, objective: &objective };
+    let unseen = Examples { plan: &held_out.plan, objective: &held_out_objective };
+    let before = trainer.evaluate(&model, unseen)?;
+    let bar = Bar::new();
+    let trained = trainer.train_with_checkpoint(
+        &model,
+        examples,
+        Some(unseen),
+        &checkpoint,
+        &mut |progress| {
+            bar.show(progress);
+            ControlFlow::Continue(())
+        },
+    );
+    bar.finish();
+    let trained = trained?;
+    let last = trained.epochs.last().and_then(|epoch| epoch.held_out);
+    let after = last.context("no epoch was trained: give `epochs` in [train]")?;
+    let random =
+        with_random_directions(&seen.plan, CONTROL_SEED, || trainer.evaluate(&model, unseen))?;
+    let outcome = Outcome {
+        held_out: after,
+        control: random.unwrap_or(before),
+        is_random: random.is_some(),
+        rows: [seen.rows.len(), held_out.rows.len()],
+        left_out,
+        seconds: start.elapsed().as_secs_f64(),
+        trained,
+    };
+    interrupt::undisturbed(|| -> anyhow::Result<()> {
+        save_with(&folder.path().join(TRAINED), plan, &model, &settings.sections)?;
+        steps(&outcome.trained.steps)?.write_csv(folder.path().join(STEPS))?;
+        record.complete(&outcome).write(folder.path())?;
+        fs::remove_file(&checkpoint).context("the checkpoint that is no longer needed")
+    })?;
+    summary::print(&outcome, plan, folder.path(), settings.json)
+}
+
+/// The plan over some of the rows.
+fn over(
+    outline: &Outline,
+    plan: &Plan,
+    settings: &Settings,
+    chosen: &[usize],
+) -> anyhow::Result<OverRows> {
+    let rows: Vec<Row> = chosen.iter().map(|&row| settings.rows.rows[row].clone()).collect();
+    ensure!(
+        !rows.is_empty(),
+        "there are {} rows: a training needs some to be trained on and some that are held out",
+        settings.rows.rows.len()
+    );
+    Ok(plan.over_rows(outline, &rows, settings.bos.into())?)
+}
+
+/// Checks that what is there is what is to be gone on with, or that there is nothing.
+fn take_up_or_begin(
+    record: &Record,
+    folder: &Path,
+    checkpoint: &Path,
+    settings: &Settings,
+) -> anyhow::Result<()> {
+    if settings.resume {
+        return record.check_same(folder);
+    }
+    if checkpoint.exists() {
+        bail!(
+            "{} holds a training that was stopped: go on with --resume, or give another folder with --out",
+            folder.display()
+        );
+    }
+    fs::create_dir_all(folder)
+        .with_context(|| format!("cannot write into {}", folder.display()))?;
+    interrupt::undisturbed(|| record.write(folder))
+}
+
+/// The steps as a table.
+fn steps(steps: &[Step]) -> anyhow::Result<Table> {
+    let whole =
+        |of: fn(&Step) -> usize| steps.iter().map(|step| of(step) as i64).collect::<Vec<_>>();
+    let table = Table::builder()
+        .column("step", whole(|step| step.step))
+        .column("epoch", whole(|step| step.epoch))
+        .column("loss", steps.iter().map(|step| step.loss).collect::<Vec<_>>())
+        .column("accuracy", steps.iter().map(|step| step.accuracy).collect::<Vec<_>>());
+    Ok(table.build()?)
+}
+
+/// The progress, where a person is looking.
+struct Bar(ProgressBar);
+
+impl Bar {
+    fn new() -> Self {
+        let style = "{wide_bar} {pos}/{len} {eta} {msg}";
+        let style = ProgressStyle::with_template(style).unwrap_or(ProgressStyle::default_bar());
+        Self(ProgressBar::new(0).with_style(style))
+    }
+
+    fn show(&self, progress: Progress<'_>) {
+        match progress {
+            Progress::Resumed(trained) => self.0.set_position(trained.steps.len() as u64),
+            Progress::Step(step) => {
+                self.0.set_length(step.steps as u64);
+                self.0.set_position(step.step as u64 + 1);
+                let (loss, accuracy) = (step.loss, 100.0 * step.accuracy);
+                self.0.set_message(format!("loss {loss:.3}, accuracy {accuracy:.0} %"));
+            }
+            Progress::Epoch(epoch) => {
+                if let Some(Evaluation { loss, accuracy }) = epoch.held_out {
+                    let accuracy = 100.0 * accuracy;
+                    self.0
+                        .set_message(format!("held out: loss {loss:.3}, accuracy {accuracy:.0} %"));
+                }
+            }
+        }
+    }
+
+    fn finish(&self) {
+        self.0.finish_and_clear();
+    }
+}

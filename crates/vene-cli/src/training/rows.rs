@@ -1,0 +1,45 @@
+//! The rows that are trained on: a file's, or those that a task makes.
+
+use std::fs;
+use std::path::Path;
+
+use anyhow::Context;
+use sha2::{Digest, Sha256};
+use vene::Outline;
+use vene::data::{ReadOptions, Row, read_with, write_jsonl};
+use vene::plan_file::DataSection;
+use vene::task::Task;
+
+/// How many rows a task makes unless told.
+const MADE: usize = 200;
+
+/// Rows, and what tells that they are the same again.
+pub struct Rows {
+    pub rows: Vec<Row>,
+    /// The file, or the task.
+    pub from: String,
+    pub sha256: String,
+}
+
+/// A file's.
+pub fn of_file(path: &Path, counterfactual: Option<&str>) -> anyhow::Result<Rows> {
+    let counterfactual = counterfactual.map(str::to_owned);
+    let options = ReadOptions { counterfactual, ..ReadOptions::default() };
+    let rows = read_with(path, &options).context("the data")?.rows;
+    let bytes = fs::read(path).with_context(|| format!("{} cannot be read", path.display()))?;
+    Ok(Rows { rows, from: path.display().to_string(), sha256: digest(&bytes) })
+}
+
+/// Those that a task makes for the model.
+pub fn of_task(name: &str, section: &DataSection, outline: &Outline) -> anyhow::Result<Rows> {
+    let task: Task = name.parse()?;
+    let made = task.rows(outline, section.rows.unwrap_or(MADE), section.seed.unwrap_or(1))?;
+    let mut bytes = Vec::new();
+    write_jsonl(&made.rows, &mut bytes)?;
+    let from = format!("task {}", task.name());
+    Ok(Rows { rows: made.rows, from, sha256: digest(&bytes) })
+}
+
+fn digest(bytes: &[u8]) -> String {
+    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+}

@@ -1,0 +1,94 @@
+//! Operations through which gradients flow.
+//!
+//! Two sets have them: [`Plain`](super::Plain), written from elementary operations in any precision, and
+//! [`Recorded`](super::Recorded), fast on a CPU and held to it.
+
+use std::sync::Arc;
+
+use candle_core::{D, Tensor};
+
+use super::{OperationError, Operations, Path, Query};
+use crate::config::{DecoderConfig, LayerConfig};
+
+/// A [`Path`] that belongs to whoever has it, since a graph outlives the call.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct OwnedPath {
+    /// The packed row of keys and values for each position `0..`.
+    pub rows: Vec<u32>,
+    /// Queries in ascending order of position.
+    pub queries: Vec<Query>,
+}
+
+impl OwnedPath {
+    /// The same, borrowed.
+    pub fn as_path(&self) -> Path<'_> {
+        Path { rows: &self.rows, queries: &self.queries }
+    }
+}
+
+/// Keys and values of rows that were computed before: no gradient flows to them.
+#[derive(Clone, Debug)]
+pub struct Earlier {
+    /// `[rows, key_value_heads * head_dim]`.
+    pub keys: Tensor,
+    /// `[rows, key_value_heads * head_dim]`.
+    pub values: Tensor,
+}
+
+/// Operations on candle tensors whose results have a graph behind them wherever their inputs have one, to
+/// everything but the weights.
+pub trait Differentiable:
+    Operations<
+        Tensor = Tensor,
+        Linear: Send + Sync + 'static,
+        Norm: Send + Sync + 'static,
+        Table: Send + Sync + 'static,
+        Rotary: Send + Sync + 'static,
+    > + Clone
+    + Send
+    + Sync
+    + 'static
+{
+    /// [`Operations::attend`] where the first rows of the paths are the earlier ones, and the rows of `keys`
+    /// and `values`, each in one path only, follow them.
+    ///
+    /// # Errors
+    /// Failures of the computation.
+    #[allow(clippy::too_many_arguments)]
+    fn attend_behind(
+        &self,
+        queries: &Tensor,
+        keys: &Tensor,
+        values: &Tensor,
+        earlier: Option<&Earlier>,
+        paths: &Arc<[OwnedPath]>,
+        config: &DecoderConfig,
+        layer: &LayerConfig,
+    ) -> Result<Tensor, OperationError>;
+
+    /// -log p(target) of each row `[rows, d_model]` after the unembedding and its soft cap, in nats, `[rows]`;
+    /// and the rows' likeliest tokens.
+    ///
+    /// # Errors
+    /// Failures of the computation.
+    fn cross_entropy(
+        &self,
+        x: &Tensor,
+        unembedding: &Self::Linear,
+        soft_cap: Option<f64>,
+        targets: &[u32],
+    ) -> Result<(Tensor, Vec<u32>), OperationError>;
+}
+
+/// -log p(target) of each row of logits `[rows, vocabulary]`, and the rows' likeliest tokens: the formula.
+pub(super) fn cross_entropy_of(
+    logits: &Tensor,
+    targets: &[u32],
+) -> Result<(Tensor, Vec<u32>), OperationError> {
+    let targets = Tensor::new(targets, logits.device())?.unsqueeze(1)?;
+    // The largest logit only keeps the exponentials within their range: it has no part in the gradient.
+    let shifted = logits.broadcast_sub(&logits.detach().max_keepdim(D::Minus1)?)?;
+    let normaliser = shifted.exp()?.sum_keepdim(D::Minus1)?.log()?;
+    let losses = (normaliser - shifted.gather(&targets, 1)?)?.squeeze(1)?;
+    Ok((losses, logits.detach().argmax(D::Minus1)?.to_vec1()?))
+}

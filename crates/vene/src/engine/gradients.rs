@@ -1,0 +1,110 @@
+//! Gradients at sites: how a number read off a run would change with what stands inside it.
+//!
+//! What attribution methods are made of: attribution patching (Nanda 2023) multiplies the gradient of a metric at a
+//! site with the difference between the source's values and the base's, and integrated gradients
+//! (Sundararajan et al. 2017) average it along a way.
+
+use std::collections::HashMap;
+
+use candle_core::{DType, Tensor};
+use vene_model::{Model, Site};
+
+use super::suffix::{Suffix, Taps};
+use crate::error::RunError;
+use crate::plan::ResolvedPlan;
+
+/// A plan's edited runs, at some of whose sites gradients are read.
+///
+/// ```
+/// use vene::{Component, Example, Gradients, Model, Plan, Site};
+///
+/// let model = Model::load("embedded")?;
+/// let plan = Plan::new().resolve(&model, &[Example::new(model.prompt("The capital of Spain is")?)])?;
+/// let site = Site::new(Component::BlockOutput, Some(3), model.config())?;
+/// let token = |word| model.tokenizer().single_token(word);
+/// let (madrid, rome) = (token(" Madrid")?, token(" Rome")?);
+/// // The logit difference, of logits [reads, vocabulary].
+/// let found = Gradients::new(&model, plan, &[site])?.of(&[0], &|logits| {
+///     logits.narrow(1, madrid as usize, 1)? - logits.narrow(1, rome as usize, 1)?
+/// })?;
+/// // What stands at the country's position (the fourth) matters.
+/// let gradient = found.gradient(0, site).unwrap().to_vec2::<f32>()?;
+/// assert!(gradient[3].iter().any(|slope| slope.abs() > 1e-3));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct Gradients {
+    suffix: Suffix,
+    sites: Vec<Site>,
+}
+
+/// What a metric came to, and its gradients.
+#[derive(Clone, Debug)]
+pub struct SiteGradients {
+    metric: f64,
+    /// By example and site: what stood there, and the gradient.
+    found: HashMap<(usize, Site), (Tensor, Tensor)>,
+}
+
+impl Gradients {
+    /// Of this plan's runs, at these sites, which are seen behind the plan's own edits there.
+    ///
+    /// # Errors
+    /// Failures of the computation.
+    pub fn new(model: &Model, plan: ResolvedPlan, sites: &[Site]) -> Result<Self, RunError> {
+        Ok(Self { suffix: Suffix::behind(model, plan, sites)?, sites: sites.to_vec() })
+    }
+
+    /// With some blocks run once more on the way back: [`Suffix::recomputing`].
+    #[must_use]
+    pub fn recomputing(mut self, recomputes: bool) -> Self {
+        self.suffix = self.suffix.recomputing(recomputes);
+        self
+    }
+
+    /// The gradients of a metric of some examples. It is given the logits at the positions that the plan reads,
+    /// one after the other, `[reads, vocabulary]`; what it gives is summed.
+    ///
+    /// # Errors
+    /// Failures of the computation, of an intervention or of the metric.
+    pub fn of(
+        &self,
+        examples: &[usize],
+        metric: &dyn Fn(&Tensor) -> candle_core::Result<Tensor>,
+    ) -> Result<SiteGradients, RunError> {
+        let lengths =
+            examples.iter().map(|&example| self.suffix.plan().examples()[example].base.len());
+        let mut taps = Taps::new(&self.sites, lengths.collect());
+        let logits = self.suffix.tapped(examples, &mut taps)?;
+        let sum = metric(&logits)?.sum_all()?;
+        let gradients = sum.backward()?;
+        let mut found = HashMap::new();
+        for (run, &example) in examples.iter().enumerate() {
+            for &site in &self.sites {
+                if let Some(both) = taps.of(site, run, &gradients)? {
+                    found.insert((example, site), both);
+                }
+            }
+        }
+        let metric = sum.to_dtype(DType::F64)?.to_scalar()?;
+        Ok(SiteGradients { metric, found })
+    }
+}
+
+impl SiteGradients {
+    /// The metric, summed over examples.
+    pub fn metric(&self) -> f64 {
+        self.metric
+    }
+
+    /// The metric's gradient at a site of an example: `[positions, width]`, or `[heads, queries, keys]` for
+    /// attention patterns; `None` where it was not asked for. It is 0 where the site was not run: at `final_norm`
+    /// and `logits` that is every position that the plan does not read.
+    pub fn gradient(&self, example: usize, site: Site) -> Option<&Tensor> {
+        self.found.get(&(example, site)).map(|(_, gradient)| gradient)
+    }
+
+    /// What stood there, in the same shape.
+    pub fn activation(&self, example: usize, site: Site) -> Option<&Tensor> {
+        self.found.get(&(example, site)).map(|(values, _)| values)
+    }
+}

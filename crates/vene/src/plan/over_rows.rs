@@ -1,0 +1,164 @@
+//! A plan over the rows of a data set: positions by role, found in each row.
+
+use vene_model::{BeginningOfSequence, Outline};
+
+use super::{Edit, Example, Plan, Positions, ResolvedPlan, Run, Source};
+use crate::data::{LeftOut, PreparedRow, Requirements, Role, Row, prepare};
+use crate::error::PlanError;
+
+/// A plan whose examples are rows of a data set.
+#[derive(Clone, Debug)]
+pub struct OverRows {
+    /// The plan, an example for each row.
+    pub plan: ResolvedPlan,
+    /// The rows, in the order of the examples.
+    pub rows: Vec<PreparedRow>,
+    /// Rows that could not be used.
+    pub left_out: Vec<LeftOut>,
+}
+
+impl Plan {
+    /// The plan over rows: base and source of each are those of an example, and
+    /// [`Positions::Role`] the positions of that role in each. Rows whose answers do not begin with tokens that tell
+    /// target and foil apart are left out, and those in which a role is nowhere.
+    ///
+    /// # Errors
+    /// As [`Plan::resolve`]; no row that could be used.
+    pub fn over_rows(
+        &self,
+        outline: &Outline,
+        rows: &[Row],
+        bos: BeginningOfSequence,
+    ) -> Result<OverRows, PlanError> {
+        let roles = self.roles();
+        let requirements = Requirements {
+            distinct_roles: 0,
+            bos,
+            roles: &roles,
+            reads_source: self.edits.iter().any(reads_source),
+            same_length: false,
+            needs_foil: false,
+            needs_single_tokens: false,
+            first_tokens: true,
+        };
+        let (prepared, left_out) = prepare(outline, rows, &requirements);
+        if let (true, Some(first)) = (prepared.is_empty(), left_out.first()) {
+            let reason = first.reason.to_string();
+            return Err(PlanError::NoRows { rows: rows.len(), reason });
+        }
+        let examples: Vec<Example> = prepared
+            .iter()
+            .map(|row| {
+                let example = Example::new(row.base.clone());
+                match &row.source {
+                    Some(source) => example.source(source.clone()),
+                    None => example,
+                }
+            })
+            .collect();
+        let plan = self.at(&roles, &prepared).resolve(outline, &examples)?;
+        Ok(OverRows { plan, rows: prepared, left_out })
+    }
+
+    /// The roles that it names, each once.
+    fn roles(&self) -> Vec<Role> {
+        let of_edit = |edit: &Edit| {
+            let positions =
+                [Some(&edit.positions), edit.keys.as_ref(), edit.source_positions.as_ref()];
+            positions.into_iter().flatten().filter_map(role).cloned().collect::<Vec<_>>()
+        };
+        let collects = self.collects.iter().filter_map(|collect| role(&collect.positions).cloned());
+        let read = role(&self.read).cloned();
+        let mut roles: Vec<Role> =
+            self.edits.iter().flat_map(of_edit).chain(collects).chain(read).collect();
+        roles.sort();
+        roles.dedup();
+        roles
+    }
+
+    /// The same plan with numbers in place of roles.
+    fn at(&self, roles: &[Role], rows: &[PreparedRow]) -> Self {
+        let found = |positions: &Positions, in_base: bool| match role(positions) {
+            None => positions.clone(),
+            Some(role) => {
+                let place = roles.iter().position(|known| known == role).unwrap_or_default();
+                let of_row = |row: &PreparedRow| {
+                    let all = if in_base { &row.base_positions } else { &row.source_positions };
+                    let found = all.get(place).map_or(&[][..], Vec::as_slice);
+                    found.iter().map(|&position| position as i64).collect()
+                };
+                Positions::Each(rows.iter().map(of_row).collect())
+            }
+        };
+        let edit = |edit: &Edit| {
+            let in_base = edit.run == Run::Base;
+            let read = edit.source_positions.as_ref().unwrap_or(&edit.positions);
+            // What is read in another run than is written is at that run's own positions.
+            let reads_base = !matches!(edit.source, Some(Source::Run(_) | Source::AllRuns));
+            let named = edit.source_positions.is_some() || role(read).is_some();
+            Edit {
+                positions: found(&edit.positions, in_base),
+                keys: edit.keys.as_ref().map(|keys| found(keys, in_base)),
+                source_positions: (named && edit.source.is_some()).then(|| found(read, reads_base)),
+                ..edit.clone()
+            }
+        };
+        let mut plan = self.clone();
+        plan.edits = self.edits.iter().map(edit).collect();
+        for collect in &mut plan.collects {
+            collect.positions = found(&collect.positions, true);
+        }
+        plan.read = found(&self.read, true);
+        plan
+    }
+}
+
+fn role(positions: &Positions) -> Option<&Role> {
+    match positions {
+        Positions::Role(role) => Some(role),
+        _ => None,
+    }
+}
+
+/// Whether an edit has to do with an example's source.
+fn reads_source(edit: &Edit) -> bool {
+    edit.run != Run::Base || matches!(edit.source, Some(Source::Run(_) | Source::AllRuns))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::{Component, Model};
+
+    #[test]
+    fn a_role_is_found_in_base_and_source_of_each_row() {
+        let model = Model::load("embedded").unwrap();
+        let rows = [
+            Row::new("The capital of Spain is", "The name of the capital of Italy is")
+                .target(" Madrid")
+                .foil(" Rome")
+                .span("subject", "Spain", "Italy"),
+            Row::new("The capital of Peru is", "The capital of Spain is")
+                .target(" Lima")
+                .foil(" Lima"),
+        ];
+        let role = |text: &str| Positions::Role(text.parse().unwrap());
+        let edit = Edit::interchange(Component::BlockOutput, 1).at(role("subject_last"));
+        let plan = Plan::new().edit(edit);
+        let over = plan.over_rows(&model, &rows, BeginningOfSequence::Model).unwrap();
+        assert_eq!((over.rows.len(), over.left_out.len()), (1, 1));
+        let edit = &over.plan.edits()[0];
+        assert_eq!(edit.units[0].positions, [3]);
+        let Some(crate::plan::ResolvedSource::Runs { units, .. }) = &edit.source else {
+            panic!("it reads a source")
+        };
+        assert_eq!(units[0][0].1.positions, [6]);
+        let token = |word: &str| model.tokenizer().single_token(word).unwrap();
+        assert_eq!(over.rows[0].first_tokens(), [vec![token(" Madrid")], vec![token(" Rome")]]);
+        // Without rows a role is nowhere.
+        let one = Example::new(model.prompt("The capital of Spain is").unwrap());
+        let error = plan.resolve(&model, &[one]).unwrap_err().to_string();
+        assert!(error.contains("Plan::over_rows"), "{error}");
+    }
+}
