@@ -151,10 +151,12 @@ fn difference(found: &Tensor, right: &Tensor) -> f64 {
 
 #[test]
 fn ten_steps_in_the_same_coordinates_are_the_same() {
-    // pyvene's boundless mask is computed in single precision in any case.
     for (precision, tolerance) in [(Precision::Double, 2e-6), (Precision::Single, 1e-3)] {
         let (about, start, model) = setting(precision);
         for case in &about.cases {
+            // pyvene's boundless mask is computed in single precision in any case.
+            let is_boundless = case.name == "boundless_rotated_space";
+            let tolerance: f64 = if is_boundless { 1e-3 } else { tolerance };
             let (found, intervention) = losses(case, &about, &model, &start, Rotations::PyTorch);
             assert_eq!(found.len(), 10);
             for (step, (found, right)) in found.iter().zip(&case.losses).enumerate() {

@@ -206,9 +206,10 @@ impl Collected {
             };
             Ok(Earlier { keys: of(|piece| &piece.keys)?, values: of(|piece| &piece.values)? })
         };
-        let earlier = match self.count {
-            0 => Vec::new(),
-            _ => self.pieces.into_iter().map(joined).collect::<Result<_, _>>()?,
+        // Blocks without attention have no keys.
+        let earlier = match self.count == 0 || self.pieces.iter().all(Vec::is_empty) {
+            true => Vec::new(),
+            false => self.pieces.into_iter().map(joined).collect::<Result<_, _>>()?,
         };
         let residuals = self.residuals.into_iter().collect::<Option<_>>();
         Ok(Kept {
