@@ -275,8 +275,8 @@ fn at_sites_are_those_of_small_differences() {
         assert!((found.metric() - metric).abs() < 1e-9 * metric.abs().max(1.0), "{name}");
         for &site in &sites {
             let (component, layer) = (site.component(), site.layer());
-            for example in 0..2 {
-                let length = examples[example].base.len();
+            for (example, prompts) in examples.iter().enumerate() {
+                let length = prompts.base.len();
                 let gradient = found.gradient(example, site).unwrap();
                 let activation = found.activation(example, site).unwrap();
                 assert_eq!(gradient.dims(), activation.dims(), "{name}, {site}");

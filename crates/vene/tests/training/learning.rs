@@ -253,9 +253,9 @@ fn pairs(model: &Model, edit: Edit) -> (ResolvedPlan, Objective) {
     let capitals = ["Madrid", "Tokyo", "Lima", "Oslo", "Cairo", "Paris"];
     let prompt = |name: &str| model.prompt(&format!("The capital of {name} is")).unwrap();
     let (mut examples, mut labels) = (Vec::new(), Vec::new());
-    for base in 0..6 {
+    for (base, country) in COUNTRIES.iter().enumerate().take(6) {
         let source = (base + 2) % 6;
-        examples.push(Example::new(prompt(COUNTRIES[base])).source(prompt(COUNTRIES[source])));
+        examples.push(Example::new(prompt(country)).source(prompt(COUNTRIES[source])));
         labels.push(model.tokenizer().single_token(&format!(" {}", capitals[source])).unwrap());
     }
     let edit = edit.at(Positions::index(3)).from(Positions::index(3));
