@@ -262,6 +262,36 @@ fn the_post_processor_decides_about_the_first_token() {
 }
 
 #[test]
+fn the_ends_of_texts_are_read_where_they_are_named() {
+    let ends = |config: &str, settings: Option<&str>, generation: Option<&str>| {
+        let folder = tempfile::tempdir().unwrap();
+        write_model(folder.path());
+        std::fs::write(folder.path().join("config.json"), config).unwrap();
+        let files = [("tokenizer_config.json", settings), ("generation_config.json", generation)];
+        for (name, text) in files {
+            if let Some(text) = text {
+                std::fs::write(folder.path().join(name), text).unwrap();
+            }
+        }
+        let model = open(folder.path()).unwrap();
+        let read = |file: &&str| model.provenance.files.iter().any(|read| read.name == **file);
+        assert_eq!(read(&"generation_config.json"), generation.is_some());
+        model.tokenizer.ends().to_vec()
+    };
+    let settings = Some(r#"{"eos_token": {"content": "<s>"}}"#);
+    assert_eq!(ends("{}", None, None), [] as [u32; 0]);
+    assert_eq!(ends("{}", settings, None), [5]);
+    assert_eq!(ends(r#"{"eos_token_id": 1}"#, settings, None), [1]);
+    // What generation is told goes before, unless it is told nothing of it.
+    let generation = Some(r#"{"eos_token_id": [2, 3]}"#);
+    assert_eq!(ends(r#"{"eos_token_id": 1}"#, settings, generation), [2, 3]);
+    let generation = Some(r#"{"temperature": 0.7}"#);
+    assert_eq!(ends(r#"{"eos_token_id": 1}"#, settings, generation), [1]);
+    // A token that the vocabulary lacks can never come.
+    assert_eq!(ends(r#"{"eos_token_id": [4, 4000000]}"#, settings, None), [4]);
+}
+
+#[test]
 fn vocabulary_and_merges_are_read_as_gpt2_does() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path();

@@ -93,6 +93,7 @@ fn smollm2_is_tokenized_as_llama_cpp_does() {
     // The metadata says so, against what a converter may make of it.
     assert!(!tokenizer.adds_bos());
     assert_eq!(tokenizer.bos(), Some(1));
+    assert_eq!(tokenizer.ends(), [2]);
     let spain = tokenizer.encode("The capital of Spain is").unwrap();
     assert_eq!(spain.ids, [504, 3575, 282, 7476, 314]);
     assert_eq!(spain.spans, [0..3, 3..11, 11..14, 14..20, 20..23]);
@@ -138,6 +139,7 @@ fn gemma3_is_tokenized_as_llama_cpp_does() {
     let tokenizer = &model.tokenizer;
     assert!(tokenizer.adds_bos());
     assert_eq!(tokenizer.bos(), Some(2));
+    assert!(tokenizer.ends().contains(&1), "{:?}", tokenizer.ends());
     let spain = tokenizer.encode("The capital of Spain is").unwrap();
     assert_eq!(spain.ids, [2, 818, 5279, 529, 14145, 563]);
     assert_eq!(spain.spans[..3], [0..0, 0..3, 3..11]);

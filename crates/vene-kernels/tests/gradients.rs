@@ -266,7 +266,7 @@ fn the_unembeddings_cross_entropy() {
                         .collect();
                     let sum: f64 = logits.iter().map(|logit| logit.exp()).sum();
                     let likeliest =
-                        (0..out).max_by(|&a, &b| logits[a].total_cmp(&logits[b])).unwrap();
+                        (0..out).max_by(|&a, &b| logits[a].total_cmp(&logits[b])).expect("a row");
                     (sum.ln() - logits[target as usize], likeliest)
                 })
                 .collect()

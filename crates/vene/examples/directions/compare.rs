@@ -102,6 +102,9 @@ pub fn compare(
     Ok(lines)
 }
 
+/// Directions, each with the method that found it.
+type Found = Vec<(&'static str, Rotation)>;
+
 /// The directions that are found in some pairs, each with its method, of random ones several; and the
 /// loss of the search's first and last epoch.
 fn directions(
@@ -110,7 +113,7 @@ fn directions(
     pairs: &[&Pair],
     layer: usize,
     trainer: &Trainer,
-) -> Result<(Vec<(&'static str, Rotation)>, [f64; 2])> {
+) -> Result<(Found, [f64; 2])> {
     let (rotation, losses) = aligned(model, pairs, layer, trainer, 1)?;
     let mut found = vec![
         (METHODS[1], rotation),
@@ -242,7 +245,9 @@ impl Told {
             .column("clusters", count(&|told| told.clusters))
             .column("accuracy_before", float(&|told| told.before))
             .column("whole_effect", float(&|told| told.whole));
-        let triples: [(&str, fn(&Told) -> Option<[f64; 3]>); 3] = [
+        /// An estimate with its interval.
+        type Triple = fn(&Told) -> Option<[f64; 3]>;
+        let triples: [(&str, Triple); 3] = [
             ("accuracy", |told| told.accuracy),
             ("share", |told| told.share),
             ("das_ahead", |told| told.ahead),

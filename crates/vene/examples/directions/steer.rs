@@ -134,7 +134,8 @@ pub fn summary_table(lines: &[Line]) -> Result<Table> {
             keys.push(key);
         }
     }
-    let quantities: [(&str, fn(&Line) -> f64); 4] = [
+    type Quantity = fn(&Line) -> f64;
+    let quantities: [(&str, Quantity); 4] = [
         ("log_odds", |line| line.after),
         ("effect", |line| line.after - line.before),
         ("positive", |line| f64::from(u8::from(line.after > 0.0))),

@@ -174,7 +174,8 @@ fn accuracy(
 pub fn table(found: &[Found]) -> Result<Table, TableError> {
     let text =
         |of: fn(&Found) -> &str| found.iter().map(|found| of(found).to_owned()).collect::<Vec<_>>();
-    let proportions: [(&str, fn(&Found) -> &Proportion); 4] = [
+    type Share = fn(&Found) -> &Proportion;
+    let proportions: [(&str, Share); 4] = [
         ("accuracy", |found| &found.accuracy.all),
         ("changed", |found| &found.accuracy.changed),
         ("unchanged", |found| &found.accuracy.unchanged),

@@ -191,7 +191,7 @@ mod tests {
     /// fixed.
     #[test]
     fn draws_follow_the_probabilities() {
-        let sampling = Sampling { temperature: 1.5, top_p: Some(0.9), ..Sampling::default() };
+        let sampling = Sampling { temperature: 1.5, top_p: Some(0.85), ..Sampling::default() };
         let expected = sampling.probabilities(&of(&SHARES));
         assert_eq!(expected.iter().filter(|&&probability| probability > 0.0).count(), 4);
         let (mut counts, draws) = ([0.0; 6], 20_000);
