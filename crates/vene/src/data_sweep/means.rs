@@ -185,6 +185,9 @@ fn embedding_deviation(
     Ok(((squares / count - mean * mean).max(0.0) * count / (count - 1.0)).sqrt())
 }
 
+/// Told a row's index, a site and its values, a row `[width]` for each position.
+type Each<'a> = dyn FnMut(usize, &Site, &[Vec<f64>]) + 'a;
+
 /// Collects sites of the rows' bases at positions of each: `each` is told a row's index among them, a
 /// site and its values, a row `[width]` for each position.
 fn collected(
@@ -193,7 +196,7 @@ fn collected(
     rows: &[PreparedRow],
     sites: &[Site],
     at: Vec<Vec<i64>>,
-    each: &mut dyn FnMut(usize, &Site, &[Vec<f64>]),
+    each: &mut Each<'_>,
 ) -> Result<(), DataSweepError> {
     let examples = rows.iter().map(|row| Example::new(row.base.clone())).collect::<Vec<_>>();
     let none = Positions::Each(vec![Vec::new(); rows.len()]);

@@ -34,6 +34,7 @@ impl Plan {
         let requirements = Requirements {
             bos,
             roles: &roles,
+            distinct_roles: 0,
             reads_source: self.edits.iter().any(reads_source),
             same_length: false,
             needs_foil: false,
