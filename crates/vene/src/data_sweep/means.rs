@@ -185,17 +185,18 @@ fn embedding_deviation(
     Ok(((squares / count - mean * mean).max(0.0) * count / (count - 1.0)).sqrt())
 }
 
-/// Who is told a row's index, a site and its values, a row `[width]` for each position.
-type Seen<'e> = &'e mut dyn FnMut(usize, &Site, &[Vec<f64>]);
+/// Told a row's index, a site and its values, a row `[width]` for each position.
+type Each<'a> = dyn FnMut(usize, &Site, &[Vec<f64>]) + 'a;
 
-/// Collects sites of the rows' bases at positions of each; rows are counted among these.
+/// Collects sites of the rows' bases at positions of each: `each` is told a row's index among them, a
+/// site and its values, a row `[width]` for each position.
 fn collected(
     outline: &Outline,
     executor: &dyn Executor,
     rows: &[PreparedRow],
     sites: &[Site],
     at: Vec<Vec<i64>>,
-    each: Seen<'_>,
+    each: &mut Each<'_>,
 ) -> Result<(), DataSweepError> {
     let examples = rows.iter().map(|row| Example::new(row.base.clone())).collect::<Vec<_>>();
     let none = Positions::Each(vec![Vec::new(); rows.len()]);

@@ -231,7 +231,7 @@ fn fused_operations_have_those_of_plain_ones() {
             false => [Component::BlockInput, Component::BlockOutput],
         };
         for component in components {
-            for labels in [None, Some([3, 1])] {
+            for labels in [None, Some([2, 1])] {
                 let right = gradient(Precision::Double, component, false, labels);
                 let size = right.iter().map(|value| value * value).sum::<f64>().sqrt();
                 let off = |found: Vec<f64>| {
