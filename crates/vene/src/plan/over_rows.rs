@@ -35,7 +35,6 @@ impl Plan {
             distinct_roles: 0,
             bos,
             roles: &roles,
-            distinct_roles: 0,
             reads_source: self.edits.iter().any(reads_source),
             same_length: false,
             needs_foil: false,
