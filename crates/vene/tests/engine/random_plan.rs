@@ -29,7 +29,7 @@ struct RandomEdit {
     in_source: bool,
     /// Whether all positions are one vector, where the site has rows.
     concatenated: bool,
-    /// One bit for each example that is not edited.
+    /// One bit for each third of all examples: whether it is left unedited.
     skipped: u8,
     seed: u64,
 }
@@ -116,9 +116,9 @@ prop_compose! {
 }
 
 impl RandomPlans {
-    /// The same with every example twice: first all, then all again.
-    pub fn twice(&self) -> Self {
-        Self { examples: [self.examples.clone(), self.examples.clone()].concat(), ..self.clone() }
+    /// The same with every example so many times: first all, then all again.
+    pub fn repeated(&self, times: usize) -> Self {
+        Self { examples: vec![self.examples.clone(); times].concat(), ..self.clone() }
     }
 
     pub fn examples(&self, subject: &Subject) -> Vec<Example> {
@@ -227,14 +227,15 @@ fn chosen(bits: u32, length: usize) -> Vec<i64> {
 impl RandomEdit {
     /// The positions that it edits in each example.
     fn positions(&self, examples: &[(Vec<u32>, Vec<u32>)]) -> Vec<Vec<i64>> {
-        let of_example = |(example, (base, _)): (usize, &(Vec<u32>, Vec<u32>))| {
-            // The first example is always edited: an edit of none is refused.
-            match example > 0 && self.skipped >> example & 1 == 1 {
+        let of_example = |example: &(Vec<u32>, Vec<u32>)| {
+            // Equal examples alike, wherever they stand; the first always: an edit of none is refused.
+            let bit = example.0.iter().sum::<u32>() % 3;
+            match *example != examples[0] && self.skipped >> bit & 1 == 1 {
                 true => Vec::new(),
-                false => chosen(self.positions.into(), base.len()),
+                false => chosen(self.positions.into(), example.0.len()),
             }
         };
-        examples.iter().enumerate().map(of_example).collect()
+        examples.iter().map(of_example).collect()
     }
 
     fn edit(&self, subject: &Subject, examples: &[(Vec<u32>, Vec<u32>)]) -> Edit {
