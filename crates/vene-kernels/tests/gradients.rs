@@ -63,6 +63,16 @@ proptest! {
 }
 
 #[test]
+fn products_of_nothing_go_back() {
+    for (rows, input, out) in [(3, 0, 7), (0, 4, 7), (3, 4, 0), (0, 0, 0), (2, 0, 64)] {
+        let matrix = PackedMatrix::pack(&vec![1.0; out * input], out, input);
+        let mut x = vec![f32::NAN; rows * input];
+        multiply_transposed(&vec![1.0; rows * out], &matrix, &mut x);
+        assert_eq!(x, vec![0.0; rows * input]);
+    }
+}
+
+#[test]
 fn products_go_back_to_the_same_bits_whoever_rides_along() {
     let (rows, input, out) = (130, 579, 1500);
     let y = numbers(rows * out, 1);

@@ -31,7 +31,10 @@ pub fn multiply_transposed(y: &[f32], matrix: &PackedMatrix, x: &mut [f32]) {
     let rows = rows_of(x, y, matrix);
     // The last panel is filled up with zeros, and so must be what it is multiplied by.
     let stride = matrix.panels() * PANEL;
-    if rows == 0 || input == 0 || out == stride {
+    if rows == 0 || input == 0 {
+        return;
+    }
+    if out == stride {
         return multiply_panels_transposed(y, rows, matrix, x);
     }
     let mut filled = vec![0.0; rows * stride];

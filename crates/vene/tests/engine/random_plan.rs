@@ -244,7 +244,13 @@ impl RandomEdit {
         let (component, layer) = (site.component(), site.layer());
         let config = subject.model.config();
         let row = component.width(config);
-        let edit = match (self.kind, row) {
+        // A second source that is given the first one's values may become the base: what is subtracted
+        // then would cancel but for its rounding (below).
+        let kind = match (self.in_source, self.kind) {
+            (true, 0 | 5) => 2,
+            (_, kind) => kind,
+        };
+        let edit = match (kind, row) {
             (0, _) => Edit::interchange(component, layer),
             (1, _) => Edit::zero(component, layer),
             (2, _) => Edit::addition(component, layer),
