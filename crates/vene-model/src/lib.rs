@@ -36,7 +36,7 @@ pub use model::Model;
 pub use operations::{
     ChosenLogits, Counted, CountedRows, Differentiable, Earlier, Fused, HostRows, OperationError,
     Operations, OwnedPath, Path, Plain, Precision, Query, Recorded, Visibility, Work,
-    with_backward,
+    cross_entropy_of, with_backward,
 };
 pub use outline::{EMBEDDED, Loading, Outline};
 pub use pass::{Attention, Choice, Pass, Readout};

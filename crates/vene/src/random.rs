@@ -49,6 +49,15 @@ impl Draws {
     pub(crate) fn below(&mut self, end: usize) -> usize {
         ((u128::from(self.bits()) * end as u128) >> 64) as usize
     }
+
+    /// The numbers below `end` in an order of which all are about equally likely (Fisher and Yates).
+    pub(crate) fn order(&mut self, end: usize) -> Vec<usize> {
+        let mut order: Vec<usize> = (0..end).collect();
+        for place in (1..end).rev() {
+            order.swap(place, self.below(place + 1));
+        }
+        order
+    }
 }
 
 #[cfg(test)]

@@ -81,7 +81,10 @@ pub trait Differentiable:
 }
 
 /// -log p(target) of each row of logits `[rows, vocabulary]`, and the rows' likeliest tokens: the formula.
-pub(super) fn cross_entropy_of(
+///
+/// # Errors
+/// Failures of the computation.
+pub fn cross_entropy_of(
     logits: &Tensor,
     targets: &[u32],
 ) -> Result<(Tensor, Vec<u32>), OperationError> {

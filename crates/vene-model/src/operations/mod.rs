@@ -15,7 +15,7 @@ mod plain;
 mod recorded;
 
 pub use counted::{Counted, CountedRows, Work};
-pub use differentiable::{Differentiable, Earlier, OwnedPath};
+pub use differentiable::{Differentiable, Earlier, OwnedPath, cross_entropy_of};
 pub use fused::Fused;
 pub use node::with_backward;
 pub use pattern::Visibility;

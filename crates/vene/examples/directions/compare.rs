@@ -266,38 +266,22 @@ impl Told {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use vene::task::Task;
+    use crate::contrast::{EUROPE, europe_and_asia};
     use vene::training::AdamW;
 
     /// On the embedded model, which knows on which continent a country is.
     #[test]
     fn the_learned_direction_is_ahead_of_a_random_one_on_held_out_sentences() {
         let model = Model::load("embedded").unwrap();
-        let rows: Vec<_> = Task::Continent
-            .rows(&model, 400, 1)
-            .unwrap()
-            .rows
-            .into_iter()
-            .filter(|row| {
-                let answers = [row.target[0].as_str(), row.foil[0].as_str()];
-                answers.contains(&" Europe") && answers.contains(&" Asia")
-            })
-            .take(48)
-            .collect();
-        let contrast = Contrast {
-            name: "europe",
-            task: Task::Continent,
-            role: "subject",
-            positive: &[" Europe"],
-        };
-        let pairs = contrast.pairs(&model, &rows).unwrap();
+        let rows = europe_and_asia(&model, 400, 1, 48).unwrap();
+        let pairs = EUROPE.pairs(&model, &rows).unwrap();
         let trainer = Trainer {
             epochs: 8,
             batch: 8,
             optimizer: AdamW { learning_rate: 5e-2, ..AdamW::default() },
             ..Trainer::default()
         };
-        let lines = compare(&model, &contrast, &pairs, &[2], &trainer, &mut |_| ()).unwrap();
+        let lines = compare(&model, &EUROPE, &pairs, &[2], &trainer, &mut |_| ()).unwrap();
         assert_eq!(lines.len(), rows.len() * METHODS.len());
         let examples = examples_table(&lines).unwrap();
         assert_eq!(examples.rows(), lines.len());

@@ -114,6 +114,22 @@ pub fn halves(pairs: &[Pair]) -> [Vec<&Pair>; 2] {
     })
 }
 
+/// A contrast that the embedded model knows: on which continent a country is.
+#[cfg(test)]
+pub const EUROPE: Contrast =
+    Contrast { name: "europe", task: Task::Continent, role: "subject", positive: &[" Europe"] };
+
+/// The first so many rows between Europe and Asia, of `drawn` ones.
+#[cfg(test)]
+pub fn europe_and_asia(model: &Model, drawn: usize, seed: u64, count: usize) -> Result<Vec<Row>> {
+    let rows = EUROPE.task.rows(model, drawn, seed)?.rows.into_iter();
+    let is_between = |row: &Row| {
+        let answers = [row.target[0].as_str(), row.foil[0].as_str()];
+        answers.contains(&" Europe") && answers.contains(&" Asia")
+    };
+    Ok(rows.filter(is_between).take(count).collect())
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
@@ -123,13 +139,7 @@ mod tests {
     fn a_sentence_is_on_one_side_and_every_row_on_one() {
         let model = Model::load("embedded").unwrap();
         let rows = Task::Continent.rows(&model, 40, 1).unwrap().rows;
-        let contrast = Contrast {
-            name: "europe",
-            task: Task::Continent,
-            role: "subject",
-            positive: &[" Europe"],
-        };
-        let pairs = contrast.pairs(&model, &rows).unwrap();
+        let pairs = EUROPE.pairs(&model, &rows).unwrap();
         let [one, other] = halves(&pairs);
         assert_eq!(one.len() + other.len(), 40);
         assert!(one.len() > 10 && other.len() > 10);

@@ -180,30 +180,14 @@ pub fn summary_table(lines: &[Line]) -> Result<Table> {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use vene::task::Task;
+    use crate::contrast::{EUROPE, europe_and_asia};
 
     #[test]
     fn the_difference_of_means_moves_answers_and_a_random_vector_less() {
         let model = Model::load("embedded").unwrap();
-        let rows: Vec<_> = Task::Continent
-            .rows(&model, 300, 2)
-            .unwrap()
-            .rows
-            .into_iter()
-            .filter(|row| {
-                let answers = [row.target[0].as_str(), row.foil[0].as_str()];
-                answers.contains(&" Europe") && answers.contains(&" Asia")
-            })
-            .take(24)
-            .collect();
-        let contrast = Contrast {
-            name: "europe",
-            task: Task::Continent,
-            role: "subject",
-            positive: &[" Europe"],
-        };
-        let pairs = contrast.pairs(&model, &rows).unwrap();
-        let lines = steer(&model, &contrast, &pairs, 2).unwrap();
+        let rows = europe_and_asia(&model, 300, 2, 24).unwrap();
+        let pairs = EUROPE.pairs(&model, &rows).unwrap();
+        let lines = steer(&model, &EUROPE, &pairs, 2).unwrap();
         assert_eq!(lines.len(), rows.len() * VECTORS.len() * DOSES.len());
         let table = summary_table(&lines).unwrap();
         let at = |vector: &str, dose: f64, column: &str| -> f64 {

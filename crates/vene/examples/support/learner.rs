@@ -4,11 +4,12 @@
 use std::collections::HashMap;
 use std::path::Path;
 
-use candle_core::{D, Device, Result, Tensor, Var};
+use candle_core::{Device, Result, Tensor, Var};
 use rand::rngs::Xoshiro256PlusPlus;
 use rand::{RngExt, SeedableRng};
 use vene::intervention::Parameter;
 use vene::training::{AdamW, OptimizerState, Schedule};
+use vene_model::cross_entropy_of;
 
 /// The weights of a network that is being trained, by name.
 pub struct Weights {
@@ -52,7 +53,9 @@ impl Weights {
         let schedule = Schedule::Linear { warmup: steps / 50 };
         for step in 0..steps {
             let (logits, labels) = batch(step)?;
-            let loss = cross_entropy(&logits, &labels)?;
+            let (losses, _) =
+                cross_entropy_of(&logits, &labels).map_err(candle_core::Error::wrap)?;
+            let loss = losses.mean_all()?;
             state.step(&self.parameters, &loss.backward()?, schedule.factor(step, steps))?;
         }
         Ok(())
@@ -79,12 +82,4 @@ pub fn linear(x: &Tensor, weight: &Var, bias: Option<&Var>) -> Result<Tensor> {
         Some(bias) => product.broadcast_add(bias.as_tensor()),
         None => Ok(product),
     }
-}
-
-/// The mean of -log p(label), in nats.
-fn cross_entropy(logits: &Tensor, labels: &[u32]) -> Result<Tensor> {
-    let labels = Tensor::new(labels, logits.device())?.unsqueeze(1)?;
-    let shifted = logits.broadcast_sub(&logits.detach().max_keepdim(D::Minus1)?)?;
-    let normaliser = shifted.exp()?.sum_keepdim(D::Minus1)?.log()?;
-    (normaliser - shifted.gather(&labels, 1)?)?.mean_all()
 }

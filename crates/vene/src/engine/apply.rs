@@ -94,10 +94,7 @@ impl<'a> Application<'a> {
         let selection = row_selection(written, unit);
         let before = unit::gather(&split, selection)?;
         let (count, chosen, width) = before.dims3()?;
-        let columns: Vec<usize> = unit
-            .heads
-            .as_ref()
-            .map_or(vec![0], |heads| heads.iter().map(|head| head * width).collect());
+        let columns = columns(unit, width);
         let before = before.reshape((count, chosen * width))?;
         let sources = sources(&before)?;
         let shape = match self.edit().concatenated {
@@ -188,7 +185,11 @@ impl<'a> Application<'a> {
         Ok(sees.reshape((1, queries.len(), keys.len()))?.broadcast_as(pattern.shape())?)
     }
 
-    fn context<'c>(&'c self, columns: &'c [usize], keys: Option<&'c [usize]>) -> UnitContext<'c> {
+    pub(super) fn context<'c>(
+        &'c self,
+        columns: &'c [usize],
+        keys: Option<&'c [usize]>,
+    ) -> UnitContext<'c> {
         let (example, positions) = (self.example, self.positions());
         let subspaces = self.edit().subspaces.as_ref();
         let subspace = subspaces.map(|subspaces| subspaces[example].as_slice());
@@ -209,14 +210,7 @@ impl<'a> Application<'a> {
         }
         let (edit, example) = (self.edit(), self.example);
         let (intervention, site) = (edit.intervention.name(), edit.site);
-        let after = edit
-            .intervention
-            .apply(before, sources, context)
-            .map_err(|error| RunError::Intervention { intervention, site, error: error.into() })?;
-        if after.dims() != before.dims() {
-            let (returned, expected) = (after.dims().to_vec(), before.dims().to_vec());
-            return Err(RunError::InterventionShape { intervention, site, returned, expected });
-        }
+        let after = applied(edit, before, sources, context)?;
         let after = match writable {
             Some(writable) => writable.where_cond(&after, before)?,
             None => after,
@@ -274,11 +268,9 @@ impl<'a> Application<'a> {
             outcome,
         }
     }
-}
 
-impl Application<'_> {
     /// A source's values out of a whole run's rows, in the shape of the values that are written.
-    pub(super) fn read_run(
+    fn read_run(
         &self,
         config: &DecoderConfig,
         kept: &Tensor,
@@ -290,7 +282,7 @@ impl Application<'_> {
     }
 
     /// Given values in the shape of the values that are written.
-    pub(super) fn given(&self, values: &[f64], before: &Tensor) -> Result<Tensor, RunError> {
+    fn given(&self, values: &[f64], before: &Tensor) -> Result<Tensor, RunError> {
         let row = before.elem_count();
         match self.part {
             Some(place) if values.len() > row => {
@@ -299,6 +291,31 @@ impl Application<'_> {
             _ => given(values, before),
         }
     }
+}
+
+/// What an edit's intervention makes of values, which has their shape.
+pub(super) fn applied(
+    edit: &ResolvedEdit,
+    before: &Tensor,
+    sources: &[Tensor],
+    context: UnitContext<'_>,
+) -> Result<Tensor, RunError> {
+    let (intervention, site) = (edit.intervention.name(), edit.site);
+    let after = edit
+        .intervention
+        .apply(before, sources, context)
+        .map_err(|error| RunError::Intervention { intervention, site, error: error.into() })?;
+    if after.dims() != before.dims() {
+        let (returned, expected) = (after.dims().to_vec(), before.dims().to_vec());
+        return Err(RunError::InterventionShape { intervention, site, returned, expected });
+    }
+    Ok(after)
+}
+
+/// Where the edited stretches begin in a row, each of which is `width` wide.
+pub(super) fn columns(unit: &Unit, width: usize) -> Vec<usize> {
+    let heads = unit.heads.as_ref();
+    heads.map_or(vec![0], |heads| heads.iter().map(|head| head * width).collect())
 }
 
 /// A source's values at `rows` of packed rows, in the shape of the values that are written.
@@ -366,13 +383,17 @@ pub(super) fn given(values: &[f64], before: &Tensor) -> Result<Tensor, RunError>
 }
 
 /// `[rows, width]` as `[rows, heads, width of a head]`, or as one stretch where all heads are meant.
-fn by_head(tensor: &Tensor, unit: &Unit, heads: Option<usize>) -> Result<Tensor, RunError> {
+pub(super) fn by_head(
+    tensor: &Tensor,
+    unit: &Unit,
+    heads: Option<usize>,
+) -> Result<Tensor, RunError> {
     let (rows, width) = tensor.dims2()?;
     let heads = heads.filter(|_| unit.heads.is_some()).unwrap_or(1);
     Ok(tensor.reshape((rows, heads, width / heads))?)
 }
 
-fn row_selection<'a>(rows: &'a [usize], unit: &'a Unit) -> Selection<'a> {
+pub(super) fn row_selection<'a>(rows: &'a [usize], unit: &'a Unit) -> Selection<'a> {
     [Some(rows), unit.heads.as_deref(), None]
 }
 

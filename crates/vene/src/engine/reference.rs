@@ -18,7 +18,7 @@ use super::stages::in_stages;
 use super::trace::{Trace, Wanted};
 use super::unit;
 use crate::error::RunError;
-use crate::plan::{Outcome, Receipt, ResolvedPlan, ResolvedSource, Tally};
+use crate::plan::{Outcome, Receipt, ResolvedPlan, Tally};
 
 /// Runs plans one full forward pass each.
 #[derive(Clone, Copy)]
@@ -119,9 +119,7 @@ impl<'a> Editor<'a> {
         let mut wanted = BTreeSet::new();
         for edit in &plan.edits {
             wanted.insert(edit.site);
-            if let Some(ResolvedSource::Current(site)) = edit.source {
-                wanted.insert(site);
-            }
+            wanted.extend(edit.reads_current());
         }
         wanted.extend(plan.collects.iter().map(|collect| collect.site));
         Self {
@@ -191,8 +189,7 @@ impl Editor<'_> {
         let (plan, by_step) = (self.plan, site.is_by_step(self.config));
         let edit = &plan.edits[index];
         let unit = &edit.units[example];
-        let reads = matches!(edit.source, Some(ResolvedSource::Current(read)) if read == site);
-        if reads && !unit.is_empty() && !by_step {
+        if edit.reads_current() == Some(site) && !unit.is_empty() && !by_step {
             let read = rows.of(example, &unit.positions).unwrap_or_default();
             let values = unit::gather(&tensor.unsqueeze(1)?, [Some(&read), None, None])?;
             self.current.insert((index, example), values.squeeze(1)?);
@@ -263,7 +260,7 @@ impl Visitor for Editor<'_> {
                 if part.is_none() {
                     continue;
                 }
-                if matches!(edit.source, Some(ResolvedSource::Current(read)) if read == site) {
+                if edit.reads_current() == Some(site) {
                     self.current.insert((index, example), tensor.narrow(0, row, 1)?);
                 }
                 if edit.site != site {

@@ -61,12 +61,6 @@ impl Trace {
         Some((kept, rows))
     }
 
-    /// The bytes of what was kept.
-    pub(super) fn bytes(&self) -> usize {
-        let of = |tensor: &Tensor| tensor.elem_count() * tensor.dtype().size_in_bytes();
-        self.kept.values().map(of).sum()
-    }
-
     /// Each of so many examples by itself, as example 0 of a trace of its own.
     pub(super) fn by_example(self, examples: usize) -> Vec<Self> {
         let mut traces = vec![Self::default(); examples];

@@ -217,6 +217,14 @@ impl ResolvedEdit {
             })
     }
 
+    /// Where it reads the edited run itself, if it does.
+    pub(crate) fn reads_current(&self) -> Option<Site> {
+        match self.source {
+            Some(ResolvedSource::Current(site)) => Some(site),
+            _ => None,
+        }
+    }
+
     fn select(&self, examples: &[usize]) -> Self {
         let source = self.source.as_ref().map(|source| match source {
             ResolvedSource::Runs { site, units } => {

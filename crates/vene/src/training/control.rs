@@ -5,6 +5,7 @@ use candle_core::Tensor;
 use super::error::TrainingError;
 use crate::intervention::{Constraint, Parameter, orthogonal};
 use crate::plan::ResolvedPlan;
+use crate::random::Draws;
 
 /// Runs something while the plan's rotations are random ones, all equally likely, and gives what it gave; `None` where
 /// the plan has no rotation that is learned. All other parameters stay, and so do rotations behind it.
@@ -52,14 +53,9 @@ fn draw(rotations: &[Parameter], seed: u64) -> Result<(), TrainingError> {
 /// Which of so many examples are trained on, and which are held out: the given share of them, at least one of
 /// each where there are two, drawn by the seed; both in ascending order.
 pub fn split(examples: usize, held_out: f64, seed: u64) -> [Vec<usize>; 2] {
-    use crate::random::Draws;
     let count = (examples as f64 * held_out).round() as usize;
     let count = count.clamp(1.min(examples), examples.saturating_sub(1));
-    let mut order: Vec<usize> = (0..examples).collect();
-    let mut draws = Draws::new([seed, 0x4845_4c44]);
-    for place in (1..examples).rev() {
-        order.swap(place, draws.below(place + 1));
-    }
+    let mut order = Draws::new([seed, 0x4845_4c44]).order(examples);
     let mut held_out = order.split_off(examples - count);
     order.sort_unstable();
     held_out.sort_unstable();

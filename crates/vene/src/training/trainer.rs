@@ -229,14 +229,10 @@ impl Trainer {
 
     /// Examples in the order of an epoch: the same whether the training is taken up or not.
     fn order(&self, examples: usize, epoch: usize) -> Vec<usize> {
-        let mut order: Vec<usize> = (0..examples).collect();
-        if let Some(seed) = self.seed {
-            let mut draws = Draws::new([seed, epoch as u64]);
-            for place in (1..examples).rev() {
-                order.swap(place, draws.below(place + 1));
-            }
+        match self.seed {
+            Some(seed) => Draws::new([seed, epoch as u64]).order(examples),
+            None => (0..examples).collect(),
         }
-        order
     }
 
     /// How good interventions are as they stand.

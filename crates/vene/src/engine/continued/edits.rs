@@ -9,7 +9,7 @@ use super::stage::Stage;
 use crate::engine::apply::Application;
 use crate::engine::trace::Trace;
 use crate::error::RunError;
-use crate::plan::{Outcome, Receipt, ResolvedEdit, ResolvedSource};
+use crate::plan::{Outcome, Receipt, ResolvedEdit};
 
 /// A sequence's place among those of the pass, and its example.
 #[derive(Clone, Copy)]
@@ -40,7 +40,7 @@ impl<'a> Edits<'a> {
         let (current, receipts) = (HashMap::new(), Vec::new());
         let mut edits =
             Self { stage, step, trace, config, wanted: BTreeSet::new(), current, receipts };
-        let wanted = edits.of_step().flat_map(|(_, edit)| [Some(edit.site), reads(edit)]);
+        let wanted = edits.of_step().flat_map(|(_, edit)| [Some(edit.site), edit.reads_current()]);
         edits.wanted = wanted.flatten().collect();
         edits
     }
@@ -81,7 +81,7 @@ impl<'a> Edits<'a> {
                 continue;
             }
             let rows = rows_of(&edit.units[place.example].positions);
-            if reads(edit) == Some(site) {
+            if edit.reads_current() == Some(site) {
                 let values = operations.values(tensor, &rows)?;
                 self.current.insert((index, place.sequence), values);
             }
@@ -135,13 +135,5 @@ impl<'a> Edits<'a> {
     pub(super) fn into_receipts(mut self) -> Vec<(usize, Receipt)> {
         self.receipts.sort_by_key(|(sequence, receipt)| (*sequence, receipt.edit));
         self.receipts
-    }
-}
-
-/// Where an edit reads its own run.
-fn reads(edit: &ResolvedEdit) -> Option<Site> {
-    match edit.source {
-        Some(ResolvedSource::Current(site)) => Some(site),
-        _ => None,
     }
 }

@@ -142,7 +142,7 @@ impl ForkedPass<'_> {
         before: &Tensor,
     ) -> Result<Vec<Tensor>, RunError> {
         let application = &self.tree.forks[fork].steps[step].edits[edit];
-        if let Some(ResolvedSource::Current(_)) = &application.edit().source {
+        if application.edit().reads_current().is_some() {
             let kept = self.found.current.get(&(fork, step, edit)).into_iter();
             return kept
                 .map(|kept| apply::read_current(self.config, *application, kept, before))

@@ -9,7 +9,7 @@ use super::readout::Readouts;
 use super::rows::{KeyPaths, Rows};
 use super::tree::{Mark, Stem, Tree};
 use crate::error::RunError;
-use crate::plan::{Outcome, ResolvedSource};
+use crate::plan::Outcome;
 
 /// The rows of a pass, and what is to be done with them.
 pub(super) struct ForkedPass<'a> {
@@ -60,7 +60,7 @@ impl Agenda {
             for (number, step) in fork.steps.iter().enumerate() {
                 agenda.steps.entry(step.site).or_default().push((index, number));
                 for (edit, application) in step.edits.iter().enumerate() {
-                    if let Some(ResolvedSource::Current(site)) = application.edit().source {
+                    if let Some(site) = application.edit().reads_current() {
                         agenda.currents.entry(site).or_default().push((index, number, edit));
                     }
                 }

@@ -8,10 +8,10 @@
 use candle_core::{DType, Tensor};
 use vene_model::{DecoderConfig, Site, TimeStep};
 
-use crate::engine::apply::Application;
+use crate::engine::apply::{self, Application};
 use crate::engine::reference::Editor;
 use crate::engine::sequences::{Rows, Visitor};
-use crate::engine::unit::{self, Selection};
+use crate::engine::unit;
 use crate::error::RunError;
 use crate::intervention::UnitContext;
 use crate::plan::{ResolvedEdit, ResolvedPlan, ResolvedSource};
@@ -52,11 +52,8 @@ impl<'a> Edits<'a> {
         }
         let Some(first) = changed.first() else { return Ok(tensor.clone()) };
         let unit = first.unit();
-        let heads = edit.site.component().heads(self.config).filter(|_| unit.heads.is_some());
-        let (count, width) = tensor.dims2()?;
-        let heads = heads.unwrap_or(1);
-        let split = tensor.reshape((count, heads, width / heads))?;
-        let selection: Selection<'_> = [Some(&written), unit.heads.as_deref(), None];
+        let split = apply::by_head(tensor, unit, edit.site.component().heads(self.config))?;
+        let selection = apply::row_selection(&written, unit);
         let before = unit::gather(&split, selection)?;
         let (all, chosen, head_width) = before.dims3()?;
         let flat = before.reshape((all, chosen * head_width))?;
@@ -77,35 +74,18 @@ impl<'a> Edits<'a> {
         }
         let sources = sources.iter().map(|parts| Tensor::cat(parts, 0));
         let sources: Vec<Tensor> = sources.collect::<Result<_, _>>()?;
-        let columns: Vec<usize> = match &unit.heads {
-            Some(heads) => heads.iter().map(|head| head * head_width).collect(),
-            None => vec![0],
-        };
-        let subspace = edit.subspaces.as_ref().map(|subspaces| subspaces[first.example].as_slice());
-        let context = UnitContext {
-            example: first.example,
-            positions: &positions,
-            columns: &columns,
-            keys: None,
-            subspace,
-        };
-        let (intervention, site) = (edit.intervention.name(), edit.site);
-        let after = edit
-            .intervention
-            .apply(&flat, &sources, context)
-            .map_err(|error| RunError::Intervention { intervention, site, error: error.into() })?;
-        if after.dims() != flat.dims() {
-            let (returned, expected) = (after.dims().to_vec(), flat.dims().to_vec());
-            return Err(RunError::InterventionShape { intervention, site, returned, expected });
-        }
+        let columns = apply::columns(unit, head_width);
+        let context = UnitContext { positions: &positions, ..first.context(&columns, None) };
+        let after = apply::applied(edit, &flat, &sources, context)?;
         // A value that is no number makes the sum none.
         let sum = after.detach().to_dtype(DType::F64)?.sum_all()?.to_scalar::<f64>()?;
         if !sum.is_finite() {
+            let (intervention, site) = (edit.intervention.name(), edit.site);
             let example = first.example;
             return Err(RunError::NotFinite { intervention, site, value: sum, example });
         }
         let after = after.reshape((all, chosen, head_width))?;
-        Ok(unit::replace(&split, selection, &after)?.reshape((count, width))?)
+        Ok(unit::replace(&split, selection, &after)?.reshape(tensor.shape())?)
     }
 }
 

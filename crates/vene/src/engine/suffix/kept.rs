@@ -65,7 +65,7 @@ impl Kept {
         live: &[Range<usize>],
     ) -> Result<Self, RunError> {
         let examples = plan.examples.len();
-        if super::recurs(decoder.config()) {
+        if decoder.config().is_recurrent() {
             return Self::of_whole_runs(decoder, plan, first);
         }
         let sources = match plan.edits.iter().any(reads_whole_runs) {
@@ -426,9 +426,4 @@ impl<O: Differentiable> Pass<O> for Keeping<'_> {
     fn readout(&mut self) -> Readout {
         Readout::default()
     }
-}
-
-/// The bytes of a tensor's values.
-pub(super) fn bytes(tensor: &Tensor) -> usize {
-    tensor.elem_count() * tensor.dtype().size_in_bytes()
 }

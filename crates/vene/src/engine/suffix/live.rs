@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use vene_model::{Component, DecoderConfig, Site};
 
-use crate::plan::{ResolvedPlan, ResolvedSource};
+use crate::plan::ResolvedPlan;
 
 /// The first block that a change at a site goes through.
 pub(super) fn entrance(site: Site, config: &DecoderConfig) -> usize {
@@ -28,13 +28,8 @@ pub(super) fn through(site: Site, config: &DecoderConfig) -> usize {
 
 /// The first block of a model that a plan's edits and collects, and `others`, have to do with.
 pub(super) fn first_block(plan: &ResolvedPlan, others: &[Site], config: &DecoderConfig) -> usize {
-    let edits = plan.edits.iter().flat_map(|edit| {
-        let read = match edit.source {
-            Some(ResolvedSource::Current(site)) => Some(site),
-            _ => None,
-        };
-        [edit.site].into_iter().chain(read)
-    });
+    let edits =
+        plan.edits.iter().flat_map(|edit| [edit.site].into_iter().chain(edit.reads_current()));
     let collects = plan.collects.iter().map(|collect| collect.site);
     let sites = edits.chain(collects).chain(others.iter().copied());
     sites.map(|site| entrance(site, config)).min().unwrap_or(config.layers.len())

@@ -18,15 +18,16 @@ mod pass;
 mod tap;
 
 use std::fmt;
-use std::ops::{ControlFlow, Range};
+use std::ops::Range;
 use std::sync::Arc;
 
 use candle_core::{Tensor, Var};
 use vene_model::{
-    Component, Decoder, DecoderConfig, Differentiable, Model, Plain, Recorded, Site, with_backward,
+    Component, Decoder, DecoderConfig, Differentiable, Model, Plain, Recorded, Site,
+    cross_entropy_of, with_backward,
 };
 
-use super::executor::{Executor, PlanOutcome};
+use super::executor::Executor;
 use super::reference::{Editor, Reference};
 use super::sequences::{Rows, Visitor};
 use super::stages::given_sources;
@@ -104,7 +105,7 @@ impl Suffix {
         let plan = given_plan(model, plan)?;
         let layer = live::first_block(&plan, looked_at, model.config());
         // A state is carried through all positions.
-        let all = !looked_at.is_empty() || recurs(model.config());
+        let all = !looked_at.is_empty() || model.config().is_recurrent();
         let positions = |example: usize| match all {
             false => live::positions(&plan, example),
             true => 0..plan.examples[example].base.len(),
@@ -149,19 +150,6 @@ impl Suffix {
     /// The plan.
     pub fn plan(&self) -> &ResolvedPlan {
         &self.plan
-    }
-
-    /// How many rows a pass over these examples runs: their positions behind the first edited one.
-    pub fn rows(&self, examples: &[usize]) -> usize {
-        examples.iter().map(|&example| self.live[example].len()).sum()
-    }
-
-    /// The bytes that are kept between passes, weights not counted.
-    pub fn kept_bytes(&self) -> usize {
-        let Kept { residuals, earlier, sources, .. } = &self.kept;
-        let earlier = earlier.iter().flat_map(|earlier| [&earlier.keys, &earlier.values]);
-        let tensors = residuals.iter().chain(earlier).map(kept::bytes).sum::<usize>();
-        tensors + sources.iter().map(Trace::bytes).sum::<usize>()
     }
 
     /// The logits of the edited runs of some examples, at the positions that the plan reads, one after
@@ -278,7 +266,7 @@ impl Suffix {
         let logits = operations.take_rows(&logits, &wanted)?;
         match target {
             Target::Logits => Ok((logits, Vec::new())),
-            Target::CrossEntropy(labels) => of_logits(&logits, labels),
+            Target::CrossEntropy(labels) => Ok(cross_entropy_of(&logits, labels)?),
         }
     }
 }
@@ -294,30 +282,13 @@ fn given_plan(model: &Model, plan: ResolvedPlan) -> Result<ResolvedPlan, RunErro
         return Err(RunError::LearnsInSource);
     }
     let executor = Reference::new(model);
-    let run = &mut |plans: &[ResolvedPlan], each: Each<'_>| executor.run_all(plans, each);
-    Ok(given_sources(model.config(), &plan, run)?.0)
-}
-
-/// Who is told of outcomes.
-type Each<'e> = &'e mut dyn FnMut(usize, PlanOutcome) -> ControlFlow<()>;
-
-/// Whether a state is carried from position to position anywhere.
-fn recurs(config: &DecoderConfig) -> bool {
-    (0..config.layers.len()).any(|layer| config.recurs(layer))
+    let (given, _) =
+        given_sources(model.config(), &plan, &mut |plans, each| executor.run_all(plans, each))?;
+    Ok(given)
 }
 
 fn config_logits(config: &DecoderConfig) -> Option<Site> {
     Site::new(Component::Logits, None, config).ok()
-}
-
-/// -log p(label) of each row of logits, and the likeliest tokens.
-fn of_logits(logits: &Tensor, labels: &[u32]) -> Result<(Tensor, Vec<u32>), RunError> {
-    use candle_core::D;
-    let labels = Tensor::new(labels, logits.device())?.unsqueeze(1)?;
-    let shifted = logits.broadcast_sub(&logits.detach().max_keepdim(D::Minus1)?)?;
-    let normaliser = shifted.exp()?.sum_keepdim(D::Minus1)?.log()?;
-    let losses = (normaliser - shifted.gather(&labels, 1)?)?.squeeze(1)?;
-    Ok((losses, logits.detach().argmax(D::Minus1)?.to_vec1()?))
 }
 
 /// A block whose inner steps are forgotten, and run once more on the way back.
