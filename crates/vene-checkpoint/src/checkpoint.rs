@@ -5,8 +5,8 @@ use std::path::Path;
 use crate::directory::ModelFiles;
 use crate::tensors::WeightsFile;
 use crate::{
-    CheckpointError, Description, FileIdentity, ModelSource, Progress, Provenance, Tensors,
-    Tokenizer, gguf, hub, json, safetensors,
+    CheckpointError, Description, FileIdentity, ModelSource, Notices, Progress, Provenance,
+    Tensors, Tokenizer, gguf, hub, json, safetensors,
 };
 
 /// An opened model: nothing of its weights is read yet.
@@ -20,6 +20,8 @@ pub struct Checkpoint {
     pub tokenizer: Tokenizer,
     /// Which files it came from.
     pub provenance: Provenance,
+    /// What a user should know about these files.
+    pub notices: Notices,
 }
 
 impl Checkpoint {
@@ -60,6 +62,7 @@ impl Checkpoint {
             description: Description::Gguf(metadata),
             tensors,
             tokenizer,
+            notices: Notices::default(),
         })
     }
 
@@ -124,6 +127,7 @@ impl Checkpoint {
             description: Description::HuggingFace(config_object),
             tensors,
             tokenizer,
+            notices: Notices::default(),
         })
     }
 }

@@ -6,7 +6,8 @@ use crate::json;
 use crate::safetensors::{self, ShardIndex};
 use crate::tensors::{Tensors, WeightsFile};
 use crate::{
-    Checkpoint, CheckpointError, Description, FileIdentity, Progress, Provenance, Tokenizer,
+    Checkpoint, CheckpointError, Description, FileIdentity, Notices, Progress, Provenance,
+    Tokenizer,
 };
 
 /// The names that files have in a model's folder or repository.
@@ -176,6 +177,7 @@ impl ModelFiles {
             description: Description::HuggingFace(config),
             tensors,
             tokenizer,
+            notices: Notices::default(),
         })
     }
 }

@@ -82,23 +82,40 @@ pub fn name_of(choice: impl ValueEnum) -> String {
 /// Opens a model without reading its weights.
 pub fn open(name: &str) -> anyhow::Result<Outline> {
     let mut steps = Steps::new();
-    Outline::open(name, &mut |step| steps.show(step)).map_err(|error| of_model(name, error))
+    let opened = Outline::open(name, &mut |step| steps.show(step));
+    let outline = opened.map_err(|error| of_model(name, error))?;
+    warn_of_notices(&outline, 0);
+    Ok(outline)
+}
+
+/// Prints what the model's files leave in doubt, after the first `said` sentences.
+fn warn_of_notices(outline: &Outline, said: usize) {
+    for notice in outline.notices().iter().skip(said) {
+        terminal::warn(notice);
+    }
 }
 
 /// Reads the weights.
 pub fn load(outline: Outline, precision: PrecisionName) -> anyhow::Result<Model> {
-    let name = outline.provenance().name.clone();
-    let mut steps = Steps::new();
-    Model::from_outline(outline, precision.into(), &mut |step| steps.show(step))
-        .map_err(|error| of_model(&name, error))
+    load_with(Model::from_outline, outline, precision)
 }
 
 /// Reads the weights for the reference executor alone.
 pub fn load_plain(outline: Outline, precision: PrecisionName) -> anyhow::Result<Model> {
-    let name = outline.provenance().name.clone();
+    load_with(Model::plain_from_outline, outline, precision)
+}
+
+fn load_with(
+    read: fn(Outline, Precision, &mut dyn FnMut(Loading<'_>)) -> Result<Model, ModelError>,
+    outline: Outline,
+    precision: PrecisionName,
+) -> anyhow::Result<Model> {
+    let (name, said) = (outline.provenance().name.clone(), outline.notices().len());
     let mut steps = Steps::new();
-    Model::plain_from_outline(outline, precision.into(), &mut |step| steps.show(step))
-        .map_err(|error| of_model(&name, error))
+    let model = read(outline, precision.into(), &mut |step| steps.show(step))
+        .map_err(|error| of_model(&name, error))?;
+    warn_of_notices(&model, said);
+    Ok(model)
 }
 
 /// An error that names the model, and says what else the name might have been meant for.
@@ -129,6 +146,7 @@ pub fn record(outline: &Outline, given: &str) -> Value {
         "files": provenance.files.iter()
             .map(|file| json!({ "name": file.name, "bytes": file.bytes }))
             .collect::<Vec<_>>(),
+        "notices": outline.notices(),
     })
 }
 

@@ -112,6 +112,12 @@ impl Outline {
         &self.checkpoint.provenance
     }
 
+    /// What a user should know about the model's files, though it loads: a sentence each. Reading the
+    /// weights may add some.
+    pub fn notices(&self) -> Vec<String> {
+        self.checkpoint.notices.all()
+    }
+
     /// What tells this model from others, as `vene1-` and 64 hexadecimal digits: a hash of what its
     /// description says of the computation, and of names, formats, shapes and samples of its weights.
     ///
