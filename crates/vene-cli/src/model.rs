@@ -97,23 +97,25 @@ fn warn_of_notices(outline: &Outline, said: usize) {
 
 /// Reads the weights.
 pub fn load(outline: Outline, precision: PrecisionName) -> anyhow::Result<Model> {
-    load_with(Model::from_outline, outline, precision)
+    let said = outline.notices().len();
+    let name = outline.provenance().name.clone();
+    let mut steps = Steps::new();
+    let model = Model::from_outline(outline, precision.into(), &mut |step| steps.show(step));
+    loaded(model, &name, said)
 }
 
 /// Reads the weights for the reference executor alone.
 pub fn load_plain(outline: Outline, precision: PrecisionName) -> anyhow::Result<Model> {
-    load_with(Model::plain_from_outline, outline, precision)
+    let said = outline.notices().len();
+    let name = outline.provenance().name.clone();
+    let mut steps = Steps::new();
+    let model = Model::plain_from_outline(outline, precision.into(), &mut |step| steps.show(step));
+    loaded(model, &name, said)
 }
 
-fn load_with(
-    read: fn(Outline, Precision, &mut dyn FnMut(Loading<'_>)) -> Result<Model, ModelError>,
-    outline: Outline,
-    precision: PrecisionName,
-) -> anyhow::Result<Model> {
-    let (name, said) = (outline.provenance().name.clone(), outline.notices().len());
-    let mut steps = Steps::new();
-    let model = read(outline, precision.into(), &mut |step| steps.show(step))
-        .map_err(|error| of_model(&name, error))?;
+/// A model that was read, or why it was not; prints the notices after the first `said`.
+fn loaded(model: Result<Model, ModelError>, name: &str, said: usize) -> anyhow::Result<Model> {
+    let model = model.map_err(|error| of_model(name, error))?;
     warn_of_notices(&model, said);
     Ok(model)
 }
