@@ -1,6 +1,5 @@
 //! JSON from strangers: bounded in size before it is read, bounded in depth by the parser.
 
-use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
@@ -17,7 +16,7 @@ pub(crate) const LARGE: u64 = 512 << 20;
 /// Reads a whole file of at most `limit` bytes.
 pub(crate) fn read_bounded(path: &Path, limit: u64) -> Result<Vec<u8>, CheckpointError> {
     let fail = |reason| CheckpointError::read(path, reason);
-    let file = File::open(path).map_err(fail)?;
+    let file = vene_files::open(path).map_err(fail)?;
     let mut bytes = Vec::new();
     file.take(limit + 1).read_to_end(&mut bytes).map_err(fail)?;
     if bytes.len() as u64 > limit {

@@ -1,7 +1,6 @@
 //! Named tensors over bytes that stay where they are: in mapped files or in the program itself.
 
 use std::collections::HashMap;
-use std::fs::File;
 use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
@@ -35,7 +34,7 @@ enum Bytes {
 
 impl WeightsFile {
     pub fn map(path: &Path) -> Result<Self, CheckpointError> {
-        let file = File::open(path).map_err(|e| CheckpointError::read(path, e))?;
+        let file = vene_files::open(path).map_err(|e| CheckpointError::read(path, e))?;
         let metadata = file.metadata().map_err(|e| CheckpointError::read(path, e))?;
         let bytes = if metadata.len() == 0 {
             Bytes::Empty

@@ -6,7 +6,7 @@ use std::sync::{Arc, LazyLock};
 
 use resvg::tiny_skia::{Pixmap, Transform};
 use resvg::usvg;
-use vene_table::write_atomically;
+use vene_files::write_atomically;
 
 use crate::FigureError;
 use crate::font::DEJAVU_SANS;

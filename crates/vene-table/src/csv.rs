@@ -13,11 +13,10 @@
 //! Floats are written with the fewest digits that read back as the same number (`0.1`, `1e-7`,
 //! `NaN`, `inf`).
 
-use std::fs::File;
 use std::io::BufReader;
 use std::path::Path;
 
-use crate::{Column, Kind, Table, TableError, write_atomically};
+use crate::{Column, Kind, Table, TableError};
 
 impl Table {
     /// Writes the table as CSV (RFC 4180), whole or not at all.
@@ -31,7 +30,7 @@ impl Table {
     pub fn write_csv(&self, path: impl AsRef<Path>) -> Result<(), TableError> {
         let path = path.as_ref();
         refuse_ambiguity(self)?;
-        write_atomically(path, |file| {
+        vene_files::write_atomically(path, |file| {
             let mut writer = csv::Writer::from_writer(file);
             writer.write_record(self.columns().map(|(name, _)| name))?;
             for row in 0..self.rows() {
@@ -55,7 +54,7 @@ impl Table {
     pub fn read_csv(path: impl AsRef<Path>, kinds: &[(&str, Kind)]) -> Result<Table, TableError> {
         let path = path.as_ref();
         let broken = |source| TableError::Csv { path: path.to_owned(), source };
-        let file = File::open(path)
+        let file = vene_files::open(path)
             .map_err(|source| TableError::Read { path: path.to_owned(), source })?;
         let mut reader = csv::Reader::from_reader(BufReader::new(file));
         let names = reader.headers().map_err(broken)?.clone();

@@ -6,7 +6,7 @@
 //! eyes, spreadsheets and R) and as Parquet (typed, small, with its notes), and is read back
 //! from either. It knows nothing of models: the figures in `vene-report` need no more than this.
 //!
-//! A file appears whole or not at all ([`write_atomically`]): an interrupted run leaves no
+//! A file appears whole or not at all ([`vene_files::write_atomically`]): an interrupted run leaves no
 //! half-written table to be mistaken for a finished one.
 //!
 //! ```
@@ -30,18 +30,14 @@
 //! ```
 
 mod alike;
-mod atomic;
 mod column;
 mod csv;
 mod error;
-mod folder;
 mod join;
 mod parquet;
 mod table;
 
 pub use alike::Place;
-pub use atomic::write_atomically;
 pub use column::{Column, Kind};
 pub use error::TableError;
-pub use folder::write_folder;
 pub use table::{Table, TableBuilder};

@@ -3,7 +3,6 @@
 //! Columns become `UTF8`, `INT64` and `DOUBLE`, required or optional; metadata become the file's
 //! key-value metadata. What is written reads back equal, which a CSV can't promise.
 
-use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -20,7 +19,7 @@ use parquet::errors::ParquetError;
 use parquet::file::metadata::KeyValue;
 use parquet::file::properties::WriterProperties;
 
-use crate::{Column, Table, TableError, write_atomically};
+use crate::{Column, Table, TableError};
 
 /// The key under which Arrow keeps its own schema: not a note of ours.
 const ARROW_SCHEMA: &str = "ARROW:schema";
@@ -41,7 +40,7 @@ impl Table {
             .set_compression(Compression::SNAPPY)
             .set_key_value_metadata(Some(notes))
             .build();
-        write_atomically(path, |file| {
+        vene_files::write_atomically(path, |file| {
             let mut writer = ArrowWriter::try_new(&mut *file, batch.schema(), Some(properties))?;
             writer.write(&batch)?;
             writer.close()?;
@@ -61,7 +60,7 @@ impl Table {
     pub fn read_parquet(path: impl AsRef<Path>) -> Result<Table, TableError> {
         let path = path.as_ref();
         let broken = |source| TableError::Parquet { path: path.to_owned(), source };
-        let file = File::open(path)
+        let file = vene_files::open(path)
             .map_err(|source| TableError::Read { path: path.to_owned(), source })?;
         let reader = ParquetRecordBatchReaderBuilder::try_new(file).map_err(broken)?;
         let schema = Arc::clone(reader.schema());

@@ -174,7 +174,7 @@ impl Library {
 /// hostile file, that must not end the program. (Its caches are behind locks, which a panic poisons
 /// and the library then does without.)
 fn guarded<T>(call: impl FnOnce() -> tokenizers::Result<T>) -> Result<T, String> {
-    match std::panic::catch_unwind(std::panic::AssertUnwindSafe(call)) {
+    match vene_files::guarded(call) {
         Ok(result) => result.map_err(|error| error.to_string()),
         Err(_) => Err("the tokenizers library cannot work with it".to_owned()),
     }

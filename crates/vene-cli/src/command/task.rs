@@ -65,7 +65,7 @@ impl Arguments {
         let outline = model::open(&self.model.model)?;
         let made = task.rows(&outline, self.count as usize, self.seed)?;
         let Some(path) = &self.out else { return terminal::print(&lines(&made.rows)?) };
-        vene_table::write_atomically(path, |file| -> anyhow::Result<()> {
+        vene_files::write_atomically(path, |file| -> anyhow::Result<()> {
             Ok(write_jsonl(&made.rows, file)?)
         })
         .with_context(|| format!("--out {}", path.display()))?;

@@ -78,7 +78,7 @@ impl Record {
     /// Writes it into the folder.
     pub fn write(&self, folder: &Path) -> anyhow::Result<()> {
         let text = serde_json::to_string_pretty(&self.0)?;
-        vene_table::write_atomically(&folder.join(RECORD), |file| -> anyhow::Result<()> {
+        vene_files::write_atomically(&folder.join(RECORD), |file| -> anyhow::Result<()> {
             Ok(writeln!(file, "{text}")?)
         })
     }

@@ -32,7 +32,7 @@ pub fn save(intervention: &dyn Intervention, path: &Path) -> Result<(), Paramete
     let metadata = [("intervention".to_owned(), intervention.name().to_owned())];
     let bytes = safetensors::serialize(tensors, Some(metadata.into_iter().collect()))
         .map_err(|error| ParameterError::file(path, error))?;
-    vene_table::write_atomically(path, |file| file.write_all(&bytes))
+    vene_files::write_atomically(path, |file| file.write_all(&bytes))
         .map_err(|error| ParameterError::file(path, error))
 }
 
@@ -87,7 +87,8 @@ pub fn load(intervention: &dyn Intervention, path: &Path) -> Result<(), Paramete
 /// The tensors of a safetensors file by name; the `safetensors` crate checks its header against its
 /// length.
 pub(crate) fn read(path: &Path) -> Result<BTreeMap<String, Tensor>, ParameterError> {
-    let bytes = std::fs::read(path).map_err(|error| ParameterError::file(path, error))?;
+    let bytes =
+        vene_files::read(path, u64::MAX).map_err(|error| ParameterError::file(path, error))?;
     let tensors = candle_core::safetensors::load_buffer(&bytes, &Device::Cpu)
         .map_err(|error| ParameterError::file(path, error))?;
     let not_floats = tensors.iter().find(|(_, tensor)| !tensor.dtype().is_float());

@@ -118,7 +118,7 @@ impl PlanFile {
         if bytes > LARGEST {
             return Err(PlanFileError::TooLarge { path: path.to_owned(), bytes, most: LARGEST });
         }
-        let text = std::fs::read_to_string(path).map_err(failed)?;
+        let text = vene_files::read_text(path, LARGEST).map_err(failed)?;
         let folder = path.parent().unwrap_or(Path::new(""));
         Self::parsed(&text, format, Some(path), folder)
     }

@@ -49,7 +49,7 @@ pub fn save_with(folder: &Path, plan: &Plan, outline: &Outline, sections: &Secti
         identity: Some(outline.identity()),
     });
     let failed = |source| PlanFileError::File { path: folder.to_owned(), source };
-    vene_table::write_folder(folder, &[PLAN, TENSORS], |staging| {
+    vene_files::write_folder(folder, &[PLAN, TENSORS], |staging| {
         write(&staging.join(PLAN), file.text(Format::Json).as_bytes())?;
         let tensors: Vec<(&str, &Tensor)> =
             sink.tensors.iter().map(|(name, tensor)| (name.as_str(), tensor)).collect();

@@ -56,7 +56,7 @@ pub(super) fn keep(
     let progress = Tensor::new(&[all_steps as i64, extent as i64], &device)?;
     tensors.insert("progress".to_owned(), progress);
     let bytes = safetensors::serialize(tensors, None).map_err(|error| unwritable(&error))?;
-    vene_table::write_atomically(path, |file| file.write_all(&bytes))
+    vene_files::write_atomically(path, |file| file.write_all(&bytes))
         .map_err(|error| unwritable(&error))
 }
 

@@ -81,7 +81,6 @@ mod row_error;
 mod span;
 mod strict;
 
-use std::fs::File;
 use std::path::Path;
 
 pub use error::{DataError, Place};
@@ -169,12 +168,8 @@ fn open(path: &Path) -> Result<Records, DataError> {
         _ => return Err(DataError::Extension { path: path.to_owned() }),
     };
     let unreadable = |source| DataError::Read { path: path.to_owned(), source };
-    let file = File::open(path).map_err(unreadable)?;
-    let metadata = file.metadata().map_err(unreadable)?;
-    if !metadata.is_file() {
-        return Err(unreadable(std::io::Error::other("this is no regular file")));
-    }
-    let bytes = metadata.len();
+    let file = vene_files::open(path).map_err(unreadable)?;
+    let bytes = file.metadata().map_err(unreadable)?.len();
     if bytes > MOST_BYTES {
         return Err(DataError::TooLarge { path: path.to_owned(), bytes, most: MOST_BYTES });
     }

@@ -2,7 +2,6 @@
 
 use std::collections::HashSet;
 use std::fs::File;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
 use arrow_array::RecordBatch;
@@ -101,7 +100,7 @@ fn objects(batch: &RecordBatch) -> Vec<Map<String, Value>> {
 /// Parquet's reader trusts some counts of a file and panics where they lie (one wrong byte is
 /// enough); to us such a file is as broken as any other.
 fn guarded<T, E: std::fmt::Display>(read: impl FnOnce() -> Result<T, E>) -> Result<T, String> {
-    match catch_unwind(AssertUnwindSafe(read)) {
+    match vene_files::guarded(read) {
         Ok(result) => result.map_err(|error| error.to_string()),
         Err(_) => Err("the file is damaged: its counts do not fit its contents".to_owned()),
     }

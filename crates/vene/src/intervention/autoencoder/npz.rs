@@ -4,7 +4,6 @@
 //! before anything is allocated.
 
 use std::collections::BTreeMap;
-use std::fs::File;
 use std::io::{BufReader, Read};
 use std::path::Path;
 
@@ -19,7 +18,7 @@ const LONGEST_HEADER: usize = 1 << 16;
 /// The arrays by name.
 pub(super) fn read(path: &Path) -> Result<BTreeMap<String, Tensor>, ParameterError> {
     let wrong = |reason: String| ParameterError::file(path, reason);
-    let file = File::open(path).map_err(|error| wrong(error.to_string()))?;
+    let file = vene_files::open(path).map_err(|error| wrong(error.to_string()))?;
     let length = file.metadata().map_err(|error| wrong(error.to_string()))?.len();
     let mut archive = ZipArchive::new(BufReader::new(file))
         .map_err(|error| wrong(format!("is no .npz file: {error}")))?;

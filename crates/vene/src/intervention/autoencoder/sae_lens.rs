@@ -19,6 +19,9 @@ pub struct SaeLensConfig {
     pub hook: Option<String>,
 }
 
+/// More bytes than a configuration has.
+const LARGEST: u64 = 16 << 20;
+
 /// Loads such a folder: of the architectures `standard` (ReLU) and `jumprelu`.
 ///
 /// # Errors
@@ -27,7 +30,7 @@ pub struct SaeLensConfig {
 pub fn load(folder: &Path) -> Result<(SparseAutoencoder, SaeLensConfig), ParameterError> {
     let path = folder.join("cfg.json");
     let wrong = |reason: String| ParameterError::file(&path, reason);
-    let text = std::fs::read_to_string(&path).map_err(|error| wrong(error.to_string()))?;
+    let text = vene_files::read_text(&path, LARGEST).map_err(|error| wrong(error.to_string()))?;
     let config: Value = serde_json::from_str(&text).map_err(|error| wrong(error.to_string()))?;
     // Version 6 moved what is not mathematics into `metadata`.
     let get = |key: &str| match config.get(key).or_else(|| config.get("metadata")?.get(key)) {

@@ -65,7 +65,7 @@ impl Config {
         if bytes > LONGEST {
             return Err(PlanFileError::TooLarge { path: path.clone(), bytes, most: LONGEST });
         }
-        let text = std::fs::read_to_string(&path).map_err(failed)?;
+        let text = vene_files::read_text(&path, LONGEST).map_err(failed)?;
         let value: Value = serde_json::from_str(&text).map_err(|error| PlanFileError::Syntax {
             place: Place {
                 file: Some(path.as_path().into()),

@@ -16,7 +16,7 @@ fn files_that_are_no_data_sets() {
     let folder = tempfile::tempdir().unwrap();
     let inner = folder.path().join("folder.csv");
     std::fs::create_dir(&inner).unwrap();
-    assert!(read(&inner).unwrap_err().to_string().contains("no regular file"));
+    assert!(read(&inner).unwrap_err().to_string().contains("give a regular file"));
     for name in ["empty.csv", "empty.jsonl", "empty.json"] {
         for text in ["", "\n\n", "\u{feff}"] {
             assert_eq!(refused(name, text), ": the file holds no row", "{name} {text:?}");

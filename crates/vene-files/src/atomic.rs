@@ -6,8 +6,8 @@ use std::path::Path;
 
 /// Writes a file through a temporary one beside it, which is renamed when it is complete.
 ///
-/// Whoever looks at `path` sees the old file or the whole new one, never a part: if `write`
-/// fails, or the process dies, what stood at `path` before still stands there. The temporary
+/// Readers of `path` see either the old file or the complete new one: if `write`
+/// fails, or the process dies, what was at `path` before is still there. The temporary
 /// file is removed on failure. A symbolic link at `path` is replaced, not followed.
 ///
 /// # Errors
@@ -25,7 +25,7 @@ pub fn write_atomically<E: From<io::Error>>(
         return Err(io::Error::from(io::ErrorKind::IsADirectory).into());
     }
     let mut builder = tempfile::Builder::new();
-    builder.prefix(".vene-").suffix(".partial");
+    builder.prefix(crate::PREFIX).suffix(".partial");
     // Temporary files are private by default; this one becomes a file like any other, so it
     // gets what the user's umask gives.
     #[cfg(unix)]

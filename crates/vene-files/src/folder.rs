@@ -6,8 +6,8 @@ use std::path::Path;
 
 /// Writes a folder through a hidden one beside it, which is renamed when it is complete.
 ///
-/// Whoever looks at `path` sees the old folder or the whole new one, never files of both. A folder
-/// that stands there already is replaced if it holds no other files than those in `names`, else it
+/// Readers of `path` see either the old folder or the complete new one, never files of both. A folder
+/// that is there already is replaced if it holds no other files than those in `names`, else it
 /// is refused, since they would be lost.
 ///
 /// # Errors
@@ -22,10 +22,10 @@ pub fn write_folder<E: From<io::Error>>(
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),
     };
-    refuse_others(path, names)?;
+    check_folder(path, names)?;
     fs::create_dir_all(parent)?;
     let mut builder = tempfile::Builder::new();
-    builder.prefix(".vene-");
+    builder.prefix(crate::PREFIX);
     #[cfg(unix)]
     {
         use std::os::unix::fs::PermissionsExt;
@@ -50,8 +50,11 @@ pub fn write_folder<E: From<io::Error>>(
     Ok(())
 }
 
-/// Refuses to replace what is no such folder.
-fn refuse_others(path: &Path, names: &[&str]) -> io::Result<()> {
+/// Checks that [`write_folder`] may replace what is at `path`: nothing, or a folder with no other files than `names`.
+///
+/// # Errors
+/// What is there instead, or what the file system refused.
+pub fn check_folder(path: &Path, names: &[&str]) -> io::Result<()> {
     if path.symlink_metadata().is_err() {
         return Ok(());
     }

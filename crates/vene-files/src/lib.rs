@@ -1,0 +1,30 @@
+//! Files, opened, read and written in one way by all of vene's crates.
+//!
+//! A path that a user gives can lead anywhere: to a named pipe that blocks for ever, to a device, to a file of a
+//! terabyte. And a process can die at any moment: in the middle of a write, or while another one writes into the
+//! same folder. Each crate that met this on its own would forget one of the cases. So they are met here once:
+//!
+//! * [`open`], [`read`] and [`read_text`] take regular files only, never block, and read no more than a limit;
+//! * [`write_atomically`] and [`write_folder`] write the whole of something or nothing;
+//! * [`Lock`] makes a process the only writer of something, for as long as it lives;
+//! * [`sha256`] says whether bytes are still those that were written;
+//! * [`guarded`] calls a library that may panic on hostile input, and prints nothing when it does.
+
+mod atomic;
+mod digest;
+mod folder;
+mod guard;
+mod litter;
+mod lock;
+mod open;
+
+pub use atomic::write_atomically;
+pub use digest::sha256;
+pub use folder::{check_folder, write_folder};
+pub use guard::{Panicked, guarded};
+pub use litter::remove_litter;
+pub use lock::{Lock, LockError};
+pub use open::{open, read, read_text};
+
+/// How the names of temporary files and folders begin, and those of locks.
+const PREFIX: &str = ".vene-";
