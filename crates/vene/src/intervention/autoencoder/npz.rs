@@ -139,7 +139,7 @@ mod tests {
     fn read_one(array: &[u8]) -> Result<Tensor, String> {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("params.npz");
-        let mut archive = zip::ZipWriter::new(File::create(&path).unwrap());
+        let mut archive = zip::ZipWriter::new(std::fs::File::create(&path).unwrap());
         let options = zip::write::SimpleFileOptions::default()
             .compression_method(zip::CompressionMethod::Stored);
         archive.start_file("a.npy", options).unwrap();
