@@ -102,11 +102,7 @@ pub(crate) fn read(path: &Path) -> Result<BTreeMap<String, Tensor>, ParameterErr
 }
 
 pub(crate) fn listed<'a>(names: impl Iterator<Item = &'a String>) -> String {
-    let names: Vec<&str> = names.map(String::as_str).collect();
-    match names.as_slice() {
-        [] => "none".to_owned(),
-        names => names.join(", "),
-    }
+    crate::plan_file::listed(names.map(String::as_str))
 }
 
 #[cfg(test)]

@@ -4,6 +4,8 @@
 //! [`InSubspace`](super::InSubspace), a rotation's directions, principal components, an
 //! autoencoder's latents.
 
+use std::collections::{HashMap, HashSet};
+
 use candle_core::Tensor;
 
 use super::UnitContext;
@@ -38,12 +40,13 @@ impl Subspace {
         if dimensions.is_empty() {
             return Err(SubspaceError::Empty);
         }
-        let mut seen = vec![false; coordinates];
+        let mut seen = HashSet::with_capacity(dimensions.len());
         for &dimension in dimensions {
-            match seen.get_mut(dimension) {
-                None => return Err(SubspaceError::PastEnd { dimension, coordinates }),
-                Some(true) => return Err(SubspaceError::Twice { dimension }),
-                Some(seen) => *seen = true,
+            if dimension >= coordinates {
+                return Err(SubspaceError::PastEnd { dimension, coordinates });
+            }
+            if !seen.insert(dimension) {
+                return Err(SubspaceError::Twice { dimension });
             }
         }
         Ok(())
@@ -109,18 +112,19 @@ impl Partition {
         coordinates: usize,
         parts: impl IntoIterator<Item = (Name, Dimensions)>,
     ) -> Result<Self, SubspaceError> {
-        let mut owner: Vec<Option<usize>> = vec![None; coordinates];
+        let mut owner: HashMap<usize, usize> = HashMap::new();
+        let mut names: HashSet<String> = HashSet::new();
         let mut kept: Vec<(String, Vec<usize>)> = Vec::new();
         for (name, dimensions) in parts {
             let (name, dimensions) = (name.into(), dimensions.into_iter().collect());
-            if kept.iter().any(|(other, _)| *other == name) {
+            if !names.insert(name.clone()) {
                 return Err(SubspaceError::PartTwice { name });
             }
             let subspace = Subspace::Dimensions(dimensions);
             subspace.check(coordinates)?;
             let Subspace::Dimensions(dimensions) = subspace else { continue };
             for &dimension in &dimensions {
-                if let Some(first) = owner[dimension].replace(kept.len()) {
+                if let Some(first) = owner.insert(dimension, kept.len()) {
                     let first = kept[first].0.clone();
                     return Err(SubspaceError::Overlap { dimension, first, second: name });
                 }
@@ -143,17 +147,18 @@ impl Partition {
         &self,
         names: impl IntoIterator<Item = Name>,
     ) -> Result<Subspace, SubspaceError> {
-        let (mut dimensions, mut named) = (Vec::new(), Vec::new());
+        let (mut dimensions, mut named) = (Vec::new(), HashSet::new());
+        let parts: HashMap<&str, usize> =
+            self.names().enumerate().map(|(index, name)| (name, index)).collect();
         for name in names {
             let name = name.as_ref();
-            let part = self.parts.iter().position(|(part, _)| part == name).ok_or_else(|| {
+            let part = parts.get(name).copied().ok_or_else(|| {
                 let known: Vec<_> = self.names().collect();
                 SubspaceError::UnknownPart { name: name.to_owned(), known: known.join(", ") }
             })?;
-            if named.contains(&part) {
+            if !named.insert(part) {
                 return Err(SubspaceError::PartTwice { name: name.to_owned() });
             }
-            named.push(part);
             dimensions.extend(&self.parts[part].1);
         }
         match dimensions.is_empty() {

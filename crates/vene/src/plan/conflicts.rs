@@ -1,8 +1,10 @@
 //! Edits that contradict each other.
 
-use vene_model::DecoderConfig;
+use std::collections::HashMap;
 
-use super::ResolvedEdit;
+use vene_model::{DecoderConfig, Site};
+
+use super::{ResolvedEdit, Run};
 use crate::error::PlanError;
 
 /// Refuses two absolute edits of the same values.
@@ -10,13 +12,14 @@ pub(super) fn refuse_conflicts(
     edits: &[ResolvedEdit],
     config: &DecoderConfig,
 ) -> Result<(), PlanError> {
-    let absolute: Vec<_> =
-        edits.iter().enumerate().filter(|(_, edit)| edit.intervention.is_absolute()).collect();
-    for (index, &(second, later)) in absolute.iter().enumerate() {
-        for &(first, earlier) in &absolute[..index] {
-            if earlier.run != later.run || earlier.site.place(config) != later.site.place(config) {
-                continue;
-            }
+    // Only edits of one place can meet.
+    let mut at_place: HashMap<(Run, Site), Vec<(usize, &ResolvedEdit)>> = HashMap::new();
+    for (second, later) in edits.iter().enumerate() {
+        if !later.intervention.is_absolute() {
+            continue;
+        }
+        let before = at_place.entry((later.run, later.site.place(config))).or_default();
+        for &(first, earlier) in before.iter() {
             let (on_prompt, at_new_token) =
                 (earlier.when.covers(0) && later.when.covers(0), earlier.when.meets(&later.when));
             for (example, (a, b)) in earlier.units.iter().zip(&later.units).enumerate() {
@@ -40,6 +43,7 @@ pub(super) fn refuse_conflicts(
                 }
             }
         }
+        before.push((second, later));
     }
     Ok(())
 }

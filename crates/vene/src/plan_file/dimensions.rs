@@ -1,22 +1,26 @@
 //! Dimensions and subspaces in a file: `[0, 3, 5]`, `"0..64"`, parts of a partition by their names.
 
+use super::budget::Budget;
 use super::document::{Node, Value};
 use super::error::PlanFileError;
 use super::table::Item;
 use crate::intervention::{Partition, Subspace};
 
-/// A subspace has no more dimensions than anything has; what names more is damaged or hostile.
-const MOST: usize = 1 << 24;
-
 /// The shortest run of dimensions that is written as a range.
 const RANGE: usize = 5;
 
 /// A subspace: the names of parts where there is a partition and texts are given, else dimensions.
+///
+/// `coordinates` is how many there are, where that is known.
 pub(super) fn subspace(
     item: &Item<'_>,
+    coordinates: Option<usize>,
     partition: Option<&Partition>,
+    budget: &Budget,
 ) -> Result<Subspace, PlanFileError> {
     if matches!(&item.node.value, Value::Text(text) if text == "all") {
+        // A plan that is resolved has them as numbers.
+        budget.dimensions(item, coordinates.unwrap_or(1))?;
         return Ok(Subspace::All);
     }
     let names = match &item.node.value {
@@ -31,9 +35,14 @@ pub(super) fn subspace(
         _ => None,
     };
     match (names, partition) {
-        (None, _) => dimensions(item).map(Subspace::Dimensions),
+        (None, _) => dimensions(item, coordinates, budget).map(Subspace::Dimensions),
         (Some(names), Some(partition)) => {
-            partition.subspace(names).map_err(|error| item.contradiction(format!("{error}")))
+            let subspace =
+                partition.subspace(names).map_err(|error| item.contradiction(error.to_string()))?;
+            if let Subspace::Dimensions(dimensions) = &subspace {
+                budget.dimensions(item, dimensions.len())?;
+            }
+            Ok(subspace)
         }
         (Some(names), None) => Err(item.contradiction(format!(
             "the part `{}` is named, and the intervention has no `partition`: give it one, or \
@@ -43,8 +52,13 @@ pub(super) fn subspace(
     }
 }
 
-/// `[0, 3, 5]`, `"0..64"`, or both in one list.
-pub(super) fn dimensions(item: &Item<'_>) -> Result<Vec<usize>, PlanFileError> {
+/// `[0, 3, 5]`, `"0..64"`, or both in one list. Of more than there are coordinates, one more is enough to
+/// be refused.
+fn dimensions(
+    item: &Item<'_>,
+    coordinates: Option<usize>,
+    budget: &Budget,
+) -> Result<Vec<usize>, PlanFileError> {
     const EXPECTED: &str = "dimensions, as [0, 3, 5] or \"0..64\" (the end excluded)";
     let wrong = || item.expected(EXPECTED);
     let one = |node: &Node| match &node.value {
@@ -60,15 +74,21 @@ pub(super) fn dimensions(item: &Item<'_>) -> Result<Vec<usize>, PlanFileError> {
         _ => vec![one(item.node)?],
     };
     let lengths = ranges.iter().map(ExactSizeIterator::len);
-    match lengths.fold(0, usize::saturating_add) {
-        0 => Err(wrong()),
-        count if count > MOST => Err(item.expected(format!("at most {MOST} dimensions"))),
-        _ => Ok(ranges.into_iter().flatten().collect()),
+    let count = lengths.fold(0, usize::saturating_add);
+    let count = coordinates.map_or(count, |coordinates| count.min(coordinates.saturating_add(1)));
+    if count == 0 {
+        return Err(wrong());
     }
+    budget.dimensions(item, count)?;
+    Ok(ranges.into_iter().flatten().take(count).collect())
 }
 
 /// A partition: a table of parts by name, or a list of parts that are named by their numbers.
-pub(super) fn partition(item: &Item<'_>, coordinates: usize) -> Result<Partition, PlanFileError> {
+pub(super) fn partition(
+    item: &Item<'_>,
+    coordinates: usize,
+    budget: &Budget,
+) -> Result<Partition, PlanFileError> {
     const EXPECTED: &str =
         "a table of parts, as { country = [0, 1], language = \"2..8\" }, or a list";
     let parts: Vec<(String, Item<'_>)> = match item.is_table() {
@@ -83,7 +103,7 @@ pub(super) fn partition(item: &Item<'_>, coordinates: usize) -> Result<Partition
     };
     let parts = parts
         .into_iter()
-        .map(|(name, part)| Ok((name, dimensions(&part)?)))
+        .map(|(name, part)| Ok((name, dimensions(&part, Some(coordinates), budget)?)))
         .collect::<Result<Vec<_>, PlanFileError>>()?;
     made(item, coordinates, parts)
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use vene_model::{Component, DecoderConfig, alias};
 
+use super::budget::Budget;
 use super::document::Node;
 use super::error::PlanFileError;
 use super::files::Files;
@@ -51,11 +52,12 @@ pub(super) struct Reader<'a> {
     config: &'a DecoderConfig,
     files: &'a Files,
     links: Links<'a>,
+    budget: Budget,
 }
 
 impl<'a> Reader<'a> {
     pub fn new(config: &'a DecoderConfig, files: &'a Files) -> Self {
-        Self { config, files, links: Links::default() }
+        Self { config, files, links: Links::default(), budget: Budget::default() }
     }
 
     /// The edit of this index.
@@ -76,7 +78,9 @@ impl<'a> Reader<'a> {
         edit = edit.by(intervention);
         let subspaces = table.get("subspaces");
         edit.subspaces = subspaces
-            .map(|item| subspaces_of(&item, &described, edit.intervention.as_ref(), width))
+            .map(|item| {
+                subspaces_of(&item, &described, edit.intervention.as_ref(), width, &self.budget)
+            })
             .transpose()?;
         let given = table.read("source", |item| source::read(item, self.config, self.files))?;
         let source = match SHORTHANDS.contains(&name) {
@@ -152,7 +156,7 @@ impl<'a> Reader<'a> {
             known.expect(name, described, component, width)?;
             return Ok(known.intervention.clone());
         }
-        let making = kinds::Making { width, component, files: self.files };
+        let making = kinds::Making { width, component, files: self.files, budget: &self.budget };
         let meant = match name {
             "steering" => Some("addition"),
             "constant" | "freeze" | "skip" => Some("interchange"),
@@ -217,16 +221,19 @@ fn subspaces_of(
     described: &Item<'_>,
     intervention: &dyn Intervention,
     width: Width,
+    budget: &Budget,
 ) -> Result<Vec<Subspace>> {
     let width = if let Width::Known(width) = width { Some(width) } else { None };
-    let partition = match (described.get("partition"), intervention.coordinates(width)) {
+    let coordinates = intervention.coordinates(width);
+    let partition = match (described.get("partition"), coordinates) {
         (Some(partition), Some(coordinates)) => {
-            Some(dimensions::partition(&partition, coordinates)?)
+            Some(dimensions::partition(&partition, coordinates, budget)?)
         }
         _ => None,
     };
     let each = item.list("a list with a subspace for each example, or one for all")?;
-    each.iter().map(|item| dimensions::subspace(item, partition.as_ref())).collect()
+    let subspace = |item| dimensions::subspace(item, coordinates, partition.as_ref(), budget);
+    each.iter().map(subspace).collect()
 }
 
 /// The run that is edited.

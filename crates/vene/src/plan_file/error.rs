@@ -168,9 +168,25 @@ fn maybe(nearest: &Option<Box<str>>) -> String {
     nearest.as_ref().map_or(String::new(), |name| format!(" (did you mean `{name}`?)"))
 }
 
-/// The known name that is nearest to another, if one is near.
+/// Names that there are: of very many, such as a file's tensors, the first.
+pub(crate) fn listed<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
+    const MOST: usize = 40;
+    let mut names = names.into_iter();
+    let short = |name: &str| name.chars().take(80).collect::<String>();
+    let first: Vec<String> = names.by_ref().take(MOST).map(short).collect();
+    match (first.is_empty(), names.count()) {
+        (true, _) => "none".to_owned(),
+        (false, 0) => first.join(", "),
+        (false, more) => format!("{} and {more} more", first.join(", ")),
+    }
+}
+
+/// The known name that is nearest to another, if one is near. Of very many names the first are looked at.
 pub(super) fn nearest(name: &str, known: &[&str]) -> Option<Box<str>> {
-    let near = known.iter().map(|other| (distance(name, other), *other)).min()?;
+    const MOST: usize = 10_000;
+    let is_short = |other: &&&str| other.len() <= 80;
+    let known = known.iter().take(MOST).filter(is_short);
+    let near = known.map(|other| (distance(name, other), *other)).min()?;
     (near.0 <= 1 + name.len() / 4).then(|| near.1.into())
 }
 

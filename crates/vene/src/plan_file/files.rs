@@ -4,6 +4,7 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
+use std::sync::Arc;
 
 use candle_core::{DType, Tensor};
 
@@ -13,6 +14,7 @@ use crate::intervention::parameter::finite;
 use crate::intervention::{ParameterError, state};
 
 type Tensors = BTreeMap<String, Tensor>;
+type Values = Arc<Vec<f64>>;
 
 /// Files by the names that a plan calls them, each read once.
 #[derive(Debug)]
@@ -21,12 +23,19 @@ pub(super) struct Files {
     /// The one file that may be read.
     only: Option<&'static str>,
     read: RefCell<BTreeMap<PathBuf, Rc<Tensors>>>,
+    /// Values of tensors, by file and name.
+    values: RefCell<BTreeMap<(PathBuf, String), Values>>,
 }
 
 impl Files {
     /// Names are taken from this folder on.
     pub fn beside(folder: &Path) -> Self {
-        Self { folder: folder.to_owned(), only: None, read: RefCell::default() }
+        Self {
+            folder: folder.to_owned(),
+            only: None,
+            read: RefCell::default(),
+            values: RefCell::default(),
+        }
     }
 
     /// Only this file in the folder, whatever the plan asks for: what was saved is whole in itself, and a
@@ -49,13 +58,15 @@ impl Files {
     /// The tensors of a safetensors file.
     pub fn tensors(&self, item: &Item<'_>) -> Result<(PathBuf, Rc<Tensors>), PlanFileError> {
         let path = self.path(item)?;
-        let known = self.read.borrow().get(&path).cloned();
+        // One file has many names.
+        let key = std::fs::canonicalize(&path).unwrap_or(path.clone());
+        let known = self.read.borrow().get(&key).cloned();
         let tensors = match known {
             Some(tensors) => tensors,
             None => {
                 let tensors = state::read(&path).map_err(|error| parameters(item, error))?;
                 let tensors = Rc::new(tensors);
-                self.read.borrow_mut().insert(path.clone(), tensors.clone());
+                self.read.borrow_mut().insert(key, tensors.clone());
                 tensors
             }
         };
@@ -64,21 +75,21 @@ impl Files {
 
     /// Values, row by row: `[0.5, 1.0]`, `[[0.5, 1.0], [2.0, 3.0]]`, or
     /// `{ file = "vectors.safetensors", tensor = "name" }`.
-    pub fn values(&self, item: &Item<'_>) -> Result<Vec<f64>, PlanFileError> {
+    pub fn values(&self, item: &Item<'_>) -> Result<Values, PlanFileError> {
         const EXPECTED: &str = "a list of numbers, a list of rows of numbers, or { file = \
                                 \"vectors.safetensors\", tensor = \"name\" }";
         if !item.is_table() {
             let items = item.list(EXPECTED)?;
             let rows = items.iter().all(|row| row.list("").is_ok());
             return match rows && !items.is_empty() {
-                false => items.iter().map(Item::number).collect(),
+                false => items.iter().map(Item::number).collect::<Result<_, _>>().map(Arc::new),
                 true => {
                     let rows = items
                         .iter()
                         .map(|row| row.list(EXPECTED)?.iter().map(Item::number).collect())
                         .collect::<Result<Vec<Vec<f64>>, _>>()?;
                     match rows.iter().find(|row| row.len() != rows[0].len()) {
-                        None => Ok(rows.concat()),
+                        None => Ok(Arc::new(rows.concat())),
                         Some(row) => Err(item.contradiction(format!(
                             "a row of {} numbers and one of {}; give rows of one length",
                             rows[0].len(),
@@ -93,16 +104,23 @@ impl Files {
         let name_item = table.need("tensor", "the name of a tensor in the file")?;
         let name = name_item.text("the name of a tensor")?;
         let (path, tensors) = self.tensors(&file)?;
+        let key = (path.clone(), name.to_owned());
+        if let Some(values) = self.values.borrow().get(&key) {
+            return Ok(values.clone());
+        }
         let tensor = tensors.get(name).ok_or_else(|| {
             let known: Vec<&str> = tensors.keys().map(String::as_str).collect();
             name_item.unknown("tensor", name, &known)
         })?;
         finite(name, tensor).map_err(|error| parameters(item, error))?;
         let values = tensor.to_dtype(DType::F64).and_then(|tensor| tensor.flatten_all()?.to_vec1());
-        values.map_err(|error| {
+        let values = values.map_err(|error| {
             let reason = format!("`{name}`: {error}");
             parameters(item, ParameterError::File { path, reason })
-        })
+        })?;
+        let values = Arc::new(values);
+        self.values.borrow_mut().insert(key, values.clone());
+        Ok(values)
     }
 }
 

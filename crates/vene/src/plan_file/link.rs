@@ -50,7 +50,9 @@ impl Linked<'_> {
     ) -> Result<(), PlanFileError> {
         let Place { line, entry, .. } = &self.described.place;
         let line = line.map_or(String::new(), |line| format!(" in line {line}"));
-        if described.node != self.described.node {
+        let is_same = std::ptr::eq(described.node, self.described.node)
+            || described.node == self.described.node;
+        if !is_same {
             return Err(described.contradiction(format!(
                 "the link `{name}` joins it to {entry}{line}, which describes another: edits of one \
                  link share one intervention, so say the same in both, or leave `intervention` out \

@@ -31,6 +31,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod budget;
 mod dimensions;
 mod document;
 mod edit;
@@ -56,8 +57,10 @@ use vene_model::{DecoderConfig, Outline, Site, alias};
 
 use crate::error::PlanError;
 use crate::plan::{Plan, Positions};
+use budget::MOST_EDITS;
 pub use document::Format;
 use document::{Node, Value};
+pub(crate) use error::listed;
 pub use error::{Place, PlanFileError};
 use files::Files;
 pub use pyvene::{Nested, PyveneCall, PyveneSaved};
@@ -70,8 +73,18 @@ use write::Sink;
 
 type Result<T> = std::result::Result<T, PlanFileError>;
 
+/// The text of a file that may have so many bytes.
+fn text_of(path: &Path, most: u64) -> Result<String> {
+    let failed = |source| PlanFileError::File { path: path.to_owned(), source };
+    let bytes = std::fs::metadata(path).map_err(failed)?.len();
+    if bytes > most {
+        return Err(PlanFileError::TooLarge { path: path.to_owned(), bytes, most });
+    }
+    vene_files::read_text(path, most).map_err(failed)
+}
+
 /// No plan is larger; what is, holds values that belong into a file of tensors.
-const LARGEST: u64 = 64 << 20;
+const LARGEST: u64 = 16 << 20;
 
 /// The version of the format that is written; earlier ones are read.
 const VERSION: usize = 1;
@@ -113,12 +126,7 @@ impl PlanFile {
             "json" => Format::Json,
             _ => return Err(PlanFileError::Extension { path: path.to_owned() }),
         };
-        let failed = |source| PlanFileError::File { path: path.to_owned(), source };
-        let bytes = std::fs::metadata(path).map_err(failed)?.len();
-        if bytes > LARGEST {
-            return Err(PlanFileError::TooLarge { path: path.to_owned(), bytes, most: LARGEST });
-        }
-        let text = vene_files::read_text(path, LARGEST).map_err(failed)?;
+        let text = text_of(path, LARGEST)?;
         let folder = path.parent().unwrap_or(Path::new(""));
         Self::parsed(&text, format, Some(path), folder)
     }
@@ -224,7 +232,14 @@ impl PlanFile {
         let mut plan = Plan::new();
         let mut reader = edit::Reader::new(config, files);
         let edits = document.get("edit").map(|item| item.tables("edit")).transpose()?;
-        for (index, item) in edits.unwrap_or_default().iter().enumerate() {
+        let edits = edits.unwrap_or_default();
+        if let Some(item) = edits.get(MOST_EDITS) {
+            return Err(item.contradiction(format!(
+                "a plan may have {MOST_EDITS} edits, and there are {}: split it",
+                edits.len()
+            )));
+        }
+        for (index, item) in edits.iter().enumerate() {
             plan = plan.edit(reader.edit(index, item)?);
         }
         let collects = document.get("collect").map(|item| item.tables("collect")).transpose()?;

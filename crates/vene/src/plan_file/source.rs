@@ -2,8 +2,6 @@
 //! `{ values = [0.5, 1.0] }`, `{ file = "vectors.safetensors", tensor = "name" }`, and
 //! `{ each = [...] }` with values for each example.
 
-use std::sync::Arc;
-
 use vene_model::{DecoderConfig, alias};
 
 use super::document::{Node, table};
@@ -36,7 +34,7 @@ pub(super) fn read(
         (None, None, None) if table.get("each").is_some() => {
             let each = table.need("each", "values for each example")?;
             let each = each.list("a list with values for each example")?;
-            let values = each.iter().map(|item| files.values(item).map(Arc::new));
+            let values = each.iter().map(|item| files.values(item));
             Ok(Source::GivenEach(values.collect::<Result<_, _>>()?))
         }
         (Some(component), None, None) => {
@@ -45,8 +43,8 @@ pub(super) fn read(
                 .map_err(|error| super::edit::plan_error(&component, error.into()))?;
             Ok(Source::Current(named.component))
         }
-        (None, Some(values), None) => Ok(Source::Given(Arc::new(files.values(&values)?))),
-        (None, None, Some(_)) => Ok(Source::Given(Arc::new(files.values(item)?))),
+        (None, Some(values), None) => Ok(Source::Given(files.values(&values)?)),
+        (None, None, Some(_)) => Ok(Source::Given(files.values(item)?)),
         _ => Err(item.contradiction("give one of `component`, `values`, and `file` with `tensor`")),
     }
 }

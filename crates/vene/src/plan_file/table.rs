@@ -7,7 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::document::{Node, Value};
-use super::error::{Place, PlanFileError, nearest};
+use super::error::{Place, PlanFileError, listed, nearest};
 
 type Result<T> = std::result::Result<T, PlanFileError>;
 
@@ -38,8 +38,9 @@ impl<'a> Item<'a> {
     }
 
     fn named(&self, name: &str) -> String {
+        let name: String = name.chars().take(80).collect();
         match self.place.entry.as_ref() {
-            "" => name.to_owned(),
+            "" => name,
             entry => format!("{entry}, {name}"),
         }
     }
@@ -69,7 +70,7 @@ impl<'a> Item<'a> {
             what,
             name: name.chars().take(80).collect(),
             nearest: nearest(name, known),
-            known: known.join(", ").into(),
+            known: listed(known.iter().copied()).into(),
         }
     }
 

@@ -8,6 +8,7 @@
 mod case;
 mod documented;
 mod every;
+mod hostile;
 mod pyvene;
 #[allow(dead_code)]
 #[path = "../engine/random_plan.rs"]

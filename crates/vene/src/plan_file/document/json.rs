@@ -4,10 +4,9 @@
 //! (unless every crate of the program is built otherwise), and lets the last of two equal keys win. A
 //! plan that is read again must be the same plan, so these few lines read it themselves.
 
-use super::{Lines, Node, SyntaxError, Value};
+use std::collections::HashSet;
 
-/// No plan is nested deeper; a hostile one would overflow the stack.
-const DEEPEST: usize = 64;
+use super::{DEEPEST, Lines, Node, SyntaxError, Value, too_deep};
 
 pub(super) fn parse(text: &str) -> Result<Node, SyntaxError> {
     let mut reader = Reader { text, lines: Lines::of(text), at: 0 };
@@ -59,7 +58,7 @@ impl Reader<'_> {
     fn value(&mut self, depth: usize) -> Result<Node, SyntaxError> {
         self.space();
         if depth > DEEPEST {
-            return Err(self.wrong(format!("nested deeper than {DEEPEST} levels")));
+            return Err(self.wrong(too_deep()));
         }
         let line = Some(self.lines.at(self.at));
         let value = match self.peek() {
@@ -75,14 +74,15 @@ impl Reader<'_> {
     fn table(&mut self, depth: usize) -> Result<Value, SyntaxError> {
         self.expect(b'{')?;
         let mut entries: Vec<(String, Node)> = Vec::new();
+        let mut keys = HashSet::new();
         if self.take(b'}') {
             return Ok(Value::Table(entries));
         }
         loop {
             self.space();
             let key = self.string()?;
-            if entries.iter().any(|(other, _)| *other == key) {
-                return Err(self.wrong(format!("the key `{key}` stands twice")));
+            if !keys.insert(key.clone()) {
+                return Err(self.wrong(format!("the key `{}` stands twice", short(&key))));
             }
             self.expect(b':')?;
             entries.push((key, self.value(depth + 1)?));
@@ -152,7 +152,7 @@ impl Reader<'_> {
             true => text.parse().ok().map(Value::Integer),
             false => text.parse().ok().map(Value::Number),
         };
-        let wrong = || self.wrong(format!("`{text}` is no number"));
+        let wrong = || self.wrong(format!("`{}` is no number", short(text)));
         let value = value.filter(|_| fine).ok_or_else(wrong)?;
         self.at += length;
         Ok(value)
@@ -171,6 +171,11 @@ impl Reader<'_> {
         }
         Err(self.wrong("expected a value"))
     }
+}
+
+/// A text for a message.
+fn short(text: &str) -> String {
+    text.chars().take(80).collect()
 }
 
 #[cfg(test)]
@@ -220,6 +225,8 @@ mod tests {
         }
         let twice = parse("{\"a\": 1,\n\"a\": 2}").unwrap_err();
         assert_eq!((twice.line, twice.message.as_str()), (2, "the key `a` stands twice"));
+        let long = parse(&format!("[1{}x]", "0".repeat(1000))).unwrap_err().message;
+        assert!(long.len() < 200, "{long}");
         let deep = "[".repeat(1_000_000);
         assert!(parse(&deep).unwrap_err().message.contains("deeper"));
     }

@@ -9,6 +9,9 @@ mod write;
 
 pub(super) use write::{to_json, to_toml};
 
+/// No plan is nested deeper; a hostile one would overflow the stack.
+const DEEPEST: usize = 64;
+
 /// What a plan's file is written in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
@@ -158,6 +161,10 @@ pub(super) fn parse(text: &str, format: Format) -> Result<Node, SyntaxError> {
         Format::Toml => toml::parse(text),
         Format::Json => json::parse(text),
     }
+}
+
+fn too_deep() -> String {
+    format!("nested deeper than {DEEPEST} levels")
 }
 
 /// Where a text's lines end.

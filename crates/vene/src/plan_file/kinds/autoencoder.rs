@@ -16,7 +16,7 @@ pub(super) static KINDS: [Kind; 2] = [
         learns: true,
         make: |making, table, stored| {
             let autoencoder = autoencoder(making, table, stored)?;
-            let subspace = subspace(table, autoencoder.latents())?;
+            let subspace = subspace(making, table, autoencoder.latents())?;
             let error_term = error_term(table)?;
             Ok(Arc::new(LatentInterchange::new(autoencoder, subspace, error_term)))
         },
@@ -82,7 +82,9 @@ fn autoencoder(
             return Err(stored.instead_of("path"));
         }
         let path = settings.need("path", "where its files are")?;
-        making.made(&path, read(&making.files.path(&path)?))
+        let made = making.made(&path, read(&making.files.path(&path)?))?;
+        making.budget.parameters(&path, &[2, made.width(), made.latents()])?;
+        Ok(made)
     };
     Ok(match name {
         "sae_lens" => Arc::new(published(|path| sae_lens::load(path).map(|(sae, _)| sae))?),
@@ -105,6 +107,14 @@ fn linear(
         None => {
             let latents = settings.need("latents", "how many latents there are")?.count()?;
             let width = making.width(item, "an autoencoder")?;
+            if !(1..=width).contains(&latents) {
+                let wrong = settings.get("latents").unwrap_or_else(|| item.clone());
+                return Err(wrong.expected(format!(
+                    "1 to {width} latents, as many as {} has dimensions here: more are read from files",
+                    making.component
+                )));
+            }
+            making.budget.parameters(item, &[2, width, latents])?;
             LinearAutoencoder::random(width, latents, seed(settings)?)
         }
         Some(stored) => {

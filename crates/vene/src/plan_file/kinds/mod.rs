@@ -11,6 +11,7 @@ mod stored;
 
 use std::sync::Arc;
 
+use super::budget::Budget;
 use super::dimensions;
 use super::document::{Node, Value, table};
 use super::error::PlanFileError;
@@ -30,6 +31,7 @@ pub(super) struct Making<'a> {
     /// The component's name, for messages.
     pub component: &'static str,
     pub files: &'a Files,
+    pub budget: &'a Budget,
 }
 
 /// A kind of intervention.
@@ -68,7 +70,7 @@ pub(super) fn make(item: &Item<'_>, making: &Making<'_>) -> Made {
     match item.get("parameters").filter(|_| learns) {
         None => one(item, making, None),
         Some(parameters) => {
-            let mut stored = Stored::read(parameters, making.files)?;
+            let mut stored = Stored::read(parameters, making)?;
             let made = one(item, making, Some(&mut stored))?;
             stored.finish(made.name())?;
             Ok(made)
@@ -165,11 +167,17 @@ impl Making<'_> {
 }
 
 /// `subspace`, of this many coordinates, where that is known; a `partition` gives names to parts.
-fn subspace(table: &Table<'_>, coordinates: impl Into<Option<usize>>) -> Result<Subspace> {
+fn subspace(
+    making: &Making<'_>,
+    table: &Table<'_>,
+    coordinates: impl Into<Option<usize>>,
+) -> Result<Subspace> {
     let coordinates = coordinates.into();
     let partition = match (table.get("partition"), coordinates) {
         (None, _) => None,
-        (Some(item), Some(coordinates)) => Some(dimensions::partition(&item, coordinates)?),
+        (Some(item), Some(coordinates)) => {
+            Some(dimensions::partition(&item, coordinates, making.budget)?)
+        }
         (Some(item), None) => {
             return Err(item.contradiction(
                 "how many dimensions are edited is not said: name positions and heads by numbers, as \
@@ -178,7 +186,7 @@ fn subspace(table: &Table<'_>, coordinates: impl Into<Option<usize>>) -> Result<
         }
     };
     let Some(item) = table.get("subspace") else { return Ok(Subspace::All) };
-    let subspace = dimensions::subspace(&item, partition.as_ref())?;
+    let subspace = dimensions::subspace(&item, coordinates, partition.as_ref(), making.budget)?;
     match coordinates.map(|coordinates| subspace.check(coordinates)) {
         Some(Err(error)) => Err(item.contradiction(format!("a subspace that cannot be: {error}"))),
         _ => Ok(subspace),

@@ -55,7 +55,7 @@ pub(super) static KINDS: [Kind; 14] = [
         make: |making, table, _| {
             let subspace = match table.get("subspace") {
                 None => Subspace::All,
-                Some(item) => subspace(table, making.known_width(&item)?)?,
+                Some(item) => subspace(making, table, making.known_width(&item)?)?,
             };
             Ok(Arc::new(Collect::new(subspace)))
         },
@@ -65,7 +65,7 @@ pub(super) static KINDS: [Kind; 14] = [
         keys: &["of", "subspace", "partition"],
         learns: true,
         make: |making, table, stored| {
-            let subspace = subspace(table, making.known_width(table.item())?)?;
+            let subspace = subspace(making, table, making.known_width(table.item())?)?;
             Ok(Arc::new(InSubspace::new(making.inner(table, stored)?, subspace)))
         },
     },
@@ -101,11 +101,13 @@ fn constant_source(
         }
         (Some(vector), None) => {
             let values = making.files.values(&vector)?;
-            making.made(item, Tensor::new(values, &Device::Cpu).map_err(Into::into))?
+            making.budget.parameters(&vector, &[values.len()])?;
+            making.made(item, Tensor::new(values.as_slice(), &Device::Cpu).map_err(Into::into))?
         }
         (None, Some(stored)) => stored.take("constant_source", "source_representation")?,
         (None, None) => {
             let width = making.width(item, "a constant source")?;
+            making.budget.parameters(item, &[width])?;
             let zeros = Tensor::zeros(width, candle_core::DType::F64, &Device::Cpu);
             making.made(item, zeros.map_err(Into::into))?
         }
@@ -126,6 +128,7 @@ fn sigmoid_mask(making: &Making<'_>, table: &Table<'_>, stored: Option<&mut Stor
     let (mask, temperature) = match stored {
         None => {
             let width = making.width(item, "a mask")?;
+            making.budget.parameters(item, &[width])?;
             let zeros = Tensor::zeros(width, candle_core::DType::F64, &Device::Cpu);
             (making.made(item, zeros.map_err(Into::into))?, temperature.unwrap_or(0.01))
         }

@@ -98,6 +98,7 @@ fn rotated(
         Some(stored) => linear(making, table.item(), stored, name, "learned_source")?,
         None => {
             let (width, rank) = (rotation.width(), rotation.rank());
+            making.budget.parameters(table.item(), &[width, rank])?;
             making.made(table.item(), Linear::random(width, rank, true, seed(table)?))?
         }
     };
@@ -138,6 +139,8 @@ fn projected(
                 let wrong = table.get("rank").unwrap_or_else(|| item.clone());
                 return Err(wrong.expected("1 direction or more"));
             }
+            making.budget.parameters(item, &[width, rank])?;
+            making.budget.parameters(item, &[width, rank])?;
             let projection = making.made(item, Linear::random(width, rank, bias, !seed))?;
             Ok((projection, making.made(item, Linear::random(width, rank, true, seed))?))
         }

@@ -18,7 +18,7 @@ pub(super) static KINDS: [Kind; 5] = [
         learns: true,
         make: |making, table, stored| {
             let rotation = rotation(making, table, Rank::Whole, stored, "rotated_space")?;
-            let subspace = subspace(table, rotation.rank())?;
+            let subspace = subspace(making, table, rotation.rank())?;
             Ok(Arc::new(making.made(table.item(), RotatedSpace::new(rotation, subspace))?))
         },
     },
@@ -29,7 +29,7 @@ pub(super) static KINDS: [Kind; 5] = [
         make: |making, table, stored| {
             let rank = rank(table, stored.is_some())?;
             let rotation = rotation(making, table, rank, stored, "low_rank_rotated_space")?;
-            let subspace = subspace(table, rotation.rank())?;
+            let subspace = subspace(making, table, rotation.rank())?;
             Ok(Arc::new(LowRankRotatedSpace::new(rotation, subspace)))
         },
     },
@@ -104,6 +104,7 @@ pub(super) fn rotation(
                     making.component
                 )));
             }
+            making.budget.parameters(item, &[width, rank])?;
             making.made(item, Rotation::random(width, rank, seed(table)?))
         }
         Some(stored) => {
@@ -212,7 +213,7 @@ fn pca(making: &Making<'_>, table: &Table<'_>, stored: Option<&mut Stored<'_>>) 
         variances: Vec::new(),
         components,
     };
-    let subspace = subspace(table, count)?;
+    let subspace = subspace(making, table, count)?;
     let made = PcaRotatedSpace::new(&fitted, subspace, error_term(table)?);
     Ok(Arc::new(making.made(item, made)?))
 }

@@ -6,15 +6,17 @@ use std::path::PathBuf;
 
 use candle_core::{DType, Tensor};
 
-use super::Result;
+use super::{Making, Result};
 use crate::intervention::ParameterError;
 use crate::intervention::state::listed;
+use crate::plan_file::budget::Budget;
 use crate::plan_file::error::PlanFileError;
-use crate::plan_file::files::{Files, parameters};
+use crate::plan_file::files::parameters;
 use crate::plan_file::table::Item;
 
 /// The tensors of one intervention, by its parameters' names.
 pub(super) struct Stored<'a> {
+    budget: &'a Budget,
     item: Item<'a>,
     path: PathBuf,
     tensors: BTreeMap<String, Tensor>,
@@ -22,7 +24,7 @@ pub(super) struct Stored<'a> {
 
 impl<'a> Stored<'a> {
     /// Reads what an intervention's `parameters` say.
-    pub fn read(item: Item<'a>, files: &Files) -> Result<Self> {
+    pub fn read(item: Item<'a>, making: &Making<'a>) -> Result<Self> {
         const EXPECTED: &str =
             "the path of a .safetensors file, or { file = \"...\", prefix = \"...\" }";
         let (file, prefix) = match item.is_table() {
@@ -35,11 +37,12 @@ impl<'a> Stored<'a> {
             }
         };
         file.text(EXPECTED)?;
-        let (path, all) = files.tensors(&file)?;
+        let (path, all) = making.files.tensors(&file)?;
         let own = |(name, tensor): (&String, &Tensor)| {
             Some((name.strip_prefix(prefix)?.to_owned(), tensor.clone()))
         };
-        let tensors: BTreeMap<_, _> = all.iter().filter_map(own).collect();
+        // They stand together, as names are sorted.
+        let tensors: BTreeMap<_, _> = all.range(prefix.to_owned()..).map_while(own).collect();
         if tensors.is_empty() {
             let reason = format!(
                 "there is no tensor whose name begins with `{prefix}`; there are {}",
@@ -47,12 +50,12 @@ impl<'a> Stored<'a> {
             );
             return Err(parameters(&item, ParameterError::File { path, reason }));
         }
-        Ok(Self { item, path, tensors })
+        Ok(Self { budget: making.budget, item, path, tensors })
     }
 
     /// A parameter.
     pub fn take(&mut self, intervention: &'static str, name: &str) -> Result<Tensor> {
-        self.tensors.remove(name).ok_or_else(|| {
+        let tensor = self.tensors.remove(name).ok_or_else(|| {
             let error = ParameterError::Missing {
                 path: self.path.clone(),
                 intervention,
@@ -60,7 +63,9 @@ impl<'a> Stored<'a> {
                 found: listed(self.tensors.keys()),
             };
             parameters(&self.item, error)
-        })
+        })?;
+        self.budget.parameters(&self.item, tensor.dims())?;
+        Ok(tensor)
     }
 
     /// A parameter that need not be there.

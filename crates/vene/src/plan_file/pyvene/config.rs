@@ -1,13 +1,19 @@
 //! `config.json` of a folder that pyvene saved: what each representation is.
 
+use std::cell::Cell;
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
 use crate::plan_file::error::{Place, PlanFileError};
+use crate::plan_file::text_of;
 
 /// No configuration is longer.
 const LONGEST: u64 = 16 << 20;
+
+/// All subspaces of a configuration name no more dimensions together.
+const MOST_DIMENSIONS: usize = 1 << 22;
 
 /// What pyvene calls a representation: where it is read and written, and by which intervention.
 #[derive(Clone, Debug)]
@@ -60,12 +66,7 @@ type Result<T> = std::result::Result<T, PlanFileError>;
 impl Config {
     pub fn read(folder: &Path) -> Result<Self> {
         let path = folder.join("config.json");
-        let failed = |source| PlanFileError::File { path: path.clone(), source };
-        let bytes = std::fs::metadata(&path).map_err(failed)?.len();
-        if bytes > LONGEST {
-            return Err(PlanFileError::TooLarge { path: path.clone(), bytes, most: LONGEST });
-        }
-        let text = vene_files::read_text(&path, LONGEST).map_err(failed)?;
+        let text = text_of(&path, LONGEST)?;
         let value: Value = serde_json::from_str(&text).map_err(|error| PlanFileError::Syntax {
             place: Place {
                 file: Some(path.as_path().into()),
@@ -74,7 +75,7 @@ impl Config {
             },
             message: error.to_string(),
         })?;
-        let reader = Reader { path: &path };
+        let reader = Reader { path: &path, dimensions: Cell::new(MOST_DIMENSIONS) };
         let serial = match value.get("mode").and_then(Value::as_str) {
             None | Some("parallel") => false,
             Some("serial") => true,
@@ -112,17 +113,16 @@ impl Config {
             }
         }
         let mut read: Vec<Representation> = Vec::with_capacity(representations.len());
+        let mut alike: HashMap<String, usize> = HashMap::new();
         for (index, value) in representations.iter().enumerate() {
             let at = |list: Option<&Vec<Value>>| list.and_then(|list| list.get(index)).cloned();
             let beside =
                 Beside { class: at(types), dimensions: at(dimensions), constant: at(constants) };
             let mut representation = reader.representation(index, value, beside)?;
             // pyvene counts those of one kind.
-            let proposal = representation.key.clone();
-            let before = read.iter().filter(|other| {
-                other.key.rsplit_once('#').is_some_and(|(name, _)| name == proposal)
-            });
-            representation.key = format!("{proposal}#{}", before.count());
+            let before = alike.entry(representation.key.clone()).or_default();
+            representation.key = format!("{}#{before}", representation.key);
+            *before += 1;
             read.push(representation);
         }
         Ok(Self { path, serial, representations: read })
@@ -131,7 +131,7 @@ impl Config {
     /// The error that something of a representation is wrong.
     pub fn wrong(&self, index: usize, field: &str, problem: impl Into<String>) -> PlanFileError {
         let entry = format!("representation {index}, {field}");
-        Reader { path: &self.path }.wrong(&entry, problem.into())
+        wrong(&self.path, &entry, problem.into())
     }
 
     /// A representation's place in messages.
@@ -150,12 +150,18 @@ struct Beside {
 
 struct Reader<'a> {
     path: &'a Path,
+    /// How many dimensions all subspaces of the file may still name: a few bytes make a long range.
+    dimensions: Cell<usize>,
+}
+
+fn wrong(path: &Path, entry: &str, problem: String) -> PlanFileError {
+    let place = Place { file: Some(path.into()), line: None, entry: entry.into() };
+    PlanFileError::Contradiction { place, problem }
 }
 
 impl Reader<'_> {
     fn wrong(&self, entry: &str, problem: String) -> PlanFileError {
-        let place = Place { file: Some(self.path.into()), line: None, entry: entry.into() };
-        PlanFileError::Contradiction { place, problem }
+        wrong(self.path, entry, problem)
     }
 
     fn representation(
@@ -209,8 +215,8 @@ impl Reader<'_> {
             wrong("max_number_of_units", &units.into(), "a whole number from 1 on")
         })?;
         let partition = get("subspace_partition").map(|value| {
-            let expected = "a list of parts, each a list of dimensions";
-            partition(value).ok_or_else(|| wrong("subspace_partition", value, expected))
+            let expected = "a list of parts, each a list of dimensions, not too many of them";
+            self.partition(value).ok_or_else(|| wrong("subspace_partition", value, expected))
         });
         let (dimensions, listed) = match beside.dimensions {
             None | Some(Value::Null) => (None, false),
@@ -247,6 +253,23 @@ impl Reader<'_> {
         })
     }
 
+    /// Parts as pyvene reads them: one of two numbers is a range, whose end is excluded.
+    fn partition(&self, value: &Value) -> Option<Vec<Vec<usize>>> {
+        let part = |value: &Value| {
+            let listed = numbers(value)?;
+            let count = match listed.as_slice() {
+                &[start, end] => end.saturating_sub(start),
+                listed => listed.len(),
+            };
+            self.dimensions.set(self.dimensions.get().checked_sub(count)?);
+            match listed.as_slice() {
+                &[start, end] => Some((start..end).collect()),
+                _ => Some(listed),
+            }
+        };
+        value.as_array()?.iter().map(part).collect()
+    }
+
     /// `<class 'pyvene.models.interventions.VanillaIntervention'>` without its module.
     fn class(&self, index: usize, text: &str) -> Result<String> {
         let full = text.strip_prefix("<class '").and_then(|rest| rest.strip_suffix("'>"));
@@ -267,16 +290,4 @@ impl Reader<'_> {
 fn numbers(value: &Value) -> Option<Vec<usize>> {
     let number = |value: &Value| value.as_u64().and_then(|number| usize::try_from(number).ok());
     value.as_array()?.iter().map(number).collect()
-}
-
-/// Parts as pyvene reads them: one of two numbers is a range, whose end is excluded.
-fn partition(value: &Value) -> Option<Vec<Vec<usize>>> {
-    let part = |value: &Value| {
-        let listed = numbers(value)?;
-        match listed.as_slice() {
-            &[start, end] => (end.saturating_sub(start) <= 1 << 24).then(|| (start..end).collect()),
-            _ => Some(listed),
-        }
-    };
-    value.as_array()?.iter().map(part).collect()
 }

@@ -19,6 +19,7 @@ use crate::intervention::{
     LatentInterchange, LinearAutoencoder, LowRankRotatedSpace, ParameterError, RotatedSpace,
     Rotation, SigmoidMask, SigmoidMaskRotatedSpace, SparseAutoencoder, Subspace, Subtraction, Zero,
 };
+use crate::plan_file::error::listed;
 
 type State = BTreeMap<String, Tensor>;
 type Result<T> = std::result::Result<T, String>;
@@ -266,8 +267,8 @@ impl Parameters<'_> {
             return Err(format!("there is no file of its parameters, and {} has some", self.class));
         };
         let tensor = state.remove(name).ok_or_else(|| {
-            let found: Vec<&str> = state.keys().map(String::as_str).collect();
-            format!("there is no `{name}`, which {} needs, beside {}", self.class, found.join(", "))
+            let found = listed(state.keys().map(String::as_str));
+            format!("there is no `{name}`, which {} needs, beside {found}", self.class)
         })?;
         match is_float(&tensor) {
             true => Ok(tensor),

@@ -12,11 +12,14 @@ use std::rc::Rc;
 /// No state dict's pickle is longer.
 pub(super) const LONGEST: u64 = 16 << 20;
 
+/// Objects on the stack: Python writes entries of dictionaries a thousand at a time.
+const HIGHEST: usize = 1 << 16;
+
 /// Tuples within tuples: a tensor's arguments are three deep.
 const DEEPEST: u8 = 8;
 
 /// A tensor as the pickle describes it; its bytes lie in another entry of the archive.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Described {
     pub storage: Storage,
     /// In elements.
@@ -26,7 +29,7 @@ pub(super) struct Described {
 }
 
 /// Where a tensor's elements are.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Storage {
     /// The entry's name behind `data/`.
     pub key: Rc<str>,
@@ -36,7 +39,7 @@ pub(super) struct Storage {
 }
 
 /// The types of storage that state dicts of interventions have.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Element {
     F16,
     BF16,
@@ -88,7 +91,11 @@ type Result<T> = std::result::Result<T, String>;
 /// The tensors of a pickled state dict, by name.
 pub(super) fn read(bytes: &[u8]) -> Result<Vec<(Rc<str>, Rc<Described>)>> {
     let mut machine = Machine { bytes, at: 0, stack: Vec::new(), memo: Vec::new() };
-    while !machine.step()? {}
+    while !machine.step()? {
+        if machine.stack.len() > HIGHEST {
+            return Err("it piles up more than any state dict needs".to_owned());
+        }
+    }
     match machine.pop()? {
         Object::Dict(dict) => Ok(dict.take()),
         _ => Err("it holds no dictionary of tensors".to_owned()),
@@ -424,6 +431,9 @@ mod tests {
             bytes.extend([b'h', index, b'h', index, 0x86, b'q', index + 1]);
         }
         assert!(read(&bytes).unwrap_err().contains("too deeply"));
+        // Sixteen million objects on the stack.
+        let error = read(&vec![b'N'; 1 << 24]).unwrap_err();
+        assert!(error.contains("piles up"), "{error}");
         // Tuples in tuples in tuples.
         let mut bytes = b"\x80\x02)".to_vec();
         bytes.extend([0x85; 100_000]);

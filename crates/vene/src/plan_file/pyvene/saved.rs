@@ -1,6 +1,6 @@
 //! A folder that pyvene saved, and the plan that it makes together with a call.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ use super::units::{Located, Unit, located};
 use super::{parametrised, torch};
 use crate::intervention::Subspace;
 use crate::plan::{Edit, Plan, Run, Source};
-use crate::plan_file::error::PlanFileError;
+use crate::plan_file::error::{PlanFileError, listed};
 
 type Result<T> = std::result::Result<T, PlanFileError>;
 
@@ -143,14 +143,15 @@ impl PyveneSaved {
     /// Refuses locations under a name that means nothing here.
     fn check_names(&self, call: &PyveneCall, last: usize) -> Result<()> {
         let known: Vec<String> = (0..=last).map(|group| self.pair_name(group, last)).collect();
-        match call.names().find(|name| !known.iter().any(|known| known == name)) {
+        let is_known: HashSet<&str> = known.iter().map(String::as_str).collect();
+        match call.names().find(|name| !is_known.contains(name)) {
             None => Ok(()),
             Some(name) => Err(PlanFileError::UnknownName {
                 place: self.config.place(0),
                 what: "pair of locations",
                 name: name.chars().take(80).collect(),
                 nearest: None,
-                known: known.join(", ").into(),
+                known: listed(known.iter().map(String::as_str)).into(),
             }),
         }
     }
@@ -344,7 +345,9 @@ impl PyveneSaved {
         };
         let subspace = |numbers: &Vec<i64>| {
             let mut dimensions = Vec::new();
-            for number in numbers {
+            let mut parts = HashSet::new();
+            // Parts of pyvene's may overlap or be named twice; what is in two of them is exchanged once.
+            for number in numbers.iter().filter(|number| parts.insert(**number)) {
                 let number = usize::try_from(*number).map_err(|_| wrong("a part below 0"))?;
                 match &representation.partition {
                     None => dimensions.push(number),
@@ -355,8 +358,7 @@ impl PyveneSaved {
                     }
                 }
             }
-            // Parts of pyvene's may overlap; what is in two of them is exchanged once.
-            let mut seen = std::collections::HashSet::new();
+            let mut seen = HashSet::new();
             dimensions.retain(|dimension| seen.insert(*dimension));
             Ok(Subspace::Dimensions(dimensions))
         };

@@ -32,7 +32,14 @@ fn tensors(path: &Path) -> Result<BTreeMap<String, Tensor>> {
         .file_names()
         .find_map(|name| Some(name.ok()?.strip_suffix("/data.pkl")?.to_owned()));
     let root = root.ok_or("there is no data.pkl in it: it was not written by torch.save")?;
-    let mut storages = Storages { archive, root, left: length, read: HashMap::new() };
+    let mut storages = Storages {
+        archive,
+        root,
+        left: length,
+        read: HashMap::new(),
+        made: HashMap::new(),
+        elements_left: length,
+    };
     if storages.entry("byteorder", 16).is_ok_and(|order| order != b"little") {
         return Err("its numbers are not little-endian".to_owned());
     }
@@ -58,6 +65,10 @@ struct Storages {
     /// claim far more than the file has.
     left: u64,
     read: HashMap<Rc<str>, Rc<Vec<u8>>>,
+    /// Tensors that were made already: parameters that are tied are the same twice.
+    made: HashMap<Described, Tensor>,
+    /// Bytes of storages that tensors may still be made of: thousands of them can share one storage.
+    elements_left: u64,
 }
 
 impl Storages {
@@ -96,6 +107,15 @@ impl Storages {
     }
 
     fn tensor(&mut self, described: &Described) -> Result<Tensor> {
+        if let Some(tensor) = self.made.get(described) {
+            return Ok(tensor.clone());
+        }
+        let tensor = self.make(described)?;
+        self.made.insert(described.clone(), tensor.clone());
+        Ok(tensor)
+    }
+
+    fn make(&mut self, described: &Described) -> Result<Tensor> {
         let Described { storage, offset, shape, strides } = described;
         let size = match storage.element {
             Element::F16 | Element::BF16 => 2,
@@ -105,6 +125,10 @@ impl Storages {
         let bytes = (storage.count as u64).checked_mul(size).ok_or("its storage is too large")?;
         let data = self.storage(&storage.key, bytes)?;
         let places = places(*offset, shape, strides, storage.count)?;
+        let taken = places.len() as u64 * size;
+        self.elements_left = self.elements_left.checked_sub(taken).ok_or(
+            "with it the tensors have more elements than their storages: too many share one",
+        )?;
         let (size, dtype, meant) = match storage.element {
             Element::F16 => (2, DType::F16, DType::F32),
             Element::BF16 => (2, DType::BF16, DType::F32),
@@ -179,5 +203,55 @@ mod tests {
         ] {
             assert!(places(offset, &shape, &strides, count).is_err(), "{shape:?} {strides:?}");
         }
+    }
+
+    /// An archive with `data.pkl` and one storage.
+    fn archive(pickle: &[u8], storage: &[u8]) -> std::path::PathBuf {
+        use std::io::Write;
+        let (file, path) = tempfile::NamedTempFile::new().unwrap().keep().unwrap();
+        let mut writer = zip::ZipWriter::new(file);
+        let options = zip::write::SimpleFileOptions::default()
+            .compression_method(zip::CompressionMethod::Stored);
+        for (name, bytes) in [("a/data.pkl", pickle), ("a/data/0", storage)] {
+            writer.start_file(name, options).unwrap();
+            writer.write_all(bytes).unwrap();
+        }
+        writer.finish().unwrap();
+        path
+    }
+
+    /// A state dict of views of one storage of 1024 floats, each by its offset and length.
+    fn views(views: impl IntoIterator<Item = (u16, u16)>) -> Vec<u8> {
+        let mut bytes = b"\x80\x02ccollections\nOrderedDict\n)R(".to_vec();
+        for (index, (offset, length)) in views.into_iter().enumerate() {
+            bytes.extend(b"X\x04\0\0\0");
+            bytes.extend(format!("{index:04}").bytes());
+            bytes.extend(b"ctorch._utils\n_rebuild_tensor_v2\n((X\x07\0\0\0storage");
+            bytes.extend(b"ctorch\nFloatStorage\nX\x01\0\0\x000X\x03\0\0\0cpuM\0\x04tQ");
+            bytes.push(b'M');
+            bytes.extend(offset.to_le_bytes());
+            bytes.push(b'M');
+            bytes.extend(length.to_le_bytes());
+            bytes.extend(b"\x85K\x01\x85\x89ccollections\nOrderedDict\n)RtR");
+        }
+        bytes.extend(b"u.");
+        bytes
+    }
+
+    fn read(pickle: &[u8]) -> std::result::Result<usize, String> {
+        let path = archive(pickle, &[0; 4 * 1024]);
+        let read = state_dict(&path).map(|tensors| tensors.len());
+        std::fs::remove_file(path).unwrap();
+        read.map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn tensors_that_share_a_storage_are_no_more_than_it_holds() {
+        // Tied parameters are one tensor; parts are views.
+        assert_eq!(read(&views((0..500).map(|_| (0, 1024)))), Ok(500));
+        assert_eq!(read(&views((0..4).map(|part| (part * 256, 256)))), Ok(4));
+        // Two megabytes of four kilobytes.
+        let error = read(&views((0..500).map(|offset| (offset, 1000 - offset)))).unwrap_err();
+        assert!(error.contains("more elements than their storages"), "{error}");
     }
 }
