@@ -10,7 +10,7 @@
 //!   same of one over a data set, which is written as it goes;
 //! * [`training`]: what becomes of a training;
 //! * [`folder`]: the output folder, which gets all files of a run or none;
-//! * [`terminal`]: standard output and error, progress; [`interrupt`]: Ctrl-C.
+//! * [`terminal`]: standard output and error, progress; [`interrupt`]: Ctrl-C; [`memory`]: none left.
 //!
 //! What is asked for is checked as a whole before a weight is read. Whatever is wrong is one line
 //! on standard error, and the exit code is 2.
@@ -20,6 +20,7 @@ mod command;
 mod data_sweep;
 mod folder;
 mod interrupt;
+mod memory;
 mod model;
 mod selection;
 mod sweep;
@@ -28,6 +29,9 @@ mod threads;
 mod training;
 
 use std::process::ExitCode;
+
+#[global_allocator]
+static ALLOCATOR: memory::OrExit = memory::OrExit;
 
 fn main() -> ExitCode {
     match run() {

@@ -6,6 +6,8 @@ mod collect;
 mod demo;
 mod generate;
 mod interrupted;
+#[cfg(target_os = "linux")]
+mod memory;
 mod over_data;
 mod real_model;
 mod sites;
