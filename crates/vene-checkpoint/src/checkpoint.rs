@@ -4,6 +4,7 @@ use std::path::Path;
 
 use crate::directory::ModelFiles;
 use crate::tensors::WeightsFile;
+use crate::tokenizer::hugging_face::Files;
 use crate::{
     CheckpointError, Description, FileIdentity, ModelSource, Notices, Progress, Provenance,
     Tensors, Tokenizer, gguf, hub, json, safetensors,
@@ -53,7 +54,8 @@ impl Checkpoint {
         let file = WeightsFile::map(path)?;
         let (metadata, stored) = gguf::read(&file)?;
         progress(Progress::BuildingTokenizer);
-        let tokenizer = Tokenizer::from_gguf(&metadata)?;
+        let notices = Notices::default();
+        let tokenizer = Tokenizer::from_gguf(&metadata, &notices)?;
         let files =
             vec![FileIdentity { name: name.into_owned(), bytes: file.bytes().len() as u64 }];
         let tensors = Tensors::join(vec![(file, stored)])?;
@@ -62,7 +64,7 @@ impl Checkpoint {
             description: Description::Gguf(metadata),
             tensors,
             tokenizer,
-            notices: Notices::default(),
+            notices,
         })
     }
 
@@ -113,12 +115,13 @@ impl Checkpoint {
             identity("config.json", config.len()),
             identity("model.safetensors", file.bytes().len()),
         ];
+        let notices = Notices::default();
         let tokenizer = match tokenizer {
             None => Tokenizer::numbers(),
             Some(tokenizer) => {
                 files.push(identity("tokenizer.json", tokenizer.len()));
-                let (file, bytes) = (within("tokenizer.json"), tokenizer.as_bytes());
-                Tokenizer::from_json(&file, bytes, None, Some(&config_object))?
+                let alone = Files::alone(within("tokenizer.json"), tokenizer.into());
+                Tokenizer::from_files(&alone, &config_object, &notices)?
             }
         };
         let tensors = Tensors::join(vec![(file, stored)])?;
@@ -127,7 +130,7 @@ impl Checkpoint {
             description: Description::HuggingFace(config_object),
             tensors,
             tokenizer,
-            notices: Notices::default(),
+            notices,
         })
     }
 }

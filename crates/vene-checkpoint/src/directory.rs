@@ -5,20 +5,15 @@ use std::path::{Path, PathBuf};
 use crate::json;
 use crate::safetensors::{self, ShardIndex};
 use crate::tensors::{Tensors, WeightsFile};
+use crate::tokenizer_files::{MERGES, TOKENIZER, TokenizerFiles, VOCABULARY};
 use crate::{
     Checkpoint, CheckpointError, Description, FileIdentity, Notices, Progress, Provenance,
-    Tokenizer,
 };
 
 /// The names that files have in a model's folder or repository.
 pub(crate) const CONFIG: &str = "config.json";
-pub(crate) const GENERATION_CONFIG: &str = "generation_config.json";
 pub(crate) const WEIGHTS: &str = "model.safetensors";
 pub(crate) const SHARD_INDEX: &str = "model.safetensors.index.json";
-pub(crate) const TOKENIZER: &str = "tokenizer.json";
-pub(crate) const TOKENIZER_CONFIG: &str = "tokenizer_config.json";
-pub(crate) const VOCABULARY: &str = "vocab.json";
-pub(crate) const MERGES: &str = "merges.txt";
 
 /// The files of one model, all of them there.
 pub(crate) struct ModelFiles {
@@ -30,13 +25,6 @@ pub(crate) struct ModelFiles {
 enum Weights {
     Whole,
     Sharded(ShardIndex),
-}
-
-enum TokenizerFiles {
-    Library,
-    VocabularyAndMerges,
-    /// None: the network reads no text.
-    Numbers,
 }
 
 /// Networks by their `model_type` that read vectors, or the numbers of vectors, and need no tokenizer.
@@ -129,38 +117,8 @@ impl ModelFiles {
         };
 
         progress(Progress::BuildingTokenizer);
-        let settings = if self.folder.join(TOKENIZER_CONFIG).is_file() {
-            files.push(TOKENIZER_CONFIG.to_owned());
-            let (file, bytes) = read(TOKENIZER_CONFIG, json::SMALL)?;
-            Some(json::object(&file, &bytes)?)
-        } else {
-            None
-        };
-        let mut tokenizer = match self.tokenizer {
-            TokenizerFiles::Numbers => Tokenizer::numbers(),
-            TokenizerFiles::Library => {
-                files.push(TOKENIZER.to_owned());
-                let (file, bytes) = read(TOKENIZER, json::LARGE)?;
-                Tokenizer::from_json(&file, &bytes, settings.as_ref(), Some(&config))?
-            }
-            TokenizerFiles::VocabularyAndMerges => {
-                files.extend([VOCABULARY.to_owned(), MERGES.to_owned()]);
-                let vocabulary = read(VOCABULARY, json::LARGE)?;
-                let merges = read(MERGES, json::LARGE)?;
-                Tokenizer::from_vocabulary_and_merges(
-                    (&vocabulary.0, &vocabulary.1),
-                    (&merges.0, &merges.1),
-                    settings.as_ref(),
-                    &config,
-                )?
-            }
-        };
-
-        if self.folder.join(GENERATION_CONFIG).is_file() {
-            files.push(GENERATION_CONFIG.to_owned());
-            let (file, bytes) = read(GENERATION_CONFIG, json::SMALL)?;
-            tokenizer = tokenizer.ending_as_told(&json::object(&file, &bytes)?);
-        }
+        let notices = Notices::default();
+        let tokenizer = self.tokenizer.open(&self.folder, &config, &notices, &mut files)?;
 
         let files = files
             .into_iter()
@@ -177,7 +135,7 @@ impl ModelFiles {
             description: Description::HuggingFace(config),
             tensors,
             tokenizer,
-            notices: Notices::default(),
+            notices,
         })
     }
 }

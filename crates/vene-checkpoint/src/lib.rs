@@ -43,6 +43,7 @@ mod safetensors;
 mod source;
 mod tensors;
 mod tokenizer;
+mod tokenizer_files;
 
 pub use checkpoint::Checkpoint;
 pub use description::Description;

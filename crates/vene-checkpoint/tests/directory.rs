@@ -224,21 +224,28 @@ fn weights_must_be_finite() {
     assert!(read_refusal(bytes).contains("holds inf at element 0"));
 }
 
+fn open_with(post_processor: serde_json::Value, settings: Option<&str>) -> Checkpoint {
+    let folder = tempfile::tempdir().unwrap();
+    write_model(folder.path());
+    std::fs::write(folder.path().join("tokenizer.json"), tokenizer(post_processor)).unwrap();
+    if let Some(settings) = settings {
+        std::fs::write(folder.path().join("tokenizer_config.json"), settings).unwrap();
+    }
+    open(folder.path()).unwrap()
+}
+
 #[test]
 fn the_post_processor_decides_about_the_first_token() {
-    let open_with = |post_processor, settings: Option<&str>| {
-        let folder = tempfile::tempdir().unwrap();
-        write_model(folder.path());
-        std::fs::write(folder.path().join("tokenizer.json"), tokenizer(post_processor)).unwrap();
-        if let Some(settings) = settings {
-            std::fs::write(folder.path().join("tokenizer_config.json"), settings).unwrap();
-        }
-        open(folder.path()).unwrap().tokenizer
-    };
     let trimming = json!({"type": "ByteLevel", "add_prefix_space": true, "trim_offsets": true, "use_regex": true});
+    let told = |model: &Checkpoint| model.notices.all().join("\n");
 
-    let templated = open_with(with_bos(), Some(r#"{"add_bos_token": false}"#));
+    // As transformers 5: the template decides, and the setting is named.
+    let model = open_with(with_bos(), Some(r#"{"add_bos_token": false}"#));
+    assert!(told(&model).contains("tokenizer_config.json says add_bos_token = false"));
+    assert!(told(&model).contains("--bos never"));
+    let templated = model.tokenizer;
     assert!(templated.adds_bos());
+    assert_eq!(templated.bos_decided_by(), "the template in tokenizer.json puts it in front");
     assert_eq!(templated.bos(), Some(5));
     let encoding = templated.encode("a ab").unwrap();
     assert_eq!(encoding.ids, [5, 0, 3, 1]);
@@ -248,22 +255,40 @@ fn the_post_processor_decides_about_the_first_token() {
     assert_eq!(templated.encode_with("a", BeginningOfSequence::Never).unwrap().ids, [0]);
 
     // Neither truncated (the file says: to two) nor trimmed.
-    let silent = open_with(trimming.clone(), None);
+    let model = open_with(trimming.clone(), None);
+    assert_eq!(told(&model), "");
+    let silent = model.tokenizer;
     assert!(!silent.adds_bos());
     let encoding = silent.encode("a ab").unwrap();
     assert_eq!((encoding.ids, encoding.spans), (vec![0, 3, 1], vec![0..1, 1..3, 3..4]));
     assert_eq!(silent.bos(), Some(5), "config.json names it");
     assert_eq!(silent.encode_with("a", BeginningOfSequence::Always).unwrap().ids, [5, 0]);
 
-    let told =
-        open_with(trimming, Some(r#"{"add_bos_token": true, "bos_token": {"content": "<s>"}}"#));
-    assert!(told.adds_bos());
-    assert_eq!(told.encode("a").unwrap().ids, [5, 0]);
+    let settings = r#"{"add_bos_token": true, "bos_token": {"content": "<s>"}}"#;
+    let model = open_with(trimming, Some(settings));
+    assert!(!model.tokenizer.adds_bos());
+    assert!(told(&model).contains("add_bos_token = true"), "{}", told(&model));
+}
+
+#[test]
+fn padding_and_truncation_do_not_hide_the_first_token() {
+    let folder = tempfile::tempdir().unwrap();
+    write_model(folder.path());
+    let mut file: serde_json::Value = serde_json::from_str(&tokenizer(with_bos())).unwrap();
+    // To lengths at which neither the token in front nor the text can be told apart.
+    for length in [0u64, 1, 12, 1 << 40] {
+        file["truncation"]["max_length"] = json!(length.min(1));
+        file["padding"] = json!({"strategy": {"Fixed": length}, "direction": "Left", "pad_to_multiple_of": null,
+            "pad_id": 0, "pad_type_id": 0, "pad_token": "a"});
+        std::fs::write(folder.path().join("tokenizer.json"), file.to_string()).unwrap();
+        let model = open(folder.path()).unwrap();
+        assert_eq!(model.tokenizer.encode("a ab").unwrap().ids, [5, 0, 3, 1]);
+    }
 }
 
 #[test]
 fn the_ends_of_texts_are_read_where_they_are_named() {
-    let ends = |config: &str, settings: Option<&str>, generation: Option<&str>| {
+    let open_with = |config: &str, settings: Option<&str>, generation: Option<&str>| {
         let folder = tempfile::tempdir().unwrap();
         write_model(folder.path());
         std::fs::write(folder.path().join("config.json"), config).unwrap();
@@ -273,7 +298,10 @@ fn the_ends_of_texts_are_read_where_they_are_named() {
                 std::fs::write(folder.path().join(name), text).unwrap();
             }
         }
-        let model = open(folder.path()).unwrap();
+        open(folder.path())
+    };
+    let ends = |config: &str, settings: Option<&str>, generation: Option<&str>| {
+        let model = open_with(config, settings, generation).unwrap();
         let read = |file: &&str| model.provenance.files.iter().any(|read| read.name == **file);
         assert_eq!(read(&"generation_config.json"), generation.is_some());
         model.tokenizer.ends().to_vec()
@@ -285,10 +313,25 @@ fn the_ends_of_texts_are_read_where_they_are_named() {
     // What generation is told goes before, unless it is told nothing of it.
     let generation = Some(r#"{"eos_token_id": [2, 3]}"#);
     assert_eq!(ends(r#"{"eos_token_id": 1}"#, settings, generation), [2, 3]);
-    let generation = Some(r#"{"temperature": 0.7}"#);
-    assert_eq!(ends(r#"{"eos_token_id": 1}"#, settings, generation), [1]);
-    // A token that the vocabulary lacks can never come.
-    assert_eq!(ends(r#"{"eos_token_id": [4, 4000000]}"#, settings, None), [4]);
+    for generation in [r#"{"temperature": 0.7}"#, r#"{"eos_token_id": null}"#] {
+        assert_eq!(ends(r#"{"eos_token_id": 1}"#, settings, Some(generation)), [1]);
+    }
+    // Rows of the embedding without a text can be said, too.
+    assert_eq!(ends(r#"{"eos_token_id": 8, "vocab_size": 9}"#, None, None), [8]);
+
+    // What is not a token is refused, unless it is a default that transformers writes unasked.
+    for id in ["4000000", "-1", "\"</s>\"", "[2, 6]"] {
+        let text = format!(r#"{{"eos_token_id": {id}}}"#);
+        for (config, generation) in [(text.as_str(), None), ("{}", Some(text.as_str()))] {
+            let line = open_with(config, None, generation).unwrap_err();
+            assert!(line.contains("is not a token"), "{line}");
+        }
+    }
+    let default = r#"{"model_type": "gpt2", "eos_token_id": 50256}"#;
+    assert_eq!(ends(default, None, None), [] as [u32; 0]);
+    let told = open_with(default, None, None).unwrap().notices.all();
+    assert!(told[0].contains("50256 is not one of the 6 tokens"), "{told:?}");
+    assert!(open_with("{}", None, Some(r#"{"eos_token_id": 50256}"#)).is_err());
 }
 
 #[test]
@@ -312,9 +355,9 @@ fn vocabulary_and_merges_are_read_as_gpt2_does() {
     assert!(model.tokenizer.encode("c").unwrap_err().to_string().contains("<0x63>"));
 
     std::fs::write(path.join("merges.txt"), "a b c\n").unwrap();
-    assert!(open(path).unwrap_err().contains("merges.txt: line 1 is no pair"));
+    assert!(open(path).unwrap_err().contains("merges.txt: line 1 is not a pair"));
     std::fs::write(path.join("merges.txt"), "a Ġ\n").unwrap();
     assert!(open(path).unwrap_err().contains("merges \"a\" with \"Ġ\", but \"aĠ\" is no token"));
-    std::fs::write(path.join("config.json"), r#"{"model_type": "qwen2"}"#).unwrap();
-    assert!(open(path).unwrap_err().contains("how qwen2 splits words"));
+    std::fs::write(path.join("config.json"), r#"{"model_type": "mistral"}"#).unwrap();
+    assert!(open(path).unwrap_err().contains("how this model splits words"));
 }

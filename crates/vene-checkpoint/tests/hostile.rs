@@ -200,10 +200,10 @@ fn lies_in_a_gguf_file_are_named() {
         ("kind `rwkv`", &|g| g.pairs[1].2 = gguf_string("rwkv")),
         ("no tokenizer.ggml.pre", &|g| g.pairs[1].2 = gguf_string("gpt2")),
         (
-            "in the way `tekken` (tokenizer.ggml.pre), which is not known here; known are gpt-2, smollm",
+            "in the way `kimi-k2` (tokenizer.ggml.pre), which is not known here; known are gpt-2, phi-2",
             &|g| {
                 g.pairs[1].2 = gguf_string("gpt2");
-                g.pair("tokenizer.ggml.pre", 8, gguf_string("tekken"));
+                g.pair("tokenizer.ggml.pre", 8, gguf_string("kimi-k2"));
             },
         ),
     ];

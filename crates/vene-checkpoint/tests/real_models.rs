@@ -93,7 +93,8 @@ fn smollm2_is_tokenized_as_llama_cpp_does() {
     // The metadata says so, against what a converter may make of it.
     assert!(!tokenizer.adds_bos());
     assert_eq!(tokenizer.bos(), Some(1));
-    assert_eq!(tokenizer.ends(), [2]);
+    // The end of a turn, and what llama.cpp knows by its text: <reponame> and <|endoftext|>.
+    assert_eq!(tokenizer.ends(), [2, 4, 0]);
     let spain = tokenizer.encode("The capital of Spain is").unwrap();
     assert_eq!(spain.ids, [504, 3575, 282, 7476, 314]);
     assert_eq!(spain.spans, [0..3, 3..11, 11..14, 14..20, 20..23]);
@@ -123,7 +124,22 @@ fn every_known_way_to_split_words_is_llama_cpps() {
     let Some(model) = smollm2() else { return };
     let original = std::fs::read(&model.provenance.name).unwrap();
     let folder = tempfile::tempdir().unwrap();
-    for words in ["gpt-2", "llama-bpe", "qwen2", "default"] {
+    for words in [
+        "gpt-2",
+        "llama-bpe",
+        "qwen2",
+        "default",
+        "smaug-bpe",
+        "tekken",
+        "gpt-4o",
+        "deepseek-llm",
+        "deepseek-coder",
+        "deepseek-v3",
+        "seed-coder",
+        "falcon",
+        "bloom",
+        "viking",
+    ] {
         let path = folder.path().join(format!("{words}.gguf"));
         std::fs::write(&path, with_other_words(&original, words)).unwrap();
         let changed = Checkpoint::open(&ModelSource::Gguf(path), &mut |_| ()).unwrap();
@@ -139,7 +155,8 @@ fn gemma3_is_tokenized_as_llama_cpp_does() {
     let tokenizer = &model.tokenizer;
     assert!(tokenizer.adds_bos());
     assert_eq!(tokenizer.bos(), Some(2));
-    assert!(tokenizer.ends().contains(&1), "{:?}", tokenizer.ends());
+    // The end of a text, of a turn, and `</s>`, which llama.cpp takes for an end wherever it is.
+    assert_eq!(tokenizer.ends(), [1, 106, 212]);
     let spain = tokenizer.encode("The capital of Spain is").unwrap();
     assert_eq!(spain.ids, [2, 818, 5279, 529, 14145, 563]);
     assert_eq!(spain.spans[..3], [0..0, 0..3, 3..11]);

@@ -148,7 +148,20 @@ pub fn record(outline: &Outline, given: &str) -> Value {
         "files": provenance.files.iter()
             .map(|file| json!({ "name": file.name, "bytes": file.bytes }))
             .collect::<Vec<_>>(),
+        "bos": bos_record(outline),
         "notices": outline.notices(),
+    })
+}
+
+/// What the model's own files say about the beginning of a text, and which of them decided.
+fn bos_record(outline: &Outline) -> Value {
+    let tokenizer = outline.tokenizer();
+    let id = tokenizer.bos();
+    json!({
+        "added": tokenizer.adds_bos(),
+        "id": id,
+        "token": id.map(|id| token_text(outline, id)),
+        "why": tokenizer.bos_decided_by(),
     })
 }
 
@@ -164,19 +177,45 @@ pub fn token_text(outline: &Outline, id: u32) -> String {
     outline.tokenizer().token_text(id).unwrap_or_else(|_| outline.tokenizer().display(id))
 }
 
+/// How a prompt begins, where that is otherwise than the model's own files say and the user did not write
+/// it so.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UnusualBos {
+    /// The files ask for a beginning-of-sequence token, and there is none.
+    LeftOut,
+    /// The files do not ask for it, and it was put in front.
+    Added,
+}
+
+impl UnusualBos {
+    /// Compares a prompt with the files.
+    pub fn of(outline: &Outline, prompt: &Prompt) -> Option<Self> {
+        match (outline.tokenizer().adds_bos(), prompt.has_bos()) {
+            (true, false) => Some(Self::LeftOut),
+            (false, true) if prompt.text().is_some() && !prompt.has_written_bos() => {
+                Some(Self::Added)
+            }
+            _ => None,
+        }
+    }
+}
+
 /// Warns where a prompt begins otherwise than the model's own files say.
 pub fn warn_about_bos(outline: &Outline, prompt: &Prompt) {
-    let text = prompt.text().unwrap_or_default();
-    match (outline.tokenizer().adds_bos(), prompt.has_bos()) {
-        (true, false) => terminal::warn(format!(
-            "`{text}` begins without the beginning-of-sequence token that this model expects: \
-             its predictions may change (--bos model puts it there)"
+    let shown = prompt
+        .text()
+        .map_or_else(|| "a prompt of token ids".to_owned(), |text| format!("`{text}`"));
+    match UnusualBos::of(outline, prompt) {
+        Some(UnusualBos::LeftOut) => terminal::warn(format!(
+            "{shown} begins without the beginning-of-sequence token that this model expects: \
+             its predictions may change{}",
+            if prompt.text().is_some() { " (--bos model puts it there)" } else { "" }
         )),
-        (false, true) => terminal::warn(format!(
-            "`{text}` begins with a beginning-of-sequence token, which this model does not \
+        Some(UnusualBos::Added) => terminal::warn(format!(
+            "{shown} begins with a beginning-of-sequence token, which this model does not \
              expect: its predictions may change (--bos model leaves it out)"
         )),
-        _ => {}
+        None => {}
     }
 }
 

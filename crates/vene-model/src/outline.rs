@@ -173,9 +173,6 @@ impl Outline {
     /// As [`Outline::prompt`]; and where one is asked for that the tokenizer lacks.
     pub fn prompt_with(&self, text: &str, bos: BeginningOfSequence) -> Result<Prompt, InputError> {
         let encoding = self.tokenizer().encode_with(text, bos)?;
-        if encoding.ids.len() == usize::from(encoding.bos) {
-            return Err(InputError::Empty);
-        }
         self.checked(Prompt {
             text: Some(text.to_owned()),
             tokens: encoding.ids,

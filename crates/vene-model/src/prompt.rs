@@ -40,6 +40,11 @@ impl Prompt {
         self.bos
     }
 
+    /// Whether that token is written out in the text, rather than put in front of it.
+    pub fn has_written_bos(&self) -> bool {
+        self.bos && self.spans.first().is_some_and(|span| !span.is_empty())
+    }
+
     /// How many tokens both prompts begin with. Attention is causal: up to there their runs are
     /// the same.
     pub fn shared_prefix(&self, other: &Prompt) -> usize {

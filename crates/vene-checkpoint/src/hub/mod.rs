@@ -12,12 +12,10 @@ mod tests;
 use hf_hub::api::sync::{Api, ApiBuilder, ApiError, ApiRepo};
 use hf_hub::{Cache, Repo, RepoType};
 
-use crate::directory::{
-    CONFIG, GENERATION_CONFIG, MERGES, ModelFiles, SHARD_INDEX, TOKENIZER, TOKENIZER_CONFIG,
-    VOCABULARY, WEIGHTS, require_files,
-};
+use crate::directory::{CONFIG, ModelFiles, SHARD_INDEX, WEIGHTS, require_files};
 use crate::safetensors::ShardIndex;
 use crate::source::{is_repository_id, is_revision};
+use crate::tokenizer_files::{MERGES, OPTIONAL, TOKENIZER, VOCABULARY};
 use crate::{Checkpoint, CheckpointError, Progress, json};
 pub use cached::{CachedModel, cached_models};
 pub(crate) use settings::Settings;
@@ -108,7 +106,7 @@ impl Repository<'_> {
         let has = |name: &str| names.iter().any(|other| other == name);
         let mut fetch = |name: &str| self.fetch_file(&api, &remote, name, progress);
         fetch(CONFIG)?;
-        for name in [TOKENIZER_CONFIG, GENERATION_CONFIG] {
+        for name in OPTIONAL {
             if has(name) {
                 fetch(name)?;
             }

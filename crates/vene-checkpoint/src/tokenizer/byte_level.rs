@@ -12,66 +12,14 @@ use tokenizers::{AddedToken, PreTokenizerWrapper, SplitDelimiterBehavior};
 
 use crate::CheckpointError;
 
-/// GPT-2's: contractions, then words, numbers and signs with a space before them, then spaces.
-const GPT2: &str = r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+";
-/// Llama 3's. Case is spelled out: folding would also take `ſ` for an `s`.
-const LLAMA3: &str = r"(?:'[sS]|'[tT]|'[rR][eE]|'[vV][eE]|'[mM]|'[lL][lL]|'[dD])|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+";
-/// Qwen 2's, as Llama 3's with every digit on its own.
-const QWEN2: &str = r"(?:'[sS]|'[tT]|'[rR][eE]|'[vV][eE]|'[mM]|'[lL][lL]|'[dD])|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+";
-
-/// How text is split into words before it is merged.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Words {
-    Gpt2,
-    SmolLm,
-    Llama3,
-    Qwen2,
-    /// What llama.cpp takes for `default`.
-    Default,
-}
-
-impl Words {
-    /// The names in `tokenizer.ggml.pre`.
-    pub const KNOWN: &str = "gpt-2, smollm, llama-bpe, qwen2, default";
-
-    pub fn named(name: &str) -> Option<Self> {
-        Some(match name {
-            "gpt-2" => Self::Gpt2,
-            "smollm" => Self::SmolLm,
-            "llama-bpe" | "llama3" | "llama-v3" => Self::Llama3,
-            "qwen2" => Self::Qwen2,
-            "default" => Self::Default,
-            _ => return None,
-        })
-    }
-
-    /// Each expression splits the words of the one before it.
-    fn expressions(self) -> &'static [&'static str] {
-        match self {
-            Self::Gpt2 => &[GPT2],
-            Self::SmolLm => &[r"\p{N}", GPT2],
-            Self::Llama3 => &[LLAMA3],
-            Self::Qwen2 => &[QWEN2],
-            Self::Default => &[r"[\p{P}\$\+<=>\^~\|]+", GPT2, r"\p{N}+", r"[0-9][0-9][0-9]"],
-        }
-    }
-
-    /// Whether a word that is itself a token is never taken apart.
-    fn keeps_whole_words(self) -> bool {
-        self == Self::Llama3
-    }
-
-    /// llama.cpp's rule where the metadata is silent.
-    pub fn adds_bos(self) -> bool {
-        self == Self::Llama3
-    }
-}
-
 /// The parts of a byte-level tokenizer.
 pub(super) struct Parts<'a> {
     pub vocabulary: Vec<(&'a str, u32)>,
     pub merges: Vec<(String, String)>,
-    pub words: Words,
+    /// Regular expressions that split text into words; each splits the words of the one before it.
+    pub expressions: &'a [&'a str],
+    /// Whether a word that is itself a token is never taken apart.
+    pub keeps_whole_words: bool,
     /// Texts that are one token wherever they are written, and whether they are control signs.
     pub special: Vec<(&'a str, bool)>,
 }
@@ -105,11 +53,11 @@ pub(super) fn build(
         parts.vocabulary.iter().map(|(text, id)| ((*text).to_owned(), *id)).collect();
     let model = BPE::builder()
         .vocab_and_merges(vocabulary, parts.merges)
-        .ignore_merges(parts.words.keeps_whole_words())
+        .ignore_merges(parts.keeps_whole_words)
         .build()
         .map_err(library)?;
     let mut splits = Vec::new();
-    for expression in parts.words.expressions() {
+    for expression in parts.expressions {
         let pattern = SplitPattern::Regex((*expression).to_owned());
         let split =
             Split::new(pattern, SplitDelimiterBehavior::Isolated, false).map_err(library)?;

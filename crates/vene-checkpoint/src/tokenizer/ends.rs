@@ -3,9 +3,8 @@
 use serde_json::{Map, Value};
 
 use super::Tokenizer;
-use super::library::Library;
-use crate::CheckpointError;
-use crate::gguf::Metadata;
+use super::hugging_face::JsonFile;
+use crate::{CheckpointError, Notices};
 
 const KEY: &str = "eos_token_id";
 
@@ -15,55 +14,117 @@ impl Tokenizer {
         &self.ends
     }
 
-    /// The same with other such tokens. One that the vocabulary lacks can never come, and is left out.
+    /// The same with such tokens.
     pub(super) fn ending_at(mut self, ends: Vec<u32>) -> Self {
-        let size = self.vocabulary_size();
         self.ends = ends;
-        self.ends.retain(|&id| (id as usize) < size);
         self
     }
+}
 
-    /// The same with what the object in `generation_config.json` says, if it says anything about it: it
-    /// goes before what other files say.
-    pub(crate) fn ending_as_told(self, generation: &Map<String, Value>) -> Self {
-        match by_id(generation) {
-            Some(ends) => self.ending_at(ends),
-            None => self,
+/// Where a model in a folder names its ends.
+pub(super) struct Named<'a> {
+    pub generation: Option<&'a JsonFile>,
+    pub config: &'a Map<String, Value>,
+    /// That of the tokenizer's settings.
+    pub eos: Option<u32>,
+    /// How many tokens the tokenizer has.
+    pub tokens: usize,
+}
+
+impl Named<'_> {
+    /// Those of `generation_config.json`, or else those of `config.json`, or else the tokenizer's one, as
+    /// transformers reads them.
+    ///
+    /// # Errors
+    /// One is not a token.
+    pub fn ends(&self, notices: &Notices) -> Result<Vec<u32>, CheckpointError> {
+        if let Some(file) = self.generation
+            && let Some(ids) = ids(&file.name, &file.object)?
+        {
+            return match ids.iter().find(|&&id| !self.is_token(id)) {
+                Some(&id) => Err(self.no_token(&file.name, id)),
+                None => Ok(ids),
+            };
+        }
+        let absent = !self.config.contains_key(KEY);
+        let default = || Some(vec![self.default_of_architecture().filter(|_| absent)?]);
+        let default = || default().filter(|ids| ids.iter().all(|&id| self.is_token(id)));
+        let Some(mut ids) = ids("config.json", self.config)?.or_else(default) else {
+            if let Some(eos) = self.eos {
+                notices.add(format!(
+                    "no file names the ends of generated texts ({KEY}); they end at the tokenizer's eos_token, which is token {eos} (transformers would not end them)"
+                ));
+            }
+            return Ok(self.eos.into_iter().collect());
+        };
+        if let Some(&id) = ids.iter().find(|&&id| !self.is_token(id)) {
+            if ids != [id] || Some(id) != self.default_of_architecture() {
+                return Err(self.no_token("config.json", id));
+            }
+            // Nobody chose it: transformers writes the default whatever the vocabulary is.
+            ids.clear();
+            notices.add(format!(
+                "config.json: {KEY} = {id} is not one of the {} tokens, but the default of its architecture; texts end at none",
+                self.tokens
+            ));
+        }
+        if self.generation.is_some() && !ids.is_empty() {
+            notices.add(format!(
+                "generation_config.json names no {KEY}; generated texts end where config.json (or its architecture) says, at {ids:?} (transformers would not end them)"
+            ));
+        }
+        if let Some(eos) = self.eos.filter(|eos| !ids.is_empty() && !ids.contains(eos)) {
+            notices.add(format!(
+                "the tokenizer's eos_token is token {eos}, and {} {KEY} = {ids:?}; generated texts end there, as in transformers",
+                if absent { "the default of the architecture is" } else { "config.json says" }
+            ));
+        }
+        Ok(ids)
+    }
+
+    /// Whether a model can say it; the embedding may have rows for which the tokenizer has no text.
+    fn is_token(&self, id: u32) -> bool {
+        let rows = |config: &Map<String, Value>| config.get("vocab_size").and_then(Value::as_u64);
+        let nested = || rows(self.config.get("text_config")?.as_object()?);
+        let rows = rows(self.config).or_else(nested).unwrap_or(0);
+        u64::from(id) < rows.max(self.tokens as u64)
+    }
+
+    fn default_of_architecture(&self) -> Option<u32> {
+        match self.config.get("model_type").and_then(Value::as_str)? {
+            "gpt2" => Some(50256),
+            "llama" => Some(2),
+            "gemma3_text" => Some(1),
+            _ => None,
         }
     }
-}
 
-/// Those that `config.json` names by id, or else the one that `tokenizer_config.json` names by its text.
-pub(super) fn named(
-    library: &Library,
-    settings: Option<&Map<String, Value>>,
-    config: Option<&Map<String, Value>>,
-) -> Vec<u32> {
-    let by_text = || {
-        let token = settings?.get("eos_token")?;
-        let text = token.as_str().or_else(|| token.get("content")?.as_str())?;
-        Some(vec![library.id(text)?])
-    };
-    config.and_then(by_id).or_else(by_text).unwrap_or_default()
-}
-
-/// One id or a list of them.
-fn by_id(object: &Map<String, Value>) -> Option<Vec<u32>> {
-    let ids = match object.get(KEY)? {
-        Value::Array(ids) => ids.as_slice(),
-        Value::Null => return None,
-        id => std::slice::from_ref(id),
-    };
-    Some(ids.iter().filter_map(|id| u32::try_from(id.as_u64()?).ok()).collect())
-}
-
-/// The end of a sequence, and of a turn where there is one.
-pub(super) fn of_gguf(metadata: &Metadata) -> Result<Vec<u32>, CheckpointError> {
-    let mut ends = Vec::new();
-    for key in ["tokenizer.ggml.eos_token_id", "tokenizer.ggml.eot_token_id"] {
-        ends.extend(metadata.u32(key)?.filter(|id| !ends.contains(id)));
+    fn no_token(&self, file: &str, id: u32) -> CheckpointError {
+        CheckpointError::malformed(
+            file,
+            format!("{KEY} = {id} is not a token: the model has {}, numbered from 0", self.tokens),
+        )
     }
-    Ok(ends)
+}
+
+/// One id or a list of them; none where the key says nothing.
+fn ids(file: &str, object: &Map<String, Value>) -> Result<Option<Vec<u32>>, CheckpointError> {
+    let value = match object.get(KEY) {
+        None | Some(Value::Null) => return Ok(None),
+        Some(value) => value,
+    };
+    let each = value.as_array().map_or(std::slice::from_ref(value), Vec::as_slice);
+    let ids = each.iter().map(|id| {
+        id.as_u64().and_then(|id| u32::try_from(id).ok()).ok_or_else(|| {
+            CheckpointError::malformed(
+                file,
+                format!(
+                    "{KEY} holds {id}, which is not a token: an id or a list of ids is expected"
+                ),
+            )
+        })
+    });
+    ids.collect::<Result<_, _>>().map(Some)
 }
 
 #[cfg(test)]
@@ -72,19 +133,20 @@ mod tests {
 
     use super::*;
 
-    fn ids(text: &str) -> Option<Vec<u32>> {
+    fn read(text: &str) -> Result<Option<Vec<u32>>, String> {
         let value: Value = serde_json::from_str(text).unwrap();
-        by_id(value.as_object().unwrap())
+        ids("f", value.as_object().unwrap()).map_err(|error| error.to_string())
     }
 
     #[test]
     fn one_id_or_a_list() {
-        assert_eq!(ids(r#"{"eos_token_id": 2}"#), Some(vec![2]));
-        assert_eq!(ids(r#"{"eos_token_id": [1, 106]}"#), Some(vec![1, 106]));
-        assert_eq!(ids(r#"{"eos_token_id": null}"#), None);
-        assert_eq!(ids("{}"), None);
-        // Published configurations have such things too.
-        assert_eq!(ids(r#"{"eos_token_id": -1}"#), Some(vec![]));
-        assert_eq!(ids(r#"{"eos_token_id": 99999999999}"#), Some(vec![]));
+        assert_eq!(read(r#"{"eos_token_id": 2}"#), Ok(Some(vec![2])));
+        assert_eq!(read(r#"{"eos_token_id": [1, 106]}"#), Ok(Some(vec![1, 106])));
+        assert_eq!(read(r#"{"eos_token_id": null}"#), Ok(None));
+        assert_eq!(read("{}"), Ok(None));
+        for other in ["-1", "99999999999", "\"</s>\"", "[1, null]", "true", "1.5"] {
+            let error = read(&format!("{{\"eos_token_id\": {other}}}")).unwrap_err();
+            assert!(error.contains("which is not a token"), "{error}");
+        }
     }
 }

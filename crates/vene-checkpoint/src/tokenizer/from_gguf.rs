@@ -1,99 +1,137 @@
 //! Tokenizers in a GGUF file's metadata.
 //!
-//! The metadata is followed to the letter: converters to other formats are known to add a
-//! beginning-of-sequence token where it says not to, and to split words in another way.
+//! The metadata is followed to the letter, and llama.cpp where it is silent: converters to other formats
+//! are known to add a beginning-of-sequence token where it says not to, and to split words in another way.
 
-use super::byte_level::{self, Parts, Words};
-use super::library::Library;
-use super::piece::Spelling;
+use super::byte_level::{self, Parts};
+use super::hugging_face::bos::Bos;
+use super::library::{Library, Parsed};
 use super::sentence_piece::SentencePiece;
 use super::vocabulary::{Kind, Vocabulary};
-use super::{Algorithm, Tokenizer, ends};
-use crate::CheckpointError;
+use super::words::Words;
+use super::{Algorithm, Tokenizer, signs};
 use crate::gguf::Metadata;
+use crate::{CheckpointError, Notices};
+
+const ADD_BOS: &str = "tokenizer.ggml.add_bos_token";
+const BOS_ID: &str = "tokenizer.ggml.bos_token_id";
+
+/// llama.cpp's defaults where the metadata names no token.
+const BYTE_LEVEL_BOS: u32 = 11;
+const SENTENCE_PIECE_BOS: u32 = 1;
+const SENTENCE_PIECE_EOS: u32 = 2;
 
 impl Tokenizer {
     /// Builds the tokenizer that a GGUF file's metadata describes.
     ///
     /// # Errors
     /// The metadata is malformed, or names an algorithm or a way to split words that isn't known.
-    pub fn from_gguf(metadata: &Metadata) -> Result<Self, CheckpointError> {
-        let file = metadata.file();
-        let vocabulary = Vocabulary::from_metadata(metadata)?;
-        let bos = metadata.u32("tokenizer.ggml.bos_token_id")?;
-        let adds_bos = metadata.bool("tokenizer.ggml.add_bos_token")?;
-        let tokenizer = match metadata.string("tokenizer.ggml.model")? {
-            Some("gpt2") => {
-                let words = match metadata.string("tokenizer.ggml.pre")? {
-                    Some(name) => Words::named(name).ok_or_else(|| {
-                        CheckpointError::malformed(
-                            file,
-                            format!("splits words in the way `{name}` (tokenizer.ggml.pre), which is not known here; known are {}", Words::KNOWN),
-                        )
-                    })?,
-                    None => {
-                        return Err(CheckpointError::malformed(
-                            file,
-                            "does not say how to split words (no tokenizer.ggml.pre); convert the model again with a newer llama.cpp",
-                        ));
-                    }
-                };
-                let merges = metadata
-                    .strings("tokenizer.ggml.merges")?
-                    .ok_or_else(|| {
-                        CheckpointError::malformed(file, "has no tokenizer.ggml.merges")
-                    })?
-                    .iter()
-                    .map(|merge| {
-                        let (left, right) = merge.split_once(' ').ok_or_else(|| {
-                            CheckpointError::malformed(
-                                file,
-                                format!(
-                                    "its merge {merge:?} is no pair of pieces with a space between"
-                                ),
-                            )
-                        })?;
-                        Ok((left.to_owned(), right.to_owned()))
-                    })
-                    .collect::<Result<_, CheckpointError>>()?;
-                let parts = Parts {
-                    vocabulary: vocabulary
-                        .iter()
-                        .filter(|(_, text)| !text.is_empty())
-                        .map(|(id, text)| (text, id))
-                        .collect(),
-                    merges,
-                    words,
-                    special: vocabulary
-                        .special_tokens()
-                        .map(|(text, kind)| (text, kind == Kind::Special))
-                        .collect(),
-                };
-                let library = Library::new(byte_level::build(file, parts)?, Spelling::ByteLevel);
-                let adds_bos = adds_bos.unwrap_or(words.adds_bos());
-                Self::new(file, Algorithm::Library(Box::new(library)), bos, adds_bos)
-            }
-            Some("llama") => {
-                let scores = metadata.f32s("tokenizer.ggml.scores")?.ok_or_else(|| {
-                    CheckpointError::malformed(file, "has no tokenizer.ggml.scores")
-                })?;
-                let space_prefix =
-                    metadata.bool("tokenizer.ggml.add_space_prefix")?.unwrap_or(true);
-                let pieces = SentencePiece::new(file, vocabulary, scores, space_prefix)?;
-                // llama.cpp's defaults for this algorithm.
-                let bos = bos.or(Some(1));
-                Self::new(file, Algorithm::SentencePiece(pieces), bos, adds_bos.unwrap_or(true))
-            }
+    pub(crate) fn from_gguf(
+        metadata: &Metadata,
+        notices: &Notices,
+    ) -> Result<Self, CheckpointError> {
+        let vocabulary = Vocabulary::from_metadata(metadata, notices)?;
+        if metadata.bool("tokenizer.ggml.add_eos_token")? == Some(true) {
+            notices.add(
+                "tokenizer.ggml.add_eos_token asks for a token after each text; vene leaves it out, since its prompts are continued",
+            );
+        }
+        match metadata.string("tokenizer.ggml.model")? {
+            Some("gpt2") => byte_level(metadata, vocabulary, notices),
+            Some("llama") => sentence_piece(metadata, vocabulary),
             Some(other) => Err(CheckpointError::malformed(
-                file,
+                metadata.file(),
                 format!(
                     "has a tokenizer of the kind `{other}` (tokenizer.ggml.model); known are gpt2 and llama"
                 ),
             )),
-            None => {
-                Err(CheckpointError::malformed(file, "has no tokenizer (no tokenizer.ggml.model)"))
-            }
-        }?;
-        Ok(tokenizer.ending_at(ends::of_gguf(metadata)?))
+            None => Err(CheckpointError::malformed(
+                metadata.file(),
+                "has no tokenizer (no tokenizer.ggml.model)",
+            )),
+        }
     }
+}
+
+fn byte_level(
+    metadata: &Metadata,
+    mut vocabulary: Vocabulary,
+    notices: &Notices,
+) -> Result<Tokenizer, CheckpointError> {
+    let file = metadata.file();
+    let refuse = |problem: String| CheckpointError::malformed(file, problem);
+    let Some(name) = metadata.string("tokenizer.ggml.pre")? else {
+        return Err(refuse(
+            "does not say how to split words (no tokenizer.ggml.pre); convert the model again with a newer llama.cpp".into(),
+        ));
+    };
+    let words = Words::named(name).ok_or_else(|| {
+        refuse(format!(
+            "splits words in the way `{name}` (tokenizer.ggml.pre), which is not known here; known are {}",
+            Words::known()
+        ))
+    })?;
+    let merges = metadata
+        .strings("tokenizer.ggml.merges")?
+        .ok_or_else(|| refuse("has no tokenizer.ggml.merges".into()))?
+        .iter()
+        .map(|merge| {
+            let (left, right) = merge.split_once(' ').ok_or_else(|| {
+                refuse(format!("its merge {merge:?} is not a pair of pieces with a space between"))
+            })?;
+            Ok((left.to_owned(), right.to_owned()))
+        })
+        .collect::<Result<_, CheckpointError>>()?;
+    let ends = signs::find(metadata, &mut vocabulary, None)?;
+    let mut bos = bos(metadata, words.adds_bos, &format!("tokenizer.ggml.pre = {name}"))?;
+    if bos.adds && bos.id.is_none() && vocabulary.text(BYTE_LEVEL_BOS).is_some() {
+        bos.id = Some(BYTE_LEVEL_BOS);
+        notices.add(format!(
+            "beginning of sequence: the file asks for it and names no token ({BOS_ID}); token {BYTE_LEVEL_BOS} ({:?}) is put in front, as llama.cpp does (--bos never leaves it out)",
+            vocabulary.text(BYTE_LEVEL_BOS).unwrap_or_default()
+        ));
+    }
+    let parts = Parts {
+        vocabulary: vocabulary
+            .iter()
+            .filter(|(_, text)| !text.is_empty())
+            .map(|(id, text)| (text, id))
+            .collect(),
+        merges,
+        expressions: words.expressions,
+        keeps_whole_words: words.keeps_whole_words,
+        special: vocabulary
+            .special_tokens()
+            .map(|(text, kind)| (text, kind == Kind::Special))
+            .collect(),
+    };
+    let library = Library::new(Parsed::byte_level(byte_level::build(file, parts)?));
+    let library = Algorithm::Library(Box::new(library));
+    Ok(Tokenizer::new(file, library, bos)?.ending_at(ends))
+}
+
+fn sentence_piece(
+    metadata: &Metadata,
+    mut vocabulary: Vocabulary,
+) -> Result<Tokenizer, CheckpointError> {
+    let file = metadata.file();
+    let scores = metadata
+        .f32s("tokenizer.ggml.scores")?
+        .ok_or_else(|| CheckpointError::malformed(file, "has no tokenizer.ggml.scores"))?;
+    let space_prefix = metadata.bool("tokenizer.ggml.add_space_prefix")?.unwrap_or(true);
+    let ends = signs::find(metadata, &mut vocabulary, Some(SENTENCE_PIECE_EOS))?;
+    let mut bos = bos(metadata, true, "tokenizer.ggml.model = llama")?;
+    bos.id = bos.id.or(Some(SENTENCE_PIECE_BOS));
+    let pieces = SentencePiece::new(file, vocabulary, scores, space_prefix)?;
+    Ok(Tokenizer::new(file, Algorithm::SentencePiece(pieces), bos)?.ending_at(ends))
+}
+
+/// What the metadata says, or else llama.cpp's default for this kind of tokenizer.
+fn bos(metadata: &Metadata, default: bool, of: &str) -> Result<Bos, CheckpointError> {
+    let told = metadata.bool(ADD_BOS)?;
+    let why = match told {
+        Some(told) => format!("{ADD_BOS} = {told}"),
+        None => format!("llama.cpp's default for {of}: {default}"),
+    };
+    Ok(Bos { id: metadata.u32(BOS_ID)?, adds: told.unwrap_or(default), why })
 }

@@ -7,37 +7,104 @@ use std::ops::Range;
 
 use serde::Deserialize;
 use serde_json::Value;
+use tokenizers::{AddedToken, OffsetReferential, OffsetType};
 
+use super::budget::Budget;
 use super::piece::{SPACE, Spelling, character_of};
-use super::post_processor;
-use crate::{CheckpointError, json};
+use super::post_processor::{self, Surround};
+use crate::CheckpointError;
 
 /// The library's tokenizer, and how its vocabulary spells text.
 pub(super) struct Library {
     tokenizer: tokenizers::Tokenizer,
     spelling: Spelling,
+    budget: Budget,
     size: usize,
     /// Bytes that a byte-level vocabulary has no token for. The library would leave them out of
     /// the text without a word.
     unspeakable: Vec<u8>,
 }
 
-/// What a `tokenizer.json` says about a token in front.
-pub(super) enum Prefix {
-    /// This token goes in front of every text.
-    Token(u32),
-    /// There is a rule about tokens around the text, and it puts none in front.
-    Nothing,
-    /// There is no such rule.
-    Silent,
+/// A `tokenizer.json` as it was read, before other files change it.
+pub(super) struct Parsed {
+    pub tokenizer: tokenizers::Tokenizer,
+    spelling: Spelling,
+    budget: Budget,
+    /// What goes around a text; none where the file says nothing about it.
+    pub around: Option<Surround>,
 }
 
-impl Library {
-    pub fn new(mut tokenizer: tokenizers::Tokenizer, spelling: Spelling) -> Self {
+impl Parsed {
+    /// Reads a `tokenizer.json`.
+    ///
+    /// # Errors
+    /// The file is malformed.
+    pub fn from_json(file: &str, bytes: &[u8]) -> Result<Self, CheckpointError> {
+        let refuse = |problem: String| CheckpointError::malformed(file, problem);
+        let outline: Outline = serde_json::from_slice(bytes)
+            .map_err(|error| refuse(format!("is no tokenizer.json: {error}")))?;
+        outline.model.check(file)?;
+        let spelling = outline.decoder.as_ref().map_or(Spelling::Plain, Spelling::of_decoder);
+        let around = match &outline.post_processor {
+            Some(processor) => post_processor::surround(file, processor)?,
+            None => None,
+        };
+        let budget = Budget::read(
+            outline.normalizer.as_ref(),
+            outline.pre_tokenizer.as_ref(),
+            outline.decoder.as_ref(),
+        )
+        .map_err(refuse)?;
+        // The library normalizes these while it reads the file.
+        for token in &outline.added_tokens {
+            budget.allow_text(&token.content, || 1).map_err(refuse)?;
+        }
+
+        let mut tokenizer = guarded(|| tokenizers::Tokenizer::from_bytes(bytes))
+            .map_err(|problem| refuse(format!("is no tokenizer.json: {problem}")))?;
         // Both are settings of the training script that saved the file: a text must never be cut
         // or filled up silently.
         let _ = tokenizer.with_truncation(None);
         tokenizer.with_padding(None);
+        // The library numbers tokens that the model's vocabulary lacks by itself.
+        for token in &outline.added_tokens {
+            let given = tokenizer.token_to_id(&token.content);
+            if given != Some(token.id) && !token.content.is_empty() {
+                return Err(refuse(format!(
+                    "its added token {:?} has the id {}, where {} would come next",
+                    token.content,
+                    token.id,
+                    given.map_or_else(|| "none".to_owned(), |id| id.to_string())
+                )));
+            }
+        }
+        Ok(Self { tokenizer, spelling, budget, around })
+    }
+
+    /// One that was built out of a byte-level vocabulary.
+    pub fn byte_level(tokenizer: tokenizers::Tokenizer) -> Self {
+        let (spelling, budget) = (Spelling::ByteLevel, Budget::default());
+        Self { tokenizer, spelling, budget, around: None }
+    }
+
+    /// Adds tokens, or changes the properties of those that are there.
+    ///
+    /// # Errors
+    /// The library refuses them.
+    pub fn add(&mut self, file: &str, tokens: Vec<AddedToken>) -> Result<(), CheckpointError> {
+        let refuse = |problem: String| CheckpointError::malformed(file, problem);
+        for token in &tokens {
+            self.budget.allow_text(&token.content, || 1).map_err(refuse)?;
+        }
+        guarded(|| self.tokenizer.add_tokens(tokens))
+            .map_err(|problem| refuse(format!("its added tokens cannot be used: {problem}")))?;
+        Ok(())
+    }
+}
+
+impl Library {
+    pub fn new(parsed: Parsed) -> Self {
+        let Parsed { mut tokenizer, spelling, budget, .. } = parsed;
         // The post-processor's work (a token in front) is done by our caller, and would trim spans.
         tokenizer.with_post_processor(None::<tokenizers::PostProcessorWrapper>);
         let ids = tokenizer.get_vocab(true);
@@ -48,41 +115,7 @@ impl Library {
                 .collect(),
             _ => Vec::new(),
         };
-        Self { tokenizer, spelling, size, unspeakable }
-    }
-
-    /// Reads a `tokenizer.json`.
-    pub fn from_json(file: &str, bytes: &[u8]) -> Result<(Self, Prefix), CheckpointError> {
-        let outline: Outline = serde_json::from_slice(bytes).map_err(|error| {
-            CheckpointError::malformed(file, format!("is no tokenizer.json: {error}"))
-        })?;
-        outline.model.check(file)?;
-        let spelling = outline.decoder.as_ref().map_or(Spelling::Plain, Spelling::of_decoder);
-        let processor = outline.post_processor.as_ref();
-        processor.map_or(Ok(()), |processor| post_processor::check(file, processor))?;
-        let surrounds = processor.is_some_and(post_processor::surrounds);
-
-        let tokenizer =
-            guarded(|| tokenizers::Tokenizer::from_bytes(bytes)).map_err(|problem| {
-                CheckpointError::malformed(file, format!("is no tokenizer.json: {problem}"))
-            })?;
-        // The library numbers tokens that the model's vocabulary lacks by itself.
-        for token in &outline.added_tokens {
-            let given = tokenizer.token_to_id(&token.content);
-            if given != Some(token.id) && !token.content.is_empty() {
-                return Err(CheckpointError::malformed(
-                    file,
-                    format!(
-                        "its added token {:?} has the id {}, where {} would come next",
-                        token.content,
-                        token.id,
-                        given.map_or_else(|| "none".to_owned(), |id| id.to_string())
-                    ),
-                ));
-            }
-        }
-        let prefix = if surrounds { prefix_of(file, &tokenizer)? } else { Prefix::Silent };
-        Ok((Self::new(tokenizer, spelling), prefix))
+        Self { tokenizer, spelling, budget, size, unspeakable }
     }
 
     pub fn size(&self) -> usize {
@@ -122,11 +155,20 @@ impl Library {
         if self.spelling != Spelling::SentencePiece {
             return None;
         }
-        self.id(&text.replace(' ', SPACE.encode_utf8(&mut [0; 4])))
+        let entry = self.id(&text.replace(' ', SPACE.encode_utf8(&mut [0; 4])));
+        // A character without an entry of its own, such as a line's end, is spelled as its byte.
+        let byte = || match text.as_bytes() {
+            [byte] => self.id(&format!("<0x{byte:02X}>")),
+            _ => None,
+        };
+        entry.or_else(byte)
     }
 
     /// Tokens with the bytes of `text` that they cover.
     pub fn encode(&self, text: &str) -> Result<Vec<(u32, Range<usize>)>, CheckpointError> {
+        self.budget
+            .allow_text(text, || self.stretches(text))
+            .map_err(|problem| refused(text, problem))?;
         let encoding = guarded(|| self.tokenizer.encode(text, false))
             .map_err(|problem| refused(text, problem))?;
         let spans = encoding.get_offsets().iter().map(|&(from, to)| {
@@ -136,6 +178,13 @@ impl Library {
         let tokens: Vec<_> = encoding.get_ids().iter().copied().zip(spans).collect();
         self.refuse_left_out(text, &tokens)?;
         Ok(tokens)
+    }
+
+    /// Into how many stretches added tokens cut a text before it is normalized.
+    fn stretches(&self, text: &str) -> usize {
+        let added = self.tokenizer.get_added_vocabulary();
+        let pieces = added.extract_and_normalize(None::<&tokenizers::NormalizerWrapper>, text);
+        pieces.get_splits(OffsetReferential::Original, OffsetType::Byte).len()
     }
 
     fn refuse_left_out(
@@ -164,6 +213,9 @@ impl Library {
     }
 
     pub fn decode(&self, ids: &[u32]) -> Result<String, CheckpointError> {
+        let entries = ids.iter().filter_map(|&id| self.tokenizer.id_to_token(id));
+        let bytes = entries.map(|entry| entry.len()).sum();
+        self.budget.allow_tokens(ids.len(), bytes).map_err(|problem| refused("", problem))?;
         guarded(|| self.tokenizer.decode(ids, false)).map_err(|problem| refused("", problem))
     }
 }
@@ -173,7 +225,7 @@ impl Library {
 /// What it is known to stumble over is checked before. Should it stumble over something else in a
 /// hostile file, that must not end the program. (Its caches are behind locks, which a panic poisons
 /// and the library then does without.)
-fn guarded<T>(call: impl FnOnce() -> tokenizers::Result<T>) -> Result<T, String> {
+pub(super) fn guarded<T>(call: impl FnOnce() -> tokenizers::Result<T>) -> Result<T, String> {
     match vene_files::guarded(call) {
         Ok(result) => result.map_err(|error| error.to_string()),
         Err(_) => Err("the tokenizers library cannot work with it".to_owned()),
@@ -184,29 +236,6 @@ fn refused(text: &str, problem: String) -> CheckpointError {
     CheckpointError::Encode { text: text.chars().take(40).collect(), problem }
 }
 
-/// Asks the tokenizer itself what it puts in front of a text.
-fn prefix_of(file: &str, tokenizer: &tokenizers::Tokenizer) -> Result<Prefix, CheckpointError> {
-    let ids = |special| {
-        guarded(|| tokenizer.encode("a", special))
-            .map(|encoding| encoding.get_ids().to_vec())
-            .map_err(|error| CheckpointError::malformed(file, format!("cannot tokenize: {error}")))
-    };
-    let (bare, dressed) = (ids(false)?, ids(true)?);
-    let at = (0..=dressed.len())
-        .find(|&at| dressed.get(at..).is_some_and(|rest| rest.starts_with(&bare)));
-    match dressed.get(..at.unwrap_or(0)) {
-        Some([]) | None => Ok(Prefix::Nothing),
-        Some([bos]) => Ok(Prefix::Token(*bos)),
-        Some(several) => Err(CheckpointError::malformed(
-            file,
-            format!(
-                "puts {} tokens in front of a text; models with one or none can be used",
-                several.len()
-            ),
-        )),
-    }
-}
-
 /// The parts of a `tokenizer.json` that are looked at before the library reads it.
 #[derive(Deserialize)]
 struct Outline<'a> {
@@ -214,6 +243,8 @@ struct Outline<'a> {
     model: ModelOutline<'a>,
     #[serde(borrow, default)]
     added_tokens: Vec<AddedOutline<'a>>,
+    normalizer: Option<Value>,
+    pre_tokenizer: Option<Value>,
     decoder: Option<Value>,
     post_processor: Option<Value>,
 }
@@ -296,37 +327,4 @@ impl ModelOutline<'_> {
         }
         Ok(())
     }
-}
-
-/// Two pieces that are merged.
-pub(super) type Pair = (String, String);
-
-/// Reads GPT-2's older pair of files.
-pub(super) fn vocabulary_and_merges(
-    vocabulary: (&str, &[u8]),
-    merges: (&str, &[u8]),
-) -> Result<(HashMap<String, u32>, Vec<Pair>), CheckpointError> {
-    let ids: HashMap<String, u32> = json::parse(vocabulary.0, vocabulary.1)?;
-    let text = std::str::from_utf8(merges.1)
-        .map_err(|error| CheckpointError::malformed(merges.0, format!("is not UTF-8: {error}")))?;
-    let mut pairs = Vec::new();
-    for (number, line) in text.lines().enumerate() {
-        if line.is_empty() || (number == 0 && line.starts_with("#version")) {
-            continue;
-        }
-        match line.split_once(' ') {
-            Some((left, right))
-                if !left.is_empty() && !right.is_empty() && !right.contains(' ') =>
-            {
-                pairs.push((left.to_owned(), right.to_owned()));
-            }
-            _ => {
-                return Err(CheckpointError::malformed(
-                    merges.0,
-                    format!("line {} is no pair of pieces with a space between", number + 1),
-                ));
-            }
-        }
-    }
-    Ok((ids, pairs))
 }

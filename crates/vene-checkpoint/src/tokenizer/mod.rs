@@ -8,22 +8,26 @@
 //! (as Hugging Face's tokenizers do, and llama.cpp with `parse_special`). A token at the *end* of
 //! a text is never added, whatever the files say: prompts here are to be continued.
 
+mod budget;
 mod byte_level;
 mod ends;
 mod from_gguf;
-mod from_hugging_face;
+pub(crate) mod hugging_face;
 mod library;
 mod numbers;
 mod piece;
 mod post_processor;
 mod sentence_piece;
+mod signs;
 mod vocabulary;
+mod words;
 
 use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
 
 use crate::CheckpointError;
+use hugging_face::bos::Bos;
 use library::Library;
 use piece::readable;
 use sentence_piece::SentencePiece;
@@ -61,6 +65,8 @@ pub struct Tokenizer {
     algorithm: Arc<Algorithm>,
     bos: Option<u32>,
     adds_bos: bool,
+    /// Who decided about that, in words.
+    why: Arc<str>,
     ends: Vec<u32>,
 }
 
@@ -78,18 +84,15 @@ impl Tokenizer {
             algorithm: Arc::new(Algorithm::Numbers),
             bos: None,
             adds_bos: false,
+            why: "the network reads no text".into(),
             ends: Vec::new(),
         }
     }
 
-    fn new(
-        file: &str,
-        algorithm: Algorithm,
-        bos: Option<u32>,
-        adds_bos: bool,
-    ) -> Result<Self, CheckpointError> {
-        let ends = Vec::new();
-        let tokenizer = Self { algorithm: Arc::new(algorithm), bos, adds_bos, ends };
+    fn new(file: &str, algorithm: Algorithm, rule: Bos) -> Result<Self, CheckpointError> {
+        let Bos { id: bos, adds: adds_bos, why } = rule;
+        let (algorithm, ends) = (Arc::new(algorithm), Vec::new());
+        let tokenizer = Self { algorithm, bos, adds_bos, why: why.into(), ends };
         let size = tokenizer.vocabulary_size();
         match bos {
             Some(id) if id as usize >= size => Err(CheckpointError::malformed(
@@ -281,6 +284,11 @@ impl Tokenizer {
     /// Whether the model's own files ask for the beginning-of-sequence token.
     pub fn adds_bos(&self) -> bool {
         self.adds_bos
+    }
+
+    /// Which file or rule decided that ([`Self::adds_bos`]), in words.
+    pub fn bos_decided_by(&self) -> &str {
+        &self.why
     }
 }
 

@@ -1,50 +1,88 @@
-//! What a `tokenizer.json` wants around a text: read before the library runs it.
+//! What a `tokenizer.json` puts around a text: read from the file, never run.
 //!
-//! The library looks a template's special tokens up in the table beside it and ends the program
-//! where one is missing, or where a single text is to hold a second one. Its own builder checks
-//! this; reading a file does not.
+//! The library's post-processors look special tokens up in a table and end the program where one is
+//! missing, and a few kilobytes of them can repeat a text a billion times. What matters here are only
+//! the tokens before a text, and those are written in the file.
 
 use serde_json::Value;
 
 use crate::CheckpointError;
 
-/// Whether a post-processor decides about tokens around the text.
-pub(super) fn surrounds(processor: &Value) -> bool {
-    match processor.get("type").and_then(Value::as_str) {
-        Some("Sequence") => parts(processor).iter().any(surrounds),
-        Some("ByteLevel") => false,
-        _ => true,
-    }
+/// The tokens that are put around a text.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Surround {
+    pub before: Vec<u32>,
+    pub after: Vec<u32>,
 }
 
-/// Refuses templates that name what is not there.
+/// What a post-processor puts around a text; none where it says nothing about it.
 ///
-/// The library knows a template by its keys, whatever its type says, and so does this.
-pub(super) fn check(file: &str, processor: &Value) -> Result<(), CheckpointError> {
-    for part in parts(processor) {
-        check(file, part)?;
-    }
-    let special = processor.get("special_tokens").and_then(Value::as_object);
-    for piece in processor.get("single").and_then(Value::as_array).into_iter().flatten() {
-        let problem = if let Some(id) = id_in(piece, "SpecialToken") {
-            if special.is_some_and(|table| table.contains_key(id)) {
-                continue;
+/// The library knows a post-processor by its keys, whatever its type says, and so does this.
+///
+/// # Errors
+/// It names tokens that are not there, or does not give the text back once.
+pub(super) fn surround(file: &str, processor: &Value) -> Result<Option<Surround>, CheckpointError> {
+    let refuse =
+        |problem: &str| CheckpointError::malformed(file, format!("its post-processor {problem}"));
+    if let Some(parts) = processor.get("processors").and_then(Value::as_array) {
+        let mut whole: Option<Surround> = None;
+        for part in parts {
+            // Each one is put around what those before it made.
+            if let Some(mut outer) = surround(file, part)? {
+                let inner = whole.take().unwrap_or_default();
+                outer.before.extend(inner.before);
+                outer.after.splice(0..0, inner.after);
+                whole = Some(outer);
             }
-            format!(
-                "puts the special token {id:?} around a text and does not say which token it is"
-            )
-        } else if let Some(id) = id_in(piece, "Sequence").filter(|&id| id != "A") {
-            format!("wants a second text ({id:?}) beside a single one")
-        } else {
-            continue;
-        };
-        return Err(CheckpointError::malformed(file, format!("its post-processor {problem}")));
+        }
+        return Ok(whole);
     }
-    Ok(())
+    if let Some(pieces) = processor.get("single").and_then(Value::as_array) {
+        return template(file, processor, pieces).map(Some);
+    }
+    let pair = |key: &str| {
+        processor.get(key).map(|token| {
+            let id = token.get(1).and_then(Value::as_u64).and_then(|id| u32::try_from(id).ok());
+            id.ok_or_else(|| refuse(&format!("has a `{key}` that is not a token with its id")))
+        })
+    };
+    match (pair("cls"), pair("sep")) {
+        (Some(cls), Some(sep)) => Ok(Some(Surround { before: vec![cls?], after: vec![sep?] })),
+        _ => Ok(None),
+    }
 }
 
-fn parts(processor: &Value) -> &[Value] {
-    processor.get("processors").and_then(Value::as_array).map_or(&[], Vec::as_slice)
+fn template(file: &str, processor: &Value, pieces: &[Value]) -> Result<Surround, CheckpointError> {
+    let refuse =
+        |problem: String| CheckpointError::malformed(file, format!("its post-processor {problem}"));
+    let mut around = Surround::default();
+    let mut past_the_text = false;
+    for piece in pieces {
+        if let Some(id) = id_in(piece, "SpecialToken") {
+            let ids = processor
+                .get("special_tokens")
+                .and_then(|table| table.get(id)?.get("ids")?.as_array())
+                .ok_or_else(|| {
+                    refuse(format!(
+                        "puts the special token {id:?} around a text and does not say which token it is"
+                    ))
+                })?;
+            let side = if past_the_text { &mut around.after } else { &mut around.before };
+            for id in ids {
+                let id = id.as_u64().and_then(|id| u32::try_from(id).ok());
+                side.push(id.ok_or_else(|| refuse("names a token by what is not an id".into()))?);
+            }
+        } else if let Some(id) = id_in(piece, "Sequence") {
+            if id != "A" {
+                return Err(refuse(format!("wants a second text ({id:?}) beside a single one")));
+            }
+            if past_the_text {
+                return Err(refuse("repeats the text".into()));
+            }
+            past_the_text = true;
+        }
+    }
+    if past_the_text { Ok(around) } else { Err(refuse("leaves the text out".into())) }
 }
 
 fn id_in<'a>(piece: &'a Value, kind: &str) -> Option<&'a str> {
@@ -57,37 +95,54 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    fn template(single: Value) -> Value {
+    fn template(pieces: &[&str]) -> Value {
+        let pieces: Vec<Value> = pieces
+            .iter()
+            .map(|&piece| match piece {
+                "A" | "B" => json!({"Sequence": {"id": piece, "type_id": 0}}),
+                _ => json!({"SpecialToken": {"id": piece, "type_id": 0}}),
+            })
+            .collect();
         json!({
-            "type": "TemplateProcessing",
-            "single": [single, {"Sequence": {"id": "A", "type_id": 0}}],
-            "pair": [],
-            "special_tokens": {"<s>": {"id": "<s>", "ids": [5], "tokens": ["<s>"]}}
+            "type": "TemplateProcessing", "single": pieces, "pair": [],
+            "special_tokens": {
+                "<s>": {"id": "<s>", "ids": [5], "tokens": ["<s>"]},
+                "</s>": {"id": "</s>", "ids": [6, 7], "tokens": ["</", "s>"]}
+            }
         })
     }
 
-    #[test]
-    fn a_template_may_name_only_what_is_there() {
-        let known = template(json!({"SpecialToken": {"id": "<s>", "type_id": 0}}));
-        let missing = template(json!({"SpecialToken": {"id": "<r>", "type_id": 0}}));
-        let second = template(json!({"Sequence": {"id": "B", "type_id": 0}}));
-        check("f", &known).unwrap();
-        for (processor, expected) in [(missing, "\"<r>\""), (second, "a second text")] {
-            for nested in [json!({"type": "Sequence", "processors": [processor]}), processor] {
-                let line = check("f", &nested).unwrap_err().to_string();
-                assert!(line.contains(expected), "{line}");
-            }
-        }
+    fn around(processor: &Value) -> Option<(Vec<u32>, Vec<u32>)> {
+        surround("f", processor).unwrap().map(|around| (around.before, around.after))
     }
 
     #[test]
-    fn byte_level_alone_puts_nothing_around() {
+    fn tokens_around_a_text() {
+        assert_eq!(around(&template(&["<s>", "A", "</s>"])), Some((vec![5], vec![6, 7])));
+        assert_eq!(around(&template(&["A"])), Some((vec![], vec![])));
         let byte_level = json!({"type": "ByteLevel"});
-        assert!(!surrounds(&byte_level));
-        assert!(!surrounds(&json!({"type": "Sequence", "processors": [byte_level]})));
-        assert!(surrounds(
-            &json!({"type": "Sequence", "processors": [byte_level, template(Value::Null)]})
-        ));
-        assert!(surrounds(&json!({"cls": ["<s>", 5], "sep": ["</s>", 6]})));
+        assert_eq!(around(&byte_level), None);
+        assert_eq!(around(&json!({"type": "Sequence", "processors": [byte_level]})), None);
+        let roberta = json!({"type": "RobertaProcessing", "cls": ["<s>", 5], "sep": ["</s>", 6]});
+        assert_eq!(around(&roberta), Some((vec![5], vec![6])));
+        let both = json!({"type": "Sequence", "processors": [
+            byte_level, template(&["<s>", "A"]), template(&["</s>", "A", "<s>"])]});
+        assert_eq!(around(&both), Some((vec![6, 7, 5], vec![5])));
+    }
+
+    #[test]
+    fn a_template_names_only_what_is_there() {
+        for (pieces, expected) in [
+            (vec!["<r>", "A"], "\"<r>\""),
+            (vec!["A", "B"], "a second text"),
+            (vec!["A", "A"], "repeats the text"),
+            (vec!["<s>"], "leaves the text out"),
+        ] {
+            let processor = template(&pieces);
+            for nested in [json!({"type": "Sequence", "processors": [processor]}), processor] {
+                let line = surround("f", &nested).unwrap_err().to_string();
+                assert!(line.contains(expected), "{line}");
+            }
+        }
     }
 }

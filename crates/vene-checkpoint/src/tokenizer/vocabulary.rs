@@ -3,8 +3,11 @@
 use std::collections::HashMap;
 use std::ops::Range;
 
-use crate::CheckpointError;
 use crate::gguf::Metadata;
+use crate::{CheckpointError, Notices};
+
+/// The number of a token that no text becomes.
+const UNUSED: u32 = 5;
 
 /// What kind of token it is; only what changes how text is split.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,58 +31,92 @@ pub(super) struct Vocabulary {
 }
 
 impl Vocabulary {
-    pub fn from_metadata(metadata: &Metadata) -> Result<Self, CheckpointError> {
+    /// Reads the list of tokens.
+    ///
+    /// # Errors
+    /// It is not there, other lists have other lengths, or two tokens that are used have the same text.
+    pub fn from_metadata(metadata: &Metadata, notices: &Notices) -> Result<Self, CheckpointError> {
         let file = metadata.file();
         let texts = metadata
             .strings("tokenizer.ggml.tokens")?
             .filter(|texts| !texts.is_empty())
             .ok_or_else(|| CheckpointError::malformed(file, "has no tokenizer.ggml.tokens"))?
             .to_vec();
-        let kinds = match metadata.u32s("tokenizer.ggml.token_type")? {
-            None => vec![Kind::Normal; texts.len()],
-            Some(types) if types.len() == texts.len() => types
-                .into_iter()
-                .map(|number| match number {
-                    2 | 3 => Kind::Special,
-                    4 => Kind::UserDefined,
-                    _ => Kind::Normal,
-                })
-                .collect(),
-            Some(types) => {
-                return Err(CheckpointError::malformed(
-                    file,
-                    format!(
-                        "has {} tokens and {} tokenizer.ggml.token_type",
-                        texts.len(),
-                        types.len()
-                    ),
-                ));
-            }
-        };
-        Self::new(file, texts, kinds)
+        let types = metadata.u32s("tokenizer.ggml.token_type")?;
+        if let Some(types) = types.as_ref().filter(|types| types.len() != texts.len()) {
+            return Err(CheckpointError::malformed(
+                file,
+                format!("has {} tokens and {} tokenizer.ggml.token_type", texts.len(), types.len()),
+            ));
+        }
+        let types = types.unwrap_or_else(|| vec![1; texts.len()]);
+        Self::new(file, texts, &types, notices)
     }
 
-    fn new(file: &str, texts: Vec<String>, kinds: Vec<Kind>) -> Result<Self, CheckpointError> {
+    fn new(
+        file: &str,
+        texts: Vec<String>,
+        types: &[u32],
+        notices: &Notices,
+    ) -> Result<Self, CheckpointError> {
+        let unused = |id: u32| types.get(id as usize) == Some(&UNUSED);
         let mut ids = HashMap::with_capacity(texts.len());
+        let mut twins = 0;
         for (id, text) in (0u32..).zip(&texts) {
             // An empty text is a hole in the list: it can neither be found nor meant.
-            if !text.is_empty()
-                && let Some(other) = ids.insert(text.clone(), id)
-            {
+            if text.is_empty() {
+                continue;
+            }
+            let Some(other) = ids.insert(text.clone(), id) else {
+                continue;
+            };
+            if !(unused(id) || unused(other)) {
                 return Err(CheckpointError::malformed(
                     file,
                     format!("its tokens {other} and {id} are both {text:?}"),
                 ));
             }
+            if unused(id) && !unused(other) {
+                ids.insert(text.clone(), other);
+            }
+            twins += 1;
         }
+        if twins > 0 {
+            notices.add(format!(
+                "{twins} tokens that the file calls unused have the text of another token; texts never become them"
+            ));
+        }
+        let kinds = types
+            .iter()
+            .map(|number| match number {
+                2 | 3 => Kind::Special,
+                4 => Kind::UserDefined,
+                _ => Kind::Normal,
+            })
+            .collect();
+        let mut vocabulary = Self { texts, kinds, ids, special: Vec::new() };
+        vocabulary.sort_special_tokens();
+        Ok(vocabulary)
+    }
+
+    /// Gives a token another kind; [`Self::sort_special_tokens`] is to follow.
+    pub fn mark(&mut self, id: u32, kind: Kind) {
+        if let Some(known) = self.kinds.get_mut(id as usize) {
+            *known = kind;
+        }
+    }
+
+    /// Puts the special tokens in the order in which they are looked for in a text.
+    pub fn sort_special_tokens(&mut self) {
+        let len = |id: u32| self.texts.get(id as usize).map_or(0, String::len);
         let mut special: Vec<u32> = (0u32..)
-            .zip(&kinds)
+            .zip(&self.kinds)
             .filter(|(_, kind)| **kind != Kind::Normal)
             .map(|(id, _)| id)
-            .filter(|&id| texts.get(id as usize).is_some_and(|text| !text.is_empty()))
+            .filter(|&id| len(id) > 0)
             .collect();
-        special.sort_by_key(|&id| std::cmp::Reverse(texts.get(id as usize).map_or(0, String::len)));
-        Ok(Self { texts, kinds, ids, special })
+        special.sort_by_key(|&id| std::cmp::Reverse(len(id)));
+        self.special = special;
     }
 
     pub fn len(&self) -> usize {
@@ -153,8 +190,8 @@ mod tests {
     #[test]
     fn special_tokens_are_cut_out_longest_first() {
         let texts = ["a", "<x>", "<x><x>", "\n\n"].map(str::to_owned).to_vec();
-        let kinds = vec![Kind::Normal, Kind::Special, Kind::Special, Kind::UserDefined];
-        let vocabulary = Vocabulary::new("test", texts, kinds).unwrap();
+        let notices = Notices::default();
+        let vocabulary = Vocabulary::new("test", texts, &[1, 3, 3, 4], &notices).unwrap();
         assert_eq!(
             vocabulary.split_at_special_tokens("a<x><x><x>b\n\n\nc"),
             [
@@ -170,9 +207,16 @@ mod tests {
     }
 
     #[test]
-    fn twins_are_refused() {
-        let texts = vec!["a".to_owned(), "a".to_owned()];
-        let error = Vocabulary::new("m.gguf", texts, vec![Kind::Normal; 2]).unwrap_err();
+    fn twins_are_refused_unless_they_are_unused() {
+        let notices = Notices::default();
+        let twins = || vec!["a".to_owned(), "a".to_owned()];
+        let error = Vocabulary::new("m.gguf", twins(), &[1, 1], &notices).unwrap_err();
         assert_eq!(error.to_string(), "m.gguf: its tokens 0 and 1 are both \"a\"");
+        assert!(notices.all().is_empty());
+        for (types, id) in [([5, 1], 1), ([1, 5], 0), ([5, 5], 1)] {
+            let vocabulary = Vocabulary::new("m.gguf", twins(), &types, &notices).unwrap();
+            assert_eq!(vocabulary.id("a"), Some(id));
+        }
+        assert_eq!(notices.all().len(), 1);
     }
 }

@@ -11,7 +11,7 @@ use vene_report::{Axis, Caption, Facets, Figure, HeatMap, Interval, Profile, Str
 use vene_table::Table;
 
 use super::{Settings, distinct};
-use crate::model;
+use crate::model::{self, UnusualBos};
 use crate::terminal;
 
 /// What is drawn of one metric, direction and component.
@@ -154,12 +154,10 @@ fn without(table: &Table, examples: &[usize]) -> anyhow::Result<Table> {
 
 /// What is unusual about the beginning of the prompts: it can turn a result around.
 fn unusual_bos(sweep: &DataSweep, outline: &Outline) -> Option<&'static str> {
-    let has_bos = sweep.rows().first()?.base.has_bos();
-    match (outline.tokenizer().adds_bos(), has_bos) {
-        (true, false) => Some("left out, though the model's files ask for it"),
-        (false, true) => Some("added, though the model's files do not ask for it"),
-        _ => None,
-    }
+    Some(match UnusualBos::of(outline, &sweep.rows().first()?.base)? {
+        UnusualBos::LeftOut => "left out, though the model's files ask for it",
+        UnusualBos::Added => "added, though the model's files do not ask for it",
+    })
 }
 
 impl View<'_> {

@@ -1,0 +1,220 @@
+//! Tokenizers in the files of Hugging Face: `tokenizer.json`, or GPT-2's older `vocab.json` and
+//! `merges.txt`, with the settings beside them.
+
+mod account;
+mod added;
+pub(super) mod bos;
+mod class;
+mod generation;
+mod merges;
+mod settings;
+
+use serde_json::{Map, Value};
+use tokenizers::models::ModelWrapper;
+use tokenizers::normalizers::NormalizerWrapper;
+use tokenizers::pre_tokenizers::byte_level::ByteLevel;
+use tokenizers::{PreTokenizerWrapper, normalizers::BertNormalizer};
+
+use super::library::{Library, Parsed};
+use super::{Algorithm, Tokenizer, ends};
+use crate::{CheckpointError, Notices, json};
+use bos::Evidence;
+use class::Class;
+use settings::Settings;
+
+/// A file by its name and bytes.
+pub(crate) struct File {
+    pub name: String,
+    pub bytes: Vec<u8>,
+}
+
+/// A file that holds one JSON object.
+pub(crate) struct JsonFile {
+    pub name: String,
+    pub object: Map<String, Value>,
+}
+
+impl JsonFile {
+    /// Parses a file.
+    ///
+    /// # Errors
+    /// It holds something else.
+    pub fn parse(file: File) -> Result<Self, CheckpointError> {
+        let object = json::object(&file.name, &file.bytes)?;
+        Ok(Self { name: file.name, object })
+    }
+}
+
+/// Where the vocabulary is.
+pub(crate) enum Vocabulary {
+    /// `tokenizer.json`.
+    Json(File),
+    /// `vocab.json` and `merges.txt`.
+    WithMerges(File, File),
+}
+
+/// All files that say something about a tokenizer.
+pub(crate) struct Files {
+    pub vocabulary: Vocabulary,
+    /// `tokenizer_config.json`.
+    pub settings: Option<JsonFile>,
+    /// `special_tokens_map.json`.
+    pub special_tokens: Option<JsonFile>,
+    /// `added_tokens.json`.
+    pub added_tokens: Option<JsonFile>,
+    /// `generation_config.json`.
+    pub generation: Option<JsonFile>,
+    /// Whether they lie in a folder, where the absence of a file says something too.
+    pub in_folder: bool,
+}
+
+impl Files {
+    /// A `tokenizer.json` alone, as a model in memory has it.
+    pub fn alone(name: String, bytes: Vec<u8>) -> Self {
+        Self {
+            vocabulary: Vocabulary::Json(File { name, bytes }),
+            settings: None,
+            special_tokens: None,
+            added_tokens: None,
+            generation: None,
+            in_folder: false,
+        }
+    }
+}
+
+impl Tokenizer {
+    /// Builds the tokenizer that these files describe together; `config` is the object in `config.json`.
+    ///
+    /// # Errors
+    /// A file is malformed, or leaves open how text is split.
+    pub(crate) fn from_files(
+        files: &Files,
+        config: &Map<String, Value>,
+        notices: &Notices,
+    ) -> Result<Self, CheckpointError> {
+        let settings = Settings::read(
+            files.settings.as_ref(),
+            files.special_tokens.as_ref(),
+            files.added_tokens.as_ref(),
+            notices,
+        )?;
+        let class = Class::of(&settings, config);
+        let (file, mut parsed) = match &files.vocabulary {
+            Vocabulary::Json(file) => (&file.name, Parsed::from_json(&file.name, &file.bytes)?),
+            Vocabulary::WithMerges(vocabulary, merges) => {
+                let settings = files.settings.as_ref();
+                (&vocabulary.name, merges::read(vocabulary, merges, &class, settings)?)
+            }
+        };
+        added::add(file, &mut parsed, &settings, &class, notices)?;
+        split_as_told(file, &mut parsed, &settings, &class, notices)?;
+
+        let configured = config.get("bos_token_id").and_then(Value::as_u64);
+        let evidence = Evidence {
+            file,
+            settings: &settings,
+            in_folder: files.in_folder,
+            class: &class,
+            configured: configured.and_then(|id| u32::try_from(id).ok()),
+        };
+        let bos = match &files.vocabulary {
+            Vocabulary::Json(_) => bos::with_template(&evidence, &parsed, notices)?,
+            Vocabulary::WithMerges(..) => bos::without_template(&evidence, &parsed),
+        };
+        bos::tell_of_end(&evidence, parsed.around.as_ref(), notices);
+
+        let library = Library::new(parsed);
+        let eos = settings.named.get("eos_token").and_then(Option::as_ref);
+        let named = ends::Named {
+            generation: files.generation.as_ref(),
+            config,
+            eos: eos.and_then(|special| library.id(&special.token.content)),
+            tokens: library.size(),
+        };
+        let ends = named.ends(notices)?;
+        if let Some(generation) = &files.generation {
+            generation::tell_what_is_not_followed(generation, notices);
+        }
+        let library = Algorithm::Library(Box::new(library));
+        Ok(Self::new(file, library, bos)?.ending_at(ends))
+    }
+}
+
+/// Applies what the settings say about splitting: spaces in front, lower case, special tokens as text;
+/// and switches off what would split the same text differently each time.
+fn split_as_told(
+    file: &str,
+    parsed: &mut Parsed,
+    settings: &Settings,
+    class: &Class,
+    notices: &Notices,
+) -> Result<(), CheckpointError> {
+    let tokenizer = &mut parsed.tokenizer;
+    if let ModelWrapper::BPE(bpe) = tokenizer.get_model()
+        && let Some(dropout) = bpe.dropout.filter(|&dropout| dropout > 0.0)
+    {
+        let mut bpe = bpe.clone();
+        bpe.dropout = None;
+        tokenizer.with_model(bpe);
+        notices.add(format!(
+            "{file}: dropout = {dropout} is switched off: a text has the same tokens each time"
+        ));
+    }
+    prefix_space(file, tokenizer, settings, class, notices);
+    if settings.split_special_tokens {
+        tokenizer.set_encode_special_tokens(true);
+    }
+    let bert = match tokenizer.get_normalizer() {
+        Some(NormalizerWrapper::BertNormalizer(bert)) if class.normalizes_like_bert() => {
+            Some(*bert)
+        }
+        _ => None,
+    };
+    match bert {
+        Some(bert) => {
+            let told = BertNormalizer::new(
+                bert.clean_text,
+                settings.chinese_characters.unwrap_or(true),
+                settings.strip_accents,
+                settings.lower_case.unwrap_or(true),
+            );
+            tokenizer.with_normalizer(Some(told)).map_err(|error| {
+                CheckpointError::malformed(file, format!("its tokenizer cannot be used: {error}"))
+            })?;
+        }
+        None if settings.lower_case == Some(true) => notices.add(format!(
+            "tokenizer_config.json: do_lower_case is not followed: {} of transformers leaves it to tokenizer.json",
+            class.name().unwrap_or("the tokenizer")
+        )),
+        None => {}
+    }
+    Ok(())
+}
+
+/// A space in front of a text, where the pre-tokenizer is one that puts it there.
+fn prefix_space(
+    file: &str,
+    tokenizer: &mut tokenizers::Tokenizer,
+    settings: &Settings,
+    class: &Class,
+    notices: &Notices,
+) {
+    let Some(&PreTokenizerWrapper::ByteLevel(inside)) = tokenizer.get_pre_tokenizer() else {
+        return;
+    };
+    let wanted = settings.prefix_space.or(class.starts_without_space().then_some(false));
+    let Some(wanted) = wanted.filter(|&wanted| wanted != inside.add_prefix_space) else {
+        return;
+    };
+    tokenizer.with_pre_tokenizer(Some(ByteLevel::new(
+        wanted,
+        inside.trim_offsets,
+        inside.use_regex,
+    )));
+    if !class.starts_without_space() {
+        notices.add(format!(
+            "{file}: add_prefix_space is {} there and {wanted} in tokenizer_config.json, which is followed, as transformers 4.52 does (transformers 5 does not)",
+            inside.add_prefix_space
+        ));
+    }
+}
