@@ -68,6 +68,10 @@ impl Executor for Recording<'_> {
         self.passes.borrow_mut().push(plans.to_vec());
         self.forked.run_all(plans, each)
     }
+
+    fn token_embeddings(&self, tokens: &[u32]) -> Result<Vec<Vec<f64>>, RunError> {
+        self.forked.token_embeddings(tokens)
+    }
 }
 
 impl DataSetWorkload {

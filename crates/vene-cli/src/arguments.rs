@@ -1,10 +1,21 @@
 //! The command line as a whole: what stands before and around the subcommands.
 
+#[cfg(test)]
+mod advised;
+mod given;
+mod out_file;
+mod prompt_text;
+
 use anyhow::anyhow;
-use clap::Parser;
 use clap::error::ErrorKind;
+use clap::{CommandFactory, FromArgMatches, Parser};
 
 use crate::command::Command;
+
+pub(crate) use given::read;
+pub use given::{Given, ReadBy};
+pub use out_file::must_end_with;
+pub use prompt_text::prompt_text;
 
 /// Causal interventions on language models.
 ///
@@ -23,28 +34,35 @@ pub struct Arguments {
 }
 
 impl Arguments {
-    /// Reads the command line. Help and version are printed, and end the program.
+    /// Reads the command line, with the account of what it gives. Help and version are printed, and end the program.
     ///
     /// # Errors
     /// What is wrong with it, in one line as every error of the program.
-    pub fn read() -> anyhow::Result<Self> {
-        Self::try_parse().map_err(|error| match error.kind() {
+    pub fn read() -> anyhow::Result<(Self, Given)> {
+        Self::parsed(std::env::args_os()).map_err(|error| match error.kind() {
             ErrorKind::DisplayHelp
             | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand
             | ErrorKind::DisplayVersion => error.exit(),
             _ => anyhow!(in_one_line(&error.render().to_string())),
         })
     }
-}
 
-impl Arguments {
     /// Reads a command line that was kept, the program's name included.
     ///
     /// # Errors
     /// As [`Arguments::read`].
-    pub fn of(command: &[String]) -> anyhow::Result<Self> {
-        Self::try_parse_from(command)
-            .map_err(|error| anyhow!(in_one_line(&error.render().to_string())))
+    pub fn of(line: &[String]) -> anyhow::Result<(Self, Given)> {
+        Self::parsed(line).map_err(|error| anyhow!(in_one_line(&error.render().to_string())))
+    }
+
+    fn parsed(
+        line: impl IntoIterator<Item = impl Into<std::ffi::OsString> + Clone>,
+    ) -> Result<(Self, Given), clap::Error> {
+        let command = Self::command();
+        let matches = command.clone().try_get_matches_from(line)?;
+        let given = Given::of(&command, &matches);
+        let arguments = Self::from_arg_matches(&matches);
+        Ok((arguments.map_err(|error| error.format(&mut Self::command()))?, given))
     }
 }
 

@@ -14,6 +14,8 @@ pub use top::likeliest;
 
 use clap::Subcommand;
 
+use crate::arguments::Given;
+
 /// What to do.
 #[derive(Subcommand)]
 pub enum Command {
@@ -29,21 +31,21 @@ pub enum Command {
 }
 
 impl Command {
-    /// Does it.
+    /// Does it, and refuses what was given and is not read.
     ///
     /// # Errors
     /// Whatever was wrong with what was asked, or went wrong in doing it.
-    pub fn run(&self) -> anyhow::Result<()> {
+    pub fn run(&self, given: Given) -> anyhow::Result<()> {
         match self {
-            Self::Demo(arguments) => arguments.run(),
-            Self::Top(arguments) => arguments.run(),
-            Self::Generate(arguments) => arguments.run(),
-            Self::Sweep(arguments) => arguments.run(),
-            Self::Collect(arguments) => arguments.run(),
-            Self::Task(arguments) => arguments.run(),
-            Self::Train(arguments) => arguments.run(),
-            Self::Sites(arguments) => arguments.run(),
-            Self::Models(arguments) => arguments.run(),
+            Self::Demo(arguments) => arguments.run(&given),
+            Self::Top(arguments) => arguments.run(&given),
+            Self::Generate(arguments) => arguments.run(given),
+            Self::Sweep(arguments) => arguments.run(&given),
+            Self::Collect(arguments) => arguments.run(&given),
+            Self::Task(arguments) => arguments.run(&given),
+            Self::Train(arguments) => arguments.run(given),
+            Self::Sites(arguments) => arguments.run(&given),
+            Self::Models(arguments) => arguments.run(&given),
         }
     }
 }

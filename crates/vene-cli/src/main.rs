@@ -41,10 +41,10 @@ fn main() -> ExitCode {
 }
 
 fn run() -> anyhow::Result<()> {
-    let arguments = arguments::Arguments::read()?;
+    let (arguments, given) = arguments::Arguments::read()?;
     if let Some(count) = arguments.threads {
         threads::limit(count);
     }
     interrupt::install()?;
-    arguments.command.run()
+    arguments.command.run(given)
 }

@@ -6,4 +6,4 @@ mod positions;
 
 pub use components::Places;
 pub use indices::indices;
-pub use positions::{Subject, positions, sweep_positions};
+pub use positions::{Subject, name_a_phrase, positions, sweep_positions};

@@ -73,7 +73,7 @@ pub fn train(outline: Outline, plan: &Plan, settings: &Settings) -> anyhow::Resu
     let section = settings.sections.train.clone().unwrap_or_default();
     let trainer = section.trainer();
     let share = section.held_out.unwrap_or(HELD_OUT);
-    let sides = split(settings.rows.rows.len(), share, trainer.seed.unwrap_or(0));
+    let sides = split(settings.rows.rows.len(), share, section.seed.unwrap_or(0));
     let [seen, held_out] = sides.map(|side| over(&outline, plan, settings, &side));
     let (seen, held_out) = (seen?, held_out.context("of the rows that are held out")?);
     let objective = objectives::of(&section, &seen)?;
@@ -126,7 +126,9 @@ pub fn train(outline: Outline, plan: &Plan, settings: &Settings) -> anyhow::Resu
         trained,
     };
     interrupt::undisturbed(|| -> anyhow::Result<()> {
-        save_with(&folder.path().join(TRAINED), plan, &model, &settings.sections)?;
+        // So that other commands know what the plan's data was for.
+        let sections = Sections { train: Some(section), ..settings.sections.clone() };
+        save_with(&folder.path().join(TRAINED), plan, &model, &sections)?;
         steps(&outcome.trained.steps)?.write_csv(folder.path().join(STEPS))?;
         record.complete(&outcome).write(folder.path())?;
         fs::remove_file(&checkpoint).context("the checkpoint that is no longer needed")

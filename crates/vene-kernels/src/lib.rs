@@ -28,6 +28,7 @@ mod instructions;
 mod norm;
 mod parallel;
 mod product;
+pub mod ranking;
 mod rotary;
 mod unembedding;
 mod vector;

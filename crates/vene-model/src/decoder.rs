@@ -245,15 +245,25 @@ impl<O: Operations> Decoder<O> {
         &self.unembedding
     }
 
+    /// The embeddings of tokens, scaled where the family scales them: `[tokens, d_model]`. Learned position embeddings
+    /// are not in them.
+    ///
+    /// # Errors
+    /// As [`Decoder::forward`].
+    pub fn embed_tokens(&self, tokens: &[u32]) -> Result<O::Tensor, OperationError> {
+        let embedding = self.operations.embed(&self.embedding, tokens)?;
+        match self.config.embedding_scale {
+            Some(scale) => self.operations.scale(embedding, scale),
+            None => Ok(embedding),
+        }
+    }
+
     /// The residual stream as it enters the first block.
     ///
     /// # Errors
     /// As [`Decoder::forward`].
     pub fn embed(&self, tokens: &[u32], positions: &[usize]) -> Result<O::Tensor, OperationError> {
-        let mut embedding = self.operations.embed(&self.embedding, tokens)?;
-        if let Some(scale) = self.config.embedding_scale {
-            embedding = self.operations.scale(embedding, scale)?;
-        }
+        let embedding = self.embed_tokens(tokens)?;
         match &self.position_embedding {
             Some(table) => {
                 let positions: Vec<u32> =

@@ -46,3 +46,4 @@ pub use site::Site;
 pub use vene_checkpoint::{
     BeginningOfSequence, Checkpoint, CheckpointError, Progress, Provenance, Tokenizer,
 };
+pub use vene_kernels::ranking;

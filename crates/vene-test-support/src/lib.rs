@@ -7,12 +7,14 @@
 #![allow(clippy::unwrap_used)]
 
 mod agreement;
+mod command_lines;
 mod fixture;
 mod real;
 mod recorder;
 mod tokenizer;
 
 pub use agreement::{Agreement, relative_error, values};
+pub use command_lines::command_lines;
 pub use fixture::{Fixture, fixture_folder, json, model_names, tensors};
 pub use real::RealModel;
 pub use recorder::{Recording, record};

@@ -63,7 +63,7 @@ pub use sweep::{Forecast, ForecastOf, Method, Sweep, SweepOutcome, SweepPosition
 pub use vene_model::tensors::HostTensor;
 pub use vene_model::{
     BeginningOfSequence, BlockKind, Checkpoint, Component, InputError, Loading, Model, ModelError,
-    Outline, Precision, Prompt, Site, SiteError, Work, alias,
+    Outline, Precision, Prompt, Site, SiteError, Work, alias, ranking,
 };
 pub use vene_table::Table;
 

@@ -1,7 +1,7 @@
 //! `vene collect`: activations of prompts into a safetensors file.
 
 use std::collections::HashMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 use candle_core::{DType, Tensor};
@@ -12,6 +12,7 @@ use serde_json::json;
 use vene::plan::ResolvedPlan;
 use vene::{Component, Example, Forked, Model, Outline, Plan, Positions, Prompt};
 
+use crate::arguments::{Given, must_end_with, prompt_text, read};
 use crate::folder::Folder;
 use crate::model::{self, ModelArgument, RunArguments};
 use crate::selection::{self, Places};
@@ -31,7 +32,10 @@ Examples:
   vene collect --component mlp_output --layers 0..4 \"The capital of Spain is\" \\
     --out spain.safetensors
   vene collect --component block_output,attention_weight \"One prompt\" \"Another\" \\
-    --out two.safetensors"
+    --out two.safetensors
+
+A prompt `@FILE` is the text of a file, `-` that of standard input (without the line break at its end), and `@@`
+stands for a text's own @."
 )]
 pub struct Arguments {
     #[command(flatten)]
@@ -52,12 +56,12 @@ pub struct Arguments {
     #[command(flatten)]
     run: RunArguments,
 
-    /// The file to write
+    /// The file to write, NAME.safetensors
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
 
     /// The texts to be run
-    #[arg(required = true, value_name = "PROMPT")]
+    #[arg(required = true, value_name = "PROMPT", value_parser = prompt_text)]
     prompts: Vec<String>,
 }
 
@@ -65,17 +69,22 @@ pub struct Arguments {
 type Named = (String, Tensor);
 
 impl Arguments {
-    pub fn run(&self) -> anyhow::Result<()> {
-        let outline = model::open(&self.model.model)?;
-        let sites = self.sites(&outline)?;
-        let positions = selection::positions(&self.positions, outline.config().context)?;
-        let plans = self
-            .prompts
+    pub fn run(&self, given: &Given) -> anyhow::Result<()> {
+        let texts = read!(given, self => prompts);
+        let bos = *read!(given, self.run => bos);
+        let precision = *read!(given, self.run => precision);
+        let outline = model::open(read!(given, self.model => model))?;
+        let sites = self.sites(given, &outline)?;
+        let positions = read!(given, self => positions);
+        let positions = selection::positions(positions, outline.config().context)?;
+        let (folder, name) = place(read!(given, self => out))?;
+        given.check("a collection of activations", &[])?;
+        let plans = texts
             .iter()
             .enumerate()
             .map(|(index, text)| {
                 let prompt = outline
-                    .prompt_with(text, self.run.bos.into())
+                    .prompt_with(text, bos.into())
                     .with_context(|| format!("prompt {index}"))?;
                 model::warn_about_bos(&outline, &prompt);
                 let plan =
@@ -83,8 +92,7 @@ impl Arguments {
                 Ok((prompt, plan))
             })
             .collect::<anyhow::Result<Vec<(Prompt, ResolvedPlan)>>>()?;
-        let (folder, name) = self.place()?;
-        let model = model::load(outline, self.run.precision)?;
+        let model = model::load(outline, precision)?;
 
         let bar = terminal::bar(plans.len(), "prompts");
         let mut kept = Vec::new();
@@ -106,8 +114,14 @@ impl Arguments {
         terminal::print(&text)
     }
 
-    fn sites(&self, outline: &Outline) -> anyhow::Result<Vec<(Component, Option<usize>)>> {
-        let places = Places::named(&self.component, self.layers.as_deref(), outline.config())?;
+    fn sites(
+        &self,
+        given: &Given,
+        outline: &Outline,
+    ) -> anyhow::Result<Vec<(Component, Option<usize>)>> {
+        let components = read!(given, self => component);
+        let layers = read!(given, self => layers).as_deref();
+        let places = Places::named(components, layers, outline.config())?;
         let sites = places.components.iter().flat_map(|&component| {
             let layers: Vec<Option<usize>> = match component.per_layer() {
                 true => places.layers.iter().copied().map(Some).collect(),
@@ -116,21 +130,6 @@ impl Arguments {
             layers.into_iter().map(move |layer| (component, layer))
         });
         Ok(sites.collect())
-    }
-
-    /// The folder of the file, found writable, and the file's name.
-    fn place(&self) -> anyhow::Result<(Folder, String)> {
-        let Some(name) = self.out.file_name().and_then(|name| name.to_str()) else {
-            bail!(
-                "--out {} names no file: give one such as activations.safetensors",
-                self.out.display()
-            );
-        };
-        let folder = match self.out.parent() {
-            Some(folder) if !folder.as_os_str().is_empty() => folder.to_owned(),
-            _ => PathBuf::from("."),
-        };
-        Ok((Folder::check(&folder, &[name.to_owned()])?, name.to_owned()))
     }
 
     fn description(&self, model: &Model, plans: &[(Prompt, ResolvedPlan)]) -> String {
@@ -156,6 +155,19 @@ impl Arguments {
         })
         .to_string()
     }
+}
+
+/// The folder of the file, found writable, and the file's name.
+fn place(out: &Path) -> anyhow::Result<(Folder, String)> {
+    let Some(name) = out.file_name().and_then(|name| name.to_str()) else {
+        bail!("--out {} names no file: give one such as activations.safetensors", out.display());
+    };
+    must_end_with(out, &["safetensors"])?;
+    let folder = match out.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder.to_owned(),
+        _ => PathBuf::from("."),
+    };
+    Ok((Folder::check(&folder, &[name.to_owned()])?, name.to_owned()))
 }
 
 fn plan(sites: &[(Component, Option<usize>)], positions: &Positions) -> Plan {

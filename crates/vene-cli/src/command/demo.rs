@@ -7,6 +7,7 @@ use vene::{Component, Executor, Forked, Sweep};
 use vene_model::EMBEDDED;
 
 use super::top;
+use crate::arguments::{Given, read};
 use crate::folder::Folder;
 use crate::model::{self, Bos, PrecisionName};
 use crate::sweep::{self, ExecutorName, Experiment};
@@ -31,7 +32,9 @@ pub struct Arguments {
 }
 
 impl Arguments {
-    pub fn run(&self) -> anyhow::Result<()> {
+    pub fn run(&self, given: &Given) -> anyhow::Result<()> {
+        let out = read!(given, self => out);
+        given.check("the demo", &[])?;
         let outline = model::open(EMBEDDED)?;
         let sweep = Sweep::builder(&outline)
             .base(BASE)
@@ -39,7 +42,7 @@ impl Arguments {
             .components([Component::MlpOutput, Component::AttentionInput])
             .tokens([" Madrid", " Rome"])
             .build()?;
-        let folder = Folder::check(&self.out, &sweep::files(&sweep))?;
+        let folder = Folder::check(out, &sweep::files(&sweep))?;
         let experiment = Experiment {
             model_given: EMBEDDED.to_owned(),
             outline,

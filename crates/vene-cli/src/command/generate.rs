@@ -4,14 +4,16 @@ mod job;
 
 use std::num::NonZeroUsize;
 use std::ops::ControlFlow;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 use clap::Args;
 use vene::generation::NewToken;
+use vene::plan::{ResolvedPlan, ResolvedSource};
 use vene::plan_file::{DataSection, GenerateSection, ModelSection, PlanFile, Saved, Sections};
-use vene::{Example, Outline, Plan, Prompt};
+use vene::{Example, Outline, Plan, Prompt, Run};
 
+use crate::arguments::{Given, ReadBy, prompt_text, read};
 use crate::model::{self, ModelArgument, RunArguments};
 use crate::terminal;
 use job::Job;
@@ -34,7 +36,10 @@ A text ends where the model's own files say that texts end, or where its context
 
 A plan is a file of edits (docs/plans.md). Each is made on the prompt, at new tokens or at both, as its
 `when` says: `when = \"every_step\"` steers all of the text. What the file says of prompt, sources and drawing
-goes for whatever is not said here.")]
+goes for whatever is not said here, and its model where --model is not given.
+
+A prompt `@FILE` is the text of a file, `-` that of standard input (without the line break at its end), and
+`@@` stands for a text's own @.")]
 pub struct Arguments {
     #[command(flatten)]
     model: ModelArgument,
@@ -67,12 +72,12 @@ pub struct Arguments {
     #[arg(long, value_name = "PLAN")]
     plan: Option<PathBuf>,
 
-    /// A text whose run the plan's edits read; again for each that they count
-    #[arg(long = "source", value_name = "PROMPT", requires = "plan")]
+    /// A text whose run the plan's edits read, in place of the plan's; again for each that they count
+    #[arg(long = "source", value_name = "PROMPT", value_parser = prompt_text)]
     sources: Vec<String>,
 
     /// Write the text without the plan's edits too
-    #[arg(long, requires = "plan")]
+    #[arg(long)]
     with_original: bool,
 
     #[command(flatten)]
@@ -84,9 +89,30 @@ pub struct Arguments {
     json: bool,
 
     /// The text to be continued; may be left out where the plan has one
-    #[arg(value_name = "PROMPT", required_unless_present = "plan")]
+    #[arg(value_name = "PROMPT", required_unless_present = "plan", value_parser = prompt_text)]
     prompt: Option<String>,
 }
+
+/// What is read by what, where not all of it always is.
+const READ_BY: &ReadBy = &[
+    ("sources", "with --plan, as far as the plan's edits read sources"),
+    ("with_original", "with --plan"),
+    ("[data] sources", "as far as the plan's edits read sources"),
+    ("[data] path", BY_TRAINING),
+    ("[data] task", BY_TRAINING),
+    ("[data] rows", BY_TRAINING),
+    ("[data] seed", BY_TRAINING),
+    ("[data] counterfactual", BY_TRAINING),
+    (
+        "[read] positions",
+        "by `vene train` and by programs, since a text goes on after its last token",
+    ),
+    ("[read] logits_of", "by programs (the library)"),
+    ("[read] probabilities_of", "by programs (the library)"),
+];
+
+const BY_TRAINING: &str =
+    "by `vene train`, since one prompt is continued: `base` in [data], or `prompt` in [generate]";
 
 /// What a plan's file says besides its edits.
 #[derive(Default)]
@@ -107,17 +133,76 @@ impl From<&Sections> for Said {
     }
 }
 
+/// A plan from a file, or from the folder that it was saved in.
+enum PlanGiven {
+    File(PlanFile),
+    Saved(Saved),
+}
+
+impl PlanGiven {
+    fn read(path: &Path) -> anyhow::Result<Self> {
+        Ok(match path.is_dir() {
+            true => Self::Saved(Saved::open(path)?),
+            false => Self::File(PlanFile::read(path)?),
+        })
+    }
+
+    fn file(&self) -> &PlanFile {
+        match self {
+            Self::File(file) => file,
+            Self::Saved(saved) => saved.file(),
+        }
+    }
+
+    fn plan(&self, outline: &Outline) -> anyhow::Result<Plan> {
+        Ok(match self {
+            Self::File(file) => file.plan(outline)?,
+            Self::Saved(saved) => saved.plan(outline)?,
+        })
+    }
+
+    /// Enters in the account what the file says, and what of it a generation reads whatever the prompt.
+    fn account(&self, given: &mut Given) {
+        given.add_plan(self.file());
+        for section in ["model", "generate", "edit"] {
+            given.read_section(section);
+        }
+        // The library refuses it in its own words.
+        given.read_section("collect");
+        given.read_of_plan("data", &["base"]);
+        given.read_of_plan("read", &["original"]);
+        // [train] is for `vene train`, and with it what a plan is trained on and where its answers are read.
+        if self.file().sections.train.is_some() {
+            given.read_section("train");
+            given.read_of_plan("data", &["path", "task", "rows", "seed", "counterfactual"]);
+            given.read_of_plan("read", &["positions"]);
+        }
+    }
+}
+
 impl Arguments {
-    pub fn run(&self) -> anyhow::Result<()> {
-        let outline = model::open(&self.model.model)?;
-        let job = self.job(&outline)?;
-        let model = model::load(outline, self.run.precision)?;
-        let generation = match self.json {
+    pub fn run(&self, mut given: Given) -> anyhow::Result<()> {
+        let plan = read!(given, self => plan).as_deref().map(PlanGiven::read).transpose()?;
+        let said = plan.as_ref().map(|plan| Said::from(&plan.file().sections)).unwrap_or_default();
+        if let Some(plan) = &plan {
+            plan.account(&mut given);
+        }
+        let name = self.model(&given, &said);
+        let outline = model::open(name)?;
+        if let Some(PlanGiven::File(_)) = &plan {
+            warn_about_model(name, &said);
+        }
+        let plan = plan.map(|plan| plan.plan(&outline)).transpose()?;
+        let job = self.job(&given, &outline, &said, plan)?;
+        let (precision, json) = (*read!(given, self.run => precision), *read!(given, self => json));
+        given.check("a generation", READ_BY)?;
+        let model = model::load(outline, precision)?;
+        let generation = match json {
             false => job.stream(&model)?,
             true => {
                 let mut go_on = |_: &NewToken<'_>| ControlFlow::Continue(());
                 let generation = job.generator.run(&model, &job.plan, &mut go_on)?;
-                terminal::print_json(&job.record(&model, &self.model.model, &generation)?)?;
+                terminal::print_json(&job.record(&model, name, &generation)?)?;
                 generation
             }
         };
@@ -125,71 +210,95 @@ impl Arguments {
         Ok(())
     }
 
-    fn job(&self, outline: &Outline) -> anyhow::Result<Job> {
-        let (said, mut plan) = self.read_plan(outline)?;
-        if self.with_original {
+    /// The model that is named here, else the plan's, else the default.
+    fn model<'a>(&'a self, given: &Given, said: &'a Said) -> &'a str {
+        let named = read!(given, self.model => model);
+        match &said.model.id {
+            Some(id) if !given.has("model") => id,
+            _ => named,
+        }
+    }
+
+    fn job(
+        &self,
+        given: &Given,
+        outline: &Outline,
+        said: &Said,
+        plan: Option<Plan>,
+    ) -> anyhow::Result<Job> {
+        let has_plan = plan.is_some();
+        let mut plan = plan.unwrap_or_default();
+        if has_plan && *read!(given, self => with_original) {
             plan = plan.with_original();
         }
-        let example = self.example(outline, &said)?;
+        let example = self.example(given, outline, said)?;
         let prompt = example.base.text().unwrap_or_default().to_owned();
-        let generator = self.section(&said).generator(outline).context("what ends a text")?;
+        let generator = self.section(given, said).generator(outline).context("what ends a text")?;
         let plan = plan.resolve(outline, &[example])?;
+        let sources = sources_read(&plan);
+        given.read_first("sources", sources);
+        if !self.sources.is_empty() || said.data.sources.len() <= sources {
+            given.read_of_plan("data", &["sources"]);
+        }
         generator.check(outline, &plan)?;
         Ok(Job { prompt, generator, with_original: plan.wants_original(), plan })
     }
 
-    /// The plan, from a file or from the folder that it was saved in, and what stands beside it.
-    fn read_plan(&self, outline: &Outline) -> anyhow::Result<(Said, Plan)> {
-        let Some(path) = &self.plan else { return Ok((Said::default(), Plan::new())) };
-        if path.is_dir() {
-            let saved = Saved::open(path)?;
-            return Ok((saved.sections().into(), saved.plan(outline)?));
-        }
-        let file = PlanFile::read(path)?;
-        let said = Said::from(&file.sections);
-        self.warn_about_model(&said);
-        Ok((said, file.plan(outline)?))
-    }
-
     /// The prompt and the plan's sources.
-    fn example(&self, outline: &Outline, said: &Said) -> anyhow::Result<Example> {
+    fn example(&self, given: &Given, outline: &Outline, said: &Said) -> anyhow::Result<Example> {
         let in_file = said.generate.prompt.as_ref().or(said.data.base.as_ref());
-        let Some(prompt) = self.prompt.as_ref().or(in_file) else {
+        let Some(prompt) = read!(given, self => prompt).as_ref().or(in_file) else {
             bail!("there is no prompt: give one, or name it in the plan ([generate], prompt)");
         };
-        let read = |text: &str, whose: String| -> anyhow::Result<Prompt> {
-            let prompt = outline.prompt_with(text, self.run.bos.into()).context(whose)?;
+        let bos = *read!(given, self.run => bos);
+        let prepared = |text: &str, whose: String| -> anyhow::Result<Prompt> {
+            let prompt = outline.prompt_with(text, bos.into()).context(whose)?;
             model::warn_about_bos(outline, &prompt);
             Ok(prompt)
         };
         let sources = if self.sources.is_empty() { &said.data.sources } else { &self.sources };
-        let mut example = Example::new(read(prompt, "the prompt".to_owned())?);
+        let mut example = Example::new(prepared(prompt, "the prompt".to_owned())?);
         for (index, source) in sources.iter().enumerate() {
-            example = example.source(read(source, format!("source {index}"))?);
+            example = example.source(prepared(source, format!("source {index}"))?);
         }
         Ok(example)
     }
 
     /// How tokens are taken: as it is said here, else as the plan's file says.
-    fn section(&self, said: &Said) -> GenerateSection {
+    fn section(&self, given: &Given, said: &Said) -> GenerateSection {
         let said = said.generate.clone();
+        let count = |count: &Option<NonZeroUsize>| count.map(NonZeroUsize::get);
         GenerateSection {
-            tokens: self.max_new_tokens.map(NonZeroUsize::get).or(said.tokens),
-            temperature: self.temperature.or(said.temperature),
-            top_k: self.top_k.or(said.top_k),
-            top_p: self.top_p.or(said.top_p),
-            seed: self.seed.or(said.seed),
-            samples: self.num_samples.map(NonZeroUsize::get).or(said.samples),
+            tokens: count(read!(given, self => max_new_tokens)).or(said.tokens),
+            temperature: read!(given, self => temperature).or(said.temperature),
+            top_k: read!(given, self => top_k).or(said.top_k),
+            top_p: read!(given, self => top_p).or(said.top_p),
+            seed: read!(given, self => seed).or(said.seed),
+            samples: count(read!(given, self => num_samples)).or(said.samples),
             ..said
         }
     }
+}
 
-    fn warn_about_model(&self, said: &Said) {
-        if let Some(id) = said.model.id.as_ref().filter(|id| **id != self.model.model) {
-            terminal::warn(format!(
-                "the plan is for the model `{id}`, and `{}` runs it (--model)",
-                self.model.model
-            ));
-        }
+fn warn_about_model(name: &str, said: &Said) {
+    if let Some(id) = said.model.id.as_ref().filter(|id| *id != name) {
+        terminal::warn(format!("the plan is for the model `{id}`, and `{name}` runs it (--model)"));
     }
+}
+
+/// How many of the example's sources the plan counts: up to the last that it reads or edits.
+fn sources_read(plan: &ResolvedPlan) -> usize {
+    let edited = plan.edited_sources();
+    let edits = plan.edits().iter().chain(edited.iter().flat_map(|source| &source.edits));
+    let runs = edits.flat_map(|edit| match &edit.source {
+        Some(ResolvedSource::Runs { units, .. }) => {
+            units.iter().flatten().map(|(run, _)| *run).collect::<Vec<_>>()
+        }
+        _ => Vec::new(),
+    });
+    let indices = runs.filter_map(|run| match run {
+        Run::Source(index) => Some(index),
+        Run::Base => None,
+    });
+    indices.chain(edited.iter().map(|source| source.source)).map(|last| last + 1).max().unwrap_or(0)
 }

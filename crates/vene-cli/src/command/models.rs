@@ -7,6 +7,7 @@ use serde_json::json;
 use vene_model::EMBEDDED;
 use vene_model::family::FAMILIES;
 
+use crate::arguments::{Given, read};
 use crate::terminal;
 
 /// The models that can be used: built in, in the cache, and which families
@@ -34,9 +35,11 @@ const ACCEPTED: [(&str, &str); 4] = [
 ];
 
 impl Arguments {
-    pub fn run(&self) -> anyhow::Result<()> {
+    pub fn run(&self, given: &Given) -> anyhow::Result<()> {
+        let json = *read!(given, self => json);
+        given.check("the list of models", &[])?;
         let (cache, cached) = vene_checkpoint::cached_models();
-        if self.json {
+        if json {
             return terminal::print_json(&json!({
                 "built_in": [EMBEDDED],
                 "families": FAMILIES.map(|(name, what)| json!({ "name": name, "description": what })),

@@ -9,6 +9,7 @@ use vene_model::EMBEDDED;
 #[cfg(test)]
 pub use archetype::archetype;
 
+use crate::arguments::{Given, ReadBy, read};
 use crate::{model, terminal};
 
 /// What can be read and edited, what each name means, and what other tools call it
@@ -31,7 +32,7 @@ pub struct Arguments {
     model: Option<String>,
 
     /// Print JSON
-    #[arg(long, conflicts_with = "markdown")]
+    #[arg(long)]
     json: bool,
 
     /// Print Markdown
@@ -39,16 +40,21 @@ pub struct Arguments {
     markdown: bool,
 }
 
+const READ_BY: &ReadBy = &[("json", "without --markdown")];
+
 impl Arguments {
-    pub fn run(&self) -> anyhow::Result<()> {
-        if self.markdown && self.model.is_none() {
+    pub fn run(&self, given: &Given) -> anyhow::Result<()> {
+        let (model, markdown) = (read!(given, self => model), *read!(given, self => markdown));
+        let json = !markdown && *read!(given, self => json);
+        given.check(if markdown { "a table in Markdown" } else { "a table" }, READ_BY)?;
+        if markdown && model.is_none() {
             return terminal::print(&table::markdown_of_all_families());
         }
-        let outline = model::open(self.model.as_deref().unwrap_or(EMBEDDED))?;
+        let outline = model::open(model.as_deref().unwrap_or(EMBEDDED))?;
         let (name, config) = (model::short_name(&outline), outline.config());
-        if self.json {
+        if json {
             terminal::print_json(&table::json(name, config))
-        } else if self.markdown {
+        } else if markdown {
             terminal::print(&table::markdown(name, config))
         } else {
             terminal::print(&table::text(name, config))

@@ -1,14 +1,16 @@
 //! `vene sweep`: the same intervention at many places, from the command line to a [`Sweep`].
 
 mod over_data;
+mod read_by;
 
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 use clap::{ArgAction, Args, ValueEnum};
-use vene::{Method, Outline, PositionError, Sweep, SweepError, SweepUnit};
+use vene::{Method, Outline, PositionError, Sweep, SweepError, SweepPositions, SweepUnit};
 
 use super::Command;
+use crate::arguments::{Given, prompt_text, read};
 use crate::data_sweep;
 use crate::folder::Folder;
 use crate::model::{self, ModelArgument, RunArguments};
@@ -16,6 +18,7 @@ use crate::selection::{self, Places, Subject};
 use crate::sweep::{self, ExecutorName, Experiment};
 use crate::terminal;
 use over_data::OverData;
+use read_by::READ_BY;
 
 /// Intervene at every layer and position, and see what the model then says
 #[derive(Args)]
@@ -35,11 +38,11 @@ Examples:
       --component mlp_output,attention_input --token \" Madrid\" --token \" Rome\"
   What would it cost on a larger model?
     vene sweep ... --model gpt2 --dry-run
-  Heads, in the second half of twelve layers:
-    vene sweep ... --component head_attention_value_output --layers 6..12
+  Heads, in the second half of eight layers:
+    vene sweep ... --component head_attention_value_output --layers 4..8
   Prompts of different lengths: the country's last token, and the token after it:
-    vene sweep ... --positions subject_last,after_subject \\
-      --subject Spain --source-subject \"Papua New Guinea\"
+    vene sweep ... --source \"The capital of Papua New Guinea is\" \\
+      --positions subject_last,after_subject --subject Spain --source-subject \"Papua New Guinea\"
   Over a data set, by the role of the positions, with intervals:
     vene task capital -n 200 --out capital.jsonl
     vene sweep --data capital.jsonl --component block_output --positions subject_last,last
@@ -52,11 +55,17 @@ pub struct Arguments {
     model: ModelArgument,
 
     /// The prompt whose run is edited
-    #[arg(long, value_name = "TEXT", required_unless_present_any = ["data", "resume"])]
+    ///
+    /// `@FILE` is the text of a file, `-` that of standard input, without the line break at its end; `@@` stands for
+    /// a text's own @.
+    #[arg(long, value_name = "TEXT", required_unless_present_any = ["data", "resume"], value_parser = prompt_text)]
     base: Option<String>,
 
-    /// A prompt whose run is read (again for more; `mean` takes all, the others the first)
-    #[arg(long, value_name = "TEXT")]
+    /// A prompt whose run is read, written as --base is (again for more, of which `mean` takes the mean)
+    ///
+    /// An intervention that reads no source (zero, noise ...) takes one all the same: the table then has its
+    /// probabilities beside the base's.
+    #[arg(long, value_name = "TEXT", value_parser = prompt_text)]
     source: Vec<String>,
 
     /// What is edited, e.g. mlp_output,attention_input
@@ -93,15 +102,15 @@ pub struct Arguments {
     subject: Option<String>,
 
     /// The phrase of the source that stands in for it [default: the same as --subject]
-    #[arg(long, value_name = "PHRASE", requires = "subject")]
+    #[arg(long, value_name = "PHRASE")]
     source_subject: Option<String>,
 
     /// Which occurrence of --subject is meant, counted from 0, where there are several
-    #[arg(long, value_name = "INDEX", requires = "subject")]
+    #[arg(long, value_name = "INDEX")]
     subject_occurrence: Option<usize>,
 
     /// Which occurrence of --source-subject is meant
-    #[arg(long, value_name = "INDEX", requires = "subject")]
+    #[arg(long, value_name = "INDEX")]
     source_subject_occurrence: Option<usize>,
 
     /// What is edited at once [default: pos; h for head_... components]
@@ -116,7 +125,7 @@ pub struct Arguments {
     #[arg(long, value_name = "NUMBER", allow_hyphen_values = true, value_parser = finite)]
     factor: Option<f64>,
 
-    /// noise: the standard deviation
+    /// noise, and over a data set restore: the standard deviation
     #[arg(long, visible_alias = "standard-deviation", value_name = "NUMBER",
         allow_hyphen_values = true, value_parser = deviation)]
     noise_sd: Option<f64>,
@@ -248,123 +257,163 @@ fn resume(folder: &Path) -> anyhow::Result<()> {
     std::env::set_current_dir(&directory).with_context(|| {
         format!("the sweep was started in {directory}, and that folder is gone")
     })?;
-    let arguments = crate::arguments::Arguments::of(&command)?;
+    let (arguments, given) = crate::arguments::Arguments::of(&command)?;
     match &arguments.command {
         Command::Sweep(sweep) if sweep.data.data.is_some() => {
-            let data = sweep.data.data.clone().unwrap_or_default();
-            sweep.run_over_data(&data, Some(&folder))
+            sweep.run_over_data(&given, Some(&folder))
         }
         _ => bail!("{} was not started by `vene sweep --data`", folder.display()),
     }
 }
 
 impl Arguments {
-    pub fn run(&self) -> anyhow::Result<()> {
-        if let Some(folder) = &self.data.resume {
+    pub fn run(&self, given: &Given) -> anyhow::Result<()> {
+        if given.has("resume") {
+            let folder = read!(given, self.data => resume).as_deref().unwrap_or(Path::new(""));
+            given.check("a sweep that is resumed with its own options", READ_BY)?;
             return resume(folder);
         }
-        if let Some(data) = &self.data.data {
-            return self.run_over_data(data, None);
+        if given.has("data") {
+            return self.run_over_data(given, None);
         }
-        let method = self.method()?;
-        let outline = model::open(&self.model.model)?;
-        let sweep = self.sweep(&outline, method)?;
+        let method = self.method(given)?;
+        let outline = model::open(read!(given, self.model => model))?;
+        let sweep = self.sweep(given, &outline, method)?;
+        let (bos, precision) =
+            (*read!(given, self.run => bos), *read!(given, self.run => precision));
+        let (executor, memory) = self.executor(given);
+        let (dry_run, json) = (*read!(given, self => dry_run), *read!(given, self => json));
+        let out = read!(given, self => out);
+        given.check(self.mode("one pair of prompts", sweep.unit()), READ_BY)?;
         sweep::warn(&outline, &sweep);
-        if self.dry_run {
-            return sweep::forecast(
-                &outline,
-                &sweep,
-                self.run.precision,
-                (self.executor, self.memory),
-                &self.out,
-                self.json,
-            );
+        if dry_run {
+            let by = (executor, memory);
+            return sweep::forecast(&outline, &sweep, precision, by, out, json);
         }
-        let folder = Folder::check(&self.out, &sweep::files(&sweep))?;
+        let folder = Folder::check(out, &sweep::files(&sweep))?;
         let experiment = Experiment {
             model_given: self.model.model.clone(),
             outline,
             sweep,
-            bos: self.run.bos,
-            precision: self.run.precision,
-            executor: self.executor,
-            memory: self.memory,
+            bos,
+            precision,
+            executor,
+            memory,
         };
         let finished = experiment.run()?;
         let written = finished.write(&folder)?;
-        match self.json {
-            true => terminal::print_json(&written.record),
-            false => terminal::print(&(finished.summary() + &written.listing(&folder))),
+        if json {
+            terminal::print_json(&written.record)
+        } else {
+            terminal::print(&(finished.summary() + &written.listing(&folder)))
         }
     }
 
-    fn method(&self) -> anyhow::Result<Method> {
-        let name = model::name_of(self.intervention);
-        let (scaling, noise) =
-            (self.intervention == MethodName::Scaling, self.intervention == MethodName::Noise);
-        if self.factor.is_some() && !scaling {
-            bail!("--factor is for --intervention scaling, not for {name}");
-        }
-        if self.noise_sd.is_some() && !noise {
-            bail!("--noise-sd is for --intervention noise, not for {name}");
-        }
-        if self.seed.is_some() && !noise && self.data.data.is_none() {
-            bail!("--seed is for --intervention noise, not for {name}");
-        }
-        Ok(match self.intervention {
+    /// What an option that is not read is told it stands in.
+    fn mode(&self, over: &str, unit: SweepUnit) -> String {
+        let (name, unit) = (model::name_of(self.intervention), unit.name());
+        let executor = model::name_of(self.executor);
+        format!("a sweep over {over} (--intervention {name}, --unit {unit}, --executor {executor})")
+    }
+
+    /// The executor, and how much memory its passes may take, which only the forked one knows.
+    fn executor(&self, given: &Given) -> (ExecutorName, Option<usize>) {
+        let executor = *read!(given, self => executor);
+        let memory = match executor {
+            ExecutorName::Forked => *read!(given, self => memory),
+            ExecutorName::Reference => None,
+        };
+        (executor, memory)
+    }
+
+    fn factor(&self, given: &Given) -> anyhow::Result<f64> {
+        read!(given, self => factor)
+            .context("--intervention scaling needs --factor, e.g. --factor 0.5")
+    }
+
+    fn method(&self, given: &Given) -> anyhow::Result<Method> {
+        let intervention = *read!(given, self => intervention);
+        Ok(match intervention {
             MethodName::Interchange => Method::Interchange,
             MethodName::Zero => Method::Zero,
             MethodName::Mean => Method::Mean,
             MethodName::Addition => Method::Addition,
             MethodName::Subtraction => Method::Subtraction,
-            MethodName::Scaling => Method::Scaling {
-                factor: self
-                    .factor
-                    .context("--intervention scaling needs --factor, e.g. --factor 0.5")?,
-            },
+            MethodName::Scaling => Method::Scaling { factor: self.factor(given)? },
             MethodName::Noise => Method::Noise {
-                standard_deviation: self
-                    .noise_sd
+                standard_deviation: read!(given, self => noise_sd)
                     .context("--intervention noise needs --noise-sd, its standard deviation")?,
-                seed: self.seed.unwrap_or(0),
+                seed: read!(given, self => seed).unwrap_or(0),
             },
             MethodName::Skip => Method::Skip,
             MethodName::Knockout => Method::Knockout,
             MethodName::Resample | MethodName::Restore => {
+                let name = model::name_of(intervention);
                 bail!("--intervention {name} draws on a data set: give one with --data")
             }
         })
     }
 
-    fn sweep(&self, outline: &Outline, method: Method) -> anyhow::Result<Sweep> {
-        let config = outline.config();
-        let places = Places::named(&self.component, self.layers.as_deref(), config)?;
-        let subject = Subject {
-            base: self.subject.clone(),
-            source: self.source_subject.clone(),
-            occurrence: self.subject_occurrence,
-            source_occurrence: self.source_subject_occurrence,
-        };
-        let positions = selection::sweep_positions(
-            self.positions.as_deref().unwrap_or("all"),
-            &subject,
-            config.context,
-        )?;
+    /// What is visited: components in layers, and what is edited at once.
+    fn places(&self, given: &Given, outline: &Outline) -> anyhow::Result<(Places, SweepUnit)> {
+        let layers = read!(given, self => layers).as_deref();
+        let places = Places::named(read!(given, self => component), layers, outline.config())?;
+        let unit = places.unit(read!(given, self => unit).map(SweepUnit::from))?;
+        Ok((places, unit))
+    }
+
+    fn heads(&self, given: &Given, outline: &Outline) -> anyhow::Result<Option<Vec<usize>>> {
+        let heads = read!(given, self => heads).as_deref();
+        let indices = |list| selection::indices(list, "head", outline.config().heads);
+        heads.map(|list| indices(list).context("--heads")).transpose()
+    }
+
+    /// The positions of a pair, unless all are edited at once; phrases where positions are named after them.
+    fn positions(
+        &self,
+        given: &Given,
+        outline: &Outline,
+        unit: SweepUnit,
+        reads_source: bool,
+    ) -> anyhow::Result<SweepPositions> {
+        if unit == SweepUnit::Head {
+            return Ok(SweepPositions::All);
+        }
+        let list = read!(given, self => positions).as_deref().unwrap_or("all");
+        let mut subject = Subject::default();
+        if selection::name_a_phrase(list) {
+            subject.base.clone_from(read!(given, self => subject));
+            subject.occurrence = *read!(given, self => subject_occurrence);
+            if reads_source {
+                subject.source.clone_from(read!(given, self => source_subject));
+                subject.source_occurrence = *read!(given, self => source_subject_occurrence);
+            }
+        }
+        selection::sweep_positions(list, &subject, outline.config().context)
+    }
+
+    fn sweep(&self, given: &Given, outline: &Outline, method: Method) -> anyhow::Result<Sweep> {
+        let (places, unit) = self.places(given, outline)?;
+        let positions = self.positions(given, outline, unit, method.reads_source())?;
+        // All, or the one that is read or compared with.
+        match method {
+            Method::Mean => given.read("source"),
+            _ => given.read_first("source", 1),
+        }
         let mut builder = Sweep::builder(outline)
-            .bos(self.run.bos.into())
-            .base(self.base.as_deref().unwrap_or_default())
-            .unit(places.unit(self.unit.map(SweepUnit::from))?)
+            .bos((*read!(given, self.run => bos)).into())
+            .base(read!(given, self => base).as_deref().unwrap_or_default())
+            .unit(unit)
             .components(places.components)
             .layers(places.layers)
             .positions(positions)
             .method(method)
-            .tokens(&self.token);
+            .tokens(read!(given, self => token));
         for source in &self.source {
             builder = builder.source(source);
         }
-        if let Some(heads) = &self.heads {
-            builder =
-                builder.heads(selection::indices(heads, "head", config.heads).context("--heads")?);
+        if let Some(heads) = self.heads(given, outline)? {
+            builder = builder.heads(heads);
         }
         builder.build().map_err(|error| self.with_option(error))
     }

@@ -3,12 +3,13 @@
 use std::fmt::Write;
 use std::path::PathBuf;
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 use clap::Args;
 use serde_json::{Value, json};
 use vene::data::{Row, write_jsonl};
 use vene::task::{Generated, Task};
 
+use crate::arguments::{Given, ReadBy, must_end_with, read};
 use crate::model::{self, ModelArgument};
 use crate::terminal;
 
@@ -27,11 +28,11 @@ with), foil (what the source should be, or what is wrong), phrases by their role
 --out they are printed.")]
 pub struct Arguments {
     /// The task; all are listed where none is named
-    #[arg(value_name = "NAME", conflicts_with = "list")]
+    #[arg(value_name = "NAME")]
     name: Option<String>,
 
     /// List the tasks
-    #[arg(long, conflicts_with = "out")]
+    #[arg(long)]
     list: bool,
 
     #[command(flatten)]
@@ -46,8 +47,8 @@ pub struct Arguments {
     #[arg(long, value_name = "SEED", default_value = "1")]
     seed: u64,
 
-    /// The file to write, one that is there already being replaced
-    #[arg(long, value_name = "FILE", requires = "name")]
+    /// The file to write, NAME.jsonl, one that is there already being replaced
+    #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
 
     /// Print the list, or what was written to the file, as JSON
@@ -55,47 +56,62 @@ pub struct Arguments {
     json: bool,
 }
 
+const READ_BY: &ReadBy = &[
+    ("name", "without --list"),
+    ("model", "where a task is named (NAME)"),
+    ("count", "where a task is named (NAME)"),
+    ("seed", "where a task is named (NAME)"),
+    ("out", "where a task is named (NAME)"),
+    ("json", "in the list, or with --out (printed rows are JSON anyway)"),
+];
+
 impl Arguments {
-    pub fn run(&self) -> anyhow::Result<()> {
-        let Some(name) = &self.name else { return self.print_list() };
-        let task: Task = name.parse()?;
-        if self.json && self.out.is_none() {
-            bail!("--json tells about a file: name it with --out (rows are JSON anyway)");
+    pub fn run(&self, given: &Given) -> anyhow::Result<()> {
+        let is_list = *read!(given, self => list) || self.name.is_none();
+        if is_list {
+            let json = *read!(given, self => json);
+            given.check("the list of tasks", READ_BY)?;
+            return print_list(json);
         }
-        let outline = model::open(&self.model.model)?;
-        let made = task.rows(&outline, self.count as usize, self.seed)?;
-        let Some(path) = &self.out else { return terminal::print(&lines(&made.rows)?) };
+        let task: Task = read!(given, self => name).as_deref().unwrap_or_default().parse()?;
+        let (count, seed) = (*read!(given, self => count), *read!(given, self => seed));
+        let out = read!(given, self => out);
+        let json = out.is_some() && *read!(given, self => json);
+        let model = read!(given, self.model => model);
+        given.check("rows that are printed", READ_BY)?;
+        if let Some(out) = out {
+            must_end_with(out, &["jsonl", "ndjson"])?;
+        }
+        let outline = model::open(model)?;
+        let made = task.rows(&outline, count as usize, seed)?;
+        let Some(path) = out else { return terminal::print(&lines(&made.rows)?) };
         vene_files::write_atomically(path, |file| -> anyhow::Result<()> {
             Ok(write_jsonl(&made.rows, file)?)
         })
         .with_context(|| format!("--out {}", path.display()))?;
         let summary =
             Summary { task, made: &made, arguments: self, path: path.display().to_string() };
-        if self.json {
-            terminal::print_json(&summary.json()?)
-        } else {
-            terminal::print(&summary.text())
-        }
+        if json { terminal::print_json(&summary.json()?) } else { terminal::print(&summary.text()) }
     }
+}
 
-    fn print_list(&self) -> anyhow::Result<()> {
-        if self.json {
-            let tasks = Task::ALL.map(|task| {
-                json!({
-                    "name": task.name(),
-                    "description": task.description(),
-                    "paper": task.paper(),
-                })
-            });
-            return terminal::print_json(&tasks);
-        }
-        let mut text = String::new();
-        for task in Task::ALL {
-            let (name, description, paper) = (task.name(), task.description(), task.paper());
-            let _ = writeln!(text, "{name:<17} {description} ({paper})");
-        }
-        terminal::print(&text)
+fn print_list(json: bool) -> anyhow::Result<()> {
+    if json {
+        let tasks = Task::ALL.map(|task| {
+            json!({
+                "name": task.name(),
+                "description": task.description(),
+                "paper": task.paper(),
+            })
+        });
+        return terminal::print_json(&tasks);
     }
+    let mut text = String::new();
+    for task in Task::ALL {
+        let (name, description, paper) = (task.name(), task.description(), task.paper());
+        let _ = writeln!(text, "{name:<17} {description} ({paper})");
+    }
+    terminal::print(&text)
 }
 
 fn lines<'a>(rows: impl IntoIterator<Item = &'a Row>) -> anyhow::Result<String> {

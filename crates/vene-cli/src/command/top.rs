@@ -7,6 +7,7 @@ use clap::Args;
 use serde_json::{Value, json};
 use vene::{Distribution, Executor, Forked, Outline, Prompt};
 
+use crate::arguments::{Given, prompt_text, read};
 use crate::model::{self, ModelArgument, RunArguments};
 use crate::terminal;
 
@@ -18,7 +19,9 @@ Examples:
   vene top --model gemma-3-270m.gguf -n 3 --json \\
     \"When Mary and John went to the store, John gave a drink to\"
 
-Tokens are shown as pyvene shows them, their leading space as _. JSON has their exact texts.")]
+Tokens are shown as pyvene shows them, their leading space as _; equally likely ones by their id. JSON has their
+exact texts. A prompt `@FILE` is the text of a file, `-` that of standard input (without the line break at its
+end), and `@@` stands for a text's own @.")]
 pub struct Arguments {
     #[command(flatten)]
     model: ModelArgument,
@@ -35,39 +38,45 @@ pub struct Arguments {
     json: bool,
 
     /// The texts to be continued
-    #[arg(required = true, value_name = "PROMPT")]
+    #[arg(required = true, value_name = "PROMPT", value_parser = prompt_text)]
     prompts: Vec<String>,
 }
 
 impl Arguments {
-    pub fn run(&self) -> anyhow::Result<()> {
-        let outline = model::open(&self.model.model)?;
-        let prompts = self
-            .prompts
+    pub fn run(&self, given: &Given) -> anyhow::Result<()> {
+        let texts = read!(given, self => prompts);
+        let count = read!(given, self => count).get();
+        let json = *read!(given, self => json);
+        let bos = *read!(given, self.run => bos);
+        let precision = *read!(given, self.run => precision);
+        let model = read!(given, self.model => model);
+        given.check("a list of next tokens", &[])?;
+        let outline = model::open(model)?;
+        let prompts = texts
             .iter()
             .enumerate()
             .map(|(index, text)| {
-                let prompt = outline.prompt_with(text, self.run.bos.into());
+                let prompt = outline.prompt_with(text, bos.into());
                 prompt.with_context(|| format!("prompt {index}"))
             })
             .collect::<anyhow::Result<Vec<_>>>()?;
         prompts.iter().for_each(|prompt| model::warn_about_bos(&outline, prompt));
-        let model = model::load(outline, self.run.precision)?;
+        let model = model::load(outline, precision)?;
         let told = Forked::new(&model).predict(&prompts.iter().collect::<Vec<_>>())?;
         let mut data = Vec::new();
         let mut text = String::new();
-        for ((prompt, given), distribution) in prompts.iter().zip(&self.prompts).zip(&told) {
+        for ((prompt, given), distribution) in prompts.iter().zip(texts).zip(&told) {
             if !text.is_empty() {
                 text.push('\n');
             }
-            text.push_str(&listing(&model, prompt, distribution, self.count.get()));
+            text.push_str(&listing(&model, prompt, distribution, count));
             data.push(json!({
                 "prompt": given,
                 "token_ids": prompt.tokens(),
-                "tokens": likeliest(&model, distribution, self.count.get()),
+                "tokens": likeliest(&model, distribution, count),
             }));
         }
-        if self.json { terminal::print_json(&data) } else { terminal::print(&text) }
+        if json { terminal::print_json(&data) } else { terminal::print(&text) }
     }
 }
 

@@ -1,14 +1,17 @@
 //! `vene train`: interventions learned from the rows of a data set.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 use clap::Args;
+use vene::Outline;
 use vene::plan_file::PlanFile;
 use vene_model::EMBEDDED;
 
+use crate::arguments::{Given, ReadBy, read};
 use crate::model::{self, RunArguments};
-use crate::training::{Settings, rows, train};
+use crate::training::rows::{self, Rows};
+use crate::training::{Settings, train};
 
 /// Train a plan's interventions on a data set
 #[derive(Args)]
@@ -65,43 +68,84 @@ pub struct Arguments {
     run: RunArguments,
 }
 
+const READ_BY: &ReadBy = &[
+    ("[data] task", "without a `path` beside it"),
+    ("[data] seed", "with a `task`"),
+    ("[data] counterfactual", "with a `path`, or with --data"),
+    ("[data] base", "by `vene generate`: the rows of a data set are trained on"),
+    ("[data] sources", "by `vene generate`: the rows of a data set are trained on"),
+    ("[read] logits_of", "by programs (the library)"),
+    ("[read] probabilities_of", "by programs (the library)"),
+    ("[read] original", "by `vene generate` and by programs"),
+    ("[[collect]]", "by programs (the library)"),
+];
+
 impl Arguments {
-    pub fn run(&self) -> anyhow::Result<()> {
-        let file = PlanFile::read(&self.plan)?;
+    pub fn run(&self, mut given: Given) -> anyhow::Result<()> {
+        let path = read!(given, self => plan);
+        let file = PlanFile::read(path)?;
+        given.add_plan(&file);
+        // [generate] is for another command, which the same plan may be given to.
+        for section in ["model", "train", "generate", "edit"] {
+            given.read_section(section);
+        }
+        given.read_of_plan("read", &["positions"]);
         let named = file.sections.model.as_ref().and_then(|model| model.id.as_deref());
-        let model = self.model.as_deref().or(named).unwrap_or(EMBEDDED).to_owned();
+        let model = read!(given, self => model).as_deref().or(named).unwrap_or(EMBEDDED).to_owned();
         let outline = model::open(&model)?;
         let plan = file.plan(&outline)?;
-        let text = std::fs::read_to_string(&self.plan)
-            .with_context(|| format!("{} cannot be read", self.plan.display()))?;
-        let beside = self.plan.parent().unwrap_or(std::path::Path::new(""));
-        let section = file.sections.data.clone().unwrap_or_default();
-        let mut rows = match (&self.data, &section.path) {
-            (Some(path), _) => rows::of_file(path, section.counterfactual.as_deref())?,
-            (None, Some(path)) => {
-                rows::of_file(&beside.join(path), section.counterfactual.as_deref())?
-            }
-            (None, None) => match &section.task {
-                Some(task) => rows::of_task(task, &section, &outline)?,
-                None => bail!(
-                    "there is nothing to train on: give rows with --data, or a path or a task in the plan's [data]"
-                ),
-            },
-        };
-        if let Some(limit) = self.limit.map(|limit| limit as usize).or(section.rows) {
-            rows.rows.truncate(limit);
-        }
+        let text = std::fs::read_to_string(path)
+            .with_context(|| format!("{} cannot be read", path.display()))?;
+        let beside = path.parent().unwrap_or(Path::new(""));
+        let rows = self.rows(&given, &file, beside, &outline)?;
         let settings = Settings {
             model_given: model,
             text,
             sections: file.sections,
             rows,
-            out: self.out.clone(),
-            resume: self.resume,
-            json: self.json,
-            bos: self.run.bos,
-            precision: self.run.precision,
+            out: read!(given, self => out).clone(),
+            resume: *read!(given, self => resume),
+            json: *read!(given, self => json),
+            bos: *read!(given, self.run => bos),
+            precision: *read!(given, self.run => precision),
         };
+        given.check("this training", READ_BY)?;
         train(outline, &plan, &settings)
+    }
+
+    /// The rows: those of --data, else of the plan's file, else of its task.
+    fn rows(
+        &self,
+        given: &Given,
+        file: &PlanFile,
+        beside: &Path,
+        outline: &Outline,
+    ) -> anyhow::Result<Rows> {
+        let section = file.sections.data.clone().unwrap_or_default();
+        let counterfactual = section.counterfactual.as_deref();
+        given.read_of_plan("data", &["path", "rows"]);
+        let mut rows = match (read!(given, self => data), &section.path, &section.task) {
+            // In place of what the plan says.
+            (Some(path), ..) => {
+                given.read_of_plan("data", &["task", "seed", "counterfactual"]);
+                rows::of_file(path, counterfactual)?
+            }
+            (None, Some(path), _) => {
+                given.read_of_plan("data", &["counterfactual"]);
+                rows::of_file(&beside.join(path), counterfactual)?
+            }
+            (None, None, Some(task)) => {
+                given.read_of_plan("data", &["task", "seed"]);
+                rows::of_task(task, &section, outline)?
+            }
+            (None, None, None) => bail!(
+                "there is nothing to train on: give rows with --data, or a path or a task in the plan's [data]"
+            ),
+        };
+        let limit = read!(given, self => limit).map(|limit| limit as usize);
+        if let Some(limit) = limit.or(section.rows) {
+            rows.rows.truncate(limit);
+        }
+        Ok(rows)
     }
 }

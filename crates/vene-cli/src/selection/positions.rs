@@ -20,6 +20,11 @@ pub struct Subject {
     pub source_occurrence: Option<usize>,
 }
 
+/// Whether a list has positions that are named after a phrase.
+pub fn name_a_phrase(list: &str) -> bool {
+    list.split(',').any(|item| part_of(item.trim()).is_some())
+}
+
 /// The positions that a sweep visits. `context` is the longest that a prompt may be.
 pub fn sweep_positions(
     list: &str,

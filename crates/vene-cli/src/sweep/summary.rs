@@ -5,7 +5,7 @@ use std::fmt::Write;
 
 use vene::plan::Outcome;
 use vene::sweep::{Cell, CellOutcome};
-use vene::{Outline, SweepOutcome};
+use vene::{Outline, SweepOutcome, ranking};
 
 use super::forecast::duration;
 
@@ -55,10 +55,12 @@ fn strongest(outcome: &SweepOutcome, target: usize, base: f64) -> Vec<(&Cell, &C
 /// The places at which the base's likeliest target no longer is the likeliest.
 fn overtaken(outcome: &SweepOutcome, outline: &Outline) -> String {
     let targets = outcome.sweep().targets();
+    // Of equally likely targets the one with the lowest id, as for all tokens.
+    let mut by_id: Vec<usize> = (0..targets.len()).collect();
+    by_id.sort_by_key(|&target| targets[target].id);
     let likeliest = |probabilities: &[f64]| {
-        (0..targets.len())
-            .max_by(|&a, &b| probabilities[a].total_cmp(&probabilities[b]).then(b.cmp(&a)))
-            .unwrap_or(0)
+        let sorted: Vec<f64> = by_id.iter().map(|&target| probabilities[target]).collect();
+        by_id[ranking::likeliest(&sorted)]
     };
     if targets.len() < 2 {
         return String::new();
@@ -68,7 +70,8 @@ fn overtaken(outcome: &SweepOutcome, outline: &Outline) -> String {
     let mut groups: Vec<(usize, Cell, Vec<usize>)> = Vec::new();
     for (cell, found) in outcome.cells() {
         let winner = likeliest(&found.probabilities);
-        if winner == first {
+        // A tie is not overtaking.
+        if found.probabilities[winner] <= found.probabilities[first] {
             continue;
         }
         let alike = groups.iter_mut().find(|(other, group, _)| {

@@ -248,7 +248,8 @@ fn bad_plans_are_refused() {
 fn a_plan_for_another_model_is_run_with_a_warning() {
     let folder = tempfile::tempdir().unwrap();
     let file = plan(folder.path(), "[model]\nid = 'HuggingFaceTB/SmolLM2-135M'\n");
-    let output = vene(&["generate", "--plan", &file, "--max-new-tokens", "1", BASE]);
+    let line = ["generate", "--plan", &file, "--max-new-tokens", "1", "--model", "embedded", BASE];
+    let output = vene(&line);
     assert!(output.status.success());
     let said = String::from_utf8(output.stderr).unwrap();
     assert!(said.starts_with("warning: the plan is for the model `HuggingFaceTB/SmolLM2-135M`"));

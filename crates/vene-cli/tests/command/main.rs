@@ -1,6 +1,7 @@
 //! The command, through its binary.
 #![allow(clippy::unwrap_used, missing_docs)]
 
+mod advised;
 mod bad_input;
 mod collect;
 mod demo;
@@ -8,6 +9,7 @@ mod generate;
 mod interrupted;
 #[cfg(target_os = "linux")]
 mod memory;
+mod options;
 mod over_data;
 mod real_model;
 mod sites;

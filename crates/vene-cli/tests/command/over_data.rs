@@ -265,6 +265,9 @@ fn controls_are_maps_beside_the_first() {
     assert!(out.join("mean-noising.png").exists() && out.join("mean-denoising.png").exists());
 }
 
+const RESTORE_TWICE: &[&str] =
+    &["--intervention", "restore", "--corrupt", "subject", "--noise-times", "3", "--noise-sd", "1"];
+
 #[test]
 fn bad_input_is_told_in_a_line() {
     let (folder, data) = data_set(4);
@@ -276,13 +279,13 @@ fn bad_input_is_told_in_a_line() {
         (&["--positions", "all"], "by their role"),
         (&["--positions", "-"], "expected last, a number"),
         (&["--window", "0"], "window of 0 layers"),
-        (&["--draws", "3"], "resample, noise and restore"),
+        (&["--draws", "3"], "resample, noise or restore"),
         (&["--intervention", "zero", "--direction", "denoising"], "noising"),
         (&["--intervention", "zero", "--control", "random"], "interchange"),
         (&["--intervention", "restore", "--noise-sd", "1"], "--corrupt"),
         (&["--intervention", "restore", "--corrupt", "subject"], "--noise-times"),
-        (&["--intervention", "noise", "--noise-times", "3"], "restore"),
-        (&["--intervention", "restore", "--noise-times", "3", "--noise-sd", "1"], "cannot be used"),
+        (&["--intervention", "noise", "--noise-sd", "1", "--noise-times", "3"], "restore"),
+        (RESTORE_TWICE, "without --noise-times"),
         (&["--intervention", "resample", "--draws", "9"], "9 other rows"),
         (&["--correction", "bonferroni"], "benjamini-hochberg"),
         (&["--token", " Madrid"], "--token"),

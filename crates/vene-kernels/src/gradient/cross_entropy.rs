@@ -7,6 +7,7 @@ use crate::exponential::{LANES, exponentials, largest};
 use crate::instructions::for_each_instruction_set;
 use crate::parallel::{Shared, for_each_task, part_start, threads_for};
 use crate::product::{PANEL, PackedMatrix, multiply_panels, multiply_panels_transposed};
+use crate::ranking::Standing;
 
 /// Logits that are held at once: 16 MB.
 const HELD: usize = 1 << 22;
@@ -16,8 +17,8 @@ const HELD: usize = 1 << 22;
 pub struct CrossEntropy<'a> {
     /// -log p(target), in nats.
     pub losses: &'a mut [f32],
-    /// The likeliest token.
-    pub likeliest: &'a mut [u32],
+    /// Where the target stands among all tokens.
+    pub standings: &'a mut [Standing],
     /// The gradient of each row's loss with respect to that row of `x`, `[rows, in]`, where it is wanted.
     pub gradient: Option<&'a mut [f32]>,
 }
@@ -35,9 +36,9 @@ pub fn cross_entropy(
     to: CrossEntropy<'_>,
 ) {
     let (input, out, rows) = (matrix.input(), matrix.out(), targets.len());
-    let CrossEntropy { losses, likeliest, mut gradient } = to;
+    let CrossEntropy { losses, standings, mut gradient } = to;
     assert_eq!(x.len(), rows * input, "x is [{rows}, {input}]");
-    assert_eq!((losses.len(), likeliest.len()), (rows, rows), "results for {rows} rows");
+    assert_eq!((losses.len(), standings.len()), (rows, rows), "results for {rows} rows");
     if let Some(gradient) = &gradient {
         assert_eq!(gradient.len(), x.len(), "x and its gradient");
     }
@@ -53,16 +54,16 @@ pub fn cross_entropy(
         logits.resize(count * stride);
         unembed(&x[part.clone()], count, matrix, &mut logits);
         let shared = Shared::new(&mut logits);
-        let (all_losses, all_likeliest) = (Shared::new(&mut *losses), Shared::new(&mut *likeliest));
+        let (all_losses, all_standings) = (Shared::new(&mut *losses), Shared::new(&mut *standings));
         for_each_task(count, threads_for(count * stride * 8), Vec::new, |slopes, row| {
             // SAFETY: each task has a row of its own.
             let logits = unsafe { shared.part(row * stride, stride) };
-            let (loss, token) =
+            let (loss, standing) =
                 of_row(logits, out, soft_cap, targets[first + row] as usize, slopes);
             // SAFETY: likewise.
             unsafe {
                 all_losses.at(first + row).write(loss);
-                all_likeliest.at(first + row).write(token as u32);
+                all_standings.at(first + row).write(standing);
             }
         });
         if let Some(gradient) = &mut gradient {
@@ -90,14 +91,14 @@ fn unembed(x: &[f32], rows: usize, matrix: &PackedMatrix, logits: &mut [f32]) {
     );
 }
 
-/// One row: its loss and its likeliest token; the logits become their gradient, with zeros behind `out`.
+/// One row: its loss and its target's standing; the logits become their gradient, with zeros behind `out`.
 fn of_row(
     logits: &mut [f32],
     out: usize,
     soft_cap: Option<f32>,
     target: usize,
     slopes: &mut Vec<f32>,
-) -> (f32, usize) {
+) -> (f32, Standing) {
     if let Some(cap) = soft_cap {
         elementwise::soft_cap_here(&mut logits[..out], cap);
         slopes.clear();
@@ -105,19 +106,14 @@ fn of_row(
     }
     logits[out..].fill(f32::NEG_INFINITY);
     let of_target = logits[target];
+    // Before the exponentials, which make neighbours equal.
+    let standing = Standing::of(&logits[..out], target);
     let (top, sum) = normalise(logits);
-    // The largest is e^0, before the division that keeps their order.
-    let mut likeliest = 0;
-    for (token, &share) in logits.iter().enumerate() {
-        if share > logits[likeliest] {
-            likeliest = token;
-        }
-    }
     logits[target] -= 1.0;
     if soft_cap.is_some() {
         logits.iter_mut().zip(slopes.iter()).for_each(|(logit, slope)| *logit *= slope);
     }
-    (top - of_target + sum.ln(), likeliest)
+    (top - of_target + sum.ln(), standing)
 }
 
 for_each_instruction_set! {

@@ -5,7 +5,8 @@
 
 use std::sync::Arc;
 
-use candle_core::{D, Tensor};
+use candle_core::{D, DType, Tensor};
+use vene_kernels::ranking::Standing;
 
 use super::{OperationError, Operations, Path, Query};
 use crate::config::{DecoderConfig, LayerConfig};
@@ -67,7 +68,7 @@ pub trait Differentiable:
     ) -> Result<Tensor, OperationError>;
 
     /// -log p(target) of each row `[rows, d_model]` after the unembedding and its soft cap, in nats, `[rows]`;
-    /// and the rows' likeliest tokens.
+    /// and where each target stands among all tokens.
     ///
     /// # Errors
     /// Failures of the computation.
@@ -77,21 +78,25 @@ pub trait Differentiable:
         unembedding: &Self::Linear,
         soft_cap: Option<f64>,
         targets: &[u32],
-    ) -> Result<(Tensor, Vec<u32>), OperationError>;
+    ) -> Result<(Tensor, Vec<Standing>), OperationError>;
 }
 
-/// -log p(target) of each row of logits `[rows, vocabulary]`, and the rows' likeliest tokens: the formula.
+/// -log p(target) of each row of logits `[rows, vocabulary]`, and where each target stands among all tokens: the
+/// formula.
 ///
 /// # Errors
 /// Failures of the computation.
 pub fn cross_entropy_of(
     logits: &Tensor,
     targets: &[u32],
-) -> Result<(Tensor, Vec<u32>), OperationError> {
+) -> Result<(Tensor, Vec<Standing>), OperationError> {
+    let tokens = targets;
     let targets = Tensor::new(targets, logits.device())?.unsqueeze(1)?;
     // The largest logit only keeps the exponentials within their range: it has no part in the gradient.
     let shifted = logits.broadcast_sub(&logits.detach().max_keepdim(D::Minus1)?)?;
     let normaliser = shifted.exp()?.sum_keepdim(D::Minus1)?.log()?;
     let losses = (normaliser - shifted.gather(&targets, 1)?)?.squeeze(1)?;
-    Ok((losses, logits.detach().argmax(D::Minus1)?.to_vec1()?))
+    let rows = logits.detach().to_dtype(DType::F64)?.to_vec2::<f64>()?;
+    let standing = |(row, &token): (&Vec<f64>, &u32)| Standing::of(row, token as usize);
+    Ok((losses, rows.iter().zip(tokens).map(standing).collect()))
 }

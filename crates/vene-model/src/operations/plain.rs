@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use candle_core::{D, DType, Device, Error, Tensor};
+use vene_kernels::ranking::Standing;
 
 use super::differentiable::cross_entropy_of;
 use super::node::{linear_map, with_backward};
@@ -438,7 +439,7 @@ impl Differentiable for Plain {
         unembedding: &PlainLinear,
         soft_cap: Option<f64>,
         targets: &[u32],
-    ) -> Result<(Tensor, Vec<u32>), OperationError> {
+    ) -> Result<(Tensor, Vec<Standing>), OperationError> {
         let mut logits = self.linear(x, unembedding)?;
         if let Some(cap) = soft_cap {
             logits = self.soft_cap(logits, cap)?;

@@ -5,6 +5,7 @@ use vene_model::{Outline, Prompt};
 
 use crate::error::SweepError;
 use crate::metric::{Observed, Said};
+use crate::ranking::Standing;
 
 /// The runs in which a row's answers are read.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -66,8 +67,8 @@ pub(crate) struct Numbers {
     pub(crate) logits: Vec<f64>,
     /// log Σ exp(logit) over the vocabulary, where it is known.
     pub(crate) log_normaliser: Option<f64>,
-    /// How many tokens are likelier than each token of a target; empty where that is not known.
-    pub(crate) ranks: Vec<usize>,
+    /// Where each token of a target stands among all; empty where that is not known.
+    pub(crate) standings: Vec<Standing>,
     /// The divergence from the unedited run's distribution, where it is known.
     pub(crate) divergence: Option<f64>,
 }
@@ -136,7 +137,8 @@ impl Answers {
         numbers: impl Fn(usize, usize) -> Option<&'n Numbers>,
     ) -> Option<Observed> {
         let said = |places: &Vec<Place>| -> Option<Said> {
-            let (mut score, mut log_probability, mut rank) = (0.0, Some(0.0), Some(0));
+            let (mut score, mut log_probability) = (0.0, Some(0.0));
+            let (mut rank, mut accuracy) = (Some(0.0), Some(1.0));
             for place in places {
                 let numbers = numbers(place.run, place.offset)?;
                 let logit = *numbers.logits.get(place.token)?;
@@ -144,12 +146,14 @@ impl Answers {
                 log_probability = log_probability
                     .zip(numbers.log_normaliser)
                     .map(|(sum, normaliser)| sum + logit - normaliser);
-                rank = rank.zip(numbers.ranks.get(place.token)).map(|(a, &b)| a.max(b));
+                let standing = numbers.standings.get(place.token);
+                rank = rank.zip(standing).map(|(rank, token)| token.rank().max(rank));
+                accuracy = accuracy.zip(standing).map(|(share, token)| share * token.accuracy());
             }
             if places.len() > 1 {
                 score = log_probability?;
             }
-            Some(Said { score, log_probability, rank, tokens: places.len() })
+            Some(Said { score, log_probability, rank, accuracy, tokens: places.len() })
         };
         Some(Observed {
             target: self.target.iter().map(said).collect::<Option<_>>()?,
@@ -214,22 +218,31 @@ mod tests {
             Numbers {
                 logits: vec![1.0, 9.0, 0.5],
                 log_normaliser: Some(2.0),
-                ranks: vec![4, 0, 0],
+                standings: [4, 0, 0].map(|larger| Standing { larger, equal: 1 }).to_vec(),
                 divergence: Some(0.1),
             },
             Numbers {
                 logits: vec![9.0, 2.5, 9.0],
                 log_normaliser: Some(3.0),
-                ranks: vec![0, 6, 0],
+                standings: [0, 6, 0].map(|larger| Standing { larger, equal: 0 }).to_vec(),
                 divergence: None,
             },
         ];
         let observed = answers.observed(|_, offset| numbers.get(offset)).unwrap();
         let target = observed.target[0];
         assert_eq!(target.log_probability, Some((1.0 - 2.0) + (2.5 - 3.0)));
-        assert_eq!((target.rank, target.tokens), (Some(6), 2));
+        assert_eq!((target.rank, target.accuracy, target.tokens), (Some(6.0), Some(0.0), 2));
         let foil = observed.foil[0];
         assert_eq!((foil.score, foil.log_probability), (0.5, Some(-1.5)));
         assert_eq!(observed.divergence, Some(0.1));
+        // Each token one of two likeliest ones: a quarter.
+        let tied = Numbers {
+            logits: vec![1.0; 3],
+            log_normaliser: Some(2.0),
+            standings: vec![Standing { larger: 0, equal: 1 }; 3],
+            divergence: None,
+        };
+        let observed = answers.observed(|_, _| Some(&tied)).unwrap();
+        assert_eq!((observed.target[0].rank, observed.target[0].accuracy), (Some(0.5), Some(0.25)));
     }
 }

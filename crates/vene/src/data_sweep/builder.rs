@@ -118,7 +118,8 @@ impl<'a> DataSweepBuilder<'a> {
         self
     }
 
-    /// How many adjacent layers are edited at once, around the cell's; 1 unless told.
+    /// How many adjacent layers are edited at once, around the cell's. Default: 1. Of an even number one more lies
+    /// before the cell's layer than after it.
     #[must_use]
     pub fn window(mut self, layers: usize) -> Self {
         self.window = layers;

@@ -97,7 +97,7 @@ pub(super) fn of(
     let per_position = match sweep.treatment {
         Treatment::Mean { per_position } => per_position,
         Treatment::Restore { noise: NoiseSize::OfEmbeddings(times), .. } => {
-            let deviation = embedding_deviation(sweep, outline, executor)?;
+            let deviation = embedding_deviation(sweep, executor)?;
             return Ok(Means { noise_deviation: Some(times * deviation), ..Means::default() });
         }
         _ => return Ok(Means::default()),
@@ -156,30 +156,21 @@ pub(super) fn of(
     Ok(means)
 }
 
-/// The standard deviation of the embeddings at the corrupted role, all dimensions of all bases taken
-/// together (as in the code of Meng et al. 2022).
-fn embedding_deviation(
-    sweep: &DataSweep,
-    outline: &Outline,
-    executor: &dyn Executor,
-) -> Result<f64, DataSweepError> {
-    // The corrupted role stands behind the others.
+/// The standard deviation of the token embeddings at the corrupted role, all dimensions of all bases taken
+/// together, without those of positions (as in the code of Meng et al. 2022: of the module `wte`).
+fn embedding_deviation(sweep: &DataSweep, executor: &dyn Executor) -> Result<f64, DataSweepError> {
+    // The corrupted role comes after the others.
     let role = sweep.roles.len();
-    let site = Site::new(Component::Embedding, None, outline.config());
-    let sites = [site.map_err(crate::error::PlanError::from)?];
     let (mut count, mut sum, mut squares) = (0.0, 0.0, 0.0);
-    for rows in sweep.rows.chunks(ROWS) {
-        let at = |row: &PreparedRow| {
-            row.base_positions[role].iter().map(|&position| position as i64).collect()
-        };
-        let at = rows.iter().map(at).collect();
-        collected(outline, executor, rows, &sites, at, &mut |_, _, values| {
-            for value in values.iter().flatten() {
-                count += 1.0;
-                sum += value;
-                squares += value * value;
-            }
-        })?;
+    for row in &sweep.rows {
+        let tokens = row.base.tokens();
+        let tokens: Vec<u32> =
+            row.base_positions[role].iter().map(|&position| tokens[position]).collect();
+        for value in executor.token_embeddings(&tokens)?.into_iter().flatten() {
+            count += 1.0;
+            sum += value;
+            squares += value * value;
+        }
     }
     let mean: f64 = sum / count;
     Ok(((squares / count - mean * mean).max(0.0) * count / (count - 1.0)).sqrt())

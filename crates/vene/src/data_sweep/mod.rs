@@ -178,13 +178,13 @@ impl DataSweep {
         &self.metrics
     }
 
-    /// The layers that a cell edits in a model of so many: a window around its own, cut at the model's
-    /// ends.
+    /// The layers that a cell edits in a model of so many: a window around its own, cut at the model's ends; an
+    /// even one has one layer more before the cell's than after it (as in the code of Meng et al. 2022).
     pub(crate) fn window_of(&self, cell: DataCell, layers: usize) -> Vec<Option<usize>> {
         let Some(layer) = cell.layer else { return vec![None] };
-        let before = (self.window - 1) / 2;
-        let (first, end) = (layer.saturating_sub(before), layer + self.window - before);
-        (first..end.min(layers)).map(Some).collect()
+        let before = self.window / 2;
+        let end = layer.saturating_add(self.window - before).min(layers);
+        (layer.saturating_sub(before)..end).map(Some).collect()
     }
 
     /// Interventions that are made for each row.

@@ -6,6 +6,7 @@ use crate::data::{Continuation, Numbers};
 use crate::engine::{Distribution, ExampleOutcome};
 use crate::metric::Needs;
 use crate::plan::{Outputs, Reduce};
+use crate::ranking::Standing;
 
 /// What is asked of the engine, for each of its examples, which are given with whether their rows'
 /// answers are single tokens: of sequences a logit says nothing without the others'.
@@ -36,7 +37,8 @@ struct Whole {
 }
 
 impl Reduce for Whole {
-    /// The log-normaliser, the divergence (or NaN), the targets' ranks, the logits.
+    /// The log-normaliser, the divergence (or NaN), for each target how many tokens are larger and how many others
+    /// equal, the logits.
     fn reduce(&self, example: usize, read: usize, distribution: &Distribution) -> Vec<f64> {
         let Continuation { read: tokens, targets, .. } = &self.runs[example];
         let reference = self.references.get(example).and_then(Option::as_ref);
@@ -44,13 +46,13 @@ impl Reduce for Whole {
             Some(reference) => divergence(reference, distribution),
             None => f64::NAN,
         };
-        let rank = |&token: &u32| {
-            let own = distribution.logit(token);
-            distribution.logits().iter().filter(|&&logit| logit > own).count() as f64
+        let standing = |&token: &u32| {
+            let Standing { larger, equal } = distribution.standing(token);
+            [larger as f64, equal as f64]
         };
         [distribution.log_normaliser(), divergence]
             .into_iter()
-            .chain(tokens[..*targets].iter().map(rank))
+            .chain(tokens[..*targets].iter().flat_map(standing))
             .chain(tokens.iter().map(|&token| distribution.logit(token)))
             .collect()
     }
@@ -79,11 +81,12 @@ fn numbers(showed: &ExampleOutcome, offset: usize, run: &Continuation) -> Option
     }
     let (&[log_normaliser, divergence], rest) =
         showed.reduced.get(offset)?.split_first_chunk::<2>()?;
-    let (ranks, logits) = rest.split_at_checked(run.targets)?;
+    let (standings, logits) = rest.split_at_checked(2 * run.targets)?;
+    let standing = |pair: &[f64; 2]| Standing { larger: pair[0] as usize, equal: pair[1] as usize };
     Some(Numbers {
         logits: logits.to_vec(),
         log_normaliser: Some(log_normaliser),
-        ranks: ranks.iter().map(|&rank| rank as usize).collect(),
+        standings: standings.as_chunks().0.iter().map(standing).collect(),
         divergence: (!divergence.is_nan()).then_some(divergence),
     })
 }
@@ -112,7 +115,7 @@ mod tests {
         showed.reduced.push(whole.reduce(0, 0, &distribution));
         let numbers = numbers(&showed, 0, &run).unwrap();
         assert_eq!(numbers.logits, [3.0, 1.0]);
-        assert_eq!(numbers.ranks, [1]);
+        assert_eq!(numbers.standings, [Standing { larger: 1, equal: 0 }]);
         assert_eq!(numbers.log_normaliser, Some(distribution.log_normaliser()));
         assert_eq!(numbers.divergence, None);
     }

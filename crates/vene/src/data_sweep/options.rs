@@ -50,9 +50,9 @@ pub enum Treatment {
 pub enum NoiseSize {
     /// This standard deviation.
     Absolute(f64),
-    /// So many times the standard deviation of the embeddings that get it, all dimensions of all
-    /// bases taken together: what is large for one model is small for another (Meng et al. 2022
-    /// take 3).
+    /// So many times the standard deviation of the embeddings of the tokens that get it, all dimensions of all
+    /// bases taken together: what is large for one model is small for another (Meng et al. 2022 take 3). Embeddings
+    /// of tokens alone: GPT-2's learned position embeddings have no part in it.
     OfEmbeddings(f64),
 }
 

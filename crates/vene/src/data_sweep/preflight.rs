@@ -15,6 +15,7 @@ use crate::data::{Continuation, PreparedRow, Role};
 use crate::engine::{Executor, Forked};
 use crate::metric::{Metric, Needs, Observed};
 use crate::plan::{Example, Plan, Positions, ResolvedPlan};
+use crate::ranking::accuracy_of_two;
 use crate::sweep::cost;
 
 /// Rows that are run at once.
@@ -53,9 +54,9 @@ pub struct Preflight {
 pub struct Agreement {
     /// Prompts.
     pub prompts: usize,
-    /// Share of them in which a right answer is the likeliest continuation of all.
+    /// Share of them in which a right answer is the likeliest continuation of all; a tie is shared.
     pub likeliest: f64,
-    /// Share of those with both answers in which the right one is likelier than the wrong one.
+    /// Share of those with both answers in which the right one is likelier than the wrong one; a tie is one half.
     pub preferred: Option<f64>,
     /// Mean log-odds of the right against the wrong answer, in nats: the logit difference.
     pub logit_difference: Option<f64>,
@@ -160,7 +161,7 @@ fn agreement(
             if let Some(difference) = crate::metric::LogitDifference.value(&observed) {
                 compared += 1;
                 odds += difference;
-                preferred += f64::from(u8::from(difference > 0.0));
+                preferred += accuracy_of_two(difference);
             }
         }
     }

@@ -4,6 +4,7 @@ use candle_core::Tensor;
 
 use super::unit;
 use crate::error::RunError;
+use crate::ranking::{self, Standing};
 
 /// Logits over the vocabulary and what follows from them.
 #[derive(Clone, Debug, PartialEq)]
@@ -61,10 +62,21 @@ impl Distribution {
         self.log_probability(token).exp()
     }
 
+    /// The likeliest token; of equally likely ones that with the lowest id.
+    pub fn likeliest(&self) -> u32 {
+        ranking::likeliest(&self.logits) as u32
+    }
+
+    /// Where a token stands among all: its rank and its accuracy.
+    pub fn standing(&self, token: u32) -> Standing {
+        Standing::of(&self.logits, token as usize)
+    }
+
     /// The `count` likeliest tokens, likeliest first; ties go to the lower id.
     pub fn top(&self, count: usize) -> Vec<u32> {
         let mut tokens: Vec<u32> = (0..self.logits.len() as u32).collect();
-        let by_logit = |a: &u32, b: &u32| self.logit(*b).total_cmp(&self.logit(*a)).then(a.cmp(b));
+        let by_logit =
+            |a: &u32, b: &u32| ranking::likeliest_first(&self.logits, *a as usize, *b as usize);
         let count = count.min(tokens.len());
         if count > 0 && count < tokens.len() {
             tokens.select_nth_unstable_by(count - 1, by_logit);
@@ -93,5 +105,10 @@ mod tests {
         assert_eq!(distribution.top(3), [1, 3, 2]);
         assert_eq!(distribution.top(9), [1, 3, 2, 0]);
         assert_eq!(distribution.top(0), [] as [u32; 0]);
+        assert_eq!(distribution.likeliest(), 1);
+        // The two zeros are equal.
+        let zeros = Distribution::new(vec![-0.0, 0.0, -1.0]);
+        assert_eq!((zeros.top(2), zeros.likeliest()), (vec![0, 1], 0));
+        assert_eq!(zeros.standing(1).rank(), 0.5);
     }
 }

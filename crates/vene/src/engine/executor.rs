@@ -2,8 +2,8 @@
 
 use std::ops::ControlFlow;
 
-use candle_core::Tensor;
-use vene_model::Prompt;
+use candle_core::{DType, Tensor};
+use vene_model::{Decoder, Operations, Prompt};
 
 use super::distribution::Distribution;
 use super::reading::Reading;
@@ -74,6 +74,13 @@ pub trait Executor {
         each: &mut dyn FnMut(usize, PlanOutcome) -> ControlFlow<()>,
     ) -> Result<(), RunError>;
 
+    /// The embeddings of tokens as the model's table has them, a row `[d_model]` for each, scaled where the family
+    /// scales them. Learned position embeddings are not in them.
+    ///
+    /// # Errors
+    /// Failures of the computation.
+    fn token_embeddings(&self, tokens: &[u32]) -> Result<Vec<Vec<f64>>, RunError>;
+
     /// The next-token distribution behind each prompt, nothing edited.
     ///
     /// # Errors
@@ -90,6 +97,19 @@ pub trait Executor {
         })?;
         read.into_iter().collect::<Option<_>>().ok_or(RunError::Stopped)
     }
+}
+
+/// The embeddings of tokens, for [`Executor::token_embeddings`].
+pub(super) fn embeddings<O: Operations>(
+    decoder: &Decoder<O>,
+    tokens: &[u32],
+) -> Result<Vec<Vec<f64>>, RunError> {
+    if tokens.is_empty() {
+        return Ok(Vec::new());
+    }
+    let rows: Vec<usize> = (0..tokens.len()).collect();
+    let values = decoder.operations().values(&decoder.embed_tokens(tokens)?, &rows)?;
+    Ok(values.to_dtype(DType::F64)?.to_vec2()?)
 }
 
 /// One plan's outcome.

@@ -12,7 +12,7 @@ use vene_model::{DecoderConfig, Model, Site, TimeStep};
 
 use super::apply::{Application, Measured};
 use super::distribution::Distribution;
-use super::executor::{ExampleOutcome, Executor, PlanOutcome, run_one};
+use super::executor::{ExampleOutcome, Executor, PlanOutcome, embeddings, run_one};
 use super::sequences::{Rows, Sequences, Visitor};
 use super::stages::in_stages;
 use super::trace::{Trace, Wanted};
@@ -88,6 +88,10 @@ impl Executor for Reference<'_> {
             }
             Ok(())
         })
+    }
+
+    fn token_embeddings(&self, tokens: &[u32]) -> Result<Vec<Vec<f64>>, RunError> {
+        embeddings(self.model.plain()?, tokens)
     }
 }
 

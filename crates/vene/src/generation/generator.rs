@@ -229,7 +229,7 @@ impl Writer<'_, '_> {
         let generator = self.generator;
         let token = match &generator.sampling {
             Some(sampling) => sampling.draw(distribution, text.draws.uniform()),
-            None => likeliest(distribution),
+            None => distribution.likeliest(),
         };
         let Continuation { prompt, sample, tokens, log_probabilities, end: so_far } =
             &mut text.so_far;
@@ -257,26 +257,4 @@ impl Writer<'_, '_> {
 struct First {
     distributions: Vec<Distribution>,
     places: Vec<usize>,
-}
-
-/// The likeliest token; of equally likely ones that with the lowest id.
-fn likeliest(distribution: &Distribution) -> u32 {
-    let logits = distribution.logits();
-    let mut best = 0;
-    for (token, logit) in logits.iter().enumerate() {
-        if *logit > logits[best] {
-            best = token;
-        }
-    }
-    best as u32
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn ties_go_to_the_lower_id() {
-        assert_eq!(likeliest(&Distribution::new(vec![-1.0, 2.0, 0.0, 2.0])), 1);
-    }
 }

@@ -1,9 +1,10 @@
 //! 1 where the target is the likeliest continuation of all (of a sequence, where each of its tokens
-//! is the likeliest behind those before it), else 0.
+//! is the likeliest after those before it), else 0. Where n tokens are the likeliest together each counts 1/n; of a
+//! set of answers the shares add up.
 
 use super::{Metric, Needs, Observed};
 
-/// 1 where the target is the likeliest continuation of all, else 0.
+/// 1 where the target is the likeliest continuation of all, else 0; a tie is shared.
 #[derive(Clone, Copy, Debug)]
 pub struct Accuracy;
 
@@ -13,7 +14,7 @@ impl Metric for Accuracy {
     }
 
     fn description(&self) -> &'static str {
-        "1 where the target is the likeliest continuation of all, else 0"
+        "1 where the target is the likeliest continuation of all, else 0; a tie is shared"
     }
 
     fn needs(&self) -> Needs {
@@ -21,8 +22,10 @@ impl Metric for Accuracy {
     }
 
     fn value(&self, observed: &Observed) -> Option<f64> {
-        let ranks: Option<Vec<usize>> = observed.target.iter().map(|said| said.rank).collect();
-        ranks?.into_iter().min().map(|rank| f64::from(u8::from(rank == 0)))
+        let shares =
+            observed.target.iter().map(|said| said.accuracy).collect::<Option<Vec<f64>>>()?;
+        // Three thirds are a whole.
+        (!shares.is_empty()).then(|| shares.iter().sum::<f64>().min(1.0))
     }
 }
 
@@ -38,9 +41,21 @@ mod tests {
         let value = |target: &[_]| {
             Accuracy.value(&Observed { target: target.to_vec(), ..Observed::default() })
         };
-        target[0].rank = Some(3);
+        target[0].accuracy = Some(0.0);
         assert_eq!(value(&target), Some(1.0));
-        target[1].rank = Some(1);
+        target[1].accuracy = Some(0.0);
         assert_eq!(value(&target), Some(0.0));
+    }
+
+    #[test]
+    fn a_tie_is_shared_and_shares_of_a_set_add_up() {
+        let mut target = single(&[2.0, 2.0]);
+        // Both, and a third token that is no answer, are the likeliest together.
+        target.iter_mut().for_each(|said| said.accuracy = Some(1.0 / 3.0));
+        let value = |target: &[_]| {
+            Accuracy.value(&Observed { target: target.to_vec(), ..Observed::default() })
+        };
+        assert_eq!(value(&target[..1]), Some(1.0 / 3.0));
+        assert_eq!(value(&target), Some(2.0 / 3.0));
     }
 }

@@ -1,9 +1,10 @@
-//! 1 where the target is likelier than the foil, else 0: the accuracy of a model that may only answer
-//! one of the two.
+//! 1 where the target is likelier than the foil, else 0, and 1/2 where they tie: the accuracy of a model that may
+//! only answer one of the two.
 
 use super::{Metric, Needs, Observed, log_odds};
+use crate::ranking::accuracy_of_two;
 
-/// 1 where the target is likelier than the foil, else 0.
+/// 1 where the target is likelier than the foil, 1/2 where they tie, else 0.
 #[derive(Clone, Copy, Debug)]
 pub struct ForcedChoice;
 
@@ -13,7 +14,7 @@ impl Metric for ForcedChoice {
     }
 
     fn description(&self) -> &'static str {
-        "1 where the target is likelier than the foil, else 0"
+        "1 where the target is likelier than the foil, 1/2 where they tie, else 0"
     }
 
     fn needs(&self) -> Needs {
@@ -25,7 +26,7 @@ impl Metric for ForcedChoice {
     }
 
     fn value(&self, observed: &Observed) -> Option<f64> {
-        log_odds(observed).map(|odds| f64::from(u8::from(odds > 0.0)))
+        log_odds(observed).map(accuracy_of_two)
     }
 }
 
@@ -42,6 +43,7 @@ mod tests {
             ForcedChoice.value(&Observed { target, foil, divergence: None })
         };
         assert_eq!(value(&[2.0], &[1.0]), Some(1.0));
-        assert_eq!(value(&[1.0], &[1.0]), Some(0.0));
+        assert_eq!(value(&[1.0], &[1.0]), Some(0.5));
+        assert_eq!(value(&[1.0], &[2.0]), Some(0.0));
     }
 }

@@ -8,6 +8,8 @@
 //! are read one behind the other with the ones before put into the prompt (teacher forcing): its
 //! log-probability is the sum of theirs. So a number that a tokenizer splits into digits is an answer
 //! like any other.
+//!
+//! What rank, accuracy and forced choice are where tokens tie is defined in [`crate::ranking`].
 
 mod accuracy;
 mod forced_choice;
@@ -47,8 +49,11 @@ pub struct Said {
     pub score: f64,
     /// Its log-probability in nats: of a sequence the sum over its tokens.
     pub log_probability: Option<f64>,
-    /// How many tokens are likelier than its only one; of a sequence, the largest such number.
-    pub rank: Option<usize>,
+    /// The mid-rank of its only token ([`crate::ranking`]); of a sequence, the largest of its tokens'.
+    pub rank: Option<f64>,
+    /// The accuracy of its only token, shared where tokens tie ([`crate::ranking`]); of a sequence the product
+    /// over its tokens.
+    pub accuracy: Option<f64>,
     /// How many tokens it has.
     pub tokens: usize,
 }
@@ -147,7 +152,8 @@ pub(crate) mod tests {
         let said = |&score: &f64| Said {
             score,
             log_probability: Some(score - 4.0),
-            rank: Some(0),
+            rank: Some(0.0),
+            accuracy: Some(1.0),
             tokens: 1,
         };
         logits.iter().map(said).collect()
@@ -167,7 +173,13 @@ pub(crate) mod tests {
     #[test]
     fn what_was_not_read_gives_no_number() {
         let unread = Observed {
-            target: vec![Said { score: 1.0, log_probability: None, rank: None, tokens: 1 }],
+            target: vec![Said {
+                score: 1.0,
+                log_probability: None,
+                rank: None,
+                accuracy: None,
+                tokens: 1,
+            }],
             ..Observed::default()
         };
         for metric in ALL {

@@ -1,9 +1,9 @@
-//! How many tokens are likelier than the target: 0 for the likeliest of all. Of a set, of its best
-//! answer.
+//! How many tokens are likelier than the target, and half of those that are equally likely: the mid-rank, 0 for
+//! the only likeliest. Of a set, of its best answer.
 
 use super::{Metric, Needs, Observed};
 
-/// How many tokens are likelier than the target.
+/// How many tokens are likelier than the target; equally likely ones count half.
 #[derive(Clone, Copy, Debug)]
 pub struct Rank;
 
@@ -13,7 +13,7 @@ impl Metric for Rank {
     }
 
     fn description(&self) -> &'static str {
-        "how many tokens are likelier than the target"
+        "how many tokens are likelier than the target; equally likely ones count half"
     }
 
     fn needs(&self) -> Needs {
@@ -25,8 +25,8 @@ impl Metric for Rank {
     }
 
     fn value(&self, observed: &Observed) -> Option<f64> {
-        let ranks: Option<Vec<usize>> = observed.target.iter().map(|said| said.rank).collect();
-        ranks?.into_iter().min().map(|rank| rank as f64)
+        let ranks: Option<Vec<f64>> = observed.target.iter().map(|said| said.rank).collect();
+        ranks?.into_iter().reduce(f64::min)
     }
 }
 
@@ -39,8 +39,8 @@ mod tests {
     #[test]
     fn of_a_set_is_that_of_its_best() {
         let mut target = single(&[3.0, 2.0]);
-        (target[0].rank, target[1].rank) = (Some(7), Some(4));
+        (target[0].rank, target[1].rank) = (Some(7.0), Some(4.5));
         let observed = Observed { target, ..Observed::default() };
-        assert_eq!(Rank.value(&observed), Some(4.0));
+        assert_eq!(Rank.value(&observed), Some(4.5));
     }
 }

@@ -191,6 +191,23 @@ impl PlanFile {
         Ok(Self { sections, document, file: None, folder: PathBuf::new() })
     }
 
+    /// What the file says, as sections and their keys: `("read", Some("original"))`; of a list of tables such as
+    /// `[[edit]]` the section alone. So a command can tell what it does not read.
+    pub fn keys(&self) -> Vec<(&str, Option<&str>)> {
+        let Value::Table(sections) = &self.document.value else { return Vec::new() };
+        let mut keys = Vec::new();
+        for (section, node) in sections {
+            match &node.value {
+                Value::Table(entries) => {
+                    keys.extend(entries.iter().map(|(key, _)| (&**section, Some(&**key))));
+                }
+                Value::List(items) if !items.is_empty() => keys.push((&**section, None)),
+                _ => {}
+            }
+        }
+        keys
+    }
+
     /// The plan, for this model.
     ///
     /// Interventions with parameters are made anew at each call: two plans share none.

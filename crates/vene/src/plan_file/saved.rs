@@ -100,6 +100,11 @@ impl Saved {
         &self.file.sections
     }
 
+    /// The plan's file.
+    pub fn file(&self) -> &PlanFile {
+        &self.file
+    }
+
     /// Whether this is the model that the plan was saved for ([`Outline::identity`]).
     pub fn is_for(&self, outline: &Outline) -> bool {
         self.file.expect_model(outline).is_ok()

@@ -9,14 +9,15 @@ use super::error::TrainingError;
 use crate::engine::Suffix;
 use crate::intervention::Parameter;
 use crate::plan::ResolvedPlan;
+use crate::ranking::{self, Standing};
 
 /// What a batch came to.
 #[derive(Clone, Debug)]
 pub struct BatchLoss {
     /// The mean over the batch's reads: a scalar, with the graph behind it.
     pub loss: Tensor,
-    /// How many reads said what they should.
-    pub right: usize,
+    /// How many reads said what they should; where tokens tie, a share of one ([`crate::ranking`]).
+    pub right: f64,
     /// Out of how many.
     pub reads: usize,
 }
@@ -37,7 +38,7 @@ pub trait Loss: Debug + Send + Sync {
 }
 
 /// The cross entropy with labels: -log p(label) in nats. A read is right where the label is the likeliest
-/// token; the share of these is the interchange-intervention accuracy (Geiger et al. 2021).
+/// token (a tie is shared); the share of these is the interchange-intervention accuracy (Geiger et al. 2021).
 #[derive(Clone, Debug)]
 pub struct CrossEntropy {
     labels: Vec<Vec<u32>>,
@@ -63,14 +64,14 @@ impl Loss for CrossEntropy {
     fn of(&self, suffix: &Suffix, examples: &[usize]) -> Result<BatchLoss, TrainingError> {
         let labels: Vec<u32> =
             examples.iter().flat_map(|&example| self.labels[example].iter().copied()).collect();
-        let (losses, likeliest) = suffix.cross_entropy(examples, &labels)?;
-        let right = likeliest.iter().zip(&labels).filter(|(found, label)| found == label).count();
+        let (losses, standings) = suffix.cross_entropy(examples, &labels)?;
+        let right = standings.iter().map(|standing| standing.accuracy()).sum();
         Ok(BatchLoss { loss: losses.mean_all()?, right, reads: labels.len() })
     }
 }
 
 /// The Kullback-Leibler divergence of what the runs say from given distributions, `Σ p log(p / q)` in nats
-/// with the given `p`. A read is right where both have the same likeliest token.
+/// with the given `p`. A read is right where the likeliest token of `p` is the run's likeliest too (a tie is shared).
 #[derive(Clone, Debug)]
 pub struct Divergence {
     /// For each example and read log p over the vocabulary.
@@ -107,15 +108,18 @@ impl Loss for Divergence {
         let normaliser = shifted.exp()?.sum_keepdim(D::Minus1)?.log()?;
         let cross = (shifted.broadcast_sub(&normaliser)? * &probabilities)?.sum(D::Minus1)?;
         let losses = (entropy.sum(D::Minus1)? - cross)?;
-        let likeliest: Vec<u32> = logits.detach().argmax(D::Minus1)?.to_vec1()?;
-        let wanted: Vec<u32> = probabilities.argmax(D::Minus1)?.to_vec1()?;
-        let right = likeliest.iter().zip(&wanted).filter(|(found, wanted)| found == wanted).count();
+        let found = logits.detach().to_vec2::<f64>()?;
+        let right = found
+            .iter()
+            .zip(probabilities.to_vec2::<f64>()?)
+            .map(|(found, wanted)| Standing::of(found, ranking::likeliest(&wanted)).accuracy());
+        let right = right.sum();
         Ok(BatchLoss { loss: losses.mean_all()?, right, reads })
     }
 }
 
 /// How far the foil's logit lies above the target's: `logit(foil) - logit(target)`. A read is right where the
-/// target's is larger.
+/// target's is larger; a tie is half right.
 #[derive(Clone, Debug)]
 pub struct LogitDifference {
     /// For each example and read a target and a foil.
@@ -148,7 +152,7 @@ impl Loss for LogitDifference {
         let both = logits.gather(&pairs, 1)?;
         let losses = (both.narrow(1, 1, 1)? - both.narrow(1, 0, 1)?)?;
         let values: Vec<f64> = losses.detach().to_dtype(DType::F64)?.flatten_all()?.to_vec1()?;
-        let right = values.iter().filter(|&&difference| difference < 0.0).count();
+        let right = values.iter().map(|&loss| ranking::accuracy_of_two(-loss)).sum();
         Ok(BatchLoss { loss: losses.mean_all()?, right, reads })
     }
 }

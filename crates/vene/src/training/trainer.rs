@@ -186,7 +186,7 @@ impl Trainer {
                     return Err(TrainingError::Diverged { step, loss });
                 }
                 sums.add(loss, found.right, found.reads);
-                let accuracy = found.right as f64 / found.reads.max(1) as f64;
+                let accuracy = found.right / found.reads.max(1) as f64;
                 let step = Step { step, steps, epoch, loss, accuracy };
                 trained.steps.push(step);
                 if progress(Progress::Step(&step)).is_break() {
@@ -272,12 +272,12 @@ impl Trainer {
 #[derive(Default)]
 struct Sums {
     loss: f64,
-    right: usize,
+    right: f64,
     reads: usize,
 }
 
 impl Sums {
-    fn add(&mut self, loss: f64, right: usize, reads: usize) {
+    fn add(&mut self, loss: f64, right: f64, reads: usize) {
         self.loss += loss * reads as f64;
         self.right += right;
         self.reads += reads;
@@ -285,7 +285,7 @@ impl Sums {
 
     fn mean(&self) -> Evaluation {
         let reads = self.reads.max(1) as f64;
-        Evaluation { loss: self.loss / reads, accuracy: self.right as f64 / reads }
+        Evaluation { loss: self.loss / reads, accuracy: self.right / reads }
     }
 }
 

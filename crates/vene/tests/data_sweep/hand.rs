@@ -84,15 +84,30 @@ impl Done {
         answers.iter().map(|answer| self.log_probability(model, answer).exp()).sum()
     }
 
-    /// How many tokens are likelier than each of an answer's, at most.
-    fn rank(&self, model: &Model, answer: &[u32]) -> usize {
+    /// For each token of an answer, how many tokens are likelier, and how many others are equally likely.
+    fn standings(&self, model: &Model, answer: &[u32]) -> Vec<(f64, f64)> {
         let of_token = |(index, &token): (usize, &u32)| {
             let read = self.distribution(model, &answer[..index]);
-            (0..read.logits().len() as u32)
-                .filter(|&other| read.logit(other) > read.logit(token))
-                .count()
+            let all = || (0..read.logits().len() as u32).filter(|&other| other != token);
+            let likelier = all().filter(|&other| read.logit(other) > read.logit(token)).count();
+            let equal = all().filter(|&other| read.logit(other) == read.logit(token)).count();
+            (likelier as f64, equal as f64)
         };
-        answer.iter().enumerate().map(of_token).max().unwrap()
+        answer.iter().enumerate().map(of_token).collect()
+    }
+
+    /// The largest mid-rank of an answer's tokens.
+    fn rank(&self, model: &Model, answer: &[u32]) -> f64 {
+        let standings = self.standings(model, answer);
+        standings.into_iter().map(|(likelier, equal)| likelier + equal / 2.0).fold(0.0, f64::max)
+    }
+
+    /// How often an answer is said by who takes one of the likeliest tokens at random.
+    fn accuracy(&self, model: &Model, answer: &[u32]) -> f64 {
+        let share = |(likelier, equal): (f64, f64)| {
+            if likelier > 0.0 { 0.0 } else { 1.0 / (equal + 1.0) }
+        };
+        self.standings(model, answer).into_iter().map(share).product()
     }
 
     /// A metric; `unedited` is the run from which a divergence is taken.
@@ -101,7 +116,7 @@ impl Done {
             let ratio = self.probability(model, &pair.target) / self.probability(model, &pair.foil);
             ratio.ln()
         };
-        let rank = || pair.target.iter().map(|answer| self.rank(model, answer)).min().unwrap();
+        let ranks = || pair.target.iter().map(|answer| self.rank(model, answer));
         match name {
             "logit_difference" => odds(),
             "log_probability" => self.probability(model, &pair.target).ln(),
@@ -117,9 +132,12 @@ impl Done {
                     })
                     .sum()
             }
-            "rank" => rank() as f64,
-            "accuracy" => f64::from(u8::from(rank() == 0)),
-            "forced_choice" => f64::from(u8::from(odds() > 0.0)),
+            "rank" => ranks().fold(f64::INFINITY, f64::min),
+            "accuracy" => pair.target.iter().map(|answer| self.accuracy(model, answer)).sum(),
+            "forced_choice" => match odds() {
+                0.0 => 0.5,
+                odds => f64::from(u8::from(odds > 0.0)),
+            },
             other => panic!("{other}"),
         }
     }

@@ -6,6 +6,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod batches;
+mod causal_tracing;
 mod controls;
 mod direct;
 mod draws;

@@ -99,7 +99,7 @@ fn a_window_has_the_mean_of_each_of_its_layers() {
             .iter()
             .map(|pair| (pair.clone(), subject.positions(pair, "last", false)))
             .collect();
-        let edits = (layer..(layer + 2).min(subject.layers())).map(|layer| {
+        let edits = (layer.saturating_sub(1)..=layer).map(|layer| {
             let mean = mean(&subject, &Line { layer: Some(layer), ..line.clone() }, &places);
             Edit::constant(line.component, layer, mean)
                 .at(at(&subject.positions(pair, "last", false)))

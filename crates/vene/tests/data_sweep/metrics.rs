@@ -2,7 +2,7 @@
 //! twice. (All others are held to their formulas in `total`, on sets and sequences.)
 
 use vene::metric::{self, Metric, Needs, Observed};
-use vene::{Component, Reference};
+use vene::{Component, Executor, Forked, Reference, Treatment};
 
 use crate::hand::check;
 use crate::lines::lines;
@@ -33,6 +33,43 @@ fn ranks_of_tokens_and_of_sets() {
     let tables = tables(&subject, &sweep);
     agree(&tables);
     check(&subject, &tables[0], &mixed(), |line, pair| interchange(&subject, line, pair));
+}
+
+/// What leaves nothing of a model leaves every token equally likely: chance, the middle rank, no preference.
+#[test]
+fn ties_are_shared() {
+    // Without biases, a residual stream of 0 ends as logits of 0.
+    let subject = Subject::new("llama-gqa");
+    let pairs = [
+        Pair::new(&[10, 11, 12], &[10, 13, 12]).target(&[30]).foil(&[31]),
+        Pair::new(&[14, 15], &[16, 15]).target(&[35]).target(&[36]).foil(&[37]),
+    ];
+    let rows = rows(&pairs);
+    let (vocabulary, last) = (subject.model.config().vocabulary as f64, subject.layers() - 1);
+    let sweep = subject
+        .sweep(&rows)
+        .components([Component::BlockOutput])
+        .layers([last])
+        .treatment(Treatment::Zero)
+        .metrics(metric::ALL)
+        .build()
+        .unwrap();
+    for executor in [&Reference::new(&subject.model) as &dyn Executor, &Forked::new(&subject.model)]
+    {
+        let table = lines(&sweep.run_with(&subject.model, executor).unwrap());
+        let value = |example: usize, metric: &str| {
+            let mut found =
+                table.iter().filter(|line| (line.example, &*line.metric) == (example, metric));
+            found.next().unwrap().value
+        };
+        for (example, answers) in [(0, 1.0), (1, 2.0)] {
+            assert_eq!(value(example, "rank"), (vocabulary - 1.0) / 2.0);
+            assert!((value(example, "accuracy") - answers / vocabulary).abs() < 1e-12);
+        }
+        assert_eq!(value(0, "forced_choice"), 0.5);
+        // Either of two against one.
+        assert_eq!(value(1, "forced_choice"), 1.0);
+    }
 }
 
 #[test]
@@ -125,7 +162,7 @@ impl Metric for Silent {
     }
 
     fn value(&self, observed: &Observed) -> Option<f64> {
-        observed.target[0].rank.map(|rank| rank as f64)
+        observed.target[0].rank
     }
 }
 

@@ -36,9 +36,7 @@ fn values_are_put_back_into_a_run_with_noise() {
             };
             let place = at(&written(&subject, line, pair));
             let layers = match line.layer {
-                Some(layer) => {
-                    (layer..(layer + 2).min(subject.layers())).map(Some).collect::<Vec<_>>()
-                }
+                Some(layer) => (layer.saturating_sub(1)..=layer).map(Some).collect::<Vec<_>>(),
                 None => vec![None],
             };
             let run =

@@ -1,4 +1,5 @@
-//! Windows: several adjacent layers at once, around a cell's, cut at the model's ends.
+//! Windows: several adjacent layers at once, around a cell's, cut at the model's ends; an even one has one layer
+//! more before the cell's than after it.
 
 use vene::{Component, Control, Edit};
 
@@ -9,7 +10,7 @@ use crate::total::{agree, interchange, metrics, roles, tables};
 
 /// The layers of a window of 3 in a model of four layers, and of one of 2.
 const LAYERS: [(usize, [&[usize]; 4]); 2] =
-    [(3, [&[0, 1], &[0, 1, 2], &[1, 2, 3], &[2, 3]]), (2, [&[0, 1], &[1, 2], &[2, 3], &[3]])];
+    [(3, [&[0, 1], &[0, 1, 2], &[1, 2, 3], &[2, 3]]), (2, [&[0], &[0, 1], &[1, 2], &[2, 3]])];
 
 #[test]
 fn all_layers_of_a_window_are_edited_at_once() {

@@ -12,10 +12,10 @@ use vene::{
     Control, DataSweep, Direction, EffectType, Method, NoiseSize, Outline, SweepUnit, Treatment,
 };
 
-use super::{Arguments, MethodName};
+use super::{Arguments, MethodName, READ_BY};
+use crate::arguments::{Given, read};
 use crate::data_sweep::{self, DataSet, Settings};
 use crate::model;
-use crate::selection::{self, Places};
 
 /// A sweep over a data set
 #[derive(Args)]
@@ -28,87 +28,91 @@ pub struct OverData {
     /// "capital-1"}: the target is the base's answer, the foil the source's, `subject` one of any
     /// number of spans after which positions are named. AutoCircuit's and MIB's files are read too.
     /// `vene task` makes such files.
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["base", "source", "token", "subject"])]
+    #[arg(long, value_name = "FILE")]
     pub data: Option<PathBuf>,
 
     /// Only the first so many rows
-    #[arg(long, value_name = "ROWS", requires = "data",
+    #[arg(long, value_name = "ROWS",
         value_parser = clap::value_parser!(u32).range(1..))]
     limit: Option<u32>,
 
     /// Which counterfactual of a MIB file is the source
-    #[arg(long, value_name = "NAME", requires = "data")]
+    #[arg(long, value_name = "NAME")]
     counterfactual: Option<String>,
 
     /// What is measured [default: logit_difference]
     ///
     /// logit_difference (target minus foil), log_probability, probability, probability_difference, kl
-    /// (nats, from the unedited run), rank (0 is the likeliest), accuracy (the target is the likeliest
-    /// of all), forced_choice (the target is likelier than the foil)
-    #[arg(long, value_name = "NAME,...", value_delimiter = ',', requires = "data")]
+    /// (nats, from the unedited run), rank (0 is the likeliest; equally likely tokens count half), accuracy (the
+    /// target is the likeliest of all; a tie is shared), forced_choice (the target is likelier than the foil; a tie
+    /// is one half)
+    #[arg(long, value_name = "NAME,...", value_delimiter = ',')]
     metric: Vec<String>,
 
     /// How answers of several tokens are read [default: whole]
-    #[arg(long, value_name = "HOW", requires = "data")]
+    #[arg(long, value_name = "HOW")]
     answers: Option<AnswersName>,
 
     /// Leave out rows in which two of --positions are the same token
-    #[arg(long, requires = "data")]
+    #[arg(long)]
     distinct_positions: bool,
 
     /// Which run is edited [default: noising]
-    #[arg(long, value_name = "DIRECTION", requires = "data")]
+    #[arg(long, value_name = "DIRECTION")]
     direction: Option<DirectionName>,
 
     /// How many adjacent layers are edited at once, around each layer [default: 1]
-    #[arg(long, value_name = "LAYERS", requires = "data")]
+    ///
+    /// Of an even number one more lies before the layer than after it, as in the code of Meng et al. (2022).
+    #[arg(long, value_name = "LAYERS")]
     window: Option<usize>,
 
     /// What effects go through [default: total]
-    #[arg(long, value_name = "TYPE", requires = "data")]
+    #[arg(long, value_name = "TYPE")]
     effect: Option<EffectName>,
 
     /// resample, noise, restore: how many draws are averaged for each row [default: 1]
-    #[arg(long, value_name = "DRAWS", requires = "data")]
+    #[arg(long, value_name = "DRAWS")]
     draws: Option<usize>,
 
     /// mean: over which tokens of the data set's bases [default: position]
-    #[arg(long, value_name = "TOKENS", requires = "data")]
+    #[arg(long, value_name = "TOKENS")]
     mean_over: Option<MeanOver>,
 
-    /// restore: the noise's standard deviation, as a multiple of that of the embeddings that get it
+    /// restore: the noise's standard deviation, in units of that of the corrupted tokens' embeddings
     ///
-    /// 3 is what Meng et al. (2022) take; --noise-sd gives an absolute one instead
-    #[arg(long, value_name = "TIMES", requires = "data", conflicts_with = "noise_sd",
+    /// 3 is what Meng et al. (2022) take. Token embeddings alone: learned position embeddings (GPT-2's) have no part
+    /// in it. --noise-sd gives an absolute one instead
+    #[arg(long, value_name = "TIMES",
         allow_hyphen_values = true, value_parser = super::deviation)]
     noise_times: Option<f64>,
 
     /// restore: the tokens whose embeddings get the noise, e.g. subject
-    #[arg(long, value_name = "POSITION", requires = "data")]
+    #[arg(long, value_name = "POSITION")]
     corrupt: Option<String>,
 
     /// Maps beside the first, of what should not matter
-    #[arg(long, value_name = "NAME,...", value_delimiter = ',', requires = "data")]
+    #[arg(long, value_name = "NAME,...", value_delimiter = ',')]
     control: Vec<ControlName>,
 
     /// Resamples of the bootstrap that intervals come from [default: 2000]
-    #[arg(long, value_name = "COUNT", requires = "data")]
+    #[arg(long, value_name = "COUNT")]
     resamples: Option<usize>,
 
     /// How p-values are adjusted for the number of places: none, holm, benjamini-hochberg [default: none]
-    #[arg(long, value_name = "NAME", requires = "data")]
+    #[arg(long, value_name = "NAME")]
     correction: Option<String>,
 
     /// Share of the rows in which effects are looked for; the others show what was found
-    #[arg(long, value_name = "SHARE", requires = "data")]
+    #[arg(long, value_name = "SHARE")]
     discovery: Option<f64>,
 
     /// Which rows stay on one side of that split [default: prompts]
-    #[arg(long, value_name = "ROWS", requires = "discovery")]
+    #[arg(long, value_name = "ROWS")]
     together: Option<TogetherName>,
 
-    /// Go on with a sweep over a data set that was stopped; its folder is all that is needed
-    #[arg(long, value_name = "DIR", exclusive = true)]
+    /// Go on with a sweep over a data set that was stopped, by its own options: its folder is all that is needed
+    #[arg(long, value_name = "DIR")]
     pub resume: Option<PathBuf>,
 }
 
@@ -173,71 +177,87 @@ enum TogetherName {
 
 impl Arguments {
     /// Runs a sweep over a data set, or says what it would cost.
-    pub(super) fn run_over_data(&self, path: &Path, resume: Option<&Path>) -> anyhow::Result<()> {
-        let outline = model::open(&self.model.model)?;
-        let data = DataSet::read(path, self.data.counterfactual.as_deref(), self.data.limit)?;
-        let sweep = self.data_sweep(&outline, &data.rows)?;
-        let summary = self.summary(&data.rows)?;
+    pub(super) fn run_over_data(&self, given: &Given, resume: Option<&Path>) -> anyhow::Result<()> {
+        let path = read!(given, self.data => data).as_deref().unwrap_or(Path::new(""));
+        let outline = model::open(read!(given, self.model => model))?;
+        let counterfactual = read!(given, self.data => counterfactual).as_deref();
+        let data = DataSet::read(path, counterfactual, *read!(given, self.data => limit))?;
+        let sweep = self.data_sweep(given, &outline, &data.rows)?;
+        let summary = self.summary(given, &data.rows)?;
+        let (executor, memory) = self.executor(given);
         let settings = Settings {
             model_given: self.model.model.clone(),
-            bos: self.run.bos,
-            precision: self.run.precision,
-            executor: self.executor,
-            memory: self.memory,
-            json: self.json,
+            bos: *read!(given, self.run => bos),
+            precision: *read!(given, self.run => precision),
+            executor,
+            memory,
+            json: *read!(given, self => json),
             summary,
             data,
         };
-        match (self.dry_run, resume) {
-            (true, _) => data_sweep::forecast(outline, &sweep, &settings, &self.out),
-            (false, None) => data_sweep::start(outline, &sweep, &settings, &self.out),
+        let (dry_run, out) = (*read!(given, self => dry_run), read!(given, self => out));
+        given.check(self.mode("a data set", sweep.unit()), READ_BY)?;
+        match (dry_run, resume) {
+            (true, _) => data_sweep::forecast(outline, &sweep, &settings, out),
+            (false, None) => data_sweep::start(outline, &sweep, &settings, out),
             (false, Some(folder)) => data_sweep::go_on(outline, &sweep, &settings, folder),
         }
     }
 
-    fn data_sweep(&self, outline: &Outline, rows: &[Row]) -> anyhow::Result<DataSweep> {
-        let places = Places::named(&self.component, self.layers.as_deref(), outline.config())?;
-        let unit = places.unit(self.unit.map(SweepUnit::from))?;
+    fn data_sweep(
+        &self,
+        given: &Given,
+        outline: &Outline,
+        rows: &[Row],
+    ) -> anyhow::Result<DataSweep> {
+        let (places, unit) = self.places(given, outline)?;
         let options = &self.data;
+        let roles = self.roles(given, rows, unit)?;
+        let distinct = roles.len() > 1 && *read!(given, options => distinct_positions);
+        let has_layers = places.components.iter().any(|component| component.per_layer());
+        let window = has_layers.then(|| *read!(given, options => window)).flatten();
         let mut builder = DataSweep::builder(outline)
             .rows(rows)
-            .bos(self.run.bos.into())
+            .bos((*read!(given, self.run => bos)).into())
             .unit(unit)
             .components(places.components)
             .layers(places.layers)
-            .roles(self.roles(rows)?)
-            .treatment(self.treatment()?)
-            .directions(match options.direction {
+            .roles(roles)
+            .treatment(self.treatment(given, unit)?)
+            .directions(match read!(given, options => direction) {
                 None | Some(DirectionName::Noising) => vec![Direction::Noising],
                 Some(DirectionName::Denoising) => vec![Direction::Denoising],
                 Some(DirectionName::Both) => vec![Direction::Noising, Direction::Denoising],
             })
-            .window(options.window.unwrap_or(1))
-            .effect(match options.effect {
+            .window(window.unwrap_or(1))
+            .effect(match read!(given, options => effect) {
                 None | Some(EffectName::Total) => EffectType::Total,
                 Some(EffectName::Direct) => EffectType::Direct,
             })
-            .controls(options.control.iter().map(|control| match control {
+            .controls(read!(given, options => control).iter().map(|control| match control {
                 ControlName::SelfSwap => Control::SelfSwap,
                 ControlName::Shuffled => Control::ShuffledSource,
                 ControlName::Random => Control::RandomDirection,
             }))
-            .first_tokens(options.answers == Some(AnswersName::First))
-            .distinct_roles(options.distinct_positions)
-            .seed(self.seed.unwrap_or(0));
-        if !options.metric.is_empty() {
-            builder = builder.metrics(metrics(&options.metric)?);
+            .first_tokens(*read!(given, options => answers) == Some(AnswersName::First))
+            .distinct_roles(distinct)
+            .seed(read!(given, self => seed).unwrap_or(0));
+        let names = read!(given, options => metric);
+        if !names.is_empty() {
+            builder = builder.metrics(metrics(names)?);
         }
-        if let Some(heads) = &self.heads {
-            let count = outline.config().heads;
-            builder = builder.heads(selection::indices(heads, "head", count).context("--heads")?);
+        if let Some(heads) = self.heads(given, outline)? {
+            builder = builder.heads(heads);
         }
         Ok(builder.build()?)
     }
 
-    /// The positions; where none is named, the last one.
-    fn roles(&self, rows: &[Row]) -> anyhow::Result<Vec<Role>> {
-        let Some(list) = &self.positions else { return Ok(vec![Role::Last]) };
+    /// The positions; where none is named, the last one. None where all are edited at once.
+    fn roles(&self, given: &Given, rows: &[Row], unit: SweepUnit) -> anyhow::Result<Vec<Role>> {
+        if unit == SweepUnit::Head {
+            return Ok(Vec::new());
+        }
+        let Some(list) = read!(given, self => positions) else { return Ok(vec![Role::Last]) };
         let mut roles = Vec::new();
         for item in list.split(',').map(str::trim) {
             ensure!(
@@ -269,81 +289,73 @@ impl Arguments {
         Ok(roles)
     }
 
-    fn treatment(&self) -> anyhow::Result<Treatment> {
+    fn treatment(&self, given: &Given, unit: SweepUnit) -> anyhow::Result<Treatment> {
         let options = &self.data;
-        let name = model::name_of(self.intervention);
-        let draws = options.draws.unwrap_or(1);
-        let by = |names: &[MethodName]| names.contains(&self.intervention);
-        if options.draws.is_some()
-            && !by(&[MethodName::Resample, MethodName::Noise, MethodName::Restore])
-        {
-            bail!("--draws is for --intervention resample, noise and restore, not for {name}");
-        }
-        if options.mean_over.is_some() && !by(&[MethodName::Mean]) {
-            bail!("--mean-over is for --intervention mean, not for {name}");
-        }
-        if options.corrupt.is_some() && !by(&[MethodName::Restore]) {
-            bail!("--corrupt is for --intervention restore, not for {name}");
-        }
-        if options.noise_times.is_some() && !by(&[MethodName::Restore]) {
-            bail!("--noise-times is for --intervention restore, not for {name}");
-        }
-        let deviation = || {
-            self.noise_sd.with_context(|| {
-                format!("--intervention {name} needs --noise-sd, its standard deviation")
-            })
-        };
-        Ok(match self.intervention {
+        let draws = || read!(given, options => draws).unwrap_or(1);
+        Ok(match *read!(given, self => intervention) {
             MethodName::Interchange => Treatment::Interchange,
             MethodName::Zero => Treatment::Zero,
-            MethodName::Mean => {
-                Treatment::Mean { per_position: options.mean_over != Some(MeanOver::All) }
-            }
-            MethodName::Resample => Treatment::Resample { draws },
-            MethodName::Noise => Treatment::Noise { standard_deviation: deviation()?, draws },
+            // Where all positions are edited at once none has a role, and the mean is over all tokens.
+            MethodName::Mean if unit == SweepUnit::Head => Treatment::Mean { per_position: false },
+            MethodName::Mean => Treatment::Mean {
+                per_position: *read!(given, options => mean_over) != Some(MeanOver::All),
+            },
+            MethodName::Resample => Treatment::Resample { draws: draws() },
+            MethodName::Noise => Treatment::Noise {
+                standard_deviation: read!(given, self => noise_sd)
+                    .context("--intervention noise needs --noise-sd, its standard deviation")?,
+                draws: draws(),
+            },
             MethodName::Restore => Treatment::Restore {
-                noise: match (options.noise_times, self.noise_sd) {
-                    (Some(times), _) => NoiseSize::OfEmbeddings(times),
-                    (None, Some(deviation)) => NoiseSize::Absolute(deviation),
-                    (None, None) => bail!(
-                        "--intervention restore needs --noise-sd, the noise's standard deviation, or \
-                         --noise-times, as a multiple of the embeddings' own"
-                    ),
-                },
-                draws,
-                corrupted: options
-                    .corrupt
+                noise: self.noise(given)?,
+                draws: draws(),
+                corrupted: read!(given, options => corrupt)
                     .as_deref()
                     .context("--intervention restore needs --corrupt, e.g. --corrupt subject")?
                     .parse()
                     .context("--corrupt")?,
             },
-            _ => match self.method()? {
-                Method::Interchange => Treatment::Interchange,
-                method => Treatment::Other(method),
-            },
+            MethodName::Scaling => {
+                Treatment::Other(Method::Scaling { factor: self.factor(given)? })
+            }
+            MethodName::Addition => Treatment::Other(Method::Addition),
+            MethodName::Subtraction => Treatment::Other(Method::Subtraction),
+            MethodName::Skip => Treatment::Other(Method::Skip),
+            MethodName::Knockout => Treatment::Other(Method::Knockout),
         })
     }
 
-    fn summary(&self, rows: &[Row]) -> anyhow::Result<Summary> {
+    /// How strong the noise is that `restore` repairs.
+    fn noise(&self, given: &Given) -> anyhow::Result<NoiseSize> {
+        if let Some(times) = read!(given, self.data => noise_times) {
+            return Ok(NoiseSize::OfEmbeddings(*times));
+        }
+        let deviation = read!(given, self => noise_sd).context(
+            "--intervention restore needs --noise-sd, the noise's standard deviation, or --noise-times, in units of \
+             the token embeddings' own",
+        )?;
+        Ok(NoiseSize::Absolute(deviation))
+    }
+
+    fn summary(&self, given: &Given, rows: &[Row]) -> anyhow::Result<Summary> {
         let options = &self.data;
-        let seed = self.seed.unwrap_or(0);
+        let seed = read!(given, self => seed).unwrap_or(0);
         let mut bootstrap = Bootstrap { seed, ..Bootstrap::default() };
-        if let Some(resamples) = options.resamples {
+        if let Some(resamples) = *read!(given, options => resamples) {
             bootstrap.resamples = resamples;
         }
         bootstrap.check().context("--resamples")?;
-        let correction: Correction = match &options.correction {
+        let correction: Correction = match read!(given, options => correction) {
             Some(name) => name.parse().context("--correction")?,
             None => Correction::None,
         };
-        let together = match options.together {
-            None | Some(TogetherName::Prompts) => Together::Prompts,
-            Some(TogetherName::Groups) => Together::Groups,
-        };
-        let discovery = match options.discovery {
+        let discovery = match *read!(given, options => discovery) {
             None => None,
             Some(share) => {
+                let together = match read!(given, options => together) {
+                    None | Some(TogetherName::Prompts) => Together::Prompts,
+                    Some(TogetherName::Groups) => Together::Groups,
+                };
                 let split = Split { discovery: share, seed, together };
                 Some(split.rows(rows).context("--discovery")?.discovery)
             }

@@ -11,6 +11,7 @@ mod slices;
 use std::sync::Arc;
 
 use candle_core::{DType, Device, Tensor};
+use vene_kernels::ranking::Standing;
 use vene_kernels::{self as kernels, CrossEntropy, PackedMatrix};
 
 use super::differentiable::cross_entropy_of;
@@ -245,7 +246,7 @@ impl Differentiable for Recorded {
         unembedding: &FusedLinear,
         soft_cap: Option<f64>,
         targets: &[u32],
-    ) -> Result<(Tensor, Vec<u32>), OperationError> {
+    ) -> Result<(Tensor, Vec<Standing>), OperationError> {
         if unembedding.bias.is_some() {
             // A classifier's head, whose classes are few.
             let mut logits = self.linear(x, unembedding)?;
@@ -255,13 +256,13 @@ impl Differentiable for Recorded {
             return cross_entropy_of(&logits, targets);
         }
         let rows = targets.len();
-        let (mut losses, mut likeliest) = (vec![0.0; rows], vec![0; rows]);
+        let (mut losses, mut standings) = (vec![0.0; rows], vec![Standing::default(); rows]);
         // The gradient is known as soon as the logits are, which are then forgotten.
         let mut gradient = vec![0.0; if x.track_op() { x.elem_count() } else { 0 }];
         with_floats([&x.contiguous()?], |[x]| {
             let to = CrossEntropy {
                 losses: &mut losses,
-                likeliest: &mut likeliest,
+                standings: &mut standings,
                 gradient: (!gradient.is_empty()).then_some(&mut gradient[..]),
             };
             let cap = soft_cap.map(|cap| cap as f32);
@@ -269,7 +270,7 @@ impl Differentiable for Recorded {
         })?;
         let losses = Tensor::from_vec(losses, rows, &Device::Cpu)?;
         if gradient.is_empty() {
-            return Ok((losses, likeliest));
+            return Ok((losses, standings));
         }
         let of_rows = Tensor::from_vec(gradient, x.shape(), &Device::Cpu)?;
         let node = with_backward(
@@ -277,6 +278,6 @@ impl Differentiable for Recorded {
             |_| Ok(losses.clone()),
             move |_, gradient| of_rows.broadcast_mul(&gradient.unsqueeze(1)?),
         )?;
-        Ok((node, likeliest))
+        Ok((node, standings))
     }
 }

@@ -36,7 +36,7 @@ use candle_core::Tensor;
 use vene_model::{Component, Decoder, Model, Operations, Outline, Site, Work};
 
 use super::counted_runs::work_of_reference;
-use super::executor::{Executor, PlanOutcome, run_one};
+use super::executor::{Executor, PlanOutcome, embeddings, run_one};
 use super::reference::Reference;
 use super::stages::in_stages;
 use super::trace::{Trace, Wanted};
@@ -255,5 +255,12 @@ impl Executor for Forked<'_> {
             return Reference::new(self.model).run_all(plans, each);
         }
         in_stages(self.model.config(), plans, each, &mut |plans, each| self.run_plans(plans, each))
+    }
+
+    fn token_embeddings(&self, tokens: &[u32]) -> Result<Vec<Vec<f64>>, RunError> {
+        match self.model.fused()?.filter(|_| !self.plain) {
+            Some(decoder) => embeddings(decoder, tokens),
+            None => embeddings(self.model.plain()?, tokens),
+        }
     }
 }

@@ -34,6 +34,7 @@ use super::stages::given_sources;
 use super::trace::Trace;
 use crate::error::RunError;
 use crate::plan::ResolvedPlan;
+use crate::ranking::Standing;
 use edits::Edits;
 use kept::Kept;
 use layout::Layout;
@@ -162,8 +163,8 @@ impl Suffix {
     }
 
     /// The cross entropy of what these runs say and what they should: -log p(label) in nats at the positions
-    /// that the plan reads, one label each, `[reads]`; and the likeliest tokens there. As good as that of the
-    /// logits, which are not kept.
+    /// that the plan reads, one label each, `[reads]`; and where each label stands among all tokens there. As good
+    /// as that of the logits, which are not kept.
     ///
     /// # Errors
     /// Failures of the computation or of an intervention; another number of labels than reads.
@@ -171,7 +172,7 @@ impl Suffix {
         &self,
         examples: &[usize],
         labels: &[u32],
-    ) -> Result<(Tensor, Vec<u32>), RunError> {
+    ) -> Result<(Tensor, Vec<Standing>), RunError> {
         let reads: usize = examples.iter().map(|&example| self.plan.read[example].len()).sum();
         if reads != labels.len() {
             let given = labels.len();
@@ -194,7 +195,7 @@ impl Suffix {
         examples: &[usize],
         taps: Option<&mut Taps>,
         target: Target<'_>,
-    ) -> Result<(Tensor, Vec<u32>), RunError> {
+    ) -> Result<(Tensor, Vec<Standing>), RunError> {
         let plan = self.plan.select(examples);
         let mut sources = Trace::default();
         for (place, &example) in examples.iter().enumerate() {
@@ -219,7 +220,7 @@ impl Suffix {
         examples: &[usize],
         mut visitor: impl Visitor,
         target: Target<'_>,
-    ) -> Result<(Tensor, Vec<u32>), RunError> {
+    ) -> Result<(Tensor, Vec<Standing>), RunError> {
         let config = decoder.config();
         let live: Vec<Range<usize>> =
             examples.iter().map(|&example| self.live[example].clone()).collect();

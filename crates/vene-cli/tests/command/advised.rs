@@ -1,0 +1,217 @@
+//! Every command line that the program itself advises is run, on the embedded model; and what its messages name is
+//! there. (That lines on pages are understood is tested beside the arguments.)
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use assert_cmd::Command;
+use vene_test_support::command_lines;
+
+use crate::support::printed;
+
+/// What `...` stands for in the help of `vene sweep`.
+const DOTS: [(&str, &[&str]); 4] = [
+    ("--base", &["The capital of Spain is"]),
+    ("--source", &["The capital of Italy is"]),
+    ("--component", &["mlp_output"]),
+    ("--token", &[" Madrid", " Rome"]),
+];
+
+/// Lines that the embedded model cannot run, and why.
+const NOT_RUN: [(&str, &str); 1] =
+    [("task ioi", "the embedded model knows no first names as single tokens")];
+
+fn commands() -> BTreeSet<String> {
+    let help = printed(&["--help"]);
+    let list = help.split("Commands:\n").nth(1).unwrap().split("\n\n").next().unwrap();
+    list.lines().filter_map(|line| line.split_whitespace().next()).map(str::to_owned).collect()
+}
+
+/// A line as it is run: on the embedded model, with the dots filled in.
+fn runnable(words: &[String]) -> Vec<String> {
+    let mut line: Vec<String> = Vec::new();
+    let mut words = words.iter();
+    while let Some(word) = words.next() {
+        if word == "--model" {
+            words.next();
+        } else if word == "..." {
+            let rest: Vec<&String> = words.clone().collect();
+            for (option, values) in DOTS {
+                if !rest.iter().any(|word| *word == option) {
+                    line.extend(
+                        values.iter().flat_map(|value| [option.to_owned(), (*value).to_owned()]),
+                    );
+                }
+            }
+        } else {
+            line.push(word.clone());
+        }
+    }
+    line
+}
+
+/// Runs lines one after the other in a folder.
+fn run_all(lines: &[Vec<String>], folder: &Path) -> usize {
+    let mut count = 0;
+    for words in lines {
+        if NOT_RUN.iter().any(|(start, _)| words.join(" ").starts_with(start)) {
+            continue;
+        }
+        let line = runnable(words);
+        // A line that writes where another one did is about another folder.
+        let _ = fs::remove_dir_all(folder.join("vene-out"));
+        let output =
+            Command::cargo_bin("vene").unwrap().current_dir(folder).args(&line).output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "vene {}: {said}", words.join(" "));
+        count += 1;
+    }
+    count
+}
+
+/// The files that the lines name.
+fn folder() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| fs::write(folder.path().join(name), text).unwrap();
+    write(
+        "plan.toml",
+        "[[edit]]\nintervention = 'interchange'\ncomponent = 'block_output'\nlayer = 0\n\
+         positions = { phrase = 'Spain' }\nfrom = { phrase = 'Italy' }\n",
+    );
+    write(
+        "steer.toml",
+        "[[edit]]\nintervention = { name = 'scaling', factor = 1.5 }\ncomponent = 'mlp_output'\nlayer = 3\n\
+         when = 'every_step'\n",
+    );
+    folder
+}
+
+/// The first plan that a text shows, its lines told by what they are indented by.
+fn plan_in(text: &str) -> String {
+    let lines = text.lines().map(str::trim);
+    let lines = lines.skip_while(|line| *line != "[[edit]]");
+    let is_plan = |line: &&str| line.is_empty() || line.starts_with('[') || line.contains(" = ");
+    lines.take_while(is_plan).collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn lines_in_help_run() {
+    for command in commands().iter().filter(|command| *command != "help") {
+        let folder = folder();
+        let help = printed(&[command, "--help"]);
+        if command == "train" {
+            fs::write(folder.path().join("das.toml"), plan_in(&help)).unwrap();
+        }
+        let mut lines = command_lines(help.split("Examples:").nth(1).unwrap_or_default());
+        // It goes on with a training that was stopped, and here none was.
+        lines.retain(|line| !line.iter().any(|word| word == "--resume"));
+        let count = run_all(&lines, folder.path());
+        assert!(count > 0 || ["demo", "models"].contains(&command.as_str()), "{command}");
+    }
+    let lines = command_lines(&printed(&["--help"]));
+    assert!(run_all(&lines, folder().path()) >= 5);
+}
+
+#[test]
+fn lines_that_the_demo_advises_run() {
+    let folder = folder();
+    let output =
+        Command::cargo_bin("vene").unwrap().current_dir(&folder).arg("demo").output().unwrap();
+    let said = String::from_utf8(output.stdout).unwrap();
+    let lines = command_lines(said.split("To go on:").nth(1).unwrap());
+    assert_eq!(run_all(&lines, folder.path()), 3);
+}
+
+#[test]
+fn lines_of_the_first_page_and_of_the_pages_beside_it_run() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    for (page, least) in [("README.md", 7), ("docs/training.md", 2)] {
+        let folder = folder();
+        let text = fs::read_to_string(root.join(page)).unwrap();
+        let training = fs::read_to_string(root.join("docs/training.md")).unwrap();
+        fs::write(folder.path().join("das.toml"), plan_in(&training)).unwrap();
+        let mut lines = command_lines(&text);
+        lines.retain(|line| line.first().is_some_and(|word| commands().contains(word)));
+        let count = run_all(&lines, folder.path());
+        assert!(count >= least, "{count} lines of {page}");
+    }
+}
+
+/// All Rust files of the crates that users see.
+fn sources() -> Vec<(PathBuf, String)> {
+    fn walk(folder: &Path, found: &mut Vec<PathBuf>) {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                walk(&path, found);
+            } else if path.extension().is_some_and(|ending| ending == "rs") {
+                found.push(path);
+            }
+        }
+    }
+    let crates = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let mut found = Vec::new();
+    for name in ["vene-cli", "vene", "vene-model", "vene-checkpoint", "vene-table", "vene-report"] {
+        walk(&crates.join(name).join("src"), &mut found);
+    }
+    let read = |path: PathBuf| (path.clone(), fs::read_to_string(path).unwrap());
+    found.into_iter().map(read).collect()
+}
+
+/// Options and commands that messages and documentation name exist.
+#[test]
+fn what_messages_name_is_there() {
+    let commands = commands();
+    let helps: Vec<String> = commands
+        .iter()
+        .filter(|command| *command != "help")
+        .map(|command| printed(&[command, "--help"]))
+        .collect();
+    let known = |option: &str| {
+        let option = option.trim_end_matches('-');
+        helps.iter().any(|help| {
+            help.lines().any(|line| {
+                line.trim_start().starts_with('-')
+                    && line.split([' ', ',']).any(|word| word == option)
+            })
+        })
+    };
+    // Of other programs, or wrong on purpose.
+    let others = [
+        "--release",
+        "--example",
+        "--merges",
+        "--modle",
+        "--help",
+        "--version",
+        "--standard-deviation",
+    ];
+    for (path, text) in sources() {
+        for (place, _) in text.match_indices("--") {
+            let before = text[..place].chars().next_back();
+            let rest = &text[place + 2..];
+            let length =
+                rest.find(|c: char| !c.is_ascii_lowercase() && c != '-').unwrap_or(rest.len());
+            let (name, after) = (&rest[..length], rest[length..].chars().next());
+            let is_option = name.starts_with(|c: char| c.is_ascii_lowercase())
+                && name.len() > 2
+                && matches!(before, Some(' ' | '`' | '"' | '(' | '[' | '\'' | '/'))
+                && !matches!(after, Some('{'));
+            let option = format!("--{name}");
+            assert!(
+                !is_option || others.contains(&option.as_str()) || known(&option),
+                "{}: {option}",
+                path.display()
+            );
+        }
+        for part in text.split("`vene ").skip(1) {
+            let word: String = part.chars().take_while(|c| c.is_ascii_lowercase()).collect();
+            assert!(
+                word.is_empty() || commands.contains(&word),
+                "{}: `vene {word}`",
+                path.display()
+            );
+        }
+    }
+}
