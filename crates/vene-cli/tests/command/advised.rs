@@ -181,7 +181,7 @@ fn what_messages_name_is_there() {
     let others = [
         "--release",
         "--example",
-        "--merges",
+        "--merge",
         "--modle",
         "--help",
         "--version",

@@ -84,6 +84,11 @@ fn shared() -> tempfile::TempDir {
         mib(["Spain", "Madrid", "Italy", "Rome", "Japan", "Tokyo"]),
         mib(["France", "Paris", "Spain", "Madrid", "Peru", "Lima"]),
         mib(["Peru", "Lima", "Japan", "Tokyo", "France", "Paris"]),
+        mib(["Italy", "Rome", "Japan", "Tokyo", "Spain", "Madrid"]),
+        mib(["Japan", "Tokyo", "France", "Paris", "Italy", "Rome"]),
+        mib(["Italy", "Rome", "Peru", "Lima", "France", "Paris"]),
+        mib(["Spain", "Madrid", "Japan", "Tokyo", "Peru", "Lima"]),
+        mib(["France", "Paris", "Italy", "Rome", "Spain", "Madrid"]),
     ];
     fs::write(path("mib.jsonl"), mib.join("\n")).unwrap();
     let plan = |layer: usize| {
