@@ -207,6 +207,10 @@ pub enum InputError {
         /// Rows of the embedding.
         vocabulary: usize,
     },
+
+    /// A prompt of another model.
+    #[error(transparent)]
+    AnotherModel(#[from] crate::key::AnotherModel),
 }
 
 fn family_names() -> String {

@@ -19,6 +19,7 @@ pub mod config;
 pub mod decoder;
 mod error;
 pub mod family;
+mod key;
 mod model;
 pub mod operations;
 mod outline;
@@ -32,6 +33,7 @@ pub use component::Component;
 pub use config::{BlockKind, DecoderConfig};
 pub use decoder::{Decoder, Logits};
 pub use error::{InputError, ModelError, SiteError};
+pub use key::{AnotherModel, ModelKey};
 pub use model::Model;
 pub use operations::{
     ChosenLogits, Counted, CountedRows, Differentiable, Earlier, Fused, HostRows, OperationError,

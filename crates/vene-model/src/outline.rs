@@ -2,6 +2,8 @@
 //!
 //! Whatever can be refused is refused here, before a single weight is read.
 
+use std::sync::Arc;
+
 use vene_checkpoint::{
     BeginningOfSequence, Checkpoint, ModelSource, Progress, Provenance, Tokenizer,
 };
@@ -10,6 +12,7 @@ use crate::config::DecoderConfig;
 use crate::decoder::Decoder;
 use crate::error::{InputError, ModelError};
 use crate::family::{self, Family, Weights};
+use crate::key::{AnotherModel, ModelKey};
 use crate::operations::Operations;
 use crate::prompt::Prompt;
 use crate::tensors::HostTensor;
@@ -19,7 +22,8 @@ pub const EMBEDDED: &str = vene_embedded::NAME;
 
 /// A model's configuration, tokenizer and provenance, its weights still on disk.
 pub struct Outline {
-    checkpoint: Checkpoint,
+    checkpoint: Arc<Checkpoint>,
+    key: ModelKey,
     family: Box<dyn Family>,
     config: DecoderConfig,
     /// `[inputs, d_model]`, where they are other than the checkpoint's.
@@ -70,7 +74,9 @@ impl Outline {
     pub fn from_checkpoint(checkpoint: Checkpoint) -> Result<Self, ModelError> {
         let family = family::open(&checkpoint.description, &checkpoint.tensors)?;
         let config = family.config().clone();
-        Ok(Self { checkpoint, family, config, inputs: None })
+        let checkpoint = Arc::new(checkpoint);
+        let key = ModelKey::new(&checkpoint, &config, None);
+        Ok(Self { checkpoint, key, family, config, inputs: None })
     }
 
     /// The same network with other inputs: row `i` of `vectors` `[inputs, d_model]` is what token
@@ -93,6 +99,7 @@ impl Outline {
             let (input, value) = (index / d_model, vectors.data[index]);
             return Err(ModelError::InputNotFinite { input, value });
         }
+        self.key = ModelKey::new(&self.checkpoint, &self.config, Some(&vectors));
         self.inputs = Some(vectors);
         Ok(self)
     }
@@ -123,12 +130,24 @@ impl Outline {
     ///
     /// Two copies of a model have the same, wherever they lie and however the weights are spread over
     /// files; a fine-tuned or quantised one has another, and so has the same model in another file
-    /// format. It is computed anew at each call, in milliseconds: of large tensors 4 KiB each are read,
+    /// format. It is computed at the first call, in milliseconds: of large tensors 4 KiB each are read,
     /// so that an edit of single weights may go unseen.
     /// [`Provenance::sha256`](vene_checkpoint::Provenance::sha256) covers every byte.
     pub fn identity(&self) -> String {
-        let description = family::meaningful(&self.checkpoint.description);
-        format!("vene1-{}", self.checkpoint.tensors.fingerprint(&description))
+        self.key.weights().to_owned()
+    }
+
+    /// Which model this is: what prompts and plans that are made here carry with them.
+    pub fn key(&self) -> &ModelKey {
+        &self.key
+    }
+
+    /// Refuses what was resolved for another model.
+    ///
+    /// # Errors
+    /// How the two differ.
+    pub fn expect(&self, what: &'static str, made_for: &ModelKey) -> Result<(), AnotherModel> {
+        made_for.expect(what, &self.key)
     }
 
     /// Reads the weights into a decoder over any set of operations.
@@ -178,6 +197,7 @@ impl Outline {
             tokens: encoding.ids,
             spans: encoding.spans,
             bos: encoding.bos,
+            model: self.key.clone(),
         })
     }
 
@@ -192,10 +212,11 @@ impl Outline {
             tokens: tokens.to_vec(),
             spans: vec![0..0; tokens.len()],
             bos,
+            model: self.key.clone(),
         })
     }
 
-    fn checked(&self, prompt: Prompt) -> Result<Prompt, InputError> {
+    pub(crate) fn checked(&self, prompt: Prompt) -> Result<Prompt, InputError> {
         let DecoderConfig { inputs, context, .. } = *self.config();
         if inputs == 0 {
             return Err(InputError::NoInputs);

@@ -2,6 +2,10 @@
 
 use std::ops::Range;
 
+use crate::error::InputError;
+use crate::key::ModelKey;
+use crate::outline::Outline;
+
 /// A prompt that its model can read: not empty, within the model's context and vocabulary.
 /// Made by [`Outline::prompt`](crate::Outline::prompt) and its siblings.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -10,6 +14,7 @@ pub struct Prompt {
     pub(crate) tokens: Vec<u32>,
     pub(crate) spans: Vec<Range<usize>>,
     pub(crate) bos: bool,
+    pub(crate) model: ModelKey,
 }
 
 impl Prompt {
@@ -43,6 +48,21 @@ impl Prompt {
     /// Whether that token is written out in the text, rather than put in front of it.
     pub fn has_written_bos(&self) -> bool {
         self.bos && self.spans.first().is_some_and(|span| !span.is_empty())
+    }
+
+    /// The model whose tokens these are.
+    pub fn model(&self) -> &ModelKey {
+        &self.model
+    }
+
+    /// The same tokens for another model of the same shape and tokenizer, such as one that was fine-tuned
+    /// from this prompt's.
+    ///
+    /// # Errors
+    /// Another shape or tokenizer; more tokens than the context holds.
+    pub fn for_another_model(&self, outline: &Outline) -> Result<Self, InputError> {
+        self.model.expect_alike("the prompt", outline.key())?;
+        outline.checked(Self { model: outline.key().clone(), ..self.clone() })
     }
 
     /// How many tokens both prompts begin with. Attention is causal: up to there their runs are

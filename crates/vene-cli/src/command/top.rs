@@ -90,7 +90,8 @@ pub fn listing(
     let mut text = format!("{}\n", prompt.text().unwrap_or_default());
     for token in distribution.top(count) {
         let shown = outline.tokenizer().display(token);
-        text.push_str(&format!("{shown:<20} {}\n", distribution.probability(token)));
+        let probability = distribution.probability(token).unwrap_or_default();
+        text.push_str(&format!("{shown:<20} {probability}\n"));
     }
     text
 }

@@ -255,6 +255,33 @@ fn a_plan_for_another_model_is_run_with_a_warning() {
     assert!(said.starts_with("warning: the plan is for the model `HuggingFaceTB/SmolLM2-135M`"));
 }
 
+#[test]
+fn a_plan_that_states_another_model_is_refused_unless_it_is_asked_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = |model: &str, more: &[&str]| {
+        let file = plan(folder.path(), &format!("[model]\n{model}\n"));
+        let arguments = [&["generate", "--plan", &file, "--max-new-tokens", "1"], more, &[BASE]];
+        vene(&arguments.concat())
+    };
+    let refused = |model: &str, more: &[&str], expected: &str| {
+        let output = run(model, more);
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(2), "{said}");
+        assert!(said.contains(expected) && said.trim_end().lines().count() == 1, "{said}");
+    };
+    let other = "identity = 'vene1-00'";
+    refused(other, &[], "embedded is another model, by its configuration or its weights");
+    refused(other, &[], "(--another-model)");
+    assert!(run(other, &["--another-model"]).status.success());
+    refused("id = 'embedded'", &["--another-model"], "for this very model, or for any");
+    let shape = format!("{other}\nshape = 'gpt2 with 3 layers'");
+    for more in [&[][..], &["--another-model"]] {
+        refused(&shape, more, "not gpt2 with 3 layers");
+    }
+    let tokenizer = format!("{other}\ntokenizer = '00'");
+    refused(&tokenizer, &["--another-model"], "embedded has another tokenizer");
+}
+
 /// Someone who reads the text sees it grow.
 #[test]
 fn text_comes_as_it_is_written() {

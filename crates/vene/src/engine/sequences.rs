@@ -86,6 +86,8 @@ impl Rows<'_> {
 pub(super) struct Sequences<'a, V> {
     runs: Vec<Range<usize>>,
     positions: Vec<usize>,
+    /// How many queries of a run attend at once, where nobody looks at the pattern; all if `None`.
+    block: Option<usize>,
     visitor: &'a mut V,
 }
 
@@ -97,7 +99,12 @@ impl<'a, V: Visitor> Sequences<'a, V> {
             runs.push(positions.len()..positions.len() + length);
             positions.extend(0..length);
         }
-        Self { runs, positions, visitor }
+        Self { runs, positions, block: None, visitor }
+    }
+
+    /// With so many queries of a run at once in attention whose pattern nobody looks at.
+    pub(super) fn in_blocks(self, queries: Option<usize>) -> Self {
+        Self { block: queries, ..self }
     }
 
     fn read_positions(&self) -> Vec<&[usize]> {
@@ -139,13 +146,22 @@ impl<O: Operations<Tensor = Tensor>, V: Visitor> Pass<O> for Sequences<'_, V> {
         let Attention { operations, config, layer, ref queries, ref keys, ref values } = attention;
         let operations = operations.plain();
         let mut mixed = Vec::with_capacity(self.runs.len());
+        let patterns = [Component::AttentionScore, Component::AttentionWeight];
+        let is_seen = patterns.into_iter().any(|component| {
+            Site::new(component, Some(layer), config).is_ok_and(|site| self.visitor.wants(site))
+        });
+        let block = self.block.filter(|_| !is_seen);
         for (run, rows) in self.runs.iter().enumerate() {
             let part = |tensor: &Tensor| operations.slice_rows(tensor, rows.start, rows.len());
             let steps = Steps { operations: &operations, config, layer, run };
             let positions = &self.positions[rows.clone()];
-            let queries = (positions, &part(queries)?);
             let keys = (positions, &part(keys)?, &part(values)?);
-            mixed.push(steps.attend(queries, keys, self.visitor)?);
+            for start in rows.clone().step_by(block.unwrap_or(rows.len())) {
+                let asked = start..rows.end.min(start + block.unwrap_or(rows.len()));
+                let queries = operations.slice_rows(queries, start, asked.len())?;
+                let queries = (&self.positions[asked], &queries);
+                mixed.push(steps.attend(queries, keys, self.visitor)?);
+            }
         }
         Ok(operations.stack_rows(&mixed)?)
     }

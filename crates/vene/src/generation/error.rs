@@ -93,6 +93,19 @@ pub enum GenerationError {
         /// What it collects.
         site: Site,
     },
+    /// A continuation of another plan.
+    #[error(
+        "the continuation is of prompt {prompt}, and the plan has {prompts}: it is not the plan that was generated from"
+    )]
+    NoPrompt {
+        /// The continuation's prompt, counted from 0.
+        prompt: usize,
+        /// How many the plan has.
+        prompts: usize,
+    },
+    /// Tokens that are no text.
+    #[error(transparent)]
+    Text(#[from] vene_model::InputError),
     /// A run failed.
     #[error(transparent)]
     Run(#[from] RunError),

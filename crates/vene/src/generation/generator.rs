@@ -7,6 +7,7 @@ use vene_model::{Decoder, Model, Operations, Outline};
 use super::continuation::{Continuation, End, Generation, NewToken, StepReceipt};
 use super::{GenerationError, Sampling};
 use crate::engine::{Continued, Distribution, Sequence, Showed, with_sources_run};
+use crate::error::RunError;
 use crate::plan::ResolvedPlan;
 use crate::random::Draws;
 
@@ -39,8 +40,9 @@ impl Generator {
     /// Refuses what cannot be run, before a weight is read.
     ///
     /// # Errors
-    /// What is wrong with the settings, or with the plan for them.
+    /// What is wrong with the settings, or with the plan for them; a plan of another model.
     pub fn check(&self, outline: &Outline, plan: &ResolvedPlan) -> Result<(), GenerationError> {
+        plan.expect(outline).map_err(RunError::from)?;
         if self.max_new_tokens == 0 {
             return Err(GenerationError::NothingToGenerate);
         }
@@ -234,7 +236,8 @@ impl Writer<'_, '_> {
         let Continuation { prompt, sample, tokens, log_probabilities, end: so_far } =
             &mut text.so_far;
         tokens.push(token);
-        log_probabilities.push(distribution.log_probability(token));
+        // It was taken from this very distribution.
+        log_probabilities.push(distribution.log_probability(token).unwrap_or(f64::NAN));
         let end = if self.stop.contains(&token) {
             Some(End::Stop)
         } else if tokens.len() == generator.max_new_tokens {

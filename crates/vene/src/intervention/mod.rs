@@ -107,6 +107,14 @@ pub enum SourceCount {
     Several,
 }
 
+/// The one source of an intervention that reads exactly one.
+fn only_source(sources: &[Tensor]) -> candle_core::Result<&Tensor> {
+    match sources {
+        [source] => Ok(source),
+        _ => candle_core::bail!("it reads one source, and {} are given", sources.len()),
+    }
+}
+
 /// Which unit of which example is being edited; what a seeded intervention draws from.
 #[derive(Clone, Copy, Debug)]
 pub struct UnitContext<'a> {

@@ -21,6 +21,11 @@ pub(super) fn resolve(
     if examples.is_empty() {
         return Err(PlanError::NoExamples);
     }
+    for prompts in examples.iter() {
+        for prompt in std::iter::once(&prompts.base).chain(&prompts.sources) {
+            outline.expect("the prompt", prompt.model())?;
+        }
+    }
     let config = outline.config();
     plan.outputs.check(examples.len(), config.vocabulary)?;
     let edits = plan
@@ -108,7 +113,8 @@ impl Resolver<'_> {
             .map(|(example, prompts)| {
                 let (heads, whose) = (edit.heads.as_ref(), whose(edit.run));
                 let prompt = self.prompt_of(edit.run, example, prompts)?;
-                let unit = self.unit(&edit.positions, heads, prompt, whose, example)?;
+                let keys = edit.keys.as_ref();
+                let unit = self.unit(&edit.positions, heads, keys, (prompt, whose), example)?;
                 self.lands(site, example, prompt, &unit)?;
                 Ok(unit)
             })
@@ -251,8 +257,8 @@ impl Resolver<'_> {
         &self,
         positions: &Positions,
         heads: Option<&Heads>,
-        prompt: &Prompt,
-        whose: &'static str,
+        keys: Option<&Positions>,
+        (prompt, whose): (&Prompt, &'static str),
         example: usize,
     ) -> Result<Unit, PlanError> {
         let chosen = self.heads(heads, example)?;
@@ -260,8 +266,7 @@ impl Resolver<'_> {
         if let (Some(Heads::Each(_)), Some([])) = (heads, chosen.as_deref()) {
             return Ok(Unit::default());
         }
-        let keys =
-            self.edit.keys.as_ref().map(|keys| named(keys, prompt, whose, example)).transpose()?;
+        let keys = keys.map(|keys| named(keys, prompt, whose, example)).transpose()?;
         Ok(Unit { positions: named(positions, prompt, whose, example)?, heads: chosen, keys })
     }
 

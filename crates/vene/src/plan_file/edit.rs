@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use vene_model::{Component, DecoderConfig, alias};
+use vene_model::{Component, DecoderConfig, Site, alias};
 
 use super::budget::Budget;
 use super::document::Node;
@@ -74,7 +74,8 @@ impl<'a> Reader<'a> {
         // The intervention is made for what is edited, so it comes last.
         let mut edit = self.written(&table, name)?;
         let width = edit.width(self.config);
-        let intervention = self.intervention(&described, name, edit.component, width, link)?;
+        let place = (edit.component, edit.layer);
+        let intervention = self.intervention(&described, name, place, width, link)?;
         edit = edit.by(intervention);
         let subspaces = table.get("subspaces");
         edit.subspaces = subspaces
@@ -92,7 +93,7 @@ impl<'a> Reader<'a> {
             source::expect_width(&item, &source, &edit, self.config)?;
             edit.source = Some(source);
         }
-        edit.source_positions = table.read("from", positions::read)?;
+        edit.source_positions = table.read("from", positions::read_source)?;
         edit.source_heads = table.read("from_heads", heads::read)?;
         edit.source_layer = table.read("from_layer", Item::count)?;
         edit.when = table.read("when", when::read)?.unwrap_or_default();
@@ -147,16 +148,18 @@ impl<'a> Reader<'a> {
         &mut self,
         described: &Item<'a>,
         name: &str,
-        component: Component,
+        (component, layer): (Component, Option<usize>),
         width: Width,
         link: Option<&'a str>,
     ) -> Result<Arc<dyn Intervention>> {
+        let site = Site::new(component, layer, self.config).ok();
         let component = component.name();
         if let Some((name, known)) = link.and_then(|name| Some((name, self.links.get(name)?))) {
             known.expect(name, described, component, width)?;
             return Ok(known.intervention.clone());
         }
-        let making = kinds::Making { width, component, files: self.files, budget: &self.budget };
+        let (config, files, budget) = (self.config, self.files, &self.budget);
+        let making = kinds::Making { width, component, site, config, files, budget };
         let meant = match name {
             "steering" => Some("addition"),
             "constant" | "freeze" | "skip" => Some("interchange"),

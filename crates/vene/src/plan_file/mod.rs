@@ -217,31 +217,62 @@ impl PlanFile {
     /// of the plan cannot be, by its line.
     pub fn plan(&self, outline: &Outline) -> Result<Plan> {
         self.expect_model(outline)?;
-        self.plan_for_another_model(outline)
+        let files = Files::beside(&self.folder).of_model(outline, false);
+        self.plan_for(outline.config(), &files)
     }
 
-    /// The plan for any model that has what it names, whichever the file states.
+    /// The plan for another model than the file states, of the same shape and tokenizer where it states
+    /// these.
     ///
     /// # Errors
-    /// As [`PlanFile::plan`], but for the model.
+    /// As [`PlanFile::plan`], but for the weights.
     pub fn plan_for_another_model(&self, outline: &Outline) -> Result<Plan> {
-        self.plan_for(outline.config(), &Files::beside(&self.folder))
+        self.expect_alike(outline)?;
+        let files = Files::beside(&self.folder).of_model(outline, true);
+        self.plan_for(outline.config(), &files)
     }
 
     /// Refuses another model than the one that the file states, if it does.
     fn expect_model(&self, outline: &Outline) -> Result<()> {
-        let stated = self.sections.model.as_ref();
-        let identity = stated.and_then(|model| model.identity.as_ref());
-        match identity.is_none_or(|identity| *identity == outline.identity()) {
+        self.expect_alike(outline)?;
+        let stated = self.sections.model.as_ref().and_then(|model| model.identity.as_ref());
+        match stated.is_none_or(|identity| *identity == outline.identity()) {
             true => Ok(()),
-            false => Err(PlanFileError::AnotherModel {
-                place: Place { file: self.file.clone(), line: None, entry: Arc::default() },
-                saved: stated
-                    .and_then(|model| model.id.clone())
-                    .unwrap_or_else(|| "a model without a name".to_owned()),
-                given: outline.provenance().name.clone(),
-            }),
+            false => {
+                let (place, saved, given) = self.models(outline);
+                Err(PlanFileError::AnotherModel { place, saved, given })
+            }
         }
+    }
+
+    /// Refuses a model of another shape or tokenizer than those that the file states, if it does.
+    fn expect_alike(&self, outline: &Outline) -> Result<()> {
+        let Some(stated) = &self.sections.model else { return Ok(()) };
+        let differs = |stated: &Option<String>, found: &dyn Fn() -> String| {
+            stated.as_ref().is_some_and(|stated| *stated != found())
+        };
+        let difference = if differs(&stated.shape, &|| outline.key().shape().to_owned()) {
+            let shape = stated.shape.as_deref().unwrap_or_default();
+            format!("is another model: {}, not {shape}", outline.key().shape())
+        } else if differs(&stated.tokenizer, &|| outline.key().tokenizer().to_owned()) {
+            "has another tokenizer, whose token ids mean other texts".to_owned()
+        } else {
+            return Ok(());
+        };
+        let (place, saved, given) = self.models(outline);
+        Err(PlanFileError::AnotherShape {
+            place,
+            saved,
+            difference: format!("{given} {difference}"),
+        })
+    }
+
+    /// Where the file is, the model that it was made for, and the one that is given.
+    fn models(&self, outline: &Outline) -> (Place, String, String) {
+        let place = Place { file: self.file.clone(), line: None, entry: Arc::default() };
+        let saved = self.sections.model.as_ref().and_then(|model| model.id.clone());
+        let saved = saved.unwrap_or_else(|| "a model without a name".to_owned());
+        (place, saved, outline.provenance().name.clone())
     }
 
     fn plan_for(&self, config: &DecoderConfig, files: &Files) -> Result<Plan> {

@@ -35,6 +35,21 @@ fn text_that_is_no_toml() {
 }
 
 #[test]
+fn positions_for_each_source() {
+    let edit = |from: &str| {
+        format!(
+            "[[edit]]\nintervention = 'mean'\ncomponent = 'mlp_output'\nlayer = 1\nfrom = {from}\n"
+        )
+    };
+    refused(
+        &edit("{ by_source = 'last' }"),
+        &["line 5", "a list with the positions in each source"],
+    );
+    refused(&edit("{ by_source = ['first'] }"), &["line 5", "\"last\", \"all\""]);
+    refused(&edit("{ by_source = [0], part = 'last' }"), &["line 5", "there is no key `part`"]);
+}
+
+#[test]
 fn unknown_sections() {
     refused(
         "[modell]\nid = 'gpt2'\n",

@@ -92,15 +92,26 @@ impl<'a> Forked<'a> {
     }
 
     /// What running plans takes; nothing is computed.
-    pub fn work(&self, plans: &[ResolvedPlan]) -> Work {
+    ///
+    /// # Errors
+    /// A plan of another model.
+    pub fn work(&self, plans: &[ResolvedPlan]) -> Result<Work, RunError> {
         Self::work_of(self.model, plans, self.memory)
     }
 
     /// The same before a weight is read: the passes are gone through with tensors that have no
     /// values.
-    pub fn work_of(outline: &Outline, plans: &[ResolvedPlan], memory: usize) -> Work {
+    ///
+    /// # Errors
+    /// A plan of another model.
+    pub fn work_of(
+        outline: &Outline,
+        plans: &[ResolvedPlan],
+        memory: usize,
+    ) -> Result<Work, RunError> {
+        plans.iter().try_for_each(|plan| plan.expect(outline))?;
         if outline.config().is_recurrent() {
-            return work_of_reference(outline, plans);
+            return Ok(work_of_reference(outline, plans));
         }
         let decoder = outline.counted();
         let jobs = jobs(plans);
@@ -113,7 +124,7 @@ impl<'a> Forked<'a> {
             let _ = decoder.forward(tree.trunk.tokens(), &mut pass);
             decoder.operations().count_pass();
         }
-        decoder.operations().work()
+        Ok(decoder.operations().work())
     }
 
     /// Plans each of which is one run of base and sources. Those that edit and collect attention
@@ -254,7 +265,17 @@ impl Executor for Forked<'_> {
         if self.model.config().is_recurrent() {
             return Reference::new(self.model).run_all(plans, each);
         }
-        in_stages(self.model.config(), plans, each, &mut |plans, each| self.run_plans(plans, each))
+        in_stages(self.model, plans, each, &mut |plans, each| self.run_plans(plans, each))
+    }
+
+    /// Whole runs, over the same weights: none are read a second time.
+    fn twin(&self) -> Option<Box<dyn Executor + '_>> {
+        let reference = Reference::new(self.model);
+        match (self.model.config().is_recurrent(), self.plain) {
+            (true, _) => None,
+            (false, true) => Some(Box::new(reference)),
+            (false, false) => Some(Box::new(reference.fused())),
+        }
     }
 
     fn token_embeddings(&self, tokens: &[u32]) -> Result<Vec<Vec<f64>>, RunError> {

@@ -11,6 +11,8 @@ mod stored;
 
 use std::sync::Arc;
 
+use vene_model::{DecoderConfig, Site};
+
 use super::budget::Budget;
 use super::dimensions;
 use super::document::{Node, Value, table};
@@ -30,6 +32,9 @@ pub(super) struct Making<'a> {
     pub width: Width,
     /// The component's name, for messages.
     pub component: &'static str,
+    /// Where it is to edit, if the model has the place.
+    pub site: Option<Site>,
+    pub config: &'a DecoderConfig,
     pub files: &'a Files,
     pub budget: &'a Budget,
 }
