@@ -47,7 +47,8 @@ impl ModelFiles {
         if reads_text {
             found.require_tokenizer()?;
         }
-        let is_there = |name: &str| folder.join(name).exists();
+        // A link to nothing is something, too: it is refused by name.
+        let is_there = |name: &str| folder.join(name).symlink_metadata().is_ok();
         let need = |name: &str| {
             let path = folder.join(name);
             match std::fs::metadata(&path) {
