@@ -433,6 +433,7 @@ fn of_train() {
             ("--model", MODEL),
             ("--data", &["SHARED/capital-2.jsonl"]),
             ("--limit", &["10"]),
+            ("--together", &["groups"]),
             ("--out", &["elsewhere"]),
             ("--json", &[""]),
             ("--bos", &["always"]),

@@ -17,7 +17,6 @@ use crate::arguments::{Given, read};
 use crate::data_sweep::{self, DataSet, Settings};
 use crate::model;
 use crate::rows::TogetherName;
-use crate::selection;
 
 /// A sweep over a data set
 #[derive(Args)]
