@@ -104,7 +104,7 @@ fn shared() -> tempfile::TempDir {
     fs::write(path("das.toml"), train).unwrap();
     let data = |seed: &str, name: &str| {
         let file = path(name);
-        printed(&["task", "capital", "-n", "24", "--seed", seed, "--out", file.to_str().unwrap()]);
+        printed(&["task", "capital", "-n", "60", "--seed", seed, "--out", file.to_str().unwrap()]);
     };
     data("1", "capital.jsonl");
     data("2", "capital-2.jsonl");
