@@ -139,7 +139,20 @@ pub enum TableError {
         /// The file.
         path: PathBuf,
         /// What the parser found.
-        source: parquet::errors::ParquetError,
+        source: crate::ParquetFault,
+    },
+    /// A table that is larger than the memory that is free.
+    #[error(
+        "{path}: its values take more than {bytes} bytes, and {free} are free; read it on a larger machine",
+        path = .path.display()
+    )]
+    Memory {
+        /// The file.
+        path: PathBuf,
+        /// How much of it was read when that became clear.
+        bytes: u64,
+        /// What was free.
+        free: u64,
     },
     /// A Parquet column has a type that no [`Kind`] stands for.
     #[error(

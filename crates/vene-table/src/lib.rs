@@ -7,7 +7,8 @@
 //! from either. It knows nothing of models: the figures in `vene-report` need no more than this.
 //!
 //! A file appears whole or not at all ([`vene_files::write_atomically`]): an interrupted run leaves no
-//! half-written table to be mistaken for a finished one.
+//! half-written table to be mistaken for a finished one. A file that is read may be damaged, or made
+//! to do harm: [`GuardedParquet`] looks at its counts first, and ends in a sentence.
 //!
 //! ```
 //! use vene_table::Table;
@@ -33,11 +34,15 @@ mod alike;
 mod column;
 mod csv;
 mod error;
+mod guarded;
 mod join;
+mod memory;
 mod parquet;
 mod table;
 
 pub use alike::Place;
 pub use column::{Column, Kind};
 pub use error::TableError;
+pub use guarded::{GuardedBatches, GuardedParquet, ParquetFault};
+pub use memory::available_memory;
 pub use table::{Table, TableBuilder};

@@ -6,23 +6,18 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use arrow_array::types::{Float32Type, Float64Type, Int32Type, Int64Type};
 use arrow_array::{
-    Array, ArrayRef, ArrowPrimitiveType, Float64Array, GenericStringArray, Int64Array,
-    OffsetSizeTrait, PrimitiveArray, RecordBatch, RecordBatchOptions, StringArray,
+    Array, ArrayRef, Float32Array, Float64Array, Int32Array, Int64Array, RecordBatch,
+    RecordBatchOptions, StringArray, StringViewArray,
 };
 use arrow_schema::{DataType, Field, Schema};
 use parquet::arrow::ArrowWriter;
-use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use parquet::basic::Compression;
-use parquet::errors::ParquetError;
 use parquet::file::metadata::KeyValue;
 use parquet::file::properties::WriterProperties;
 
-use crate::{Column, Table, TableError};
-
-/// The key under which Arrow keeps its own schema: not a note of ours.
-const ARROW_SCHEMA: &str = "ARROW:schema";
+use crate::guarded::damaged;
+use crate::{Column, GuardedParquet, Table, TableError, available_memory};
 
 impl Table {
     /// Writes the table as Parquet (Snappy), metadata included, whole or not at all.
@@ -56,35 +51,39 @@ impl Table {
     ///
     /// # Errors
     ///
-    /// [`TableError::Read`], [`TableError::Parquet`] and [`TableError::ParquetType`].
+    /// [`TableError::Read`], [`TableError::Parquet`], [`TableError::ParquetType`];
+    /// [`TableError::Memory`] where the table is larger than what is free.
     pub fn read_parquet(path: impl AsRef<Path>) -> Result<Table, TableError> {
         let path = path.as_ref();
         let broken = |source| TableError::Parquet { path: path.to_owned(), source };
         let file = vene_files::open(path)
             .map_err(|source| TableError::Read { path: path.to_owned(), source })?;
-        let reader = ParquetRecordBatchReaderBuilder::try_new(file).map_err(broken)?;
-        let schema = Arc::clone(reader.schema());
-        let notes = reader.metadata().file_metadata().key_value_metadata().cloned();
-        let batches = reader.build().map_err(broken)?;
-        let batches: Vec<RecordBatch> =
-            batches.collect::<Result<_, _>>().map_err(|e| broken(ParquetError::from(e)))?;
-
-        let mut table = Table::builder();
-        for (index, field) in schema.fields().iter().enumerate() {
-            let parts: Vec<&ArrayRef> = batches.iter().map(|batch| batch.column(index)).collect();
-            let column = from_arrow(field, &parts).ok_or_else(|| TableError::ParquetType {
+        let file = GuardedParquet::open(file).map_err(broken)?;
+        let (schema, notes) = (Arc::clone(file.schema()), file.notes());
+        let mut columns = Vec::with_capacity(schema.fields().len());
+        for field in schema.fields() {
+            columns.push(empty(field).ok_or_else(|| TableError::ParquetType {
                 path: path.to_owned(),
                 name: field.name().clone(),
                 found: field.data_type().to_string(),
-            })?;
-            table = table.column(field.name(), column);
+            })?);
         }
-        for KeyValue { key, value } in notes.into_iter().flatten() {
-            if key != ARROW_SCHEMA {
-                table = table.metadata(key, value.unwrap_or_default());
+        let free = available_memory().unwrap_or(u64::MAX);
+        let mut bytes = 0;
+        for batch in file.batches(|_| true).map_err(broken)? {
+            let batch = batch.map_err(broken)?;
+            for (column, array) in columns.iter_mut().zip(batch.columns()) {
+                bytes += push(column, array).ok_or_else(|| broken(damaged()))?;
+            }
+            if bytes > free {
+                return Err(TableError::Memory { path: path.to_owned(), bytes, free });
             }
         }
-        table.build()
+        let named = schema.fields().iter().zip(columns);
+        let table = named.fold(Table::builder(), |table, (field, column)| {
+            table.column(field.name(), if field.is_nullable() { column } else { complete(column) })
+        });
+        notes.into_iter().fold(table, |table, (key, value)| table.metadata(key, value)).build()
     }
 }
 
@@ -119,55 +118,57 @@ fn to_batch(table: &Table) -> Result<RecordBatch, arrow_schema::ArrowError> {
     RecordBatch::try_new_with_options(Arc::new(Schema::new(fields)), arrays, &options)
 }
 
-/// `None` for a type that no column stands for.
-fn from_arrow(field: &Field, parts: &[&ArrayRef]) -> Option<Column> {
-    let gaps = field.is_nullable();
+/// A column without rows, all of which may be missing; `None` for a type that no column stands for.
+fn empty(field: &Field) -> Option<Column> {
     Some(match field.data_type() {
-        DataType::Utf8 => text(strings::<i32>(parts)?, gaps),
-        DataType::LargeUtf8 => text(strings::<i64>(parts)?, gaps),
-        DataType::Int32 => integers(numbers::<Int32Type, _>(parts)?, gaps),
-        DataType::Int64 => integers(numbers::<Int64Type, _>(parts)?, gaps),
-        DataType::Float32 => floats(numbers::<Float32Type, _>(parts)?, gaps),
-        DataType::Float64 => floats(numbers::<Float64Type, _>(parts)?, gaps),
+        DataType::Utf8View => Column::OptionalText(Vec::new()),
+        DataType::Int32 | DataType::Int64 => Column::OptionalInteger(Vec::new()),
+        DataType::Float32 | DataType::Float64 => Column::OptionalFloat(Vec::new()),
         _ => return None,
     })
 }
 
-fn strings<Offset: OffsetSizeTrait>(parts: &[&ArrayRef]) -> Option<Vec<Option<String>>> {
-    let mut values = Vec::new();
-    for part in parts {
-        let part = part.as_any().downcast_ref::<GenericStringArray<Offset>>()?;
-        values.extend(part.iter().map(|value| value.map(str::to_owned)));
+/// Adds an array's values to a column; the bytes that they take, `None` where they are of another
+/// kind than the schema said.
+fn push(column: &mut Column, array: &ArrayRef) -> Option<u64> {
+    let (rows, array) = (array.len(), array.as_any());
+    let bytes = match column {
+        Column::OptionalText(values) => {
+            let array = array.downcast_ref::<StringViewArray>()?;
+            values.extend(array.iter().map(|value| value.map(str::to_owned)));
+            let texts: usize = array.iter().flatten().map(str::len).sum();
+            texts + rows * size_of::<Option<String>>()
+        }
+        Column::OptionalInteger(values) => {
+            if let Some(array) = array.downcast_ref::<Int32Array>() {
+                values.extend(array.iter().map(|value| value.map(i64::from)));
+            } else {
+                values.extend(array.downcast_ref::<Int64Array>()?);
+            }
+            rows * size_of::<Option<i64>>()
+        }
+        Column::OptionalFloat(values) => {
+            if let Some(array) = array.downcast_ref::<Float32Array>() {
+                values.extend(array.iter().map(|value| value.map(f64::from)));
+            } else {
+                values.extend(array.downcast_ref::<Float64Array>()?);
+            }
+            rows * size_of::<Option<f64>>()
+        }
+        _ => return None,
+    };
+    Some(bytes as u64)
+}
+
+/// The column without gaps: no reader gives a gap where the schema requires a value.
+fn complete(column: Column) -> Column {
+    fn filled<T: Default>(values: Vec<Option<T>>) -> Vec<T> {
+        values.into_iter().map(Option::unwrap_or_default).collect()
     }
-    Some(values)
-}
-
-fn numbers<Type, Number>(parts: &[&ArrayRef]) -> Option<Vec<Option<Number>>>
-where
-    Type: ArrowPrimitiveType,
-    Number: From<Type::Native>,
-{
-    let mut values = Vec::new();
-    for part in parts {
-        let part = part.as_any().downcast_ref::<PrimitiveArray<Type>>()?;
-        values.extend(part.iter().map(|value| value.map(Number::from)));
+    match column {
+        Column::OptionalText(values) => Column::Text(filled(values)),
+        Column::OptionalInteger(values) => Column::Integer(filled(values)),
+        Column::OptionalFloat(values) => Column::Float(filled(values)),
+        column => column,
     }
-    Some(values)
-}
-
-fn text(values: Vec<Option<String>>, gaps: bool) -> Column {
-    if gaps { Column::OptionalText(values) } else { Column::Text(complete(values)) }
-}
-
-fn integers(values: Vec<Option<i64>>, gaps: bool) -> Column {
-    if gaps { Column::OptionalInteger(values) } else { Column::Integer(complete(values)) }
-}
-
-fn floats(values: Vec<Option<f64>>, gaps: bool) -> Column {
-    if gaps { Column::OptionalFloat(values) } else { Column::Float(complete(values)) }
-}
-
-/// The values of a column that the schema requires to be complete: no reader gives a gap there.
-fn complete<T: Default>(values: Vec<Option<T>>) -> Vec<T> {
-    values.into_iter().map(Option::unwrap_or_default).collect()
 }
