@@ -14,6 +14,8 @@ use crate::{
 pub(crate) const CONFIG: &str = "config.json";
 pub(crate) const WEIGHTS: &str = "model.safetensors";
 pub(crate) const SHARD_INDEX: &str = "model.safetensors.index.json";
+/// What peft writes beside the weights of an adapter.
+const ADAPTER: &str = "adapter_config.json";
 
 /// The files of one model, all of them there.
 pub(crate) struct ModelFiles {
@@ -117,7 +119,7 @@ impl ModelFiles {
         };
 
         progress(Progress::BuildingTokenizer);
-        let notices = Notices::default();
+        let notices = self.notices();
         let tokenizer = self.tokenizer.open(&self.folder, &config, &notices, &mut files)?;
 
         let files = files
@@ -137,6 +139,20 @@ impl ModelFiles {
             tokenizer,
             notices,
         })
+    }
+}
+
+impl ModelFiles {
+    /// What stands beside a whole model and changes it in other programs.
+    fn notices(&self) -> Notices {
+        let notices = Notices::default();
+        if self.folder.join(ADAPTER).is_file() {
+            notices.add(format!(
+                "the folder has an adapter ({ADAPTER}) beside the model, which is left out: the model is used \
+                 without it (transformers with peft would add it; merge it into the weights to use it here)"
+            ));
+        }
+        notices
     }
 }
 
