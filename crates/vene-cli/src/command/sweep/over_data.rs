@@ -15,7 +15,6 @@ use vene::{
 use super::{Arguments, MethodName, READ_BY};
 use crate::arguments::{Given, read};
 use crate::data_sweep::{self, DataSet, Settings};
-use crate::model;
 
 /// A sweep over a data set
 #[derive(Args)]
