@@ -136,6 +136,16 @@ impl Rotary {
         Self { long_texts: Some(LongTexts { after, by }), ..self }
     }
 
+    /// Whether all that is known before a text is there is finite.
+    pub(crate) fn is_finite(&self) -> bool {
+        let of_long = match &self.long_texts {
+            Some(LongTexts { by: LongFrequencies::Fixed(frequencies), .. }) => frequencies.as_slice(),
+            _ => &[],
+        };
+        let mut all = self.frequencies.iter().chain(of_long).chain([&self.magnitude]);
+        all.all(|number| number.is_finite())
+    }
+
     /// The frequencies at which the rows of a text of this many tokens are turned.
     pub fn frequencies_of(&self, length: usize) -> Cow<'_, [f64]> {
         match &self.long_texts {

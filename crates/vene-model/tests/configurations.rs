@@ -331,6 +331,7 @@ fn values_that_are_not_understood_are_refused_in_words() {
     for (name, changes, words) in [
         ("llama saved by 5", json!({"rope_parameters": {"rope_type": "su"}}), "default, linear, dynamic, yarn, longrope, llama3"),
         ("llama saved by 5", json!({"rope_parameters": {"rope_type": "linear"}}), "`rope_parameters.factor`"),
+        ("llama saved by 5", json!({"rope_parameters": {"rope_type": "linear", "factor": 1e-320}}), "frequencies finite"),
         ("llama saved by 5", json!({"hidden_act": "prelu"}), "quick_gelu"),
         ("llama saved by 5", json!({"layer_types": ["full_attention", "sliding_attention"]}), "full_attention"),
         ("llama saved by 5", json!({"rope_theta": null, "rope_parameters": null}), "null for `rope_theta`"),

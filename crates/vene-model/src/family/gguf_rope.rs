@@ -66,5 +66,9 @@ pub(super) fn rotary(
             *frequency /= f64::from(divisor);
         }
     }
+    if !rotary.is_finite() {
+        let expected = "scaling and divisors that leave frequencies finite";
+        return Err(wrong("rope.scaling.factor", &factor.into(), expected));
+    }
     Ok(rotary)
 }

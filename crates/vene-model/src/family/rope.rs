@@ -4,7 +4,7 @@
 
 use serde_json::{Map, Value};
 
-use super::keys::{Keys, known, shortened, wrong};
+use super::keys::{Keys, LARGEST, known, shortened, wrong};
 use crate::error::ModelError;
 use crate::rotary::{Rotary, Yarn};
 
@@ -173,7 +173,7 @@ impl Stated<'_> {
         self.refuse_unknown_keys()?;
         let rotary = Rotary::new(self.theta, self.head_dim);
         let same = |rotary| Described { rotary, context: self.context };
-        Ok(match kind.as_str() {
+        let described = match kind.as_str() {
             "default" => same(rotary),
             "linear" => same(rotary.linear(self.positive("factor")?)),
             "llama3" => same(rotary.llama3(
@@ -192,7 +192,12 @@ impl Stated<'_> {
                     understood: KINDS.into(),
                 });
             }
-        })
+        };
+        if !described.rotary.is_finite() {
+            let said = Value::Object(self.scaling.clone());
+            return Err(wrong(&self.place, &said, "a scaling that leaves frequencies finite"));
+        }
+        Ok(described)
     }
 
     fn name(&self, key: &str) -> String {
@@ -363,7 +368,8 @@ impl Stated<'_> {
         if factor < 1.0 {
             return Err(wrong(&self.name("factor"), &factor.into(), "at least 1"));
         }
-        let context = (self.context as f64 * factor) as usize;
+        // Within reason, as every count.
+        let context = (self.context as f64 * factor).min(LARGEST as f64) as usize;
         Ok(Described { rotary: rotary.dynamic(self.theta, factor, self.context), context })
     }
 }

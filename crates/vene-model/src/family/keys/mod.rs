@@ -21,7 +21,7 @@ use known::Class;
 pub(crate) use unread::meaningful;
 
 /// No extent of a real model is larger; what is, is damaged or hostile.
-const LARGEST: u64 = 1 << 28;
+pub(super) const LARGEST: u64 = 1 << 28;
 
 enum Source<'a> {
     HuggingFace {
