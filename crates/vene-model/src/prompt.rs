@@ -15,6 +15,8 @@ pub struct Prompt {
     pub(crate) spans: Vec<Range<usize>>,
     pub(crate) bos: bool,
     pub(crate) model: ModelKey,
+    /// Its length as [`DecoderConfig::rotary_length`](crate::DecoderConfig) has it.
+    pub(crate) rotary_length: usize,
 }
 
 impl Prompt {
@@ -62,12 +64,18 @@ impl Prompt {
     /// Another shape or tokenizer; more tokens than the context holds.
     pub fn for_another_model(&self, outline: &Outline) -> Result<Self, InputError> {
         self.model.expect_alike("the prompt", outline.key())?;
-        outline.checked(Self { model: outline.key().clone(), ..self.clone() })
+        let rotary_length = outline.config().rotary_length(self.len());
+        outline.checked(Self { model: outline.key().clone(), rotary_length, ..self.clone() })
     }
 
-    /// How many tokens both prompts begin with. Attention is causal: up to there their runs are
-    /// the same.
+    /// How many tokens both prompts begin with.
     pub fn shared_prefix(&self, other: &Prompt) -> usize {
         self.tokens.iter().zip(&other.tokens).take_while(|(a, b)| a == b).count()
+    }
+
+    /// Up to which position the runs of both prompts are the same: attention is causal, so that they are as
+    /// far as the tokens are, unless the model turns texts of these two lengths at other frequencies.
+    pub fn shared_run(&self, other: &Prompt) -> usize {
+        if self.rotary_length == other.rotary_length { self.shared_prefix(other) } else { 0 }
     }
 }

@@ -93,7 +93,7 @@ fn run_base<O: Operations<Tensor = Tensor>>(
     let tokens: Vec<u32> =
         plan.examples.iter().flat_map(|example| example.base.tokens().iter().copied()).collect();
     let lengths = plan.examples.iter().map(|example| example.base.len());
-    let mut pass = Sequences::new(lengths, &mut editor).in_blocks(block);
+    let mut pass = Sequences::new(decoder.config(), lengths, &mut editor).in_blocks(block);
     let logits = decoder.forward(&tokens, &mut pass)?;
     editor.finish(logits.whole.as_ref())
 }

@@ -84,6 +84,7 @@ impl Rows<'_> {
 
 /// Runs that ride through the decoder together, each with all its rows.
 pub(super) struct Sequences<'a, V> {
+    config: &'a DecoderConfig,
     runs: Vec<Range<usize>>,
     positions: Vec<usize>,
     /// How many queries of a run attend at once, where nobody looks at the pattern; all if `None`.
@@ -93,13 +94,17 @@ pub(super) struct Sequences<'a, V> {
 
 impl<'a, V: Visitor> Sequences<'a, V> {
     /// Runs of these lengths.
-    pub(super) fn new(lengths: impl Iterator<Item = usize>, visitor: &'a mut V) -> Self {
+    pub(super) fn new(
+        config: &'a DecoderConfig,
+        lengths: impl Iterator<Item = usize>,
+        visitor: &'a mut V,
+    ) -> Self {
         let (mut runs, mut positions) = (Vec::new(), Vec::new());
         for length in lengths {
             runs.push(positions.len()..positions.len() + length);
             positions.extend(0..length);
         }
-        Self { runs, positions, block: None, visitor }
+        Self { config, runs, positions, block: None, visitor }
     }
 
     /// With so many queries of a run at once in attention whose pattern nobody looks at.
@@ -117,6 +122,11 @@ impl<O: Operations<Tensor = Tensor>, V: Visitor> Pass<O> for Sequences<'_, V> {
 
     fn positions(&self) -> &[usize] {
         &self.positions
+    }
+
+    fn lengths(&self) -> Vec<usize> {
+        let of_run = |run: &Range<usize>| std::iter::repeat_n(self.config.rotary_length(run.len()), run.len());
+        self.runs.iter().flat_map(of_run).collect()
     }
 
     fn wants(&self, site: Site) -> bool {

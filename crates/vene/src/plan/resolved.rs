@@ -245,7 +245,7 @@ impl ResolvedEdit {
             let shared = match run {
                 Run::Base => prompts.base.len(),
                 Run::Source(index) => match prompts.sources.get(*index) {
-                    Some(source) => prompts.base.shared_prefix(source),
+                    Some(source) => prompts.base.shared_run(source),
                     None => return false,
                 },
             };

@@ -11,6 +11,7 @@ mod forked;
 mod formulas;
 mod generation;
 mod identity;
+mod long_texts;
 mod networks;
 mod noise;
 mod plan_errors;
