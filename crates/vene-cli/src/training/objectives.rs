@@ -8,6 +8,7 @@ use vene::training::{CrossEntropy, LogitDifference, Objective, SumOf};
 /// The objective over rows. The label is the first token of the source's answer (the foil) where the plan reads
 /// sources, else of the base's (the target), unless `labels` says which.
 pub fn of(section: &TrainSection, rows: &OverRows) -> anyhow::Result<Objective> {
+    refuse_unread(section, rows)?;
     let reads_source = rows.plan.edits().iter().any(|edit| edit.source.is_some());
     let of_source = match section.labels.as_deref() {
         None => reads_source,
@@ -58,4 +59,26 @@ pub fn of(section: &TrainSection, rows: &OverRows) -> anyhow::Result<Objective> 
         }
         None => objective,
     })
+}
+
+/// Refuses what is about parameters that no intervention of the plan has.
+fn refuse_unread(section: &TrainSection, rows: &OverRows) -> anyhow::Result<()> {
+    let has = |name: &str| {
+        let edits = rows.plan.edits().iter();
+        edits
+            .flat_map(|edit| edit.intervention.parameters())
+            .any(|parameter| parameter.name == name)
+    };
+    let keys = [
+        ("boundary_penalty", section.boundary_penalty.is_some(), "intervention_boundaries"),
+        ("annealing", section.annealing.is_some(), "temperature"),
+    ];
+    for (key, is_given, parameter) in keys {
+        ensure!(
+            !is_given || has(parameter),
+            "`{key}` in [train] of the plan would change nothing in this training: it is read only where an \
+             intervention has a parameter `{parameter}`; leave it out"
+        );
+    }
+    Ok(())
 }
