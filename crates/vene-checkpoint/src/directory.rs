@@ -15,7 +15,6 @@ use crate::{
 pub(crate) const CONFIG: &str = "config.json";
 pub(crate) const WEIGHTS: &str = "model.safetensors";
 pub(crate) const SHARD_INDEX: &str = "model.safetensors.index.json";
-/// What peft writes beside the weights of an adapter.
 
 /// The files of one model, all of them there.
 pub(crate) struct ModelFiles {

@@ -258,6 +258,11 @@ impl Edit {
         self
     }
 
+    /// Whether it reads runs: of sources, or of the base as it is without any edit.
+    pub(crate) fn reads_runs(&self) -> bool {
+        matches!(self.source, Some(Source::Run(_) | Source::AllRuns | Source::Base))
+    }
+
     /// The positions that are read in the source, by default the same words as [`Edit::at`]. Words are
     /// looked up in each source that is read; a list has for each of the example's sources its own.
     ///

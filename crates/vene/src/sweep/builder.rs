@@ -267,7 +267,14 @@ impl<'a> SweepBuilder<'a> {
             });
         }
         if self.unit == SweepUnit::Head {
+<<<<<<< HEAD
             return Ok(vec![(None, Vec::new())]);
+=======
+            if self.positions != SweepPositions::All {
+                return Err(SweepError::PositionsWithoutUnit);
+            }
+            return Ok(vec![(None, None)]);
+>>>>>>> options
         }
         match &self.positions {
             SweepPositions::All => {
@@ -318,6 +325,7 @@ impl<'a> SweepBuilder<'a> {
     }
 }
 
+<<<<<<< HEAD
 /// A position in the base (`None`: all), and that in each source that is read.
 type Pair = (Option<usize>, Vec<usize>);
 
@@ -365,4 +373,25 @@ fn named(
         }
     }
     Ok(pairs)
+=======
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn positions_are_not_passed_over() {
+        let outline = Outline::open(vene_model::EMBEDDED, &mut |_| {}).unwrap();
+        let sweep = Sweep::builder(&outline)
+            .base("The capital of Spain is")
+            .source("The capital of Italy is")
+            .components([Component::AttentionValueOutput])
+            .unit(SweepUnit::Head)
+            .tokens([" Madrid"]);
+        let last = vec![(Positions::Last, Positions::Last)];
+        let refused = sweep.clone().positions(SweepPositions::Named(last)).build();
+        assert!(matches!(refused, Err(SweepError::PositionsWithoutUnit)));
+        assert!(sweep.build().is_ok());
+    }
+>>>>>>> options
 }
