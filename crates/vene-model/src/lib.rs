@@ -21,9 +21,9 @@ mod error;
 pub mod family;
 mod key;
 mod model;
+mod opening;
 pub mod operations;
 mod outline;
-mod opening;
 pub mod pass;
 mod prompt;
 mod recurrence;
@@ -37,12 +37,12 @@ pub use decoder::{Decoder, Logits};
 pub use error::{InputError, ModelError, SiteError};
 pub use key::{AnotherModel, ModelKey};
 pub use model::Model;
+pub use opening::Opening;
 pub use operations::{
     ChosenLogits, Counted, CountedRows, Differentiable, Earlier, Fused, HostRows, OperationError,
     Operations, OwnedPath, Path, Plain, Precision, Query, Recorded, Visibility, Work,
     cross_entropy_of, with_backward,
 };
-pub use opening::Opening;
 pub use outline::{EMBEDDED, Loading, Outline};
 pub use pass::{Attention, Choice, Pass, Readout, RowPlaces};
 pub use prompt::Prompt;

@@ -267,14 +267,10 @@ impl<'a> SweepBuilder<'a> {
             });
         }
         if self.unit == SweepUnit::Head {
-<<<<<<< HEAD
-            return Ok(vec![(None, Vec::new())]);
-=======
             if self.positions != SweepPositions::All {
                 return Err(SweepError::PositionsWithoutUnit);
             }
-            return Ok(vec![(None, None)]);
->>>>>>> options
+            return Ok(vec![(None, Vec::new())]);
         }
         match &self.positions {
             SweepPositions::All => {
@@ -325,7 +321,6 @@ impl<'a> SweepBuilder<'a> {
     }
 }
 
-<<<<<<< HEAD
 /// A position in the base (`None`: all), and that in each source that is read.
 type Pair = (Option<usize>, Vec<usize>);
 
@@ -373,7 +368,8 @@ fn named(
         }
     }
     Ok(pairs)
-=======
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
@@ -388,10 +384,9 @@ mod tests {
             .components([Component::AttentionValueOutput])
             .unit(SweepUnit::Head)
             .tokens([" Madrid"]);
-        let last = vec![(Positions::Last, Positions::Last)];
+        let last = vec![(Positions::Last, Positions::Last.into())];
         let refused = sweep.clone().positions(SweepPositions::Named(last)).build();
         assert!(matches!(refused, Err(SweepError::PositionsWithoutUnit)));
         assert!(sweep.build().is_ok());
     }
->>>>>>> options
 }
