@@ -19,13 +19,14 @@ use std::time::Instant;
 
 use anyhow::{Context, bail, ensure};
 use sha2::{Digest, Sha256};
-use vene::data::{ReadOptions, Row};
+use vene::data::{DataFile, FoilIs, PreparedRow, Row, UnusedColumn};
 use vene::data_sweep::{Means, Summary};
-use vene::{DataSweep, Model, Outline};
+use vene::{DataSweep, Direction, Model, Outline};
 use vene_table::Table;
 
 use crate::folder::Folder;
 use crate::model::{self, Bos, PrecisionName};
+use crate::rows;
 use crate::sweep::ExecutorName;
 use crate::terminal;
 use parts::Parts;
@@ -39,6 +40,8 @@ const RECORD: &str = "run.json";
 /// A data set that was read.
 pub struct DataSet {
     pub rows: Vec<Row>,
+    /// Columns of the file that are not read.
+    pub unused: Vec<UnusedColumn>,
     /// As the user wrote it.
     path: String,
     sha256: String,
@@ -51,17 +54,13 @@ impl DataSet {
         counterfactual: Option<&str>,
         limit: Option<u32>,
     ) -> anyhow::Result<Self> {
-        let options = ReadOptions {
-            counterfactual: counterfactual.map(str::to_owned),
-            ..ReadOptions::default()
-        };
-        let mut rows = vene::data::read_with(path, &options).context("--data")?.rows;
+        let DataFile { mut rows, unused, .. } = rows::read(path, counterfactual)?;
         if let Some(limit) = limit {
             rows.truncate(limit as usize);
         }
         let bytes = fs::read(path).with_context(|| format!("--data {}", path.display()))?;
         let sha256 = Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect();
-        Ok(Self { rows, path: path.display().to_string(), sha256 })
+        Ok(Self { rows, unused, path: path.display().to_string(), sha256 })
     }
 
     /// The file's name, for titles.
@@ -91,7 +90,7 @@ pub fn forecast(
 ) -> anyhow::Result<()> {
     let forecast = sweep.forecast(&outline, settings.memory)?;
     let model = settings.executor.load(outline, settings.precision)?;
-    warn_about_bos(&model, sweep);
+    warn(&model, sweep);
     let preflight = sweep.preflight(&model, &*settings.executor.on(&model, settings.memory))?;
     if settings.json {
         return terminal::print_json(&preflight::json(&model, sweep, &preflight, &forecast, out));
@@ -118,7 +117,7 @@ pub fn start(
         );
     }
     let model = settings.executor.load(outline, settings.precision)?;
-    warn_about_bos(&model, sweep);
+    warn(&model, sweep);
     let preflight = sweep.preflight(&model, &*settings.executor.on(&model, settings.memory))?;
     if !settings.json {
         terminal::print(&preflight::text(&model, sweep, &preflight))?;
@@ -130,10 +129,23 @@ pub fn start(
     finish(&model, sweep, settings, &folder, (record, parts))
 }
 
-/// All prompts begin alike, so the first speaks for all.
-fn warn_about_bos(outline: &Outline, sweep: &DataSweep) {
+/// Warns of what may make a result other than was meant.
+fn warn(outline: &Outline, sweep: &DataSweep) {
+    // All prompts begin alike, so the first stands for all.
     if let Some(row) = sweep.rows().first() {
         model::warn_about_bos(outline, &row.base);
+    }
+    rows::warn_of_answers(outline, sweep.rows());
+    let foreign = |row: &&PreparedRow| row.row.foil_is != FoilIs::SourceAnswer;
+    if sweep.directions().contains(&Direction::Denoising)
+        && let Some(row) = sweep.rows().iter().find(foreign)
+    {
+        let rows = sweep.rows().iter().filter(foreign).count();
+        terminal::warn(format!(
+            "{}: the foil is not known to be the source's answer (in {rows} rows): denoising shows how far \
+             the target gains on the foil in the source's run, not on what that run says by itself",
+            row.name()
+        ));
     }
 }
 

@@ -8,7 +8,7 @@
 //!   one writes them;
 //! * [`sweep`]: what becomes of a sweep: forecast, run, figures, record, summary; [`data_sweep`]: the
 //!   same of one over a data set, which is written as it goes;
-//! * [`training`]: what becomes of a training;
+//! * [`training`]: what becomes of a training; [`rows`]: the rows of both;
 //! * [`folder`]: the output folder, which gets all files of a run or none;
 //! * [`terminal`]: standard output and error, progress; [`interrupt`]: Ctrl-C; [`memory`]: none left.
 //!
@@ -22,6 +22,7 @@ mod folder;
 mod interrupt;
 mod memory;
 mod model;
+mod rows;
 mod selection;
 mod sweep;
 mod terminal;

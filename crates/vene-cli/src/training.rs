@@ -5,7 +5,7 @@
 
 mod objectives;
 mod record;
-pub mod rows;
+pub mod examples;
 mod summary;
 
 use std::fs;
@@ -13,11 +13,12 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use anyhow::{Context, bail, ensure};
+use anyhow::{Context, bail};
 use indicatif::{ProgressBar, ProgressStyle};
-use vene::data::Row;
+use vene::data::{FoilIs, LeftOut, PreparedRow, Reason, Row};
 use vene::plan::OverRows;
-use vene::plan_file::{Sections, save_with};
+use vene::plan_file::{Sections, TrainSection, save_with};
+use vene::statistics::Together;
 use vene::training::{
     Evaluation, Examples, Progress, Step, Trained, split, with_random_directions,
 };
@@ -26,9 +27,10 @@ use vene_table::Table;
 
 use crate::folder::Folder;
 use crate::model::{self, Bos, PrecisionName};
-use crate::{interrupt, terminal};
+use crate::{interrupt, rows, terminal};
+use examples::Rows;
+use objectives::Label;
 use record::Record;
-use rows::Rows;
 
 const CHECKPOINT: &str = "checkpoint.safetensors";
 const STEPS: &str = "training.csv";
@@ -48,6 +50,8 @@ pub struct Settings {
     pub text: String,
     pub sections: Sections,
     pub rows: Rows,
+    /// Which rows stay on one side, trained on or held out.
+    pub together: Together,
     pub out: PathBuf,
     pub resume: bool,
     pub json: bool,
@@ -64,7 +68,9 @@ pub struct Outcome {
     pub is_random: bool,
     /// Rows that were trained on, and held out.
     pub rows: [usize; 2],
-    pub left_out: usize,
+    /// The numbers of the held-out rows in their file.
+    pub held_out_rows: Vec<usize>,
+    pub left_out: Vec<LeftOut>,
     pub seconds: f64,
 }
 
@@ -72,21 +78,12 @@ pub struct Outcome {
 pub fn train(outline: Outline, plan: &Plan, settings: &Settings) -> anyhow::Result<()> {
     let section = settings.sections.train.clone().unwrap_or_default();
     let trainer = section.trainer();
-    let share = section.held_out.unwrap_or(HELD_OUT);
-    let sides = split(settings.rows.rows.len(), share, section.seed.unwrap_or(0));
-    let [seen, held_out] = sides.map(|side| over(&outline, plan, settings, &side));
-    let (seen, held_out) = (seen?, held_out.context("of the rows that are held out")?);
-    let objective = objectives::of(&section, &seen)?;
-    let held_out_objective = objectives::of(&section, &held_out)?;
-    let left_out = seen.left_out.len() + held_out.left_out.len();
-    if left_out > 0 {
-        let reason = seen.left_out.iter().chain(&held_out.left_out).map(|row| &row.reason).next();
-        let reason = reason.map_or_else(String::new, |reason| format!(", such as: {reason}"));
-        terminal::warn(format!(
-            "{left_out} of {} rows are left out{reason}",
-            settings.rows.rows.len()
-        ));
-    }
+    let Sides { label, seen, held_out, left_out } = sides(&outline, plan, &section, settings)?;
+    let objective = objectives::of(&section, label, &seen)?;
+    let held_out_objective = objectives::of(&section, label, &held_out)?;
+    rows::warn_of_left_out(&left_out, settings.rows.rows.len());
+    rows::warn_of_answers(&outline, seen.rows.iter().chain(&held_out.rows));
+    warn_of_foils(label, &seen.rows);
 
     let files = [CHECKPOINT, STEPS, RECORD].map(str::to_owned);
     let folder = Folder::check(&settings.out, &files)?;
@@ -121,6 +118,7 @@ pub fn train(outline: Outline, plan: &Plan, settings: &Settings) -> anyhow::Resu
         control: random.unwrap_or(before),
         is_random: random.is_some(),
         rows: [seen.rows.len(), held_out.rows.len()],
+        held_out_rows: held_out.rows.iter().map(|row| row.index).collect(),
         left_out,
         seconds: start.elapsed().as_secs_f64(),
         trained,
@@ -136,20 +134,74 @@ pub fn train(outline: Outline, plan: &Plan, settings: &Settings) -> anyhow::Resu
     summary::print(&outcome, plan, folder.path(), settings.json)
 }
 
-/// The plan over some of the rows.
-fn over(
+/// The rows that are trained on and those that are held out.
+struct Sides {
+    label: Label,
+    seen: OverRows,
+    held_out: OverRows,
+    left_out: Vec<LeftOut>,
+}
+
+/// Divides the rows that can be used.
+fn sides(
     outline: &Outline,
     plan: &Plan,
+    section: &TrainSection,
     settings: &Settings,
-    chosen: &[usize],
-) -> anyhow::Result<OverRows> {
-    let rows: Vec<Row> = chosen.iter().map(|&row| settings.rows.rows[row].clone()).collect();
-    ensure!(
-        !rows.is_empty(),
-        "there are {} rows: a training needs some to be trained on and some that are held out",
-        settings.rows.rows.len()
-    );
-    Ok(plan.over_rows(outline, &rows, settings.bos.into())?)
+) -> anyhow::Result<Sides> {
+    let bos = settings.bos.into();
+    let OverRows { plan: over, rows, mut left_out } =
+        plan.over_rows(outline, &settings.rows.rows, bos)?;
+    let label = Label::of(section, &over)?;
+    let mut usable: Vec<Row> = Vec::new();
+    for row in rows {
+        match label.lacks(section, &row) {
+            None => usable.push(row.row),
+            Some(reason) => {
+                let (index, place) = (row.index, row.row.place);
+                left_out.push(LeftOut { index, place, reason });
+            }
+        }
+    }
+    left_out.sort_by_key(|row| row.index);
+    if let (true, Some(first)) = (usable.is_empty(), left_out.first()) {
+        bail!("none of the rows can be trained on; {}: {}{}", first.name(), first.reason, advice(first));
+    }
+    let share = section.held_out.unwrap_or(HELD_OUT);
+    let seed = section.seed.unwrap_or(0);
+    let reads_source = objectives::reads_source(&over);
+    let [seen, held_out] = split(&usable, share, seed, settings.together, reads_source)
+        .context("a training needs rows to be trained on and rows that are held out")?
+        .map(|side| side.into_iter().map(|row| usable[row].clone()).collect::<Vec<Row>>());
+    Ok(Sides {
+        label,
+        seen: plan.over_rows(outline, &seen, bos)?,
+        held_out: plan.over_rows(outline, &held_out, bos)?,
+        left_out,
+    })
+}
+
+/// What to do where no row has what is to be learned.
+fn advice(first: &LeftOut) -> &'static str {
+    match first.reason {
+        Reason::FoilNotOfSource => "; labels = \"target\" in [train] learns the base's answer",
+        _ => "",
+    }
+}
+
+/// Says so where nobody knows whether the foils that are learned are the sources' answers.
+fn warn_of_foils(label: Label, rows: &[PreparedRow]) {
+    let unknown = |row: &&PreparedRow| row.row.foil_is == FoilIs::Unknown;
+    if label == Label::Foil
+        && let Some(row) = rows.iter().find(unknown)
+    {
+        terminal::warn(format!(
+            "{}: the data set does not say whether the foil is the source's answer (in {} rows), and it is \
+             what is learned",
+            row.name(),
+            rows.iter().filter(unknown).count()
+        ));
+    }
 }
 
 /// Checks that what is there is what is to be gone on with, or that there is nothing.

@@ -10,7 +10,8 @@ use vene_model::EMBEDDED;
 
 use crate::arguments::{Given, ReadBy, read};
 use crate::model::{self, RunArguments};
-use crate::training::rows::{self, Rows};
+use crate::rows::TogetherName;
+use crate::training::examples::{self, Rows};
 use crate::training::{Settings, train};
 
 /// Train a plan's interventions on a data set
@@ -51,6 +52,10 @@ pub struct Arguments {
     /// Only the first so many rows
     #[arg(long, value_name = "ROWS", value_parser = clap::value_parser!(u32).range(2..))]
     limit: Option<u32>,
+
+    /// Which rows stay on one side, trained on or held out
+    #[arg(long, value_name = "ROWS", default_value = "prompts")]
+    together: TogetherName,
 
     /// The folder for what is learned and its record
     #[arg(long, value_name = "DIR", default_value = "vene-out/train")]
@@ -103,6 +108,7 @@ impl Arguments {
             text,
             sections: file.sections,
             rows,
+            together: (*read!(given, self => together)).into(),
             out: read!(given, self => out).clone(),
             resume: *read!(given, self => resume),
             json: *read!(given, self => json),
@@ -128,15 +134,15 @@ impl Arguments {
             // In place of what the plan says.
             (Some(path), ..) => {
                 given.read_of_plan("data", &["task", "seed", "counterfactual"]);
-                rows::of_file(path, counterfactual)?
+                examples::of_file(path, counterfactual)?
             }
             (None, Some(path), _) => {
                 given.read_of_plan("data", &["counterfactual"]);
-                rows::of_file(&beside.join(path), counterfactual)?
+                examples::of_file(&beside.join(path), counterfactual)?
             }
             (None, None, Some(task)) => {
                 given.read_of_plan("data", &["task", "seed"]);
-                rows::of_task(task, &section, outline)?
+                examples::of_task(task, &section, outline)?
             }
             (None, None, None) => bail!(
                 "there is nothing to train on: give rows with --data, or a path or a task in the plan's [data]"

@@ -61,8 +61,15 @@ pub fn text(outline: &Outline, sweep: &DataSweep, preflight: &Preflight) -> Stri
     if let Some(source) = &preflight.source {
         agreement(&mut text, "model on source", source);
     }
+    if preflight.foreign_foils > 0 {
+        let _ = writeln!(
+            text,
+            "  foils           not the source's answer in {} rows, as far as the data set says",
+            preflight.foreign_foils
+        );
+    }
     for (kind, count, (row, reason)) in &preflight.left_out {
-        let _ = writeln!(text, "  left out        {count}: {kind} (row {row}: {reason})");
+        let _ = writeln!(text, "  left out        {count}: {kind} ({row}: {reason})");
     }
     text
 }
@@ -155,12 +162,13 @@ pub fn of(preflight: &Preflight) -> Value {
         })
     };
     let left_out = preflight.left_out.iter().map(|(kind, count, (row, reason))| {
-        json!({ "kind": kind, "rows": count, "first_row": row, "first_reason": reason })
+        json!({ "kind": kind, "rows": count, "first_row": row.to_string(), "first_reason": reason })
     });
     json!({
         "rows": preflight.rows,
         "used": preflight.used,
         "left_out": left_out.collect::<Vec<_>>(),
+        "foils_not_of_source": preflight.foreign_foils,
         "groups": preflight.groups,
         "coinciding_positions": preflight.coinciding.iter()
             .map(|(role, other, rows)| {

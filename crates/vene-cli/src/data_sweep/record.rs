@@ -13,7 +13,7 @@ use vene::{DataSweep, NoiseSize, Outline, Treatment};
 use vene_table::Table;
 
 use super::{RECORD, Settings, preflight};
-use crate::{model, threads};
+use crate::{model, rows, threads};
 
 /// What must be the same when a sweep is taken up again.
 const SAME: [&str; 5] = ["vene", "data", "model", "options", "batches"];
@@ -42,6 +42,7 @@ impl Record {
                 "sha256": settings.data.sha256,
                 "rows": settings.data.rows.len(),
             },
+            "left_out_rows": rows::record_of(sweep.left_out()),
             "options": options(sweep, settings),
             "batches": sweep.batches().len(),
             "threads": threads::count(),

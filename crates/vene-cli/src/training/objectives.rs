@@ -1,40 +1,70 @@
 //! What the edited runs should say: from a plan's `[train]` and the rows' answers.
 
 use anyhow::{bail, ensure};
-use vene::plan::OverRows;
+use vene::data::{FoilIs, PreparedRow, Reason};
+use vene::plan::{OverRows, ResolvedPlan};
 use vene::plan_file::{LossName, TrainSection};
 use vene::training::{CrossEntropy, LogitDifference, Objective, SumOf};
 
-/// The objective over rows. The label is the first token of the source's answer (the foil) where the plan reads
-/// sources, else of the base's (the target), unless `labels` says which.
-pub fn of(section: &TrainSection, rows: &OverRows) -> anyhow::Result<Objective> {
-    let reads_source = rows.plan.edits().iter().any(|edit| edit.source.is_some());
-    let of_source = match section.labels.as_deref() {
-        None => reads_source,
-        Some("foil") => true,
-        Some("target") => false,
-        Some(other) => bail!(
-            "[train] labels is `{other}`; expected `target`, the base's answer, or `foil`, the source's"
-        ),
-    };
+/// Which of a row's answers its edited run should say.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Label {
+    /// The base's.
+    Target,
+    /// The source's.
+    Foil,
+}
+
+impl Label {
+    /// As `labels` says; else the source's answer (the foil) where the plan reads sources, the base's (the
+    /// target) where it doesn't.
+    pub fn of(section: &TrainSection, plan: &ResolvedPlan) -> anyhow::Result<Self> {
+        Ok(match section.labels.as_deref() {
+            None if reads_source(plan) => Self::Foil,
+            None | Some("target") => Self::Target,
+            Some("foil") => Self::Foil,
+            Some(other) => bail!(
+                "[train] labels is `{other}`; expected `target`, the base's answer, or `foil`, the source's"
+            ),
+        })
+    }
+
+    /// Why a row cannot be trained on, if it can't.
+    pub fn lacks(self, section: &TrainSection, row: &PreparedRow) -> Option<Reason> {
+        let [target, foil] = row.first_tokens();
+        let both = section.loss == Some(LossName::LogitDifference);
+        if target.is_empty() && (both || self == Self::Target) {
+            return Some(Reason::NoTarget);
+        }
+        if foil.is_empty() && (both || self == Self::Foil) {
+            return Some(Reason::NoFoil);
+        }
+        let is_foreign = row.row.foil_is == FoilIs::WrongAnswer;
+        (is_foreign && self == Self::Foil).then_some(Reason::FoilNotOfSource)
+    }
+}
+
+/// Whether a plan's edits read sources.
+pub fn reads_source(plan: &ResolvedPlan) -> bool {
+    plan.edits().iter().any(|edit| edit.source.is_some())
+}
+
+/// The objective over rows, of which none [lacks](Label::lacks) anything.
+pub fn of(section: &TrainSection, label: Label, rows: &OverRows) -> anyhow::Result<Objective> {
     let mut pairs = Vec::with_capacity(rows.rows.len());
     for row in &rows.rows {
         let [target, foil] = row.first_tokens();
-        let (label, other) = if of_source { (foil, target) } else { (target, foil) };
+        let (label, other) = if label == Label::Foil { (foil, target) } else { (target, foil) };
         let Some(&label) = label.first() else {
-            let answer =
-                if of_source { "foil, the source's answer" } else { "target, the base's answer" };
-            bail!(
-                "row {} has no {answer}: there is nothing that its edited run should say",
-                row.index
-            );
+            bail!("{} has no answer that its edited run should say", row.name());
         };
         pairs.push((label, other.first().copied()));
     }
-    for (example, read) in rows.plan.read().iter().enumerate() {
+    for (row, read) in rows.rows.iter().zip(rows.plan.read()) {
         ensure!(
             read.len() == 1,
-            "the plan reads {} positions of example {example}; an answer is read at one",
+            "{}: the plan reads {} positions of it; an answer is read at one",
+            row.name(),
             read.len()
         );
     }

@@ -10,7 +10,7 @@ use vene::Outline;
 use vene::training::{Epoch, Evaluation};
 
 use super::{Outcome, RECORD, Settings};
-use crate::{model, threads};
+use crate::{model, rows, threads};
 
 /// What must be the same when a training is taken up again.
 const SAME: [&str; 5] = ["vene", "model", "data", "plan", "options"];
@@ -25,6 +25,7 @@ impl Record {
         let command: Vec<String> =
             std::env::args_os().map(|text| text.to_string_lossy().into_owned()).collect();
         let options = json!({
+            "together": settings.together.name(),
             "bos": model::name_of(settings.bos),
             "precision": model::name_of(settings.precision),
         });
@@ -101,7 +102,13 @@ pub fn result(outcome: &Outcome) -> Value {
     let mut of_control = evaluation(outcome.control);
     of_control["kind"] = control.into();
     json!({
-        "rows": { "trained": outcome.rows[0], "held_out": outcome.rows[1], "left_out": outcome.left_out },
+        "rows": {
+            "trained": outcome.rows[0],
+            "held_out": outcome.rows[1],
+            "left_out": outcome.left_out.len(),
+        },
+        "held_out_rows": outcome.held_out_rows,
+        "left_out_rows": rows::record_of(&outcome.left_out),
         "steps": outcome.trained.steps.len(),
         "stopped_early": outcome.trained.stopped_early,
         "epochs": outcome.trained.epochs.iter().map(epoch).collect::<Vec<_>>(),

@@ -104,7 +104,7 @@ fn shared() -> tempfile::TempDir {
     fs::write(path("das.toml"), train).unwrap();
     let data = |seed: &str, name: &str| {
         let file = path(name);
-        printed(&["task", "capital", "-n", "24", "--seed", seed, "--out", file.to_str().unwrap()]);
+        printed(&["task", "capital", "-n", "60", "--seed", seed, "--out", file.to_str().unwrap()]);
     };
     data("1", "capital.jsonl");
     data("2", "capital-2.jsonl");
@@ -433,6 +433,7 @@ fn of_train() {
             ("--model", MODEL),
             ("--data", &["SHARED/capital-2.jsonl"]),
             ("--limit", &["10"]),
+            ("--together", &["groups"]),
             ("--out", &["elsewhere"]),
             ("--json", &[""]),
             ("--bos", &["always"]),

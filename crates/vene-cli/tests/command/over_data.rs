@@ -103,7 +103,7 @@ fn what_limits_a_sweep_is_told_before_it() {
     assert!(coinciding.contains("after_subject and last are the same token in"), "{coinciding}");
     let distinct = dry(&["--positions", "after_subject,last", "--distinct-positions"]);
     assert!(!distinct.contains("positions    "), "{distinct}");
-    assert!(distinct.contains("after_subject and last are the same token (row"), "{distinct}");
+    assert!(distinct.contains("after_subject and last are the same token (line 1 (row 0)"), "{distinct}");
     let restored = dry(&[
         "--positions",
         "last",
@@ -212,7 +212,151 @@ fn rows_that_cannot_be_used_are_told() {
          The capital of Cuba is,,, Lima,Cuba,,a\n";
     fs::write(&data, rows).unwrap();
     let said = printed(&sweep(&data, &out, &["--dry-run"]));
-    assert!(said.contains("2 of 3 rows") && said.contains("no source (row 2"), "{said}");
+    assert!(said.contains("2 of 3 rows") && said.contains("no source (line 4 (row 2): no source)"), "{said}");
+}
+
+/// What a run that goes well warns of.
+fn warned(arguments: &[&str]) -> String {
+    let output = vene(arguments);
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.success(), "{arguments:?}: {said}");
+    said
+}
+
+#[test]
+fn one_bad_row_is_left_out_in_every_format_and_keeps_its_number() {
+    // Row 2 has no `Chile` in its base, row 4 is short.
+    let cells = [
+        ["The capital of Spain is", "The capital of Italy is", " Madrid", " Rome", "Spain", "Italy"],
+        ["The capital of Japan is", "The capital of Peru is", " Tokyo", " Lima", "Japan", "Peru"],
+        ["The capital of Cuba is", "The capital of Peru is", " Havana", " Lima", "Chile", "Peru"],
+        ["The capital of Kenya is", "The capital of Italy is", " Nairobi", " Rome", "Kenya", "Italy"],
+        ["Spain", "Italy", " Madrid", " Rome", "Spain", "Italy"],
+    ];
+    let names = ["base", "source", "target", "foil", "subject", "source_subject"];
+    let object = |cells: &[&str; 6]| -> Value {
+        names.iter().zip(cells).map(|(name, cell)| ((*name).to_owned(), Value::from(*cell))).collect()
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    let lines: Vec<String> = cells.iter().map(|cells| object(cells).to_string()).collect();
+    fs::write(path("rows.jsonl"), lines.join("\n")).unwrap();
+    fs::write(path("rows.json"), format!("[{}]", lines.join(",\n"))).unwrap();
+    let csv: Vec<String> = cells.iter().map(|cells| cells.join(",")).collect();
+    fs::write(path("rows.csv"), format!("{}\n{}", names.join(","), csv.join("\n"))).unwrap();
+    let column = |at: usize| cells.iter().map(|row| row[at]).collect::<Vec<_>>();
+    let table = names.iter().enumerate();
+    let table = table.fold(Table::builder(), |table, (at, name)| table.column(*name, column(at)));
+    table.build().unwrap().write_parquet(path("rows.parquet")).unwrap();
+
+    for (name, lost, short) in [
+        ("rows.jsonl", "line 3 (row 2)", "line 5 (row 4)"),
+        ("rows.json", "line 3 (row 2)", "line 5 (row 4)"),
+        ("rows.csv", "line 4 (row 2)", "line 6 (row 4)"),
+        ("rows.parquet", "row 2 (counted from 0)", "row 4 (counted from 0)"),
+    ] {
+        let (data, out) = (path(name), path(&format!("out-{name}")));
+        let mut arguments = vec!["sweep", "--data", data.to_str().unwrap()];
+        arguments.extend(["--component", "block_output", "--layers", "2"]);
+        arguments.extend(["--positions", "subject_last,4", "--out", out.to_str().unwrap()]);
+        let said = printed(&arguments);
+        assert!(said.contains("3 of 5 rows"), "{name}: {said}");
+        let expected = format!("({lost}: subject_last, base: `Chile` is not in");
+        assert!(said.contains(&expected), "{name}: {said}");
+        assert!(said.contains(&format!("({short}: 4, base: ")), "{name}: {said}");
+        let left_out = &record(&out)["left_out_rows"];
+        assert_eq!((&left_out[0]["row"], &left_out[1]["row"]), (&Value::from(2), &Value::from(4)));
+        let examples = Table::read_parquet(out.join("examples.parquet")).unwrap();
+        let mut rows = examples.integers("example").unwrap().to_vec();
+        rows.dedup();
+        assert_eq!(rows, [0, 1, 3], "{name}");
+    }
+}
+
+#[test]
+fn a_row_that_no_other_fits_is_left_out() {
+    let folder = tempfile::tempdir().unwrap();
+    let (data, out) = (folder.path().join("rows.jsonl"), folder.path().join("out"));
+    let row = |base: &str, source: &str| {
+        format!("{{\"base\": \"{base} is\", \"source\": \"{source} is\", \"target\": \" Madrid\", \"foil\": \" Rome\"}}\n")
+    };
+    let all = [
+        row("The capital of Spain", "The capital of Italy"),
+        row("The capital of Japan", "The capital of Peru"),
+        row("The name of the capital of Cuba", "The name of the capital of Peru"),
+    ];
+    fs::write(&data, all.concat()).unwrap();
+    let mut arguments = vec!["sweep", "--data", data.to_str().unwrap(), "--unit", "h"];
+    arguments.extend(["--component", "head_attention_value_output", "--intervention", "resample"]);
+    arguments.extend(["--layers", "0", "--out", out.to_str().unwrap()]);
+    let said = printed(&arguments);
+    assert!(said.contains("2 of 3 rows"), "{said}");
+    assert!(said.contains("(line 3 (row 2): it needs 1 other rows to draw from"), "{said}");
+}
+
+#[test]
+fn what_is_not_read_of_a_file_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let (data, out) = (folder.path().join("rows.jsonl"), folder.path().join("out"));
+    let row = |base: &str, target: &str| {
+        format!("{{\"base\": \"The capital of {base} is\", \"target\": \"{target}\", \"score\": 0.5, \"subject\": \"{base}\"}}\n")
+    };
+    fs::write(&data, row("Spain", "Madrid") + &row("Italy", " Rome") + &row("Peru", "Lima")).unwrap();
+    let arguments = ["--intervention", "zero", "--metric", "log_probability", "--dry-run"];
+    let said = warned(&sweep(&data, &out, &arguments));
+    assert_eq!(said.matches("column `score` holds numbers").count(), 1, "{said}");
+    assert!(said.contains("line 1 (row 0): the answer `Madrid` has no leading space"), "{said}");
+    assert!(said.contains("(2 rows are alike)"), "{said}");
+    assert_eq!(said.lines().count(), 2, "{said}");
+    let mut arguments = vec!["sweep", "--data", data.to_str().unwrap(), "--positions", "score_last"];
+    arguments.extend(["--component", "block_output", "--intervention", "zero"]);
+    let output = vene(&arguments);
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(2), "{said}");
+    assert!(said.contains("the column `score` holds numbers, which is no phrase"), "{said}");
+}
+
+#[test]
+fn a_foil_that_is_no_answer_to_the_source_is_none() {
+    let folder = tempfile::tempdir().unwrap();
+    let (data, out) = (folder.path().join("rows.jsonl"), folder.path().join("out"));
+    let row = |foil_is: &str| {
+        format!("{{\"base\": \"The capital of Spain is\", \"source\": \"The capital of Italy is\", \"target\": \" Madrid\", \"foil\": \" Rome\"{foil_is}, \"subject\": \"Spain\", \"source_subject\": \"Italy\"}}\n")
+    };
+    fs::write(&data, row("") + &row(", \"foil_is\": \"wrong_answer\"")).unwrap();
+    let said = printed(&sweep(&data, &out, &["--dry-run"]));
+    assert!(said.contains("not the source's answer in 1 rows"), "{said}");
+    let said = warned(&sweep(&data, &out, &["--dry-run", "--direction", "denoising"]));
+    assert!(said.contains("line 2 (row 1): the foil is not known to be the source's answer"), "{said}");
+    fs::write(&data, row(", \"foil_is\": \"wrong_answer\"")).unwrap();
+    let said = printed(&sweep(&data, &out, &["--dry-run"]));
+    assert!(!said.contains("model on source"), "{said}");
+}
+
+#[test]
+fn what_is_the_same_experiment_is_never_on_both_sides_of_a_split() {
+    let folder = tempfile::tempdir().unwrap();
+    let (data, out) = (folder.path().join("rows.jsonl"), folder.path().join("out"));
+    let row = |base: &str, source: &str| {
+        format!("{{\"base\": \"The capital of {base} is\", \"source\": \"The capital of {source} is\", \"target\": \" Madrid\", \"foil\": \" Rome\", \"subject\": \"{base}\", \"source_subject\": \"{source}\"}}\n")
+    };
+    let countries = ["Spain", "Japan", "Cuba"];
+    let rows = countries.map(|base| row(base, "Italy") + &row(base, "Peru"));
+    fs::write(&data, rows.concat()).unwrap();
+    // No source is read, so that two rows of one base are the same experiment.
+    printed(&sweep(&data, &out, &["--intervention", "zero", "--discovery", "0.5", "--layers", "0"]));
+    let found = record(&out)["options"]["discovery_rows"].clone();
+    let found: Vec<u64> = found.as_array().unwrap().iter().map(|row| row.as_u64().unwrap()).collect();
+    assert!(!found.is_empty() && found.len() < 6, "{found:?}");
+    assert!(found.iter().all(|row| found.contains(&(row ^ 1))), "{found:?}");
+    // Rows that are left out are on no side.
+    fs::write(&data, row("Spain", "Italy") + &row("Spain", "Italy") + "{\"base\": \"Peru is\"}\n").unwrap();
+    let other = folder.path().join("other");
+    let output = vene(&sweep(&data, &other, &["--discovery", "0.5"]));
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(2), "{said}");
+    assert!(said.contains("2 rows cannot be split into two: they are all of the same prompts"), "{said}");
+    assert!(!other.exists());
 }
 
 #[test]
@@ -273,7 +417,7 @@ fn bad_input_is_told_in_a_line() {
     let (folder, data) = data_set(4);
     let out = folder.path().join("out");
     let missing = folder.path().join("missing.jsonl");
-    let cases: [(&[&str], &str); 15] = [
+    let cases: [(&[&str], &str); 17] = [
         (&["--metric", "surprise"], "logit_difference (the logit"),
         (&["--positions", "city_last"], "subject_last"),
         (&["--positions", "all"], "by their role"),
@@ -287,6 +431,8 @@ fn bad_input_is_told_in_a_line() {
         (&["--intervention", "noise", "--noise-sd", "1", "--noise-times", "3"], "restore"),
         (RESTORE_TWICE, "without --noise-times"),
         (&["--intervention", "resample", "--draws", "9"], "9 other rows"),
+        (&["--intervention", "noise", "--noise-sd", "1", "--draws", "4294967296"], "at most 1000"),
+        (&["--resamples", "4294967296"], "take at most 1000000"),
         (&["--correction", "bonferroni"], "benjamini-hochberg"),
         (&["--token", " Madrid"], "--token"),
     ];

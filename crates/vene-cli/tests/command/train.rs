@@ -161,5 +161,85 @@ fn what_cannot_be_trained_is_refused_before_a_weight_is_read() {
     assert!(setting.refused("none", &["--resume"]).contains("no training to go on with"));
     let plan = setting.path("das.toml");
     assert!(refused(&["train", plan.to_str().unwrap()]).contains("give rows with --data"));
+    // One row, or one pair of prompts, cannot be trained on and held out.
+    let rows = fs::read_to_string(setting.path("capital.jsonl")).unwrap();
+    let first = rows.lines().next().unwrap();
+    fs::write(setting.path("capital.jsonl"), first).unwrap();
+    let said = setting.refused("none", &[]);
+    assert!(said.contains("rows to be trained on and rows that are held out"), "{said}");
+    assert!(said.contains("1 rows cannot be split into two"), "{said}");
+    fs::write(setting.path("capital.jsonl"), format!("{first}\n{first}\n")).unwrap();
+    let said = setting.refused("none", &[]);
+    assert!(said.contains("2 rows cannot be split into two: they are all of the same prompts"), "{said}");
+    let wrong = rows.replace("{\"base\"", "{\"foil_is\": \"wrong_answer\", \"base\"");
+    fs::write(setting.path("capital.jsonl"), wrong).unwrap();
+    let said = setting.refused("none", &[]);
+    assert!(said.contains("line 1 (row 0): the foil is not the source's answer"), "{said}");
+    assert!(said.contains("labels = \"target\""), "{said}");
     assert!(!setting.path("none").exists());
+}
+
+#[test]
+fn a_row_that_cannot_be_used_does_not_end_a_training() {
+    let short = "[[edit]]\ncomponent = \"block_output\"\nlayer = 2\npositions = 3\n\
+                 intervention = { name = \"low_rank_rotated_space\", rank = 4 }\n\
+                 [train]\nepochs = 1\n";
+    let setting = Setting::new(short);
+    let row = |base: &str, source: &str, target: &str| {
+        format!("{{\"base\": \"{base}\", \"source\": \"{source}\", \"target\": \"{target}\", \"foil\": \" Rome\"}}\n")
+    };
+    let pair = |country: &str, target: &str| {
+        row(&format!("The capital of {country} is"), "The capital of Italy is", target)
+    };
+    let rows = [
+        pair("Spain", " Madrid"),
+        row("Spain", "Italy", " Madrid"),
+        pair("Spain", " Madrid"),
+        pair("Japan", "Tokyo"),
+        pair("Peru", " Rome"),
+        pair("Cuba", " Havana"),
+    ];
+    fs::write(setting.path("capital.jsonl"), rows.concat()).unwrap();
+    let arguments = setting.arguments("out", &[]);
+    let output = crate::support::vene(&arguments.iter().map(String::as_str).collect::<Vec<_>>());
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.success(), "{said}");
+    assert!(said.contains("1 of 6 rows left out: the plan does not fit the row (line 2 (row 1): "), "{said}");
+    assert!(said.contains("(line 5 (row 4): ` Rome` is right for both"), "{said}");
+    assert!(said.contains("line 4 (row 3): the answer `Tokyo` has no leading space"), "{said}");
+    let result = &record(&setting.path("out"))["result"];
+    assert_eq!(result["left_out_rows"][0]["line"], 2);
+    assert_eq!(result["left_out_rows"][1]["row"], 4);
+    // Rows 0 and 2 are of the same prompts.
+    let held_out = result["held_out_rows"].as_array().unwrap();
+    assert!(!held_out.is_empty());
+    assert_eq!(held_out.contains(&Value::from(0)), held_out.contains(&Value::from(2)), "{held_out:?}");
+}
+
+#[test]
+fn groups_stay_together_in_training() {
+    let setting = Setting::new(&PLAN.replace("epochs = 10", "epochs = 1"));
+    setting.train("out", &["--together", "groups"]);
+    let rows = fs::read_to_string(setting.path("capital.jsonl")).unwrap();
+    let group = |line: &str| serde_json::from_str::<Value>(line).unwrap()["group"].to_string();
+    let groups: Vec<String> = rows.lines().map(group).collect();
+    let record = record(&setting.path("out"));
+    assert_eq!(record["options"]["together"], "groups");
+    let held_out = record["result"]["held_out_rows"].as_array().unwrap().iter();
+    let held_out: Vec<usize> = held_out.map(|row| row.as_u64().unwrap() as usize).collect();
+    let is_held = |row: usize| held_out.contains(&row);
+    for (row, group) in groups.iter().enumerate() {
+        assert!((0..groups.len()).all(|other| groups[other] != *group || is_held(other) == is_held(row)));
+    }
+    let one: Vec<String> = rows
+        .lines()
+        .map(|line| {
+            let mut row: Value = serde_json::from_str(line).unwrap();
+            row["group"] = "one".into();
+            row.to_string()
+        })
+        .collect();
+    fs::write(setting.path("capital.jsonl"), one.join("\n")).unwrap();
+    let said = setting.refused("none", &["--together", "groups"]);
+    assert!(said.contains("all belong to one group"), "{said}");
 }

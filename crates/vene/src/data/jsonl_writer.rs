@@ -1,8 +1,8 @@
 //! Rows as JSON lines: one object a row, so that a data set can be read by eye, by `grep` and by
 //! any other program.
 //!
-//! The keys of an object are `base`, `source`, `target`, `foil`, the names of its spans, and
-//! `group`. An answer is a string, several are an array. A span `subject` is the text in the base,
+//! The keys of an object are `base`, `source`, `target`, `foil`, `foil_is` (where the foil is not the
+//! source's answer), the names of its spans, and `group`. An answer is a string, several are an array. A span `subject` is the text in the base,
 //! `source_subject` that in the source, `subject_occurrence` and `source_subject_occurrence` say
 //! which occurrence is meant, counted from 0; a stretch of characters is `[start, end]`, the end
 //! excluded. What a row does not have has no key.
@@ -11,7 +11,7 @@ use std::io::{self, Write};
 
 use serde_json::{Map, Value, json};
 
-use super::row::{Phrase, Row};
+use super::row::{FoilIs, Phrase, Row};
 
 /// Rows that cannot be written.
 #[derive(Debug, thiserror::Error)]
@@ -34,7 +34,7 @@ pub enum WriteError {
 }
 
 /// The keys that are no spans, as an error tells them.
-const RESERVED: &str = "base, source, target, foil and group";
+const RESERVED: &str = "base, source, target, foil, foil_is and group";
 
 /// Writes rows as JSON lines (see this module's beginning for the keys).
 ///
@@ -66,6 +66,9 @@ fn object_of(row: &Row) -> Result<Map<String, Value>, String> {
             several => drop(object.insert(key.to_owned(), json!(several))),
         }
     }
+    if row.foil_is != FoilIs::SourceAnswer {
+        object.insert("foil_is".to_owned(), json!(row.foil_is.name()));
+    }
     for (name, span) in &row.spans {
         if is_reserved(name) {
             return Err(name.clone());
@@ -82,7 +85,7 @@ fn object_of(row: &Row) -> Result<Map<String, Value>, String> {
 }
 
 fn is_reserved(name: &str) -> bool {
-    ["", "base", "source", "target", "foil", "group"].contains(&name)
+    ["", "base", "source", "target", "foil", "foil_is", "group"].contains(&name)
         || name.starts_with("source_")
         || name.ends_with("_occurrence")
 }

@@ -11,11 +11,15 @@ mod prepare;
 pub mod read;
 mod role;
 mod row;
+mod unspaced;
 
 pub(crate) use answers::{Continuation, Numbers};
 pub use jsonl_writer::{WriteError, write_jsonl};
-pub use prepare::{LeftOut, PreparedRow, Reason};
+pub use prepare::{LeftOut, PreparedRow, Reason, RowName};
 pub(crate) use prepare::{Requirements, prepare};
-pub use read::{DataError, DataFile, Layout, Place, ReadOptions, RowError, read, read_with};
+pub use read::{
+    DataError, DataFile, Layout, Place, ReadOptions, RowError, UnusedColumn, read, read_with,
+};
 pub use role::{Role, RoleError, SpanPart};
-pub use row::{Phrase, Row, Span};
+pub use row::{FoilIs, Phrase, Row, Span};
+pub use unspaced::{Unspaced, unspaced};

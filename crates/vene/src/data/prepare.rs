@@ -3,11 +3,13 @@
 //! A row that cannot be used is left out and said so, by name and number; nothing is cut, padded or
 //! guessed to make it fit.
 
+use std::collections::HashSet;
 use std::fmt::{self, Display, Formatter};
 
 use vene_model::{BeginningOfSequence, InputError, Outline, Prompt};
 
 use super::answers::Answers;
+use super::read::Place;
 use super::role::Role;
 use super::row::Row;
 use crate::error::PositionError;
@@ -33,7 +35,8 @@ pub(crate) struct Requirements<'a> {
 /// A row in tokens.
 #[derive(Clone, Debug)]
 pub struct PreparedRow {
-    /// Which row of the data set it is, counted from 0.
+    /// Which row of its file it is, counted from 0; for rows that were read from no file, or from
+    /// several, which of the rows given.
     pub index: usize,
     /// The row.
     pub row: Row,
@@ -53,15 +56,50 @@ impl PreparedRow {
     pub fn first_tokens(&self) -> [Vec<u32>; 2] {
         self.answers.first_tokens()
     }
+
+    /// Where it stands, for messages.
+    pub fn name(&self) -> RowName {
+        RowName { index: self.index, place: self.row.place }
+    }
+
+    /// The same row, left out.
+    pub(crate) fn left_out(&self, reason: Reason) -> LeftOut {
+        LeftOut { index: self.index, place: self.row.place, reason }
+    }
+}
+
+/// How messages name a row: by its place in its file, if it has one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RowName {
+    index: usize,
+    place: Option<Place>,
+}
+
+impl Display for RowName {
+    fn fmt(&self, formatter: &mut Formatter<'_>) -> fmt::Result {
+        match self.place {
+            Some(place) => place.fmt(formatter),
+            None => write!(formatter, "row {} (counted from 0)", self.index),
+        }
+    }
 }
 
 /// A row that cannot be used.
 #[derive(Clone, Debug)]
 pub struct LeftOut {
-    /// Which row of the data set it is, counted from 0.
+    /// Which row it is, counted as [`PreparedRow::index`].
     pub index: usize,
+    /// Where it stands in its file.
+    pub place: Option<Place>,
     /// Why.
     pub reason: Reason,
+}
+
+impl LeftOut {
+    /// Where it stands, for messages.
+    pub fn name(&self) -> RowName {
+        RowName { index: self.index, place: self.place }
+    }
 }
 
 /// Why a row cannot be used.
@@ -139,6 +177,31 @@ pub enum Reason {
         /// Tokens of the source.
         source: usize,
     },
+    /// Too few other rows to draw from.
+    FewPartners {
+        /// How many are needed.
+        needed: usize,
+        /// How many there are.
+        found: usize,
+    },
+    /// A knockout of what does not exist, or of everything.
+    Blind {
+        /// The layer.
+        layer: usize,
+        /// The role, or all positions.
+        position: String,
+        /// How much the last position sees there.
+        sees: &'static str,
+        /// What a knockout there would do.
+        would: &'static str,
+    },
+    /// A plan cannot be run on it.
+    Plan {
+        /// What is wrong.
+        problem: String,
+    },
+    /// Its foil is to be learned, and is no answer to its source.
+    FoilNotOfSource,
 }
 
 impl Reason {
@@ -159,6 +222,10 @@ impl Reason {
                 format!("{role} has more tokens on one side than on the other")
             }
             Self::UnequalLengths { .. } => "base and source differ in length".to_owned(),
+            Self::FewPartners { .. } => "too few other rows fit it".to_owned(),
+            Self::Blind { .. } => "a knockout has nothing to hide, or hides everything".to_owned(),
+            Self::Plan { .. } => "the plan does not fit the row".to_owned(),
+            Self::FoilNotOfSource => "the foil is not the source's answer".to_owned(),
         }
     }
 }
@@ -186,6 +253,20 @@ impl Display for Reason {
             Self::UnequalLengths { base, source } => {
                 write!(formatter, "the base has {base} tokens and the source {source}")
             }
+            Self::FewPartners { needed, found } => write!(
+                formatter,
+                "it needs {needed} other rows to draw from that fit it in length, and there are {found}"
+            ),
+            Self::Blind { layer, position, sees, would } => write!(
+                formatter,
+                "in layer {layer} the last position sees {sees} at {position}; a knockout there would {would}"
+            ),
+            Self::Plan { problem } => write!(formatter, "{problem}"),
+            Self::FoilNotOfSource => write!(
+                formatter,
+                "the foil is not the source's answer (the row says so in `foil_is`), so that the edited run \
+                 should not say it"
+            ),
             Self::NoSource | Self::NoTarget | Self::NoFoil | Self::SamePosition { .. } => {
                 write!(formatter, "{}", self.kind())
             }
@@ -200,13 +281,23 @@ pub(crate) fn prepare(
     requirements: &Requirements<'_>,
 ) -> (Vec<PreparedRow>, Vec<LeftOut>) {
     let (mut prepared, mut left_out) = (Vec::new(), Vec::new());
-    for (index, row) in rows.iter().enumerate() {
+    for (index, row) in numbers(rows).into_iter().zip(rows) {
         match (Preparer { outline, row, requirements }).prepare(index) {
             Ok(row) => prepared.push(row),
-            Err(reason) => left_out.push(LeftOut { index, reason }),
+            Err(reason) => left_out.push(LeftOut { index, place: row.place, reason }),
         }
     }
     (prepared, left_out)
+}
+
+/// The rows' numbers: those that they have in their file, if they are all of one, else those here.
+fn numbers(rows: &[Row]) -> Vec<usize> {
+    let of_file: Option<Vec<usize>> = rows.iter().map(|row| Some(row.place?.row)).collect();
+    let mut seen = HashSet::new();
+    match of_file {
+        Some(numbers) if numbers.iter().all(|&number| seen.insert(number)) => numbers,
+        _ => (0..rows.len()).collect(),
+    }
 }
 
 struct Preparer<'a> {
@@ -282,7 +373,7 @@ impl Preparer<'_> {
                 && self.continuation(source, answer)? != tokens
             {
                 let problem =
-                    "it is other tokens behind the base than behind the source".to_owned();
+                    "it is other tokens after the base than after the source".to_owned();
                 return Err(Reason::Answer { answer: answer.clone(), problem });
             }
             let count = if requirements.first_tokens { 1 } else { tokens.len() };
@@ -367,6 +458,22 @@ mod tests {
         assert_eq!(left_out, [""; 0]);
         assert_eq!(rows[0].base_positions, [[3], [4]]);
         assert_eq!(rows[0].answers.runs.len(), 1);
+    }
+
+    #[test]
+    fn rows_keep_the_numbers_of_their_file() {
+        let at = |number| Row {
+            place: Some(Place { row: number, line: Some(number as u64 + 2) }),
+            ..row()
+        };
+        let bad = Row { target: vec![], ..at(7) };
+        let (rows, left_out) = prepared(&[at(9), bad, at(4)], &["last"]);
+        assert_eq!(rows.iter().map(|row| row.index).collect::<Vec<_>>(), [9, 4]);
+        assert_eq!(rows[0].name().to_string(), "line 11 (row 9)");
+        assert_eq!(left_out, ["7: no target"]);
+        // Rows of two files may have the same numbers.
+        let (rows, _) = prepared(&[at(9), at(9), row()], &["last"]);
+        assert_eq!(rows.iter().map(|row| row.index).collect::<Vec<_>>(), [0, 1, 2]);
     }
 
     #[test]

@@ -1,9 +1,15 @@
 //! One row of a data set, in texts: nothing is tokenized yet.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::ops::Range;
+use std::str::FromStr;
+
+use super::read::Place;
 
 /// A base, a source, their answers, and where in them what stands.
+///
+/// Two rows are equal where they say the same, wherever they were read.
 ///
 /// ```
 /// use vene::data::Row;
@@ -15,7 +21,7 @@ use std::ops::Range;
 ///     .group("capital-1");
 /// assert_eq!(row.target, [" Madrid"]);
 /// ```
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default)]
 pub struct Row {
     /// The prompt whose run is edited.
     pub base: String,
@@ -24,12 +30,75 @@ pub struct Row {
     /// What the base should be continued with, as it stands behind it (` Madrid`, with its space);
     /// where there are several, any of them is right.
     pub target: Vec<String>,
-    /// What the source should be continued with, likewise.
+    /// What the source should be continued with, likewise; or a wrong answer, see
+    /// [`Row::foil_is`].
     pub foil: Vec<String>,
+    /// Whether the foil is the right answer to the source.
+    pub foil_is: FoilIs,
     /// Phrases by the name of their role.
     pub spans: BTreeMap<String, Span>,
     /// The template that it was made from; rows of one group are no independent observations.
     pub group: Option<String>,
+    /// Where in its file it stands, if it was read from one: so that it keeps its number when rows
+    /// are left out, drawn or shuffled.
+    pub place: Option<Place>,
+}
+
+impl PartialEq for Row {
+    fn eq(&self, other: &Self) -> bool {
+        let Self { base, source, target, foil, foil_is, spans, group, place: _ } = self;
+        *base == other.base
+            && *source == other.source
+            && *target == other.target
+            && *foil == other.foil
+            && *foil_is == other.foil_is
+            && *spans == other.spans
+            && *group == other.group
+    }
+}
+
+/// What a row's foil is to its source.
+///
+/// Training towards the foil, and what the model says to the source, are about the source's right
+/// answer. In some data sets the foil is a wrong answer to the base instead, and the source has
+/// none: in indirect object identification it is the base's other name.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum FoilIs {
+    /// The source's right answer.
+    #[default]
+    SourceAnswer,
+    /// A wrong answer to the base, and no answer to the source.
+    WrongAnswer,
+    /// A wrong answer to the base; the data set does not say whether it is the source's answer.
+    Unknown,
+}
+
+impl FoilIs {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::SourceAnswer, Self::WrongAnswer, Self::Unknown];
+
+    /// Its name in files.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::SourceAnswer => "source_answer",
+            Self::WrongAnswer => "wrong_answer",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
+impl fmt::Display for FoilIs {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.name())
+    }
+}
+
+impl FromStr for FoilIs {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        Self::ALL.into_iter().find(|foil| foil.name() == text).ok_or(())
+    }
 }
 
 /// Where a role's phrase stands in the base and in the source.
@@ -99,7 +168,14 @@ impl Row {
         self
     }
 
-    /// Names a phrase of the base and the one that stands in for it in the source.
+    /// Says what the foil is to the source.
+    #[must_use]
+    pub fn foil_is(mut self, foil: FoilIs) -> Self {
+        self.foil_is = foil;
+        self
+    }
+
+    /// Names a phrase of the base and the one that replaces it in the source.
     #[must_use]
     pub fn span(
         mut self,

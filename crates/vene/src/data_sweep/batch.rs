@@ -8,8 +8,8 @@ use vene_table::Table;
 
 use super::edits::{Side, Variant};
 use super::numbers::{all_numbers, outputs};
-use super::{Control, DataSweep, DataSweepError, Direction, Means, Treatment, table};
-use crate::data::{Numbers, PreparedRow};
+use super::{Control, DataSweep, DataSweepError, Direction, Means, Treatment, partners, table};
+use crate::data::{Numbers, PreparedRow, Reason};
 use crate::engine::{Distribution, Executor, PlanOutcome};
 use crate::metric::Needs;
 use crate::plan::{Example, Outcome, Plan, Positions, ResolvedPlan};
@@ -83,12 +83,26 @@ enum Job {
 pub(super) fn check(sweep: &DataSweep, outline: &Outline) -> Result<(), DataSweepError> {
     let means = Means::zeros(sweep, outline.config());
     for &direction in &sweep.directions {
-        // Draws may fail for want of rows, and that depends on the row.
-        let all = Side::new(sweep, outline, &means, 0..sweep.rows.len(), direction)?;
-        all.refuse_blind_queries()?;
         plans_ahead(sweep, outline, &means, 0..1, direction)?;
     }
     Ok(())
+}
+
+/// Rows, by index, that cannot be run with the others: each may be named several times.
+pub(super) fn unusable(
+    sweep: &DataSweep,
+    outline: &Outline,
+) -> Result<Vec<(usize, Reason)>, DataSweepError> {
+    let lacking = partners::lacking(sweep);
+    if !lacking.is_empty() {
+        return Ok(lacking);
+    }
+    let means = Means::zeros(sweep, outline.config());
+    let mut blind = Vec::new();
+    for &direction in &sweep.directions {
+        blind.extend(Side::new(sweep, outline, &means, 0..sweep.rows.len(), direction)?.blind());
+    }
+    Ok(blind)
 }
 
 /// The plans of a batch in all directions, nothing known yet of means and distributions; those of

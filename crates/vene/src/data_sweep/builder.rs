@@ -1,10 +1,12 @@
 //! Declaring a sweep over a data set.
 
+use std::collections::BTreeMap;
+
 use vene_model::{BeginningOfSequence, Component, Outline, Site};
 
 use super::partners::needs_equal_lengths;
 use super::{Control, DataCell, DataSweep, DataSweepError, Direction, EffectType, Treatment};
-use crate::data::{Requirements, Role, Row, prepare};
+use crate::data::{Reason, Requirements, Role, Row, prepare};
 use crate::error::PlanError;
 use crate::metric::{LogitDifference, Metric};
 use crate::sweep::{SweepUnit, places};
@@ -200,14 +202,7 @@ impl<'a> DataSweepBuilder<'a> {
             first_tokens: self.first_tokens,
         };
         let (rows, left_out) = prepare(self.outline, self.rows, &requirements);
-        if let (true, Some(first)) = (rows.is_empty(), left_out.first()) {
-            return Err(DataSweepError::NoneUsable {
-                rows: left_out.len(),
-                first: first.index,
-                reason: first.reason.to_string(),
-            });
-        }
-        let sweep = DataSweep {
+        let mut sweep = DataSweep {
             cells: self.cells(roles.len())?,
             rows,
             left_out,
@@ -223,6 +218,8 @@ impl<'a> DataSweepBuilder<'a> {
             first_tokens: self.first_tokens,
             distinct_roles: self.distinct_roles,
         };
+        sweep.refuse_none_usable()?;
+        sweep.leave_out_unusable(self.outline)?;
         super::batch::check(&sweep, self.outline)?;
         Ok(sweep)
     }
@@ -244,5 +241,42 @@ impl<'a> DataSweepBuilder<'a> {
             }
         }
         Ok(cells)
+    }
+}
+
+impl DataSweep {
+    /// Leaves out rows that cannot be run with the others, until all can. Without one of them another
+    /// may have too few to draw from.
+    fn leave_out_unusable(&mut self, outline: &Outline) -> Result<(), DataSweepError> {
+        loop {
+            let mut reasons: BTreeMap<usize, Reason> = BTreeMap::new();
+            for (row, reason) in super::batch::unusable(self, outline)? {
+                reasons.entry(row).or_insert(reason);
+            }
+            if reasons.is_empty() {
+                return Ok(());
+            }
+            let mut index = 0;
+            let (rows, left_out) = (&mut self.rows, &mut self.left_out);
+            rows.retain(|row| {
+                let reason = reasons.remove(&index);
+                index += 1;
+                let stays = reason.is_none();
+                left_out.extend(reason.map(|reason| row.left_out(reason)));
+                stays
+            });
+            self.refuse_none_usable()?;
+        }
+    }
+
+    fn refuse_none_usable(&self) -> Result<(), DataSweepError> {
+        match (self.rows.is_empty(), self.left_out.first()) {
+            (true, Some(first)) => Err(DataSweepError::NoneUsable {
+                rows: self.left_out.len(),
+                first: first.name(),
+                reason: first.reason.to_string(),
+            }),
+            _ => Ok(()),
+        }
     }
 }

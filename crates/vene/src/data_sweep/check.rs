@@ -36,6 +36,10 @@ impl DataSweepBuilder<'_> {
         if self.treatment.draws() == 0 {
             return Err(DataSweepError::NoDraws { treatment });
         }
+        let (draws, most) = (self.treatment.draws(), Treatment::MOST_DRAWS);
+        if draws > most {
+            return Err(DataSweepError::ManyDraws { treatment, draws, most });
+        }
         let reads_source = self.treatment.reads_source();
         if self.directions.contains(&Direction::Denoising) && !reads_source {
             return Err(DataSweepError::NoDenoising { treatment });

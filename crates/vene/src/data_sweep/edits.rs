@@ -11,7 +11,7 @@ use super::{
     Control, DataCell, DataSweep, DataSweepError, Direction, EffectType, Means, NoiseSize,
     Treatment,
 };
-use crate::data::{Continuation, PreparedRow};
+use crate::data::{Continuation, PreparedRow, Reason};
 use crate::intervention::{Intervention, Noise, RandomDirection};
 use crate::plan::{Edit, Example, Positions, Source};
 use crate::sweep::Method;
@@ -315,32 +315,33 @@ impl<'a> Side<'a> {
             .collect()
     }
 
-    /// Refuses to knock out what the last position does not see, and all that it sees.
-    pub(super) fn refuse_blind_queries(&self) -> Result<(), DataSweepError> {
-        let Treatment::Other(Method::Knockout) = self.sweep.treatment else { return Ok(()) };
-        let layers = self.outline.config().layers.len();
-        for cell in &self.sweep.cells {
-            for layer in self.sweep.window_of(*cell, layers).into_iter().flatten() {
-                for (index, row) in self.rows.iter().enumerate() {
-                    let (last, hidden) =
-                        (self.edited(row).len() - 1, self.written(cell.role, index));
-                    let sees = |key: &usize| self.outline.config().visible(layer, last, *key);
-                    let (sees, would) = if !hidden.iter().any(sees) {
-                        ("nothing", "change nothing")
-                    } else if (0..=last).filter(sees).all(|key| hidden.contains(&key)) {
-                        ("all that it sees", "leave it nothing to attend to")
-                    } else {
-                        continue;
-                    };
-                    let position = match cell.role {
-                        Some(role) => self.sweep.roles[role].to_string(),
-                        None => "all positions".to_owned(),
-                    };
-                    let row = row.index;
-                    return Err(DataSweepError::Blind { row, layer, position, sees, would });
-                }
-            }
-        }
-        Ok(())
+    /// Rows, by index, in which what is to be knocked out is nothing that the last position sees, or all.
+    pub(super) fn blind(&self) -> Vec<(usize, Reason)> {
+        let Treatment::Other(Method::Knockout) = self.sweep.treatment else { return Vec::new() };
+        let why = |index: usize| self.sweep.cells.iter().find_map(|&cell| self.blind_at(cell, index));
+        (0..self.rows.len()).filter_map(|index| Some((index, why(index)?))).collect()
+    }
+
+    /// Why a cell knocks nothing or everything out in a row.
+    fn blind_at(&self, cell: DataCell, index: usize) -> Option<Reason> {
+        let config = self.outline.config();
+        let (last, hidden) =
+            (self.edited(&self.rows[index]).len() - 1, self.written(cell.role, index));
+        let window = self.sweep.window_of(cell, config.layers.len());
+        window.into_iter().flatten().find_map(|layer| {
+            let sees = |key: &usize| config.visible(layer, last, *key);
+            let (sees, would) = if !hidden.iter().any(sees) {
+                ("nothing", "change nothing")
+            } else if (0..=last).filter(sees).all(|key| hidden.contains(&key)) {
+                ("all that it sees", "leave it nothing to attend to")
+            } else {
+                return None;
+            };
+            let position = match cell.role {
+                Some(role) => self.sweep.roles[role].to_string(),
+                None => "all positions".to_owned(),
+            };
+            Some(Reason::Blind { layer, position, sees, would })
+        })
     }
 }

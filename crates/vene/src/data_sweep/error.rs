@@ -2,7 +2,7 @@
 
 use vene_model::Component;
 
-use crate::data::Role;
+use crate::data::{Role, RowName};
 use crate::error::{PlanError, RunError, SweepError};
 
 /// A sweep over a data set that cannot be run.
@@ -13,12 +13,12 @@ pub enum DataSweepError {
     #[error("a sweep over a data set needs rows")]
     NoRows,
     /// No row can be used.
-    #[error("none of the {rows} rows can be used; row {first}: {reason}")]
+    #[error("none of the {rows} rows can be used; {first}: {reason}")]
     NoneUsable {
         /// How many there are.
         rows: usize,
-        /// The first, counted from 0.
-        first: usize,
+        /// The first.
+        first: RowName,
         /// What is wrong with it.
         reason: String,
     },
@@ -56,6 +56,16 @@ pub enum DataSweepError {
     NoDraws {
         /// What was to be done.
         treatment: &'static str,
+    },
+    /// More draws than a row is run for.
+    #[error("{treatment} with {draws} draws for each row and place; expected at most {most}")]
+    ManyDraws {
+        /// What was to be done.
+        treatment: &'static str,
+        /// How many draws were asked for.
+        draws: usize,
+        /// The most there may be.
+        most: usize,
     },
     /// Denoising by something that reads no other run.
     #[error(
@@ -106,23 +116,6 @@ pub enum DataSweepError {
         /// The component.
         component: Component,
     },
-    /// Knockout of what does not exist, or of everything.
-    #[error(
-        "row {row}: in layer {layer} the last position sees {sees} at {position}; a knockout there would \
-         {would}"
-    )]
-    Blind {
-        /// The row, counted from 0.
-        row: usize,
-        /// The layer.
-        layer: usize,
-        /// The role, or all positions.
-        position: String,
-        /// How much is seen there.
-        sees: &'static str,
-        /// What would happen.
-        would: &'static str,
-    },
     /// A metric that reads more than it declares.
     #[error(
         "a metric found no number in what was read for it: what it reads, it has to declare (`needs`, \
@@ -138,12 +131,10 @@ pub enum DataSweepError {
         rows: usize,
     },
     /// Too few rows to draw from.
-    #[error(
-        "row {row} needs {draws} other rows to draw from that fit it in length, and there are {found}"
-    )]
+    #[error("{row} needs {draws} other rows to draw from that fit it in length, and there are {found}")]
     TooFewPartners {
-        /// The row, counted from 0.
-        row: usize,
+        /// The row.
+        row: RowName,
         /// How many are needed.
         draws: usize,
         /// How many there are.

@@ -57,6 +57,9 @@ pub enum NoiseSize {
 }
 
 impl Treatment {
+    /// Draws for each row and place at most.
+    pub const MOST_DRAWS: usize = 1000;
+
     /// Its name, in tables.
     pub fn name(&self) -> &'static str {
         match self {

@@ -5,7 +5,7 @@ use std::ops::Range;
 use vene_model::{Component, Prompt};
 
 use super::{Control, DataSweep, DataSweepError, Direction, Treatment};
-use crate::data::PreparedRow;
+use crate::data::{PreparedRow, Reason};
 use crate::random::Draws;
 use crate::sweep::SweepUnit;
 
@@ -16,75 +16,122 @@ enum Purpose {
     Shuffle = 2,
 }
 
-/// For each of the rows in `range` so many others, none twice, out of those that fit it: the draw
-/// depends on the seed and on the row alone.
-fn of(
-    rows: &[PreparedRow],
-    range: Range<usize>,
-    (purpose, count, seed): (Purpose, usize, u64),
-    fits: impl Fn(&PreparedRow, &PreparedRow) -> bool,
-) -> Result<Vec<Vec<usize>>, DataSweepError> {
-    let of_row = |index: usize| {
-        let row = &rows[index];
-        let mut others: Vec<usize> = (0..rows.len())
-            .filter(|&other| rows[other].index != row.index && fits(row, &rows[other]))
-            .collect();
-        if others.len() < count {
-            let (row, found) = (row.index, others.len());
-            return Err(DataSweepError::TooFewPartners { row, draws: count, found });
-        }
-        let mut draws = Draws::new([seed, purpose as u64, row.index as u64]);
-        // The beginning of a shuffle (Fisher and Yates).
-        for place in 0..count {
-            let chosen = place + draws.below(others.len() - place);
-            others.swap(place, chosen);
-        }
-        others.truncate(count);
-        Ok(others)
-    };
-    range.map(of_row).collect()
+/// What is drawn from: how many others each row needs, and which fit it.
+struct Drawing<'a> {
+    rows: &'a [PreparedRow],
+    purpose: Purpose,
+    count: usize,
+    seed: u64,
+    #[allow(clippy::type_complexity)]
+    fits: Box<dyn Fn(&PreparedRow, &PreparedRow) -> bool + 'a>,
 }
 
-/// What is drawn for each row of a batch, and whose other prompt stands in for its own.
+impl Drawing<'_> {
+    /// The rows that a row may draw from.
+    fn others(&self, index: usize) -> Vec<usize> {
+        let row = &self.rows[index];
+        (0..self.rows.len())
+            .filter(|&other| self.rows[other].index != row.index && (self.fits)(row, &self.rows[other]))
+            .collect()
+    }
+
+    /// For each of the rows in `range` so many others, none twice: the draw depends on the seed and on
+    /// the row alone.
+    fn of(&self, range: Range<usize>) -> Result<Vec<Vec<usize>>, DataSweepError> {
+        let of_row = |index: usize| {
+            let row = &self.rows[index];
+            let mut others = self.others(index);
+            if others.len() < self.count {
+                let (row, found) = (row.name(), others.len());
+                return Err(DataSweepError::TooFewPartners { row, draws: self.count, found });
+            }
+            let mut draws = Draws::new([self.seed, self.purpose as u64, row.index as u64]);
+            // The beginning of a shuffle (Fisher and Yates).
+            for place in 0..self.count {
+                let chosen = place + draws.below(others.len() - place);
+                others.swap(place, chosen);
+            }
+            others.truncate(self.count);
+            Ok(others)
+        };
+        range.map(of_row).collect()
+    }
+
+    /// Why rows cannot draw, by index.
+    fn lacking(&self) -> Vec<(usize, Reason)> {
+        let lack = |index: usize| {
+            let found = self.others(index).len();
+            let reason = Reason::FewPartners { needed: self.count, found };
+            (found < self.count).then_some((index, reason))
+        };
+        (0..self.rows.len()).filter_map(lack).collect()
+    }
+}
+
+/// Rows that have too few others to draw from, by index.
+pub(super) fn lacking(sweep: &DataSweep) -> Vec<(usize, Reason)> {
+    let each = sweep.directions.iter().flat_map(|&direction| {
+        let drawings = [resampled(sweep), shuffled(sweep, direction)];
+        drawings.into_iter().flatten().flat_map(|drawing| drawing.lacking())
+    });
+    each.collect()
+}
+
+fn resampled(sweep: &DataSweep) -> Option<Drawing<'_>> {
+    let Treatment::Resample { draws } = sweep.treatment else { return None };
+    let whole = needs_equal_lengths(sweep.unit, sweep.cells.iter().map(|cell| cell.component));
+    Some(Drawing {
+        rows: &sweep.rows,
+        purpose: Purpose::Resample,
+        count: draws,
+        seed: sweep.seed,
+        fits: Box::new(move |row, other| {
+            row.base.tokens() != other.base.tokens()
+                && same_lengths(&row.base_positions, &other.base_positions)
+                && (!whole || row.base.len() == other.base.len())
+        }),
+    })
+}
+
+fn shuffled(sweep: &DataSweep, direction: Direction) -> Option<Drawing<'_>> {
+    if !sweep.controls.contains(&Control::ShuffledSource) {
+        return None;
+    }
+    let whole = needs_equal_lengths(sweep.unit, sweep.cells.iter().map(|cell| cell.component));
+    let (edited, read): (OfRow, OfRow) = match direction {
+        Direction::Noising => (base, source),
+        Direction::Denoising => (source, base),
+    };
+    Some(Drawing {
+        rows: &sweep.rows,
+        purpose: Purpose::Shuffle,
+        count: 1,
+        seed: sweep.seed,
+        fits: Box::new(move |row, other| {
+            let ((own, own_spans), (prompt, spans)) = (read(row), read(other));
+            let (Some(own), Some(prompt), (Some(edited), _)) = (own, prompt, edited(row)) else {
+                return false;
+            };
+            // Nor is the edited prompt itself any other's: it would change nothing.
+            own.tokens() != prompt.tokens()
+                && edited.tokens() != prompt.tokens()
+                && same_lengths(own_spans, spans)
+                && (!whole || own.len() == prompt.len())
+        }),
+    })
+}
+
+/// What is drawn for each row of a batch, and whose other prompt replaces its own.
 #[allow(clippy::type_complexity)]
 pub(super) fn draws(
     sweep: &DataSweep,
     range: Range<usize>,
     direction: Direction,
 ) -> Result<(Vec<Vec<usize>>, Vec<usize>), DataSweepError> {
-    let rows = &sweep.rows;
-    let whole = needs_equal_lengths(sweep.unit, sweep.cells.iter().map(|cell| cell.component));
-    let drawn = match sweep.treatment {
-        Treatment::Resample { draws } => {
-            let purpose = (Purpose::Resample, draws, sweep.seed);
-            of(rows, range.clone(), purpose, |row, other| {
-                row.base.tokens() != other.base.tokens()
-                    && same_lengths(&row.base_positions, &other.base_positions)
-                    && (!whole || row.base.len() == other.base.len())
-            })?
-        }
-        _ => Vec::new(),
-    };
-    if !sweep.controls.contains(&Control::ShuffledSource) {
-        return Ok((drawn, Vec::new()));
-    }
-    let (edited, read): (OfRow, OfRow) = match direction {
-        Direction::Noising => (base, source),
-        Direction::Denoising => (source, base),
-    };
-    let purpose = (Purpose::Shuffle, 1, sweep.seed);
-    let shuffled = of(rows, range, purpose, |row, other| {
-        let ((own, own_spans), (prompt, spans)) = (read(row), read(other));
-        let (Some(own), Some(prompt), (Some(edited), _)) = (own, prompt, edited(row)) else {
-            return false;
-        };
-        // Nor is the edited prompt itself any other's: it would change nothing.
-        own.tokens() != prompt.tokens()
-            && edited.tokens() != prompt.tokens()
-            && same_lengths(own_spans, spans)
-            && (!whole || own.len() == prompt.len())
-    })?;
-    Ok((drawn, shuffled.into_iter().map(|others| others[0]).collect()))
+    let drawn = resampled(sweep).map(|drawing| drawing.of(range.clone())).transpose()?;
+    let others = shuffled(sweep, direction).map(|drawing| drawing.of(range)).transpose()?;
+    let first = |others: Vec<usize>| others[0];
+    Ok((drawn.unwrap_or_default(), others.unwrap_or_default().into_iter().map(first).collect()))
 }
 
 /// A prompt of a row, where it has one, and where its roles are in it.

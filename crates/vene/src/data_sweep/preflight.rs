@@ -11,7 +11,7 @@ use vene_model::{Outline, Prompt};
 use super::batch::first_plans;
 use super::numbers::{all_numbers, outputs};
 use super::{DataSweep, DataSweepError, Treatment};
-use crate::data::{Continuation, PreparedRow, Role};
+use crate::data::{Continuation, FoilIs, PreparedRow, Role, RowName};
 use crate::engine::{Executor, Forked};
 use crate::metric::{Metric, Needs, Observed};
 use crate::plan::{Example, Plan, Positions, ResolvedPlan};
@@ -29,7 +29,9 @@ pub struct Preflight {
     /// Those that are used.
     pub used: usize,
     /// Why others are not: the kind of reason, how many rows, and the first with its reason.
-    pub left_out: Vec<(String, usize, (usize, String))>,
+    pub left_out: Vec<(String, usize, (RowName, String))>,
+    /// Rows that are used whose foil is not the source's answer, or of which that is not known.
+    pub foreign_foils: usize,
     /// Groups among the rows that are used; rows without one are not counted.
     pub groups: usize,
     /// Positions that are the same token in some rows, so that their effects are the same there: two of
@@ -45,7 +47,8 @@ pub struct Preflight {
     pub single_token_answers: usize,
     /// What the model says to the bases, where targets are right.
     pub base: Agreement,
-    /// What the model says to the sources, where foils are right; `None` where no row has both.
+    /// What the model says to the sources of the rows whose foils are right there; `None` where there
+    /// is no such row.
     pub source: Option<Agreement>,
 }
 
@@ -87,12 +90,12 @@ pub(super) fn of(
     executor: &dyn Executor,
 ) -> Result<Preflight, DataSweepError> {
     let rows = &sweep.rows;
-    let mut left_out: Vec<(String, usize, (usize, String))> = Vec::new();
+    let mut left_out: Vec<(String, usize, (RowName, String))> = Vec::new();
     for row in &sweep.left_out {
         let kind = row.reason.kind();
         match left_out.iter_mut().find(|(known, ..)| *known == kind) {
             Some((_, count, _)) => *count += 1,
-            None => left_out.push((kind, 1, (row.index, row.reason.to_string()))),
+            None => left_out.push((kind, 1, (row.name(), row.reason.to_string()))),
         }
     }
     let mut groups: Vec<&String> = rows.iter().filter_map(|row| row.row.group.as_ref()).collect();
@@ -102,7 +105,12 @@ pub(super) fn of(
         let lengths: Vec<usize> = prompts.map(Prompt::len).collect();
         Some((*lengths.iter().min()?, *lengths.iter().max()?))
     };
-    let both = |row: &&PreparedRow| row.source.is_some() && !row.row.foil.is_empty();
+    let foreign = |row: &&PreparedRow| {
+        row.source.is_some() && !row.row.foil.is_empty() && row.row.foil_is != FoilIs::SourceAnswer
+    };
+    let both = |row: &&PreparedRow| {
+        row.source.is_some() && !row.row.foil.is_empty() && row.row.foil_is == FoilIs::SourceAnswer
+    };
     let asked: Vec<&PreparedRow> = rows.iter().collect();
     let answered: Vec<&PreparedRow> = rows.iter().filter(both).collect();
     let on_base = agreement(outline, executor, &asked, |row| Some(&row.base), false)?;
@@ -114,6 +122,7 @@ pub(super) fn of(
         rows: rows.len() + sweep.left_out.len(),
         used: rows.len(),
         left_out,
+        foreign_foils: rows.iter().filter(foreign).count(),
         groups: groups.len(),
         coinciding: coinciding(sweep),
         base_tokens: length(&mut rows.iter().map(|row| &row.base)).unwrap_or_default(),

@@ -15,11 +15,11 @@ pub enum PlanError {
     #[error("there is no example to run the plan on")]
     NoExamples,
     /// No row of a data set can be used.
-    #[error("none of the {rows} rows can be used; the first since {reason}")]
+    #[error("none of the {rows} rows can be used; {reason}")]
     NoRows {
         /// How many there are.
         rows: usize,
-        /// What is wrong with the first.
+        /// The first, and what is wrong with it.
         reason: String,
     },
     /// Lists of tokens to be read for another number of examples.

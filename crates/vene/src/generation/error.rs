@@ -35,6 +35,17 @@ pub enum GenerationError {
     /// No sample is asked for.
     #[error("0 samples of each prompt are asked for; ask for one at least")]
     NoSamples,
+    /// More samples than are kept at once.
+    #[error(
+        "{samples} samples of each prompt are asked for, and at most {most} are written at once; ask \
+         several times, with other seeds"
+    )]
+    ManySamples {
+        /// How many were asked for.
+        samples: usize,
+        /// The most there may be.
+        most: usize,
+    },
     /// Several samples of what has only one.
     #[error(
         "{samples} samples of each prompt are asked for, and greedy generation would give {samples} times the \

@@ -36,6 +36,9 @@ impl Default for Generator {
 }
 
 impl Generator {
+    /// Samples of each prompt at most: each keeps keys and values of its own.
+    pub const MOST_SAMPLES: usize = 4096;
+
     /// Refuses what cannot be run, before a weight is read.
     ///
     /// # Errors
@@ -46,6 +49,9 @@ impl Generator {
         }
         match (self.samples, &self.sampling) {
             (0, _) => return Err(GenerationError::NoSamples),
+            (samples, _) if samples > Self::MOST_SAMPLES => {
+                return Err(GenerationError::ManySamples { samples, most: Self::MOST_SAMPLES });
+            }
             (2.., None) => return Err(GenerationError::GreedySamples { samples: self.samples }),
             (_, Some(sampling)) => sampling.check()?,
             (1, None) => {}

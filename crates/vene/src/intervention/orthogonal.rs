@@ -23,11 +23,20 @@ const DEPENDENT: f64 = 1e-9;
 /// # Errors
 /// More columns than rows.
 pub fn random(rows: usize, columns: usize, seed: u64) -> Result<Tensor> {
+    // Before so many numbers are drawn.
+    refuse_too_many(rows, columns)?;
     let draws = (0..rows).flat_map(|row| {
         (0..columns).map(move |column| standard_normal([seed, 0, row as u64, column as u64]))
     });
     let draws = Tensor::from_iter(draws, &Device::Cpu)?.reshape((rows, columns))?;
     orthonormalised(&draws)
+}
+
+fn refuse_too_many(rows: usize, columns: usize) -> Result<()> {
+    if columns == 0 || columns > rows {
+        candle_core::bail!("{columns} columns of {rows} values cannot be orthonormal");
+    }
+    Ok(())
 }
 
 /// Q of the QR decomposition of `[n, k]`, R with a positive diagonal, in the matrix's precision:
@@ -38,9 +47,7 @@ pub fn random(rows: usize, columns: usize, seed: u64) -> Result<Tensor> {
 /// Columns that depend on each other, more columns than rows, and values that are no numbers.
 pub fn orthonormalised(matrix: &Tensor) -> Result<Tensor> {
     let (rows, columns) = matrix.dims2()?;
-    if columns == 0 || columns > rows {
-        candle_core::bail!("{columns} columns of {rows} values cannot be orthonormal");
-    }
+    refuse_too_many(rows, columns)?;
     let on_host = matrix.detach().to_device(&Device::Cpu)?.to_dtype(DType::F64)?;
     // Columns as rows, so that each lies in one stretch.
     let transposed = on_host.t()?.contiguous()?;

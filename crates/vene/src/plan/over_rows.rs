@@ -3,7 +3,7 @@
 use vene_model::{BeginningOfSequence, Outline};
 
 use super::{Edit, Example, Plan, Positions, ResolvedPlan, Run, Source};
-use crate::data::{LeftOut, PreparedRow, Requirements, Role, Row, prepare};
+use crate::data::{LeftOut, PreparedRow, Reason, Requirements, Role, Row, prepare};
 use crate::error::PlanError;
 
 /// A plan whose examples are rows of a data set.
@@ -20,10 +20,11 @@ pub struct OverRows {
 impl Plan {
     /// The plan over rows: base and source of each are those of an example, and
     /// [`Positions::Role`] the positions of that role in each. Rows whose answers do not begin with tokens that tell
-    /// target and foil apart are left out, and those in which a role is nowhere.
+    /// target and foil apart are left out, those in which a role is nowhere, and those that the plan does not fit: a
+    /// prompt may be too short for its positions.
     ///
     /// # Errors
-    /// As [`Plan::resolve`]; no row that could be used.
+    /// As [`Plan::resolve`], if there is no row that it fits; no row that could be used.
     pub fn over_rows(
         &self,
         outline: &Outline,
@@ -41,23 +42,63 @@ impl Plan {
             needs_single_tokens: false,
             first_tokens: true,
         };
-        let (prepared, left_out) = prepare(outline, rows, &requirements);
+        let (mut prepared, mut left_out) = prepare(outline, rows, &requirements);
         if let (true, Some(first)) = (prepared.is_empty(), left_out.first()) {
-            let reason = first.reason.to_string();
+            let reason = format!("{}: {}", first.name(), first.reason);
             return Err(PlanError::NoRows { rows: rows.len(), reason });
         }
-        let examples: Vec<Example> = prepared
-            .iter()
-            .map(|row| {
-                let example = Example::new(row.base.clone());
-                match &row.source {
-                    Some(source) => example.source(source.clone()),
-                    None => example,
+        let plan = match self.resolve_over(outline, &roles, &prepared) {
+            Ok(plan) => plan,
+            Err(error) => {
+                let unfit = self.leave_out_unfit(outline, &roles, &mut prepared);
+                if unfit.is_empty() || prepared.is_empty() {
+                    return Err(error);
                 }
-            })
-            .collect();
-        let plan = self.at(&roles, &prepared).resolve(outline, &examples)?;
+                left_out.extend(unfit);
+                left_out.sort_by_key(|row| row.index);
+                self.resolve_over(outline, &roles, &prepared)?
+            }
+        };
         Ok(OverRows { plan, rows: prepared, left_out })
+    }
+
+    /// The plan over rows in tokens.
+    fn resolve_over(
+        &self,
+        outline: &Outline,
+        roles: &[Role],
+        rows: &[PreparedRow],
+    ) -> Result<ResolvedPlan, PlanError> {
+        let example = |row: &PreparedRow| {
+            let example = Example::new(row.base.clone());
+            match &row.source {
+                Some(source) => example.source(source.clone()),
+                None => example,
+            }
+        };
+        let examples: Vec<Example> = rows.iter().map(example).collect();
+        self.at(roles, rows).resolve(outline, &examples)
+    }
+
+    /// Takes out the rows that the plan does not fit. One at a time shows which these are.
+    fn leave_out_unfit(
+        &self,
+        outline: &Outline,
+        roles: &[Role],
+        rows: &mut Vec<PreparedRow>,
+    ) -> Vec<LeftOut> {
+        let mut unfit = Vec::new();
+        rows.retain(|row| match self.resolve_over(outline, roles, std::slice::from_ref(row)) {
+            Ok(_) => true,
+            Err(error) => {
+                // The row is the only example there, and has a name of its own.
+                let problem = error.to_string().replace(" of example 0", "");
+                let problem = problem.replace(" in example 0", "").replace(", example 0", "");
+                unfit.push(row.left_out(Reason::Plan { problem }));
+                false
+            }
+        });
+        unfit
     }
 
     /// The roles that it names, each once.
@@ -156,6 +197,17 @@ mod tests {
         assert_eq!(units[0][0].1.positions, [6]);
         let token = |word: &str| model.tokenizer().single_token(word).unwrap();
         assert_eq!(over.rows[0].first_tokens(), [vec![token(" Madrid")], vec![token(" Rome")]]);
+        // One prompt that is too short leaves out its row, not the run.
+        let short = Row::new("Spain", "Italy").target(" a").foil(" b");
+        let rows = [rows[0].clone(), short.clone()];
+        let fixed = Plan::new()
+            .edit(Edit::interchange(Component::BlockOutput, 1).at(Positions::index(3)));
+        let over = fixed.over_rows(&model, &rows, BeginningOfSequence::Model).unwrap();
+        assert_eq!((over.rows.len(), over.rows[0].index, over.left_out[0].index), (1, 0, 1));
+        let reason = over.left_out[0].reason.to_string();
+        assert!(reason.contains("the base") && !reason.contains("example"), "{reason}");
+        let none = fixed.over_rows(&model, &[short], BeginningOfSequence::Model).unwrap_err();
+        assert!(none.to_string().contains("the base"), "{none}");
         // Without rows a role is nowhere.
         let one = Example::new(model.prompt("The capital of Spain is").unwrap());
         let error = plan.resolve(&model, &[one]).unwrap_err().to_string();

@@ -19,8 +19,8 @@ use super::StatisticsError;
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Bootstrap {
-    /// How often the data set is drawn again: 2000 unless said otherwise. Memory: 4 bytes for each
-    /// resample and cluster.
+    /// How often the data set is drawn again. Default: 2000; at most [`Bootstrap::MOST_RESAMPLES`].
+    /// Memory: 4 bytes for each resample and cluster, of which there may be 2 GiB.
     pub resamples: usize,
     /// How often the interval should hold the true mean: 0.95 unless said otherwise.
     pub level: f64,
@@ -34,14 +34,30 @@ impl Default for Bootstrap {
     }
 }
 
+/// Counts of all resamples and clusters at most: 2 GiB of them.
+const MOST_COUNTS: usize = 1 << 29;
+
 impl Bootstrap {
-    /// Whether intervals can be computed so.
+    /// Resamples at most. An interval's ends move by less than a hundredth of its width long before.
+    pub const MOST_RESAMPLES: usize = 1_000_000;
+
+    /// Whether intervals of so many clusters can be computed so.
     ///
     /// # Errors
     ///
-    /// [`StatisticsError::Level`] and [`StatisticsError::FewResamples`]; whoever takes a bootstrap
-    /// checks it like that.
-    pub fn check(&self) -> Result<(), StatisticsError> {
+    /// [`StatisticsError::Level`], [`StatisticsError::FewResamples`] and
+    /// [`StatisticsError::ManyResamples`]; functions that take a bootstrap check it like that.
+    pub fn check_for(&self, clusters: usize) -> Result<(), StatisticsError> {
+        let most = (MOST_COUNTS / clusters.max(1)).min(Self::MOST_RESAMPLES);
+        if self.resamples > most {
+            let resamples = self.resamples;
+            return Err(StatisticsError::ManyResamples { resamples, clusters, most });
+        }
+        self.check()
+    }
+
+    /// Whether intervals can be computed so, of however many clusters.
+    fn check(&self) -> Result<(), StatisticsError> {
         let Self { resamples, level, .. } = *self;
         if !(level > 0.0 && level < 1.0) {
             return Err(StatisticsError::Level { level });
@@ -124,6 +140,19 @@ mod tests {
             check(38, 0.95).unwrap_err().to_string(),
             "38 resamples are too few for an interval of level 0.95: take 39 or more"
         );
+        let many = |resamples, clusters| {
+            Bootstrap { resamples, ..Bootstrap::default() }.check_for(clusters)
+        };
+        assert_eq!(many(1_000_000, 500), Ok(()));
+        assert_eq!(
+            many(1 << 32, 7).unwrap_err().to_string(),
+            "4294967296 resamples are too many for 7 clusters: take at most 1000000"
+        );
+        // 4 bytes for each of both are 2 GiB.
+        assert!(matches!(
+            many(100_000, 1_000_000),
+            Err(StatisticsError::ManyResamples { most: 536, .. })
+        ));
         for level in [0.0, 1.0, 95.0, f64::NAN] {
             assert!(matches!(check(2000, level), Err(StatisticsError::Level { .. })), "{level}");
         }

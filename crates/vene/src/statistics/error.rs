@@ -12,6 +12,16 @@ pub enum StatisticsError {
         /// What was asked for.
         level: f64,
     },
+    /// More resamples than any interval needs, or than there is room for.
+    #[error("{resamples} resamples are too many for {clusters} clusters: take at most {most}")]
+    ManyResamples {
+        /// What was asked for.
+        resamples: usize,
+        /// What is drawn.
+        clusters: usize,
+        /// The most there may be.
+        most: usize,
+    },
     /// So few resamples that none lies outside the interval.
     #[error(
         "{resamples} resamples are too few for an interval of level {level}: take {least} or more"
@@ -56,7 +66,7 @@ pub enum StatisticsError {
         denominators: usize,
     },
     /// A share of the rows that is none or all of them.
-    #[error("a share of {share} for discovery: expected a number between 0 and 1, such as 0.5")]
+    #[error("a share of {share} of the rows: expected a number between 0 and 1, such as 0.5")]
     Share {
         /// What was asked for.
         share: f64,
@@ -66,6 +76,7 @@ pub enum StatisticsError {
         "{rows} rows cannot be split into two: {}",
         match together {
             Together::Prompts => "they are all of the same prompts",
+            Together::Bases => "they all have the same base",
             Together::Groups => "all belong to one group, or share their prompts with it; \
                                  split by prompts, or add rows of other groups",
         }

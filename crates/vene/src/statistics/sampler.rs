@@ -22,7 +22,7 @@ pub(super) struct Sampled {
 
 impl<'a> Sampler<'a> {
     pub fn new(clusters: &'a Clusters, bootstrap: &Bootstrap) -> Result<Self, StatisticsError> {
-        bootstrap.check()?;
+        bootstrap.check_for(clusters.count())?;
         let resamples = Resamples::draw(bootstrap, clusters.count());
         let ones = clusters.sums(&vec![1.0; clusters.observations()]);
         let complete = resamples.totals(&ones.sizes);

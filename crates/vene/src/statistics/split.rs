@@ -36,6 +36,8 @@ pub struct Split {
     pub seed: u64,
     /// Which rows stay on one side.
     pub together: Together,
+    /// Whether the rows' sources are read; where they are not, rows of one base stay on one side.
+    pub reads_source: bool,
 }
 
 /// Which rows are not parted.
@@ -44,9 +46,53 @@ pub enum Together {
     /// Those of the same two prompts, whichever of them is the base.
     #[default]
     Prompts,
-    /// Those, and all rows of a group: shows that a finding holds for templates that had no part in
-    /// it.
+    /// Those of the same base, whatever their source: where no source is read these are the same
+    /// experiment.
+    Bases,
+    /// Those of the same two prompts, and all rows of a group: shows that a finding holds for templates
+    /// that had no part in it.
     Groups,
+}
+
+impl Together {
+    /// What experiments in which sources are read, or are not, must keep together at least.
+    pub fn least(reads_source: bool) -> Self {
+        if reads_source { Self::Prompts } else { Self::Bases }
+    }
+
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Prompts => "prompts",
+            Self::Bases => "bases",
+            Self::Groups => "groups",
+        }
+    }
+
+    /// The rows that stay together, as lists of their indices, in the order of their first rows.
+    ///
+    /// Where `reads_source` is false, a row's source counts for nothing, so that rows of one base are
+    /// never parted.
+    pub(crate) fn blocks(self, rows: &[Row], reads_source: bool) -> Vec<Vec<usize>> {
+        let mut parents: Vec<usize> = (0..rows.len()).collect();
+        let mut of_prompts = HashMap::new();
+        let mut of_base = HashMap::new();
+        let mut of_group = HashMap::new();
+        for (index, row) in rows.iter().enumerate() {
+            join(&mut parents, index, *of_prompts.entry(prompts(row)).or_insert(index));
+            if self == Self::Bases || !reads_source {
+                join(&mut parents, index, *of_base.entry(&row.base).or_insert(index));
+            }
+            if let (Self::Groups, Some(group)) = (self, &row.group) {
+                join(&mut parents, index, *of_group.entry(group).or_insert(index));
+            }
+        }
+        let mut blocks: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
+        for index in 0..rows.len() {
+            blocks.entry(root(&mut parents, index)).or_default().push(index);
+        }
+        blocks.into_values().collect()
+    }
 }
 
 /// The indices of the rows on either side, ascending. Every row is on one of them.
@@ -60,7 +106,7 @@ pub struct SplitRows {
 
 impl Default for Split {
     fn default() -> Self {
-        Self { discovery: 0.5, seed: 0, together: Together::default() }
+        Self { discovery: 0.5, seed: 0, together: Together::default(), reads_source: true }
     }
 }
 
@@ -102,20 +148,7 @@ impl Split {
 
     /// The rows that stay together, in an order that does not depend on theirs.
     fn blocks(&self, rows: &[Row]) -> Vec<Vec<usize>> {
-        let mut parents: Vec<usize> = (0..rows.len()).collect();
-        let mut of_prompts = HashMap::new();
-        let mut of_group = HashMap::new();
-        for (index, row) in rows.iter().enumerate() {
-            join(&mut parents, index, *of_prompts.entry(prompts(row)).or_insert(index));
-            if let (Together::Groups, Some(group)) = (self.together, &row.group) {
-                join(&mut parents, index, *of_group.entry(group).or_insert(index));
-            }
-        }
-        let mut blocks: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
-        for index in 0..rows.len() {
-            blocks.entry(root(&mut parents, index)).or_default().push(index);
-        }
-        let mut blocks: Vec<Vec<usize>> = blocks.into_values().collect();
+        let mut blocks = self.together.blocks(rows, self.reads_source);
         // Rows of the same prompts are in one block, so that no two blocks have the same first.
         blocks.sort_by_cached_key(|block| block.iter().map(|&index| prompts(&rows[index])).min());
         blocks
@@ -186,12 +219,12 @@ mod tests {
             rows in rows(12),
             discovery in 0.01..0.99,
             seed in any::<u64>(),
-            by_groups in any::<bool>(),
+            together in proptest::sample::select(vec![Together::Prompts, Together::Bases, Together::Groups]),
+            reads_source in any::<bool>(),
         ) {
-            let together = if by_groups { Together::Groups } else { Together::Prompts };
-            let split = Split { discovery, seed, together };
+            let split = Split { discovery, seed, together, reads_source };
             let Ok(halves) = split.rows(&rows) else {
-                prop_assert_eq!(split.blocks(&rows).len().min(2), rows.len().min(1));
+                prop_assert!(split.blocks(&rows).len() < 2);
                 return Ok(());
             };
             prop_assert!(!halves.discovery.is_empty() && !halves.evaluation.is_empty());
@@ -203,9 +236,14 @@ mod tests {
             };
             let (discovery, evaluation) = (of(&halves.discovery), of(&halves.evaluation));
             prop_assert_eq!(shared_prompts(&discovery, &evaluation), []);
-            if by_groups {
+            if together == Together::Groups {
                 for row in discovery.iter().filter(|row| row.group.is_some()) {
                     prop_assert!(evaluation.iter().all(|other| other.group != row.group));
+                }
+            }
+            if together == Together::Bases || !reads_source {
+                for row in &discovery {
+                    prop_assert!(evaluation.iter().all(|other| other.base != row.base));
                 }
             }
             prop_assert_eq!(split.rows(&rows), Ok(halves));

@@ -27,6 +27,16 @@ pub enum TaskError {
         /// How many are needed.
         needed: usize,
     },
+    /// More rows than a data set has.
+    #[error("{wanted} rows of {task} are more than a data set has; ask for at most {most}")]
+    TooManyRows {
+        /// The task.
+        task: Task,
+        /// How many were asked for.
+        wanted: usize,
+        /// The most there may be.
+        most: usize,
+    },
     /// There are not so many different rows.
     #[error(
         "{task} has {possible} different rows for this model, not {wanted}: ask for at most {possible}"

@@ -72,7 +72,11 @@ pub(super) fn generate(
                 found: rows.len(),
                 wanted: count,
             })? {
-                Some(row) => rows.push(Row { group: groups[group].name.clone(), ..row }),
+                Some(row) => rows.push(Row {
+                    group: groups[group].name.clone(),
+                    foil_is: task.foil_is(),
+                    ..row
+                }),
                 None => exhausted.push(group),
             }
         }

@@ -39,7 +39,7 @@ use std::str::FromStr;
 use vene_embedded::Relation;
 use vene_model::Outline;
 
-use crate::data::Row;
+use crate::data::{FoilIs, Row};
 use generate::generate;
 
 pub use error::TaskError;
@@ -103,6 +103,9 @@ impl Task {
         Self::Induction,
     ];
 
+    /// Rows that are made at most.
+    pub const MOST_ROWS: usize = 1_000_000;
+
     /// Its name, which also begins those of its groups.
     pub fn name(self) -> &'static str {
         match self {
@@ -139,6 +142,24 @@ impl Task {
         }
     }
 
+    /// Whether its foils are the right answers to its sources.
+    pub fn foil_is(self) -> FoilIs {
+        match self {
+            // Three other names: nothing tells which of them is given something.
+            Self::Ioi => FoilIs::WrongAnswer,
+            // After the year 01 nearly every year is right, those of the foil too.
+            Self::GreaterThan => FoilIs::WrongAnswer,
+            Self::Capital
+            | Self::Continent
+            | Self::Language
+            | Self::Currency
+            | Self::GenderedPronoun
+            | Self::Agreement
+            | Self::AgreementSimple
+            | Self::Induction => FoilIs::SourceAnswer,
+        }
+    }
+
     /// The paper that introduced the task, or studied it by interventions.
     pub fn paper(self) -> &'static str {
         match self {
@@ -158,8 +179,11 @@ impl Task {
     ///
     /// # Errors
     /// Where the tokenizer has too few of the task's words as single tokens, or where there are not
-    /// so many different rows.
+    /// so many different rows; more than [`Task::MOST_ROWS`].
     pub fn rows(self, outline: &Outline, count: usize, seed: u64) -> Result<Generated, TaskError> {
+        if count > Self::MOST_ROWS {
+            return Err(TaskError::TooManyRows { task: self, wanted: count, most: Self::MOST_ROWS });
+        }
         let recipe = match self {
             Self::Capital => relation::recipe(Relation::Capital),
             Self::Continent => relation::recipe(Relation::Continent),

@@ -4,8 +4,10 @@ use candle_core::Tensor;
 
 use super::error::TrainingError;
 use crate::intervention::{Constraint, Parameter, orthogonal};
+use crate::data::Row;
 use crate::plan::ResolvedPlan;
 use crate::random::Draws;
+use crate::statistics::{StatisticsError, Together};
 
 /// Runs something while the plan's rotations are random ones, all equally likely, and gives what it gave; `None` where
 /// the plan has no rotation that is learned. All other parameters stay, and so do rotations behind it.
@@ -50,31 +52,103 @@ fn draw(rotations: &[Parameter], seed: u64) -> Result<(), TrainingError> {
     Ok(())
 }
 
-/// Which of so many examples are trained on, and which are held out: the given share of them, at least one of
-/// each where there are two, drawn by the seed; both in ascending order.
-pub fn split(examples: usize, held_out: f64, seed: u64) -> [Vec<usize>; 2] {
-    let count = (examples as f64 * held_out).round() as usize;
-    let count = count.clamp(1.min(examples), examples.saturating_sub(1));
-    let mut order = Draws::new([seed, 0x4845_4c44]).order(examples);
-    let mut held_out = order.split_off(examples - count);
-    order.sort_unstable();
-    held_out.sort_unstable();
-    [order, held_out]
+/// Which rows are trained on, and which are held out: about the given share of them, at least one of each,
+/// drawn by the seed; both in ascending order. What stays `together` is on one side.
+///
+/// # Errors
+/// [`StatisticsError::Inseparable`] where all rows belong together; [`StatisticsError::Share`].
+pub fn split(
+    rows: &[Row],
+    held_out: f64,
+    seed: u64,
+    together: Together,
+    reads_source: bool,
+) -> Result<[Vec<usize>; 2], StatisticsError> {
+    if !(held_out > 0.0 && held_out < 1.0) {
+        return Err(StatisticsError::Share { share: held_out });
+    }
+    let blocks = together.blocks(rows, reads_source);
+    if blocks.len() < 2 {
+        return Err(StatisticsError::Inseparable { rows: rows.len(), together });
+    }
+    let wanted = (rows.len() as f64 * held_out).round().clamp(1.0, rows.len() as f64 - 1.0);
+    let mut order = Draws::new([seed, 0x4845_4c44]).order(blocks.len());
+    // From the end, as many as bring the share nearest; of equal distances the first is taken.
+    let mut taken = 0;
+    let distances = order.iter().rev().map(|&block| {
+        taken += blocks[block].len();
+        (taken as f64 - wanted).abs()
+    });
+    let nearest = distances.take(blocks.len() - 1).enumerate();
+    let nearest = nearest.min_by(|(_, one), (_, other)| one.total_cmp(other));
+    let held_out = order.split_off(blocks.len() - 1 - nearest.map_or(0, |(index, _)| index));
+    Ok([order, held_out].map(|side| {
+        let mut rows: Vec<usize> = side.iter().flat_map(|&block| &blocks[block]).copied().collect();
+        rows.sort_unstable();
+        rows
+    }))
 }
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
     use super::*;
 
+    /// Rows of these bases.
+    fn rows(bases: &[usize]) -> Vec<Row> {
+        bases.iter().map(|base| Row::of_base(base.to_string())).collect()
+    }
+
+    fn halves(rows: &[Row], share: f64, seed: u64) -> [Vec<usize>; 2] {
+        split(rows, share, seed, Together::Prompts, true).unwrap()
+    }
+
     #[test]
-    fn every_example_is_on_one_side() {
-        let [trained, held_out] = split(10, 0.2, 7);
+    fn every_row_is_on_one_side() {
+        let ten = rows(&[0, 1, 2, 3, 4, 5, 6, 7, 8, 9]);
+        let [trained, held_out] = halves(&ten, 0.2, 7);
         assert_eq!((trained.len(), held_out.len()), (8, 2));
-        let mut all = [trained.clone(), held_out].concat();
+        let mut all = [trained.clone(), held_out.clone()].concat();
         all.sort_unstable();
         assert_eq!(all, (0..10).collect::<Vec<_>>());
-        assert_ne!(split(10, 0.2, 8)[0], trained);
-        assert_eq!(split(2, 0.01, 0).map(|side| side.len()), [1, 1]);
-        assert_eq!(split(0, 0.5, 0), [Vec::<usize>::new(), Vec::new()]);
+        assert_ne!(halves(&ten, 0.2, 8)[0], trained);
+        // Rows without twins are divided as they always were: the last of an order that is drawn.
+        let mut last = Draws::new([7, 0x4845_4c44]).order(10).split_off(8);
+        last.sort_unstable();
+        assert_eq!(held_out, last);
+        assert_eq!(halves(&ten[..2], 0.01, 0).map(|side| side.len()), [1, 1]);
+    }
+
+    #[test]
+    fn rows_of_the_same_prompts_are_on_one_side() {
+        let twins = rows(&[0, 1, 0, 2, 1, 3, 3, 0]);
+        for seed in 0..20 {
+            let [trained, held_out] = halves(&twins, 0.4, seed);
+            assert!(!trained.is_empty() && !held_out.is_empty());
+            for row in trained {
+                assert!(held_out.iter().all(|&other| twins[other].base != twins[row].base));
+            }
+        }
+        let mut sources = [Row::new("a", "b"), Row::new("a", "c"), Row::new("d", "b")];
+        for seed in 0..20 {
+            // No source is read: the first two are the same.
+            let [_, held_out] = split(&sources, 0.34, seed, Together::Prompts, false).unwrap();
+            assert_ne!(held_out.contains(&0), held_out.contains(&2));
+            assert_eq!(held_out.contains(&0), held_out.contains(&1));
+        }
+        sources.iter_mut().for_each(|row| row.group = Some("one".to_owned()));
+        let error = split(&sources, 0.5, 0, Together::Groups, true).unwrap_err();
+        assert!(error.to_string().contains("all belong to one group"), "{error}");
+    }
+
+    #[test]
+    fn what_cannot_be_divided_says_so() {
+        for few in [&[][..], &[3], &[3, 3, 3]] {
+            let error = split(&rows(few), 0.2, 0, Together::Prompts, true).unwrap_err();
+            assert!(error.to_string().contains("cannot be split into two"), "{error}");
+        }
+        for share in [0.0, 1.0, f64::NAN] {
+            assert!(split(&rows(&[0, 1]), share, 0, Together::Prompts, true).is_err());
+        }
     }
 }

@@ -249,23 +249,25 @@ fn shuffled_sources_are_those_of_another_row_and_neither_prompt_of_this_one() {
 }
 
 #[test]
-fn what_cannot_be_drawn_is_said() {
+fn rows_that_cannot_draw_are_left_out() {
     let subject = Subject::new("gpt2-plain");
     let rows = rows(&mixed());
-    let error = |treatment: Treatment, controls: &[Control]| {
-        let sweep = subject
-            .sweep(&rows)
-            .components([Component::BlockOutput])
-            .roles(roles(&["subject"]))
-            .treatment(treatment)
-            .controls(controls.to_vec());
-        sweep.build().unwrap_err().to_string()
-    };
-    // The subject of row 0 is one token, as row 3's alone is.
+    let sweep = subject
+        .sweep(&rows)
+        .components([Component::BlockOutput])
+        .roles(roles(&["subject"]))
+        .treatment(Treatment::Resample { draws: 2 })
+        .build()
+        .unwrap();
+    // The subject of row 0 is one token, as row 3's alone is; the others' are two.
+    let left_out = sweep.left_out().iter().map(|row| format!("{}: {}", row.index, row.reason));
     assert_eq!(
-        error(Treatment::Resample { draws: 2 }, &[]),
-        "row 0 needs 2 other rows to draw from that fit it in length, and there are 1"
+        left_out.collect::<Vec<_>>(),
+        [0, 3].map(|row| format!(
+            "{row}: it needs 2 other rows to draw from that fit it in length, and there are 1"
+        ))
     );
+    assert_eq!(sweep.rows().iter().map(|row| row.index).collect::<Vec<_>>(), [1, 2, 4]);
     let only = [rows[0].clone()];
     let error = subject
         .sweep(&only)
@@ -275,6 +277,7 @@ fn what_cannot_be_drawn_is_said() {
         .unwrap_err();
     assert_eq!(
         error.to_string(),
-        "row 0 needs 1 other rows to draw from that fit it in length, and there are 0"
+        "none of the 1 rows can be used; row 0 (counted from 0): it needs 1 other rows to draw from that \
+         fit it in length, and there are 0"
     );
 }

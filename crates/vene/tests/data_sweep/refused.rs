@@ -104,28 +104,39 @@ fn what_means_nothing_together_is_refused() {
 }
 
 #[test]
-fn knockouts_of_nothing_and_of_everything_are_refused_whichever_row_they_are_in() {
+fn knockouts_of_nothing_and_of_everything_leave_out_their_rows() {
     let knockout = |sweep: DataSweepBuilder<'_>| {
         let sweep = sweep.components([Component::AttentionScore]);
         let sweep = sweep.treatment(Treatment::Other(Method::Knockout)).layers([0]);
-        sweep.build().unwrap_err().to_string()
+        let sweep = sweep.build().unwrap();
+        let left_out = sweep.left_out().iter().map(|row| format!("{}: {}", row.name(), row.reason));
+        (sweep.rows().len(), left_out.collect::<Vec<_>>())
     };
     let mut pairs = mixed();
     // A prompt of one token.
     pairs.push(Pair::new(&[20], &[21]).target(&[30]).foil(&[31]).subject(0..1, 0..1));
     let (subject, all) = (Subject::new("llama-gqa"), rows(&pairs));
+    let (used, left_out) = knockout(subject.sweep(&all).roles(roles(&["last"])));
+    assert_eq!(used, 5);
     assert_eq!(
-        knockout(subject.sweep(&all).roles(roles(&["last"]))),
-        "row 5: in layer 0 the last position sees all that it sees at last; a knockout there would \
-         leave it nothing to attend to"
+        left_out,
+        ["row 5 (counted from 0): in layer 0 the last position sees all that it sees at last; a knockout \
+          there would leave it nothing to attend to"]
     );
+    // Where that is every row, there is nothing to sweep over.
+    let none = subject.sweep(&all[5..]).components([Component::AttentionScore]).layers([0]);
+    let none = none.treatment(Treatment::Other(Method::Knockout)).roles(roles(&["last"]));
+    let none = none.build().unwrap_err().to_string();
+    assert!(none.starts_with("none of the 1 rows can be used; row 0 (counted from 0): "), "{none}");
     // A window of four positions.
     let far = Pair::new(&[20, 21, 22, 23, 24, 25], &[20]).target(&[30]).foil(&[31]);
     pairs = vec![mixed().remove(3), far.subject(1..2, 0..1)];
     let (subject, all) = (Subject::new("gemma3-plain"), rows(&pairs));
+    let (used, left_out) = knockout(subject.sweep(&all).roles(roles(&["subject"])));
+    assert_eq!(used, 1);
     assert_eq!(
-        knockout(subject.sweep(&all).roles(roles(&["subject"]))),
-        "row 1: in layer 0 the last position sees nothing at subject; a knockout there would change \
-         nothing"
+        left_out,
+        ["row 1 (counted from 0): in layer 0 the last position sees nothing at subject; a knockout there \
+          would change nothing"]
     );
 }

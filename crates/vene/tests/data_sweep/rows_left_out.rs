@@ -62,7 +62,7 @@ fn each_says_why() {
         assert!(!sweep.left_out()[0].reason.kind().is_empty());
         let error = subject.sweep(&rows[1..]).components([Component::BlockOutput]);
         let error = error.roles(roles(&["subject"])).build().unwrap_err().to_string();
-        let start = format!("none of the 1 rows can be used; row 0: {expected}");
+        let start = format!("none of the 1 rows can be used; row 0 (counted from 0): {expected}");
         assert!(error.starts_with(&start), "{error}");
     }
 }

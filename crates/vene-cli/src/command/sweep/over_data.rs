@@ -7,7 +7,7 @@ use clap::{Args, ValueEnum};
 use vene::data::{Role, Row};
 use vene::data_sweep::Summary;
 use vene::metric::{self, Metric};
-use vene::statistics::{Bootstrap, Correction, Split, Together};
+use vene::statistics::{Bootstrap, Clusters, Correction, Split, Together};
 use vene::{
     Control, DataSweep, Direction, EffectType, Method, NoiseSize, Outline, SweepUnit, Treatment,
 };
@@ -16,6 +16,7 @@ use super::{Arguments, MethodName, READ_BY};
 use crate::arguments::{Given, read};
 use crate::data_sweep::{self, DataSet, Settings};
 use crate::model;
+use crate::rows::TogetherName;
 
 /// A sweep over a data set
 #[derive(Args)]
@@ -166,15 +167,6 @@ enum ControlName {
     Random,
 }
 
-/// Which rows stay together.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum TogetherName {
-    /// Those of the same prompts
-    Prompts,
-    /// All rows of a group
-    Groups,
-}
-
 impl Arguments {
     /// Runs a sweep over a data set, or says what it would cost.
     pub(super) fn run_over_data(&self, given: &Given, resume: Option<&Path>) -> anyhow::Result<()> {
@@ -182,8 +174,8 @@ impl Arguments {
         let outline = model::open(read!(given, self.model => model))?;
         let counterfactual = read!(given, self.data => counterfactual).as_deref();
         let data = DataSet::read(path, counterfactual, *read!(given, self.data => limit))?;
-        let sweep = self.data_sweep(given, &outline, &data.rows)?;
-        let summary = self.summary(given, &data.rows)?;
+        let sweep = self.data_sweep(given, &outline, &data)?;
+        let summary = self.summary(given, &sweep)?;
         let (executor, memory) = self.executor(given);
         let settings = Settings {
             model_given: self.model.model.clone(),
@@ -208,16 +200,16 @@ impl Arguments {
         &self,
         given: &Given,
         outline: &Outline,
-        rows: &[Row],
+        data: &DataSet,
     ) -> anyhow::Result<DataSweep> {
         let (places, unit) = self.places(given, outline)?;
         let options = &self.data;
-        let roles = self.roles(given, rows, unit)?;
+        let roles = self.roles(given, data, unit)?;
         let distinct = roles.len() > 1 && *read!(given, options => distinct_positions);
         let has_layers = places.components.iter().any(|component| component.per_layer());
         let window = has_layers.then(|| *read!(given, options => window)).flatten();
         let mut builder = DataSweep::builder(outline)
-            .rows(rows)
+            .rows(&data.rows)
             .bos((*read!(given, self.run => bos)).into())
             .unit(unit)
             .components(places.components)
@@ -253,7 +245,8 @@ impl Arguments {
     }
 
     /// The positions; where none is named, the last one. None where all are edited at once.
-    fn roles(&self, given: &Given, rows: &[Row], unit: SweepUnit) -> anyhow::Result<Vec<Role>> {
+    fn roles(&self, given: &Given, data: &DataSet, unit: SweepUnit) -> anyhow::Result<Vec<Role>> {
+        let rows = &data.rows;
         if unit == SweepUnit::Head {
             return Ok(Vec::new());
         }
@@ -279,6 +272,12 @@ impl Arguments {
             if let Some(span) = role.span()
                 && !rows.iter().any(|row| row.spans.contains_key(span))
             {
+                if let Some(column) = data.unused.iter().find(|column| column.name == span) {
+                    bail!(
+                        "--positions {item}: the column `{span}` holds {}, which is no phrase of a prompt",
+                        column.holds
+                    );
+                }
                 bail!(
                     "--positions {item}: no row has a span `{span}`; expected last, a number, or {}",
                     spans(rows)
@@ -337,27 +336,29 @@ impl Arguments {
         Ok(NoiseSize::Absolute(deviation))
     }
 
-    fn summary(&self, given: &Given, rows: &[Row]) -> anyhow::Result<Summary> {
+    fn summary(&self, given: &Given, sweep: &DataSweep) -> anyhow::Result<Summary> {
         let options = &self.data;
         let seed = read!(given, self => seed).unwrap_or(0);
         let mut bootstrap = Bootstrap { seed, ..Bootstrap::default() };
         if let Some(resamples) = *read!(given, options => resamples) {
             bootstrap.resamples = resamples;
         }
-        bootstrap.check().context("--resamples")?;
+        let rows: Vec<Row> = sweep.rows().iter().map(|row| row.row.clone()).collect();
+        let groups = rows.iter().map(|row| row.group.as_ref());
+        bootstrap.check_for(Clusters::of(groups).count()).context("--resamples")?;
         let correction: Correction = match read!(given, options => correction) {
             Some(name) => name.parse().context("--correction")?,
             None => Correction::None,
         };
         let discovery = match *read!(given, options => discovery) {
             None => None,
-            Some(share) => {
-                let together = match read!(given, options => together) {
-                    None | Some(TogetherName::Prompts) => Together::Prompts,
-                    Some(TogetherName::Groups) => Together::Groups,
-                };
-                let split = Split { discovery: share, seed, together };
-                Some(split.rows(rows).context("--discovery")?.discovery)
+            Some(discovery) => {
+                let together = read!(given, options => together);
+                let together = together.map_or_else(Together::default, Together::from);
+                let reads_source = sweep.treatment().reads_source();
+                let split = Split { discovery, seed, together, reads_source };
+                let found = split.rows(&rows).context("--discovery")?.discovery;
+                Some(found.into_iter().map(|row| sweep.rows()[row].index).collect())
             }
         };
         Ok(Summary { bootstrap, correction, discovery })

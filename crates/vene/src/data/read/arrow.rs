@@ -9,6 +9,8 @@ use arrow_array::{Array, ArrayRef, ArrowPrimitiveType};
 use arrow_schema::DataType;
 use serde_json::{Map, Number, Value};
 
+use super::budget::{Budget, ENTRY, Spent, VALUE};
+
 /// How deep lists and structs may be nested; no layout comes near.
 const DEEPEST: usize = 16;
 
@@ -33,12 +35,13 @@ fn is_read_within(kind: &DataType, depth: usize) -> bool {
     }
 }
 
-/// One cell; null where it is missing, is no number, or lies past the end.
-pub(super) fn value(array: &ArrayRef, row: usize) -> Value {
+/// One cell; null where it is missing, is NaN or infinite, or lies past the end.
+pub(super) fn value(array: &ArrayRef, row: usize, budget: &mut Budget) -> Result<Value, Spent> {
+    budget.take(VALUE)?;
     if row >= array.len() || array.is_null(row) {
-        return Value::Null;
+        return Ok(Value::Null);
     }
-    match array.data_type() {
+    Ok(match array.data_type() {
         DataType::Boolean => Value::Bool(array.as_boolean().value(row)),
         DataType::Int8 => integer::<Int8Type>(array, row),
         DataType::Int16 => integer::<Int16Type>(array, row),
@@ -50,30 +53,40 @@ pub(super) fn value(array: &ArrayRef, row: usize) -> Value {
         DataType::UInt64 => integer::<UInt64Type>(array, row),
         DataType::Float32 => float(array.as_primitive::<Float32Type>().value(row).into()),
         DataType::Float64 => float(array.as_primitive::<Float64Type>().value(row)),
-        DataType::Utf8 => array.as_string::<i32>().value(row).into(),
-        DataType::LargeUtf8 => array.as_string::<i64>().value(row).into(),
-        DataType::Utf8View => array.as_string_view().value(row).into(),
-        DataType::List(_) => list(&array.as_list::<i32>().value(row)),
-        DataType::LargeList(_) => list(&array.as_list::<i64>().value(row)),
-        DataType::FixedSizeList(..) => list(&array.as_fixed_size_list().value(row)),
+        DataType::Utf8 => text(array.as_string::<i32>().value(row), budget)?,
+        DataType::LargeUtf8 => text(array.as_string::<i64>().value(row), budget)?,
+        DataType::Utf8View => text(array.as_string_view().value(row), budget)?,
+        DataType::List(_) => list(&array.as_list::<i32>().value(row), budget)?,
+        DataType::LargeList(_) => list(&array.as_list::<i64>().value(row), budget)?,
+        DataType::FixedSizeList(..) => list(&array.as_fixed_size_list().value(row), budget)?,
         DataType::Struct(fields) => {
-            let columns = fields.iter().zip(array.as_struct().columns());
-            let object: Map<String, Value> =
-                columns.map(|(field, column)| (field.name().clone(), value(column, row))).collect();
+            let mut object = Map::new();
+            for (field, column) in fields.iter().zip(array.as_struct().columns()) {
+                budget.take(ENTRY)?;
+                object.insert(field.name().clone(), value(column, row, budget)?);
+            }
             Value::Object(object)
         }
         DataType::Dictionary(..) => {
             let dictionary = array.as_any_dictionary();
             let keys = arrow_array::make_array(dictionary.keys().to_data());
-            let key = value(&keys, row).as_u64().and_then(|key| usize::try_from(key).ok());
-            key.map_or(Value::Null, |key| value(dictionary.values(), key))
+            let key = value(&keys, row, budget)?.as_u64().and_then(|key| usize::try_from(key).ok());
+            match key {
+                Some(key) => value(dictionary.values(), key, budget)?,
+                None => Value::Null,
+            }
         }
         _ => Value::Null,
-    }
+    })
 }
 
-fn list(items: &ArrayRef) -> Value {
-    (0..items.len()).map(|item| value(items, item)).collect()
+fn text(text: &str, budget: &mut Budget) -> Result<Value, Spent> {
+    budget.take(text.len() as u64)?;
+    Ok(text.into())
+}
+
+fn list(items: &ArrayRef, budget: &mut Budget) -> Result<Value, Spent> {
+    (0..items.len()).map(|item| value(items, item, budget)).collect()
 }
 
 fn integer<Kind: ArrowPrimitiveType>(array: &ArrayRef, row: usize) -> Value

@@ -2,16 +2,20 @@
 //! Metrics Are Not Robust"; `auto_circuit/data.py`).
 //!
 //! Its readers tokenize each answer as it is and sum over several, so answers are texts with
-//! their space, any of them right. Toy models' files hold token ids or numbers instead.
+//! their space, any of them right. Wrong answers are wrong for the clean prompt; whether they are right
+//! for the corrupt one the files do not say. Toy models' files hold token ids or numbers instead.
 
 use serde_json::Value;
 
 use super::RowError;
 use super::record::Record;
-use crate::data::Row;
+use crate::data::{FoilIs, Row};
+
+/// The keys that are read.
+pub(super) const KEYS: [&str; 4] = ["clean", "corrupt", "answers", "wrong_answers"];
 
 pub(super) fn row(record: &Record) -> Result<Row, RowError> {
-    for key in ["clean", "corrupt", "answers", "wrong_answers"] {
+    for key in KEYS {
         if let Some(value) = record.value(key)
             && holds_numbers(value)
         {
@@ -23,6 +27,7 @@ pub(super) fn row(record: &Record) -> Result<Row, RowError> {
         source: Some(record.needed_text("corrupt", "the corrupt prompt, as a text")?),
         target: record.answers("answers")?,
         foil: record.answers("wrong_answers")?,
+        foil_is: FoilIs::Unknown,
         ..Row::default()
     })
 }

@@ -40,12 +40,27 @@ pub enum DataError {
         most: u64,
     },
     /// Not CSV.
-    #[error("{}: {source}", path.display())]
+    #[error("{}, {place}: {message}", path.display())]
     Csv {
         /// The file.
         path: PathBuf,
-        /// What is wrong, and in which line.
-        source: ::csv::Error,
+        /// Where.
+        place: Place,
+        /// What is wrong there.
+        message: String,
+    },
+    /// More columns or keys than any data set has.
+    #[error(
+        "{}, {place}: more than {most} columns; a data set has a few, one for each part of a row",
+        path.display()
+    )]
+    Columns {
+        /// The file.
+        path: PathBuf,
+        /// Where.
+        place: Place,
+        /// The most there may be.
+        most: usize,
     },
     /// Two columns of one name.
     #[error("{}: two columns are named `{column}`; each needs a name of its own", path.display())]
@@ -96,10 +111,10 @@ pub enum DataError {
         /// What is wrong.
         message: String,
     },
-    /// A Parquet column of a type that says nothing here.
+    /// A Parquet column that is needed, and of a type that is not understood.
     #[error(
-        "{}: column `{column}` holds {found}; expected texts, numbers, or lists and structs of \
-         them; if it is no part of the rows, rename it `meta_{column}`", path.display()
+        "{}: column `{column}` holds {found}, which is not understood; expected texts, numbers, or \
+         lists and structs of them", path.display()
     )]
     ColumnType {
         /// The file.
@@ -188,19 +203,39 @@ pub enum DataError {
 
 /// Where in its file a row stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Place {
-    /// The line on which it begins, counted from 1 (CSV, JSONL).
-    Line(u64),
-    /// Its index, counted from 0 (JSON, Parquet).
-    Row(usize),
+pub struct Place {
+    /// Its number, counted from 0, rows that are left out included.
+    pub row: usize,
+    /// The line on which it begins, counted from 1; `None` in formats without lines.
+    pub line: Option<u64>,
 }
 
 impl fmt::Display for Place {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Line(line) => write!(formatter, "line {line}"),
-            Self::Row(row) => write!(formatter, "row {row} (counted from 0)"),
+        match self.line {
+            Some(line) => write!(formatter, "line {line} (row {})", self.row),
+            None => write!(formatter, "row {} (counted from 0)", self.row),
         }
+    }
+}
+
+/// A column that is not read, and that no name says is to be ignored.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UnusedColumn {
+    /// Its name.
+    pub name: String,
+    /// What it holds.
+    pub holds: String,
+}
+
+impl fmt::Display for UnusedColumn {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { name, holds } = self;
+        write!(
+            formatter,
+            "column `{name}` holds {holds}, which is no phrase of a prompt: it is not read (rename it \
+             `meta_{name}` to say so)"
+        )
     }
 }
 

@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::Path;
 
 use super::record::Record;
-use super::{DataError, ReadOptions, RowError, auto_circuit, mib, own};
+use super::{DataError, Place, ReadOptions, RowError, UnusedColumn, auto_circuit, mib, own, span};
 use crate::data::Row;
 
 /// The layouts that are read.
@@ -20,7 +20,8 @@ pub enum Layout {
     /// there is one. Answers, as the benchmark's circuit track has them (`MIB_circuit_track/dataset.py`):
     ///
     /// * indirect object identification (`metadata` with `indirect_object` and `subject`): these
-    ///   two, with a space in front, whatever the counterfactual;
+    ///   two, with a space in front, whatever the counterfactual, whose `choices` and `answerKey` say
+    ///   whether the second is its answer;
     /// * multiple choice (`choices` with `label`; CopyColors, ARC): the labels of the right choices
     ///   of base and counterfactual;
     /// * arithmetic (`label`): the results.
@@ -43,27 +44,50 @@ impl fmt::Display for Layout {
 
 /// What turns objects of one layout into rows.
 pub(super) enum Reader {
-    Own,
+    Own(own::Reader),
     AutoCircuit,
     Mib(mib::Reader),
 }
 
 impl Reader {
-    /// The reader for a file that begins with this object.
-    pub fn of(path: &Path, first: &Record, options: &ReadOptions) -> Result<Self, DataError> {
-        let has = |key: &str| first.values.contains_key(key);
+    /// The reader for a file that begins with this object. Columns that are `not_understood` tell the
+    /// layout too; one that it needs is refused.
+    pub fn of(
+        path: &Path,
+        first: &Record,
+        not_understood: &[UnusedColumn],
+        options: &ReadOptions,
+    ) -> Result<Self, DataError> {
+        let names = || {
+            let others = not_understood.iter().map(|column| &column.name);
+            first.values.keys().chain(others)
+        };
+        let has = |key: &str| names().any(|name| name == key);
+        let refused = |column: &UnusedColumn| DataError::ColumnType {
+            path: path.to_owned(),
+            column: column.name.clone(),
+            found: column.holds.clone(),
+        };
         let reader = if has("base") {
-            Self::Own
+            Self::Own(own::Reader::default())
         } else if has("clean") && has("corrupt") {
             Self::AutoCircuit
-        } else if has("prompt") && first.values.keys().any(|key| key.ends_with(mib::SUFFIX)) {
+        } else if has("prompt") && names().any(|key| key.ends_with(mib::SUFFIX)) {
+            let asked = options.counterfactual.as_deref();
+            let needed = |column: &&UnusedColumn| mib::may_need(&column.name, asked);
+            if let Some(column) = not_understood.iter().find(needed) {
+                return Err(refused(column));
+            }
             Self::Mib(mib::Reader::of(path, first, options)?)
         } else {
-            let keys = first.values.keys().cloned().collect();
+            let keys = names().cloned().collect();
             return Err(DataError::UnknownLayout { path: path.to_owned(), keys });
         };
+        if let Some(column) = not_understood.iter().find(|column| reader.reads(&column.name)) {
+            return Err(refused(column));
+        }
         match (&reader, &options.counterfactual) {
-            (Self::Own | Self::AutoCircuit, Some(asked)) => Err(DataError::NotMib {
+            (Self::Own(_) | Self::AutoCircuit, Some(asked)) => Err(DataError::NotMib {
                 path: path.to_owned(),
                 asked: asked.clone(),
                 layout: reader.layout(),
@@ -72,17 +96,39 @@ impl Reader {
         }
     }
 
-    pub fn row(&self, record: &Record) -> Result<Row, RowError> {
+    pub fn row(&mut self, record: &Record) -> Result<Row, RowError> {
         match self {
-            Self::Own => own::row(record),
+            Self::Own(reader) => reader.row(record),
             Self::AutoCircuit => auto_circuit::row(record),
             Self::Mib(reader) => reader.row(record),
         }
     }
 
+    /// What all rows together say of columns: those that are not read, or the row that is wrong.
+    pub fn unused(self) -> Result<Vec<UnusedColumn>, (Place, RowError)> {
+        match self {
+            Self::Own(reader) => reader.columns.unused(),
+            Self::AutoCircuit | Self::Mib(_) => Ok(Vec::new()),
+        }
+    }
+
+    /// Whether a column is part of every row, as far as its name tells.
+    fn reads(&self, column: &str) -> bool {
+        match self {
+            Self::Own(_) => span::OURS.contains(&column),
+            Self::AutoCircuit => auto_circuit::KEYS.contains(&column),
+            Self::Mib(reader) => reader.reads(column),
+        }
+    }
+
+    /// Whether a column's name says that it is not to be read.
+    pub fn ignores(&self, column: &str) -> bool {
+        matches!(self, Self::Own(_)) && span::is_ignored(column)
+    }
+
     pub fn layout(&self) -> Layout {
         match self {
-            Self::Own => Layout::Vene,
+            Self::Own(_) => Layout::Vene,
             Self::AutoCircuit => Layout::AutoCircuit,
             Self::Mib(_) => Layout::Mib,
         }

@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use super::record::{Record, index, kind, text};
 use super::{DataError, ReadOptions, RowError};
-use crate::data::Row;
+use crate::data::{FoilIs, Row};
 
 /// How the columns of counterfactuals end.
 pub(super) const SUFFIX: &str = "_counterfactual";
@@ -57,8 +57,13 @@ impl Reader {
         // A column of objects may hold one whose parts are all null.
         let source = field(counterfactual, "prompt").ok_or_else(missing)?;
         let source = text(&inside("prompt"), source, PROMPT)?;
+        let mut foil_is = FoilIs::SourceAnswer;
         let (target, foil) = match self.task {
-            Task::IndirectObject => (name(record, "indirect_object")?, name(record, "subject")?),
+            Task::IndirectObject => {
+                let foil = name(record, "subject")?;
+                foil_is = names_answer(counterfactual, &foil);
+                (name(record, "indirect_object")?, foil)
+            }
             Task::Choices => {
                 let key = "choices";
                 let of_base = choice("", record.value(key), record.value("answerKey"))?;
@@ -80,7 +85,19 @@ impl Reader {
             _ => None,
         };
         let (target, foil) = (vec![target], vec![foil]);
-        Ok(Row { base, source: Some(source), target, foil, group, ..Row::default() })
+        Ok(Row { base, source: Some(source), target, foil, foil_is, group, ..Row::default() })
+    }
+
+    /// Whether a column is read.
+    pub fn reads(&self, column: &str) -> bool {
+        let of_task: &[&str] = match self.task {
+            Task::IndirectObject => &["metadata"],
+            Task::Choices => &["choices", "answerKey"],
+            Task::Label => &["label"],
+        };
+        column == self.counterfactual
+            || ["prompt", "template"].contains(&column)
+            || of_task.contains(&column)
     }
 
     /// A label as it stands behind a prompt.
@@ -115,6 +132,12 @@ impl Task {
     }
 }
 
+/// Whether a column may be needed, as far as names tell: the task is not known yet.
+pub(super) fn may_need(column: &str, asked: Option<&str>) -> bool {
+    let named = |asked: &str| column == asked || column.strip_suffix(SUFFIX) == Some(asked);
+    column == "prompt" || (column.ends_with(SUFFIX) && asked.is_none_or(named))
+}
+
 /// The column of the counterfactual that is asked for, or the only one.
 fn chosen(path: &Path, first: &Record, asked: Option<&str>) -> Result<String, DataError> {
     let available: Vec<String> =
@@ -145,6 +168,17 @@ fn name(record: &Record, key: &str) -> Result<String, RowError> {
     match metadata.and_then(|metadata| field(metadata, key)) {
         Some(value) => Ok(format!(" {}", text(&inside, value, expected)?)),
         None => Err(RowError::Missing { key: inside, expected }),
+    }
+}
+
+/// Whether a counterfactual of indirect objects says that this name is its right answer.
+fn names_answer(counterfactual: &Value, name: &str) -> FoilIs {
+    let choices = field(counterfactual, "choices").and_then(Value::as_array);
+    let right = field(counterfactual, "answerKey").and_then(index);
+    match choices.zip(right).and_then(|(choices, right)| choices.get(right)?.as_str()) {
+        Some(answer) if answer.trim() == name.trim() => FoilIs::SourceAnswer,
+        Some(_) => FoilIs::WrongAnswer,
+        None => FoilIs::Unknown,
     }
 }
 

@@ -19,6 +19,7 @@
 //! | `base` | the prompt whose run is edited; needed |
 //! | `source` | the prompt whose run is read |
 //! | `target`, `foil` | what base and source should be continued with; several texts: any of them is right |
+//! | `foil_is` | `wrong_answer` where the foil is no answer to the source but a wrong one to the base; `unknown`; default: `source_answer` |
 //! | `group` | the template that the row was made from, or whatever makes rows depend on each other |
 //! | `NAME` | a phrase of the base, by which positions can be named |
 //! | `source_NAME` | the one that stands in for it in the source; without it, the same phrase |
@@ -33,11 +34,13 @@
 //!   and is kept; no cell is trimmed.
 //! * Several answers are an array of texts in JSON, a list column in Parquet, or a text cell in
 //!   CSV and Parquet that is such an array: `[" Rome"," Roma"]`. A text cell that starts with a
-//!   bracket and is no array of texts is one answer.
+//!   bracket has to be one; an answer that starts with a bracket is `["[MASK]"]`.
 //! * `NAME` may also be `[start, end]`, the characters (Unicode scalar values) from `start` to
 //!   before `end`, counted from 0; in a text cell it is written the same, `[15,20]`.
-//! * A text that does not occur in its prompt is refused, and so is one that occurs several times
-//!   without an index: a column is a span or it is ignored, never sometimes. What is ignored:
+//! * A row in which a phrase does not occur, or occurs several times without an index, is read; it is
+//!   left out where its position is asked for. A column whose phrases are in no row is refused: it may
+//!   be a key that was mistyped. A column that holds numbers, objects or whatever else in all rows is
+//!   not read, and is [named](DataFile::unused). What is ignored without a word:
 //!   columns whose name starts with `_` or `meta_`, and `id`, `idx`, `index`, `example_id`,
 //!   `split`, `template`, `metadata`, `comment`, `notes` (with `source_…` of them), and a column
 //!   without a name (as pandas writes its index).
@@ -69,10 +72,13 @@
 
 mod arrow;
 mod auto_circuit;
+mod budget;
 mod csv;
+mod elements;
 mod error;
 mod json;
 mod layout;
+mod lines;
 mod mib;
 mod own;
 mod parquet;
@@ -83,15 +89,19 @@ mod strict;
 
 use std::path::Path;
 
-pub use error::{DataError, Place};
+pub use error::{DataError, Place, UnusedColumn};
 pub use layout::Layout;
 pub use row_error::RowError;
 
-use super::Row;
+use super::{Phrase, Row, Span};
+use budget::Budget;
 use record::Records;
 
-/// Files past this are no data sets of prompts, and would not fit in memory as rows.
+/// Files past this are no data sets of prompts, and their rows may take no more in memory.
 const MOST_BYTES: u64 = 1 << 30;
+
+/// Columns, or keys of a row, at most.
+const MOST_COLUMNS: usize = 4096;
 
 /// How a file is read where it leaves a choice.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -117,6 +127,8 @@ pub struct DataFile {
     pub layout: Layout,
     /// The places of rows that were left out; see [`ReadOptions::leave_out`].
     pub left_out: Vec<Place>,
+    /// Columns that are not read, though no name says so.
+    pub unused: Vec<UnusedColumn>,
 }
 
 /// Reads the rows of a data set; its [formats and layouts](self).
@@ -133,28 +145,55 @@ pub fn read(path: impl AsRef<Path>) -> Result<Vec<Row>, DataError> {
 /// Whatever keeps the file, or any one of its rows, from being understood.
 pub fn read_with(path: impl AsRef<Path>, options: &ReadOptions) -> Result<DataFile, DataError> {
     let path = path.as_ref();
-    let mut records = open(path)?;
+    let Records { rows: mut records, not_understood } = open(path)?;
     let first = records.next().ok_or_else(|| DataError::Empty { path: path.to_owned() })??;
-    let reader = layout::Reader::of(path, &first, options)?;
-    let mut rows = Vec::new();
-    let mut left_out = Vec::new();
+    let mut reader = layout::Reader::of(path, &first, &not_understood, options)?;
+    let wrong = |place, error| {
+        let (path, error) = (path.to_owned(), Box::new(error));
+        DataError::Row { path, place, error }
+    };
+    let mut budget = Budget::whole();
+    let (mut rows, mut left_out) = (Vec::new(), Vec::new());
     for record in std::iter::once(Ok(first)).chain(records) {
         let record = record?;
         match reader.row(&record) {
-            Ok(row) => rows.push(row),
+            Ok(row) => {
+                let taken = budget.take(size_of(&row));
+                let (bytes, most) = (MOST_BYTES, MOST_BYTES);
+                taken.map_err(|_| DataError::TooLarge { path: path.to_owned(), bytes, most })?;
+                rows.push(Row { place: Some(record.place), ..row });
+            }
             Err(RowError::NoCounterfactual { .. }) if options.leave_out => {
                 left_out.push(record.place);
             }
-            Err(error) => {
-                let (path, place) = (path.to_owned(), record.place);
-                return Err(DataError::Row { path, place, error: Box::new(error) });
-            }
+            Err(error) => return Err(wrong(record.place, error)),
         }
     }
     if rows.is_empty() {
         return Err(DataError::NothingLeft { path: path.to_owned(), left_out: left_out.len() });
     }
-    Ok(DataFile { rows, layout: reader.layout(), left_out })
+    let layout = reader.layout();
+    let named = |column: &UnusedColumn| !reader.ignores(&column.name);
+    let mut unused: Vec<UnusedColumn> = not_understood.into_iter().filter(named).collect();
+    unused.extend(reader.unused().map_err(|(place, error)| wrong(place, error))?);
+    Ok(DataFile { rows, layout, left_out, unused })
+}
+
+/// What a row takes in memory, about.
+fn size_of(row: &Row) -> u64 {
+    let texts = [Some(&row.base), row.source.as_ref(), row.group.as_ref()];
+    let texts = texts.into_iter().flatten().chain(&row.target).chain(&row.foil);
+    let of_texts: usize = texts.map(|text| text.len() + std::mem::size_of::<String>()).sum();
+    let phrase = |phrase: &Phrase| match phrase {
+        Phrase::Text { text, .. } => text.len(),
+        Phrase::Characters(_) => 0,
+    };
+    let span = |(name, span): (&String, &Span)| {
+        let of_source = span.source.as_ref().map_or(0, phrase);
+        2 * std::mem::size_of::<Span>() + name.len() + phrase(&span.base) + of_source
+    };
+    let of_spans: usize = row.spans.iter().map(span).sum();
+    (std::mem::size_of::<Row>() + of_texts + of_spans) as u64
 }
 
 /// The file's objects, by its extension.

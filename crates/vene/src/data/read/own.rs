@@ -3,23 +3,44 @@
 use serde_json::Value;
 
 use super::record::{Record, kind, text};
-use super::{RowError, span};
-use crate::data::Row;
+use super::RowError;
+use super::span::Columns;
+use crate::data::{FoilIs, Row};
 
 const PROMPT: &str = "a prompt, as a text";
 
-pub(super) fn row(record: &Record) -> Result<Row, RowError> {
-    let base = record.needed_text("base", PROMPT)?;
-    let source = record.text("source", PROMPT)?;
-    let spans = span::spans(record, &base, source.as_deref())?;
-    Ok(Row {
-        base,
-        source,
-        target: record.answers("target")?,
-        foil: record.answers("foil")?,
-        spans,
-        group: record.value("group").map(group).transpose()?,
-    })
+/// Reads rows, and keeps in mind what their other columns hold.
+#[derive(Default)]
+pub(super) struct Reader {
+    /// What was seen in the columns that may be phrases.
+    pub columns: Columns,
+}
+
+impl Reader {
+    pub fn row(&mut self, record: &Record) -> Result<Row, RowError> {
+        let base = record.needed_text("base", PROMPT)?;
+        let source = record.text("source", PROMPT)?;
+        let spans = self.columns.spans(record, &base, source.as_deref())?;
+        Ok(Row {
+            base,
+            source,
+            target: record.answers("target")?,
+            foil: record.answers("foil")?,
+            foil_is: foil_is(record)?,
+            spans,
+            group: record.value("group").map(group).transpose()?,
+            place: None,
+        })
+    }
+}
+
+/// What the foil is to the source: its answer, unless the row says otherwise.
+fn foil_is(record: &Record) -> Result<FoilIs, RowError> {
+    let key = "foil_is";
+    let Some(found) = record.text(key, "source_answer, wrong_answer or unknown")? else {
+        return Ok(FoilIs::default());
+    };
+    found.parse().map_err(|()| RowError::FoilIs { key: key.to_owned(), found })
 }
 
 /// A name; numbers are names too, as scripts count templates.

@@ -4,10 +4,22 @@
 
 use serde_json::{Map, Value};
 
-use super::{DataError, Place, RowError};
+use super::{DataError, Place, RowError, UnusedColumn};
 
-/// The rows of a file, one after the other.
-pub(super) type Records = Box<dyn Iterator<Item = Result<Record, DataError>>>;
+/// What a file holds.
+pub(super) struct Records {
+    /// Its rows, one after the other.
+    pub rows: Box<dyn Iterator<Item = Result<Record, DataError>>>,
+    /// Columns of types that are not understood, which no row has.
+    pub not_understood: Vec<UnusedColumn>,
+}
+
+impl Records {
+    /// Of a format in which every value is understood.
+    pub fn of(rows: impl Iterator<Item = Result<Record, DataError>> + 'static) -> Self {
+        Self { rows: Box::new(rows), not_understood: Vec::new() }
+    }
+}
 
 /// A row's keys and values.
 pub(super) struct Record {
@@ -41,19 +53,28 @@ impl Record {
             "a text with its leading space, such as \" Madrid\", or an array of such texts";
         match self.value(key) {
             None => Ok(Vec::new()),
-            Some(Value::String(cell)) if self.cells && cell.starts_with('[') => {
-                match serde_json::from_str::<Vec<String>>(cell) {
-                    Ok(answers) => answers
-                        .into_iter()
-                        .map(|answer| text(key, &Value::String(answer), EXPECTED))
-                        .collect(),
-                    Err(_) => Ok(vec![cell.clone()]),
-                }
-            }
+            Some(Value::String(cell)) if cell.starts_with('[') => self.listed(key, cell)?.map_or_else(
+                || Ok(vec![cell.clone()]),
+                |answers| answers.iter().map(|answer| text(key, answer, EXPECTED)).collect(),
+            ),
             Some(Value::Array(answers)) => {
                 answers.iter().map(|answer| text(key, answer, EXPECTED)).collect()
             }
             Some(answer) => Ok(vec![text(key, answer, EXPECTED)?]),
+        }
+    }
+
+    /// The items of a text that looks like a list: a cell has to be one. JSON has lists of its own,
+    /// so that a text there must not be one.
+    fn listed(&self, key: &str, cell: &str) -> Result<Option<Vec<Value>>, RowError> {
+        let items = serde_json::from_str::<Vec<Value>>(cell).ok();
+        match (self.cells, items) {
+            (true, Some(items)) => Ok(Some(items)),
+            (true, None) => Err(RowError::NoList { key: key.to_owned(), cell: shown(cell) }),
+            (false, None) => Ok(None),
+            (false, Some(_)) => {
+                Err(RowError::ListAsText { key: key.to_owned(), text: shown(cell) })
+            }
         }
     }
 

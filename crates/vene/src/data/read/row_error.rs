@@ -28,6 +28,50 @@ pub enum RowError {
         /// Its key.
         key: String,
     },
+    /// A cell that begins like a list and is none.
+    #[error(
+        "`{key}` is `{cell}`, which looks like a list and is none; expected a list of texts as JSON \
+         writes it, [\" Rome\", \" Roma\"] (a text that begins with a bracket is a list of one: \
+         [\"[MASK]\"])"
+    )]
+    NoList {
+        /// Its key.
+        key: String,
+        /// The cell, shortened.
+        cell: String,
+    },
+    /// A list that is written as a text in JSON.
+    #[error(
+        "`{key}` is the text `{text}`, which looks like a list; write the list itself, without the \
+         quotes around it (a text that looks like one goes into a list: [\"[1]\"])"
+    )]
+    ListAsText {
+        /// Its key.
+        key: String,
+        /// The text, shortened.
+        text: String,
+    },
+    /// A cell that begins like a pair of characters and is neither that nor a phrase.
+    #[error(
+        "`{key}` is `{cell}`, which looks like a list; expected characters of the {whose} as \
+         [start, end], counted from 0, or a phrase that occurs in it"
+    )]
+    NoPair {
+        /// Its key.
+        key: String,
+        /// The cell, shortened.
+        cell: String,
+        /// Base or source.
+        whose: &'static str,
+    },
+    /// A foil that is none of what foils can be.
+    #[error("`{key}` is `{found}`; expected source_answer, wrong_answer or unknown")]
+    FoilIs {
+        /// Its key.
+        key: String,
+        /// What it says.
+        found: String,
+    },
     /// Tokens instead of a text.
     #[error(
         "`{key}` holds numbers, not texts: token ids mean something to one tokenizer only; decode \
@@ -183,4 +227,18 @@ pub enum RowError {
         /// How many there are.
         choices: usize,
     },
+}
+
+impl RowError {
+    /// Whether it is about a phrase of this one row, so that other rows may still be used.
+    pub(super) fn is_of_one_phrase(&self) -> bool {
+        matches!(
+            self,
+            Self::NoPhrase { .. }
+                | Self::NoCounterpart { .. }
+                | Self::SeveralPhrases { .. }
+                | Self::NoOccurrence { .. }
+                | Self::Characters { .. }
+        )
+    }
 }

@@ -1,55 +1,122 @@
 //! The phrases of a row: all its other columns.
 //!
-//! A phrase is looked for here already, though nobody knows yet whether a sweep will name it: a
-//! file is corrected once, and the message can say in which line.
+//! A phrase is looked for here already, though nobody knows yet whether a sweep will name it. One that
+//! a row's prompt lacks is that row's fault, which is left out where the phrase is needed; a column
+//! whose phrases are in no row's prompt is no column of phrases, and is refused.
 
 use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::RowError;
 use super::record::{Record, index, kind, shown};
+use super::{Place, RowError, UnusedColumn};
 use crate::data::{Phrase, Span};
 
-const OURS: [&str; 5] = ["base", "source", "target", "foil", "group"];
+/// The keys of a row that are no phrases.
+pub(super) const OURS: [&str; 6] = ["base", "source", "target", "foil", "foil_is", "group"];
 const IGNORED: [&str; 10] =
     ["", "id", "idx", "index", "example_id", "split", "template", "metadata", "comment", "notes"];
 
-/// The spans of a row, by name.
-pub(super) fn spans(
-    record: &Record,
-    base: &str,
-    source: Option<&str>,
-) -> Result<BTreeMap<String, Span>, RowError> {
-    let mut spans = BTreeMap::new();
-    for key in record.values.keys().filter(|key| !is_ignored(key)) {
-        let name = name_of(key);
-        if let Some(reason) = reserved(name) {
-            return Err(RowError::SpanName { key: key.clone(), name: name.to_owned(), reason });
-        }
-        if record.value(key).is_some() && record.value(name).is_none() {
-            return Err(RowError::Alone { key: key.clone(), missing: name.to_owned() });
-        }
-        if key != name || record.value(name).is_none() {
-            continue;
-        }
-        let of_base = Side { record, whose: "base", prompt: base, key, name };
-        let phrase = of_base.phrase()?;
-        let of_source = format!("source_{name}");
-        let of_source = match source {
-            Some(prompt) => Side { record, whose: "source", prompt, key: &of_source, name }
-                .counterpart(&phrase)?,
-            None => {
-                let keys = [of_source.clone(), format!("{of_source}_occurrence")];
-                match keys.into_iter().find(|key| record.value(key).is_some()) {
-                    Some(key) => return Err(RowError::Alone { key, missing: "source".to_owned() }),
-                    None => None,
-                }
+/// What was seen in the columns of a file that may hold phrases, by name.
+#[derive(Default)]
+pub(super) struct Columns(BTreeMap<String, Seen>);
+
+/// What was seen in one of them.
+#[derive(Default)]
+struct Seen {
+    /// Whether any row has a phrase there, be it right or wrong.
+    phrases: bool,
+    /// Whether any row's phrase is in its prompts.
+    found: bool,
+    /// The first phrase that is not.
+    lost: Option<(Place, RowError)>,
+    /// The first value that is no phrase, and what it is.
+    strange: Option<(Place, RowError, &'static str)>,
+}
+
+impl Columns {
+    /// The spans of a row, by name.
+    pub fn spans(
+        &mut self,
+        record: &Record,
+        base: &str,
+        source: Option<&str>,
+    ) -> Result<BTreeMap<String, Span>, RowError> {
+        let mut spans = BTreeMap::new();
+        for key in record.values.keys().filter(|key| !is_ignored(key)) {
+            let name = name_of(key);
+            if let Some(reason) = reserved(name) {
+                return Err(RowError::SpanName { key: key.clone(), name: name.to_owned(), reason });
             }
-        };
-        spans.insert(name.to_owned(), Span { base: phrase, source: of_source });
+            if record.value(key).is_some() && record.value(name).is_none() {
+                return Err(RowError::Alone { key: key.clone(), missing: name.to_owned() });
+            }
+            if key != name || record.value(name).is_none() {
+                continue;
+            }
+            let seen = self.0.entry(name.to_owned()).or_default();
+            let of_base = Side { record, whose: "base", prompt: base, key, name };
+            if let Some(error) = of_base.strange() {
+                let holds = record.value(key).map_or("null", kind);
+                seen.strange.get_or_insert((record.place, error, holds));
+                continue;
+            }
+            seen.phrases = true;
+            let mut told = None;
+            let phrase = of_base.phrase(&mut told)?;
+            let of_source = counterpart(record, source, name, &phrase, &mut told)?;
+            match told {
+                None => seen.found = true,
+                Some(error) => drop(seen.lost.get_or_insert((record.place, error))),
+            }
+            spans.insert(name.to_owned(), Span { base: phrase, source: of_source });
+        }
+        Ok(spans)
     }
-    Ok(spans)
+
+    /// The columns that hold no phrase in any row; or the first row of one that holds some.
+    pub fn unused(self) -> Result<Vec<UnusedColumn>, (Place, RowError)> {
+        let mut unused = Vec::new();
+        for (name, seen) in self.0 {
+            match seen {
+                Seen { phrases: false, strange: Some((_, _, holds)), .. } => {
+                    let holds = match holds {
+                        "a number" => "numbers".to_owned(),
+                        "an array" => "arrays".to_owned(),
+                        "an object" => "objects".to_owned(),
+                        holds => holds.to_owned(),
+                    };
+                    unused.push(UnusedColumn { name, holds });
+                }
+                Seen { phrases: true, strange: Some((place, error, _)), .. }
+                | Seen { found: false, lost: Some((place, error)), .. } => {
+                    return Err((place, error));
+                }
+                _ => {}
+            }
+        }
+        Ok(unused)
+    }
+}
+
+/// The phrase that replaces the base's in the source; `None` where it is the same.
+fn counterpart(
+    record: &Record,
+    source: Option<&str>,
+    name: &str,
+    phrase: &Phrase,
+    told: &mut Option<RowError>,
+) -> Result<Option<Phrase>, RowError> {
+    let key = format!("source_{name}");
+    if let Some(prompt) = source {
+        let side = Side { record, whose: "source", prompt, key: &key, name };
+        return side.counterpart(phrase, told);
+    }
+    let keys = [key.clone(), format!("{key}_occurrence")];
+    match keys.into_iter().find(|key| record.value(key).is_some()) {
+        Some(key) => Err(RowError::Alone { key, missing: "source".to_owned() }),
+        None => Ok(None),
+    }
 }
 
 /// Whether a column says nothing that is read here.
@@ -100,32 +167,50 @@ struct Side<'a> {
 }
 
 impl Side<'_> {
-    /// The phrase that the column says.
-    fn phrase(&self) -> Result<Phrase, RowError> {
+    /// What is wrong with a value that can be no phrase.
+    fn strange(&self) -> Option<RowError> {
+        let value = self.record.value(self.key).unwrap_or(&Value::Null);
+        if value.is_string() || self.characters(value).is_some() {
+            return None;
+        }
+        let found = kind(value);
+        Some(RowError::NoSpan { key: self.key.to_owned(), found, whose: self.whose })
+    }
+
+    /// The phrase that the column says. `told` is what is wrong with it in this prompt.
+    fn phrase(&self, told: &mut Option<RowError>) -> Result<Phrase, RowError> {
         let value = self.record.value(self.key).unwrap_or(&Value::Null);
         let occurrence_key = self.occurrence_key();
         let occurrence = self.record.index(&occurrence_key)?;
-        if let Some(range) = self.characters(value) {
-            let (start, end) = range;
+        if let Some((start, end)) = self.characters(value) {
             if occurrence.is_some() {
                 let of = self.key.to_owned();
                 return Err(RowError::OccurrenceOfCharacters { key: occurrence_key, of });
             }
-            self.check_characters(start, end)?;
+            noted(self.check_characters(start, end), told)?;
             return Ok(Phrase::Characters(start..end));
         }
         let Value::String(text) = value else {
             let found = kind(value);
             return Err(RowError::NoSpan { key: self.key.to_owned(), found, whose: self.whose });
         };
-        self.check_text(text, occurrence)?;
+        let begins_list = self.record.cells && text.starts_with('[');
+        if begins_list && !self.prompt.contains(text.trim()) {
+            let (key, cell) = (self.key.to_owned(), shown(text));
+            return Err(RowError::NoPair { key, cell, whose: self.whose });
+        }
+        noted(self.check_text(text, occurrence), told)?;
         Ok(Phrase::Text { text: text.clone(), occurrence })
     }
 
-    /// The phrase that stands in for the base's; `None` where it is the same.
-    fn counterpart(&self, base: &Phrase) -> Result<Option<Phrase>, RowError> {
+    /// The phrase that replaces the base's; `None` where it is the same.
+    fn counterpart(
+        &self,
+        base: &Phrase,
+        told: &mut Option<RowError>,
+    ) -> Result<Option<Phrase>, RowError> {
         if self.record.value(self.key).is_some() {
-            return self.phrase().map(Some);
+            return self.phrase(told).map(Some);
         }
         let occurrence = self.record.index(&self.occurrence_key())?;
         match (base, occurrence) {
@@ -134,15 +219,15 @@ impl Side<'_> {
                 of: self.name.to_owned(),
             }),
             (Phrase::Characters(range), None) => {
-                self.check_characters(range.start, range.end)?;
+                noted(self.check_characters(range.start, range.end), told)?;
                 Ok(None)
             }
             (Phrase::Text { text, .. }, Some(occurrence)) => {
-                self.check_text(text, Some(occurrence))?;
+                noted(self.check_text(text, Some(occurrence)), told)?;
                 Ok(Some(Phrase::occurrence(text, occurrence)))
             }
             (Phrase::Text { text, occurrence }, None) => {
-                self.check_text(text, *occurrence)?;
+                noted(self.check_text(text, *occurrence), told)?;
                 Ok(None)
             }
         }
@@ -205,5 +290,16 @@ impl Side<'_> {
                 Err(RowError::NoOccurrence { key, phrase, index, whose, prompt, found })
             }
         }
+    }
+}
+
+/// Keeps what is wrong with a phrase in its prompt, the first of several; anything else is an error.
+fn noted(checked: Result<(), RowError>, told: &mut Option<RowError>) -> Result<(), RowError> {
+    match checked {
+        Err(error) if error.is_of_one_phrase() => {
+            told.get_or_insert(error);
+            Ok(())
+        }
+        checked => checked,
     }
 }

@@ -1,25 +1,51 @@
-//! JSON in which no key stands twice.
+//! JSON in which no key stands twice, and no more values than a data set has.
 //!
 //! JSON's own readers keep one of two equal keys and say nothing, so that
-//! `{"target": " a", "target": " b"}` would measure one of them.
+//! `{"target": " a", "target": " b"}` would measure one of them; and a value of two bytes takes
+//! thirty in memory.
 
+use std::cell::RefCell;
 use std::fmt;
 
-use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
+use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
 
-/// A JSON value without doubled keys.
-pub(super) struct Strict(pub Value);
+use super::MOST_BYTES;
+use super::budget::{Budget, ENTRY, VALUE};
 
-impl<'de> Deserialize<'de> for Strict {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(StrictVisitor).map(Self)
+/// Reads one JSON value, within a budget.
+///
+/// # Errors
+/// What is no JSON, a key that stands twice, or more values than the budget has.
+pub(super) fn parse(text: &[u8], budget: Budget) -> serde_json::Result<Value> {
+    let budget = RefCell::new(budget);
+    let mut reader = serde_json::Deserializer::from_slice(text);
+    let value = Strict(&budget).deserialize(&mut reader)?;
+    reader.end()?;
+    Ok(value)
+}
+
+/// A JSON value without doubled keys.
+#[derive(Clone, Copy)]
+struct Strict<'b>(&'b RefCell<Budget>);
+
+impl Strict<'_> {
+    fn take<E: Error>(&self, bytes: u64) -> Result<(), E> {
+        self.0.borrow_mut().take(bytes).map_err(|_| {
+            E::custom(format!("more values than a data set may have (about {MOST_BYTES} bytes)"))
+        })
     }
 }
 
-struct StrictVisitor;
+impl<'de> DeserializeSeed<'de> for Strict<'_> {
+    type Value = Value;
 
-impl<'de> Visitor<'de> for StrictVisitor {
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Strict<'_> {
     type Value = Value;
 
     fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -47,16 +73,19 @@ impl<'de> Visitor<'de> for StrictVisitor {
     }
 
     fn visit_str<E: Error>(self, value: &str) -> Result<Value, E> {
+        self.take(value.len() as u64)?;
         Ok(Value::String(value.to_owned()))
     }
 
     fn visit_string<E: Error>(self, value: String) -> Result<Value, E> {
+        self.take(value.len() as u64)?;
         Ok(Value::String(value))
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Value, A::Error> {
         let mut values = Vec::new();
-        while let Some(Strict(value)) = items.next_element()? {
+        while let Some(value) = items.next_element_seed(self)? {
+            self.take(VALUE)?;
             values.push(value);
         }
         Ok(Value::Array(values))
@@ -64,11 +93,12 @@ impl<'de> Visitor<'de> for StrictVisitor {
 
     fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Value, A::Error> {
         let mut values = Map::new();
-        while let Some((key, Strict(value))) = entries.next_entry::<String, _>()? {
+        while let Some(key) = entries.next_key::<String>()? {
+            self.take(ENTRY + VALUE + key.len() as u64)?;
             if values.contains_key(&key) {
                 return Err(A::Error::custom(format!("the key `{key}` stands twice")));
             }
-            values.insert(key, value);
+            values.insert(key, entries.next_value_seed(self)?);
         }
         Ok(Value::Object(values))
     }

@@ -173,14 +173,67 @@ fn parquet_with_structs() {
 }
 
 #[test]
-fn a_parquet_column_of_no_use_is_refused() {
+fn a_parquet_column_that_is_not_understood_is_named_or_refused() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("dates.parquet");
-    let days: ArrayRef = Arc::new(arrow_array::Date32Array::from(vec![1]));
-    write(&path, vec![("base", texts([Some("a prompt")])), ("day", days)]);
+    let days = || -> ArrayRef { Arc::new(arrow_array::Date32Array::from(vec![1])) };
+    let bytes = || -> ArrayRef { Arc::new(BinaryArray::from_vec(vec![b" Madrid"])) };
+    let price = || -> ArrayRef {
+        let price = arrow_array::Decimal128Array::from(vec![125]);
+        Arc::new(price.with_precision_and_scale(5, 2).unwrap())
+    };
+    let nested = || -> ArrayRef {
+        let field = Arc::new(Field::new("day", days().data_type().clone(), true));
+        Arc::new(StructArray::from(vec![(field, days())]))
+    };
+    let base = || texts([Some("a prompt")]);
+    // What no one asked for is named once, and never a word of its values.
+    let columns =
+        vec![("base", base()), ("day", days()), ("raw", bytes()), ("info", nested()), ("meta_at", days())];
+    write(&path, columns);
+    let file = read_with(&path, &ReadOptions::default()).unwrap();
+    assert_eq!(file.rows, [Row::of_base("a prompt")]);
+    let named: Vec<&str> = file.unused.iter().map(|column| column.name.as_str()).collect();
+    assert_eq!(named, ["day", "raw", "info"]);
+    assert_eq!(file.unused[0].holds, "Date32");
+    // What is part of a row is refused, never read as missing.
+    for column in [bytes(), days(), price(), nested()] {
+        for key in ["base", "source", "target", "foil", "foil_is", "group"] {
+            let mut columns = vec![(key, Arc::clone(&column))];
+            if key != "base" {
+                columns.push(("base", base()));
+            }
+            write(&path, columns);
+            let error = read(&path).unwrap_err().to_string();
+            assert!(error.contains(&format!("column `{key}` holds ")), "{error}");
+            assert!(error.contains("which is not understood; expected texts"), "{error}");
+        }
+    }
+    for key in ["clean", "corrupt", "answers", "wrong_answers"] {
+        let mut columns: Vec<(&str, ArrayRef)> =
+            ["clean", "corrupt"].into_iter().filter(|name| *name != key).map(|name| (name, base())).collect();
+        columns.push((key, days()));
+        write(&path, columns);
+        let error = read(&path).unwrap_err().to_string();
+        assert!(error.contains(&format!("column `{key}` holds Date32")), "{error}");
+    }
+    write(&path, vec![("prompt", base()), ("x_counterfactual", days())]);
     let error = read(&path).unwrap_err().to_string();
-    assert!(error.contains("column `day` holds Date32"), "{error}");
-    assert!(error.contains("`meta_day`"), "{error}");
+    assert!(error.contains("column `x_counterfactual` holds Date32"), "{error}");
+}
+
+#[test]
+fn a_text_that_a_dictionary_holds_once_ends_at_the_budget() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("long.parquet");
+    let long = "a".repeat(32 << 20);
+    // 32 MiB before compression, 1.5 GiB in memory.
+    let mut texts = StringDictionaryBuilder::<Int32Type>::new();
+    (0..48).for_each(|_| drop(texts.append(&long)));
+    write(&path, vec![("base", Arc::new(texts.finish()))]);
+    assert!(std::fs::metadata(&path).unwrap().len() < 40 << 20);
+    let error = read(&path).unwrap_err().to_string();
+    assert!(error.contains("more than a data set may have"), "{error}");
 }
 
 #[test]
@@ -196,14 +249,26 @@ fn marks_line_endings_and_blank_lines() {
 }
 
 #[test]
-fn a_cell_with_a_bracket_is_a_list_only_if_it_is_one() {
-    let csv = "base,target,foil\nf,[,[1]\ng,\"[\"\"a\"\",\"\" b\"\"]\",[]\n";
+fn a_cell_with_a_bracket_is_a_list() {
+    let csv = "base,target,foil\nf,\"[\"\"[\"\"]\",\"[\"\"[1]\"\"]\"\ng,\"[\"\"a\"\",\"\" b\"\"]\",[]\n";
     let rows = read_bytes("a.csv", csv.as_bytes(), &ReadOptions::default()).unwrap().rows;
     assert_eq!((&rows[0].target, &rows[0].foil), (&vec!["[".to_owned()], &vec!["[1]".to_owned()]));
     assert_eq!((&rows[1].target, rows[1].foil.len()), (&vec!["a".to_owned(), " b".to_owned()], 0));
-    let jsonl = r#"{"base": "f", "target": "[\"a\"]"}"#;
-    let rows = read_bytes("a.jsonl", jsonl.as_bytes(), &ReadOptions::default()).unwrap().rows;
-    assert_eq!(rows[0].target, ["[\"a\"]"]);
+}
+
+#[test]
+fn rows_know_their_place() {
+    let options = ReadOptions::default();
+    let places = |name: &str, text: &[u8]| -> Vec<String> {
+        let rows = read_bytes(name, text, &options).unwrap().rows;
+        rows.iter().map(|row| row.place.unwrap().to_string()).collect()
+    };
+    let csv = b"base,target\r\n\r\none, a\r\n\"two\nlines\", b\r\n\r\nthree,\r\n";
+    assert_eq!(places("a.csv", csv), ["line 3 (row 0)", "line 4 (row 1)", "line 7 (row 2)"]);
+    let jsonl = b"\n{\"base\": \"one\"}\r\n\n{\"base\": \"two\"}";
+    assert_eq!(places("a.jsonl", jsonl), ["line 2 (row 0)", "line 4 (row 1)"]);
+    let json = b"[{\"base\": \"one\"},\n\n {\"base\":\n \"two\"},{\"base\": \"three\"}]";
+    assert_eq!(places("a.json", json), ["line 1 (row 0)", "line 3 (row 1)", "line 4 (row 2)"]);
 }
 
 #[test]

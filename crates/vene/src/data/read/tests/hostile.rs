@@ -143,6 +143,12 @@ fn deep_nesting() {
     let deep = format!("{}{}", "[".repeat(100_000), "]".repeat(100_000));
     assert!(refused("a.json", &deep).contains("recursion limit"));
     let cell = format!("base,target\nx,{deep}\n");
-    let file = read_bytes("a.csv", cell.as_bytes(), &ReadOptions::default()).unwrap();
-    assert_eq!(file.rows[0].target, [deep]);
+    assert!(refused("a.csv", &cell).contains("looks like a list and is none"));
+}
+
+#[test]
+fn more_values_than_a_data_set_has() {
+    // 80 MB of text, more than 1 GB of values.
+    let many = format!("{{\"base\": \"x\", \"_\": [1{}]}}", ",1".repeat(40_000_000));
+    assert!(refused("a.jsonl", &many).contains("more values than a data set may have"));
 }

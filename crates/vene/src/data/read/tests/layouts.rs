@@ -1,7 +1,7 @@
 //! Others' layouts.
 
 use super::*;
-use crate::data::{Layout, Place, Row};
+use crate::data::{FoilIs, Layout, Place, Row};
 
 fn counterfactual(name: &str) -> ReadOptions {
     ReadOptions { counterfactual: Some(name.to_owned()), ..ReadOptions::default() }
@@ -14,20 +14,21 @@ fn auto_circuit() {
     let animals = Row::new("A dog barks and a cat", "A dog barks and a hen")
         .target(" meows")
         .target(" purrs")
-        .foil(" clucks");
+        .foil(" clucks")
+        .foil_is(FoilIs::Unknown);
     assert_eq!(file.rows[0], animals);
     assert_eq!(file.rows[1].foil, [" bleats", " baas"]);
     // Some of its files have no answers.
     let bare = br#"{"prompts": [{"clean": "I like", "corrupt": "I hate"}]}"#;
     let rows = read_bytes("mini.json", bare, &ReadOptions::default()).unwrap().rows;
-    assert_eq!(rows, [Row::new("I like", "I hate")]);
+    assert_eq!(rows, [Row::new("I like", "I hate").foil_is(FoilIs::Unknown)]);
 }
 
 #[test]
 fn auto_circuit_of_token_ids_is_refused() {
     let prompts = r#"{"prompts": [{"clean": [3, 0], "corrupt": [3, 1], "answers": [[0]]}]}"#;
     let message = refused("tokens.json", prompts);
-    assert!(message.starts_with(", row 0 (counted from 0): `clean` holds numbers"), "{message}");
+    assert!(message.starts_with(", line 1 (row 0): `clean` holds numbers"), "{message}");
     assert!(message.contains("decode them to texts"), "{message}");
     let answers = r#"{"prompts": [{"clean": "a", "corrupt": "b", "answers": [1]}]}"#;
     assert!(refused("tokens.json", answers).contains("`answers` holds numbers"));
@@ -63,14 +64,18 @@ fn which_counterfactual_is_asked_for() {
 fn rows_without_the_counterfactual_are_left_out_only_if_asked() {
     let mut options = counterfactual("abc_counterfactual");
     let error = read_with(sample("mib_ioi.jsonl"), &options).unwrap_err().to_string();
-    assert!(error.contains("line 2: the row has no `abc_counterfactual`"), "{error}");
+    assert!(error.contains("line 2 (row 1): the row has no `abc_counterfactual`"), "{error}");
     options.leave_out = true;
     let file = read_with(sample("mib_ioi.jsonl"), &options).unwrap();
-    assert_eq!((file.rows.len(), file.left_out), (1, vec![Place::Line(2)]));
+    assert_eq!((file.rows.len(), file.left_out), (1, vec![Place { row: 1, line: Some(2) }]));
+    // What the counterfactual itself says of its answer.
+    assert_eq!(file.rows[0].foil_is, FoilIs::WrongAnswer);
     // A struct of nulls is what Parquet makes of a missing one.
     options.counterfactual = Some("ones_carry".to_owned());
     let file = read_with(sample("mib_arithmetic.jsonl"), &options).unwrap();
-    assert_eq!(file.left_out, [Place::Line(1)]);
+    assert_eq!(file.left_out, [Place { row: 0, line: Some(1) }]);
+    // The other keeps its number.
+    assert_eq!(file.rows[0].place, Some(Place { row: 1, line: Some(2) }));
     assert_eq!(file.rows[0].foil, ["31"]);
 }
 
@@ -104,7 +109,7 @@ fn what_mib_does_not_say_is_refused() {
         with(r#""choices": ["a", "b"], "answerKey": 0"#).contains("are no object with `label`")
     );
     assert!(with(r#""other": 1"#).contains("nothing says its answers"));
-    assert!(with(r#""label": 1.5"#).contains("line 1: `label` is a number; expected a label"));
+    assert!(with(r#""label": 1.5"#).contains("line 1 (row 0): `label` is a number; expected a label"));
     assert!(with(r#""label": "5""#).contains("`x_counterfactual.label` is missing"));
     let past = with(r#""choices": {"label": ["A"]}, "answerKey": 1"#);
     assert!(past.contains("`answerKey` is 1, but there are 1 choices"), "{past}");

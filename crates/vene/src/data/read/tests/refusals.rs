@@ -33,19 +33,39 @@ fn formats_that_are_broken() {
     assert_eq!(message, ", line 3, column 10: expected value");
     let message = refused("a.json", "[{\"base\": \"x\"},\n {\"base\": NaN}]");
     assert!(message.starts_with(", line 2, column 11: "), "{message}");
-    assert!(refused("a.jsonl", "[1]").contains("line 1: an array; expected an object"));
-    assert!(refused("a.json", "[7]").contains("row 0 (counted from 0): a number; expected"));
+    assert!(refused("a.jsonl", "[1]").contains("line 1 (row 0): an array; expected an object"));
+    assert!(refused("a.json", "\n[7]").contains("line 2 (row 0): a number; expected"));
     assert!(refused("a.json", "{\"data\": []}").contains("one object (with the keys data)"));
     assert!(refused("a.json", "{\"prompts\": 3}").contains("`prompts` that are a number"));
     assert!(refused("a.json", "\"text\"").contains("the file holds a text"));
-    assert!(refused("a.csv", "base,target\nx\n").contains("line: 2"));
+    let short = refused("a.csv", "base,target\r\n\r\ny, a\r\n\r\nx\r\n");
+    assert!(short.starts_with(", line 5 (row 1): 1 cells, and the first line names 2"), "{short}");
     assert!(refused("a.csv", "base,target,base\nx,y,z\n").contains("two columns are named `base`"));
     let latin = refused_with("a.csv", b"base\n\xe9t\xe9\n", &ReadOptions::default());
     assert!(latin.contains("UTF-8"), "{latin}");
     let latin = refused_with("a.jsonl", b"{\"base\": \"\xe9\"}", &ReadOptions::default());
     assert!(latin.starts_with(", line 1, column "), "{latin}");
+    let wide = format!("base{}\nx\n", ",y".repeat(5000));
+    assert!(refused("a.csv", &wide).contains("line 1 (row 0): more than 4096 columns"));
+    let keys: Vec<String> = (0..5000).map(|key| format!("\"_{key}\": 1")).collect();
+    let wide = format!("{{\"base\": \"x\", {}}}", keys.join(","));
+    assert!(refused("a.jsonl", &wide).contains("line 1 (row 0): more than 4096 columns"));
     let text = refused("a.parquet", "base,target\n");
     assert!(text.starts_with(": "), "{text}");
+}
+
+#[test]
+fn an_object_over_two_lines_is_named_by_its_own() {
+    let message = refused("a.jsonl", "{\"base\": \"x\"}\n{\"base\": \"y\",\n \"target\": \" a\"}\n");
+    assert!(message.starts_with(", line 2, column 13: EOF while parsing"), "{message}");
+    assert!(message.contains("not complete on its line; write each object on one line"), "{message}");
+    // In an array rows may stand over as many lines as they like.
+    let array = "[\n {\"base\": \"x\",\n  \"target\": \" a\"},\n {\"target\":\n \" b\"}]";
+    let message = refused("a.json", array);
+    assert!(message.starts_with(", line 4 (row 1): `base` is missing"), "{message}");
+    let prompts = "{\"words\": [1, 2],\n \"prompts\": [\n {\"clean\": \"a\", \"corrupt\": \"b\"},\n {\"clean\": 3}]}";
+    let message = refused("a.json", prompts);
+    assert!(message.starts_with(", line 4 (row 1): `clean` holds numbers"), "{message}");
 }
 
 #[test]
@@ -72,7 +92,7 @@ fn layouts_that_nobody_knows() {
 fn bases_answers_and_groups() {
     assert_eq!(
         row(r#"{"target": " a"}"#),
-        ", line 2: `base` is missing; expected a prompt, as a text"
+        ", line 2 (row 1): `base` is missing; expected a prompt, as a text"
     );
     assert!(row(r#"{"base": null}"#).contains("`base` is missing"));
     assert!(row(r#"{"base": 3}"#).contains("`base` is a number; expected a prompt"));
@@ -89,7 +109,11 @@ fn bases_answers_and_groups() {
     assert!(row(r#"{"base": "x", "target": {"text": " a"}}"#).contains("`target` is an object"));
     assert!(row(r#"{"base": "x", "group": 1.5}"#).contains("`group` is a number; expected a name"));
     let csv = refused("a.csv", "base,target\nx, a\n,\" b\n c\"\n");
-    assert!(csv.starts_with(", line 3: `base` is missing"), "{csv}");
+    assert!(csv.starts_with(", line 3 (row 1): `base` is missing"), "{csv}");
+    assert!(
+        row(r#"{"base": "x", "foil": " a", "foil_is": "wrong"}"#)
+            .ends_with("`foil_is` is `wrong`; expected source_answer, wrong_answer or unknown")
+    );
 }
 
 #[test]
@@ -97,7 +121,7 @@ fn phrases_that_are_not_there() {
     let message = row(r#"{"base": "The capital of Spain is", "topic": "geography"}"#);
     assert_eq!(
         message,
-        ", line 2: `topic` is `geography`, which does not occur in the base `The capital of Spain \
+        ", line 2 (row 1): `topic` is `geography`, which does not occur in the base `The capital of Spain \
          is`; a text column names a phrase of its prompt: correct it, or rename it `meta_topic` if \
          it is none"
     );
@@ -143,18 +167,24 @@ fn characters_that_are_not_there() {
     );
     let both = row(r#"{"base": "abc", "x": [1, 2], "x_occurrence": 0}"#);
     assert!(both.contains("`x` is a range of characters; leave it out"), "{both}");
-    assert!(
-        row(r#"{"base": "abc", "x": [1, 2, 3]}"#).contains("`x` is an array; expected a phrase")
-    );
-    assert!(row(r#"{"base": "abc", "x": [-1, 2]}"#).contains("`x` is an array; expected a phrase"));
+    let mixed = |value: &str| {
+        refused("a.jsonl", &format!("{{\"base\": \"abc\", \"x\": [0, 1]}}\n{{\"base\": \"abc\", \"x\": {value}}}\n"))
+    };
+    assert!(mixed("[1, 2, 3]").contains("`x` is an array; expected a phrase"));
+    assert!(mixed("[-1, 2]").contains("`x` is an array; expected a phrase"));
 }
 
 #[test]
 fn keys_of_unknown_meaning() {
-    let number = row(r#"{"base": "abc", "score": 0.5}"#);
+    // A column is a span or it is none, never sometimes.
+    let mixed = |object: &str| {
+        refused("a.jsonl", &format!("{{\"base\": \"abc\", \"score\": \"b\", \"info\": \"c\"}}\n{object}\n"))
+    };
+    let number = mixed(r#"{"base": "abc", "score": 0.5}"#);
     assert!(number.contains("`score` is a number; expected a phrase of the base"), "{number}");
+    assert!(number.starts_with(", line 2 (row 1): "), "{number}");
     assert!(number.ends_with("rename it `meta_score`, which is ignored"), "{number}");
-    assert!(row(r#"{"base": "abc", "info": {}}"#).contains("`info` is an object"));
+    assert!(mixed(r#"{"base": "abc", "info": {}}"#).contains("`info` is an object"));
     let alone = row(r#"{"base": "a b", "source": "a c", "source_x": "c"}"#);
     assert!(alone.contains("`source_x` belongs to `x`, which the row lacks"), "{alone}");
     assert!(row(r#"{"base": "a", "x_occurrence": 0}"#).contains("belongs to `x`"));
@@ -163,6 +193,77 @@ fn keys_of_unknown_meaning() {
         sourceless.contains("`source_x` belongs to `source`, which the row lacks"),
         "{sourceless}"
     );
+}
+
+#[test]
+fn columns_that_hold_no_phrase_are_named_once() {
+    let lines = r#"{"base": "a b", "x": "a", "score": 0.5, "info": {"k": [1]}, "meta_y": 1, "id": {}}
+{"base": "c d", "x": "d", "score": 2, "info": null, "ok": true, "ids": [1, 2, 3]}"#;
+    let file = read_bytes("a.jsonl", lines.as_bytes(), &ReadOptions::default()).unwrap();
+    let named: Vec<String> = file.unused.iter().map(ToString::to_string).collect();
+    assert_eq!(
+        named,
+        [
+            "column `ids` holds arrays, which is no phrase of a prompt: it is not read (rename it \
+             `meta_ids` to say so)",
+            "column `info` holds objects, which is no phrase of a prompt: it is not read (rename it \
+             `meta_info` to say so)",
+            "column `ok` holds true or false, which is no phrase of a prompt: it is not read (rename it \
+             `meta_ok` to say so)",
+            "column `score` holds numbers, which is no phrase of a prompt: it is not read (rename it \
+             `meta_score` to say so)",
+        ]
+    );
+    assert_eq!(file.rows[1].spans.keys().collect::<Vec<_>>(), ["x"]);
+}
+
+#[test]
+fn a_phrase_that_one_row_lacks_is_that_rows_fault() {
+    let lines = r#"{"base": "of Spain", "source": "of Italy", "x": "Spain", "source_x": "Italy"}
+{"base": "of Peru", "source": "of Italy", "x": "Chile", "source_x": "Italy"}
+{"base": "of Peru", "source": "of Italy", "x": "Peru"}
+{"base": "a a", "source": "a", "x": "a", "source_x": "a"}
+{"base": "a a", "source": "a", "x": [0, 9], "source_x": [0, 1]}"#;
+    let file = read_bytes("a.jsonl", lines.as_bytes(), &ReadOptions::default()).unwrap();
+    assert_eq!(file.rows.len(), 5);
+    // Whoever asks for the position leaves these rows out.
+    assert_eq!(file.rows[1].spans["x"].base, crate::data::Phrase::from("Chile"));
+    assert_eq!(file.rows[2].spans["x"].source, None);
+    let csv = "base,x\nof Spain,Spain\nof Peru,Chile\n";
+    assert_eq!(read_bytes("a.csv", csv.as_bytes(), &ReadOptions::default()).unwrap().rows.len(), 2);
+    // Where no row has its phrase, the column is something else.
+    let lost: Vec<&str> = lines.lines().skip(1).collect();
+    let message = refused("a.jsonl", &lost.join("\n"));
+    assert!(message.starts_with(", line 1 (row 0): `x` is `Chile`, which does not occur"), "{message}");
+}
+
+#[test]
+fn cells_that_look_like_lists() {
+    let cell = |column: &str, cell: &str| {
+        refused("a.csv", &format!("base,{column}\na b,\"{}\"\n", cell.replace('"', "\"\"")))
+    };
+    for list in ["[1,2", "[\"a\", \"b\"", "['a', 'b']", "[MASK]", "["] {
+        for column in ["target", "foil"] {
+            let message = cell(column, list);
+            assert!(message.starts_with(", line 2 (row 0): "), "{message}");
+            let expected = format!("`{column}` is `{list}`, which looks like a list and is none");
+            assert!(message.contains(&expected), "{message}");
+        }
+        let message = cell("x", list);
+        assert!(message.contains("`x` is") && message.contains("looks like a list"), "{message}");
+    }
+    assert!(cell("target", "[1,2]").contains("`target` is a number"));
+    assert!(cell("target", "[[\" a\"]]").contains("`target` is an array"));
+    assert!(cell("x", "[0,1.5]").contains("`x` is `[0,1.5]`, which looks like a list"));
+    let fine = "base,target,x\na [MASK],\"[\"\"[MASK]\"\"]\",[MASK]\n";
+    let rows = read_bytes("a.csv", fine.as_bytes(), &ReadOptions::default()).unwrap().rows;
+    assert_eq!(rows[0].target, ["[MASK]"]);
+    assert_eq!(rows[0].spans["x"].base, crate::data::Phrase::from("[MASK]"));
+    let text = row(r#"{"base": "f", "target": "[\"a\"]"}"#);
+    assert!(text.contains("`target` is the text `[\"a\"]`, which looks like a list"), "{text}");
+    let fine = br#"{"base": "f", "target": "[MASK]"}"#;
+    let rows = read_bytes("a.jsonl", fine, &ReadOptions::default()).unwrap().rows;
+    assert_eq!(rows[0].target, ["[MASK]"]);
 }
 
 #[test]

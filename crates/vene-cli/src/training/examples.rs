@@ -6,9 +6,11 @@ use std::path::Path;
 use anyhow::Context;
 use sha2::{Digest, Sha256};
 use vene::Outline;
-use vene::data::{ReadOptions, Row, read_with, write_jsonl};
+use vene::data::{Row, write_jsonl};
 use vene::plan_file::DataSection;
 use vene::task::Task;
+
+use crate::rows;
 
 /// How many rows a task makes unless told.
 const MADE: usize = 200;
@@ -23,9 +25,7 @@ pub struct Rows {
 
 /// A file's.
 pub fn of_file(path: &Path, counterfactual: Option<&str>) -> anyhow::Result<Rows> {
-    let counterfactual = counterfactual.map(str::to_owned);
-    let options = ReadOptions { counterfactual, ..ReadOptions::default() };
-    let rows = read_with(path, &options).context("the data")?.rows;
+    let rows = rows::read(path, counterfactual)?.rows;
     let bytes = fs::read(path).with_context(|| format!("{} cannot be read", path.display()))?;
     Ok(Rows { rows, from: path.display().to_string(), sha256: digest(&bytes) })
 }
