@@ -3,9 +3,9 @@
 //! `DIR/checkpoint.safetensors` is written after each epoch; a training that is complete has none any more, but
 //! `DIR/trained` with the plan and what it learned, `training.csv` with its steps and `run.json`.
 
+pub mod examples;
 mod objectives;
 mod record;
-pub mod examples;
 mod summary;
 
 use std::fs;
@@ -165,7 +165,12 @@ fn sides(
     }
     left_out.sort_by_key(|row| row.index);
     if let (true, Some(first)) = (usable.is_empty(), left_out.first()) {
-        bail!("none of the rows can be trained on; {}: {}{}", first.name(), first.reason, advice(first));
+        bail!(
+            "none of the rows can be trained on; {}: {}{}",
+            first.name(),
+            first.reason,
+            advice(first)
+        );
     }
     let share = section.held_out.unwrap_or(HELD_OUT);
     let seed = section.seed.unwrap_or(0);

@@ -103,7 +103,10 @@ fn what_limits_a_sweep_is_told_before_it() {
     assert!(coinciding.contains("after_subject and last are the same token in"), "{coinciding}");
     let distinct = dry(&["--positions", "after_subject,last", "--distinct-positions"]);
     assert!(!distinct.contains("positions    "), "{distinct}");
-    assert!(distinct.contains("after_subject and last are the same token (line 1 (row 0)"), "{distinct}");
+    assert!(
+        distinct.contains("after_subject and last are the same token (line 1 (row 0)"),
+        "{distinct}"
+    );
     let restored = dry(&[
         "--positions",
         "last",
@@ -212,7 +215,10 @@ fn rows_that_cannot_be_used_are_told() {
          The capital of Cuba is,,, Lima,Cuba,,a\n";
     fs::write(&data, rows).unwrap();
     let said = printed(&sweep(&data, &out, &["--dry-run"]));
-    assert!(said.contains("2 of 3 rows") && said.contains("no source (line 4 (row 2): no source)"), "{said}");
+    assert!(
+        said.contains("2 of 3 rows") && said.contains("no source (line 4 (row 2): no source)"),
+        "{said}"
+    );
 }
 
 /// What a run that goes well warns of.
@@ -227,15 +233,33 @@ fn warned(arguments: &[&str]) -> String {
 fn one_bad_row_is_left_out_in_every_format_and_keeps_its_number() {
     // Row 2 has no `Chile` in its base, row 4 is short.
     let cells = [
-        ["The capital of Spain is", "The capital of Italy is", " Madrid", " Rome", "Spain", "Italy"],
+        [
+            "The capital of Spain is",
+            "The capital of Italy is",
+            " Madrid",
+            " Rome",
+            "Spain",
+            "Italy",
+        ],
         ["The capital of Japan is", "The capital of Peru is", " Tokyo", " Lima", "Japan", "Peru"],
         ["The capital of Cuba is", "The capital of Peru is", " Havana", " Lima", "Chile", "Peru"],
-        ["The capital of Kenya is", "The capital of Italy is", " Nairobi", " Rome", "Kenya", "Italy"],
+        [
+            "The capital of Kenya is",
+            "The capital of Italy is",
+            " Nairobi",
+            " Rome",
+            "Kenya",
+            "Italy",
+        ],
         ["Spain", "Italy", " Madrid", " Rome", "Spain", "Italy"],
     ];
     let names = ["base", "source", "target", "foil", "subject", "source_subject"];
     let object = |cells: &[&str; 6]| -> Value {
-        names.iter().zip(cells).map(|(name, cell)| ((*name).to_owned(), Value::from(*cell))).collect()
+        names
+            .iter()
+            .zip(cells)
+            .map(|(name, cell)| ((*name).to_owned(), Value::from(*cell)))
+            .collect()
     };
     let folder = tempfile::tempdir().unwrap();
     let path = |name: &str| folder.path().join(name);
@@ -278,7 +302,9 @@ fn a_row_that_no_other_fits_is_left_out() {
     let folder = tempfile::tempdir().unwrap();
     let (data, out) = (folder.path().join("rows.jsonl"), folder.path().join("out"));
     let row = |base: &str, source: &str| {
-        format!("{{\"base\": \"{base} is\", \"source\": \"{source} is\", \"target\": \" Madrid\", \"foil\": \" Rome\"}}\n")
+        format!(
+            "{{\"base\": \"{base} is\", \"source\": \"{source} is\", \"target\": \" Madrid\", \"foil\": \" Rome\"}}\n"
+        )
     };
     let all = [
         row("The capital of Spain", "The capital of Italy"),
@@ -299,16 +325,20 @@ fn what_is_not_read_of_a_file_is_named() {
     let folder = tempfile::tempdir().unwrap();
     let (data, out) = (folder.path().join("rows.jsonl"), folder.path().join("out"));
     let row = |base: &str, target: &str| {
-        format!("{{\"base\": \"The capital of {base} is\", \"target\": \"{target}\", \"score\": 0.5, \"subject\": \"{base}\"}}\n")
+        format!(
+            "{{\"base\": \"The capital of {base} is\", \"target\": \"{target}\", \"score\": 0.5, \"subject\": \"{base}\"}}\n"
+        )
     };
-    fs::write(&data, row("Spain", "Madrid") + &row("Italy", " Rome") + &row("Peru", "Lima")).unwrap();
+    fs::write(&data, row("Spain", "Madrid") + &row("Italy", " Rome") + &row("Peru", "Lima"))
+        .unwrap();
     let arguments = ["--intervention", "zero", "--metric", "log_probability", "--dry-run"];
     let said = warned(&sweep(&data, &out, &arguments));
     assert_eq!(said.matches("column `score` holds numbers").count(), 1, "{said}");
     assert!(said.contains("line 1 (row 0): the answer `Madrid` has no leading space"), "{said}");
     assert!(said.contains("(2 rows are alike)"), "{said}");
     assert_eq!(said.lines().count(), 2, "{said}");
-    let mut arguments = vec!["sweep", "--data", data.to_str().unwrap(), "--positions", "score_last"];
+    let mut arguments =
+        vec!["sweep", "--data", data.to_str().unwrap(), "--positions", "score_last"];
     arguments.extend(["--component", "block_output", "--intervention", "zero"]);
     let output = vene(&arguments);
     let said = String::from_utf8(output.stderr).unwrap();
@@ -321,13 +351,18 @@ fn a_foil_that_is_no_answer_to_the_source_is_none() {
     let folder = tempfile::tempdir().unwrap();
     let (data, out) = (folder.path().join("rows.jsonl"), folder.path().join("out"));
     let row = |foil_is: &str| {
-        format!("{{\"base\": \"The capital of Spain is\", \"source\": \"The capital of Italy is\", \"target\": \" Madrid\", \"foil\": \" Rome\"{foil_is}, \"subject\": \"Spain\", \"source_subject\": \"Italy\"}}\n")
+        format!(
+            "{{\"base\": \"The capital of Spain is\", \"source\": \"The capital of Italy is\", \"target\": \" Madrid\", \"foil\": \" Rome\"{foil_is}, \"subject\": \"Spain\", \"source_subject\": \"Italy\"}}\n"
+        )
     };
     fs::write(&data, row("") + &row(", \"foil_is\": \"wrong_answer\"")).unwrap();
     let said = printed(&sweep(&data, &out, &["--dry-run"]));
     assert!(said.contains("not the source's answer in 1 rows"), "{said}");
     let said = warned(&sweep(&data, &out, &["--dry-run", "--direction", "denoising"]));
-    assert!(said.contains("line 2 (row 1): the foil is not known to be the source's answer"), "{said}");
+    assert!(
+        said.contains("line 2 (row 1): the foil is not known to be the source's answer"),
+        "{said}"
+    );
     fs::write(&data, row(", \"foil_is\": \"wrong_answer\"")).unwrap();
     let said = printed(&sweep(&data, &out, &["--dry-run"]));
     assert!(!said.contains("model on source"), "{said}");
@@ -338,24 +373,35 @@ fn what_is_the_same_experiment_is_never_on_both_sides_of_a_split() {
     let folder = tempfile::tempdir().unwrap();
     let (data, out) = (folder.path().join("rows.jsonl"), folder.path().join("out"));
     let row = |base: &str, source: &str| {
-        format!("{{\"base\": \"The capital of {base} is\", \"source\": \"The capital of {source} is\", \"target\": \" Madrid\", \"foil\": \" Rome\", \"subject\": \"{base}\", \"source_subject\": \"{source}\"}}\n")
+        format!(
+            "{{\"base\": \"The capital of {base} is\", \"source\": \"The capital of {source} is\", \"target\": \" Madrid\", \"foil\": \" Rome\", \"subject\": \"{base}\", \"source_subject\": \"{source}\"}}\n"
+        )
     };
     let countries = ["Spain", "Japan", "Cuba"];
     let rows = countries.map(|base| row(base, "Italy") + &row(base, "Peru"));
     fs::write(&data, rows.concat()).unwrap();
     // No source is read, so that two rows of one base are the same experiment.
-    printed(&sweep(&data, &out, &["--intervention", "zero", "--discovery", "0.5", "--layers", "0"]));
+    printed(&sweep(
+        &data,
+        &out,
+        &["--intervention", "zero", "--discovery", "0.5", "--layers", "0"],
+    ));
     let found = record(&out)["options"]["discovery_rows"].clone();
-    let found: Vec<u64> = found.as_array().unwrap().iter().map(|row| row.as_u64().unwrap()).collect();
+    let found: Vec<u64> =
+        found.as_array().unwrap().iter().map(|row| row.as_u64().unwrap()).collect();
     assert!(!found.is_empty() && found.len() < 6, "{found:?}");
     assert!(found.iter().all(|row| found.contains(&(row ^ 1))), "{found:?}");
     // Rows that are left out are on no side.
-    fs::write(&data, row("Spain", "Italy") + &row("Spain", "Italy") + "{\"base\": \"Peru is\"}\n").unwrap();
+    fs::write(&data, row("Spain", "Italy") + &row("Spain", "Italy") + "{\"base\": \"Peru is\"}\n")
+        .unwrap();
     let other = folder.path().join("other");
     let output = vene(&sweep(&data, &other, &["--discovery", "0.5"]));
     let said = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(2), "{said}");
-    assert!(said.contains("2 rows cannot be split into two: they are all of the same prompts"), "{said}");
+    assert!(
+        said.contains("2 rows cannot be split into two: they are all of the same prompts"),
+        "{said}"
+    );
     assert!(!other.exists());
 }
 

@@ -170,7 +170,10 @@ fn what_cannot_be_trained_is_refused_before_a_weight_is_read() {
     assert!(said.contains("1 rows cannot be split into two"), "{said}");
     fs::write(setting.path("capital.jsonl"), format!("{first}\n{first}\n")).unwrap();
     let said = setting.refused("none", &[]);
-    assert!(said.contains("2 rows cannot be split into two: they are all of the same prompts"), "{said}");
+    assert!(
+        said.contains("2 rows cannot be split into two: they are all of the same prompts"),
+        "{said}"
+    );
     let wrong = rows.replace("{\"base\"", "{\"foil_is\": \"wrong_answer\", \"base\"");
     fs::write(setting.path("capital.jsonl"), wrong).unwrap();
     let said = setting.refused("none", &[]);
@@ -186,7 +189,9 @@ fn a_row_that_cannot_be_used_does_not_end_a_training() {
                  [train]\nepochs = 1\n";
     let setting = Setting::new(short);
     let row = |base: &str, source: &str, target: &str| {
-        format!("{{\"base\": \"{base}\", \"source\": \"{source}\", \"target\": \"{target}\", \"foil\": \" Rome\"}}\n")
+        format!(
+            "{{\"base\": \"{base}\", \"source\": \"{source}\", \"target\": \"{target}\", \"foil\": \" Rome\"}}\n"
+        )
     };
     let pair = |country: &str, target: &str| {
         row(&format!("The capital of {country} is"), "The capital of Italy is", target)
@@ -204,7 +209,10 @@ fn a_row_that_cannot_be_used_does_not_end_a_training() {
     let output = crate::support::vene(&arguments.iter().map(String::as_str).collect::<Vec<_>>());
     let said = String::from_utf8(output.stderr).unwrap();
     assert!(output.status.success(), "{said}");
-    assert!(said.contains("1 of 6 rows left out: the plan does not fit the row (line 2 (row 1): "), "{said}");
+    assert!(
+        said.contains("1 of 6 rows left out: the plan does not fit the row (line 2 (row 1): "),
+        "{said}"
+    );
     assert!(said.contains("(line 5 (row 4): ` Rome` is right for both"), "{said}");
     assert!(said.contains("line 4 (row 3): the answer `Tokyo` has no leading space"), "{said}");
     let result = &record(&setting.path("out"))["result"];
@@ -213,7 +221,11 @@ fn a_row_that_cannot_be_used_does_not_end_a_training() {
     // Rows 0 and 2 are of the same prompts.
     let held_out = result["held_out_rows"].as_array().unwrap();
     assert!(!held_out.is_empty());
-    assert_eq!(held_out.contains(&Value::from(0)), held_out.contains(&Value::from(2)), "{held_out:?}");
+    assert_eq!(
+        held_out.contains(&Value::from(0)),
+        held_out.contains(&Value::from(2)),
+        "{held_out:?}"
+    );
 }
 
 #[test]
@@ -229,7 +241,10 @@ fn groups_stay_together_in_training() {
     let held_out: Vec<usize> = held_out.map(|row| row.as_u64().unwrap() as usize).collect();
     let is_held = |row: usize| held_out.contains(&row);
     for (row, group) in groups.iter().enumerate() {
-        assert!((0..groups.len()).all(|other| groups[other] != *group || is_held(other) == is_held(row)));
+        assert!(
+            (0..groups.len())
+                .all(|other| groups[other] != *group || is_held(other) == is_held(row))
+        );
     }
     let one: Vec<String> = rows
         .lines()

@@ -90,7 +90,8 @@ impl GuardedParquet {
         let batch = (MOST_BYTES / most.max(1)).clamp(1, BATCH as u64) as usize;
         let schema = views::of(metadata.schema());
         let options = ArrowReaderOptions::new().with_schema(schema);
-        let metadata = guarded(|| ArrowReaderMetadata::try_new(metadata.metadata().clone(), options))?;
+        let metadata =
+            guarded(|| ArrowReaderMetadata::try_new(metadata.metadata().clone(), options))?;
         Ok(Self { file, metadata, batch })
     }
 
@@ -110,10 +111,7 @@ impl GuardedParquet {
     ///
     /// # Errors
     /// As [`GuardedParquet::open`]; each batch may fail in the same way.
-    pub fn batches(
-        self,
-        wanted: impl Fn(&Field) -> bool,
-    ) -> Result<GuardedBatches, ParquetFault> {
+    pub fn batches(self, wanted: impl Fn(&Field) -> bool) -> Result<GuardedBatches, ParquetFault> {
         let Self { file, metadata, batch } = self;
         let schema = metadata.schema().clone();
         let fields = schema.fields().iter().enumerate();
@@ -121,8 +119,7 @@ impl GuardedParquet {
             fields.filter(|(_, field)| wanted(field)).map(|(index, _)| index).collect();
         let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(file, metadata);
         let columns = ProjectionMask::roots(builder.parquet_schema(), columns);
-        let reader =
-            guarded(|| builder.with_projection(columns).with_batch_size(batch).build())?;
+        let reader = guarded(|| builder.with_projection(columns).with_batch_size(batch).build())?;
         Ok(GuardedBatches { reader: Some(reader) })
     }
 }
@@ -150,7 +147,9 @@ fn look_at_footer(file: &mut File) -> Result<u64, ParquetFault> {
     let unreadable = |error: std::io::Error| ParquetFault::Damaged(error.to_string());
     let length = file.metadata().map_err(unreadable)?.len();
     let Some(end) = length.checked_sub(8) else {
-        return Err(ParquetFault::Damaged("this is not a Parquet file: it is too short".to_owned()));
+        return Err(ParquetFault::Damaged(
+            "this is not a Parquet file: it is too short".to_owned(),
+        ));
     };
     let mut tail = [0; 8];
     file.seek(SeekFrom::Start(end)).map_err(unreadable)?;

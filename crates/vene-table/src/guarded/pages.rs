@@ -42,12 +42,7 @@ pub(super) fn look_at(
 }
 
 /// The sizes of a column's dictionary and of its largest other page.
-fn pages(
-    file: &mut File,
-    start: u64,
-    size: u64,
-    length: u64,
-) -> Result<(u64, u64), ParquetFault> {
+fn pages(file: &mut File, start: u64, size: u64, length: u64) -> Result<(u64, u64), ParquetFault> {
     let unreadable = |error: std::io::Error| ParquetFault::Damaged(error.to_string());
     file.seek(SeekFrom::Start(start)).map_err(unreadable)?;
     let mut reader = BufReader::new(file);

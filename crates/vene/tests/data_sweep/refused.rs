@@ -120,8 +120,10 @@ fn knockouts_of_nothing_and_of_everything_leave_out_their_rows() {
     assert_eq!(used, 5);
     assert_eq!(
         left_out,
-        ["row 5 (counted from 0): in layer 0 the last position sees all that it sees at last; a knockout \
-          there would leave it nothing to attend to"]
+        [
+            "row 5 (counted from 0): in layer 0 the last position sees all that it sees at last; a knockout \
+          there would leave it nothing to attend to"
+        ]
     );
     // Where that is every row, there is nothing to sweep over.
     let none = subject.sweep(&all[5..]).components([Component::AttentionScore]).layers([0]);
@@ -136,7 +138,9 @@ fn knockouts_of_nothing_and_of_everything_leave_out_their_rows() {
     assert_eq!(used, 1);
     assert_eq!(
         left_out,
-        ["row 1 (counted from 0): in layer 0 the last position sees nothing at subject; a knockout there \
-          would change nothing"]
+        [
+            "row 1 (counted from 0): in layer 0 the last position sees nothing at subject; a knockout there \
+          would change nothing"
+        ]
     );
 }
