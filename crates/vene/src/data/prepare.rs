@@ -386,8 +386,7 @@ impl Preparer<'_> {
             if let Some(source) = source
                 && self.continuation(source, answer)? != tokens
             {
-                let problem =
-                    "it is other tokens after the base than after the source".to_owned();
+                let problem = "it is other tokens after the base than after the source".to_owned();
                 return Err(Reason::Answer { answer: answer.clone(), problem });
             }
             let count = if requirements.first_tokens { 1 } else { tokens.len() };

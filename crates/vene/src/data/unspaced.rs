@@ -68,7 +68,8 @@ fn lacks_space(outline: &Outline, prompt: &Prompt, answer: &str) -> bool {
     if !ends_word || !after.is_alphanumeric() || is_one_number {
         return false;
     }
-    let (plain, spaced) = (next(outline, prompt, answer), next(outline, prompt, &format!(" {answer}")));
+    let (plain, spaced) =
+        (next(outline, prompt, answer), next(outline, prompt, &format!(" {answer}")));
     let (Some(plain), Some(spaced)) = (plain, spaced) else { return false };
     // Where scripts have no spaces, a space is a token of its own.
     let is_word = |id| {

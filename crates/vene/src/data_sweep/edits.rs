@@ -350,7 +350,8 @@ impl<'a> Side<'a> {
     /// Rows, by index, in which what is to be knocked out is nothing that the last position sees, or all.
     pub(super) fn blind(&self) -> Vec<(usize, Reason)> {
         let Treatment::Other(Method::Knockout) = self.sweep.treatment else { return Vec::new() };
-        let why = |index: usize| self.sweep.cells.iter().find_map(|&cell| self.blind_at(cell, index));
+        let why =
+            |index: usize| self.sweep.cells.iter().find_map(|&cell| self.blind_at(cell, index));
         (0..self.rows.len()).filter_map(|index| Some((index, why(index)?))).collect()
     }
 

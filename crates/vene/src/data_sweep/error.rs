@@ -131,7 +131,9 @@ pub enum DataSweepError {
         rows: usize,
     },
     /// Too few rows to draw from.
-    #[error("{row} needs {draws} other rows to draw from that fit it in length, and there are {found}")]
+    #[error(
+        "{row} needs {draws} other rows to draw from that fit it in length, and there are {found}"
+    )]
     TooFewPartners {
         /// The row.
         row: RowName,

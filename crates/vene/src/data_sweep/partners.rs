@@ -31,7 +31,9 @@ impl Drawing<'_> {
     fn others(&self, index: usize) -> Vec<usize> {
         let row = &self.rows[index];
         (0..self.rows.len())
-            .filter(|&other| self.rows[other].index != row.index && (self.fits)(row, &self.rows[other]))
+            .filter(|&other| {
+                self.rows[other].index != row.index && (self.fits)(row, &self.rows[other])
+            })
             .collect()
     }
 

@@ -207,8 +207,8 @@ mod tests {
         // One prompt that is too short leaves out its row, not the run.
         let short = Row::new("Spain", "Italy").target(" a").foil(" b");
         let rows = [rows[0].clone(), short.clone()];
-        let fixed = Plan::new()
-            .edit(Edit::interchange(Component::BlockOutput, 1).at(Positions::index(3)));
+        let fixed =
+            Plan::new().edit(Edit::interchange(Component::BlockOutput, 1).at(Positions::index(3)));
         let over = fixed.over_rows(&model, &rows, BeginningOfSequence::Model).unwrap();
         assert_eq!((over.rows.len(), over.rows[0].index, over.left_out[0].index), (1, 0, 1));
         let reason = over.left_out[0].reason.to_string();

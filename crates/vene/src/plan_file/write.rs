@@ -196,7 +196,9 @@ fn edit(index: usize, edit: &Edit, link: Link, sink: &mut Sink) -> Result<Node> 
     }
     // Where a run is read; reading refuses it of an edit that reads none.
     if edit.reads_runs() {
-        entries.extend(edit.source_positions.as_ref().map(|from| ("from", positions::write_source(from))));
+        entries.extend(
+            edit.source_positions.as_ref().map(|from| ("from", positions::write_source(from))),
+        );
         entries.extend(edit.source_heads.as_ref().map(|heads| ("from_heads", heads::write(heads))));
         entries.extend(edit.source_layer.map(|layer| ("from_layer", layer.into())));
     }

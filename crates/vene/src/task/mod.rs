@@ -182,7 +182,11 @@ impl Task {
     /// so many different rows; more than [`Task::MOST_ROWS`].
     pub fn rows(self, outline: &Outline, count: usize, seed: u64) -> Result<Generated, TaskError> {
         if count > Self::MOST_ROWS {
-            return Err(TaskError::TooManyRows { task: self, wanted: count, most: Self::MOST_ROWS });
+            return Err(TaskError::TooManyRows {
+                task: self,
+                wanted: count,
+                most: Self::MOST_ROWS,
+            });
         }
         let recipe = match self {
             Self::Capital => relation::recipe(Relation::Capital),

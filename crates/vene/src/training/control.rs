@@ -3,8 +3,9 @@
 use candle_core::Tensor;
 
 use super::error::TrainingError;
-use crate::intervention::{Constraint, Parameter, orthogonal};
 use crate::data::Row;
+use crate::data::Row;
+use crate::intervention::{Constraint, Parameter, orthogonal};
 use crate::plan::ResolvedPlan;
 use crate::random::Draws;
 use crate::statistics::{StatisticsError, Together};

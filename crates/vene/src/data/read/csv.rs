@@ -30,7 +30,8 @@ pub(super) fn records(path: &Path, file: File) -> Result<Records, DataError> {
         return Err(DataError::Columns { path: path.to_owned(), place, most: MOST_COLUMNS });
     }
     let text = Text(Arc::new(bytes));
-    let mut places = Places { text: text.clone(), lines: Lines::new(), row: 0, path: path.to_owned() };
+    let mut places =
+        Places { text: text.clone(), lines: Lines::new(), row: 0, path: path.to_owned() };
     let mut reader = ::csv::Reader::from_reader(Cursor::new(text));
     let names = match reader.headers() {
         Ok(names) => names.clone(),
@@ -112,7 +113,9 @@ fn too_many_cells(text: &[u8]) -> Option<usize> {
         match byte {
             b'"' if quoted => quoted = false,
             // A doubled quote within a quoted cell opens it again.
-            b'"' if fresh || at.checked_sub(1).is_some_and(|last| text[last] == b'"') => quoted = true,
+            b'"' if fresh || at.checked_sub(1).is_some_and(|last| text[last] == b'"') => {
+                quoted = true
+            }
             b',' if !quoted => cells += 1,
             b'\n' | b'\r' if !quoted => (cells, start) = (1, at + 1),
             _ => {}

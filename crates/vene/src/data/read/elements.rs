@@ -70,7 +70,8 @@ mod tests {
         let found: Vec<u8> = starts(text, None).into_iter().map(|at| text[at]).collect();
         assert_eq!(found, b"{\"[4");
         assert_eq!(starts(b"[]", None), [0; 0]);
-        let text = br#"{"words": [1, 2], "more": {"prompts": [0]}, "prompts": [{"a\"": 1}, 7], "z": [3]}"#;
+        let text =
+            br#"{"words": [1, 2], "more": {"prompts": [0]}, "prompts": [{"a\"": 1}, 7], "z": [3]}"#;
         let found: Vec<u8> = starts(text, Some("prompts")).into_iter().map(|at| text[at]).collect();
         assert_eq!(found, b"{7");
     }

@@ -2,8 +2,8 @@
 
 use serde_json::Value;
 
-use super::record::{Record, kind, text};
 use super::RowError;
+use super::record::{Record, kind, text};
 use super::span::Columns;
 use crate::data::{FoilIs, Row};
 

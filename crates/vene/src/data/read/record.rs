@@ -53,10 +53,12 @@ impl Record {
             "a text with its leading space, such as \" Madrid\", or an array of such texts";
         match self.value(key) {
             None => Ok(Vec::new()),
-            Some(Value::String(cell)) if cell.starts_with('[') => self.listed(key, cell)?.map_or_else(
-                || Ok(vec![cell.clone()]),
-                |answers| answers.iter().map(|answer| text(key, answer, EXPECTED)).collect(),
-            ),
+            Some(Value::String(cell)) if cell.starts_with('[') => {
+                self.listed(key, cell)?.map_or_else(
+                    || Ok(vec![cell.clone()]),
+                    |answers| answers.iter().map(|answer| text(key, answer, EXPECTED)).collect(),
+                )
+            }
             Some(Value::Array(answers)) => {
                 answers.iter().map(|answer| text(key, answer, EXPECTED)).collect()
             }

@@ -188,8 +188,13 @@ fn a_parquet_column_that_is_not_understood_is_named_or_refused() {
     };
     let base = || texts([Some("a prompt")]);
     // What no one asked for is named once, and never a word of its values.
-    let columns =
-        vec![("base", base()), ("day", days()), ("raw", bytes()), ("info", nested()), ("meta_at", days())];
+    let columns = vec![
+        ("base", base()),
+        ("day", days()),
+        ("raw", bytes()),
+        ("info", nested()),
+        ("meta_at", days()),
+    ];
     write(&path, columns);
     let file = read_with(&path, &ReadOptions::default()).unwrap();
     assert_eq!(file.rows, [Row::of_base("a prompt")]);
@@ -210,8 +215,11 @@ fn a_parquet_column_that_is_not_understood_is_named_or_refused() {
         }
     }
     for key in ["clean", "corrupt", "answers", "wrong_answers"] {
-        let mut columns: Vec<(&str, ArrayRef)> =
-            ["clean", "corrupt"].into_iter().filter(|name| *name != key).map(|name| (name, base())).collect();
+        let mut columns: Vec<(&str, ArrayRef)> = ["clean", "corrupt"]
+            .into_iter()
+            .filter(|name| *name != key)
+            .map(|name| (name, base()))
+            .collect();
         columns.push((key, days()));
         write(&path, columns);
         let error = read(&path).unwrap_err().to_string();
@@ -250,7 +258,8 @@ fn marks_line_endings_and_blank_lines() {
 
 #[test]
 fn a_cell_with_a_bracket_is_a_list() {
-    let csv = "base,target,foil\nf,\"[\"\"[\"\"]\",\"[\"\"[1]\"\"]\"\ng,\"[\"\"a\"\",\"\" b\"\"]\",[]\n";
+    let csv =
+        "base,target,foil\nf,\"[\"\"[\"\"]\",\"[\"\"[1]\"\"]\"\ng,\"[\"\"a\"\",\"\" b\"\"]\",[]\n";
     let rows = read_bytes("a.csv", csv.as_bytes(), &ReadOptions::default()).unwrap().rows;
     assert_eq!((&rows[0].target, &rows[0].foil), (&vec!["[".to_owned()], &vec!["[1]".to_owned()]));
     assert_eq!((&rows[1].target, rows[1].foil.len()), (&vec!["a".to_owned(), " b".to_owned()], 0));

@@ -109,7 +109,9 @@ fn what_mib_does_not_say_is_refused() {
         with(r#""choices": ["a", "b"], "answerKey": 0"#).contains("are no object with `label`")
     );
     assert!(with(r#""other": 1"#).contains("nothing says its answers"));
-    assert!(with(r#""label": 1.5"#).contains("line 1 (row 0): `label` is a number; expected a label"));
+    assert!(
+        with(r#""label": 1.5"#).contains("line 1 (row 0): `label` is a number; expected a label")
+    );
     assert!(with(r#""label": "5""#).contains("`x_counterfactual.label` is missing"));
     let past = with(r#""choices": {"label": ["A"]}, "answerKey": 1"#);
     assert!(past.contains("`answerKey` is 1, but there are 1 choices"), "{past}");

@@ -56,9 +56,13 @@ fn formats_that_are_broken() {
 
 #[test]
 fn an_object_over_two_lines_is_named_by_its_own() {
-    let message = refused("a.jsonl", "{\"base\": \"x\"}\n{\"base\": \"y\",\n \"target\": \" a\"}\n");
+    let message =
+        refused("a.jsonl", "{\"base\": \"x\"}\n{\"base\": \"y\",\n \"target\": \" a\"}\n");
     assert!(message.starts_with(", line 2, column 13: EOF while parsing"), "{message}");
-    assert!(message.contains("not complete on its line; write each object on one line"), "{message}");
+    assert!(
+        message.contains("not complete on its line; write each object on one line"),
+        "{message}"
+    );
     // In an array rows may stand over as many lines as they like.
     let array = "[\n {\"base\": \"x\",\n  \"target\": \" a\"},\n {\"target\":\n \" b\"}]";
     let message = refused("a.json", array);
@@ -168,7 +172,12 @@ fn characters_that_are_not_there() {
     let both = row(r#"{"base": "abc", "x": [1, 2], "x_occurrence": 0}"#);
     assert!(both.contains("`x` is a range of characters; leave it out"), "{both}");
     let mixed = |value: &str| {
-        refused("a.jsonl", &format!("{{\"base\": \"abc\", \"x\": [0, 1]}}\n{{\"base\": \"abc\", \"x\": {value}}}\n"))
+        refused(
+            "a.jsonl",
+            &format!(
+                "{{\"base\": \"abc\", \"x\": [0, 1]}}\n{{\"base\": \"abc\", \"x\": {value}}}\n"
+            ),
+        )
     };
     assert!(mixed("[1, 2, 3]").contains("`x` is an array; expected a phrase"));
     assert!(mixed("[-1, 2]").contains("`x` is an array; expected a phrase"));
@@ -178,7 +187,10 @@ fn characters_that_are_not_there() {
 fn keys_of_unknown_meaning() {
     // A column is a span or it is none, never sometimes.
     let mixed = |object: &str| {
-        refused("a.jsonl", &format!("{{\"base\": \"abc\", \"score\": \"b\", \"info\": \"c\"}}\n{object}\n"))
+        refused(
+            "a.jsonl",
+            &format!("{{\"base\": \"abc\", \"score\": \"b\", \"info\": \"c\"}}\n{object}\n"),
+        )
     };
     let number = mixed(r#"{"base": "abc", "score": 0.5}"#);
     assert!(number.contains("`score` is a number; expected a phrase of the base"), "{number}");
@@ -234,7 +246,10 @@ fn a_phrase_that_one_row_lacks_is_that_rows_fault() {
     // Where no row has its phrase, the column is something else.
     let lost: Vec<&str> = lines.lines().skip(1).collect();
     let message = refused("a.jsonl", &lost.join("\n"));
-    assert!(message.starts_with(", line 1 (row 0): `x` is `Chile`, which does not occur"), "{message}");
+    assert!(
+        message.starts_with(", line 1 (row 0): `x` is `Chile`, which does not occur"),
+        "{message}"
+    );
 }
 
 #[test]
