@@ -173,7 +173,9 @@ impl Resolver<'_> {
         let (edit, examples) = (self.edit, self.examples.len());
         refuse_surplus(Some(&edit.positions), whose(edit.run), examples)?;
         refuse_surplus(edit.keys.as_ref(), whose(edit.run), examples)?;
-        refuse_surplus(edit.source_positions.as_ref(), "the source", examples)?;
+        for positions in edit.source_positions.iter().flat_map(SourcePositions::all) {
+            refuse_surplus(Some(positions), "the source", examples)?;
+        }
         for heads in [&edit.heads, &edit.source_heads] {
             if let Some(Heads::Each(lists)) = heads
                 && lists.len() > examples

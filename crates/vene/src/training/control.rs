@@ -4,7 +4,6 @@ use candle_core::Tensor;
 
 use super::error::TrainingError;
 use crate::data::Row;
-use crate::data::Row;
 use crate::intervention::{Constraint, Parameter, orthogonal};
 use crate::plan::ResolvedPlan;
 use crate::random::Draws;
