@@ -38,29 +38,39 @@ impl Checkpoint {
             ModelSource::Directory(folder) => {
                 ModelFiles::find(folder)?.open(folder.display().to_string(), None, progress)
             }
-            ModelSource::Gguf(path) => Self::open_gguf(path, progress),
-            ModelSource::Hub { id, revision } => {
-                hub::open(&hub::Settings::from_environment(), id, revision.as_deref(), progress)
+            ModelSource::Gguf(path) => {
+                Self::open_gguf(path, path.display().to_string(), None, progress)
+            }
+            ModelSource::Hub(place) => {
+                hub::open(&hub::Settings::from_environment(), place, progress)
             }
         }
     }
 
-    fn open_gguf(
+    /// Opens a GGUF file, or the first of several parts; `name` and `revision` are what results will
+    /// call the model.
+    pub(crate) fn open_gguf(
         path: &Path,
+        name: String,
+        revision: Option<String>,
         progress: &mut dyn FnMut(Progress<'_>),
     ) -> Result<Self, CheckpointError> {
-        let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy();
-        progress(Progress::Opening { file: &name });
-        let file = WeightsFile::map(path)?;
-        let (metadata, stored) = gguf::read(&file)?;
+        let file_name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy();
+        progress(Progress::Opening { file: &file_name });
+        let (metadata, parts) = gguf::open(path)?;
         progress(Progress::BuildingTokenizer);
         let notices = Notices::default();
         let tokenizer = Tokenizer::from_gguf(&metadata, &notices)?;
-        let files =
-            vec![FileIdentity { name: name.into_owned(), bytes: file.bytes().len() as u64 }];
-        let tensors = Tensors::join(vec![(file, stored)])?;
+        let files = parts
+            .iter()
+            .map(|(file, _)| {
+                let name = Path::new(&file.name).file_name().unwrap_or_default().to_string_lossy();
+                FileIdentity { name: name.into_owned(), bytes: file.bytes().len() as u64 }
+            })
+            .collect();
+        let tensors = Tensors::join(parts)?;
         Ok(Self {
-            provenance: Provenance::new(path.display().to_string(), None, files, &tensors),
+            provenance: Provenance::new(name, revision, files, &tensors),
             description: Description::Gguf(metadata),
             tensors,
             tokenizer,

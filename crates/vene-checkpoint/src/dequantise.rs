@@ -4,6 +4,10 @@
 //! a small integer `q`. The order of the multiplications is ggml's, so that results are equal to
 //! its own to the last bit. In the comments a block's bytes are listed in their order.
 
+mod codes;
+mod k_quants;
+mod ternary;
+
 use half::slice::HalfFloatSliceExt;
 use half::{bf16, f16};
 
@@ -30,9 +34,17 @@ pub(crate) fn dequantise(element: Element, bytes: &[u8], weights: &mut [f32]) {
         Element::Q5_0 => by_block(bytes, weights, q5_0),
         Element::Q5_1 => by_block(bytes, weights, q5_1),
         Element::Q8_0 => by_block(bytes, weights, q8_0),
-        Element::Q4_K => by_block(bytes, weights, q4_k),
-        Element::Q5_K => by_block(bytes, weights, q5_k),
-        Element::Q6_K => by_block(bytes, weights, q6_k),
+        Element::Q2_K => by_block(bytes, weights, k_quants::q2_k),
+        Element::Q3_K => by_block(bytes, weights, k_quants::q3_k),
+        Element::Q4_K => by_block(bytes, weights, k_quants::q4_k),
+        Element::Q5_K => by_block(bytes, weights, k_quants::q5_k),
+        Element::Q6_K => by_block(bytes, weights, k_quants::q6_k),
+        Element::IQ4_NL => by_block(bytes, weights, codes::iq4_nl),
+        Element::IQ4_XS => by_block(bytes, weights, codes::iq4_xs),
+        Element::MXFP4 => by_block(bytes, weights, codes::mxfp4),
+        Element::NVFP4 => by_block(bytes, weights, codes::nvfp4),
+        Element::TQ1_0 => by_block(bytes, weights, ternary::tq1_0),
+        Element::TQ2_0 => by_block(bytes, weights, ternary::tq2_0),
     }
 }
 
@@ -123,76 +135,5 @@ fn q8_0(block: &[u8; 34], out: &mut [f32; 32]) {
     let scale = half_at(block, 0);
     for (weight, &byte) in out.iter_mut().zip(&block[2..]) {
         *weight = f32::from(byte as i8) * scale;
-    }
-}
-
-/// The six-bit scale and minimum of the `j`-th of eight groups of 32 weights, out of 12 bytes:
-/// those of groups 0 to 3 are the low bits of bytes 0 to 3 and 4 to 7, those of groups 4 to 7
-/// are nibbles of bytes 8 to 11 with two high bits that the first eight bytes have to spare.
-fn scale_and_minimum(packed: &[u8], j: usize) -> (f32, f32) {
-    let (scale, minimum) = if j < 4 {
-        (packed[j] & 63, packed[j + 4] & 63)
-    } else {
-        (
-            (packed[j + 4] & 15) | ((packed[j - 4] >> 6) << 4),
-            (packed[j + 4] >> 4) | ((packed[j] >> 6) << 4),
-        )
-    };
-    (f32::from(scale), f32::from(minimum))
-}
-
-/// scale (f16), scale of minima (f16), 12 bytes of group scales and minima, 128 bytes of nibbles:
-/// each run of 32 bytes holds one group in its low and the next in its high nibbles.
-fn q4_k(block: &[u8; 144], out: &mut [f32; 256]) {
-    let (scale, minimum) = (half_at(block, 0), half_at(block, 2));
-    let (packed, nibbles) = block[4..].split_at(12);
-    for (group, weights) in out.chunks_exact_mut(32).enumerate() {
-        let (s, m) = scale_and_minimum(packed, group);
-        let (s, m) = (scale * s, minimum * m);
-        let shift = 4 * (group % 2);
-        let bytes = &nibbles[32 * (group / 2)..][..32];
-        for (weight, byte) in weights.iter_mut().zip(bytes) {
-            *weight = s * f32::from((byte >> shift) & 15) - m;
-        }
-    }
-}
-
-/// As Q4_K, with 32 bytes of fifth bits (bit `g` of byte `i` is that of weight `i` of group `g`)
-/// before the nibbles.
-fn q5_k(block: &[u8; 176], out: &mut [f32; 256]) {
-    let (scale, minimum) = (half_at(block, 0), half_at(block, 2));
-    let (packed, rest) = block[4..].split_at(12);
-    let (fifths, nibbles) = rest.split_at(32);
-    for (group, weights) in out.chunks_exact_mut(32).enumerate() {
-        let (s, m) = scale_and_minimum(packed, group);
-        let (s, m) = (scale * s, minimum * m);
-        let shift = 4 * (group % 2);
-        let bytes = &nibbles[32 * (group / 2)..][..32];
-        for ((weight, byte), fifth) in weights.iter_mut().zip(bytes).zip(fifths) {
-            let quantum = ((byte >> shift) & 15) | (((fifth >> group) & 1) << 4);
-            *weight = s * f32::from(quantum) - m;
-        }
-    }
-}
-
-/// 128 bytes of low nibbles, 64 bytes of high bit pairs, 16 signed scales (one for 16 weights),
-/// scale (f16). Each half of 128 weights takes 64 bytes of nibbles, 32 of pairs, 8 scales; in it,
-/// quarter `q` of 32 weights has its nibbles in bytes `32 * (q % 2)…`, low for the first two
-/// quarters and high for the others, and its pairs at bits `2 q`.
-fn q6_k(block: &[u8; 210], out: &mut [f32; 256]) {
-    let (lows, rest) = block.split_at(128);
-    let (pairs, rest) = rest.split_at(64);
-    let scales = &rest[..16];
-    let scale = half_at(block, 208);
-    for (run, weights) in out.chunks_exact_mut(16).enumerate() {
-        let (half, quarter, offset) = (run / 8, (run % 8) / 2, 16 * (run % 2));
-        let lows = &lows[64 * half + 32 * (quarter % 2) + offset..][..16];
-        let pairs = &pairs[32 * half + offset..][..16];
-        let scale = scale * f32::from(scales[run] as i8);
-        for ((weight, low), pair) in weights.iter_mut().zip(lows).zip(pairs) {
-            let low = (low >> (4 * (quarter / 2))) & 15;
-            let high = (pair >> (2 * quarter)) & 3;
-            *weight = scale * f32::from(i16::from(low | (high << 4)) - 32);
-        }
     }
 }

@@ -1,13 +1,14 @@
 //! A model in a folder, as `save_pretrained` writes it and the hub's cache holds it.
 
+use std::cell::RefCell;
 use std::path::{Path, PathBuf};
 
-use crate::json;
+use crate::absence::{ADAPTER_CONFIG, Found};
 use crate::safetensors::{self, ShardIndex};
 use crate::tensors::{Tensors, WeightsFile};
 use crate::tokenizer_files::{MERGES, TOKENIZER, TokenizerFiles, VOCABULARY};
 use crate::{
-    Checkpoint, CheckpointError, Description, FileIdentity, Notices, Progress, Provenance,
+    Checkpoint, CheckpointError, Description, FileIdentity, Notices, Progress, Provenance, json,
 };
 
 /// The names that files have in a model's folder or repository.
@@ -38,29 +39,37 @@ impl ModelFiles {
     /// there as pickles or as GGUF), that.
     pub fn find(folder: &Path) -> Result<Self, CheckpointError> {
         let place = folder.display().to_string();
-        let names: Vec<String> = std::fs::read_dir(folder)
-            .map_err(|reason| CheckpointError::read(folder, reason))?
-            .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
-            .collect();
-        require_config_and_weights(&place, &names)?;
+        let names = names_in(folder)?;
+        let named = |name: &str| folder.join(name).display().to_string();
+        let found = Found { place: &place, names: &names, named: &named };
+        found.require_config_and_weights()?;
         let reads_text = reads_text(&folder.join(CONFIG))?;
         if reads_text {
-            require_tokenizer(&place, &names)?;
+            found.require_tokenizer()?;
         }
-        // Listed may still mean a dangling link, as a half-filled cache has.
-        let is_there = |name: &str| folder.join(name).is_file();
+        // A link to nothing is something, too: it is refused by name.
+        let is_there = |name: &str| folder.join(name).symlink_metadata().is_ok();
         let need = |name: &str| {
-            if is_there(name) {
-                Ok(())
-            } else {
-                Err(CheckpointError::MissingFile {
+            let path = folder.join(name);
+            match std::fs::metadata(&path) {
+                Ok(metadata) if metadata.is_file() => Ok(()),
+                Ok(_) => vene_files::open(&path)
+                    .map(drop)
+                    .map_err(|reason| CheckpointError::read(path, reason)),
+                // Listed may still mean a dangling link, as a half-filled cache has.
+                Err(_) if path.is_symlink() => Err(CheckpointError::MissingFile {
+                    place: place.clone(),
+                    expected: format!("{name}, only a link to something that is not there"),
+                }),
+                Err(_) => Err(CheckpointError::MissingFile {
                     place: place.clone(),
                     expected: name.to_owned(),
-                })
+                }),
             }
         };
         need(CONFIG)?;
         let weights = if is_there(WEIGHTS) {
+            need(WEIGHTS)?;
             Weights::Whole
         } else {
             let path = folder.join(SHARD_INDEX);
@@ -72,6 +81,7 @@ impl ModelFiles {
             Weights::Sharded(index)
         };
         let tokenizer = if is_there(TOKENIZER) {
+            need(TOKENIZER)?;
             TokenizerFiles::Library
         } else if !reads_text && !is_there(VOCABULARY) {
             TokenizerFiles::Numbers
@@ -91,9 +101,11 @@ impl ModelFiles {
         progress: &mut dyn FnMut(Progress<'_>),
     ) -> Result<Checkpoint, CheckpointError> {
         let mut files = vec![CONFIG.to_owned()];
+        let watched = RefCell::new(Vec::new());
         let read = |name: &str, limit: u64| {
             let path = self.folder.join(name);
-            let bytes = json::read_bounded(&path, limit)?;
+            let (file, bytes) = json::read_watched(&path, limit)?;
+            watched.borrow_mut().push(file);
             Ok::<_, CheckpointError>((path.display().to_string(), bytes))
         };
 
@@ -118,7 +130,15 @@ impl ModelFiles {
 
         progress(Progress::BuildingTokenizer);
         let notices = Notices::default();
-        let tokenizer = self.tokenizer.open(&self.folder, &config, &notices, &mut files)?;
+        let mut watched = watched.into_inner();
+        let tokenizer =
+            self.tokenizer.open(&self.folder, &config, &notices, &mut files, &mut watched)?;
+        if self.folder.join(ADAPTER_CONFIG).exists() {
+            notices.add(format!(
+                "{} holds an adapter too ({ADAPTER_CONFIG}), which is not applied: the model is run without it",
+                self.folder.display()
+            ));
+        }
 
         let files = files
             .into_iter()
@@ -131,13 +151,35 @@ impl ModelFiles {
             })
             .collect::<Result<_, CheckpointError>>()?;
         Ok(Checkpoint {
-            provenance: Provenance::new(name, revision, files, &tensors),
+            provenance: Provenance::new(name, revision, files, &tensors).watching(watched),
             description: Description::HuggingFace(config),
             tensors,
             tokenizer,
             notices,
         })
     }
+}
+
+/// The files of a folder, and those of its folders as `folder/file`.
+fn names_in(folder: &Path) -> Result<Vec<String>, CheckpointError> {
+    let entries =
+        std::fs::read_dir(folder).map_err(|reason| CheckpointError::read(folder, reason))?;
+    let mut names = Vec::new();
+    for entry in entries.flatten() {
+        let Ok(name) = entry.file_name().into_string() else { continue };
+        if entry.path().is_dir() {
+            let within = std::fs::read_dir(entry.path()).into_iter().flatten().flatten();
+            let within = within.filter_map(|entry| entry.file_name().into_string().ok());
+            let mut within: Vec<String> = within.map(|file| format!("{name}/{file}")).collect();
+            if within.is_empty() {
+                within.push(format!("{name}/"));
+            }
+            names.extend(within);
+        } else {
+            names.push(name);
+        }
+    }
+    Ok(names)
 }
 
 /// Whether a model is one that reads text, as all are but a few that say otherwise.
@@ -151,52 +193,14 @@ fn reads_text(config: &Path) -> Result<bool, CheckpointError> {
     Ok(!kind.is_some_and(|kind| WITHOUT_TEXT.contains(&kind)))
 }
 
-/// Checks a listing of file names for what a model that reads text needs.
-pub(crate) fn require_files(place: &str, names: &[String]) -> Result<(), CheckpointError> {
-    require_config_and_weights(place, names)?;
-    require_tokenizer(place, names)
-}
-
-fn require_config_and_weights(place: &str, names: &[String]) -> Result<(), CheckpointError> {
-    let has = |name: &str| names.iter().any(|other| other == name);
-    let missing = |expected: &str| {
-        Err(CheckpointError::MissingFile { place: place.to_owned(), expected: expected.to_owned() })
-    };
-    let ending = |suffix: &str| names.iter().find(|name| name.ends_with(suffix));
-
-    if !has(CONFIG) {
-        return match ending(".gguf") {
-            Some(gguf) => missing(&format!(
-                "{CONFIG}, but it has GGUF files: give the path of one, such as {gguf}, itself"
-            )),
-            None => missing(&format!(
-                "{CONFIG}; a model's folder holds {CONFIG}, {WEIGHTS} and {TOKENIZER}"
-            )),
-        };
-    }
-    if !has(WEIGHTS) && !has(SHARD_INDEX) {
-        if let Some(pickle) = ending(".bin").or_else(|| ending(".pt")).or_else(|| ending(".pth")) {
-            return missing(&format!(
-                "{WEIGHTS}, only PyTorch pickles ({pickle}), which can run any code when they are opened and are not read; save the model as safetensors"
-            ));
-        }
-        return match ending(".gguf") {
-            Some(gguf) => missing(&format!(
-                "{WEIGHTS}, but it has GGUF files: give the path of one, such as {gguf}, itself"
-            )),
-            None => missing(&format!("{WEIGHTS} (or {SHARD_INDEX} with its shards)")),
-        };
-    }
-    Ok(())
-}
-
-fn require_tokenizer(place: &str, names: &[String]) -> Result<(), CheckpointError> {
-    let has = |name: &str| names.iter().any(|other| other == name);
-    match has(TOKENIZER) || (has(VOCABULARY) && has(MERGES)) {
-        true => Ok(()),
-        false => Err(CheckpointError::MissingFile {
-            place: place.to_owned(),
-            expected: format!("{TOKENIZER} (or {VOCABULARY} and {MERGES})"),
-        }),
-    }
+/// Checks a listing of file names for what a model that reads text needs. `named` is how a user gives
+/// one of its files or folders.
+pub(crate) fn require_files(
+    place: &str,
+    names: &[String],
+    named: &dyn Fn(&str) -> String,
+) -> Result<(), CheckpointError> {
+    let found = Found { place, names, named };
+    found.require_config_and_weights()?;
+    found.require_tokenizer()
 }

@@ -1,7 +1,7 @@
 //! The number formats in which weights are stored.
 //!
 //! The plain formats store one number after the other. The quantised ones are ggml's: a *block*
-//! of 32 or 256 weights shares a scale (and sometimes an offset), and is read as a whole.
+//! of 32, 64 or 256 weights shares a scale (and sometimes an offset), and is read as a whole.
 
 use std::fmt;
 
@@ -18,14 +18,22 @@ pub enum Element {
     Q5_0,
     Q5_1,
     Q8_0,
+    Q2_K,
+    Q3_K,
     Q4_K,
     Q5_K,
     Q6_K,
+    IQ4_NL,
+    IQ4_XS,
+    MXFP4,
+    NVFP4,
+    TQ1_0,
+    TQ2_0,
 }
 
 impl Element {
     /// The formats that GGUF files may use here.
-    pub(crate) const GGUF: [Element; 11] = [
+    pub(crate) const GGUF: [Element; 19] = [
         Self::F32,
         Self::F16,
         Self::BF16,
@@ -34,9 +42,17 @@ impl Element {
         Self::Q5_0,
         Self::Q5_1,
         Self::Q8_0,
+        Self::Q2_K,
+        Self::Q3_K,
         Self::Q4_K,
         Self::Q5_K,
         Self::Q6_K,
+        Self::IQ4_NL,
+        Self::IQ4_XS,
+        Self::MXFP4,
+        Self::NVFP4,
+        Self::TQ1_0,
+        Self::TQ2_0,
     ];
 
     /// The formats that safetensors files may use here.
@@ -47,7 +63,10 @@ impl Element {
         match self {
             Self::F64 | Self::F32 | Self::F16 | Self::BF16 => 1,
             Self::Q4_0 | Self::Q4_1 | Self::Q5_0 | Self::Q5_1 | Self::Q8_0 => 32,
-            Self::Q4_K | Self::Q5_K | Self::Q6_K => 256,
+            Self::IQ4_NL | Self::MXFP4 => 32,
+            Self::NVFP4 => 64,
+            Self::Q2_K | Self::Q3_K | Self::Q4_K | Self::Q5_K | Self::Q6_K => 256,
+            Self::IQ4_XS | Self::TQ1_0 | Self::TQ2_0 => 256,
         }
     }
 
@@ -62,9 +81,17 @@ impl Element {
             Self::Q5_0 => 2 + 4 + 16,
             Self::Q5_1 => 2 + 2 + 4 + 16,
             Self::Q8_0 => 2 + 32,
+            Self::Q2_K => 16 + 64 + 2 + 2,
+            Self::Q3_K => 32 + 64 + 12 + 2,
             Self::Q4_K => 2 + 2 + 12 + 128,
             Self::Q5_K => 2 + 2 + 12 + 32 + 128,
             Self::Q6_K => 128 + 64 + 16 + 2,
+            Self::IQ4_NL => 2 + 16,
+            Self::IQ4_XS => 2 + 2 + 4 + 128,
+            Self::MXFP4 => 1 + 16,
+            Self::NVFP4 => 4 + 32,
+            Self::TQ1_0 => 48 + 4 + 2,
+            Self::TQ2_0 => 64 + 2,
         }
     }
 

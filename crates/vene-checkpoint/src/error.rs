@@ -10,7 +10,8 @@ pub enum CheckpointError {
     /// The text names no model that could be opened.
     #[error(
         "`{text}` is no model: {reason}; expected a folder with config.json and model.safetensors, \
-         a .gguf file, or a Hugging Face id such as `HuggingFaceTB/SmolLM2-135M` (with `@revision` if wanted)"
+         a .gguf file, or a Hugging Face id such as `HuggingFaceTB/SmolLM2-135M` (with `@revision` if wanted; \
+         of a GGUF repository `org/name:Q8_0` or `org/name/file.gguf`)"
     )]
     UnknownSource {
         /// What was given.
@@ -26,6 +27,18 @@ pub enum CheckpointError {
         path: PathBuf,
         /// What the system said.
         reason: std::io::Error,
+    },
+
+    /// A file is not the one any more that was opened.
+    #[error(
+        "{} {how} while the model was in use: what was read may be of both; run again when nothing writes to it",
+        path.display()
+    )]
+    Changed {
+        /// The file.
+        path: PathBuf,
+        /// What has changed.
+        how: String,
     },
 
     /// A file that a model needs is not there.

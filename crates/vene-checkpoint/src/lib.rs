@@ -26,6 +26,7 @@
 //! # Ok::<(), vene_checkpoint::CheckpointError>(())
 //! ```
 
+mod absence;
 mod checkpoint;
 mod dequantise;
 mod description;
@@ -36,6 +37,7 @@ mod fingerprint;
 pub mod gguf;
 mod hub;
 mod json;
+mod mapped;
 mod notice;
 mod progress;
 mod provenance;
@@ -44,12 +46,13 @@ mod source;
 mod tensors;
 mod tokenizer;
 mod tokenizer_files;
+mod watched;
 
 pub use checkpoint::Checkpoint;
 pub use description::Description;
 pub use element::Element;
 pub use error::CheckpointError;
-pub use hub::{CachedModel, cached_models};
+pub use hub::{CachedModel, HubPart, HubPlace, cached_models};
 pub use notice::Notices;
 pub use progress::Progress;
 pub use provenance::{FileIdentity, Provenance};

@@ -15,6 +15,11 @@ pub enum Progress<'a> {
         /// Bytes of the whole file.
         total: u64,
     },
+    /// Another program is fetching the same file.
+    Waiting {
+        /// The file's name in its repository.
+        file: &'a str,
+    },
     /// A file's header is read and checked.
     Opening {
         /// The file's name.
@@ -28,13 +33,12 @@ impl fmt::Display for Progress<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Downloading { file, done, total } => {
-                let megabytes = |bytes: u64| bytes as f64 / 1e6;
-                write!(
-                    f,
-                    "downloading {file}: {:.1} of {:.1} MB",
-                    megabytes(*done),
-                    megabytes(*total)
-                )
+                let (unit, bytes) = if *total < 1_000_000 { ("kB", 1e3) } else { ("MB", 1e6) };
+                let (done, total) = (*done as f64 / bytes, *total as f64 / bytes);
+                write!(f, "downloading {file}: {done:.1} of {total:.1} {unit}")
+            }
+            Self::Waiting { file } => {
+                write!(f, "waiting for another program that is downloading {file}")
             }
             Self::Opening { file } => write!(f, "opening {file}"),
             Self::BuildingTokenizer => write!(f, "building the tokenizer"),

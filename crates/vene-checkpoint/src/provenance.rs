@@ -4,8 +4,9 @@ use std::sync::{Arc, OnceLock};
 
 use sha2::{Digest, Sha256};
 
-use crate::Tensors;
 use crate::tensors::WeightsFile;
+use crate::watched::Watched;
+use crate::{CheckpointError, Tensors};
 
 /// One file of a checkpoint.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,6 +27,8 @@ pub struct Provenance {
     /// The files that were used.
     pub files: Vec<FileIdentity>,
     weights: Vec<Arc<WeightsFile>>,
+    /// The other files, as they were when they were read.
+    watched: Vec<Watched>,
     digest: Arc<OnceLock<String>>,
 }
 
@@ -36,19 +39,41 @@ impl Provenance {
         files: Vec<FileIdentity>,
         tensors: &Tensors,
     ) -> Self {
-        Self { name, revision, files, weights: tensors.files().to_vec(), digest: Arc::default() }
+        let weights = tensors.files().to_vec();
+        Self { name, revision, files, weights, watched: Vec::new(), digest: Arc::default() }
+    }
+
+    pub(crate) fn watching(self, watched: Vec<Watched>) -> Self {
+        Self { watched, ..self }
+    }
+
+    /// Looks whether all files are still those that were opened: their size, time of change and place
+    /// on the disk.
+    ///
+    /// # Errors
+    /// The first that is not.
+    pub fn check_unchanged(&self) -> Result<(), CheckpointError> {
+        let weights = self.weights.iter().filter_map(|file| file.watched());
+        weights.chain(&self.watched).try_for_each(Watched::check)
     }
 
     /// The SHA-256 of the weights in hexadecimal, computed at the first call and kept, since it
     /// reads every byte. Of sharded weights it is that of all shards joined in the order of their
     /// names.
-    pub fn sha256(&self) -> &str {
-        self.digest.get_or_init(|| {
-            let mut hash = Sha256::new();
-            for file in &self.weights {
-                hash.update(file.bytes());
-            }
-            hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
-        })
+    ///
+    /// # Errors
+    /// A file of weights that was changed since it was opened: what was run can no longer be told.
+    pub fn sha256(&self) -> Result<&str, CheckpointError> {
+        if let Some(digest) = self.digest.get() {
+            return Ok(digest);
+        }
+        let mut hash = Sha256::new();
+        for file in &self.weights {
+            hash.update(file.bytes());
+        }
+        // After the last byte was read: what is written from now on is not in the hash.
+        self.check_unchanged()?;
+        let digest = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+        Ok(self.digest.get_or_init(|| digest))
     }
 }

@@ -10,14 +10,17 @@ use std::path::{Component, Path, PathBuf};
 use ::safetensors::{Dtype, SafeTensorError, SafeTensors};
 use serde::Deserialize;
 
+use crate::absence::stand_in;
 use crate::tensors::{Stored, Tensors, WeightsFile};
 use crate::{CheckpointError, Element, json};
 
 /// Reads and checks a file's header.
 pub(crate) fn read(file: &WeightsFile) -> Result<Vec<Stored>, CheckpointError> {
     let bytes = file.bytes();
-    let (header, metadata) = SafeTensors::read_metadata(bytes)
-        .map_err(|error| CheckpointError::malformed(&file.name, explain(&error, bytes)))?;
+    let (header, metadata) = SafeTensors::read_metadata(bytes).map_err(|error| {
+        let problem = stand_in(bytes).unwrap_or_else(|| explain(&error, bytes));
+        CheckpointError::malformed(&file.name, problem)
+    })?;
     // The eight bytes before the header are its length.
     let start = header + 8;
     let tensors = metadata.tensors();
@@ -158,7 +161,7 @@ impl ShardIndex {
         let mut parts = Vec::new();
         for (shard, wanted) in &self.shards {
             let path = folder.join(shard);
-            if !path.is_file() {
+            if !path.exists() {
                 return Err(CheckpointError::malformed(
                     &self.file,
                     format!("names the shard `{shard}`, which is not there"),

@@ -1,9 +1,12 @@
 //! Where a model comes from.
 
 use std::fmt;
+use std::fs::File;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use crate::CheckpointError;
+use crate::hub::{HubPart, HubPlace, is_gguf};
 
 /// Where a model comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -12,18 +15,15 @@ pub enum ModelSource {
     Directory(PathBuf),
     /// One GGUF file.
     Gguf(PathBuf),
-    /// A repository on the Hugging Face hub.
-    Hub {
-        /// `organisation/name`, or a bare `name` such as `gpt2`.
-        id: String,
-        /// A branch, tag or commit; `main` where it is `None`.
-        revision: Option<String>,
-    },
+    /// A repository on the Hugging Face hub, or a part of it.
+    Hub(HubPlace),
 }
 
 impl ModelSource {
-    /// Reads what a user calls a model: a path that exists, a `.gguf` file, or
-    /// `organisation/name[@revision]`. What exists as a path is that path.
+    /// Reads what a user calls a model: a path that exists, a `.gguf` file, or one of the hub:
+    /// `organisation/name`, `organisation/name:QUANTISATION`, `organisation/name/FILE.gguf` (each
+    /// with `@revision` if wanted), or the address that a browser shows. What exists as a path is
+    /// that path.
     ///
     /// # Errors
     /// Why the text is none of these, and what is accepted.
@@ -31,38 +31,72 @@ impl ModelSource {
         let refuse = |reason: &str| {
             Err(CheckpointError::UnknownSource { text: text.to_owned(), reason: reason.to_owned() })
         };
-        let path = Path::new(text);
-        let is_gguf =
-            path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("gguf"));
         if text.is_empty() {
             return refuse("it is empty");
         }
-        if path.is_dir() {
-            return Ok(Self::Directory(path.to_owned()));
+        let path = Path::new(text);
+        if let Ok(metadata) = std::fs::metadata(path) {
+            if metadata.is_dir() {
+                return Ok(Self::Directory(path.to_owned()));
+            }
+            if let Err(reason) = vene_files::open(path) {
+                return refuse(&reason.to_string());
+            }
+            // Some tools keep GGUF files under other names.
+            if is_gguf(text) || starts_as_gguf(path) {
+                return Ok(Self::Gguf(path.to_owned()));
+            }
+            return refuse(&what_file(path));
         }
-        if path.is_file() {
-            return match is_gguf {
-                true => Ok(Self::Gguf(path.to_owned())),
-                false => refuse("it is a file, but no .gguf"),
-            };
+        if path.is_symlink() {
+            return refuse("it is a link to something that is not there");
         }
-        if is_gguf {
-            return refuse("there is no such file");
+        let is_address = HubPlace::is_address(text);
+        if !is_address
+            && (path.is_absolute() || text.starts_with(['.', '~']) || text.ends_with('/'))
+        {
+            return refuse(if is_gguf(text) {
+                "there is no such file"
+            } else {
+                "there is no such folder"
+            });
         }
-        if path.is_absolute() || text.starts_with(['.', '~']) || text.ends_with('/') {
-            return refuse("there is no such folder");
+        // `models/llama/typo.gguf` where there is a folder `models` is a file that is not there.
+        let is_local = is_gguf(text)
+            && path.components().next().is_some_and(|first| Path::new(first.as_os_str()).is_dir());
+        match HubPlace::parse(text) {
+            _ if is_local => refuse("there is no such file"),
+            Some(Ok(place)) if is_gguf(&place.id) && place.part == HubPart::Root => {
+                refuse("there is no such file")
+            }
+            Some(Ok(place)) => Ok(Self::Hub(place)),
+            Some(Err(reason)) => refuse(&reason),
+            None => refuse("there is no such path, and it is not a Hugging Face id"),
         }
-        let (id, revision) = match text.split_once('@') {
-            Some((id, revision)) => (id, Some(revision)),
-            None => (text, None),
-        };
-        if !is_repository_id(id) {
-            return refuse("there is no such path, and it is no Hugging Face id");
+    }
+}
+
+fn starts_as_gguf(path: &Path) -> bool {
+    let mut magic = [0; 4];
+    File::open(path).and_then(|mut file| file.read_exact(&mut magic)).is_ok() && &magic == b"GGUF"
+}
+
+/// What a file is, if not GGUF, and what to give instead.
+fn what_file(path: &Path) -> String {
+    let folder = match path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+        Some(folder) => folder.display().to_string(),
+        None => ".".to_owned(),
+    };
+    let extension = path.extension().and_then(|extension| extension.to_str()).unwrap_or_default();
+    match extension.to_ascii_lowercase().as_str() {
+        "safetensors" | "json" | "txt" | "model" => {
+            format!("it is a single file of a model: give its folder, {folder}")
         }
-        if revision.is_some_and(|revision| !is_revision(revision)) {
-            return refuse("what follows the @ is no revision (a branch, a tag or a commit)");
+        "bin" | "pt" | "pth" | "ckpt" | "pkl" => {
+            "it is a pickle of PyTorch, which can run any code when it is opened and is not read; save the model as safetensors".to_owned()
         }
-        Ok(Self::Hub { id: id.to_owned(), revision: revision.map(str::to_owned) })
+        "ggml" => "it is in an old format of llama.cpp; convert it to GGUF".to_owned(),
+        _ => "it is a file, but not GGUF".to_owned(),
     }
 }
 
@@ -70,28 +104,9 @@ impl fmt::Display for ModelSource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Directory(path) | Self::Gguf(path) => write!(f, "{}", path.display()),
-            Self::Hub { id, revision: Some(revision) } => write!(f, "{id}@{revision}"),
-            Self::Hub { id, revision: None } => write!(f, "{id}"),
+            Self::Hub(place) => write!(f, "{place}"),
         }
     }
-}
-
-fn is_word(text: &str) -> bool {
-    !text.is_empty()
-        && !text.contains("..")
-        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte))
-        && !text.starts_with(['.', '-'])
-}
-
-/// `name` or `organisation/name`. These become a folder's name and a part of an address.
-pub(crate) fn is_repository_id(text: &str) -> bool {
-    let mut parts = text.split('/');
-    text.len() <= 96 && parts.clone().count() <= 2 && parts.all(is_word)
-}
-
-/// A branch (also `refs/pr/1`), tag or commit.
-pub(crate) fn is_revision(text: &str) -> bool {
-    text.len() <= 256 && text.split('/').all(is_word)
 }
 
 #[cfg(test)]
@@ -99,17 +114,56 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
 
-    fn hub(id: &str, revision: Option<&str>) -> ModelSource {
-        ModelSource::Hub { id: id.to_owned(), revision: revision.map(str::to_owned) }
+    fn hub(id: &str, revision: Option<&str>, part: HubPart) -> ModelSource {
+        let revision = revision.map(str::to_owned);
+        ModelSource::Hub(HubPlace { id: id.to_owned(), revision, part })
     }
 
     #[test]
     fn ids_are_read_with_and_without_revision() {
         let parse = |text| ModelSource::parse(text).unwrap();
-        assert_eq!(parse("openai-community/gpt2"), hub("openai-community/gpt2", None));
-        assert_eq!(parse("gpt2"), hub("gpt2", None));
-        assert_eq!(parse("a/b@refs/pr/1"), hub("a/b", Some("refs/pr/1")));
+        let gpt2 = hub("openai-community/gpt2", None, HubPart::Root);
+        assert_eq!(parse("openai-community/gpt2"), gpt2);
+        assert_eq!(parse("gpt2"), hub("gpt2", None, HubPart::Root));
+        assert_eq!(parse("a/b@refs/pr/1"), hub("a/b", Some("refs/pr/1"), HubPart::Root));
         assert_eq!(parse("a/b@v1.0").to_string(), "a/b@v1.0");
+    }
+
+    #[test]
+    fn parts_of_repositories_and_addresses_are_read() {
+        let file = |path: &str| HubPart::File(path.to_owned());
+        let folder = |path: &str| HubPart::Folder(path.to_owned());
+        let tag = |tag: &str| HubPart::Quantisation(tag.to_owned());
+        for (text, expected) in [
+            ("org/n-GGUF:Q8_0", hub("org/n-GGUF", None, tag("Q8_0"))),
+            ("org/n-GGUF:UD-Q4_K_XL@v1", hub("org/n-GGUF", Some("v1"), tag("UD-Q4_K_XL"))),
+            ("hf.co/org/n-GGUF:Q8_0", hub("org/n-GGUF", None, tag("Q8_0"))),
+            ("org/n/m.Q8_0.gguf", hub("org/n", None, file("m.Q8_0.gguf"))),
+            ("org/n/Q8/m.gguf@v1", hub("org/n", Some("v1"), file("Q8/m.gguf"))),
+            ("https://huggingface.co/org/n", hub("org/n", None, HubPart::Root)),
+            ("https://huggingface.co/org/n/", hub("org/n", None, HubPart::Root)),
+            ("https://huggingface.co/gpt2", hub("gpt2", None, HubPart::Root)),
+            ("huggingface.co/org/n/tree/main", hub("org/n", None, HubPart::Root)),
+            ("https://hf.co/org/n/tree/main/fp16", hub("org/n", None, folder("fp16"))),
+            (
+                "https://hf.co/org/n/tree/refs%2Fpr%2F1",
+                hub("org/n", Some("refs/pr/1"), HubPart::Root),
+            ),
+            ("https://hf.co/org/n/commit/abc", hub("org/n", Some("abc"), HubPart::Root)),
+            (
+                "https://huggingface.co/org/n/blob/main/a/m%20x.gguf?download=true",
+                hub("org/n", None, file("a/m x.gguf")),
+            ),
+            (
+                "https://huggingface.co/org/n/resolve/v1/config.json",
+                hub("org/n", Some("v1"), HubPart::Root),
+            ),
+        ] {
+            let found = ModelSource::parse(text).unwrap();
+            assert_eq!(found, expected, "{text}");
+            // What results call it can be given again.
+            assert_eq!(ModelSource::parse(&found.to_string()).unwrap(), found, "{found}");
+        }
     }
 
     #[test]
@@ -120,9 +174,41 @@ mod tests {
             ModelSource::parse(path.to_str().unwrap()).unwrap(),
             ModelSource::Directory(path.clone())
         );
-        let file = path.join("m.GGUF");
-        std::fs::write(&file, b"").unwrap();
-        assert_eq!(ModelSource::parse(file.to_str().unwrap()).unwrap(), ModelSource::Gguf(file));
+        for (name, contents) in [("m.GGUF", &b""[..]), ("sha256-abc", b"GGUF....")] {
+            let file = path.join(name);
+            std::fs::write(&file, contents).unwrap();
+            let found = ModelSource::parse(file.to_str().unwrap()).unwrap();
+            assert_eq!(found, ModelSource::Gguf(file));
+        }
+    }
+
+    #[test]
+    fn a_single_file_of_a_model_is_told_from_its_folder() {
+        let folder = tempfile::tempdir().unwrap();
+        let refusal = |name: &str| {
+            let path = folder.path().join(name);
+            std::fs::write(&path, "x").unwrap();
+            ModelSource::parse(path.to_str().unwrap()).unwrap_err().to_string()
+        };
+        let own = folder.path().display().to_string();
+        for name in ["model.safetensors", "config.json"] {
+            let line = refusal(name);
+            assert!(line.contains(&format!("give its folder, {own};")), "{line}");
+        }
+        assert!(refusal("pytorch_model.bin").contains("is a pickle of PyTorch"));
+        assert!(refusal("notes").contains("it is a file, but not GGUF"));
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn devices_and_pipes_are_refused_at_once() {
+        let line = ModelSource::parse("/dev/zero").unwrap_err().to_string();
+        assert!(line.contains("a device is there; give a regular file"), "{line}");
+        let folder = tempfile::tempdir().unwrap();
+        let link = folder.path().join("gone.gguf");
+        std::os::unix::fs::symlink(folder.path().join("nothing"), &link).unwrap();
+        let line = ModelSource::parse(link.to_str().unwrap()).unwrap_err().to_string();
+        assert!(line.contains("it is a link to something that is not there"), "{line}");
     }
 
     #[test]
@@ -131,7 +217,10 @@ mod tests {
             "",
             "no/such/path/at/all",
             "missing.gguf",
+            "missing/missing.gguf",
+            "src/missing/m.gguf",
             "/missing",
+            "/missing.gguf",
             "./missing",
             "a b/c",
             "../x",
@@ -140,6 +229,16 @@ mod tests {
             "a/b@../../x",
             "a//b",
             "a/b@x y",
+            "a/b:",
+            "a/b:../x",
+            "a/b/../c.gguf",
+            "a/b/x\\y.gguf",
+            "a--b/c",
+            "https://example.org/a/b",
+            "https://huggingface.co/",
+            "https://huggingface.co/datasets/a/b",
+            "https://huggingface.co/a/b/tree/main/../../x",
+            "https://huggingface.co/a/b/discussions",
             "Cargo.toml",
             "~/models",
         ] {

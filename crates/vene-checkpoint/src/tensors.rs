@@ -5,11 +5,12 @@ use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
-use memmap2::Mmap;
 use rayon::prelude::*;
 
 use crate::dequantise::dequantise;
 use crate::element::listed;
+use crate::mapped::Mapped;
+use crate::watched::Watched;
 use crate::{CheckpointError, Element};
 
 /// How many weights a thread turns into `f32` at a time: a whole number of blocks of every format.
@@ -25,7 +26,7 @@ pub(crate) struct WeightsFile {
 
 #[derive(Debug)]
 enum Bytes {
-    Mapped(Mmap),
+    Mapped(Mapped),
     Embedded(&'static [u8]),
     Owned(Vec<u8>),
     /// An empty file cannot be mapped.
@@ -35,17 +36,21 @@ enum Bytes {
 impl WeightsFile {
     pub fn map(path: &Path) -> Result<Self, CheckpointError> {
         let file = vene_files::open(path).map_err(|e| CheckpointError::read(path, e))?;
-        let metadata = file.metadata().map_err(|e| CheckpointError::read(path, e))?;
-        let bytes = if metadata.len() == 0 {
+        let watched = Watched::new(path, &file)?;
+        let bytes = if watched.bytes() == 0 {
             Bytes::Empty
         } else {
-            // SAFETY: the map is only read, and every access goes through bounds-checked slices
-            // whose contents are trusted in nothing. What cannot be excluded is that another
-            // program truncates the file meanwhile; all readers of mapped weights live with that.
-            let map = unsafe { Mmap::map(&file) }.map_err(|e| CheckpointError::read(path, e))?;
-            Bytes::Mapped(map)
+            Bytes::Mapped(Mapped::new(path, &file, watched)?)
         };
         Ok(Self { name: path.display().to_string(), bytes })
+    }
+
+    /// The file as it was when it was opened, where it is one.
+    pub fn watched(&self) -> Option<&Watched> {
+        match &self.bytes {
+            Bytes::Mapped(map) => Some(map.watched()),
+            _ => None,
+        }
     }
 
     pub fn embedded(name: &str, bytes: &'static [u8]) -> Self {
@@ -56,14 +61,9 @@ impl WeightsFile {
         Self { name: name.to_owned(), bytes: Bytes::Owned(bytes) }
     }
 
-    /// Lets the system take back the memory that holds pages of the file; they are read again when
-    /// they are needed again.
     fn release(&self) {
-        #[cfg(unix)]
         if let Bytes::Mapped(map) = &self.bytes {
-            // SAFETY: the map is of a file and is never written, so that a page that is given up
-            // comes back with the same bytes.
-            let _ = unsafe { map.unchecked_advise(memmap2::UncheckedAdvice::DontNeed) };
+            map.release();
         }
     }
 

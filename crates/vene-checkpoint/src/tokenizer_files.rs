@@ -5,15 +5,16 @@ use std::path::{Path, PathBuf};
 use serde_json::{Map, Value};
 
 use crate::tokenizer::hugging_face::{File, Files, JsonFile, Vocabulary};
+use crate::watched::Watched;
 use crate::{CheckpointError, Notices, Tokenizer, json};
 
 pub(crate) const TOKENIZER: &str = "tokenizer.json";
 pub(crate) const VOCABULARY: &str = "vocab.json";
 pub(crate) const MERGES: &str = "merges.txt";
-const TOKENIZER_CONFIG: &str = "tokenizer_config.json";
-const SPECIAL_TOKENS: &str = "special_tokens_map.json";
-const ADDED_TOKENS: &str = "added_tokens.json";
-const GENERATION_CONFIG: &str = "generation_config.json";
+pub(crate) const TOKENIZER_CONFIG: &str = "tokenizer_config.json";
+pub(crate) const SPECIAL_TOKENS: &str = "special_tokens_map.json";
+pub(crate) const ADDED_TOKENS: &str = "added_tokens.json";
+pub(crate) const GENERATION_CONFIG: &str = "generation_config.json";
 
 /// Files that a model may lack, and that change its tokens or its ends where they are there.
 pub(crate) const OPTIONAL: [&str; 4] =
@@ -30,7 +31,8 @@ pub(crate) enum TokenizerFiles {
 }
 
 impl TokenizerFiles {
-    /// Reads what is there; the names of all files that were read are added to `names`.
+    /// Reads what is there; the names of all files that were read are added to `names`, and the files as
+    /// they were to `watched`.
     ///
     /// # Errors
     /// A file is malformed, or they leave open how text is split.
@@ -40,8 +42,9 @@ impl TokenizerFiles {
         config: &Map<String, Value>,
         notices: &Notices,
         names: &mut Vec<String>,
+        watched: &mut Vec<Watched>,
     ) -> Result<Tokenizer, CheckpointError> {
-        let mut folder = Folder { path: folder.to_owned(), names };
+        let mut folder = Folder { path: folder.to_owned(), names, watched };
         let vocabulary = match self {
             Self::Numbers => return Ok(Tokenizer::numbers()),
             Self::Library => Vocabulary::Json(folder.read(TOKENIZER, json::LARGE)?),
@@ -65,19 +68,21 @@ impl TokenizerFiles {
 struct Folder<'a> {
     path: PathBuf,
     names: &'a mut Vec<String>,
+    watched: &'a mut Vec<Watched>,
 }
 
 impl Folder<'_> {
     fn read(&mut self, name: &str, limit: u64) -> Result<File, CheckpointError> {
         let path = self.path.join(name);
-        let bytes = json::read_bounded(&path, limit)?;
+        let (watched, bytes) = json::read_watched(&path, limit)?;
+        self.watched.push(watched);
         self.names.push(name.to_owned());
         Ok(File { name: path.display().to_string(), bytes })
     }
 
     /// The object in a file, where it is there.
     fn object(&mut self, name: &str) -> Result<Option<JsonFile>, CheckpointError> {
-        if !self.path.join(name).is_file() {
+        if !self.path.join(name).exists() {
             return Ok(None);
         }
         self.read(name, json::SMALL).and_then(JsonFile::parse).map(Some)

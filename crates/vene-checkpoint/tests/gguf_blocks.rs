@@ -50,8 +50,10 @@ fn every_format_is_dequantised_as_ggml_does() {
     std::fs::write(&path, bytes).unwrap();
     let model = Checkpoint::open(&ModelSource::Gguf(path), &mut |_| ()).unwrap();
 
-    let names =
-        ["Q4_0", "Q4_1", "Q5_0", "Q5_1", "Q8_0", "Q4_K", "Q5_K", "Q6_K", "F32", "F16", "BF16"];
+    let names = [
+        "Q4_0", "Q4_1", "Q5_0", "Q5_1", "Q8_0", "Q4_K", "Q5_K", "Q6_K", "Q2_K", "Q3_K", "IQ4_NL",
+        "IQ4_XS", "TQ1_0", "TQ2_0", "MXFP4", "NVFP4", "F32", "F16", "BF16",
+    ];
     assert_eq!(model.tensors.names().collect::<Vec<_>>(), names);
     for name in names {
         assert_eq!(model.tensors.element(name).unwrap().to_string(), name);

@@ -156,7 +156,7 @@ fn lies_in_a_gguf_file_are_named() {
         ("tensors `x` and `y` overlap", &|g| g.tensors[1].3 = 0),
         ("no multiple of the alignment", &|g| g.tensors[1].3 = 33),
         ("tensor `x` lies past the end", &|g| g.tensors[0].3 = u64::MAX - 31),
-        ("stored as IQ4_XS, which is not supported; supported are F32", &|g| g.tensors[0].2 = 23),
+        ("stored as IQ3_S, which is not supported; supported are F32", &|g| g.tensors[0].2 = 21),
         ("stored as ggml type 99", &|g| g.tensors[0].2 = 99),
         ("rows must be whole blocks of 32", &|g| g.tensors[1].1 = vec![16, 2]),
         ("cannot be stored", &|g| g.tensors[0].1 = vec![1 << 40, 1 << 40]),
@@ -191,8 +191,12 @@ fn lies_in_a_gguf_file_are_named() {
         ("not a power of two", &|g| {
             g.pair("general.alignment", 4, 24u32.to_le_bytes().to_vec());
         }),
-        ("one of 3 parts", &|g| {
+        ("one of 3 parts of a model, but is not named as such", &|g| {
             g.pair("split.count", 2, 3u16.to_le_bytes().to_vec());
+        }),
+        ("part 2 of 3 of a model: give the first part", &|g| {
+            g.pair("split.count", 2, 3u16.to_le_bytes().to_vec());
+            g.pair("split.no", 2, 1u16.to_le_bytes().to_vec());
         }),
         ("neither 0 nor 1", &|g| {
             g.pair("tokenizer.ggml.add_bos_token", 7, vec![2]);

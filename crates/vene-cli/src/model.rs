@@ -1,9 +1,12 @@
 //! `--model` and what goes with it: opening, loading with progress, what prompts begin with.
 
+use std::io::IsTerminal;
+use std::time::{Duration, Instant};
+
 use clap::{Args, ValueEnum};
 use serde_json::{Value, json};
 use vene::{BeginningOfSequence, Loading, Model, ModelError, Outline, Precision, Prompt};
-use vene_model::{CheckpointError, EMBEDDED};
+use vene_model::{CheckpointError, EMBEDDED, Progress};
 
 use crate::terminal;
 
@@ -14,8 +17,10 @@ pub struct ModelArgument {
     ///
     /// `embedded`: the small model that ships inside vene. A folder with config.json,
     /// model.safetensors (or shards and their index) and tokenizer.json (or vocab.json and
-    /// merges.txt). A .gguf file. A Hugging Face id such as HuggingFaceTB/SmolLM2-135M, with
-    /// @REVISION if wanted; it is fetched unless it is in the cache.
+    /// merges.txt). A .gguf file (of a model in parts the first). A Hugging Face id such as
+    /// HuggingFaceTB/SmolLM2-135M; of a repository of GGUF files ORG/NAME:Q8_0 or
+    /// ORG/NAME/FILE.gguf; each with @REVISION if wanted, or the address that a browser shows. It
+    /// is fetched unless it is in the cache.
     #[arg(long, short, value_name = "MODEL", default_value = EMBEDDED)]
     pub model: String,
 }
@@ -137,20 +142,23 @@ fn of_model(name: &str, error: ModelError) -> anyhow::Error {
 }
 
 /// What records say of a model: what the user called it, and what it is.
-pub fn record(outline: &Outline, given: &str) -> Value {
+///
+/// # Errors
+/// The model's files were changed since they were opened.
+pub fn record(outline: &Outline, given: &str) -> anyhow::Result<Value> {
     let provenance = outline.provenance();
-    json!({
+    Ok(json!({
         "given": given,
         "name": provenance.name,
         "revision": provenance.revision,
         "family": outline.config().family,
-        "sha256": provenance.sha256(),
+        "sha256": provenance.sha256()?,
         "files": provenance.files.iter()
             .map(|file| json!({ "name": file.name, "bytes": file.bytes }))
             .collect::<Vec<_>>(),
         "bos": bos_record(outline),
         "notices": outline.notices(),
-    })
+    }))
 }
 
 /// What the model's own files say about the beginning of a text, and which of them decided.
@@ -219,19 +227,52 @@ pub fn warn_about_bos(outline: &Outline, prompt: &Prompt) {
     }
 }
 
-/// The bar of loading: bytes while files come over the network, then layers.
+/// The progress of loading: bytes while files come over the network, then layers. A bar on a
+/// terminal; elsewhere a line now and then while files come, which can take hours.
 struct Steps {
     bar: indicatif::ProgressBar,
+    lines: Option<DownloadLines>,
+}
+
+/// What was said last of a download, and when.
+#[derive(Default)]
+struct DownloadLines {
+    last: Option<(String, Instant)>,
+}
+
+/// The time between two lines about the same file.
+const BETWEEN_LINES: Duration = Duration::from_secs(10);
+
+impl DownloadLines {
+    fn show(&mut self, step: Progress<'_>) {
+        let (Progress::Downloading { file, .. } | Progress::Waiting { file }) = step else {
+            return;
+        };
+        let is_new = self
+            .last
+            .as_ref()
+            .is_none_or(|(name, when)| name != file || when.elapsed() >= BETWEEN_LINES);
+        if is_new {
+            self.last = Some((file.to_owned(), Instant::now()));
+            terminal::inform(step);
+        }
+    }
 }
 
 impl Steps {
     fn new() -> Self {
-        Self { bar: terminal::bar(0, "") }
+        let lines = (!std::io::stderr().is_terminal()).then(DownloadLines::default);
+        Self { bar: terminal::bar(0, ""), lines }
     }
 
     fn show(&mut self, step: Loading<'_>) {
         match step {
-            Loading::Checkpoint(step) => self.bar.set_message(step.to_string()),
+            Loading::Checkpoint(step) => {
+                self.bar.set_message(step.to_string());
+                if let Some(lines) = &mut self.lines {
+                    lines.show(step);
+                }
+            }
             Loading::Layers { done, total } => {
                 self.bar.set_message("loading layers");
                 self.bar.set_length(total as u64);

@@ -32,6 +32,11 @@ pub fn warn(message: impl Display) {
     let _ = writeln!(io::stderr(), "warning: {}", one_line(&message.to_string()));
 }
 
+/// Says how far something is, where there is no bar.
+pub fn inform(message: impl Display) {
+    let _ = writeln!(io::stderr(), "{}", one_line(&message.to_string()));
+}
+
 /// Says in one line what went wrong, and gives the exit code for it.
 pub fn report(error: &anyhow::Error) -> ExitCode {
     let closed = |cause: &(dyn Error + 'static)| {

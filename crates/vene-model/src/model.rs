@@ -97,6 +97,8 @@ impl Model {
             return Ok(decoder);
         }
         let read = self.outline.decoder(operations, progress)?;
+        // Layers are read one after the other: all of the same files.
+        self.outline.provenance().check_unchanged()?;
         Ok(decoder.get_or_init(|| read))
     }
 

@@ -7,7 +7,11 @@
 
 mod cursor;
 mod metadata;
+pub(crate) mod parts;
 
+use std::path::Path;
+
+use crate::absence::stand_in;
 use crate::element::listed;
 use crate::tensors::{Stored, WeightsFile};
 use crate::{CheckpointError, Element};
@@ -19,9 +23,65 @@ const MAX_AXES: u32 = 4;
 /// Where the file does not say otherwise, tensors start at multiples of this many bytes.
 const DEFAULT_ALIGNMENT: u32 = 32;
 
+/// Opens a file and, where it is the first of several, the others: the metadata of the first, and the
+/// tensors of each.
+pub(crate) fn open(path: &Path) -> Result<(Metadata, Parts), CheckpointError> {
+    let file = WeightsFile::map(path)?;
+    let (metadata, stored) = read(&file)?;
+    let count = metadata.u32("split.count")?.unwrap_or(1).max(1);
+    let number = metadata.u32("split.no")?.unwrap_or(0);
+    let mut parts = vec![(file, stored)];
+    if count == 1 {
+        return Ok((metadata, parts));
+    }
+    let refuse =
+        |problem: String| Err(CheckpointError::malformed(path.display().to_string(), problem));
+    if number != 0 {
+        return refuse(format!(
+            "is part {} of {count} of a model: give the first part, which names the others",
+            u64::from(number) + 1
+        ));
+    }
+    let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+    let names = parts::parts_of(name);
+    if names.len() != count as usize {
+        return refuse(format!(
+            "is one of {count} parts of a model, but is not named as such (NAME-00001-of-{count:05}.gguf), so that the others cannot be found"
+        ));
+    }
+    for (number, name) in (0..count).zip(names).skip(1) {
+        let path = path.with_file_name(name);
+        let file = WeightsFile::map(&path)?;
+        let (other, stored) = read(&file)?;
+        let found = (other.u32("split.no")?, other.u32("split.count")?);
+        if found != (Some(number), Some(count)) {
+            return Err(CheckpointError::malformed(
+                path.display().to_string(),
+                format!("does not say that it is part {} of {count}", u64::from(number) + 1),
+            ));
+        }
+        parts.push((file, stored));
+    }
+    let there: usize = parts.iter().map(|(_, stored)| stored.len()).sum();
+    if let Some(expected) = metadata.u64("split.tensors.count")?
+        && expected != there as u64
+    {
+        return refuse(format!(
+            "says that its {count} parts hold {expected} tensors; they hold {there}"
+        ));
+    }
+    Ok((metadata, parts))
+}
+
+/// Files, each with where its tensors are.
+type Parts = Vec<(WeightsFile, Vec<Stored>)>;
+
 /// Reads and checks everything but the weights themselves.
-pub(crate) fn read(file: &WeightsFile) -> Result<(Metadata, Vec<Stored>), CheckpointError> {
+fn read(file: &WeightsFile) -> Result<(Metadata, Vec<Stored>), CheckpointError> {
     let mut cursor = Cursor::new(&file.name, file.bytes());
+    if let Some(problem) = stand_in(file.bytes()) {
+        return Err(cursor.error(problem));
+    }
     if cursor.take(4, "the magic number")? != b"GGUF" {
         return Err(cursor.error("is no GGUF file (it does not start with `GGUF`)"));
     }
@@ -51,11 +111,6 @@ pub(crate) fn read(file: &WeightsFile) -> Result<(Metadata, Vec<Stored>), Checkp
         if !metadata.insert(key, value) {
             return Err(cursor.error(format!("{what} occurs twice")));
         }
-    }
-    if let Some(parts) = metadata.u32("split.count")?.filter(|&parts| parts > 1) {
-        return Err(cursor.error(format!(
-            "is one of {parts} parts of a model; join them with llama.cpp's `llama-gguf-split --merge`"
-        )));
     }
     let alignment = metadata.u32("general.alignment")?.unwrap_or(DEFAULT_ALIGNMENT);
     if !alignment.is_power_of_two() {
@@ -107,7 +162,7 @@ impl TensorHeader {
         let kind = cursor.u32(&what)?;
         let element = element(kind).map_err(|found| {
             cursor.error(format!(
-                "{what} is stored as {found}, which is not supported; supported are {}",
+                "{what} is stored as {found}, which is not supported; supported are {}: take another quantisation of the model",
                 listed(&Element::GGUF)
             ))
         })?;
@@ -173,33 +228,35 @@ fn element(kind: u32) -> Result<Element, String> {
         6 => Element::Q5_0,
         7 => Element::Q5_1,
         8 => Element::Q8_0,
+        10 => Element::Q2_K,
+        11 => Element::Q3_K,
         12 => Element::Q4_K,
         13 => Element::Q5_K,
         14 => Element::Q6_K,
+        20 => Element::IQ4_NL,
+        23 => Element::IQ4_XS,
         30 => Element::BF16,
+        34 => Element::TQ1_0,
+        35 => Element::TQ2_0,
+        39 => Element::MXFP4,
+        40 => Element::NVFP4,
         other => {
             let name = match other {
                 9 => "Q8_1",
-                10 => "Q2_K",
-                11 => "Q3_K",
                 15 => "Q8_K",
                 16 => "IQ2_XXS",
                 17 => "IQ2_XS",
                 18 => "IQ3_XXS",
                 19 => "IQ1_S",
-                20 => "IQ4_NL",
                 21 => "IQ3_S",
                 22 => "IQ2_S",
-                23 => "IQ4_XS",
                 24 => "I8",
                 25 => "I16",
                 26 => "I32",
                 27 => "I64",
                 28 => "F64",
                 29 => "IQ1_M",
-                34 => "TQ1_0",
-                35 => "TQ2_0",
-                39 => "MXFP4",
+                41 => "Q1_0",
                 unknown => return Err(format!("ggml type {unknown}")),
             };
             return Err(name.to_owned());

@@ -1,115 +1,157 @@
-//! Models from the Hugging Face hub, through `hf-hub` and the cache that all its tools share.
+//! Models from the Hugging Face hub, through the cache that all its tools share.
 //!
-//! What the cache holds is used as it is, without a word to the network. Otherwise the
-//! repository's listing is fetched first, so that only the files that are needed come over the
-//! wire, and a repository that cannot be used (pickled weights only) is refused before any do.
+//! What the cache holds is used as it is, without a word to the network. Otherwise the repository's
+//! listing is fetched first: it says which commit is meant and which files there are, so that only
+//! those that are needed come over the wire, all of that one commit, and a repository that cannot be
+//! used (pickled weights only) is refused before any do.
+//!
+//! A server is not trusted. For each file one answer says its hash, its size and where it lies
+//! ([`content`]); the bytes are taken for the file only if they have that size and that hash
+//! ([`download`]). The user's token goes to the hub alone ([`client`]).
+//!
+//! Files that a model may have or not (`tokenizer_config.json`) change its numbers. Another tool may
+//! have left them out of the cache, so that they are looked for until they are there or known not to
+//! be (`optional`).
 
+mod cache;
 mod cached;
+mod client;
+mod content;
+mod download;
+mod explain;
+mod failure;
+mod gguf_files;
+mod listing;
+mod optional;
+mod place;
+mod proxy;
 mod settings;
 #[cfg(test)]
 mod tests;
 
-use hf_hub::api::sync::{Api, ApiBuilder, ApiError, ApiRepo};
-use hf_hub::{Cache, Repo, RepoType};
+use std::path::PathBuf;
 
 use crate::directory::{CONFIG, ModelFiles, SHARD_INDEX, WEIGHTS, require_files};
 use crate::safetensors::ShardIndex;
-use crate::source::{is_repository_id, is_revision};
-use crate::tokenizer_files::{MERGES, OPTIONAL, TOKENIZER, VOCABULARY};
+use crate::tokenizer_files::{MERGES, TOKENIZER, VOCABULARY};
 use crate::{Checkpoint, CheckpointError, Progress, json};
+use cache::RepositoryCache;
 pub use cached::{CachedModel, cached_models};
+use client::Client;
+use content::Content;
+use download::Download;
+use failure::Failure;
+use listing::Listing;
+use optional::optional_files;
+pub(crate) use place::is_gguf;
+pub use place::{HubPart, HubPlace};
 pub(crate) use settings::Settings;
 
 const DEFAULT_REVISION: &str = "main";
 
-/// Opens a repository at a revision.
+/// More than the listing of any repository takes.
+const LARGEST_LISTING: u64 = 64 << 20;
+
+/// Opens a model of the hub.
 pub(crate) fn open(
     settings: &Settings,
-    id: &str,
-    revision: Option<&str>,
+    place: &HubPlace,
     progress: &mut dyn FnMut(Progress<'_>),
 ) -> Result<Checkpoint, CheckpointError> {
-    let repository = Repository { settings, id, revision: revision.unwrap_or(DEFAULT_REVISION) };
-    if !is_repository_id(id) || !is_revision(repository.revision) {
-        return Err(repository.error("is no Hugging Face id with a revision"));
-    }
-    let (commit, files) = match repository.cached() {
-        Some(found) => found,
-        None => {
-            if settings.offline {
-                return Err(repository.error(format!(
-                    "is not (or not wholly) in the cache at {}, and HF_HUB_OFFLINE forbids to fetch it",
-                    settings.cache.display()
-                )));
-            }
-            repository.fetch(progress)?;
-            repository
-                .cached()
-                .ok_or_else(|| repository.error("was fetched, but is not in the cache"))?
-        }
+    let refuse = |problem| CheckpointError::Hub { id: place.id.clone(), problem };
+    let place = &place.clone().checked().map_err(refuse)?;
+    let repository = Repository {
+        settings,
+        place,
+        revision: place.revision.as_deref().unwrap_or(DEFAULT_REVISION),
+        cache: RepositoryCache::new(&settings.cache, &place.id),
     };
-    files.open(id.to_owned(), Some(commit), progress)
+    match &place.part {
+        HubPart::Root => repository.open_folder("", progress),
+        HubPart::Folder(folder) => repository.open_folder(folder, progress),
+        HubPart::File(_) | HubPart::Quantisation(_) => repository.open_gguf(progress),
+    }
 }
 
 struct Repository<'a> {
     settings: &'a Settings,
-    id: &'a str,
+    place: &'a HubPlace,
     revision: &'a str,
+    cache: RepositoryCache,
+}
+
+/// A repository at a commit, for whoever fetches of it.
+struct Remote<'a> {
+    client: Client<'a>,
+    listing: Listing,
 }
 
 impl Repository<'_> {
     fn error(&self, problem: impl Into<String>) -> CheckpointError {
-        let id = match self.revision {
-            DEFAULT_REVISION => self.id.to_owned(),
-            revision => format!("{}@{revision}", self.id),
+        CheckpointError::Hub { id: self.place.to_string(), problem: problem.into() }
+    }
+
+    /// Its name in "... has no config.json".
+    fn on_the_hub(&self) -> String {
+        format!("{} on the hub", self.place)
+    }
+
+    fn open_folder(
+        &self,
+        folder: &str,
+        progress: &mut dyn FnMut(Progress<'_>),
+    ) -> Result<Checkpoint, CheckpointError> {
+        let find = |commit: &str| ModelFiles::find(&self.cache.snapshot(commit).join(folder));
+        let cached = self.cache.commit(self.revision).filter(|commit| find(commit).is_ok());
+        let (commit, doubt) = match cached {
+            Some(commit) => {
+                let doubt = self.look_for_optional(&commit, folder, progress);
+                (commit, doubt)
+            }
+            None => (self.fetch_folder(folder, progress)?, None),
         };
-        CheckpointError::Hub { id, problem: problem.into() }
-    }
-
-    fn repo(&self) -> Repo {
-        Repo::with_revision(self.id.to_owned(), RepoType::Model, self.revision.to_owned())
-    }
-
-    /// The commit and its files, if the cache holds all that a model needs.
-    fn cached(&self) -> Option<(String, ModelFiles)> {
-        let root = self.settings.cache.join(self.repo().folder_name());
-        let commit = std::fs::read_to_string(root.join("refs").join(self.revision))
-            .map(|text| text.trim().to_owned())
-            // A commit is its own reference.
-            .unwrap_or_else(|_| self.revision.to_owned());
-        if !is_commit(&commit) {
-            return None;
+        let checkpoint = find(&commit)?.open(self.place.to_string(), Some(commit), progress)?;
+        if let Some(doubt) = doubt {
+            checkpoint.notices.add(doubt);
         }
-        let files = ModelFiles::find(&root.join("snapshots").join(&commit)).ok()?;
-        Some((commit, files))
+        Ok(checkpoint)
     }
 
-    /// Fetches what the cache lacks.
-    fn fetch(&self, progress: &mut dyn FnMut(Progress<'_>)) -> Result<(), CheckpointError> {
-        let api = ApiBuilder::from_cache(Cache::new(self.settings.cache.clone()))
-            .with_endpoint(self.settings.endpoint.clone())
-            .with_token(self.settings.token.clone())
-            .with_progress(false)
-            .with_retries(2)
-            .with_user_agent("vene", env!("CARGO_PKG_VERSION"))
-            .build()
-            .map_err(|error| self.explain(&error, None))?;
-        let remote = api.repo(self.repo());
-        let info = remote.info().map_err(|error| self.explain(&error, None))?;
-        let names: Vec<String> = info.siblings.into_iter().map(|file| file.rfilename).collect();
-        let place = match self.revision {
-            DEFAULT_REVISION => format!("{} on the hub", self.id),
-            revision => format!("{}@{revision} on the hub", self.id),
-        };
-        require_files(&place, &names)?;
+    /// Asks the hub what the repository holds at a revision.
+    fn remote(&self, revision: &str) -> Result<Remote<'_>, Failure> {
+        let client = Client::new(self.settings)?;
+        let id = self.place.id.split('/');
+        let url =
+            client.address(["api", "models"].into_iter().chain(id).chain(["revision", revision]));
+        let listing = Listing::parse(&client.text(&url, LARGEST_LISTING)?)?;
+        Ok(Remote { client, listing })
+    }
+
+    fn remote_or_refuse(&self) -> Result<Remote<'_>, CheckpointError> {
+        if self.settings.offline {
+            return Err(self.error(format!(
+                "is not (or not wholly) in the cache at {}, and HF_HUB_OFFLINE forbids to fetch it",
+                self.settings.cache.display()
+            )));
+        }
+        self.remote(self.revision).map_err(|failure| self.explain(&failure, None))
+    }
+
+    /// Fetches what a model in a folder needs; gives the commit.
+    fn fetch_folder(
+        &self,
+        folder: &str,
+        progress: &mut dyn FnMut(Progress<'_>),
+    ) -> Result<String, CheckpointError> {
+        let remote = self.remote_or_refuse()?;
+        let names = remote.listing.within(folder);
+        require_files(&self.on_the_hub(), &names, &|name| self.named(folder, name))?;
 
         let has = |name: &str| names.iter().any(|other| other == name);
-        let mut fetch = |name: &str| self.fetch_file(&api, &remote, name, progress);
+        let mut fetch = |name: &str| self.fetch_or_refuse(&remote, &below(folder, name), progress);
         fetch(CONFIG)?;
-        for name in OPTIONAL {
-            if has(name) {
-                fetch(name)?;
-            }
+        for name in optional_files().filter(|name| has(name)) {
+            fetch(name)?;
         }
         if has(TOKENIZER) {
             fetch(TOKENIZER)?;
@@ -127,123 +169,69 @@ impl Repository<'_> {
                 fetch(shard)?;
             }
         }
-        Ok(())
+        let commit = remote.listing.commit;
+        for name in optional_files().chain([TOKENIZER]).filter(|name| !has(name)) {
+            self.cache.set_lacking(&commit, &below(folder, name));
+        }
+        self.keep_commit(&commit)?;
+        Ok(commit)
     }
 
-    fn fetch_file(
+    fn keep_commit(&self, commit: &str) -> Result<(), CheckpointError> {
+        let kept = self.cache.set_commit(self.revision, commit);
+        kept.map_err(|failure| self.explain(&failure, None))
+    }
+
+    fn fetch_or_refuse(
         &self,
-        api: &Api,
-        remote: &ApiRepo,
-        name: &str,
+        remote: &Remote<'_>,
+        file: &str,
         progress: &mut dyn FnMut(Progress<'_>),
-    ) -> Result<std::path::PathBuf, CheckpointError> {
-        let explain = |error| self.explain(&error, Some(name));
-        let cache = Cache::new(self.settings.cache.clone()).repo(self.repo());
-        if let Some(path) = cache.get(name) {
+    ) -> Result<PathBuf, CheckpointError> {
+        let fetched = self.fetch(remote, file, progress);
+        fetched.map_err(|failure| self.explain(&failure, Some(file)))
+    }
+
+    /// Makes a file be in the cache.
+    fn fetch(
+        &self,
+        remote: &Remote<'_>,
+        file: &str,
+        progress: &mut dyn FnMut(Progress<'_>),
+    ) -> Result<PathBuf, Failure> {
+        let commit = remote.listing.commit.as_str();
+        let path = self.cache.snapshot(commit).join(file);
+        if path.is_file() {
             return Ok(path);
         }
-        // The server's words become names of files in the cache: look at them before they do.
-        let metadata = api.metadata(&remote.url(name)).map_err(explain)?;
-        let is_name = |text: &str| {
-            !text.is_empty()
-                && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
+        let segments = self.place.id.split('/').chain(["resolve", commit]).chain(file.split('/'));
+        let url = remote.client.address(segments);
+        let ask = || {
+            let (location, headers) = remote.client.head(&url)?;
+            Content::of(commit, location, &headers)
         };
-        if !is_commit(metadata.commit_hash()) || !is_name(metadata.etag()) {
-            return Err(self.error(format!(
-                "the server's answer about {name} is not that of a Hugging Face hub (check HF_ENDPOINT)"
-            )));
-        }
-        let size = metadata.size() as u64;
-        let report = Report { file: name, done: 0, total: 0, progress };
-        let path = remote.download_with_progress(name, report).map_err(explain)?;
-        let found =
-            std::fs::metadata(&path).map_err(|reason| CheckpointError::read(&path, reason))?.len();
-        if found != size {
-            // A wrong file would be found in the cache ever after.
-            let _ = std::fs::canonicalize(&path).and_then(std::fs::remove_file);
-            let _ = std::fs::remove_file(&path);
-            return Err(
-                self.error(format!("{name} came as {found} bytes instead of {size}; try again"))
-            );
-        }
-        Ok(path)
+        let download =
+            Download { client: &remote.client, cache: &self.cache, name: file, ask: &ask };
+        let etag = download.run(progress)?;
+        self.cache.link(commit, file, &etag)
     }
 
-    /// An error of the hub in words that say what to do.
-    fn explain(&self, error: &ApiError, file: Option<&str>) -> CheckpointError {
-        let endpoint = &self.settings.endpoint;
-        let what = file.map(|file| format!("{file}: ")).unwrap_or_default();
-        let detail = innermost(error).to_string().replace('\n', " ");
-        // The client is not ours to name its types; a status is the end of its message.
-        let status: Option<u16> =
-            detail.rsplit_once("http status: ").and_then(|(_, status)| status.trim().parse().ok());
-        self.error(match status {
-            Some(401 | 403) if self.settings.token.is_none() => format!(
-                "{what}{endpoint} does not show it without a token: it does not exist, or is private or gated (accept its terms at {endpoint}/{} and set HF_TOKEN)",
-                self.id
-            ),
-            Some(401 | 403) => format!(
-                "{what}{endpoint} refuses your token: it does not exist, or is private or gated (accept its terms at {endpoint}/{})",
-                self.id
-            ),
-            Some(404) => format!(
-                "{what}{endpoint} has no such repository, or not at revision `{}`",
-                self.revision
-            ),
-            Some(status) => format!("{what}{endpoint} answered with HTTP status {status}; try again later"),
-            None => match error {
-                ApiError::LockAcquisition(path) => format!(
-                    "{what}another program is fetching the same file ({} is locked); wait for it",
-                    path.display()
-                ),
-                _ => format!("{what}cannot be fetched from {endpoint}, and is not whole in the cache ({detail}); without a network give a folder or a .gguf file"),
-            },
-        })
+    /// How a user gives a file or folder of this repository as a model.
+    fn named(&self, folder: &str, name: &str) -> String {
+        let part = if is_gguf(name) {
+            HubPart::File(below(folder, name))
+        } else {
+            HubPart::Folder(below(folder, name))
+        };
+        HubPlace { part, ..self.place.clone() }.to_string()
     }
 }
 
-fn innermost(error: &ApiError) -> &ApiError {
-    match error {
-        ApiError::TooManyRetries(inner) => innermost(inner),
-        other => other,
-    }
+fn below(folder: &str, name: &str) -> String {
+    if folder.is_empty() { name.to_owned() } else { format!("{folder}/{name}") }
 }
 
+/// A commit's full name: it becomes a folder's.
 fn is_commit(text: &str) -> bool {
-    (7..=64).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_hexdigit())
-}
-
-/// Passes a download's progress on.
-struct Report<'a> {
-    file: &'a str,
-    done: u64,
-    total: u64,
-    progress: &'a mut dyn FnMut(Progress<'_>),
-}
-
-impl Report<'_> {
-    fn tell(&mut self) {
-        (self.progress)(Progress::Downloading {
-            file: self.file,
-            done: self.done,
-            total: self.total,
-        });
-    }
-}
-
-impl hf_hub::api::Progress for Report<'_> {
-    fn init(&mut self, size: usize, _: &str) {
-        self.done = 0;
-        self.total = size as u64;
-        self.tell();
-    }
-
-    fn update(&mut self, size: usize) {
-        self.done += size as u64;
-        if size > 0 {
-            self.tell();
-        }
-    }
-
-    fn finish(&mut self) {}
+    text.len() == 40 && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
 }

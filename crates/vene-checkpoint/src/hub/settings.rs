@@ -1,51 +1,117 @@
-//! The environment variables that all tools of the hub share.
+//! The environment variables that all tools of the hub share, and those of every network program.
 
 use std::env;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::proxy::Proxies;
 
 const ENDPOINT: &str = "https://huggingface.co";
 
-/// Where the hub and its cache are.
+/// Where the hub and its cache are, and how it is reached.
 #[derive(Debug, Clone)]
 pub(crate) struct Settings {
     /// The folder with a folder for each repository.
     pub cache: PathBuf,
+    /// The hub's address, without a slash at its end.
     pub endpoint: String,
     pub token: Option<String>,
     /// Whether the network must not be used.
     pub offline: bool,
+    pub proxies: Proxies,
+    /// A file with the certificates to trust instead of the system's.
+    pub certificates: Option<PathBuf>,
+    pub patience: Patience,
+}
+
+/// How long to wait for a server.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Patience {
+    /// For a connection, and for the head of an answer.
+    pub answer: Duration,
+    /// For the next bytes of a file.
+    pub stall: Duration,
+    /// Before the first repetition; each further one waits twice as long.
+    pub pause: Duration,
+}
+
+impl Default for Patience {
+    /// The times of Python's client.
+    fn default() -> Self {
+        Self {
+            answer: Duration::from_secs(10),
+            stall: Duration::from_secs(10),
+            pause: Duration::from_secs(1),
+        }
+    }
 }
 
 impl Settings {
-    /// As `HF_HOME`, `HF_HUB_CACHE`, `HF_ENDPOINT`, `HF_TOKEN` and `HF_HUB_OFFLINE` say.
+    /// As `HF_HOME`, `HF_HUB_CACHE`, `HF_ENDPOINT`, `HF_TOKEN` and the others say.
     pub fn from_environment() -> Self {
         Self::from_variables(|name| env::var(name).ok(), env::home_dir())
     }
 
-    fn from_variables(variable: impl Fn(&str) -> Option<String>, user: Option<PathBuf>) -> Self {
+    pub(super) fn from_variables(
+        variable: impl Fn(&str) -> Option<String>,
+        user: Option<PathBuf>,
+    ) -> Self {
         let set = |name: &str| variable(name).filter(|value| !value.trim().is_empty());
-        let home = set("HF_HOME").map(PathBuf::from).unwrap_or_else(|| {
+        let first = |names: &[&str]| names.iter().find_map(|name| set(name));
+        let is_on = |names: &[&str]| {
+            first(names).is_some_and(|value| {
+                matches!(value.to_ascii_uppercase().as_str(), "1" | "ON" | "YES" | "TRUE")
+            })
+        };
+        let path = |text: String| in_home(&text, user.as_deref());
+        let seconds = |name: &str, default: Duration| {
+            let given = set(name).and_then(|text| text.trim().parse::<u64>().ok());
+            given.filter(|&seconds| seconds > 0).map_or(default, Duration::from_secs)
+        };
+
+        let home = set("HF_HOME").map(path).unwrap_or_else(|| {
             set("XDG_CACHE_HOME")
-                .map(PathBuf::from)
-                .or_else(|| user.map(|user| user.join(".cache")))
+                .map(path)
+                .or_else(|| user.as_ref().map(|user| user.join(".cache")))
                 .unwrap_or_else(|| PathBuf::from(".cache"))
                 .join("huggingface")
         });
-        let token = set("HF_TOKEN").or_else(|| {
-            let path = set("HF_TOKEN_PATH").map_or_else(|| home.join("token"), PathBuf::from);
-            std::fs::read_to_string(path).ok()
+        let token = first(&["HF_TOKEN", "HUGGING_FACE_HUB_TOKEN"]).or_else(|| {
+            let file = set("HF_TOKEN_PATH").map_or_else(|| home.join("token"), path);
+            std::fs::read_to_string(file).ok()
         });
+        let patience = Patience::default();
         Self {
-            cache: set("HF_HUB_CACHE").map_or_else(|| home.join("hub"), PathBuf::from),
+            cache: first(&["HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE"])
+                .map_or_else(|| home.join("hub"), path),
             endpoint: set("HF_ENDPOINT")
                 .unwrap_or_else(|| ENDPOINT.to_owned())
+                .trim()
                 .trim_end_matches('/')
                 .to_owned(),
-            token: token.map(|token| token.trim().to_owned()).filter(|token| !token.is_empty()),
-            offline: set("HF_HUB_OFFLINE").is_some_and(|value| {
-                matches!(value.to_ascii_uppercase().as_str(), "1" | "ON" | "YES" | "TRUE")
-            }),
+            token: token
+                .map(|token| token.trim().to_owned())
+                .filter(|token| !token.is_empty() && !is_on(&["HF_HUB_DISABLE_IMPLICIT_TOKEN"])),
+            offline: is_on(&["HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE"]),
+            proxies: Proxies::from_variables(set),
+            certificates: first(&["REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"])
+                .map(path)
+                .filter(|file| file.is_file()),
+            patience: Patience {
+                answer: seconds("HF_HUB_ETAG_TIMEOUT", patience.answer),
+                stall: seconds("HF_HUB_DOWNLOAD_TIMEOUT", patience.stall),
+                ..patience
+            },
         }
+    }
+}
+
+/// A path as a user writes it: `~` at its start is the home folder.
+fn in_home(text: &str, user: Option<&Path>) -> PathBuf {
+    match (text.strip_prefix('~'), user) {
+        (Some(""), Some(user)) => user.to_owned(),
+        (Some(rest), Some(user)) if rest.starts_with('/') => user.join(&rest[1..]),
+        _ => PathBuf::from(text),
     }
 }
 
@@ -68,13 +134,17 @@ mod tests {
         assert_eq!(cache(&[]), PathBuf::from("/home/u/.cache/huggingface/hub"));
         assert_eq!(cache(&[("XDG_CACHE_HOME", "/x")]), PathBuf::from("/x/huggingface/hub"));
         assert_eq!(cache(&[("HF_HOME", "/h")]), PathBuf::from("/h/hub"));
+        assert_eq!(cache(&[("HF_HOME", "~/h")]), PathBuf::from("/home/u/h/hub"));
         assert_eq!(cache(&[("HF_HOME", "/h"), ("HF_HUB_CACHE", "/c")]), PathBuf::from("/c"));
+        assert_eq!(cache(&[("HUGGINGFACE_HUB_CACHE", "/c")]), PathBuf::from("/c"));
     }
 
     #[test]
     fn token_endpoint_and_offline() {
         let home = tempfile::tempdir().unwrap();
         std::fs::write(home.path().join("token"), "from-file\n").unwrap();
+        let other = home.path().join("other");
+        std::fs::write(&other, "from-other").unwrap();
         let home = home.path().to_str().unwrap();
         let from_file = settings(&[("HF_HOME", home)]);
         assert_eq!(from_file.token.as_deref(), Some("from-file"));
@@ -90,5 +160,19 @@ mod tests {
         assert_eq!(given.endpoint, "http://localhost:1");
         assert!(given.offline);
         assert!(!settings(&[("HF_HUB_OFFLINE", "0")]).offline);
+        assert!(settings(&[("TRANSFORMERS_OFFLINE", "1")]).offline);
+        let elsewhere = settings(&[("HF_HOME", home), ("HF_TOKEN_PATH", other.to_str().unwrap())]);
+        assert_eq!(elsewhere.token.as_deref(), Some("from-other"));
+        let unwanted = settings(&[("HF_TOKEN", "given"), ("HF_HUB_DISABLE_IMPLICIT_TOKEN", "1")]);
+        assert_eq!(unwanted.token, None);
+    }
+
+    #[test]
+    fn times_are_those_of_the_variables() {
+        let given =
+            settings(&[("HF_HUB_ETAG_TIMEOUT", "3"), ("HF_HUB_DOWNLOAD_TIMEOUT", "60")]).patience;
+        assert_eq!((given.answer.as_secs(), given.stall.as_secs()), (3, 60));
+        let usual = settings(&[("HF_HUB_ETAG_TIMEOUT", "0")]).patience;
+        assert_eq!((usual.answer.as_secs(), usual.stall.as_secs()), (10, 10));
     }
 }

@@ -101,7 +101,7 @@ impl Arguments {
             bar.inc(1);
         }
         bar.finish_and_clear();
-        let bytes = serialize(&kept, self.description(&model, &plans))?;
+        let bytes = serialize(&kept, self.description(&model, &plans)?)?;
         folder.fill(|staging| {
             let path = staging.join(&name);
             std::fs::write(path, &bytes)
@@ -132,7 +132,11 @@ impl Arguments {
         Ok(sites.collect())
     }
 
-    fn description(&self, model: &Model, plans: &[(Prompt, ResolvedPlan)]) -> String {
+    fn description(
+        &self,
+        model: &Model,
+        plans: &[(Prompt, ResolvedPlan)],
+    ) -> anyhow::Result<String> {
         let provenance = model.provenance();
         let prompts = plans.iter().map(|(prompt, _)| {
             json!({
@@ -142,18 +146,18 @@ impl Arguments {
                 "tokens": prompt.tokens().iter().map(|&id| model::token_text(model, id)).collect::<Vec<_>>(),
             })
         });
-        json!({
+        Ok(json!({
             "vene": env!("CARGO_PKG_VERSION"),
             "model": {
                 "name": provenance.name,
                 "revision": provenance.revision,
-                "sha256": provenance.sha256(),
+                "sha256": provenance.sha256()?,
             },
             "prompts": prompts.collect::<Vec<_>>(),
             "positions": self.positions,
             "precision": model::name_of(self.run.precision),
         })
-        .to_string()
+        .to_string())
     }
 }
 

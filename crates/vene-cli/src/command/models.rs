@@ -18,7 +18,7 @@ pub struct Arguments {
     json: bool,
 }
 
-const ACCEPTED: [(&str, &str); 4] = [
+const ACCEPTED: [(&str, &str); 5] = [
     (EMBEDDED, "the model that ships inside vene: a small GPT-2 that knows facts about countries"),
     (
         "FOLDER",
@@ -26,12 +26,13 @@ const ACCEPTED: [(&str, &str); 4] = [
     ),
     (
         "FILE.gguf",
-        "F32, F16, BF16, Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, Q4_K, Q5_K, Q6_K; computed in 32-bit floats",
+        "F32, F16, BF16, Q2_K to Q6_K, Q4_0 to Q8_0, IQ4_NL, IQ4_XS, MXFP4, NVFP4, TQ1_0, TQ2_0; computed in 32-bit floats",
     ),
     (
         "ID[@REVISION]",
         "a Hugging Face id, such as HuggingFaceTB/SmolLM2-135M; from the cache, or else fetched",
     ),
+    ("ID:Q8_0", "a GGUF file there, by its quantisation; or by its name: ID/FILE.gguf"),
 ];
 
 impl Arguments {

@@ -36,7 +36,7 @@ impl Record {
             "status": "running",
             "command": command,
             "directory": directory.display().to_string(),
-            "model": model::record(outline, &settings.model_given),
+            "model": model::record(outline, &settings.model_given)?,
             "data": {
                 "path": settings.data.path,
                 "sha256": settings.data.sha256,

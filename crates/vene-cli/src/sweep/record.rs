@@ -47,7 +47,7 @@ pub fn record(run: &Finished, draw_seconds: f64, files: &[String]) -> anyhow::Re
         "vene": env!("CARGO_PKG_VERSION"),
         "command": std::env::args_os().map(|argument| argument.to_string_lossy().into_owned()).collect::<Vec<_>>(),
         "directory": directory.display().to_string(),
-        "model": model::record(&run.model, &run.model_given),
+        "model": model::record(&run.model, &run.model_given)?,
         "base": base,
         "sources": sources,
         "targets": targets,

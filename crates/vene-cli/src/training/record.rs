@@ -33,7 +33,7 @@ impl Record {
             "vene": env!("CARGO_PKG_VERSION"),
             "status": "running",
             "command": command,
-            "model": model::record(outline, &settings.model_given),
+            "model": model::record(outline, &settings.model_given)?,
             "data": {
                 "from": settings.rows.from,
                 "sha256": settings.rows.sha256,

@@ -74,7 +74,7 @@ impl Job {
             continuations.iter().map(text).collect::<anyhow::Result<Vec<Value>>>()
         };
         Ok(json!({
-            "model": model::record(model, given),
+            "model": model::record(model, given)?,
             "prompt": self.prompt,
             "token_ids": self.plan.examples()[0].base.tokens(),
             "continuations": texts(&generation.continuations)?,

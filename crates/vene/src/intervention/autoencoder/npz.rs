@@ -23,26 +23,32 @@ pub(super) fn read(path: &Path) -> Result<BTreeMap<String, Tensor>, ParameterErr
     let mut archive = ZipArchive::new(BufReader::new(file))
         .map_err(|error| wrong(format!("is no .npz file: {error}")))?;
     let mut arrays = BTreeMap::new();
+    // Arrays are stored as they are, but entries of one archive can lie over each other, and together
+    // claim far more than the file has.
+    let mut left = length;
     for index in 0..archive.len() {
         let mut entry = archive.by_index(index).map_err(|error| wrong(error.to_string()))?;
         let name = entry.name().map_err(|error| wrong(error.to_string()))?;
         let name = name.strip_suffix(".npy").unwrap_or(&name).to_owned();
-        let array = array(&mut entry, length)
+        let array = array(&mut entry, &mut left)
             .map_err(|reason| wrong(format!("array `{name}`: {reason}")))?;
-        arrays.insert(name, array);
+        if arrays.insert(name.clone(), array).is_some() {
+            return Err(wrong(format!("array `{name}` is in it twice")));
+        }
     }
     Ok(arrays)
 }
 
-/// One array, that cannot have more bytes than its archive.
-fn array(reader: &mut impl Read, archive: u64) -> Result<Tensor, String> {
+/// One array, that cannot have more bytes than are left of its archive.
+fn array(reader: &mut impl Read, left: &mut u64) -> Result<Tensor, String> {
     let Header { double, shape } = header(reader)?;
     let size = if double { 8 } else { 4 };
     let bytes = shape
         .iter()
         .try_fold(size, |product: usize, &extent| product.checked_mul(extent))
-        .filter(|&bytes| bytes as u64 <= archive)
+        .filter(|&bytes| bytes as u64 <= *left)
         .ok_or_else(|| format!("its shape {shape:?} takes more bytes than the file has"))?;
+    *left -= bytes as u64;
     let mut data = Vec::with_capacity(bytes);
     // One byte more would be too much.
     let read = reader.take(bytes as u64 + 1).read_to_end(&mut data);
@@ -159,6 +165,60 @@ mod tests {
         let dictionary = "{'descr': '<f8', 'fortran_order': False, 'shape': (), }\n";
         let scalar = read_one(&npy(dictionary, &0.25f64.to_le_bytes())).unwrap();
         assert_eq!(scalar.to_scalar::<f64>().unwrap(), 0.25);
+    }
+
+    /// An archive of stored entries, each a name and the place of the array that it claims to be.
+    fn overlapping(array: &[u8], names: &[String]) -> Vec<u8> {
+        let header = |name: &str| {
+            let mut bytes = vec![0; 22];
+            bytes[10..14].copy_from_slice(&crc32(array).to_le_bytes());
+            bytes[14..18].copy_from_slice(&(array.len() as u32).to_le_bytes());
+            bytes[18..22].copy_from_slice(&(array.len() as u32).to_le_bytes());
+            bytes.extend((name.len() as u16).to_le_bytes());
+            bytes.extend([0, 0]);
+            bytes
+        };
+        let mut bytes = b"PK\x03\x04".to_vec();
+        bytes.extend(&header(&names[0])[..]);
+        bytes.extend(names[0].as_bytes());
+        bytes.extend(array);
+        let start = bytes.len() as u32;
+        for name in names {
+            bytes.extend(b"PK\x01\x02\x14\x00");
+            bytes.extend(&header(name)[..]);
+            bytes.extend([0; 14]);
+            bytes.extend(name.as_bytes());
+        }
+        let size = bytes.len() as u32 - start;
+        bytes.extend(b"PK\x05\x06\0\0\0\0");
+        bytes.extend((names.len() as u16).to_le_bytes());
+        bytes.extend((names.len() as u16).to_le_bytes());
+        bytes.extend(size.to_le_bytes());
+        bytes.extend(start.to_le_bytes());
+        bytes.extend([0, 0]);
+        bytes
+    }
+
+    fn crc32(bytes: &[u8]) -> u32 {
+        !bytes.iter().fold(!0, |crc, &byte| {
+            (0..8).fold(crc ^ u32::from(byte), |crc, _| {
+                (crc >> 1) ^ (0xedb8_8320 & (crc & 1).wrapping_neg())
+            })
+        })
+    }
+
+    #[test]
+    fn entries_that_lie_over_each_other_are_refused() {
+        let dictionary = "{'descr': '<f4', 'fortran_order': False, 'shape': (65536,), }";
+        let array = npy(dictionary, &[0; 1 << 18]);
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("params.npz");
+        let names = |count: usize| (0..count).map(|i| format!("a{i:04}.npy")).collect::<Vec<_>>();
+        std::fs::write(&path, overlapping(&array, &names(1))).unwrap();
+        assert_eq!(read(&path).unwrap()["a0000"].dims(), [65536]);
+        std::fs::write(&path, overlapping(&array, &names(4000))).unwrap();
+        let error = read(&path).unwrap_err().to_string();
+        assert!(error.contains("array `a0001`: its shape [65536] takes more bytes"), "{error}");
     }
 
     #[test]

@@ -1,0 +1,281 @@
+//! Requests to the hub: who is told the user's token, how often an answer may send on, how long to
+//! wait.
+//!
+//! The token goes to the hub itself and to nobody else: not to another host, port or scheme, and not
+//! back to the hub once a redirect has left it. Redirects are followed here, one by one, so that each
+//! of them is looked at.
+
+use std::io::Read;
+use std::time::Duration;
+
+use ureq::http::header::{AUTHORIZATION, HeaderMap, LOCATION, RANGE};
+use ureq::http::{Method, Request, Response};
+use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem};
+use ureq::{Agent, Body};
+use url::Url;
+
+use super::Settings;
+use super::failure::{Failure, is_timeout};
+
+/// Redirects that one request may take.
+const MAX_REDIRECTS: usize = 5;
+
+/// The hub, as it is reached with some settings.
+pub(super) struct Client<'a> {
+    pub settings: &'a Settings,
+    endpoint: Url,
+    agent: Agent,
+}
+
+impl<'a> Client<'a> {
+    pub fn new(settings: &'a Settings) -> Result<Self, Failure> {
+        let endpoint: Url = settings.endpoint.parse().map_err(|_| Failure::Endpoint)?;
+        if !is_of_the_web(&endpoint) {
+            return Err(Failure::Endpoint);
+        }
+        if settings.token.as_ref().is_some_and(|token| !token.bytes().all(|b| b.is_ascii_graphic()))
+        {
+            return Err(Failure::Token);
+        }
+        let patience = settings.patience;
+        let config = Agent::config_builder()
+            .http_status_as_error(false)
+            .max_redirects(0)
+            .user_agent(concat!("vene/", env!("CARGO_PKG_VERSION")))
+            // The size and the hash are those of the file as it is stored.
+            .accept_encoding("identity")
+            .timeout_resolve(Some(patience.answer))
+            .timeout_connect(Some(patience.answer))
+            .timeout_send_request(Some(patience.answer))
+            .timeout_recv_response(Some(patience.answer.saturating_mul(3)))
+            .timeout_per_read(Some(patience.stall))
+            .tls_config(TlsConfig::builder().root_certs(certificates(settings)?).build())
+            .build();
+        Ok(Self { settings, endpoint, agent: config.new_agent() })
+    }
+
+    /// An address of the hub: `segments` are put behind the endpoint, each escaped as a whole.
+    pub fn address<'s>(&self, segments: impl IntoIterator<Item = &'s str>) -> Url {
+        let mut url = self.endpoint.clone();
+        if let Ok(mut path) = url.path_segments_mut() {
+            path.pop_if_empty().extend(segments);
+        }
+        url
+    }
+
+    /// A text of at most `limit` bytes.
+    pub fn text(&self, url: &Url, limit: u64) -> Result<Vec<u8>, Failure> {
+        self.patiently(|| {
+            let (_, mut response) = self.follow(&Method::GET, url, None, |_| false)?;
+            require_success(&response)?;
+            let mut bytes = Vec::new();
+            let reader = response.body_mut().as_reader().take(limit + 1);
+            self.drain(reader, &mut bytes)?;
+            let found = bytes.len() as u64;
+            if found > limit {
+                return Err(Failure::TooLong { expected: limit, found });
+            }
+            Ok(bytes)
+        })
+    }
+
+    fn drain(&self, mut reader: impl Read, bytes: &mut Vec<u8>) -> Result<(), Failure> {
+        // A text is short: all of it in the time of three answers, however it drips.
+        let until = std::time::Instant::now() + self.settings.patience.answer.saturating_mul(6);
+        let mut buffer = [0; 1 << 14];
+        loop {
+            let count = match reader.read(&mut buffer) {
+                Ok(0) => return Ok(()),
+                Ok(count) => count,
+                Err(error) => return Err(self.broken(&error, bytes.len() as u64, 0)),
+            };
+            bytes.extend(&buffer[..count]);
+            if std::time::Instant::now() > until {
+                return Err(Failure::Unreachable("it takes too long".to_owned()));
+            }
+        }
+    }
+
+    /// The head of an answer about a file: the first that says which content it is, or the last.
+    pub fn head(&self, url: &Url) -> Result<(Url, HeaderMap), Failure> {
+        self.patiently(|| {
+            let decides = |headers: &HeaderMap| {
+                ["x-linked-etag", "x-linked-size", "x-repo-commit"]
+                    .iter()
+                    .all(|name| headers.contains_key(*name))
+            };
+            let (url, response) = self.follow(&Method::HEAD, url, None, decides)?;
+            let headers = response.headers().clone();
+            if is_redirect(&response) {
+                return Ok((self.target(&url, &response)?, headers));
+            }
+            require_success(&response)?;
+            Ok((url, headers))
+        })
+    }
+
+    /// The content at an address, from a byte on.
+    pub fn content(&self, url: &Url, from: u64) -> Result<Response<Body>, Failure> {
+        let (_, response) = self.follow(&Method::GET, url, Some(from), |_| false)?;
+        if response.status().as_u16() != 416 {
+            require_success(&response)?;
+        }
+        Ok(response)
+    }
+
+    /// An error of reading a body.
+    pub fn broken(&self, error: &std::io::Error, done: u64, total: u64) -> Failure {
+        if is_timeout(error) {
+            let seconds = self.settings.patience.stall.as_secs();
+            return Failure::Stalled { seconds, done, total };
+        }
+        match error.kind() {
+            std::io::ErrorKind::UnexpectedEof => Failure::Cut { done, total },
+            _ => Failure::Unreachable(error.to_string()),
+        }
+    }
+
+    /// Asks up to three times where asking again may help.
+    fn patiently<T>(&self, ask: impl Fn() -> Result<T, Failure>) -> Result<T, Failure> {
+        let mut pause = self.settings.patience.pause;
+        for _ in 0..2 {
+            match ask() {
+                // Nobody at home will not change within seconds, and costs a user the wait.
+                Err(failure @ Failure::Status { .. }) if failure.may_pass() => {
+                    std::thread::sleep(pause);
+                    pause = pause.saturating_mul(2);
+                }
+                other => return other,
+            }
+        }
+        ask()
+    }
+
+    fn follow(
+        &self,
+        method: &Method,
+        start: &Url,
+        from: Option<u64>,
+        decides: impl Fn(&HeaderMap) -> bool,
+    ) -> Result<(Url, Response<Body>), Failure> {
+        let mut url = start.clone();
+        let mut at_home = true;
+        for _ in 0..=MAX_REDIRECTS {
+            at_home &= url.origin() == self.endpoint.origin();
+            let response = self.send(method, &url, from, at_home)?;
+            if !is_redirect(&response) || decides(response.headers()) {
+                return Ok((url, response));
+            }
+            url = self.target(&url, &response)?;
+        }
+        Err(Failure::TooManyRedirects { from: shown(start), limit: MAX_REDIRECTS })
+    }
+
+    fn send(
+        &self,
+        method: &Method,
+        url: &Url,
+        from: Option<u64>,
+        with_token: bool,
+    ) -> Result<Response<Body>, Failure> {
+        let mut request = Request::builder().method(method).uri(url.as_str());
+        if let Some(token) = self.settings.token.as_ref().filter(|_| with_token) {
+            request = request.header(AUTHORIZATION, format!("Bearer {token}"));
+        }
+        if let Some(from) = from.filter(|&from| from > 0) {
+            request = request.header(RANGE, format!("bytes={from}-"));
+        }
+        let request = request.body(()).map_err(|_| Failure::Endpoint)?;
+        let proxy = self.settings.proxies.of(url).map_err(Failure::Proxy)?;
+        let request = self.agent.configure_request(request).proxy(proxy).build();
+        Ok(self.agent.run(request)?)
+    }
+
+    /// Where a redirect leads.
+    fn target(&self, url: &Url, response: &Response<Body>) -> Result<Url, Failure> {
+        let from = shown(url);
+        let Some(to) = response.headers().get(LOCATION) else {
+            return Err(Failure::NoLocation { from });
+        };
+        let to = String::from_utf8_lossy(to.as_bytes());
+        let Some(mut target) = url.join(&to).ok().filter(is_of_the_web) else {
+            return Err(Failure::BadLocation { from, to: to.chars().take(200).collect() });
+        };
+        if url.scheme() == "https" && target.scheme() != "https" {
+            return Err(Failure::Unencrypted { from, to: shown(&target) });
+        }
+        // Names and passwords in an address would be sent there.
+        let _ = (target.set_username(""), target.set_password(None));
+        target.set_fragment(None);
+        Ok(target)
+    }
+}
+
+fn is_of_the_web(url: &Url) -> bool {
+    matches!(url.scheme(), "http" | "https") && url.has_host()
+}
+
+fn is_redirect(response: &Response<Body>) -> bool {
+    matches!(response.status().as_u16(), 301 | 302 | 303 | 307 | 308)
+}
+
+/// An address without what may be secret in it.
+pub(super) fn shown(url: &Url) -> String {
+    format!("{}{}", url.origin().ascii_serialization(), url.path())
+}
+
+fn require_success(response: &Response<Body>) -> Result<(), Failure> {
+    let status = response.status().as_u16();
+    if matches!(status, 200 | 206) {
+        return Ok(());
+    }
+    let code = response.headers().get("x-error-code").and_then(|code| code.to_str().ok());
+    Err(Failure::Status { status, code: code.map(str::to_owned) })
+}
+
+/// The certificates of the system, or those of a file that the environment names.
+fn certificates(settings: &Settings) -> Result<RootCerts, Failure> {
+    let Some(path) = &settings.certificates else {
+        return Ok(RootCerts::PlatformVerifier);
+    };
+    let text = std::fs::read(path).map_err(Failure::disk(path))?;
+    let certificates: Vec<Certificate<'static>> = parse_pem(&text)
+        .filter_map(|item| match item {
+            Ok(PemItem::Certificate(certificate)) => Some(certificate),
+            _ => None,
+        })
+        .collect();
+    if certificates.is_empty() {
+        let problem = format!("{} holds no certificate", path.display());
+        return Err(Failure::Certificate(problem));
+    }
+    Ok(RootCerts::new_with_certs(&certificates))
+}
+
+/// Bytes that must come within a time, so that a server that drips one at a time is a stalled one.
+pub(super) struct Flow {
+    started: std::time::Instant,
+    window: Duration,
+    bytes: u64,
+}
+
+impl Flow {
+    /// Slower than this and nothing comes, as far as a user is concerned.
+    const LEAST: u64 = 4096;
+
+    pub fn new(stall: Duration) -> Self {
+        Self { started: std::time::Instant::now(), window: stall.saturating_mul(3), bytes: 0 }
+    }
+
+    /// Notes bytes that came; false where too few came in the last window.
+    pub fn note(&mut self, bytes: usize) -> bool {
+        self.bytes += bytes as u64;
+        if self.started.elapsed() < self.window {
+            return true;
+        }
+        let enough = self.bytes >= Self::LEAST;
+        self.started = std::time::Instant::now();
+        self.bytes = 0;
+        enough
+    }
+}
