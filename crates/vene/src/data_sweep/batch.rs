@@ -8,9 +8,7 @@ use vene_table::Table;
 
 use super::edits::{Side, Variant};
 use super::numbers::{all_numbers, outputs};
-use super::{
-    DataSweep, DataSweepError, Direction, Means, Treatment, noise, partners, table,
-};
+use super::{DataSweep, DataSweepError, Direction, Means, Treatment, noise, partners, table};
 use crate::data::{Numbers, PreparedRow, Reason};
 use crate::engine::{Distribution, Executor, PlanOutcome};
 use crate::metric::Needs;

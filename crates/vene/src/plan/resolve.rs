@@ -9,7 +9,10 @@ use super::conflicts::refuse_conflicts;
 use super::edit::{Edit, Source};
 use super::heads::Heads;
 use super::runs::in_order;
-use super::{Example, Plan, Positions, ResolvedCollect, ResolvedEdit, ResolvedPlan, Run, Unit};
+use super::{
+    Example, Plan, Positions, ResolvedCollect, ResolvedEdit, ResolvedPlan, Run, SourcePositions,
+    Unit,
+};
 use crate::error::{PlanError, PositionError};
 use crate::intervention::Subspace;
 
