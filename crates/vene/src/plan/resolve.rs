@@ -10,7 +10,7 @@ use super::edit::{Edit, Source};
 use super::heads::Heads;
 use super::runs::in_order;
 use super::{Example, Plan, Positions, ResolvedCollect, ResolvedEdit, ResolvedPlan, Run, Unit};
-use crate::error::PlanError;
+use crate::error::{PlanError, PositionError};
 use crate::intervention::Subspace;
 
 pub(super) fn resolve(
@@ -57,10 +57,27 @@ pub(super) fn resolve(
     })
 }
 
+/// Refuses lists for examples that are not there: whoever gave them meant others.
+fn refuse_surplus(
+    positions: Option<&Positions>,
+    whose: &'static str,
+    examples: usize,
+) -> Result<(), PlanError> {
+    match positions {
+        Some(Positions::Each(lists)) if lists.len() > examples => Err(PlanError::Position {
+            whose,
+            example: examples,
+            error: PositionError::NoExample { given: lists.len(), examples },
+        }),
+        _ => Ok(()),
+    }
+}
+
 fn base_positions(
     positions: &Positions,
     examples: &[Example],
 ) -> Result<Vec<Vec<usize>>, PlanError> {
+    refuse_surplus(Some(positions), "the base", examples.len())?;
     let resolve = |(example, prompts): (usize, &Example)| {
         named(positions, &prompts.base, "the base", example)
     };
@@ -101,6 +118,7 @@ pub(super) struct Resolver<'a> {
 impl Resolver<'_> {
     fn resolve(&self) -> Result<ResolvedEdit, PlanError> {
         let (edit, site) = (self.edit, self.site()?);
+        self.refuse_surplus_lists()?;
         let units = self
             .examples
             .iter()
@@ -142,6 +160,23 @@ impl Resolver<'_> {
             Some(problem) => Err(PlanError::OnSteps { edit: self.index, site, problem }),
             None => Ok(edit),
         }
+    }
+
+    /// As [`refuse_surplus`], of everything that may be given for each example.
+    fn refuse_surplus_lists(&self) -> Result<(), PlanError> {
+        let (edit, examples) = (self.edit, self.examples.len());
+        refuse_surplus(Some(&edit.positions), whose(edit.run), examples)?;
+        refuse_surplus(edit.keys.as_ref(), whose(edit.run), examples)?;
+        refuse_surplus(edit.source_positions.as_ref(), "the source", examples)?;
+        for heads in [&edit.heads, &edit.source_heads] {
+            if let Some(Heads::Each(lists)) = heads
+                && lists.len() > examples
+            {
+                let (component, lists) = (edit.component, lists.len());
+                return Err(PlanError::HeadLists { component, lists, examples });
+            }
+        }
+        Ok(())
     }
 
     /// Where it writes, if the site has what the edit names of it.

@@ -84,7 +84,7 @@ fn text_of(path: &Path, most: u64) -> Result<String> {
 }
 
 /// No plan is larger; what is, holds values that belong into a file of tensors.
-const LARGEST: u64 = 16 << 20;
+const LARGEST: u64 = 8 << 20;
 
 /// The version of the format that is written; earlier ones are read.
 const VERSION: usize = 1;

@@ -2,6 +2,7 @@
 //!
 //! Every key may be left out; a command says what it then takes.
 
+use std::collections::HashSet;
 use std::path::PathBuf;
 
 use vene_model::{InputError, Outline};
@@ -380,7 +381,10 @@ impl GenerateSection {
             || self.seed.is_some()
             || self.samples.is_some();
         let token = |text: &String| outline.tokenizer().single_token(text);
-        let stop = self.stop.iter().map(token).collect::<std::result::Result<Vec<u32>, _>>()?;
+        // A text that is named a thousand times is looked up once.
+        let mut seen = HashSet::new();
+        let stop = self.stop.iter().filter(|text| seen.insert(text.as_str())).map(token);
+        let stop = stop.collect::<std::result::Result<Vec<u32>, _>>()?;
         Ok(Generator {
             max_new_tokens: self.tokens.unwrap_or(usual.max_new_tokens),
             stop: if stop.is_empty() { usual.stop } else { Some(stop) },
