@@ -632,6 +632,11 @@ fn sections_of_plans() {
             "{said}"
         );
     }
+    for key in ["boundary_penalty = 0.5", "annealing = [50.0, 0.1]"] {
+        write(&format!("[train]\n{key}"), das);
+        let said = refused(&["train", plan, "--data", data, "--out", out]);
+        assert!(said.contains("in [train]") && said.contains(UNREAD), "{said}");
+    }
     assert!(!Path::new(out).exists());
 }
 

@@ -85,6 +85,11 @@ pub enum SweepError {
     /// Heads are chosen, and the unit is not one of heads.
     #[error("heads are chosen, but the unit is a position: take unit h or h.pos")]
     HeadsWithoutUnit,
+    /// Positions are chosen, and the unit edits all at once.
+    #[error(
+        "positions are chosen, but the unit h edits all of them at once: take unit pos or h.pos"
+    )]
+    PositionsWithoutUnit,
     /// A component that is no module's output.
     #[error(
         "{component} cannot be skipped: skip is for attention_output, mlp_output and block_output"

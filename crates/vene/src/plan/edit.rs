@@ -254,6 +254,11 @@ impl Edit {
         self
     }
 
+    /// Whether it reads runs: of sources, or of the base as it is without any edit.
+    pub(crate) fn reads_runs(&self) -> bool {
+        matches!(self.source, Some(Source::Run(_) | Source::AllRuns | Source::Base))
+    }
+
     /// The positions that are read in the source; the same words as [`Edit::at`] unless told.
     #[must_use]
     pub fn from(mut self, positions: Positions) -> Self {

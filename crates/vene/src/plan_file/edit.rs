@@ -92,6 +92,7 @@ impl<'a> Reader<'a> {
             source::expect_width(&item, &source, &edit, self.config)?;
             edit.source = Some(source);
         }
+        refuse_unread(&table, name, &edit)?;
         edit.source_positions = table.read("from", positions::read)?;
         edit.source_heads = table.read("from_heads", heads::read)?;
         edit.source_layer = table.read("from_layer", Item::count)?;
@@ -177,6 +178,22 @@ impl<'a> Reader<'a> {
             self.links.insert(link, described.clone(), what, intervention.clone());
         }
         Ok(intervention)
+    }
+}
+
+/// Refuses what says where a run is read, where none is.
+fn refuse_unread(table: &Table<'_>, name: &str, edit: &Edit) -> Result<()> {
+    if edit.reads_runs() {
+        return Ok(());
+    }
+    let given = ["from", "from_heads", "from_layer"]
+        .into_iter()
+        .find_map(|key| Some((key, table.get(key)?)));
+    match given {
+        None => Ok(()),
+        Some((key, item)) => Err(item.contradiction(format!(
+            "{name} reads no run here, so `{key}` would change nothing: leave it out"
+        ))),
     }
 }
 

@@ -264,6 +264,9 @@ impl<'a> SweepBuilder<'a> {
             });
         }
         if self.unit == SweepUnit::Head {
+            if self.positions != SweepPositions::All {
+                return Err(SweepError::PositionsWithoutUnit);
+            }
             return Ok(vec![(None, None)]);
         }
         let both = |(base, source)| (Some(base), Some(source));
@@ -323,5 +326,26 @@ impl<'a> SweepBuilder<'a> {
         }
         let plan = Plan::new().edit(edit).probabilities_of(tokens.to_vec());
         Ok(plan.resolve_shared(self.outline, example)?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn positions_are_not_passed_over() {
+        let outline = Outline::open(vene_model::EMBEDDED, &mut |_| {}).unwrap();
+        let sweep = Sweep::builder(&outline)
+            .base("The capital of Spain is")
+            .source("The capital of Italy is")
+            .components([Component::AttentionValueOutput])
+            .unit(SweepUnit::Head)
+            .tokens([" Madrid"]);
+        let last = vec![(Positions::Last, Positions::Last)];
+        let refused = sweep.clone().positions(SweepPositions::Named(last)).build();
+        assert!(matches!(refused, Err(SweepError::PositionsWithoutUnit)));
+        assert!(sweep.build().is_ok());
     }
 }
