@@ -284,10 +284,15 @@ pub enum InputError {
     },
 
     /// A token that the embedding has no row for.
-    #[error("token {token} is outside of the vocabulary of {vocabulary} tokens")]
+    #[error(
+        "token {token} (`{shown}`) is outside of the vocabulary of {vocabulary} tokens: the model has \
+         no embedding for it"
+    )]
     UnknownToken {
         /// The token's id.
         token: u32,
+        /// Its text, for people to read.
+        shown: String,
         /// Rows of the embedding.
         vocabulary: usize,
     },

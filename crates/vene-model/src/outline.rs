@@ -256,7 +256,10 @@ impl Outline {
             return Err(InputError::TooLong { tokens: prompt.tokens.len(), context });
         }
         match prompt.tokens.iter().find(|&&token| token as usize >= inputs) {
-            Some(&token) => Err(InputError::UnknownToken { token, vocabulary: inputs }),
+            Some(&token) => {
+                let shown = self.tokenizer().display(token);
+                Err(InputError::UnknownToken { token, shown, vocabulary: inputs })
+            }
             None => Ok(prompt),
         }
     }

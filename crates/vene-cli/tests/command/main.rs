@@ -17,5 +17,6 @@ mod sites;
 mod support;
 mod sweep;
 mod task;
+mod tokenizers;
 mod top;
 mod train;
