@@ -79,6 +79,7 @@ pub(in crate::family) fn same(a: &Value, b: &Value) -> bool {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
     use serde_json::json;
 
     use super::*;
