@@ -10,8 +10,7 @@ use vene_model::EMBEDDED;
 pub use archetype::archetype;
 
 use crate::arguments::{Given, ReadBy, read};
-use crate::model::{self, IgnoredKeys};
-use crate::terminal;
+use crate::{model, terminal};
 
 /// What can be read and edited, what each name means, and what other tools call it
 #[derive(Args)]
@@ -32,9 +31,6 @@ pub struct Arguments {
     #[arg(long, short, value_name = "MODEL")]
     model: Option<String>,
 
-    #[command(flatten)]
-    ignored: IgnoredKeys,
-
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -44,22 +40,17 @@ pub struct Arguments {
     markdown: bool,
 }
 
-const READ_BY: &ReadBy = &[
-    ("json", "without --markdown"),
-    ("ignore_key", "of a model, and with --markdown alone there is none"),
-];
+const READ_BY: &ReadBy = &[("json", "without --markdown")];
 
 impl Arguments {
     pub fn run(&self, given: &Given) -> anyhow::Result<()> {
         let (model, markdown) = (read!(given, self => model), *read!(given, self => markdown));
         let json = !markdown && *read!(given, self => json);
-        let of_all_families = markdown && model.is_none();
-        let ignored = if of_all_families { &[] } else { self.ignored.read(given) };
         given.check(if markdown { "a table in Markdown" } else { "a table" }, READ_BY)?;
-        if of_all_families {
+        if markdown && model.is_none() {
             return terminal::print(&table::markdown_of_all_families());
         }
-        let outline = model::open(model.as_deref().unwrap_or(EMBEDDED), ignored)?;
+        let outline = model::open(model.as_deref().unwrap_or(EMBEDDED))?;
         let (name, config) = (model::short_name(&outline), outline.config());
         if json {
             terminal::print_json(&table::json(name, config))

@@ -6,7 +6,6 @@ mod bad_input;
 mod collect;
 mod demo;
 mod generate;
-mod ignored_keys;
 mod interrupted;
 #[cfg(target_os = "linux")]
 mod memory;
@@ -17,6 +16,5 @@ mod sites;
 mod support;
 mod sweep;
 mod task;
-mod tokenizers;
 mod top;
 mod train;

@@ -11,7 +11,6 @@ use candle_core::Tensor as Values;
 
 use super::{ChosenLogits, HostRows, OperationError, Operations, Path, Plain, Precision};
 use crate::config::{Activation, DecoderConfig, LayerConfig, NormKind, Rotary};
-use crate::pass::RowPlaces;
 use crate::tensors::{HostTensor, LinearTensors, NormTensors};
 
 /// What was counted.
@@ -157,7 +156,7 @@ impl Operations for Counted {
         x: CountedRows,
         (): &(),
         _: usize,
-        _: RowPlaces<'_>,
+        _: &[usize],
     ) -> Result<CountedRows, OperationError> {
         Ok(x)
     }

@@ -8,7 +8,6 @@ use super::parameter::{self, cast, variable};
 use super::sigmoid::sigmoid;
 use super::{
     Intervention, Parameter, ParameterError, Rotation, Settings, SourceCount, UnitContext,
-    only_source,
 };
 
 /// `((1 − m) ∘ base R + m ∘ source R) Rᵀ` with `m = σ(masks / temperature)`, a share for each
@@ -116,12 +115,7 @@ impl Intervention for SigmoidMaskRotatedSpace {
         _: UnitContext<'_>,
     ) -> candle_core::Result<Tensor> {
         let directions = self.rotation.cast(base, None)?;
-        Rotation::exchange(
-            base,
-            only_source(sources)?,
-            &directions,
-            Some(&cast(&self.share()?, base)?),
-        )
+        Rotation::exchange(base, &sources[0], &directions, Some(&cast(&self.share()?, base)?))
     }
 }
 

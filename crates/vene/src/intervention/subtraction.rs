@@ -2,7 +2,7 @@
 
 use candle_core::Tensor;
 
-use super::{Intervention, Settings, SourceCount, UnitContext, only_source};
+use super::{Intervention, Settings, SourceCount, UnitContext};
 
 /// `base - source`.
 #[derive(Clone, Copy, Debug, Default)]
@@ -35,7 +35,7 @@ impl Intervention for Subtraction {
         sources: &[Tensor],
         _: UnitContext<'_>,
     ) -> candle_core::Result<Tensor> {
-        base - only_source(sources)?
+        base - &sources[0]
     }
 
     fn in_place(&self) -> bool {

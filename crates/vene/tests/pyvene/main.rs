@@ -53,7 +53,7 @@ fn result_of(
             let distribution = &example.distributions[0];
             let tokens = 0..model.config().vocabulary as u32;
             let probabilities: Vec<f64> =
-                tokens.map(|token| distribution.probability(token).unwrap()).collect();
+                tokens.map(|token| distribution.probability(token)).collect();
             let shape = vec![probabilities.len()];
             (probabilities, shape)
         }
@@ -168,8 +168,7 @@ fn tutorial_agrees(name: &str, model: &Model) {
     let reference = Reference::new(model);
     let mut agreement = Agreement::default();
     for token in &tutorial.tokens {
-        let own =
-            |prompt| reference.predict(&[prompt]).unwrap()[0].probability(token.token_id).unwrap();
+        let own = |prompt| reference.predict(&[prompt]).unwrap()[0].probability(token.token_id);
         agreement.note("base alone", (own(&base) - token.base_probability).abs(), token.token_id);
         agreement.note(
             "source alone",
@@ -199,7 +198,7 @@ fn tutorial_agrees(name: &str, model: &Model) {
         let mut found = vec![Vec::new(); plans.len()];
         let keep = &mut |index: usize, outcome: PlanOutcome| {
             let distribution = &outcome.examples[0].distributions[0];
-            let of = |row: &TutorialRow| distribution.probability(row.token_id).unwrap();
+            let of = |row: &TutorialRow| distribution.probability(row.token_id);
             found[index] = places[index].iter().map(of).collect();
             ControlFlow::Continue(())
         };

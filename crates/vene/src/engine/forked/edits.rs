@@ -1,7 +1,6 @@
 //! Edits of a pass: each applied to its fork's own rows.
 
 use candle_core::Tensor;
-use vene_files::guarded;
 use vene_model::{Component, HostRows, Operations};
 
 use super::pass::ForkedPass;
@@ -118,8 +117,7 @@ impl ForkedPass<'_> {
                 let own = &mut host.values[start..start + stretch];
                 before.copy_from_slice(own);
                 let read: Vec<&[f32]> = read.iter().map(Vec::as_slice).collect();
-                guarded(|| edit.intervention.apply_in_place(own, &read))
-                    .map_err(|panic| apply::panicked(edit, read.len(), panic))?;
+                edit.intervention.apply_in_place(own, &read);
                 tally.add(&before, own);
                 if let Some(&value) = own.iter().find(|value| !value.is_finite()) {
                     return Err(RunError::NotFinite {
