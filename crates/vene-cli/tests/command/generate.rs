@@ -341,7 +341,8 @@ fn a_saved_plan_is_followed() {
 fn an_autoencoder_is_used_where_it_was_trained() {
     let folder = tempfile::tempdir().unwrap();
     let plan = folder.path().join("plan.toml");
-    let fixture = concat!(env!("CARGO_MANIFEST_DIR"), "/../../fixtures/interventions/sae_lens/standard");
+    let fixture =
+        concat!(env!("CARGO_MANIFEST_DIR"), "/../../fixtures/interventions/sae_lens/standard");
     let said = |component: &str, layer: usize, more: &str| {
         let text = format!(
             "[[edit]]\ncomponent = \"{component}\"\nlayer = {layer}\n[edit.intervention]\n\
@@ -357,11 +358,9 @@ fn an_autoencoder_is_used_where_it_was_trained() {
         assert!(said.contains(elsewhere) && said.contains("`anywhere = true`"), "{said}");
     }
     // In its place it is refused for its width alone: the fixture's values are 6 wide.
-    for (component, layer, more) in [
-        ("block_output", 3, ""),
-        ("block_input", 4, ""),
-        ("mlp_output", 3, ", anywhere = true"),
-    ] {
+    for (component, layer, more) in
+        [("block_output", 3, ""), ("block_input", 4, ""), ("mlp_output", 3, ", anywhere = true")]
+    {
         let said = said(component, layer, more);
         assert!(!said.contains(elsewhere) && said.contains('6'), "{said}");
     }
