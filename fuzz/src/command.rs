@@ -8,13 +8,14 @@ use std::path::Path;
 use std::process::{Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use rand::rngs::Xoshiro256PlusPlus;
 use rand::{RngExt, SeedableRng};
 
 use crate::campaign::{Fault, Finding, Settings, Tally};
 use crate::mutate::{argument, mutated};
-use crate::target;
+use crate::resumed::Stopped;
+use crate::target::{self, Target};
 
 /// What the command may have, in KiB of addresses.
 const ADDRESSES: usize = 8 << 20;
@@ -22,183 +23,52 @@ const ADDRESSES: usize = 8 << 20;
 /// How long it may take: more than an input of a reader, since it starts anew each time.
 const LONGEST: Duration = Duration::from_secs(30);
 
-/// Command lines that run, without the name of the program. `FILE:reader.extension` is an input of a reader,
-/// `OUT` a place for output.
-const LINES: &[&[&str]] = &[
-    &["top", "The capital of Spain is", "--count", "5", "--bos", "never"],
-    &["sites", "--model", "embedded", "--json"],
-    &["sites", "--model", "FILE:gguf.gguf"],
-    &["top", "--model", "FILE:gguf.gguf", "a b", "--precision", "double"],
-    &[
-        "sweep",
-        "--base",
-        "The capital of Spain is",
-        "--source",
-        "The capital of Italy is",
-        "--component",
-        "mlp_output",
-        "--layers",
-        "0..2",
-        "--positions",
-        "3,last",
-        "--token",
-        " Madrid",
-        "--token",
-        " Rome",
-        "--out",
-        "OUT",
-    ],
-    &[
-        "sweep",
-        "--base",
-        "The capital of Spain is",
-        "--source",
-        "The capital of Italy is",
-        "--component",
-        "attention_value_output",
-        "--layers",
-        "-1",
-        "--heads",
-        "0..2",
-        "--unit",
-        "h",
-        "--token",
-        " Madrid",
-        "--memory",
-        "100M",
-        "--executor",
-        "forked",
-        "--out",
-        "OUT",
-    ],
-    &[
-        "sweep",
-        "--base",
-        "The capital of Spain is",
-        "--component",
-        "embedding",
-        "--positions",
-        "subject_last",
-        "--subject",
-        "Spain",
-        "--intervention",
-        "noise",
-        "--noise-sd",
-        "0.5",
-        "--seed",
-        "3",
-        "--token",
-        " Madrid",
-        "--forecast",
-    ],
-    &[
-        "sweep",
-        "--data",
-        "FILE:data-csv.csv",
-        "--component",
-        "block_output",
-        "--layers",
-        "0,-1",
-        "--positions",
-        "last",
-        "--limit",
-        "4",
-        "--batch",
-        "2",
-        "--resamples",
-        "20",
-        "--out",
-        "OUT",
-    ],
-    &[
-        "sweep",
-        "--data",
-        "FILE:data-jsonl.jsonl",
-        "--component",
-        "mlp_output",
-        "--layers",
-        "1",
-        "--limit",
-        "2",
-        "--out",
-        "OUT",
-    ],
-    &[
-        "sweep",
-        "--data",
-        "FILE:data-parquet.parquet",
-        "--component",
-        "mlp_output",
-        "--layers",
-        "1",
-        "--out",
-        "OUT",
-    ],
-    &[
-        "generate",
-        "The capital of Spain is",
-        "--max-new-tokens",
-        "3",
-        "--temperature",
-        "0.7",
-        "--top-k",
-        "5",
-        "--num-samples",
-        "2",
-    ],
-    &[
-        "generate",
-        "The capital of Spain is",
-        "--plan",
-        "FILE:plan-toml.toml",
-        "--source",
-        "The capital of Italy is",
-    ],
-    &[
-        "generate",
-        "The capital of Spain is",
-        "--plan",
-        "FILE:plan-json.json",
-        "--max-new-tokens",
-        "2",
-    ],
-    &[
-        "collect",
-        "The capital of Spain is",
-        "--component",
-        "mlp_output",
-        "--layers",
-        "0..2",
-        "--positions",
-        "0..3",
-        "--out",
-        "OUT.safetensors",
-    ],
-    &[
-        "train",
-        "FILE:plan-toml.toml",
-        "--data",
-        "FILE:data-csv.csv",
-        "--limit",
-        "4",
-        "--out",
-        "OUT",
-    ],
-    &["task", "ioi", "--count", "5", "--seed", "2", "--out", "OUT.jsonl"],
-    &["task", "--list"],
-    &["models"],
+/// Command lines that succeed, without the name of the program, words apart by `|`. `FILE:reader.extension` is an
+/// input of a reader, `OUT` a place for output.
+const LINES: [&str; 19] = [
+    "top|The capital of Spain is|--count|5|--bos|never",
+    "sites|--model|embedded|--json",
+    "sites|--model|FILE:gguf.gguf",
+    "top|--model|FILE:gguf.gguf|a b|--precision|double",
+    "sweep|--base|The capital of Spain is|--source|The capital of Italy is|--component|mlp_output|--layers|0..2|\
+     --positions|3,last|--token| Madrid|--token| Rome|--out|OUT",
+    "sweep|--base|The capital of Spain is|--source|The capital of Italy is|--component|attention_value_output|\
+     --layers|-1|--heads|0..2|--unit|h|--token| Madrid|--memory|100M|--executor|forked|--out|OUT",
+    "sweep|--base|The capital of Spain is|--component|embedding|--positions|subject_last|--subject|Spain|\
+     --intervention|noise|--noise-sd|0.5|--seed|3|--token| Madrid|--dry-run",
+    "sweep|--data|FILE:data-csv.csv|--component|block_output|--layers|0,-1|--positions|last|--limit|4|\
+     --resamples|50|--out|OUT",
+    "sweep|--data|FILE:data-jsonl.jsonl|--component|mlp_output|--layers|1|--limit|2|--out|OUT",
+    "sweep|--data|FILE:capitals.parquet|--component|mlp_output|--layers|1|--intervention|zero|--out|OUT",
+    "generate|The capital of Spain is|--max-new-tokens|3|--temperature|0.7|--top-k|5|--num-samples|2",
+    "generate|The capital of Spain is|--plan|FILE:plan-toml.toml|--source|The capital of Italy is",
+    "generate|The capital of Spain is|--plan|FILE:plan-json.json|--max-new-tokens|2",
+    "collect|The capital of Spain is|--component|mlp_output|--layers|0..2|--positions|0..3|--out|OUT.safetensors",
+    "train|FILE:train.toml|--data|FILE:data-csv.csv|--limit|4|--out|OUT",
+    "task|capital|--count|5|--seed|2|--out|OUT.jsonl",
+    "task|--list",
+    "models",
+    "sweep|--data|FILE:data-json.json|--component|block_output|--layers|0|--positions|last|--limit|3|--direction|both|\
+     --metric|logit_difference|--out|OUT",
 ];
+
+/// A plan that can be trained in a moment.
+const TRAIN: &str = "[[edit]]\nintervention = { name = 'low_rank_rotated_space', rank = 2, seed = 1 }\n\
+    component = 'block_output'\nlayer = 1\npositions = 'last'\n\n[train]\nepochs = 1\nbatch = 2\n\
+    learning_rate = 0.01\nschedule = 'linear'\nwarmup = 1\nseed = 3\npatience = 2\nloss = 'cross_entropy'\n";
 
 /// Runs the command for so long.
 pub fn run(vene: &Path, time: Duration, settings: &Settings) -> Result<Tally> {
+    let vene = &vene.canonicalize().with_context(|| vene.display().to_string())?;
     let folder = tempfile::tempdir()?;
     let mut dice = Xoshiro256PlusPlus::seed_from_u64(settings.seed ^ 0xc0ffee);
     let mut readers = Vec::new();
     let mut tally = Tally::default();
     let start = Instant::now();
     let mut number = 0;
+    let stopped = Stopped::make(vene, folder.path())?;
     while start.elapsed() < time {
-        let line = LINES[number % LINES.len()];
+        let line: Vec<&str> = LINES[number % LINES.len()].split('|').collect();
         // Each as it is, first.
         let is_first = number < LINES.len();
         number += 1;
@@ -206,13 +76,17 @@ pub fn run(vene: &Path, time: Duration, settings: &Settings) -> Result<Tally> {
         let _ = std::fs::remove_dir_all(&case);
         std::fs::create_dir(&case)?;
         let mut arguments = Vec::new();
-        for word in line {
+        let is_resumed = !is_first && dice.random_ratio(1, 4);
+        if is_resumed {
+            arguments = stopped.damaged(&mut dice, &case.join("out"))?;
+        }
+        for word in line.iter().filter(|_| !is_resumed) {
             let word = match word.strip_prefix("FILE:").and_then(|file| file.split_once('.')) {
                 Some((reader, extension)) => {
                     if !readers.iter().any(|(name, _)| name == reader) {
                         let folder = folder.path().join(reader);
                         std::fs::create_dir_all(&folder)?;
-                        readers.push((reader.to_owned(), target::make(reader, &folder)?));
+                        readers.push((reader.to_owned(), reader_of(reader, &folder)?));
                     }
                     let Some((_, target)) = readers.iter().find(|(name, _)| name == reader) else {
                         continue;
@@ -234,14 +108,18 @@ pub fn run(vene: &Path, time: Duration, settings: &Settings) -> Result<Tally> {
             };
             arguments.push(word);
         }
-        if !is_first {
+        if !is_first && !is_resumed {
             for _ in 0..dice.random_range(0..3) {
                 change(&mut dice, &mut arguments);
             }
         }
         let (status, said) = limited(vene, &arguments, &case)?;
         tally.read += 1;
-        tally.accepted += u64::from(status.is_some_and(|status| status.success()));
+        let succeeded = status.is_some_and(|status| status.success());
+        tally.accepted += u64::from(succeeded);
+        if is_first && !succeeded {
+            eprintln!("command: this line is meant to succeed: {arguments:?}: {said}");
+        }
         if let Some(fault) = fault(status, &said) {
             let known = tally.findings.iter_mut().find(|finding| finding.fault == fault);
             if let Some(known) = known {
@@ -254,6 +132,23 @@ pub fn run(vene: &Path, time: Duration, settings: &Settings) -> Result<Tally> {
         }
     }
     Ok(tally)
+}
+
+/// A reader, or inputs that only the command reads.
+fn reader_of(name: &str, folder: &Path) -> Result<Target> {
+    match name {
+        "train" => Ok(Target {
+            seeds: vec![TRAIN.as_bytes().to_vec()],
+            ..target::make("plan-toml", folder)?
+        }),
+        // One that has all that a sweep asks for.
+        "capitals" => {
+            let mut target = target::make("data-parquet", folder)?;
+            target.seeds.drain(1..);
+            Ok(target)
+        }
+        name => target::make(name, folder),
+    }
 }
 
 /// Another value, one argument less, one of another place.
@@ -283,7 +178,7 @@ fn change(dice: &mut Xoshiro256PlusPlus, arguments: &mut Vec<String>) {
                 "--draws",
                 "--answers",
                 "--resume",
-                "--forecast",
+                "--dry-run",
                 "--force",
                 "--seed",
                 "--precision",
@@ -293,7 +188,7 @@ fn change(dice: &mut Xoshiro256PlusPlus, arguments: &mut Vec<String>) {
                 "--intervention",
                 "--factor",
                 "--with-original",
-                "--batch",
+                "--together",
                 "--corrupt",
                 "--noise-times",
             ];

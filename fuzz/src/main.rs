@@ -3,13 +3,14 @@
 //! `docs/fuzzing.md` says how to use it. A loop makes inputs out of others ([`mutate`]), hands them to the
 //! readers in processes of their own ([`worker`], [`target`]) with a limit of time and of memory
 //! ([`memory`]), and keeps what is found, made as small as it gets ([`campaign`], [`reduce`]); the command
-//! `vene` is run in the same way ([`command`]). It needs no other compiler than the rest.
+//! `vene` is run in the same way ([`command`], [`resumed`]). It needs no other compiler than the rest.
 
 mod campaign;
 mod command;
 mod memory;
 mod mutate;
 mod reduce;
+mod resumed;
 mod target;
 mod worker;
 

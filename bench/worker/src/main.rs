@@ -86,7 +86,7 @@ impl Server {
         let values = run::values(workload, &plans, model)?;
         let seconds = start.elapsed().as_secs_f64();
         let peak_rss = memory::peak()?;
-        let operations = Forked::new(model).work(&plans).operations();
+        let operations = Forked::new(model).work(&plans)?.operations();
         Ok(Answer { seconds, peak_rss, values, operations, best_product: 0.0 })
     }
 
@@ -105,7 +105,10 @@ impl Server {
         let Swept { seconds, values, passes } = workload.sweep(model)?;
         let peak_rss = memory::peak()?;
         let forked = Forked::new(model);
-        let operations = passes.iter().map(|plans| forked.work(plans).operations()).sum();
+        let mut operations = 0.0;
+        for plans in &passes {
+            operations += forked.work(plans)?.operations();
+        }
         Ok(Answer { seconds, peak_rss, values, operations, best_product: 0.0 })
     }
 }

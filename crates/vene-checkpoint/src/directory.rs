@@ -129,16 +129,10 @@ impl ModelFiles {
         };
 
         progress(Progress::BuildingTokenizer);
-        let notices = Notices::default();
+        let notices = self.notices();
         let mut watched = watched.into_inner();
         let tokenizer =
             self.tokenizer.open(&self.folder, &config, &notices, &mut files, &mut watched)?;
-        if self.folder.join(ADAPTER_CONFIG).exists() {
-            notices.add(format!(
-                "{} holds an adapter too ({ADAPTER_CONFIG}), which is not applied: the model is run without it",
-                self.folder.display()
-            ));
-        }
 
         let files = files
             .into_iter()
@@ -180,6 +174,20 @@ fn names_in(folder: &Path) -> Result<Vec<String>, CheckpointError> {
         }
     }
     Ok(names)
+}
+
+impl ModelFiles {
+    /// What stands beside a whole model and changes it in other programs.
+    fn notices(&self) -> Notices {
+        let notices = Notices::default();
+        if self.folder.join(ADAPTER_CONFIG).is_file() {
+            notices.add(format!(
+                "the folder has an adapter ({ADAPTER_CONFIG}) beside the model, which is left out: the model is used \
+                 without it (transformers with peft would add it; merge it into the weights to use it here)"
+            ));
+        }
+        notices
+    }
 }
 
 /// Whether a model is one that reads text, as all are but a few that say otherwise.

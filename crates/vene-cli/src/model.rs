@@ -1,15 +1,14 @@
 //! `--model` and what goes with it: opening, loading with progress, what prompts begin with.
 
-use std::collections::BTreeSet;
 use std::io::IsTerminal;
-use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use clap::{Args, ValueEnum};
 use serde_json::{Value, json};
 use vene::{BeginningOfSequence, Loading, Model, ModelError, Outline, Precision, Prompt};
-use vene_model::{CheckpointError, EMBEDDED, Progress};
+use vene_model::{CheckpointError, EMBEDDED, Opening, Progress};
 
+use crate::arguments::{Given, read};
 use crate::terminal;
 
 /// Which model.
@@ -25,6 +24,50 @@ pub struct ModelArgument {
     /// is fetched unless it is in the cache.
     #[arg(long, short, value_name = "MODEL", default_value = EMBEDDED)]
     pub model: String,
+
+    #[command(flatten)]
+    pub ignored: IgnoredKeys,
+}
+
+impl ModelArgument {
+    /// Enters both options in the account, and gives what they say.
+    pub fn read(&self, given: &Given) -> ModelGiven<'_> {
+        let ignored = self.ignored.read(given);
+        ModelGiven { name: read!(given, self => model), ignored }
+    }
+}
+
+/// A model that was named.
+#[derive(Clone, Copy)]
+pub struct ModelGiven<'a> {
+    pub name: &'a str,
+    ignored: &'a [String],
+}
+
+impl ModelGiven<'_> {
+    /// Opens it without reading its weights.
+    pub fn open(self) -> anyhow::Result<Outline> {
+        open(self.name, self.ignored)
+    }
+}
+
+/// What goes with `--model`, wherever that is.
+#[derive(Args)]
+pub struct IgnoredKeys {
+    /// A key of the model's configuration to leave out, though it may change what the model computes
+    ///
+    /// A model is refused if its config.json (or a GGUF file's metadata) has a key that vene does not know: the
+    /// message names it. Give it here if you know that it changes nothing; the record of the run says so. A
+    /// key inside another is written with a dot: rope_scaling.note. May be repeated.
+    #[arg(long, value_name = "KEY")]
+    ignore_key: Vec<String>,
+}
+
+impl IgnoredKeys {
+    /// Enters the option in the account, and gives what it says.
+    pub fn read(&self, given: &Given) -> &[String] {
+        read!(given, self => ignore_key)
+    }
 }
 
 /// How prompts are read and numbers computed.
@@ -87,45 +130,44 @@ pub fn name_of(choice: impl ValueEnum) -> String {
 }
 
 /// Opens a model without reading its weights.
-pub fn open(name: &str) -> anyhow::Result<Outline> {
+pub fn open(name: &str, ignored: &[String]) -> anyhow::Result<Outline> {
     let mut steps = Steps::new();
-    let opened = Outline::open(name, &mut |step| steps.show(step));
+    let opening = Opening { ignored_keys: ignored.to_vec() };
+    let opened = Outline::open_with(name, &opening, &mut |step| steps.show(step));
     let outline = opened.map_err(|error| of_model(name, error))?;
-    warn_of_notices(&outline);
+    warn_of_notices(&outline, 0);
     Ok(outline)
 }
 
-/// Prints what a user should know about the model and what is done with it, each sentence once.
-fn warn_of_notices(outline: &Outline) {
-    static PRINTED: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
-    let mut printed = PRINTED.lock().unwrap_or_else(PoisonError::into_inner);
-    for notice in outline.notices() {
-        if printed.insert(notice.clone()) {
-            terminal::warn(notice);
-        }
+/// Prints what the model's files leave in doubt, after the first `said` sentences.
+fn warn_of_notices(outline: &Outline, said: usize) {
+    for notice in outline.notices().iter().skip(said) {
+        terminal::warn(notice);
     }
 }
 
 /// Reads the weights.
 pub fn load(outline: Outline, precision: PrecisionName) -> anyhow::Result<Model> {
+    let said = outline.notices().len();
     let name = outline.provenance().name.clone();
     let mut steps = Steps::new();
     let model = Model::from_outline(outline, precision.into(), &mut |step| steps.show(step));
-    loaded(model, &name)
+    loaded(model, &name, said)
 }
 
 /// Reads the weights for the reference executor alone.
 pub fn load_plain(outline: Outline, precision: PrecisionName) -> anyhow::Result<Model> {
+    let said = outline.notices().len();
     let name = outline.provenance().name.clone();
     let mut steps = Steps::new();
     let model = Model::plain_from_outline(outline, precision.into(), &mut |step| steps.show(step));
-    loaded(model, &name)
+    loaded(model, &name, said)
 }
 
-/// A model that was read, or why it was not; prints the notices that were not printed yet.
-fn loaded(model: Result<Model, ModelError>, name: &str) -> anyhow::Result<Model> {
+/// A model that was read, or why it was not; prints the notices after the first `said`.
+fn loaded(model: Result<Model, ModelError>, name: &str, said: usize) -> anyhow::Result<Model> {
     let model = model.map_err(|error| of_model(name, error))?;
-    warn_of_notices(&model);
+    warn_of_notices(&model, said);
     Ok(model)
 }
 

@@ -12,7 +12,8 @@ use std::time::Instant;
 
 use anyhow::Context;
 use clap::ValueEnum;
-use serde_json::Value;
+use serde::Serialize;
+use serde_json::{Value, json};
 use vene::{Executor, ForecastOf, Forked, Method, Model, Outline, Reference, Sweep, SweepOutcome};
 
 use crate::folder::Folder;
@@ -100,6 +101,17 @@ pub struct Written {
     files: Vec<String>,
 }
 
+/// What is known of each source, as a record has it: nothing (null) without a source, of one what it is,
+/// of several a list.
+pub(super) fn one_or_each<T: Serialize>(each: impl Iterator<Item = T>) -> Value {
+    let mut values: Vec<Value> = each.map(|value| json!(value)).collect();
+    match values.len() {
+        0 => Value::Null,
+        1 => values.remove(0),
+        _ => Value::Array(values),
+    }
+}
+
 /// The files that a sweep writes.
 pub fn files(sweep: &Sweep) -> Vec<String> {
     let figures = figures::names(sweep).into_iter();
@@ -132,7 +144,8 @@ pub fn warn(outline: &Outline, sweep: &Sweep) {
     if !matches!(sweep.method(), Method::Interchange) {
         return;
     }
-    if sweep.source().is_some_and(|source| source.tokens() == sweep.base().tokens()) {
+    let read = sweep.read_sources();
+    if read.iter().any(|source| source.tokens() == sweep.base().tokens()) {
         terminal::warn(
             "base and source are the same tokens: an interchange between them changes nothing",
         );

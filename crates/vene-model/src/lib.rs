@@ -19,12 +19,15 @@ pub mod config;
 pub mod decoder;
 mod error;
 pub mod family;
+mod key;
 mod model;
+mod opening;
 pub mod operations;
 mod outline;
 pub mod pass;
 mod prompt;
 mod recurrence;
+mod rotary;
 mod site;
 pub mod tensors;
 
@@ -32,14 +35,16 @@ pub use component::Component;
 pub use config::{BlockKind, DecoderConfig};
 pub use decoder::{Decoder, Logits};
 pub use error::{InputError, ModelError, SiteError};
+pub use key::{AnotherModel, ModelKey};
 pub use model::Model;
+pub use opening::Opening;
 pub use operations::{
     ChosenLogits, Counted, CountedRows, Differentiable, Earlier, Fused, HostRows, OperationError,
     Operations, OwnedPath, Path, Plain, Precision, Query, Recorded, Visibility, Work,
     cross_entropy_of, with_backward,
 };
 pub use outline::{EMBEDDED, Loading, Outline};
-pub use pass::{Attention, Choice, Pass, Readout};
+pub use pass::{Attention, Choice, Pass, Readout, RowPlaces};
 pub use prompt::Prompt;
 pub use recurrence::{AtStep, Recurrence, TimeStep};
 pub use site::Site;

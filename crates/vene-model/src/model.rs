@@ -130,6 +130,12 @@ impl Model {
         self.precision
     }
 
+    /// Whether the weights are in memory as plain tensors: where they are not, [`Model::plain`] reads them,
+    /// at the price of their memory.
+    pub fn has_plain(&self) -> bool {
+        self.plain.get().is_some()
+    }
+
     /// The decoder over plain operations, in the model's precision.
     ///
     /// # Errors

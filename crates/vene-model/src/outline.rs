@@ -2,6 +2,8 @@
 //!
 //! Whatever can be refused is refused here, before a single weight is read.
 
+use std::sync::Arc;
+
 use vene_checkpoint::{
     BeginningOfSequence, Checkpoint, ModelSource, Progress, Provenance, Tokenizer,
 };
@@ -9,7 +11,9 @@ use vene_checkpoint::{
 use crate::config::DecoderConfig;
 use crate::decoder::Decoder;
 use crate::error::{InputError, ModelError};
-use crate::family::{self, Family, Weights};
+use crate::family::{self, Family, Names, Opened, Weights};
+use crate::key::{AnotherModel, ModelKey};
+use crate::opening::Opening;
 use crate::operations::Operations;
 use crate::prompt::Prompt;
 use crate::tensors::HostTensor;
@@ -19,8 +23,10 @@ pub const EMBEDDED: &str = vene_embedded::NAME;
 
 /// A model's configuration, tokenizer and provenance, its weights still on disk.
 pub struct Outline {
-    checkpoint: Checkpoint,
+    checkpoint: Arc<Checkpoint>,
+    key: ModelKey,
     family: Box<dyn Family>,
+    names: Names,
     config: DecoderConfig,
     /// `[inputs, d_model]`, where they are other than the checkpoint's.
     inputs: Option<HostTensor>,
@@ -49,6 +55,18 @@ impl Outline {
     /// Where there is no such model, where its files are damaged, or where its configuration asks
     /// for something that is not implemented.
     pub fn open(name: &str, progress: &mut dyn FnMut(Loading<'_>)) -> Result<Self, ModelError> {
+        Self::open_with(name, &Opening::default(), progress)
+    }
+
+    /// [`Outline::open`], with what the user says about the model's description.
+    ///
+    /// # Errors
+    /// As [`Outline::open`]; and where what is said is of no use.
+    pub fn open_with(
+        name: &str,
+        opening: &Opening,
+        progress: &mut dyn FnMut(Loading<'_>),
+    ) -> Result<Self, ModelError> {
         let checkpoint = if name == EMBEDDED {
             Checkpoint::from_bytes(
                 EMBEDDED,
@@ -60,7 +78,7 @@ impl Outline {
             let source = ModelSource::parse(name)?;
             Checkpoint::open(&source, &mut |step| progress(Loading::Checkpoint(step)))?
         };
-        Self::from_checkpoint(checkpoint)
+        Self::from_checkpoint_with(checkpoint, opening)
     }
 
     /// Reads the description of a checkpoint that is open already.
@@ -68,9 +86,23 @@ impl Outline {
     /// # Errors
     /// As [`Outline::open`].
     pub fn from_checkpoint(checkpoint: Checkpoint) -> Result<Self, ModelError> {
-        let family = family::open(&checkpoint.description, &checkpoint.tensors)?;
+        Self::from_checkpoint_with(checkpoint, &Opening::default())
+    }
+
+    /// [`Outline::from_checkpoint`], with what the user says about the model's description.
+    ///
+    /// # Errors
+    /// As [`Outline::open_with`].
+    pub fn from_checkpoint_with(
+        checkpoint: Checkpoint,
+        opening: &Opening,
+    ) -> Result<Self, ModelError> {
+        let Checkpoint { description, tensors, notices, .. } = &checkpoint;
+        let Opened { family, names } = family::open(description, tensors, notices, opening)?;
         let config = family.config().clone();
-        Ok(Self { checkpoint, family, config, inputs: None })
+        let checkpoint = Arc::new(checkpoint);
+        let key = ModelKey::new(&checkpoint, &config, None);
+        Ok(Self { checkpoint, key, family, names, config, inputs: None })
     }
 
     /// The same network with other inputs: row `i` of `vectors` `[inputs, d_model]` is what token
@@ -93,6 +125,7 @@ impl Outline {
             let (input, value) = (index / d_model, vectors.data[index]);
             return Err(ModelError::InputNotFinite { input, value });
         }
+        self.key = ModelKey::new(&self.checkpoint, &self.config, Some(&vectors));
         self.inputs = Some(vectors);
         Ok(self)
     }
@@ -118,22 +151,29 @@ impl Outline {
         self.checkpoint.notices.all()
     }
 
-    /// Adds something that a user should know, about the model or about what is done with it.
-    pub fn add_notice(&self, sentence: impl Into<String>) {
-        self.checkpoint.notices.add(sentence);
-    }
-
     /// What tells this model from others, as `vene1-` and 64 hexadecimal digits: a hash of what its
     /// description says of the computation, and of names, formats, shapes and samples of its weights.
     ///
     /// Two copies of a model have the same, wherever they lie and however the weights are spread over
     /// files; a fine-tuned or quantised one has another, and so has the same model in another file
-    /// format. It is computed anew at each call, in milliseconds: of large tensors 4 KiB each are read,
+    /// format. It is computed at the first call, in milliseconds: of large tensors 4 KiB each are read,
     /// so that an edit of single weights may go unseen.
     /// [`Provenance::sha256`](vene_checkpoint::Provenance::sha256) covers every byte.
     pub fn identity(&self) -> String {
-        let description = family::meaningful(&self.checkpoint.description);
-        format!("vene1-{}", self.checkpoint.tensors.fingerprint(&description))
+        self.key.weights().to_owned()
+    }
+
+    /// Which model this is: what prompts and plans that are made here carry with them.
+    pub fn key(&self) -> &ModelKey {
+        &self.key
+    }
+
+    /// Refuses what was resolved for another model.
+    ///
+    /// # Errors
+    /// How the two differ.
+    pub fn expect(&self, what: &'static str, made_for: &ModelKey) -> Result<(), AnotherModel> {
+        made_for.expect(what, &self.key)
     }
 
     /// Reads the weights into a decoder over any set of operations.
@@ -146,7 +186,7 @@ impl Outline {
         operations: O,
         progress: &mut dyn FnMut(Loading<'_>),
     ) -> Result<Decoder<O>, ModelError> {
-        let weights = Weights::new(&self.checkpoint.tensors);
+        let weights = Weights::new(&self.names, &self.checkpoint.notices);
         let total = self.config().layers.len();
         let mut outer = self.family.outer(&weights)?;
         if let Some(inputs) = &self.inputs {
@@ -179,10 +219,12 @@ impl Outline {
     pub fn prompt_with(&self, text: &str, bos: BeginningOfSequence) -> Result<Prompt, InputError> {
         let encoding = self.tokenizer().encode_with(text, bos)?;
         self.checked(Prompt {
+            rotary_length: self.config.rotary_length(encoding.ids.len()),
             text: Some(text.to_owned()),
             tokens: encoding.ids,
             spans: encoding.spans,
             bos: encoding.bos,
+            model: self.key.clone(),
         })
     }
 
@@ -193,14 +235,16 @@ impl Outline {
     pub fn prompt_from_tokens(&self, tokens: &[u32]) -> Result<Prompt, InputError> {
         let bos = tokens.first().is_some_and(|&first| Some(first) == self.tokenizer().bos());
         self.checked(Prompt {
+            rotary_length: self.config.rotary_length(tokens.len()),
             text: None,
             tokens: tokens.to_vec(),
             spans: vec![0..0; tokens.len()],
             bos,
+            model: self.key.clone(),
         })
     }
 
-    fn checked(&self, prompt: Prompt) -> Result<Prompt, InputError> {
+    pub(crate) fn checked(&self, prompt: Prompt) -> Result<Prompt, InputError> {
         let DecoderConfig { inputs, context, .. } = *self.config();
         if inputs == 0 {
             return Err(InputError::NoInputs);
@@ -212,7 +256,10 @@ impl Outline {
             return Err(InputError::TooLong { tokens: prompt.tokens.len(), context });
         }
         match prompt.tokens.iter().find(|&&token| token as usize >= inputs) {
-            Some(&token) => Err(InputError::UnknownToken { token, vocabulary: inputs }),
+            Some(&token) => {
+                let shown = self.tokenizer().display(token);
+                Err(InputError::UnknownToken { token, shown, vocabulary: inputs })
+            }
             None => Ok(prompt),
         }
     }

@@ -2,6 +2,10 @@
 
 use std::ops::Range;
 
+use crate::error::InputError;
+use crate::key::ModelKey;
+use crate::outline::Outline;
+
 /// A prompt that its model can read: not empty, within the model's context and vocabulary.
 /// Made by [`Outline::prompt`](crate::Outline::prompt) and its siblings.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -10,6 +14,9 @@ pub struct Prompt {
     pub(crate) tokens: Vec<u32>,
     pub(crate) spans: Vec<Range<usize>>,
     pub(crate) bos: bool,
+    pub(crate) model: ModelKey,
+    /// Its length as [`DecoderConfig::rotary_length`](crate::DecoderConfig) has it.
+    pub(crate) rotary_length: usize,
 }
 
 impl Prompt {
@@ -45,9 +52,30 @@ impl Prompt {
         self.bos && self.spans.first().is_some_and(|span| !span.is_empty())
     }
 
-    /// How many tokens both prompts begin with. Attention is causal: up to there their runs are
-    /// the same.
+    /// The model whose tokens these are.
+    pub fn model(&self) -> &ModelKey {
+        &self.model
+    }
+
+    /// The same tokens for another model of the same shape and tokenizer, such as one that was fine-tuned
+    /// from this prompt's.
+    ///
+    /// # Errors
+    /// Another shape or tokenizer; more tokens than the context holds.
+    pub fn for_another_model(&self, outline: &Outline) -> Result<Self, InputError> {
+        self.model.expect_alike("the prompt", outline.key())?;
+        let rotary_length = outline.config().rotary_length(self.len());
+        outline.checked(Self { model: outline.key().clone(), rotary_length, ..self.clone() })
+    }
+
+    /// How many tokens both prompts begin with.
     pub fn shared_prefix(&self, other: &Prompt) -> usize {
         self.tokens.iter().zip(&other.tokens).take_while(|(a, b)| a == b).count()
+    }
+
+    /// Up to which position the runs of both prompts are the same: attention is causal, so that they are as
+    /// far as the tokens are, unless the model turns texts of these two lengths at other frequencies.
+    pub fn shared_run(&self, other: &Prompt) -> usize {
+        if self.rotary_length == other.rotary_length { self.shared_prefix(other) } else { 0 }
     }
 }

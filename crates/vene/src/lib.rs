@@ -57,13 +57,13 @@ pub use error::{PlanError, PositionError, RunError, SweepError};
 pub use generation::{Generation, GenerationError, Generator, Sampling};
 pub use plan::{
     Edit, Example, Heads, Module, Outputs, Part, Plan, Positions, Receipt, Reduce, Run, Source,
-    Tokens, When,
+    SourcePositions, Tokens, When,
 };
 pub use sweep::{Forecast, ForecastOf, Method, Sweep, SweepOutcome, SweepPositions, SweepUnit};
 pub use vene_model::tensors::HostTensor;
 pub use vene_model::{
-    BeginningOfSequence, BlockKind, Checkpoint, Component, InputError, Loading, Model, ModelError,
-    Outline, Precision, Prompt, Site, SiteError, Work, alias, ranking,
+    AnotherModel, BeginningOfSequence, BlockKind, Checkpoint, Component, InputError, Loading,
+    Model, ModelError, ModelKey, Outline, Precision, Prompt, Site, SiteError, Work, alias, ranking,
 };
 pub use vene_table::Table;
 

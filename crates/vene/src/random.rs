@@ -16,6 +16,12 @@ pub(crate) fn standard_normal(key: [u64; 4]) -> f64 {
     (-2.0 * radius.ln()).sqrt() * (2.0 * std::f64::consts::PI * angle).cos()
 }
 
+/// The seed of draws in a layer at some distance from the one that a seed is for: in that layer itself the
+/// seed is as it was given.
+pub(crate) fn seed_at(seed: u64, distance: i64) -> u64 {
+    if distance == 0 { seed } else { Draws::new([seed, distance as u64]).bits() }
+}
+
 /// SplitMix64: the next state and its output.
 fn split_mix(state: u64) -> (u64, u64) {
     let state = state.wrapping_add(0x9E37_79B9_7F4A_7C15);

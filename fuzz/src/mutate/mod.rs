@@ -33,19 +33,25 @@ pub enum Form {
     Archive,
 }
 
+/// No input is larger, in bytes.
+const LARGEST: usize = 1 << 20;
+
 /// A changed input. `words` are keys and values that mean something to the reader.
 pub fn mutated(dice: &mut Dice, seeds: &[Vec<u8>], form: Form, words: &[&str]) -> Vec<u8> {
     let seed = pick(dice, seeds).clone();
     // Now and then without any understanding.
     let form = if dice.random_ratio(1, 12) { Form::Bytes } else { form };
-    match form {
+    let mut input = match form {
         Form::Bytes => bytes::mutated(dice, seed, seeds),
         Form::Text => text::mutated(dice, seed, words),
         Form::Json => tree::mutated(dice, seed, words),
         Form::Safetensors => safetensors::mutated(dice, seed, words),
         Form::Gguf => gguf::mutated(dice, seed, words),
         Form::Archive => archive::mutated(dice, seed, words),
-    }
+    };
+    // What is large may take much.
+    input.truncate(LARGEST);
+    input
 }
 
 fn pick<'a, T>(dice: &mut Dice, items: &'a [T]) -> &'a T {
@@ -168,4 +174,9 @@ pub fn argument(dice: &mut Dice) -> String {
     } else {
         odd_text(dice, &["embedded", "resample", "both", "total"])
     }
+}
+
+/// The same bytes with some of them changed.
+pub fn damaged(dice: &mut Dice, bytes: Vec<u8>) -> Vec<u8> {
+    bytes::mutated(dice, bytes, &[])
 }

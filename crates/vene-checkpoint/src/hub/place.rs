@@ -90,8 +90,8 @@ impl HubPlace {
         let place = match (rest, tag) {
             ([], None) => Self { id, revision, part: HubPart::Root },
             ([], Some(tag)) => Self { id, revision, part: HubPart::Quantisation(tag) },
-            ([file @ ..], None) if rest.len() == 1 && is_gguf(file[0]) => {
-                Self { id, revision, part: HubPart::File(unescaped(file[0])) }
+            ([file], None) if is_gguf(file) => {
+                Self { id, revision, part: HubPart::File(unescaped(file)) }
             }
             (["tree" | "blob" | "resolve" | "raw", revision, within @ ..], None) => {
                 let within = unescaped(&within.join("/"));

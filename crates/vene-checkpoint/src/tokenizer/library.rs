@@ -28,7 +28,7 @@ pub(super) struct Library {
 /// A `tokenizer.json` as it was read, before other files change it.
 pub(super) struct Parsed {
     pub tokenizer: tokenizers::Tokenizer,
-    spelling: Spelling,
+    pub spelling: Spelling,
     budget: Budget,
     /// What goes around a text; none where the file says nothing about it.
     pub around: Option<Surround>,

@@ -10,7 +10,9 @@ use anyhow::{Context, bail};
 use clap::Args;
 use vene::generation::NewToken;
 use vene::plan::{ResolvedPlan, ResolvedSource};
-use vene::plan_file::{DataSection, GenerateSection, ModelSection, PlanFile, Saved, Sections};
+use vene::plan_file::{
+    DataSection, GenerateSection, ModelSection, PlanFile, PlanFileError, Saved, Sections,
+};
 use vene::{Example, Outline, Plan, Prompt, Run};
 
 use crate::arguments::{Given, ReadBy, prompt_text, read};
@@ -72,6 +74,11 @@ pub struct Arguments {
     #[arg(long, value_name = "PLAN")]
     plan: Option<PathBuf>,
 
+    /// Take a plan that was made for another model of the same shape and tokenizer, such as the one that
+    /// this was fine-tuned from
+    #[arg(long)]
+    another_model: bool,
+
     /// A text whose run the plan's edits read, in place of the plan's; again for each that they count
     #[arg(long = "source", value_name = "PROMPT", value_parser = prompt_text)]
     sources: Vec<String>,
@@ -95,6 +102,10 @@ pub struct Arguments {
 
 /// What is read by what, where not all of it always is.
 const READ_BY: &ReadBy = &[
+    (
+        "another_model",
+        "with a --plan that was made for another model of the same shape and tokenizer",
+    ),
     ("sources", "with --plan, as far as the plan's edits read sources"),
     ("with_original", "with --plan"),
     ("[data] sources", "as far as the plan's edits read sources"),
@@ -154,11 +165,23 @@ impl PlanGiven {
         }
     }
 
-    fn plan(&self, outline: &Outline) -> anyhow::Result<Plan> {
-        Ok(match self {
-            Self::File(file) => file.plan(outline)?,
-            Self::Saved(saved) => saved.plan(outline)?,
-        })
+    /// The plan for this very model; where it is for another one and `another` says so, for one of its shape.
+    fn plan(&self, outline: &Outline, another: impl FnOnce() -> bool) -> anyhow::Result<Plan> {
+        let plan = match self {
+            Self::File(file) => file.plan(outline),
+            Self::Saved(saved) => saved.plan(outline),
+        };
+        match plan {
+            Ok(plan) => Ok(plan),
+            Err(error) if !another() => match error {
+                PlanFileError::AnotherModel { .. } => bail!("{error} (--another-model)"),
+                error => Err(error.into()),
+            },
+            Err(_) => Ok(match self {
+                Self::File(file) => file.plan_for_another_model(outline)?,
+                Self::Saved(saved) => saved.plan_for_another_model(outline)?,
+            }),
+        }
     }
 
     /// Enters in the account what the file says, and what of it a generation reads whatever the prompt.
@@ -188,11 +211,12 @@ impl Arguments {
             plan.account(&mut given);
         }
         let name = self.model(&given, &said);
-        let outline = model::open(name)?;
+        let outline = model::open(name, self.model.ignored.read(&given))?;
         if let Some(PlanGiven::File(_)) = &plan {
             warn_about_model(name, &said);
         }
-        let plan = plan.map(|plan| plan.plan(&outline)).transpose()?;
+        let another = || *read!(given, self => another_model);
+        let plan = plan.map(|plan| plan.plan(&outline, another)).transpose()?;
         let job = self.job(&given, &outline, &said, plan)?;
         let (precision, json) = (*read!(given, self.run => precision), *read!(given, self => json));
         given.check("a generation", READ_BY)?;

@@ -101,17 +101,18 @@ pub struct Arguments {
     #[arg(long, value_name = "PHRASE")]
     subject: Option<String>,
 
-    /// The phrase of the source that stands in for it [default: the same as --subject]
+    /// The phrase of the source that replaces it (again for each source, in their order) [default: the
+    /// same as --subject]
     #[arg(long, value_name = "PHRASE")]
-    source_subject: Option<String>,
+    source_subject: Vec<String>,
 
     /// Which occurrence of --subject is meant, counted from 0, where there are several
     #[arg(long, value_name = "INDEX")]
     subject_occurrence: Option<usize>,
 
-    /// Which occurrence of --source-subject is meant
+    /// Which occurrence of --source-subject is meant (again for each source)
     #[arg(long, value_name = "INDEX")]
-    source_subject_occurrence: Option<usize>,
+    source_subject_occurrence: Vec<usize>,
 
     /// What is edited at once [default: pos; h for head_... components]
     #[arg(long, value_name = "UNIT")]
@@ -277,7 +278,7 @@ impl Arguments {
             return self.run_over_data(given, None);
         }
         let method = self.method(given)?;
-        let outline = model::open(read!(given, self.model => model))?;
+        let outline = self.model.read(given).open()?;
         let sweep = self.sweep(given, &outline, method)?;
         let (bos, precision) =
             (*read!(given, self.run => bos), *read!(given, self.run => precision));
@@ -386,7 +387,8 @@ impl Arguments {
             subject.occurrence = *read!(given, self => subject_occurrence);
             if reads_source {
                 subject.source.clone_from(read!(given, self => source_subject));
-                subject.source_occurrence = *read!(given, self => source_subject_occurrence);
+                let occurrences = read!(given, self => source_subject_occurrence);
+                subject.source_occurrence.clone_from(occurrences);
             }
         }
         selection::sweep_positions(list, &subject, outline.config().context)
@@ -433,7 +435,10 @@ impl Arguments {
                 true => "--source-subject",
                 false => "--subject",
             },
-            SweepError::DifferentLengths { .. } | SweepError::UnequalSpans { .. } => "--positions",
+            SweepError::DifferentLengths { .. }
+            | SweepError::UnequalSpans { .. }
+            | SweepError::NoPositions => "--positions",
+            SweepError::SourceLists { .. } => "--source-subject",
             SweepError::HeadsWithoutUnit | SweepError::NoHeads { .. } => "--unit",
             _ => return error.into(),
         };

@@ -49,9 +49,9 @@ impl Arguments {
         let json = *read!(given, self => json);
         let bos = *read!(given, self.run => bos);
         let precision = *read!(given, self.run => precision);
-        let model = read!(given, self.model => model);
+        let model = self.model.read(given);
         given.check("a list of next tokens", &[])?;
-        let outline = model::open(model)?;
+        let outline = model.open()?;
         let prompts = texts
             .iter()
             .enumerate()
@@ -90,7 +90,8 @@ pub fn listing(
     let mut text = format!("{}\n", prompt.text().unwrap_or_default());
     for token in distribution.top(count) {
         let shown = outline.tokenizer().display(token);
-        text.push_str(&format!("{shown:<20} {}\n", distribution.probability(token)));
+        let probability = distribution.probability(token).unwrap_or_default();
+        text.push_str(&format!("{shown:<20} {probability}\n"));
     }
     text
 }

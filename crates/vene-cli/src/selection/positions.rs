@@ -1,23 +1,43 @@
 //! Positions by number and by name.
 
 use anyhow::{bail, ensure};
-use vene::{Part, Positions, SweepPositions};
+use vene::{Part, Positions, SourcePositions, SweepPositions};
 
 /// What is accepted, for messages.
 const ITEMS: &str = "last, a number (negative from the end), a range such as 0..3, subject, subject_first, \
                      subject_last, after_subject";
 
-/// The phrase that positions are named after, in the base and in the source.
+/// The phrase that positions are named after, in the base and in the sources.
 #[derive(Clone, Debug, Default)]
 pub struct Subject {
     /// In the base.
     pub base: Option<String>,
-    /// In the source; the same phrase if there is none.
-    pub source: Option<String>,
+    /// In the sources: one for all of them, or one for each that is read; the base's phrase if empty.
+    pub source: Vec<String>,
     /// Which occurrence in the base, where there are several.
     pub occurrence: Option<usize>,
-    /// Which occurrence in the source, where there are several.
-    pub source_occurrence: Option<usize>,
+    /// Which occurrence in the sources, where there are several: one for all, or one for each.
+    pub source_occurrence: Vec<usize>,
+}
+
+impl Subject {
+    /// The positions of a part of the phrase in the sources.
+    fn in_sources(&self, base: &str, part: Part) -> anyhow::Result<SourcePositions> {
+        let (phrases, occurrences) = (self.source.len(), self.source_occurrence.len());
+        let count = phrases.max(occurrences);
+        ensure!(
+            phrases <= 1 || occurrences <= 1 || phrases == occurrences,
+            "--source-subject is given {phrases} times and --source-subject-occurrence {occurrences} times: give each \
+             once, or once for each source"
+        );
+        // What is given once is for all.
+        let of = |source: usize| {
+            let text = self.source.get(source).or(self.source.first()).map_or(base, String::as_str);
+            let index = self.source_occurrence.get(source).or(self.source_occurrence.first());
+            phrase(text, part, index.copied())
+        };
+        Ok(if count > 1 { (0..count).map(of).collect::<Vec<_>>().into() } else { of(0).into() })
+    }
 }
 
 /// Whether a list has positions that are named after a phrase.
@@ -44,16 +64,13 @@ pub fn sweep_positions(
                     "--positions {item} needs a phrase of the base: say which with --subject, e.g. --subject Spain"
                 );
             };
-            let source = subject.source.as_ref().unwrap_or(base);
-            pairs.push((
-                phrase(base, part, subject.occurrence),
-                phrase(source, part, subject.source_occurrence),
-            ));
+            let in_base = phrase(base, part, subject.occurrence);
+            pairs.push((in_base, subject.in_sources(base, part)?));
         } else {
             pairs.extend(
                 numbered(item, context, "all, aligned, ")?
                     .into_iter()
-                    .map(|named| (named.clone(), named)),
+                    .map(|named| (named.clone(), named.into())),
             );
         }
     }
@@ -134,10 +151,10 @@ mod tests {
     fn names_and_numbers_can_be_mixed() {
         let subject = Subject {
             base: Some("Spain".to_owned()),
-            source: Some("Italy".to_owned()),
+            source: vec!["Italy".to_owned()],
             ..Subject::default()
         };
-        let named = |base, source| SweepPositions::Named(vec![(base, source)]);
+        let named = |base, source: Positions| SweepPositions::Named(vec![(base, source.into())]);
         let sweep = |list| sweep_positions(list, &subject, 8).unwrap();
         assert_eq!(sweep("all"), SweepPositions::All);
         assert_eq!(sweep("-1"), named(Positions::index(-1), Positions::index(-1)));
@@ -147,6 +164,38 @@ mod tests {
         );
         let SweepPositions::Named(pairs) = sweep("0..3, last,after_subject") else { panic!() };
         assert_eq!(pairs.len(), 5);
+    }
+
+    #[test]
+    fn each_source_may_have_its_own_phrase() {
+        let subject = |source: &[&str], source_occurrence: &[usize]| Subject {
+            base: Some("Spain".to_owned()),
+            source: source.iter().map(|&phrase| phrase.to_owned()).collect(),
+            source_occurrence: source_occurrence.to_vec(),
+            ..Subject::default()
+        };
+        let read = |subject: &Subject| {
+            let SweepPositions::Named(mut pairs) =
+                sweep_positions("subject_last", subject, 8).unwrap()
+            else {
+                panic!()
+            };
+            pairs.remove(0).1
+        };
+        let last = Positions::last_of;
+        assert_eq!(read(&subject(&[], &[])), last("Spain").into());
+        assert_eq!(read(&subject(&["Italy", "Peru"], &[])), [last("Italy"), last("Peru")].into());
+        assert_eq!(
+            read(&subject(&["Italy", "Peru"], &[1])),
+            [last("Italy").occurrence(1), last("Peru").occurrence(1)].into()
+        );
+        assert_eq!(
+            read(&subject(&["Italy"], &[0, 1])),
+            [last("Italy").occurrence(0), last("Italy").occurrence(1)].into()
+        );
+        let unequal = subject(&["Italy", "Peru"], &[0, 1, 2]);
+        let error = sweep_positions("subject", &unequal, 8).unwrap_err().to_string();
+        assert!(error.contains("once for each source"), "{error}");
     }
 
     #[test]

@@ -104,7 +104,7 @@ fn caption(
     let title =
         format!("{}: {} of {unit}, {what}", model::short_name(outline), sweep.method().name());
     let mut caption = Caption::new(title).note("base", sweep.base().text().unwrap_or_default());
-    if let (Some(source), true) = (sweep.source(), sweep.method().reads_source()) {
+    for source in sweep.read_sources() {
         caption = caption.note("source", source.text().unwrap_or_default());
     }
     match position {

@@ -3,9 +3,9 @@
 use std::path::Path;
 
 use serde_json::json;
-use vene::{Outline, Sweep};
+use vene::{Outline, Prompt, Sweep};
 
-use super::{ExecutorName, files};
+use super::{ExecutorName, files, one_or_each};
 use crate::model::{self, PrecisionName};
 use crate::{terminal, threads};
 
@@ -30,7 +30,7 @@ pub fn forecast(
         return terminal::print_json(&json!({
             "model": outline.provenance().name,
             "base_token_ids": sweep.base().tokens(),
-            "source_token_ids": sweep.source().map(|source| source.tokens()),
+            "source_token_ids": one_or_each(sweep.sources().iter().map(Prompt::tokens)),
             "intervention": sweep.method().name(),
             "executor": model::name_of(executor),
             "precision": model::name_of(precision),

@@ -6,7 +6,7 @@ use vene::plan::{Outcome, ResolvedSource};
 use vene::sweep::{Cell, CellOutcome};
 use vene::{Distribution, Method, Prompt};
 
-use super::Finished;
+use super::{Finished, one_or_each};
 use crate::command::likeliest;
 use crate::{model, threads};
 
@@ -59,7 +59,7 @@ pub fn record(run: &Finished, draw_seconds: f64, files: &[String]) -> anyhow::Re
         },
         "files": files,
         "interventions": receipts.len(),
-        "controls": sweep.controls().len(),
+        "noise_places": sweep.noise_places(),
         "changed": changed,
         "receipts": receipts,
     }))
@@ -108,17 +108,17 @@ fn options(run: &Finished) -> Value {
     })
 }
 
-/// The swept positions, each with the source's that is read there.
+/// The swept positions, each with that in each source that is read.
 fn position_pairs(run: &Finished) -> Vec<Value> {
     let sweep = run.outcome.sweep();
     let mut pairs = Vec::new();
     for (cell, plan) in sweep.cells().iter().zip(sweep.plans()) {
-        let source = plan.edits().first().and_then(|edit| match edit.source.as_ref()? {
-            ResolvedSource::Runs { units, .. } => {
-                units.first()?.first().and_then(|(_, unit)| unit.positions.first().copied())
-            }
+        let read = plan.edits().first().and_then(|edit| match edit.source.as_ref()? {
+            ResolvedSource::Runs { units, .. } => units.first(),
             ResolvedSource::Current(_) | ResolvedSource::Given(_) => None,
         });
+        let read = read.into_iter().flatten();
+        let source = one_or_each(read.filter_map(|(_, unit)| unit.positions.first().copied()));
         if let Some(position) = cell.position {
             let pair = json!({ "base": position, "source": source });
             if !pairs.contains(&pair) {
@@ -150,7 +150,7 @@ fn receipt(cell: &Cell, outcome: &CellOutcome) -> Value {
         "head": cell.head,
         "written_positions": receipt.positions,
         "written_keys": receipt.keys,
-        "read_positions": receipt.source_positions,
+        "read_positions": one_or_each(receipt.read.iter().map(|(_, positions)| positions)),
     });
     let unchanged = |reason: &str| json!({ "changed": 0, "unchanged": reason });
     value["outcome"] = match &receipt.outcome {

@@ -51,6 +51,7 @@ pub fn reads_source(plan: &ResolvedPlan) -> bool {
 
 /// The objective over rows, of which none [lacks](Label::lacks) anything.
 pub fn of(section: &TrainSection, label: Label, rows: &OverRows) -> anyhow::Result<Objective> {
+    refuse_unread(section, rows)?;
     let mut pairs = Vec::with_capacity(rows.rows.len());
     for row in &rows.rows {
         let [target, foil] = row.first_tokens();
@@ -88,4 +89,26 @@ pub fn of(section: &TrainSection, label: Label, rows: &OverRows) -> anyhow::Resu
         }
         None => objective,
     })
+}
+
+/// Refuses what is about parameters that no intervention of the plan has.
+fn refuse_unread(section: &TrainSection, rows: &OverRows) -> anyhow::Result<()> {
+    let has = |name: &str| {
+        let edits = rows.plan.edits().iter();
+        edits
+            .flat_map(|edit| edit.intervention.parameters())
+            .any(|parameter| parameter.name == name)
+    };
+    let keys = [
+        ("boundary_penalty", section.boundary_penalty.is_some(), "intervention_boundaries"),
+        ("annealing", section.annealing.is_some(), "temperature"),
+    ];
+    for (key, is_given, parameter) in keys {
+        ensure!(
+            !is_given || has(parameter),
+            "`{key}` in [train] of the plan would change nothing in this training: it is read only where an \
+             intervention has a parameter `{parameter}`; leave it out"
+        );
+    }
+    Ok(())
 }

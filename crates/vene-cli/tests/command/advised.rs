@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use assert_cmd::Command;
-use vene_test_support::command_lines;
+use vene_test_support::{RealModel, command_lines};
 
 use crate::support::printed;
 
@@ -136,6 +136,63 @@ fn lines_of_the_first_page_and_of_the_pages_beside_it_run() {
         let count = run_all(&lines, folder.path());
         assert!(count >= least, "{count} lines of {page}");
     }
+}
+
+/// The data sets and sweeps of the worked examples, on the models that they name: data sets of fewer rows, and of sweeps
+/// what is checked and told before they run.
+#[test]
+fn lines_of_worked_examples_are_accepted() {
+    let (Some(smollm2), Some(gemma)) = (RealModel::SmolLm2.path(), RealModel::Gemma3.path()) else {
+        return;
+    };
+    let pages = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/examples");
+    let mut count = 0;
+    for name in ["country-capital", "indirect-object", "induction", "causal-tracing"] {
+        let folder = tempfile::tempdir().unwrap();
+        let text = fs::read_to_string(pages.join(name).with_extension("md")).unwrap();
+        // The same sweep on another model or data set is not checked twice.
+        let mut seen: BTreeSet<Vec<String>> = BTreeSet::new();
+        for mut words in command_lines(&text) {
+            let value_of = |words: &[String], option: &str| {
+                words.iter().position(|word| word == option).map(|place| place + 1)
+            };
+            let Some(model) = value_of(&words, "--model") else { continue };
+            if !["task", "sweep"].contains(&words[0].as_str()) {
+                continue;
+            }
+            words[model] = match words[model].contains("gemma") {
+                true => gemma.canonicalize().unwrap().to_str().unwrap().to_owned(),
+                false => smollm2.canonicalize().unwrap().to_str().unwrap().to_owned(),
+            };
+            if words[0] == "task" {
+                let (rows, out) =
+                    (value_of(&words, "-n").unwrap(), value_of(&words, "--out").unwrap());
+                words[rows] = "60".to_owned();
+                let out = folder.path().join(&words[out]);
+                fs::create_dir_all(out.parent().unwrap()).unwrap();
+            } else {
+                let data = value_of(&words, "--data").unwrap();
+                // Some are made by other programs.
+                if !folder.path().join(&words[data]).exists() {
+                    continue;
+                }
+                let own = ["--model", "--data", "--out"].map(|option| value_of(&words, option));
+                let rest =
+                    words.iter().enumerate().filter(|(place, _)| !own.contains(&Some(*place)));
+                if !seen.insert(rest.map(|(_, word)| word.clone()).collect()) {
+                    continue;
+                }
+                words.retain(|word| word != "--dry-run");
+                words.push("--dry-run".to_owned());
+            }
+            let mut command = Command::cargo_bin("vene").unwrap();
+            let output = command.current_dir(folder.path()).args(&words).output().unwrap();
+            let said = String::from_utf8_lossy(&output.stderr);
+            assert!(output.status.success(), "{name}: vene {}: {said}", words.join(" "));
+            count += 1;
+        }
+    }
+    assert!(count >= 15, "{count} lines");
 }
 
 /// All Rust files of the crates that users see.

@@ -255,6 +255,33 @@ fn a_plan_for_another_model_is_run_with_a_warning() {
     assert!(said.starts_with("warning: the plan is for the model `HuggingFaceTB/SmolLM2-135M`"));
 }
 
+#[test]
+fn a_plan_that_states_another_model_is_refused_unless_it_is_asked_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = |model: &str, more: &[&str]| {
+        let file = plan(folder.path(), &format!("[model]\n{model}\n"));
+        let arguments = [&["generate", "--plan", &file, "--max-new-tokens", "1"], more, &[BASE]];
+        vene(&arguments.concat())
+    };
+    let refused = |model: &str, more: &[&str], expected: &str| {
+        let output = run(model, more);
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(2), "{said}");
+        assert!(said.contains(expected) && said.trim_end().lines().count() == 1, "{said}");
+    };
+    let other = "identity = 'vene1-00'";
+    refused(other, &[], "embedded is another model, by its configuration or its weights");
+    refused(other, &[], "(--another-model)");
+    assert!(run(other, &["--another-model"]).status.success());
+    refused("id = 'embedded'", &["--another-model"], "for this very model, or for any");
+    let shape = format!("{other}\nshape = 'gpt2 with 3 layers'");
+    for more in [&[][..], &["--another-model"]] {
+        refused(&shape, more, "not gpt2 with 3 layers");
+    }
+    let tokenizer = format!("{other}\ntokenizer = '00'");
+    refused(&tokenizer, &["--another-model"], "embedded has another tokenizer");
+}
+
 /// Someone who reads the text sees it grow.
 #[test]
 fn text_comes_as_it_is_written() {
@@ -335,33 +362,4 @@ fn a_saved_plan_is_followed() {
     let other = [&arguments[..], &["--model", endless.to_str().unwrap()]].concat();
     // The same weights and the same shape: the same model by another name.
     assert_eq!(printed(&other), format!("{BASE} Rome\n"));
-}
-
-#[test]
-fn an_autoencoder_is_used_where_it_was_trained() {
-    let folder = tempfile::tempdir().unwrap();
-    let plan = folder.path().join("plan.toml");
-    let fixture =
-        concat!(env!("CARGO_MANIFEST_DIR"), "/../../fixtures/interventions/sae_lens/standard");
-    let said = |component: &str, layer: usize, more: &str| {
-        let text = format!(
-            "[[edit]]\ncomponent = \"{component}\"\nlayer = {layer}\n[edit.intervention]\n\
-             name = \"feature_edit\"\nerror_term = \"kept\"\nfeatures = [{{ feature = 3, set = 0.0 }}]\n\
-             autoencoder = {{ name = \"sae_lens\", path = \"{fixture}\"{more} }}\n"
-        );
-        std::fs::write(&plan, text).unwrap();
-        refused(&["generate", "--plan", plan.to_str().unwrap(), "The capital of Spain is"])
-    };
-    let elsewhere = "was trained on blocks.3.hook_resid_post, and the edit is of";
-    for (component, layer) in [("block_output", 2), ("block_input", 3), ("mlp_output", 3)] {
-        let said = said(component, layer, "");
-        assert!(said.contains(elsewhere) && said.contains("`anywhere = true`"), "{said}");
-    }
-    // In its place it is refused for its width alone: the fixture's values are 6 wide.
-    for (component, layer, more) in
-        [("block_output", 3, ""), ("block_input", 4, ""), ("mlp_output", 3, ", anywhere = true")]
-    {
-        let said = said(component, layer, more);
-        assert!(!said.contains(elsewhere) && said.contains('6'), "{said}");
-    }
 }

@@ -6,6 +6,7 @@ mod bad_input;
 mod collect;
 mod demo;
 mod generate;
+mod ignored_keys;
 mod interrupted;
 #[cfg(target_os = "linux")]
 mod memory;
@@ -16,5 +17,6 @@ mod sites;
 mod support;
 mod sweep;
 mod task;
+mod tokenizers;
 mod top;
 mod train;

@@ -93,8 +93,12 @@ fn notes_tell_what_is_no_effect() {
             assert_eq!(found[row], base[row], "row {row}");
         }
     }
-    assert_eq!(record["controls"], 8);
-    assert_eq!(record["targets"][0]["noise_floor"], 0.0);
+    // Measured in single precision: what two ways of computing an effect differ in.
+    assert_eq!(record["noise_places"].as_array().unwrap().len(), 4);
+    for target in record["targets"].as_array().unwrap() {
+        let floor = target["noise_floor"].as_f64().unwrap();
+        assert!((1e-10..1e-5).contains(&floor), "{floor}");
+    }
 }
 
 /// However little memory a pass may take, the numbers are the same, bit for bit.
@@ -177,4 +181,55 @@ fn a_dry_run_writes_nothing() {
     assert_eq!(forecast["unchanged_by_shared_prefix"], 48);
     assert!(forecast["floating_point_operations"].as_f64().unwrap() > 1e8);
     assert_eq!(files(folder.path()), [] as [String; 0]);
+}
+
+/// Whichever source comes first, the mean is that of each at its own positions.
+#[test]
+fn sources_of_unequal_length_are_read_each_at_its_own_positions() {
+    let sources =
+        [("The capital of Italy is", "Italy"), ("They say that the capital of Peru is", "Peru")];
+    let positions = ["-1", "1", "last,-2", "subject_last,after_subject", "aligned"];
+    for positions in positions {
+        let tables = [[0, 1], [1, 0]].map(|order| {
+            let folder = tempfile::tempdir().unwrap();
+            let out = folder.path().to_str().unwrap();
+            let mut line = vec!["sweep", "--base", BASE, "--token", " Madrid", "--out", out];
+            line.extend(["--intervention", "mean", "--component", "block_output,attention_input"]);
+            line.extend(["--positions", positions, "--precision", "double"]);
+            if positions.contains("subject") {
+                line.extend(["--subject", "Spain"]);
+            }
+            for source in order {
+                let (text, subject) = sources[source];
+                line.extend(["--source", text]);
+                if positions.contains("subject") {
+                    line.extend(["--source-subject", subject]);
+                }
+            }
+            printed(&line);
+            let record = std::fs::read(folder.path().join("run.json")).unwrap();
+            let record: Value = serde_json::from_slice(&record).unwrap();
+            for receipt in record["receipts"].as_array().unwrap() {
+                let read = receipt["read_positions"].as_array().unwrap();
+                assert_eq!(read.len(), 2, "{receipt}");
+                if positions == "-1" {
+                    let mut read: Vec<i64> =
+                        read.iter().map(|of| of[0].as_i64().unwrap()).collect();
+                    read.sort_unstable();
+                    assert_eq!(read, [4, 8]);
+                }
+            }
+            Table::read_parquet(folder.path().join("sweep.parquet")).unwrap()
+        });
+        assert!(tables[0].rows() > 0);
+        for column in ["probability", "logit", "base_probability"] {
+            let [one, other] = [0, 1].map(|table: usize| tables[table].floats(column).unwrap());
+            for (a, b) in one.iter().zip(other) {
+                assert!((a - b).abs() < 1e-12, "{positions}, {column}: {a} {b}");
+            }
+        }
+        let [one, other] =
+            [0, 1].map(|table: usize| tables[table].optional_floats("source_probability").unwrap());
+        assert_eq!(one, other);
+    }
 }

@@ -172,7 +172,7 @@ fn guarded<T, E: std::fmt::Display>(
 ) -> Result<T, ParquetFault> {
     match vene_files::guarded(read) {
         Ok(result) => result.map_err(|error| ParquetFault::Damaged(error.to_string())),
-        Err(vene_files::Panicked) => Err(damaged()),
+        Err(vene_files::Panicked { .. }) => Err(damaged()),
     }
 }
 

@@ -52,6 +52,20 @@ pub struct PreparedRow {
 }
 
 impl PreparedRow {
+    /// The same row for another model of the same shape and tokenizer, such as one that was fine-tuned
+    /// from its own.
+    ///
+    /// # Errors
+    /// Another shape or tokenizer; a prompt that is longer than the other model's context.
+    pub fn for_another_model(&self, outline: &Outline) -> Result<Self, InputError> {
+        let source = self.source.as_ref();
+        Ok(Self {
+            base: self.base.for_another_model(outline)?,
+            source: source.map(|source| source.for_another_model(outline)).transpose()?,
+            ..self.clone()
+        })
+    }
+
     /// The first tokens of its answers: of those to its base, and of those to its source.
     pub fn first_tokens(&self) -> [Vec<u32>; 2] {
         self.answers.first_tokens()
@@ -412,7 +426,15 @@ impl Preparer<'_> {
             .map_err(|error| problem(&error.to_string()))?;
         match whole.tokens().strip_prefix(prompt.tokens()) {
             Some([]) => Err(problem("it is empty")),
-            Some(tokens) => Ok(tokens.to_vec()),
+            Some(tokens) => {
+                let outputs = self.outline.config().vocabulary;
+                match tokens.iter().find(|&&token| token as usize >= outputs) {
+                    Some(token) => Err(problem(&format!(
+                        "its token {token} is none of the {outputs} that the model tells apart in its answers"
+                    ))),
+                    None => Ok(tokens.to_vec()),
+                }
+            }
             None => Err(problem(
                 "its first token swallows the end of the prompt; a space belongs to the answer, not to \
                  the end of the prompt",

@@ -8,14 +8,11 @@ use vene_table::Table;
 
 use super::edits::{Side, Variant};
 use super::numbers::{all_numbers, outputs};
-use super::{Control, DataSweep, DataSweepError, Direction, Means, Treatment, partners, table};
+use super::{DataSweep, DataSweepError, Direction, Means, Treatment, noise, partners, table};
 use crate::data::{Numbers, PreparedRow, Reason};
 use crate::engine::{Distribution, Executor, PlanOutcome};
 use crate::metric::Needs;
-use crate::plan::{Example, Outcome, Plan, Positions, ResolvedPlan};
-
-/// At most so many controls ride in a batch to tell the noise of the computation.
-const SELF_SWAPS: usize = 8;
+use crate::plan::{Example, Outcome, Outputs, Plan, Positions, ResolvedPlan};
 
 /// A batch of rows.
 pub(super) struct Batch<'a> {
@@ -35,7 +32,8 @@ pub(super) struct Measured {
     pub(super) other: Vec<Option<Vec<f64>>>,
     /// For each map (the real one, then the controls), cell and row.
     pub(super) cells: Vec<Vec<Vec<Seen>>>,
-    /// For each metric the sum of squares of what self-swaps changed.
+    /// For each metric the sum of squares of what effects differ in where they are computed in another
+    /// way.
     pub(super) noise: Vec<f64>,
     /// How many values these are.
     pub(super) noise_count: usize,
@@ -71,7 +69,6 @@ enum Job {
     Other {
         places: Vec<(usize, usize)>,
     },
-    SelfSwap,
     Cell {
         map: usize,
         cell: usize,
@@ -148,6 +145,15 @@ pub(super) fn reads_distributions(sweep: &DataSweep) -> bool {
     needs(sweep) == Needs::Distribution
 }
 
+/// What is read of a side's runs.
+pub(super) fn outputs_of(
+    sweep: &DataSweep,
+    side: &Side<'_>,
+    references: &[Option<Arc<Distribution>>],
+) -> Outputs {
+    outputs(needs(sweep), &side.asked(&side.places), references)
+}
+
 /// The row's other run: that of its other prompt; where cells repair a run, the run without noise.
 fn other_prompt<'r>(
     sweep: &DataSweep,
@@ -167,10 +173,10 @@ fn plans(
     side: &Side<'_>,
     references: &[Option<Arc<Distribution>>],
 ) -> Result<Vec<(Job, ResolvedPlan)>, DataSweepError> {
-    let outputs_of = outputs(needs(sweep), &side.asked(&side.places), references);
+    let outputs = outputs_of(sweep, side, references);
     let read = side.read_out();
     let plan = |edits: Vec<_>| {
-        let plan = Plan::new().read(read.clone()).outputs(outputs_of.clone());
+        let plan = Plan::new().read(read.clone()).outputs(outputs.clone());
         edits.into_iter().fold(plan, Plan::edit).resolve_shared(outline, &side.examples)
     };
     let draws = sweep.treatment.draws();
@@ -180,19 +186,6 @@ fn plans(
         plans.push((Job::Base, plan(side.corruption(draw))?));
     }
     plans.extend(other_plan(sweep, outline, side, references)?);
-    let has_rows = |cell: &usize| {
-        let component = sweep.cells[*cell].component;
-        component != vene_model::Component::Logits && !component.is_pattern()
-    };
-    let places: Vec<usize> = (0..sweep.cells.len()).filter(has_rows).collect();
-    let count = SELF_SWAPS.min(places.len());
-    for index in 0..count {
-        let cell = places[(2 * index + 1) * places.len() / (2 * count)];
-        let variant = Variant { control: Some(Control::SelfSwap), draw: 0 };
-        if corrupted.is_empty() {
-            plans.push((Job::SelfSwap, plan(side.edits(sweep.cells[cell], variant)?.0)?));
-        }
-    }
     let maps = std::iter::once(None).chain(sweep.controls.iter().copied().map(Some));
     for (map, control) in maps.enumerate() {
         for (cell, &place) in sweep.cells.iter().enumerate() {
@@ -246,6 +239,15 @@ impl Batch<'_> {
                 progress(done)
             })?);
         }
+        for place in
+            noise::places(self.sweep).iter().filter(|place| self.range.contains(&place.row))
+        {
+            let Some(squares) = noise::squares(self, place)? else { continue };
+            for measured in measured.iter_mut().filter(|of| of.direction == place.direction) {
+                measured.noise.iter_mut().zip(&squares).for_each(|(sum, square)| *sum += square);
+                measured.noise_count += 1;
+            }
+        }
         Ok(table::of(self.sweep, &self.sweep.rows[self.range.clone()], &measured)?)
     }
 
@@ -270,7 +272,6 @@ impl Batch<'_> {
             noise_count: 0,
         };
         let bases = jobs.iter().filter(|job| matches!(job, Job::Base)).count() as f64;
-        let mut swaps: Vec<Vec<Option<Vec<f64>>>> = Vec::new();
         let mut unread = false;
         self.executor.run_all(&plans, &mut |index, outcome| {
             let (places, may_lack) = match &jobs[index] {
@@ -286,7 +287,6 @@ impl Batch<'_> {
                     }
                 }
                 Job::Other { .. } => measured.other = values,
-                Job::SelfSwap => swaps.push(values),
                 Job::Cell { map, cell, own } => {
                     let seen = &mut measured.cells[*map][*cell];
                     take(seen, values, &outcome, side, own, sweep.treatment.draws());
@@ -298,22 +298,12 @@ impl Batch<'_> {
         if unread {
             return Err(DataSweepError::Unread);
         }
-        for (base, swapped) in swaps
-            .iter()
-            .flat_map(|swap| measured.base.iter().zip(swap))
-            .filter_map(|(base, swapped)| Some((base, swapped.as_ref()?)))
-        {
-            for ((square, base), swapped) in measured.noise.iter_mut().zip(base).zip(swapped) {
-                *square += (swapped - base).powi(2);
-            }
-            measured.noise_count += 1;
-        }
         Ok(measured)
     }
 
     /// For each example what divergences are taken from: the distribution behind its prompt, of the
     /// edited run before any edit.
-    fn references(
+    pub(super) fn references(
         &self,
         side: &Side<'_>,
     ) -> Result<Vec<Option<Arc<Distribution>>>, DataSweepError> {
@@ -334,7 +324,7 @@ impl Batch<'_> {
 
     /// What a plan's runs say, for each row of the batch and each metric; `None` for rows that it has
     /// no run of.
-    fn values(
+    pub(super) fn values(
         &self,
         side: &Side<'_>,
         places: &[(usize, usize)],

@@ -1,5 +1,7 @@
 //! One direction of a batch as the engine sees it: examples, and for each cell the edits.
 
+use std::cell::RefCell;
+use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -14,6 +16,7 @@ use super::{
 use crate::data::{Continuation, PreparedRow, Reason};
 use crate::intervention::{Intervention, Noise, RandomDirection};
 use crate::plan::{Edit, Example, Positions, Source};
+use crate::random::seed_at;
 use crate::sweep::Method;
 
 /// The examples of one direction of a batch. A row has as many as its answers have runs.
@@ -33,9 +36,18 @@ pub(super) struct Side<'a> {
     shuffled: Vec<usize>,
     /// For each example its row's index in the data set.
     of_example: Arc<[usize]>,
-    /// For each draw its noise: one object, so that runs with the same noise are run once.
-    noises: Vec<Arc<dyn Intervention>>,
-    random: Arc<dyn Intervention>,
+    /// The standard deviation of noise, where some is drawn.
+    deviation: Option<f64>,
+    /// What was drawn so far: one object each, so that runs with the same noise are run once.
+    drawn_in: RefCell<HashMap<Drawn, Arc<dyn Intervention>>>,
+}
+
+/// What a draw is for. Layers of a window draw each for itself: they are told apart by their distance from
+/// the cell's own layer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Drawn {
+    Noise { draw: usize, distance: i64 },
+    Direction { distance: i64 },
 }
 
 /// Which of a cell's runs.
@@ -70,8 +82,15 @@ impl<'a> Side<'a> {
             shuffled,
             of_example: places.iter().map(|&(row, _)| rows[row].index).collect(),
             places,
-            noises: Vec::new(),
-            random: Arc::new(RandomDirection { seed: sweep.seed }),
+            deviation: match sweep.treatment {
+                Treatment::Noise { standard_deviation, .. } => Some(standard_deviation),
+                Treatment::Restore { noise: NoiseSize::Absolute(deviation), .. } => Some(deviation),
+                Treatment::Restore { noise: NoiseSize::OfEmbeddings(_), .. } => {
+                    means.noise_deviation()
+                }
+                _ => None,
+            },
+            drawn_in: RefCell::default(),
         };
         let example = |&(row, run): &(usize, usize)| -> Result<Example, DataSweepError> {
             let prepared = &rows[row];
@@ -83,23 +102,26 @@ impl<'a> Side<'a> {
             Ok(example)
         };
         side.examples = side.places.iter().map(example).collect::<Result<_, _>>()?;
-        side.random = side.by_row(side.random.clone());
-        let strength = match sweep.treatment {
-            Treatment::Noise { standard_deviation, draws } => Some((standard_deviation, draws)),
-            Treatment::Restore { noise: NoiseSize::Absolute(deviation), draws, .. } => {
-                Some((deviation, draws))
-            }
-            Treatment::Restore { noise: NoiseSize::OfEmbeddings(_), draws, .. } => {
-                means.noise_deviation().map(|deviation| (deviation, draws))
-            }
-            _ => None,
-        };
-        if let Some((standard_deviation, draws)) = strength {
-            // Seeds of one draw in two sweeps are the same, whatever the number of draws.
-            let noise = |draw| Noise { standard_deviation, seed: sweep.seed ^ (draw as u64) << 32 };
-            side.noises = (0..draws).map(|draw| side.by_row(Arc::new(noise(draw)))).collect();
-        }
         Ok(side)
+    }
+
+    /// The intervention of a draw.
+    fn of_draw(&self, drawn: Drawn) -> Arc<dyn Intervention> {
+        let make = || -> Arc<dyn Intervention> {
+            let seed = self.sweep.seed;
+            match drawn {
+                // Seeds of one draw in two sweeps are the same, whatever the number of draws.
+                Drawn::Noise { draw, distance } => Arc::new(Noise {
+                    standard_deviation: self.deviation.unwrap_or_default(),
+                    seed: seed_at(seed ^ (draw as u64) << 32, distance),
+                }),
+                Drawn::Direction { distance } => {
+                    Arc::new(RandomDirection { seed: seed_at(seed, distance) })
+                }
+            }
+        };
+        let mut known = self.drawn_in.borrow_mut();
+        known.entry(drawn).or_insert_with(|| self.by_row(make())).clone()
     }
 
     /// An intervention that is told rows of the data set for examples of the batch.
@@ -187,7 +209,8 @@ impl<'a> Side<'a> {
         // The corrupted role stands behind the others.
         let role = self.sweep.roles.len();
         let at = self.positions(|row| self.rows[row].base_positions[role].clone());
-        vec![Edit::new(Component::Embedding, None, self.noises[draw].clone()).at(at)]
+        let noise = self.of_draw(Drawn::Noise { draw, distance: 0 });
+        vec![Edit::new(Component::Embedding, None, noise).at(at)]
     }
 
     /// All edits of a cell; those in the range are the cell's own.
@@ -220,9 +243,20 @@ impl<'a> Side<'a> {
         Variant { control, draw }: Variant,
     ) -> Result<Edit, DataSweepError> {
         let DataCell { component, role, .. } = cell;
+        let distance = match (layer, cell.layer) {
+            (Some(layer), Some(own)) => layer as i64 - own as i64,
+            _ => 0,
+        };
         let at = self.positions(|row| self.written(role, row));
         let from = || self.positions(|row| self.read(role, &self.rows[row]));
         let by = |method: &Method, from| -> Result<Edit, DataSweepError> {
+            let method = match method {
+                Method::Noise { standard_deviation, seed } => &Method::Noise {
+                    standard_deviation: *standard_deviation,
+                    seed: seed_at(*seed, distance),
+                },
+                method => method,
+            };
             let mut edit = method.edit(component, layer, at.clone(), from)?;
             // What draws, or might: a row's numbers depend on no other row.
             if let Method::Noise { .. } | Method::Custom(_) = method {
@@ -248,12 +282,10 @@ impl<'a> Side<'a> {
             }
             Some(Control::RandomDirection) => {
                 let mut edit = by(treatment, from())?.source(Source::Run(0));
+                let direction = self.of_draw(Drawn::Direction { distance });
                 edit.intervention = match treatment {
-                    Method::Interchange => self.random.clone(),
-                    _ => Arc::new(AsLarge {
-                        change: edit.intervention,
-                        direction: self.random.clone(),
-                    }),
+                    Method::Interchange => direction,
+                    _ => Arc::new(AsLarge { change: edit.intervention, direction }),
                 };
                 return Ok(edit);
             }
@@ -292,7 +324,7 @@ impl<'a> Side<'a> {
                 by(&Method::Interchange, from)?.source(Source::Run(draw))
             }
             Treatment::Noise { .. } => {
-                Edit::new(component, layer, self.noises[draw].clone()).at(at)
+                Edit::new(component, layer, self.of_draw(Drawn::Noise { draw, distance })).at(at)
             }
             Treatment::Restore { .. } => Edit::freeze(component, layer).at(at),
         })

@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::ops::ControlFlow;
 
-use vene_model::{Component, DecoderConfig, Outline, Site};
+use vene_model::{Component, DecoderConfig, ModelKey, Outline, Site};
 
 use super::{DataCell, DataSweep, DataSweepError, NoiseSize, Treatment};
 use crate::data::PreparedRow;
@@ -23,9 +23,17 @@ pub struct Means {
     /// By component and layer, for each role (or once) a row `[width]`.
     values: HashMap<(Component, Option<usize>), Vec<Vec<f64>>>,
     noise_deviation: Option<f64>,
+    /// Whose activations these are.
+    model: Option<ModelKey>,
 }
 
 impl Means {
+    /// Refuses another model than the one whose activations these are.
+    pub(super) fn expect(&self, outline: &Outline) -> Result<(), RunError> {
+        let model = self.model.as_ref();
+        Ok(model.map_or(Ok(()), |model| outline.expect("a mean over the data set", model))?)
+    }
+
     /// The mean row `[width]` of a site.
     pub(super) fn get(
         &self,
@@ -58,7 +66,7 @@ impl Means {
             ((component, layer), vec![row; count])
         };
         let values = sites(sweep, config).iter().map(zeros).collect();
-        Self { per_position, values, noise_deviation: None }
+        Self { per_position, values, noise_deviation: None, model: None }
     }
 }
 
@@ -97,13 +105,15 @@ pub(super) fn of(
     let per_position = match sweep.treatment {
         Treatment::Mean { per_position } => per_position,
         Treatment::Restore { noise: NoiseSize::OfEmbeddings(times), .. } => {
-            let deviation = embedding_deviation(sweep, executor)?;
-            return Ok(Means { noise_deviation: Some(times * deviation), ..Means::default() });
+            let deviation = Some(times * embedding_deviation(sweep, executor)?);
+            let model = Some(outline.key().clone());
+            return Ok(Means { noise_deviation: deviation, model, ..Means::default() });
         }
         _ => return Ok(Means::default()),
     };
     let config = outline.config();
     let mut means = Means::zeros(sweep, config);
+    means.model = Some(outline.key().clone());
     let sites: Vec<Site> = sites(sweep, config)
         .into_iter()
         .map(|(component, layer)| Site::new(component, layer, config))

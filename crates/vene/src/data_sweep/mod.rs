@@ -38,6 +38,7 @@ mod check;
 mod edits;
 mod error;
 mod means;
+mod noise;
 mod numbers;
 mod options;
 mod partners;
@@ -47,7 +48,7 @@ mod table;
 
 use std::ops::{ControlFlow, Range};
 
-use vene_model::{Component, Model, Outline};
+use vene_model::{Component, InputError, Model, Outline};
 use vene_table::Table;
 
 pub use builder::DataSweepBuilder;
@@ -60,6 +61,7 @@ pub use table::{SETTINGS, join, noise_floor};
 
 use crate::data::{LeftOut, PreparedRow, Role};
 use crate::engine::{Executor, Forked};
+use crate::error::{RunError, SweepError};
 use crate::metric::Metric;
 use crate::sweep::SweepUnit;
 
@@ -198,6 +200,24 @@ impl DataSweep {
         self.interventions_per_row() * self.rows.len()
     }
 
+    /// Refuses another model than the one that the sweep was built on.
+    fn expect(&self, outline: &Outline) -> Result<(), RunError> {
+        let first = self.rows.first();
+        Ok(first.map_or(Ok(()), |row| outline.expect("the sweep", row.base.model()))?)
+    }
+
+    /// The same sweep for another model of the same shape and tokenizer, such as one that was fine-tuned
+    /// from its own: without it a sweep runs on no model but the one that it was built on.
+    ///
+    /// # Errors
+    /// Another shape or tokenizer; a prompt that is longer than the other model's context.
+    pub fn for_another_model(&self, outline: &Outline) -> Result<Self, DataSweepError> {
+        let rows = self.rows.iter().map(|row| row.for_another_model(outline));
+        let rows = rows.collect::<Result<_, InputError>>();
+        let rows = rows.map_err(|error| SweepError::Input { whose: "a row", error })?;
+        Ok(Self { rows, ..self.clone() })
+    }
+
     /// The rows, by index among those used, in the batches in which they are run. The same sweep
     /// has the same batches everywhere.
     pub fn batches(&self) -> Vec<Range<usize>> {
@@ -217,6 +237,7 @@ impl DataSweep {
         outline: &Outline,
         executor: &dyn Executor,
     ) -> Result<Means, DataSweepError> {
+        self.expect(outline)?;
         means::of(self, outline, executor)
     }
 
@@ -238,6 +259,8 @@ impl DataSweep {
         if batch.is_empty() || batch.end > self.rows.len() {
             return Err(DataSweepError::NoBatch { range: batch, rows: self.rows.len() });
         }
+        self.expect(outline)?;
+        means.expect(outline)?;
         batch::Batch { sweep: self, outline, executor, means, range: batch }.run(progress)
     }
 
@@ -275,6 +298,7 @@ impl DataSweep {
         outline: &Outline,
         executor: &dyn Executor,
     ) -> Result<Preflight, DataSweepError> {
+        self.expect(outline)?;
         preflight::of(self, outline, executor)
     }
 
@@ -287,6 +311,7 @@ impl DataSweep {
         outline: &Outline,
         memory: Option<usize>,
     ) -> Result<DataForecast, DataSweepError> {
+        self.expect(outline)?;
         preflight::forecast(self, outline, memory)
     }
 }

@@ -46,14 +46,16 @@ impl Reduce for Whole {
             Some(reference) => divergence(reference, distribution),
             None => f64::NAN,
         };
+        // Answers are tokens that the model has: rows with others are left out.
+        let logit = |token: u32| distribution.logit(token).unwrap_or(f64::NAN);
         let standing = |&token: &u32| {
-            let Standing { larger, equal } = distribution.standing(token);
+            let Standing { larger, equal } = distribution.standing(token).unwrap_or_default();
             [larger as f64, equal as f64]
         };
         [distribution.log_normaliser(), divergence]
             .into_iter()
             .chain(tokens[..*targets].iter().flat_map(standing))
-            .chain(tokens.iter().map(|&token| distribution.logit(token)))
+            .chain(tokens.iter().map(|&token| logit(token)))
             .collect()
     }
 }

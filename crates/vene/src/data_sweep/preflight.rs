@@ -65,7 +65,8 @@ pub struct Agreement {
     pub logit_difference: Option<f64>,
 }
 
-/// What a sweep over a data set will cost the forked executor: its first batch, times the batches.
+/// What a sweep over a data set will cost the forked executor: its first batch, times the batches. The few
+/// runs by which its noise is measured are not counted.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct DataForecast {
     /// Interventions.
@@ -240,16 +241,14 @@ pub(super) fn forecast(
     }
     let cost = cost(outline, &plans, memory)?;
     let times = sweep.rows.len() as f64 / first.len().max(1) as f64;
-    let alone = |prompt: &Prompt| {
-        Forked::work_of(outline, &[ResolvedPlan::unedited(prompt)], memory).operations()
-    };
-    let one_by_one: f64 = sweep.rows[first.clone()]
-        .iter()
-        .map(|row| {
-            let source = row.source.as_ref().filter(|_| sweep.treatment.reads_source());
-            alone(&row.base) + source.map_or(0.0, alone)
-        })
-        .sum();
+    let mut one_by_one = 0.0;
+    for row in &sweep.rows[first.clone()] {
+        let source = row.source.as_ref().filter(|_| sweep.treatment.reads_source());
+        for prompt in [&row.base].into_iter().chain(source) {
+            let work = Forked::work_of(outline, &[ResolvedPlan::unedited(prompt)], memory)?;
+            one_by_one += work.operations();
+        }
+    }
     Ok(DataForecast {
         interventions: sweep.interventions(),
         unchanged: (unchanged as f64 * times).round() as usize,

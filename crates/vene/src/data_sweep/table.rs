@@ -8,8 +8,8 @@ use super::batch::{Measured, Seen};
 use super::{DataCell, DataSweep, DataSweepError};
 use crate::data::PreparedRow;
 
-/// Metadata under which a part keeps what self-swaps changed: for each metric the sum of squares, and
-/// the number of values.
+/// Metadata under which a part keeps what effects differ in when they are computed in another way: for each
+/// metric the sum of squares, and the number of values.
 const NOISE: &str = "noise_squares.";
 const NOISE_COUNT: &str = "noise_count";
 
@@ -108,7 +108,7 @@ fn parameters(sweep: &DataSweep) -> String {
     all.join(", ")
 }
 
-/// Parts of a sweep, or tables of several, as one; what self-swaps changed is added up.
+/// Parts of a sweep, or tables of several, as one; what was measured of their noise is added up.
 ///
 /// # Errors
 /// Where the tables have other columns, or were made in another way: each of [`SETTINGS`] must be the
@@ -154,7 +154,8 @@ pub fn join(parts: &[Table]) -> Result<Table, DataSweepError> {
     Ok(joined)
 }
 
-/// For each metric the root mean square of what self-swaps changed: the noise of the computation.
+/// For each metric the root mean square of what effects differ in between two ways of computing them:
+/// the noise of the computation, in the precision in use. Empty where it was not measured.
 pub fn noise_floor(examples: &Table) -> HashMap<String, f64> {
     let notes = examples.metadata();
     let number = |key: &str| notes.get(key)?.parse::<f64>().ok();

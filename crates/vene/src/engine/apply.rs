@@ -1,13 +1,14 @@
 //! One application of an edit: the same lines for every executor.
 
 use candle_core::Tensor;
+use vene_files::{Panicked, guarded};
 use vene_model::{Component, DecoderConfig, Site};
 
 use super::trace::Trace;
 use super::unit::{self, Selection};
 use crate::error::RunError;
 use crate::intervention::UnitContext;
-use crate::plan::{Outcome, Receipt, ResolvedEdit, ResolvedPlan, ResolvedSource, Tally, Unit};
+use crate::plan::{Outcome, Receipt, ResolvedEdit, ResolvedPlan, ResolvedSource, Run, Tally, Unit};
 
 /// An edit of a plan in one of its examples.
 #[derive(Clone, Copy)]
@@ -249,11 +250,12 @@ impl<'a> Application<'a> {
 
     pub(super) fn receipt(&self, outcome: Outcome) -> Receipt {
         let (edit, unit) = (self.edit(), self.unit());
-        let source_positions = match &edit.source {
+        let read = match &edit.source {
             Some(ResolvedSource::Runs { units, .. }) => {
-                units[self.example].first().map(|(_, unit)| unit.positions.clone())
+                let of_run = |(run, unit): &(Run, Unit)| (*run, unit.positions.clone());
+                units[self.example].iter().map(of_run).collect()
             }
-            _ => None,
+            _ => Vec::new(),
         };
         Receipt {
             example: self.example,
@@ -264,7 +266,7 @@ impl<'a> Application<'a> {
             positions: unit.positions.clone(),
             heads: unit.heads.clone(),
             keys: unit.keys.clone(),
-            source_positions,
+            read,
             outcome,
         }
     }
@@ -301,15 +303,25 @@ pub(super) fn applied(
     context: UnitContext<'_>,
 ) -> Result<Tensor, RunError> {
     let (intervention, site) = (edit.intervention.name(), edit.site);
-    let after = edit
-        .intervention
-        .apply(before, sources, context)
+    let after = guarded(|| edit.intervention.apply(before, sources, context))
+        .map_err(|panic| panicked(edit, sources.len(), panic))?
         .map_err(|error| RunError::Intervention { intervention, site, error: error.into() })?;
     if after.dims() != before.dims() {
         let (returned, expected) = (after.dims().to_vec(), before.dims().to_vec());
         return Err(RunError::InterventionShape { intervention, site, returned, expected });
     }
+    if after.dtype() != before.dtype() {
+        let (returned, expected) = (after.dtype().as_str(), before.dtype().as_str());
+        return Err(RunError::InterventionType { intervention, site, returned, expected });
+    }
     Ok(after)
+}
+
+/// The error of an intervention that panicked when it was given so many sources.
+pub(super) fn panicked(edit: &ResolvedEdit, sources: usize, panic: Panicked) -> RunError {
+    let (intervention, site) = (edit.intervention.name(), edit.site);
+    let message = panic.message;
+    RunError::InterventionPanicked { intervention, site, sources, message }
 }
 
 /// Where the edited stretches begin in a row, each of which is `width` wide.

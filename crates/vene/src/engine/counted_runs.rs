@@ -13,7 +13,7 @@ use crate::plan::ResolvedPlan;
 
 /// What the reference executor takes for these plans: for those of the same examples one pass of the
 /// runs that they read, and one of the base for each.
-pub(super) fn work_of_reference(outline: &Outline, plans: &[ResolvedPlan]) -> Work {
+pub(crate) fn work_of_reference(outline: &Outline, plans: &[ResolvedPlan]) -> Work {
     let decoder = outline.counted();
     let count = |prompts: &mut dyn Iterator<Item = (usize, Vec<usize>)>| {
         let mut pass = CountedRuns::default();
@@ -59,6 +59,11 @@ impl Pass<Counted> for CountedRuns {
 
     fn positions(&self) -> &[usize] {
         &self.positions
+    }
+
+    fn lengths(&self) -> Vec<usize> {
+        // Angles cost nothing, whatever they are.
+        vec![1; self.positions.len()]
     }
 
     fn wants(&self, _: Site) -> bool {

@@ -39,12 +39,10 @@ impl Distribution {
         &self.logits
     }
 
-    /// A token's logit.
-    ///
-    /// # Panics
-    /// Where the token is outside of the vocabulary, as for all methods here that take one.
-    pub fn logit(&self, token: u32) -> f64 {
-        self.logits[token as usize]
+    /// A token's logit; `None` where the unembedding has no such token, as for all methods here that take
+    /// one.
+    pub fn logit(&self, token: u32) -> Option<f64> {
+        self.logits.get(token as usize).copied()
     }
 
     /// log Σ exp(logit) over the vocabulary.
@@ -53,13 +51,13 @@ impl Distribution {
     }
 
     /// A token's log-probability, in nats.
-    pub fn log_probability(&self, token: u32) -> f64 {
-        self.logit(token) - self.log_normaliser
+    pub fn log_probability(&self, token: u32) -> Option<f64> {
+        Some(self.logit(token)? - self.log_normaliser)
     }
 
     /// A token's probability.
-    pub fn probability(&self, token: u32) -> f64 {
-        self.log_probability(token).exp()
+    pub fn probability(&self, token: u32) -> Option<f64> {
+        Some(self.log_probability(token)?.exp())
     }
 
     /// The likeliest token; of equally likely ones that with the lowest id.
@@ -68,8 +66,8 @@ impl Distribution {
     }
 
     /// Where a token stands among all: its rank and its accuracy.
-    pub fn standing(&self, token: u32) -> Standing {
-        Standing::of(&self.logits, token as usize)
+    pub fn standing(&self, token: u32) -> Option<Standing> {
+        self.logit(token).map(|_| Standing::of(&self.logits, token as usize))
     }
 
     /// The `count` likeliest tokens, likeliest first; ties go to the lower id.
@@ -94,9 +92,11 @@ mod tests {
     #[test]
     fn probabilities_sum_to_one_however_large_the_logits() {
         let distribution = Distribution::new(vec![1000.0, 999.0, -1000.0]);
-        let sum: f64 = (0..3).map(|token| distribution.probability(token)).sum();
+        let sum: f64 = (0..3).filter_map(|token| distribution.probability(token)).sum();
         assert!((sum - 1.0).abs() < 1e-12);
-        assert!((distribution.probability(0) - 1.0 / (1.0 + (-1.0_f64).exp())).abs() < 1e-12);
+        let first = distribution.probability(0).unwrap_or_default();
+        assert!((first - 1.0 / (1.0 + (-1.0_f64).exp())).abs() < 1e-12);
+        assert_eq!(distribution.probability(3), None);
     }
 
     #[test]
@@ -109,6 +109,6 @@ mod tests {
         // The two zeros are equal.
         let zeros = Distribution::new(vec![-0.0, 0.0, -1.0]);
         assert_eq!((zeros.top(2), zeros.likeliest()), (vec![0, 1], 0));
-        assert_eq!(zeros.standing(1).rank(), 0.5);
+        assert_eq!(zeros.standing(1).unwrap_or_default().rank(), 0.5);
     }
 }

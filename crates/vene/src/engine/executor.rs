@@ -3,7 +3,8 @@
 use std::ops::ControlFlow;
 
 use candle_core::{DType, Tensor};
-use vene_model::{Decoder, Operations, Prompt};
+use vene_files::guarded;
+use vene_model::{Decoder, Operations, Prompt, Site};
 
 use super::distribution::Distribution;
 use super::reading::Reading;
@@ -15,6 +16,9 @@ use crate::plan::{Outputs, Receipt, ResolvedPlan};
 pub struct PlanOutcome {
     /// For each example in order.
     pub examples: Vec<ExampleOutcome>,
+    /// The sites that the plan collects, in its order: those of each example's
+    /// [`collected`](ExampleOutcome::collected).
+    pub collected: Vec<Site>,
     /// What every edit did in every example.
     pub receipts: Vec<Receipt>,
     /// What the base's run showed without any edit, for each example in order, where the plan wants
@@ -36,6 +40,61 @@ pub struct ExampleOutcome {
     pub collected: Vec<Tensor>,
 }
 
+impl PlanOutcome {
+    /// The next-token distribution of an example at the position that the plan reads as its `read`-th.
+    ///
+    /// # Errors
+    /// No such example or position, or a plan that does not want distributions whole.
+    pub fn distribution(&self, example: usize, read: usize) -> Result<&Distribution, RunError> {
+        let showed = self.example(example)?;
+        let there = showed.distributions.len();
+        showed.distributions.get(read).ok_or(RunError::NotRead {
+            what: "whole distributions",
+            example,
+            read,
+            there,
+        })
+    }
+
+    /// The logits of the tokens that the plan names, at the position that it reads as its `read`-th.
+    ///
+    /// # Errors
+    /// No such example or position, or a plan that names no tokens.
+    pub fn reading(&self, example: usize, read: usize) -> Result<&Reading, RunError> {
+        let showed = self.example(example)?;
+        let there = showed.readings.len();
+        showed.readings.get(read).ok_or(RunError::NotRead {
+            what: "logits of chosen tokens",
+            example,
+            read,
+            there,
+        })
+    }
+
+    /// What an example's run showed at a site, `[positions, width]`, or `[heads, queries, keys]` for
+    /// attention patterns: of the first collect there.
+    ///
+    /// # Errors
+    /// No such example, or a site that the plan does not collect.
+    pub fn collected(&self, example: usize, site: Site) -> Result<&Tensor, RunError> {
+        let showed = self.example(example)?;
+        let place = self.collected.iter().position(|collected| *collected == site);
+        let found = place.and_then(|place| showed.collected.get(place));
+        found.ok_or_else(|| RunError::NotCollected {
+            site,
+            collected: match self.collected.as_slice() {
+                [] => "nothing".to_owned(),
+                sites => sites.iter().map(Site::to_string).collect::<Vec<_>>().join(", "),
+            },
+        })
+    }
+
+    fn example(&self, example: usize) -> Result<&ExampleOutcome, RunError> {
+        let examples = self.examples.len();
+        self.examples.get(example).ok_or(RunError::NoExample { example, examples })
+    }
+}
+
 impl ExampleOutcome {
     /// Takes the distribution at the position that the plan reads as its `read`-th.
     pub(super) fn take(
@@ -44,16 +103,19 @@ impl ExampleOutcome {
         example: usize,
         read: usize,
         distribution: Distribution,
-    ) {
+    ) -> Result<(), RunError> {
         match (outputs.chosen(example), outputs.reduction()) {
             (Some((tokens, normalised)), _) => {
                 self.readings.push(Reading::of(&distribution, tokens, normalised));
             }
             (None, Some(reduce)) => {
-                self.reduced.push(reduce.reduce(example, read, &distribution));
+                let reduced = guarded(|| reduce.reduce(example, read, &distribution));
+                self.reduced
+                    .push(reduced.map_err(|panic| RunError::panicked("a reduction", panic))?);
             }
             (None, None) => self.distributions.push(distribution),
         }
+        Ok(())
     }
 }
 
@@ -80,6 +142,12 @@ pub trait Executor {
     /// # Errors
     /// Failures of the computation.
     fn token_embeddings(&self, tokens: &[u32]) -> Result<Vec<Vec<f64>>, RunError>;
+
+    /// An executor that computes the same in another way, on the weights that are in memory: what the
+    /// two differ in is the noise of the computation. `None` where there is no other way.
+    fn twin(&self) -> Option<Box<dyn Executor + '_>> {
+        None
+    }
 
     /// The next-token distribution behind each prompt, nothing edited.
     ///

@@ -7,6 +7,7 @@
 use std::collections::HashMap;
 
 use candle_core::{DType, Tensor};
+use vene_files::guarded;
 use vene_model::{Model, Site};
 
 use super::suffix::{Suffix, Taps};
@@ -49,8 +50,12 @@ impl Gradients {
     /// Of this plan's runs, at these sites, which are seen behind the plan's own edits there.
     ///
     /// # Errors
-    /// Failures of the computation.
+    /// Failures of the computation; a site that this model does not have.
     pub fn new(model: &Model, plan: ResolvedPlan, sites: &[Site]) -> Result<Self, RunError> {
+        for &site in sites {
+            let here = Site::new(site.component(), site.layer(), model.config());
+            here.map_err(|problem| RunError::NoSite { site, problem })?;
+        }
         Ok(Self { suffix: Suffix::behind(model, plan, sites)?, sites: sites.to_vec() })
     }
 
@@ -71,11 +76,14 @@ impl Gradients {
         examples: &[usize],
         metric: &dyn Fn(&Tensor) -> candle_core::Result<Tensor>,
     ) -> Result<SiteGradients, RunError> {
+        self.suffix.expect(examples)?;
         let lengths =
             examples.iter().map(|&example| self.suffix.plan().examples()[example].base.len());
         let mut taps = Taps::new(&self.sites, lengths.collect());
         let logits = self.suffix.tapped(examples, &mut taps)?;
-        let sum = metric(&logits)?.sum_all()?;
+        let metric = guarded(|| metric(&logits));
+        let metric = metric.map_err(|panic| RunError::panicked("a metric", panic))?;
+        let sum = metric?.sum_all()?;
         let gradients = sum.backward()?;
         let mut found = HashMap::new();
         for (run, &example) in examples.iter().enumerate() {

@@ -19,6 +19,7 @@ mod trace;
 mod unit;
 
 pub(crate) use continued::{Continued, Sequence, Showed, with_sources_run};
+pub(crate) use counted_runs::work_of_reference;
 pub use distribution::Distribution;
 pub use executor::{ExampleOutcome, Executor, PlanOutcome};
 pub use forked::Forked;

@@ -34,7 +34,7 @@ impl Reading {
     /// The same out of a whole distribution.
     pub(super) fn of(distribution: &Distribution, tokens: &[u32], normalised: bool) -> Self {
         Self {
-            logits: tokens.iter().map(|&token| distribution.logit(token)).collect(),
+            logits: tokens.iter().filter_map(|&token| distribution.logit(token)).collect(),
             log_normaliser: normalised.then(|| distribution.log_normaliser()),
         }
     }

@@ -8,11 +8,12 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use candle_core::Tensor;
-use vene_model::{DecoderConfig, Model, Site, TimeStep};
+use vene_model::{Decoder, DecoderConfig, Model, Operations, Recorded, Site, TimeStep};
 
 use super::apply::{Application, Measured};
 use super::distribution::Distribution;
 use super::executor::{ExampleOutcome, Executor, PlanOutcome, embeddings, run_one};
+use super::forked::Forked;
 use super::sequences::{Rows, Sequences, Visitor};
 use super::stages::in_stages;
 use super::trace::{Trace, Wanted};
@@ -24,12 +25,20 @@ use crate::plan::{Outcome, Receipt, ResolvedPlan, Tally};
 #[derive(Clone, Copy)]
 pub struct Reference<'a> {
     model: &'a Model,
+    fused: bool,
 }
 
 impl<'a> Reference<'a> {
     /// An executor for this model, in the precision in which its weights were loaded.
     pub fn new(model: &'a Model) -> Self {
-        Self { model }
+        Self { model, fused: false }
+    }
+
+    /// The same runs with the products and norms of the fused operations, whose weights it shares, where
+    /// the model has them. It is not what defines what is right, but takes no memory for weights.
+    #[must_use]
+    pub(super) fn fused(self) -> Self {
+        Self { fused: true, ..self }
     }
 
     /// Runs a plan: the sources, then the base with its edits.
@@ -39,30 +48,59 @@ impl<'a> Reference<'a> {
     pub fn run(&self, plan: &ResolvedPlan) -> Result<PlanOutcome, RunError> {
         run_one(self, plan)
     }
-
-    /// What edits of these plans (of the same examples) read of unedited runs.
-    fn trace_sources(&self, plans: &[ResolvedPlan]) -> Result<Trace, RunError> {
-        let Some(first) = plans.first() else { return Ok(Trace::default()) };
-        let all = plans.iter().map(|plan| (plan, 0..plan.examples.len()));
-        let wanted = Wanted::of(all, |_, _| true);
-        Trace::of(self.model.plain()?, first.examples(), &wanted)
-    }
-
-    /// Runs the base with its edits against sources that were traced before.
-    fn run_base(&self, plan: &ResolvedPlan, sources: &Trace) -> Result<PlanOutcome, RunError> {
-        let config = self.model.config();
-        let mut editor = Editor::new(plan, sources, config);
-        let tokens: Vec<u32> = plan
-            .examples
-            .iter()
-            .flat_map(|example| example.base.tokens().iter().copied())
-            .collect();
-        let lengths = plan.examples.iter().map(|example| example.base.len());
-        let mut pass = Sequences::new(lengths, &mut editor);
-        let logits = self.model.plain()?.forward(&tokens, &mut pass)?;
-        editor.finish(logits.whole.as_ref())
-    }
 }
+
+/// Plans each of which is one run of base and sources.
+fn run_plans<O: Operations<Tensor = Tensor>>(
+    decoder: &Decoder<O>,
+    plans: &[ResolvedPlan],
+    block: Option<usize>,
+    each: &mut dyn FnMut(usize, PlanOutcome) -> ControlFlow<()>,
+) -> Result<(), RunError> {
+    // Plans of the same examples stand together as a rule; their sources are run once.
+    let mut next = 0;
+    for group in plans.chunk_by(|a, b| Arc::ptr_eq(&a.examples, &b.examples)) {
+        let sources = trace_sources(decoder, group)?;
+        for plan in group {
+            if each(next, run_base(decoder, plan, &sources, block)?).is_break() {
+                return Err(RunError::Stopped);
+            }
+            next += 1;
+        }
+    }
+    Ok(())
+}
+
+/// What edits of these plans (of the same examples) read of unedited runs.
+fn trace_sources<O: Operations<Tensor = Tensor>>(
+    decoder: &Decoder<O>,
+    plans: &[ResolvedPlan],
+) -> Result<Trace, RunError> {
+    let Some(first) = plans.first() else { return Ok(Trace::default()) };
+    let all = plans.iter().map(|plan| (plan, 0..plan.examples.len()));
+    let wanted = Wanted::of(all, |_, _| true);
+    Trace::of(decoder, first.examples(), &wanted)
+}
+
+/// Runs the base with its edits against sources that were traced before.
+fn run_base<O: Operations<Tensor = Tensor>>(
+    decoder: &Decoder<O>,
+    plan: &ResolvedPlan,
+    sources: &Trace,
+    block: Option<usize>,
+) -> Result<PlanOutcome, RunError> {
+    let mut editor = Editor::new(plan, sources, decoder.config());
+    let tokens: Vec<u32> =
+        plan.examples.iter().flat_map(|example| example.base.tokens().iter().copied()).collect();
+    let lengths = plan.examples.iter().map(|example| example.base.len());
+    let mut pass = Sequences::new(decoder.config(), lengths, &mut editor).in_blocks(block);
+    let logits = decoder.forward(&tokens, &mut pass)?;
+    editor.finish(logits.whole.as_ref())
+}
+
+/// Queries of a run whose attention is computed at once over fused operations, so that a long prompt's
+/// pattern does not fill the memory.
+const QUERIES: usize = 256;
 
 impl Executor for Reference<'_> {
     fn name(&self) -> &'static str {
@@ -74,24 +112,29 @@ impl Executor for Reference<'_> {
         plans: &[ResolvedPlan],
         each: &mut dyn FnMut(usize, PlanOutcome) -> ControlFlow<()>,
     ) -> Result<(), RunError> {
-        in_stages(self.model.config(), plans, each, &mut |plans, each| {
-            // Plans of the same examples stand together as a rule; their sources are run once.
-            let mut next = 0;
-            for group in plans.chunk_by(|a, b| Arc::ptr_eq(&a.examples, &b.examples)) {
-                let sources = self.trace_sources(group)?;
-                for plan in group {
-                    if each(next, self.run_base(plan, &sources)?).is_break() {
-                        return Err(RunError::Stopped);
-                    }
-                    next += 1;
-                }
-            }
-            Ok(())
+        let fused = if self.fused { self.model.fused()? } else { None };
+        let fused = fused.map(|decoder| decoder.over(Recorded));
+        in_stages(self.model, plans, each, &mut |plans, each| match &fused {
+            Some(decoder) => run_plans(decoder, plans, Some(QUERIES), each),
+            None => run_plans(self.model.plain()?, plans, None, each),
         })
     }
 
     fn token_embeddings(&self, tokens: &[u32]) -> Result<Vec<Vec<f64>>, RunError> {
-        embeddings(self.model.plain()?, tokens)
+        match if self.fused { self.model.fused()? } else { None } {
+            Some(decoder) => embeddings(decoder, tokens),
+            None => embeddings(self.model.plain()?, tokens),
+        }
+    }
+
+    /// Forks, over the same weights.
+    fn twin(&self) -> Option<Box<dyn Executor + '_>> {
+        let forked = Forked::new(self.model);
+        match (self.model.config().is_recurrent(), self.fused) {
+            (true, _) => None,
+            (false, true) => Some(Box::new(forked)),
+            (false, false) => Some(Box::new(forked.plain())),
+        }
     }
 }
 
@@ -147,7 +190,7 @@ impl<'a> Editor<'a> {
             let rows = rows.of(example, read).unwrap_or_default().into_iter();
             for ((read, row), logits) in rows.enumerate().zip(logits.into_iter().cycle()) {
                 let distribution = Distribution::of_row(logits, row, example)?;
-                outcome.take(&self.plan.outputs, example, read, distribution);
+                outcome.take(&self.plan.outputs, example, read, distribution)?;
             }
             for collect in 0..self.plan.collects.len() {
                 outcome.collected.extend(self.collected.remove(&(collect, example)));
@@ -155,7 +198,9 @@ impl<'a> Editor<'a> {
             examples.push(outcome);
         }
         self.receipts.sort_by_key(|receipt| (receipt.example, receipt.edit));
-        Ok(PlanOutcome { examples, receipts: self.receipts, ..PlanOutcome::default() })
+        let collected = self.plan.collects.iter().map(|collect| collect.site).collect();
+        let receipts = self.receipts;
+        Ok(PlanOutcome { examples, collected, receipts, ..PlanOutcome::default() })
     }
 
     /// The receipt of an edit whose steps are all done.

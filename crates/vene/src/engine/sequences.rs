@@ -84,20 +84,32 @@ impl Rows<'_> {
 
 /// Runs that ride through the decoder together, each with all its rows.
 pub(super) struct Sequences<'a, V> {
+    config: &'a DecoderConfig,
     runs: Vec<Range<usize>>,
     positions: Vec<usize>,
+    /// How many queries of a run attend at once, where nobody looks at the pattern; all if `None`.
+    block: Option<usize>,
     visitor: &'a mut V,
 }
 
 impl<'a, V: Visitor> Sequences<'a, V> {
     /// Runs of these lengths.
-    pub(super) fn new(lengths: impl Iterator<Item = usize>, visitor: &'a mut V) -> Self {
+    pub(super) fn new(
+        config: &'a DecoderConfig,
+        lengths: impl Iterator<Item = usize>,
+        visitor: &'a mut V,
+    ) -> Self {
         let (mut runs, mut positions) = (Vec::new(), Vec::new());
         for length in lengths {
             runs.push(positions.len()..positions.len() + length);
             positions.extend(0..length);
         }
-        Self { runs, positions, visitor }
+        Self { config, runs, positions, block: None, visitor }
+    }
+
+    /// With so many queries of a run at once in attention whose pattern nobody looks at.
+    pub(super) fn in_blocks(self, queries: Option<usize>) -> Self {
+        Self { block: queries, ..self }
     }
 
     fn read_positions(&self) -> Vec<&[usize]> {
@@ -110,6 +122,13 @@ impl<O: Operations<Tensor = Tensor>, V: Visitor> Pass<O> for Sequences<'_, V> {
 
     fn positions(&self) -> &[usize] {
         &self.positions
+    }
+
+    fn lengths(&self) -> Vec<usize> {
+        let of_run = |run: &Range<usize>| {
+            std::iter::repeat_n(self.config.rotary_length(run.len()), run.len())
+        };
+        self.runs.iter().flat_map(of_run).collect()
     }
 
     fn wants(&self, site: Site) -> bool {
@@ -139,13 +158,22 @@ impl<O: Operations<Tensor = Tensor>, V: Visitor> Pass<O> for Sequences<'_, V> {
         let Attention { operations, config, layer, ref queries, ref keys, ref values } = attention;
         let operations = operations.plain();
         let mut mixed = Vec::with_capacity(self.runs.len());
+        let patterns = [Component::AttentionScore, Component::AttentionWeight];
+        let is_seen = patterns.into_iter().any(|component| {
+            Site::new(component, Some(layer), config).is_ok_and(|site| self.visitor.wants(site))
+        });
+        let block = self.block.filter(|_| !is_seen);
         for (run, rows) in self.runs.iter().enumerate() {
             let part = |tensor: &Tensor| operations.slice_rows(tensor, rows.start, rows.len());
             let steps = Steps { operations: &operations, config, layer, run };
             let positions = &self.positions[rows.clone()];
-            let queries = (positions, &part(queries)?);
             let keys = (positions, &part(keys)?, &part(values)?);
-            mixed.push(steps.attend(queries, keys, self.visitor)?);
+            for start in rows.clone().step_by(block.unwrap_or(rows.len())) {
+                let asked = start..rows.end.min(start + block.unwrap_or(rows.len()));
+                let queries = operations.slice_rows(queries, start, asked.len())?;
+                let queries = (&self.positions[asked], &queries);
+                mixed.push(steps.attend(queries, keys, self.visitor)?);
+            }
         }
         Ok(operations.stack_rows(&mixed)?)
     }

@@ -10,7 +10,7 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use candle_core::Tensor;
-use vene_model::{DecoderConfig, Site};
+use vene_model::{DecoderConfig, Outline, Site};
 
 use super::apply;
 use super::executor::PlanOutcome;
@@ -28,12 +28,16 @@ type RunPlans<'e> = &'e mut dyn FnMut(&[ResolvedPlan], Each<'_>) -> Result<(), R
 
 /// Runs plans by somebody who knows only those of one run of base and sources.
 pub(super) fn in_stages(
-    config: &DecoderConfig,
+    outline: &Outline,
     plans: &[ResolvedPlan],
     each: Each<'_>,
     run: RunPlans<'_>,
 ) -> Result<(), RunError> {
-    plans.iter().try_for_each(ResolvedPlan::refuse_steps)?;
+    let config = outline.config();
+    for plan in plans {
+        plan.expect(outline)?;
+        plan.refuse_steps()?;
+    }
     if plans.iter().all(ResolvedPlan::is_one_run) {
         return run(plans, each);
     }
@@ -155,7 +159,15 @@ impl<'p> Staged<'p> {
                 self.showed.insert((example, source, site), values);
             }
         }
-        self.receipts.extend(outcome.receipts);
+        let receipts = outcome.receipts.into_iter().map(|mut receipt| {
+            // The base was read as the last of the sources.
+            let last = Run::Source(self.plan.examples[receipt.example].sources.len());
+            for (run, _) in receipt.read.iter_mut().filter(|(run, _)| *run == last) {
+                *run = Run::Base;
+            }
+            receipt
+        });
+        self.receipts.extend(receipts);
     }
 
     /// The base's run with its edits.

@@ -1,6 +1,6 @@
 //! A plan that cannot be run.
 
-use vene_model::{Component, Site, SiteError};
+use vene_model::{AnotherModel, Component, InputError, Site, SiteError};
 
 use super::PositionError;
 
@@ -11,6 +11,19 @@ pub enum PlanError {
     /// No such site.
     #[error(transparent)]
     Site(#[from] SiteError),
+    /// A prompt of another model, or a plan that was resolved for another one.
+    #[error(transparent)]
+    AnotherModel(#[from] AnotherModel),
+    /// A prompt that another model of the same shape cannot take.
+    #[error("{whose} of example {example}: {error}")]
+    Input {
+        /// Base or source.
+        whose: &'static str,
+        /// The example.
+        example: usize,
+        /// What is wrong.
+        error: Box<InputError>,
+    },
     /// No example at all.
     #[error("there is no example to run the plan on")]
     NoExamples,
@@ -170,6 +183,29 @@ pub enum PlanError {
         source_index: usize,
         /// How many it has.
         sources: usize,
+    },
+    /// Positions for another number of sources.
+    #[error(
+        "edit {edit}: positions are given for {lists} sources, and example {example} has {sources}: give them \
+         for each of its sources, or once for all"
+    )]
+    SourceLists {
+        /// The edit.
+        edit: usize,
+        /// The example.
+        example: usize,
+        /// For how many sources there are positions.
+        lists: usize,
+        /// How many sources there are.
+        sources: usize,
+    },
+    /// Positions for each source of an edit that reads the base.
+    #[error(
+        "edit {edit}: positions are given for each source, and the edit reads the base: give them once"
+    )]
+    BaseBySource {
+        /// The edit.
+        edit: usize,
     },
     /// A source for an intervention that reads none, or none for one that does.
     #[error("edit {edit}: {intervention} reads {wanted}, and {given} is given")]

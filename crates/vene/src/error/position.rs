@@ -42,6 +42,16 @@ pub enum PositionError {
         /// How many were given.
         given: usize,
     },
+    /// Positions are given for more examples than there are.
+    #[error(
+        "positions are given for {given} examples, and there are {examples}: give a list for each"
+    )]
+    NoExample {
+        /// How many were given.
+        given: usize,
+        /// How many there are.
+        examples: usize,
+    },
     /// The phrase, or that many of it, does not occur.
     #[error("`{phrase}` is {} in `{text}`", match found { 0 => "not".to_owned(), n => format!("only {n} times") })]
     NoPhrase {

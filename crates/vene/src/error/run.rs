@@ -1,6 +1,7 @@
 //! A run that failed.
 
-use vene_model::{OperationError, Site};
+use vene_files::Panicked;
+use vene_model::{AnotherModel, OperationError, Site, SiteError};
 
 /// A run that failed.
 #[derive(Debug, thiserror::Error)]
@@ -9,6 +10,9 @@ pub enum RunError {
     /// The computation failed.
     #[error(transparent)]
     Operation(#[from] OperationError),
+    /// A plan that was resolved for another model.
+    #[error(transparent)]
+    AnotherModel(#[from] AnotherModel),
     /// The weights could not be read in the form that this executor needs.
     #[error(transparent)]
     Model(#[from] Box<vene_model::ModelError>),
@@ -21,6 +25,40 @@ pub enum RunError {
         site: Site,
         /// What candle said.
         error: Box<candle_core::Error>,
+    },
+    /// An intervention, such as a closure, panicked.
+    #[error("{intervention} at {site} panicked: {message} (it was given {sources} sources)")]
+    InterventionPanicked {
+        /// Its name.
+        intervention: &'static str,
+        /// Where.
+        site: Site,
+        /// How many sources it was given.
+        sources: usize,
+        /// What it panicked with.
+        message: String,
+    },
+    /// A function of one's own, other than an intervention, panicked.
+    #[error("{what} panicked: {message}")]
+    Panicked {
+        /// Which kind of function.
+        what: &'static str,
+        /// What it panicked with.
+        message: String,
+    },
+    /// An intervention returned values of another type.
+    #[error(
+        "{intervention} at {site} returned values of type {returned}; expected the base's, {expected}"
+    )]
+    InterventionType {
+        /// Its name.
+        intervention: &'static str,
+        /// Where.
+        site: Site,
+        /// What it returned.
+        returned: &'static str,
+        /// What it was given.
+        expected: &'static str,
     },
     /// An intervention returned values of another shape.
     #[error(
@@ -92,11 +130,55 @@ pub enum RunError {
         /// Where.
         site: Site,
     },
+    /// A site of another model.
+    #[error("{site}: {problem}")]
+    NoSite {
+        /// The site.
+        site: Site,
+        /// What is wrong.
+        problem: SiteError,
+    },
     /// A source's site that was not traced.
     #[error("{site} of the sources was not traced: trace the sources for this very plan")]
     NotTraced {
         /// The site.
         site: Site,
+    },
+    /// A site that was not collected.
+    #[error(
+        "{site} was not collected; the plan collects {collected}: add it to the plan before it is resolved"
+    )]
+    NotCollected {
+        /// The site.
+        site: Site,
+        /// Those that were.
+        collected: String,
+    },
+    /// Numbers of a distribution that were not asked for.
+    #[error(
+        "read {read} of example {example}: the plan's runs gave {what} at {there} positions; its `outputs` and \
+         `read` say what is wanted"
+    )]
+    NotRead {
+        /// What was looked for.
+        what: &'static str,
+        /// The example.
+        example: usize,
+        /// Which of its reads, counted from 0.
+        read: usize,
+        /// At how many positions of the example it is there.
+        there: usize,
+    },
+    /// No example.
+    #[error("no example is chosen; name at least one")]
+    NoneChosen,
+    /// An example that the plan does not have.
+    #[error("example {example} is asked for, and the plan has {examples}, counted from 0")]
+    NoExample {
+        /// The example.
+        example: usize,
+        /// How many there are.
+        examples: usize,
     },
     /// Labels for another number of reads.
     #[error("{given} labels are given for {reads} positions that are read; each needs one")]
@@ -117,6 +199,13 @@ pub enum RunError {
     /// The run was stopped.
     #[error("stopped")]
     Stopped,
+}
+
+impl RunError {
+    /// A user's function panicked.
+    pub(crate) fn panicked(what: &'static str, panic: Panicked) -> Self {
+        Self::Panicked { what, message: panic.message }
+    }
 }
 
 /// What candle says behind its first line is a backtrace.

@@ -51,6 +51,19 @@ pub enum SweepError {
         /// The source's length.
         source_tokens: usize,
     },
+    /// Base and sources have nothing in common by which positions could be paired.
+    #[error("no position of the base corresponds to one in each source: name the positions")]
+    NoPositions,
+    /// Positions for another number of sources.
+    #[error(
+        "positions are given for {lists} sources, and {sources} are read: give them for each, or once for all"
+    )]
+    SourceLists {
+        /// For how many sources there are positions.
+        lists: usize,
+        /// How many are read.
+        sources: usize,
+    },
     /// Spans of different lengths.
     #[error(
         "a span of {base} tokens in the base cannot take the values of {source_tokens} tokens of the source: \
@@ -85,6 +98,11 @@ pub enum SweepError {
     /// Heads are chosen, and the unit is not one of heads.
     #[error("heads are chosen, but the unit is a position: take unit h or h.pos")]
     HeadsWithoutUnit,
+    /// Positions are chosen, and the unit edits all at once.
+    #[error(
+        "positions are chosen, but the unit h edits all of them at once: take unit pos or h.pos"
+    )]
+    PositionsWithoutUnit,
     /// A component that is no module's output.
     #[error(
         "{component} cannot be skipped: skip is for attention_output, mlp_output and block_output"

@@ -1,9 +1,10 @@
 //! What a generation gives.
 
-use vene_model::{InputError, Outline};
+use vene_model::Outline;
 
-use super::TextStream;
+use super::{GenerationError, TextStream};
 use crate::engine::Distribution;
+use crate::error::RunError;
 use crate::plan::{Receipt, ResolvedPlan};
 
 /// Why a text ended.
@@ -80,9 +81,14 @@ impl Continuation {
     /// Its text: what stands behind the prompt. A token that ended it is no part of it.
     ///
     /// # Errors
-    /// The tokenizer cannot decode the tokens.
-    pub fn text(&self, outline: &Outline, plan: &ResolvedPlan) -> Result<String, InputError> {
-        let mut stream = TextStream::new(outline, &plan.examples()[self.prompt].base);
+    /// The tokenizer cannot decode the tokens; a plan that has no such prompt, or another model than the
+    /// plan's.
+    pub fn text(&self, outline: &Outline, plan: &ResolvedPlan) -> Result<String, GenerationError> {
+        let (prompt, prompts) = (self.prompt, plan.examples().len());
+        let example = plan.examples().get(prompt);
+        let example = example.ok_or(GenerationError::NoPrompt { prompt, prompts })?;
+        plan.expect(outline).map_err(RunError::from)?;
+        let mut stream = TextStream::new(outline, &example.base);
         let tokens = match (self.end, self.tokens.split_last()) {
             (End::Stop, Some((_, before))) => before,
             _ => &self.tokens,

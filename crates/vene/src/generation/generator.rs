@@ -2,11 +2,12 @@
 
 use std::ops::ControlFlow;
 
-use vene_model::{Decoder, Model, Operations, Outline};
+use vene_model::{Decoder, DecoderConfig, Model, Operations, Outline};
 
 use super::continuation::{Continuation, End, Generation, NewToken, StepReceipt};
 use super::{GenerationError, Sampling};
 use crate::engine::{Continued, Distribution, Sequence, Showed, with_sources_run};
+use crate::error::RunError;
 use crate::plan::ResolvedPlan;
 use crate::random::Draws;
 
@@ -42,8 +43,9 @@ impl Generator {
     /// Refuses what cannot be run, before a weight is read.
     ///
     /// # Errors
-    /// What is wrong with the settings, or with the plan for them.
+    /// What is wrong with the settings, or with the plan for them; a plan of another model.
     pub fn check(&self, outline: &Outline, plan: &ResolvedPlan) -> Result<(), GenerationError> {
+        plan.expect(outline).map_err(RunError::from)?;
         if self.max_new_tokens == 0 {
             return Err(GenerationError::NothingToGenerate);
         }
@@ -68,6 +70,9 @@ impl Generator {
         if let Some(&token) = stop.find(|&&token| token as usize >= vocabulary) {
             return Err(GenerationError::UnknownToken { token, vocabulary });
         }
+        for (example, texts) in plan.examples.iter().enumerate() {
+            self.refuse_other_frequencies(config, example, texts.base.len())?;
+        }
         if let Some(collect) = plan.collects.first() {
             return Err(GenerationError::Collects { site: collect.site });
         }
@@ -82,6 +87,23 @@ impl Generator {
             }
         }
         Ok(())
+    }
+
+    /// Refuses a text that would grow past a length at which its first tokens are turned otherwise: their
+    /// keys are kept as they were.
+    fn refuse_other_frequencies(
+        &self,
+        config: &DecoderConfig,
+        example: usize,
+        prompt: usize,
+    ) -> Result<(), GenerationError> {
+        let longest = prompt.saturating_add(self.max_new_tokens - 1).min(config.context);
+        let after = config.longest_like(prompt);
+        if longest <= after {
+            return Ok(());
+        }
+        let (max_new_tokens, most) = (self.max_new_tokens, after - prompt + 1);
+        Err(GenerationError::RotaryChanges { example, prompt, max_new_tokens, after, most })
     }
 
     /// Writes the texts. `each` is told of every token as it comes, and may break off: the texts are
@@ -240,7 +262,8 @@ impl Writer<'_, '_> {
         let Continuation { prompt, sample, tokens, log_probabilities, end: so_far } =
             &mut text.so_far;
         tokens.push(token);
-        log_probabilities.push(distribution.log_probability(token));
+        // It was taken from this very distribution.
+        log_probabilities.push(distribution.log_probability(token).unwrap_or(f64::NAN));
         let end = if self.stop.contains(&token) {
             Some(End::Stop)
         } else if tokens.len() == generator.max_new_tokens {

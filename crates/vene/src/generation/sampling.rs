@@ -45,7 +45,16 @@ impl Sampling {
     }
 
     /// What is drawn from: for each token, by id, its probability, 0 for those that are left out.
-    pub fn probabilities(&self, distribution: &Distribution) -> Vec<f64> {
+    ///
+    /// # Errors
+    /// Numbers that cannot be, as [`Sampling::check`] tells them.
+    pub fn probabilities(&self, distribution: &Distribution) -> Result<Vec<f64>, GenerationError> {
+        self.check()?;
+        Ok(self.cut(distribution))
+    }
+
+    /// The same, of numbers that were checked.
+    fn cut(&self, distribution: &Distribution) -> Vec<f64> {
         let largest = distribution.logits().iter().copied().fold(f64::NEG_INFINITY, f64::max);
         // From the largest down, so that a small temperature overflows nothing.
         let mut scores: Vec<f64> = distribution
@@ -72,7 +81,7 @@ impl Sampling {
 
     /// The token at `uniform`, a number from 0 on and below 1, in the order of ids.
     pub(super) fn draw(&self, distribution: &Distribution, uniform: f64) -> u32 {
-        at(&self.probabilities(distribution), uniform)
+        at(&self.cut(distribution), uniform)
     }
 }
 
@@ -128,7 +137,7 @@ mod tests {
     }
 
     fn left(sampling: Sampling, probabilities: &[f64]) -> Vec<usize> {
-        let found = sampling.probabilities(&of(probabilities));
+        let found = sampling.probabilities(&of(probabilities)).unwrap();
         assert!((found.iter().sum::<f64>() - 1.0).abs() < 1e-12);
         (0..found.len()).filter(|&token| found[token] > 0.0).collect()
     }
@@ -143,7 +152,7 @@ mod tests {
             let powers: Vec<f64> =
                 SHARES.iter().map(|share| share.powf(1.0 / temperature)).collect();
             let sum: f64 = powers.iter().sum();
-            let found = sampling.probabilities(&of(&SHARES));
+            let found = sampling.probabilities(&of(&SHARES)).unwrap();
             for (found, power) in found.iter().zip(&powers) {
                 assert!((found - power / sum).abs() < 1e-12, "{temperature}");
             }
@@ -153,7 +162,7 @@ mod tests {
     #[test]
     fn the_coldest_draw_is_the_likeliest() {
         let sampling = Sampling { temperature: 1e-300, ..Sampling::default() };
-        let found = sampling.probabilities(&Distribution::new(vec![1e3, -1e3, 999.0]));
+        let found = sampling.probabilities(&Distribution::new(vec![1e3, -1e3, 999.0])).unwrap();
         assert_eq!(found, [1.0, 0.0, 0.0]);
     }
 
@@ -192,7 +201,7 @@ mod tests {
     #[test]
     fn draws_follow_the_probabilities() {
         let sampling = Sampling { temperature: 1.5, top_p: Some(0.85), ..Sampling::default() };
-        let expected = sampling.probabilities(&of(&SHARES));
+        let expected = sampling.probabilities(&of(&SHARES)).unwrap();
         assert_eq!(expected.iter().filter(|&&probability| probability > 0.0).count(), 4);
         let (mut counts, draws) = ([0.0; 6], 20_000);
         let mut random = Draws::new([5]);

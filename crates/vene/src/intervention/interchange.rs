@@ -3,7 +3,7 @@
 
 use candle_core::Tensor;
 
-use super::{Intervention, Settings, SourceCount, UnitContext};
+use super::{Intervention, Settings, SourceCount, UnitContext, only_source};
 
 /// Replaces the base's values by the source's.
 #[derive(Clone, Copy, Debug, Default)]
@@ -36,7 +36,7 @@ impl Intervention for Interchange {
         sources: &[Tensor],
         _: UnitContext<'_>,
     ) -> candle_core::Result<Tensor> {
-        Ok(sources[0].clone())
+        only_source(sources).cloned()
     }
 
     fn in_place(&self) -> bool {

@@ -4,7 +4,9 @@
 
 use candle_core::Tensor;
 
-use super::{Intervention, Parameter, Rotation, Settings, SourceCount, Subspace, UnitContext};
+use super::{
+    Intervention, Parameter, Rotation, Settings, SourceCount, Subspace, UnitContext, only_source,
+};
 
 /// `base + (source − base) R_S R_Sᵀ` with few orthonormal directions in the columns of `R`
 /// `[width, rank]`: along those in the subspace `S` the values are the source's, and across them
@@ -73,7 +75,7 @@ impl Intervention for LowRankRotatedSpace {
         context: UnitContext<'_>,
     ) -> candle_core::Result<Tensor> {
         let directions = self.rotation.cast(base, self.subspace.chosen(&context))?;
-        Rotation::exchange(base, &sources[0], &directions, None)
+        Rotation::exchange(base, only_source(sources)?, &directions, None)
     }
 }
 

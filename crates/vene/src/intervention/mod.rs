@@ -67,8 +67,8 @@ use candle_core::Tensor;
 
 pub use addition::Addition;
 pub use autoencoder::{
-    Autoencoder, AutoencoderOrigin, ErrorTerm, FeatureChange, FeatureEdit, LatentInterchange,
-    LinearAutoencoder, SparseAutoencoder, gemma_scope, sae_lens,
+    Autoencoder, ErrorTerm, FeatureChange, FeatureEdit, LatentInterchange, LinearAutoencoder,
+    SaeLensConfig, SparseAutoencoder, gemma_scope, sae_lens,
 };
 pub use boundless_rotated_space::BoundlessRotatedSpace;
 pub use collect::{Collect, Collected};
@@ -105,6 +105,14 @@ pub enum SourceCount {
     One,
     /// At least one.
     Several,
+}
+
+/// The one source of an intervention that reads exactly one.
+fn only_source(sources: &[Tensor]) -> candle_core::Result<&Tensor> {
+    match sources {
+        [source] => Ok(source),
+        _ => candle_core::bail!("it reads one source, and {} are given", sources.len()),
+    }
 }
 
 /// Which unit of which example is being edited; what a seeded intervention draws from.

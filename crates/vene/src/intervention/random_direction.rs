@@ -6,7 +6,7 @@
 
 use candle_core::{D, DType, Tensor};
 
-use super::{Intervention, Settings, SourceCount, UnitContext};
+use super::{Intervention, Settings, SourceCount, UnitContext, only_source};
 use crate::random::standard_normal;
 
 /// `base + |source - base| u`, with a random unit vector `u` for every position: row by row the
@@ -57,7 +57,7 @@ impl Intervention for RandomDirection {
         let direction: Vec<f64> = positions.iter().flat_map(|&position| draw(position)).collect();
         let direction = Tensor::from_vec(direction, base.shape(), base.device())?;
         let length = |rows: &Tensor| rows.sqr()?.sum_keepdim(D::Minus1)?.sqrt();
-        let change = (&sources[0] - base)?.to_dtype(DType::F64)?;
+        let change = (only_source(sources)? - base)?.to_dtype(DType::F64)?;
         let scale = (length(&change)? / length(&direction)?)?;
         base + direction.broadcast_mul(&scale)?.to_dtype(base.dtype())?
     }

@@ -5,7 +5,8 @@
 use candle_core::Tensor;
 
 use super::{
-    Intervention, Parameter, ParameterError, Rotation, Settings, SourceCount, Subspace, UnitContext,
+    Intervention, Parameter, ParameterError, Rotation, Settings, SourceCount, Subspace,
+    UnitContext, only_source,
 };
 
 /// `base + (source − base) R_S R_Sᵀ`: with respect to the orthonormal basis in the columns of `R`
@@ -77,7 +78,7 @@ impl Intervention for RotatedSpace {
         context: UnitContext<'_>,
     ) -> candle_core::Result<Tensor> {
         let directions = self.rotation.cast(base, self.subspace.chosen(&context))?;
-        Rotation::exchange(base, &sources[0], &directions, None)
+        Rotation::exchange(base, only_source(sources)?, &directions, None)
     }
 }
 

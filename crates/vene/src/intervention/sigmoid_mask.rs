@@ -6,7 +6,9 @@ use candle_core::{DType, Tensor, Var};
 
 use super::parameter::{self, cast, variable};
 use super::sigmoid::sigmoid;
-use super::{Intervention, Parameter, ParameterError, Settings, SourceCount, UnitContext};
+use super::{
+    Intervention, Parameter, ParameterError, Settings, SourceCount, UnitContext, only_source,
+};
 
 /// `base + σ(mask / temperature) ∘ (source − base)`: of each dimension a learned share is the
 /// source's.
@@ -98,7 +100,7 @@ impl Intervention for SigmoidMask {
         sources: &[Tensor],
         _: UnitContext<'_>,
     ) -> candle_core::Result<Tensor> {
-        base + (&sources[0] - base)?.broadcast_mul(&cast(&self.share()?, base)?)?
+        base + (only_source(sources)? - base)?.broadcast_mul(&cast(&self.share()?, base)?)?
     }
 }
 

@@ -8,6 +8,7 @@ use super::parameter::{self, cast, variable};
 use super::sigmoid::sigmoid;
 use super::{
     Intervention, Parameter, ParameterError, Rotation, Settings, SourceCount, UnitContext,
+    only_source,
 };
 
 /// `((1 − m) ∘ base R + m ∘ source R) Rᵀ` with `m = σ(masks / temperature)`, a share for each
@@ -115,7 +116,12 @@ impl Intervention for SigmoidMaskRotatedSpace {
         _: UnitContext<'_>,
     ) -> candle_core::Result<Tensor> {
         let directions = self.rotation.cast(base, None)?;
-        Rotation::exchange(base, &sources[0], &directions, Some(&cast(&self.share()?, base)?))
+        Rotation::exchange(
+            base,
+            only_source(sources)?,
+            &directions,
+            Some(&cast(&self.share()?, base)?),
+        )
     }
 }
 

@@ -15,6 +15,7 @@ use std::io::Write;
 use std::path::Path;
 
 use candle_core::{Device, Tensor};
+use serde_json::Value;
 
 use super::{Constraint, Intervention, ParameterError, orthogonal, parameter};
 
@@ -87,13 +88,26 @@ pub fn load(intervention: &dyn Intervention, path: &Path) -> Result<(), Paramete
 /// The tensors of a safetensors file by name; the `safetensors` crate checks its header against its
 /// length.
 pub(crate) fn read(path: &Path) -> Result<BTreeMap<String, Tensor>, ParameterError> {
+    Ok(read_with_model(path)?.0)
+}
+
+/// The same, and what the file says of the model that its tensors were read from, if it does, as what
+/// `vene collect` writes.
+#[allow(clippy::type_complexity)]
+pub(crate) fn read_with_model(
+    path: &Path,
+) -> Result<(BTreeMap<String, Tensor>, Option<Value>), ParameterError> {
     let bytes =
         vene_files::read(path, u64::MAX).map_err(|error| ParameterError::file(path, error))?;
+    let header = safetensors::SafeTensors::read_metadata(&bytes).ok();
+    let notes = header.and_then(|(_, header)| header.metadata().as_ref()?.get("vene").cloned());
+    let notes = notes.and_then(|notes| serde_json::from_str::<Value>(&notes).ok());
+    let model = notes.and_then(|notes| notes.get("model").cloned());
     let tensors = candle_core::safetensors::load_buffer(&bytes, &Device::Cpu)
         .map_err(|error| ParameterError::file(path, error))?;
     let not_floats = tensors.iter().find(|(_, tensor)| !tensor.dtype().is_float());
     match not_floats {
-        None => Ok(tensors.into_iter().collect()),
+        None => Ok((tensors.into_iter().collect(), model)),
         Some((name, tensor)) => Err(ParameterError::file(
             path,
             format!("`{name}` holds {:?}; expected floats", tensor.dtype()),

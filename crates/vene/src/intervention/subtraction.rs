@@ -2,7 +2,7 @@
 
 use candle_core::Tensor;
 
-use super::{Intervention, Settings, SourceCount, UnitContext};
+use super::{Intervention, Settings, SourceCount, UnitContext, only_source};
 
 /// `base - source`.
 #[derive(Clone, Copy, Debug, Default)]
@@ -35,7 +35,7 @@ impl Intervention for Subtraction {
         sources: &[Tensor],
         _: UnitContext<'_>,
     ) -> candle_core::Result<Tensor> {
-        base - &sources[0]
+        base - only_source(sources)?
     }
 
     fn in_place(&self) -> bool {

@@ -7,6 +7,7 @@ use vene_model::Component;
 use super::Run;
 use super::heads::Heads;
 use super::positions::Positions;
+use super::source_positions::SourcePositions;
 use super::when::When;
 use crate::intervention::{
     Addition, Interchange, Intervention, Knockout, Mean, Noise, Scaling, SourceCount, Subspace,
@@ -61,7 +62,9 @@ pub struct Edit {
     pub(crate) keys: Option<Positions>,
     pub(crate) intervention: Arc<dyn Intervention>,
     pub(crate) source: Option<Source>,
-    pub(crate) source_positions: Option<Positions>,
+    pub(crate) source_positions: Option<SourcePositions>,
+    /// The keys that are read, where they are others than those that are written.
+    pub(crate) source_keys: Option<Positions>,
     pub(crate) source_heads: Option<Heads>,
     pub(crate) source_layer: Option<usize>,
     pub(crate) control: bool,
@@ -89,6 +92,7 @@ impl Edit {
             intervention,
             source,
             source_positions: None,
+            source_keys: None,
             source_heads: None,
             source_layer: None,
             control: false,
@@ -254,10 +258,25 @@ impl Edit {
         self
     }
 
-    /// The positions that are read in the source; the same words as [`Edit::at`] unless told.
+    /// Whether it reads runs: of sources, or of the base as it is without any edit.
+    pub(crate) fn reads_runs(&self) -> bool {
+        matches!(self.source, Some(Source::Run(_) | Source::AllRuns | Source::Base))
+    }
+
+    /// The positions that are read in the source, by default the same words as [`Edit::at`]. Words are
+    /// looked up in each source that is read; a list has for each of the example's sources its own.
+    ///
+    /// ```
+    /// use vene::{Component, Edit, Positions};
+    ///
+    /// // The mean over two sources, each at its own country.
+    /// let edit = Edit::mean(Component::BlockOutput, 3)
+    ///     .at(Positions::last_of("Spain"))
+    ///     .from([Positions::last_of("Italy"), Positions::last_of("New Zealand")]);
+    /// ```
     #[must_use]
-    pub fn from(mut self, positions: Positions) -> Self {
-        self.source_positions = Some(positions);
+    pub fn from(mut self, positions: impl Into<SourcePositions>) -> Self {
+        self.source_positions = Some(positions.into());
         self
     }
 

@@ -19,6 +19,7 @@ mod resolve;
 mod resolve_source;
 mod resolved;
 mod runs;
+mod source_positions;
 mod span;
 mod when;
 
@@ -32,15 +33,17 @@ pub use padded::{Padded, PaddingError};
 pub use positions::{Part, Positions};
 pub(crate) use receipt::Tally;
 pub use receipt::{Change, Outcome, Receipt};
+pub(crate) use resolved::taken_over;
 pub use resolved::{
     EditedSource, ResolvedCollect, ResolvedEdit, ResolvedPlan, ResolvedSource, Unit,
 };
+pub use source_positions::SourcePositions;
 pub use when::When;
 
 use std::sync::Arc;
 
 use crate::error::PlanError;
-use vene_model::{Component, Outline, Prompt};
+use vene_model::{Component, InputError, Outline, Prompt};
 
 /// A base prompt and the sources that are read to edit its run.
 #[derive(Clone, Debug)]
@@ -73,6 +76,22 @@ impl Example {
         self
     }
 
+    /// The same for another model of the same shape and tokenizer.
+    fn for_another_model(&self, example: usize, outline: &Outline) -> Result<Self, PlanError> {
+        let taken = |whose: &'static str, prompt: &Prompt| {
+            let input = |error| PlanError::Input { whose, example, error: Box::new(error) };
+            prompt.for_another_model(outline).map_err(|error| match error {
+                InputError::AnotherModel(error) => error.into(),
+                error => input(error),
+            })
+        };
+        let sources = self.sources.iter().map(|source| taken("the source", source));
+        Ok(Self {
+            base: taken("the base", &self.base)?,
+            sources: sources.collect::<Result<_, _>>()?,
+        })
+    }
+
     /// The prompt of a run that a resolved plan speaks of.
     pub(crate) fn prompt(&self, run: Run) -> &Prompt {
         match run {
@@ -99,7 +118,7 @@ impl Example {
 ///     .resolve(&model, &[example])?;
 /// let outcome = Reference::new(&model).run(&plan)?;
 /// let rome = model.tokenizer().single_token(" Rome")?;
-/// assert!(outcome.examples[0].distributions[0].probability(rome) > 0.1);
+/// assert!(outcome.distribution(0, 0)?.probability(rome) > Some(0.1));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Debug, Default)]

@@ -2,7 +2,7 @@
 
 use vene_model::{BeginningOfSequence, Outline};
 
-use super::{Edit, Example, Plan, Positions, ResolvedPlan, Run, Source};
+use super::{Edit, Example, Plan, Positions, ResolvedPlan, Run, Source, SourcePositions};
 use crate::data::{LeftOut, PreparedRow, Reason, Requirements, Role, Row, prepare};
 use crate::error::PlanError;
 
@@ -104,9 +104,9 @@ impl Plan {
     /// The roles that it names, each once.
     fn roles(&self) -> Vec<Role> {
         let of_edit = |edit: &Edit| {
-            let positions =
-                [Some(&edit.positions), edit.keys.as_ref(), edit.source_positions.as_ref()];
-            positions.into_iter().flatten().filter_map(role).cloned().collect::<Vec<_>>()
+            let read = edit.source_positions.as_ref().map_or(&[][..], SourcePositions::all);
+            let positions = [&edit.positions].into_iter().chain(&edit.keys).chain(read);
+            positions.filter_map(role).cloned().collect::<Vec<_>>()
         };
         let collects = self.collects.iter().filter_map(|collect| role(&collect.positions).cloned());
         let read = role(&self.read).cloned();
@@ -133,14 +133,21 @@ impl Plan {
         };
         let edit = |edit: &Edit| {
             let in_base = edit.run == Run::Base;
-            let read = edit.source_positions.as_ref().unwrap_or(&edit.positions);
             // What is read in another run than is written is at that run's own positions.
             let reads_base = !matches!(edit.source, Some(Source::Run(_) | Source::AllRuns));
-            let named = edit.source_positions.is_some() || role(read).is_some();
+            let read = match &edit.source_positions {
+                None => role(&edit.positions).map(|_| found(&edit.positions, reads_base).into()),
+                Some(SourcePositions::Same(same)) => Some(found(same, reads_base).into()),
+                Some(SourcePositions::BySource(each)) => {
+                    let each = each.iter().map(|positions| found(positions, reads_base));
+                    Some(each.collect::<Vec<_>>().into())
+                }
+            };
             Edit {
                 positions: found(&edit.positions, in_base),
                 keys: edit.keys.as_ref().map(|keys| found(keys, in_base)),
-                source_positions: (named && edit.source.is_some()).then(|| found(read, reads_base)),
+                source_positions: read.filter(|_| edit.source.is_some()),
+                source_keys: edit.keys.as_ref().map(|keys| found(keys, reads_base)),
                 ..edit.clone()
             }
         };

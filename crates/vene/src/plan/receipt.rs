@@ -26,8 +26,8 @@ pub struct Receipt {
     pub heads: Option<Vec<usize>>,
     /// The keys that it wrote, where the site is an attention pattern and not all were meant.
     pub keys: Option<Vec<usize>>,
-    /// The positions that it read, where it read another run.
-    pub source_positions: Option<Vec<usize>>,
+    /// The runs that it read, where it read others, each with the positions that were read there.
+    pub read: Vec<(Run, Vec<usize>)>,
     /// What came of it.
     pub outcome: Outcome,
 }

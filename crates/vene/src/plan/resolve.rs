@@ -9,8 +9,11 @@ use super::conflicts::refuse_conflicts;
 use super::edit::{Edit, Source};
 use super::heads::Heads;
 use super::runs::in_order;
-use super::{Example, Plan, Positions, ResolvedCollect, ResolvedEdit, ResolvedPlan, Run, Unit};
-use crate::error::PlanError;
+use super::{
+    Example, Plan, Positions, ResolvedCollect, ResolvedEdit, ResolvedPlan, Run, SourcePositions,
+    Unit,
+};
+use crate::error::{PlanError, PositionError};
 use crate::intervention::Subspace;
 
 pub(super) fn resolve(
@@ -20,6 +23,11 @@ pub(super) fn resolve(
 ) -> Result<ResolvedPlan, PlanError> {
     if examples.is_empty() {
         return Err(PlanError::NoExamples);
+    }
+    for prompts in examples.iter() {
+        for prompt in std::iter::once(&prompts.base).chain(&prompts.sources) {
+            outline.expect("the prompt", prompt.model())?;
+        }
     }
     let config = outline.config();
     plan.outputs.check(examples.len(), config.vocabulary)?;
@@ -57,10 +65,27 @@ pub(super) fn resolve(
     })
 }
 
+/// Refuses lists for examples that are not there: whoever gave them meant others.
+fn refuse_surplus(
+    positions: Option<&Positions>,
+    whose: &'static str,
+    examples: usize,
+) -> Result<(), PlanError> {
+    match positions {
+        Some(Positions::Each(lists)) if lists.len() > examples => Err(PlanError::Position {
+            whose,
+            example: examples,
+            error: PositionError::NoExample { given: lists.len(), examples },
+        }),
+        _ => Ok(()),
+    }
+}
+
 fn base_positions(
     positions: &Positions,
     examples: &[Example],
 ) -> Result<Vec<Vec<usize>>, PlanError> {
+    refuse_surplus(Some(positions), "the base", examples.len())?;
     let resolve = |(example, prompts): (usize, &Example)| {
         named(positions, &prompts.base, "the base", example)
     };
@@ -101,6 +126,7 @@ pub(super) struct Resolver<'a> {
 impl Resolver<'_> {
     fn resolve(&self) -> Result<ResolvedEdit, PlanError> {
         let (edit, site) = (self.edit, self.site()?);
+        self.refuse_surplus_lists()?;
         let units = self
             .examples
             .iter()
@@ -108,7 +134,8 @@ impl Resolver<'_> {
             .map(|(example, prompts)| {
                 let (heads, whose) = (edit.heads.as_ref(), whose(edit.run));
                 let prompt = self.prompt_of(edit.run, example, prompts)?;
-                let unit = self.unit(&edit.positions, heads, prompt, whose, example)?;
+                let keys = edit.keys.as_ref();
+                let unit = self.unit(&edit.positions, heads, keys, (prompt, whose), example)?;
                 self.lands(site, example, prompt, &unit)?;
                 Ok(unit)
             })
@@ -142,6 +169,25 @@ impl Resolver<'_> {
             Some(problem) => Err(PlanError::OnSteps { edit: self.index, site, problem }),
             None => Ok(edit),
         }
+    }
+
+    /// As [`refuse_surplus`], of everything that may be given for each example.
+    fn refuse_surplus_lists(&self) -> Result<(), PlanError> {
+        let (edit, examples) = (self.edit, self.examples.len());
+        refuse_surplus(Some(&edit.positions), whose(edit.run), examples)?;
+        refuse_surplus(edit.keys.as_ref(), whose(edit.run), examples)?;
+        for positions in edit.source_positions.iter().flat_map(SourcePositions::all) {
+            refuse_surplus(Some(positions), "the source", examples)?;
+        }
+        for heads in [&edit.heads, &edit.source_heads] {
+            if let Some(Heads::Each(lists)) = heads
+                && lists.len() > examples
+            {
+                let (component, lists) = (edit.component, lists.len());
+                return Err(PlanError::HeadLists { component, lists, examples });
+            }
+        }
+        Ok(())
     }
 
     /// Where it writes, if the site has what the edit names of it.
@@ -251,8 +297,8 @@ impl Resolver<'_> {
         &self,
         positions: &Positions,
         heads: Option<&Heads>,
-        prompt: &Prompt,
-        whose: &'static str,
+        keys: Option<&Positions>,
+        (prompt, whose): (&Prompt, &'static str),
         example: usize,
     ) -> Result<Unit, PlanError> {
         let chosen = self.heads(heads, example)?;
@@ -260,8 +306,7 @@ impl Resolver<'_> {
         if let (Some(Heads::Each(_)), Some([])) = (heads, chosen.as_deref()) {
             return Ok(Unit::default());
         }
-        let keys =
-            self.edit.keys.as_ref().map(|keys| named(keys, prompt, whose, example)).transpose()?;
+        let keys = keys.map(|keys| named(keys, prompt, whose, example)).transpose()?;
         Ok(Unit { positions: named(positions, prompt, whose, example)?, heads: chosen, keys })
     }
 

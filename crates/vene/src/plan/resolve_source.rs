@@ -6,7 +6,7 @@ use vene_model::{Component, Prompt, Site};
 
 use super::edit::Source;
 use super::resolve::{Resolver, unit_width, whose};
-use super::{Example, ResolvedSource, Run, Unit};
+use super::{Example, Positions, ResolvedSource, Run, SourcePositions, Unit};
 use crate::error::PlanError;
 use crate::intervention::SourceCount;
 
@@ -60,11 +60,12 @@ impl Resolver<'_> {
         let edit = self.edit;
         let read_site = Site::new(edit.component, edit.source_layer.or(edit.layer), self.config)?;
         let heads = edit.source_heads.as_ref().or(edit.heads.as_ref());
-        let positions = edit.source_positions.as_ref().unwrap_or(&edit.positions);
+        let keys = edit.source_keys.as_ref().or(edit.keys.as_ref());
         let read = |example: usize, prompts: &Example, run: Run| {
             let prompt = self.prompt_of(run, example, prompts)?;
             let written = self.prompt_of(edit.run, example, prompts)?;
-            let unit = self.unit(positions, heads, prompt, whose(run), example)?;
+            let positions = self.positions_read(run, example, prompts)?;
+            let unit = self.unit(positions, heads, keys, (prompt, whose(run)), example)?;
             self.refuse_unequal(example, written, prompt, &units[example], &unit)?;
             Ok::<_, PlanError>((run, unit))
         };
@@ -83,6 +84,24 @@ impl Resolver<'_> {
             })
             .collect::<Result<_, _>>()?;
         Ok(ResolvedSource::Runs { site: read_site, units })
+    }
+
+    /// The positions that are read in a run, in words.
+    fn positions_read(
+        &self,
+        run: Run,
+        example: usize,
+        prompts: &Example,
+    ) -> Result<&Positions, PlanError> {
+        let edit = self.edit;
+        let Some(given) = &edit.source_positions else { return Ok(&edit.positions) };
+        if let SourcePositions::BySource(each) = given
+            && each.len() != prompts.sources.len()
+        {
+            let (lists, sources) = (each.len(), prompts.sources.len());
+            return Err(PlanError::SourceLists { edit: self.index, example, lists, sources });
+        }
+        given.of(run).ok_or(PlanError::BaseBySource { edit: self.index })
     }
 
     fn refuse_unequal(

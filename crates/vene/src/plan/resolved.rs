@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
-use vene_model::{Component, Prompt, Site};
+use vene_model::{AnotherModel, Component, ModelKey, Outline, Prompt, Site};
 
 use super::{Example, Outputs, Run, When};
+use crate::error::PlanError;
 use crate::intervention::Intervention;
 
 /// A plan in which every position is a number and every edit lands somewhere.
@@ -109,6 +110,31 @@ impl ResolvedPlan {
         &self.examples
     }
 
+    /// The model that it was resolved for; `None` of a plan without examples.
+    pub fn model(&self) -> Option<&ModelKey> {
+        // All prompts are of one model: resolving has seen to it.
+        self.examples.first().map(|example| example.base.model())
+    }
+
+    /// Refuses another model than the one that it was resolved for.
+    pub(crate) fn expect(&self, outline: &Outline) -> Result<(), AnotherModel> {
+        self.model().map_or(Ok(()), |model| outline.expect("the plan", model))
+    }
+
+    /// The same plan for another model of the same shape and tokenizer, such as one that was fine-tuned
+    /// from its own: without it a plan runs on no model but the one that it was resolved for.
+    ///
+    /// # Errors
+    /// Another shape or tokenizer; a prompt that is longer than the other model's context.
+    pub fn for_another_model(&self, outline: &Outline) -> Result<Self, PlanError> {
+        Ok(self.with_examples(taken_over(&self.examples, outline)?))
+    }
+
+    /// The same plan for the same examples as another model has them.
+    pub(crate) fn with_examples(&self, examples: Arc<[Example]>) -> Self {
+        Self { examples, ..self.clone() }
+    }
+
     /// A prompt's run as it is, read at its last position.
     pub(crate) fn unedited(prompt: &Prompt) -> Self {
         let examples = [Example::new(prompt.clone())];
@@ -176,6 +202,13 @@ impl ResolvedPlan {
         &self.read
     }
 
+    /// Whether its edits are sure to change nothing in any example.
+    pub(crate) fn is_shared_prefix(&self) -> bool {
+        self.examples.iter().enumerate().all(|(index, prompts)| {
+            self.edits.iter().all(|edit| edit.is_shared_prefix(index, prompts))
+        })
+    }
+
     /// The same plan for some of its examples.
     pub(crate) fn select(&self, examples: &[usize]) -> Self {
         let edits =
@@ -205,16 +238,25 @@ impl ResolvedEdit {
     /// read row is its write row, since base and source are the same up to there.
     pub fn is_shared_prefix(&self, example: usize, prompts: &Example) -> bool {
         let Some(ResolvedSource::Runs { site, units }) = &self.source else { return false };
-        let unit = &self.units[example];
+        let (Some(unit), Some(read)) = (self.units.get(example), units.get(example)) else {
+            return false;
+        };
+        let is_shared = |(run, read): &(Run, Unit)| {
+            let shared = match run {
+                Run::Base => prompts.base.len(),
+                Run::Source(index) => match prompts.sources.get(*index) {
+                    Some(source) => prompts.base.shared_run(source),
+                    None => return false,
+                },
+            };
+            read == unit && unit.positions.iter().all(|&position| position < shared)
+        };
         !self.control
             && !self.reads_edited
             && !unit.is_empty()
             && self.intervention.name() == "interchange"
             && *site == self.site
-            && units[example].iter().all(|(run, read)| {
-                let shared = prompts.base.shared_prefix(prompts.prompt(*run));
-                read == unit && unit.positions.iter().all(|&position| position < shared)
-            })
+            && read.iter().all(is_shared)
     }
 
     /// Where it reads the edited run itself, if it does.
@@ -242,6 +284,15 @@ impl ResolvedEdit {
             ..*self
         }
     }
+}
+
+/// Examples as another model of the same shape and tokenizer has them.
+pub(crate) fn taken_over(
+    examples: &[Example],
+    outline: &Outline,
+) -> Result<Arc<[Example]>, PlanError> {
+    let examples = examples.iter().enumerate();
+    examples.map(|(index, example)| example.for_another_model(index, outline)).collect()
 }
 
 fn chosen<T: Clone>(examples: &[usize], all: &[T]) -> Vec<T> {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use vene_model::{Component, DecoderConfig, Outline, alias};
+use vene_model::{Component, DecoderConfig, Site, alias};
 
 use super::budget::Budget;
 use super::document::Node;
@@ -49,7 +49,6 @@ const SKIPPED: [(Component, Component); 3] = [
 
 /// What edits are read with.
 pub(super) struct Reader<'a> {
-    outline: &'a Outline,
     config: &'a DecoderConfig,
     files: &'a Files,
     links: Links<'a>,
@@ -57,9 +56,8 @@ pub(super) struct Reader<'a> {
 }
 
 impl<'a> Reader<'a> {
-    pub fn new(outline: &'a Outline, files: &'a Files) -> Self {
-        let config = outline.config();
-        Self { outline, config, files, links: Links::default(), budget: Budget::default() }
+    pub fn new(config: &'a DecoderConfig, files: &'a Files) -> Self {
+        Self { config, files, links: Links::default(), budget: Budget::default() }
     }
 
     /// The edit of this index.
@@ -76,10 +74,8 @@ impl<'a> Reader<'a> {
         // The intervention is made for what is edited, so it comes last.
         let mut edit = self.written(&table, name)?;
         let width = edit.width(self.config);
-        let intervention = self.intervention(&described, name, edit.component, width, link)?;
-        let (component, layer) = (edit.component, edit.layer);
-        let acting = kinds::Acting { outline: self.outline, component, layer, files: self.files };
-        acting.expect(&described)?;
+        let place = (edit.component, edit.layer);
+        let intervention = self.intervention(&described, name, place, width, link)?;
         edit = edit.by(intervention);
         let subspaces = table.get("subspaces");
         edit.subspaces = subspaces
@@ -97,7 +93,8 @@ impl<'a> Reader<'a> {
             source::expect_width(&item, &source, &edit, self.config)?;
             edit.source = Some(source);
         }
-        edit.source_positions = table.read("from", positions::read)?;
+        refuse_unread(&table, name, &edit)?;
+        edit.source_positions = table.read("from", positions::read_source)?;
         edit.source_heads = table.read("from_heads", heads::read)?;
         edit.source_layer = table.read("from_layer", Item::count)?;
         edit.when = table.read("when", when::read)?.unwrap_or_default();
@@ -152,16 +149,18 @@ impl<'a> Reader<'a> {
         &mut self,
         described: &Item<'a>,
         name: &str,
-        component: Component,
+        (component, layer): (Component, Option<usize>),
         width: Width,
         link: Option<&'a str>,
     ) -> Result<Arc<dyn Intervention>> {
+        let site = Site::new(component, layer, self.config).ok();
         let component = component.name();
         if let Some((name, known)) = link.and_then(|name| Some((name, self.links.get(name)?))) {
             known.expect(name, described, component, width)?;
             return Ok(known.intervention.clone());
         }
-        let making = kinds::Making { width, component, files: self.files, budget: &self.budget };
+        let (config, files, budget) = (self.config, self.files, &self.budget);
+        let making = kinds::Making { width, component, site, config, files, budget };
         let meant = match name {
             "steering" => Some("addition"),
             "constant" | "freeze" | "skip" => Some("interchange"),
@@ -182,6 +181,22 @@ impl<'a> Reader<'a> {
             self.links.insert(link, described.clone(), what, intervention.clone());
         }
         Ok(intervention)
+    }
+}
+
+/// Refuses what says where a run is read, where none is.
+fn refuse_unread(table: &Table<'_>, name: &str, edit: &Edit) -> Result<()> {
+    if edit.reads_runs() {
+        return Ok(());
+    }
+    let given = ["from", "from_heads", "from_layer"]
+        .into_iter()
+        .find_map(|key| Some((key, table.get(key)?)));
+    match given {
+        None => Ok(()),
+        Some((key, item)) => Err(item.contradiction(format!(
+            "{name} reads no run here, so `{key}` would change nothing: leave it out"
+        ))),
     }
 }
 

@@ -144,7 +144,7 @@ pub enum PlanFileError {
     /// A plan for another model.
     #[error(
         "{place}: the plan was made for {saved}, and {given} is another model, by its configuration or \
-         its weights: open that one, or ask for the plan for another model (plan_for_another_model)"
+         its weights: open that one, or say that the plan is meant for another model"
     )]
     AnotherModel {
         /// The plan.
@@ -153,6 +153,16 @@ pub enum PlanFileError {
         saved: String,
         /// The model that it was to be loaded for.
         given: String,
+    },
+    /// A plan for a model of another shape, or with another tokenizer.
+    #[error("{place}: the plan was made for {saved}, and {difference}: make it anew")]
+    AnotherShape {
+        /// The plan.
+        place: Place,
+        /// The model that it was made for.
+        saved: String,
+        /// How the model differs that it was to be loaded for.
+        difference: String,
     },
     /// A plan that no file can hold.
     #[error("{entry}: {problem}")]

@@ -7,6 +7,8 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use candle_core::{DType, Tensor};
+use serde_json::Value;
+use vene_model::{ModelKey, Outline};
 
 use super::error::PlanFileError;
 use super::table::Item;
@@ -22,6 +24,8 @@ pub(super) struct Files {
     folder: PathBuf,
     /// The one file that may be read.
     only: Option<&'static str>,
+    /// The model that the plan is for, and whether what was read of another one of its shape will do.
+    model: Option<(ModelKey, bool)>,
     read: RefCell<BTreeMap<PathBuf, Rc<Tensors>>>,
     /// Values of tensors, by file and name.
     values: RefCell<BTreeMap<(PathBuf, String), Values>>,
@@ -33,6 +37,7 @@ impl Files {
         Self {
             folder: folder.to_owned(),
             only: None,
+            model: None,
             read: RefCell::default(),
             values: RefCell::default(),
         }
@@ -42,6 +47,34 @@ impl Files {
     /// plan from elsewhere has no business in other folders.
     pub fn only(folder: &Path, name: &'static str) -> Self {
         Self { only: Some(name), ..Self::beside(folder) }
+    }
+
+    /// For a plan of this model: a file that says of which model its values are must be of this one, or of
+    /// one of its shape.
+    pub fn of_model(self, outline: &Outline, alike_will_do: bool) -> Self {
+        Self { model: Some((outline.key().clone(), alike_will_do)), ..self }
+    }
+
+    fn refuse_another_model(&self, item: &Item<'_>, stated: &Value) -> Result<(), PlanFileError> {
+        let Some((model, alike_will_do)) = &self.model else { return Ok(()) };
+        let text = |key: &str| stated.get(key).and_then(Value::as_str);
+        let name = text("name").unwrap_or("another model");
+        let problem = if text("shape").is_some_and(|shape| shape != model.shape()) {
+            format!(
+                "its values are of {name}, {}, not {}",
+                text("shape").unwrap_or(""),
+                model.shape()
+            )
+        } else if text("identity").is_some_and(|own| own != model.weights()) && !alike_will_do {
+            format!(
+                "its values are of {name}, which has other weights than {}: if that is meant, say that the \
+                 plan is meant for another model",
+                model.name()
+            )
+        } else {
+            return Ok(());
+        };
+        Err(item.contradiction(problem))
     }
 
     /// Where a name in the plan leads.
@@ -64,7 +97,9 @@ impl Files {
         let tensors = match known {
             Some(tensors) => tensors,
             None => {
-                let tensors = state::read(&path).map_err(|error| parameters(item, error))?;
+                let read = state::read_with_model(&path);
+                let (tensors, model) = read.map_err(|error| parameters(item, error))?;
+                model.map_or(Ok(()), |model| self.refuse_another_model(item, &model))?;
                 let tensors = Rc::new(tensors);
                 self.read.borrow_mut().insert(key, tensors.clone());
                 tensors

@@ -53,7 +53,7 @@ mod write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use vene_model::{Outline, Site, alias};
+use vene_model::{DecoderConfig, Outline, Site, alias};
 
 use crate::error::PlanError;
 use crate::plan::{Plan, Positions};
@@ -84,7 +84,7 @@ fn text_of(path: &Path, most: u64) -> Result<String> {
 }
 
 /// No plan is larger; what is, holds values that belong into a file of tensors.
-const LARGEST: u64 = 16 << 20;
+const LARGEST: u64 = 8 << 20;
 
 /// The version of the format that is written; earlier ones are read.
 const VERSION: usize = 1;
@@ -217,38 +217,68 @@ impl PlanFile {
     /// of the plan cannot be, by its line.
     pub fn plan(&self, outline: &Outline) -> Result<Plan> {
         self.expect_model(outline)?;
-        self.plan_for_another_model(outline)
+        let files = Files::beside(&self.folder).of_model(outline, false);
+        self.plan_for(outline.config(), &files)
     }
 
-    /// The plan for any model that has what it names, whichever the file states.
+    /// The plan for another model than the file states, of the same shape and tokenizer where it states
+    /// these.
     ///
     /// # Errors
-    /// As [`PlanFile::plan`], but for the model.
+    /// As [`PlanFile::plan`], but for the weights.
     pub fn plan_for_another_model(&self, outline: &Outline) -> Result<Plan> {
-        self.plan_for(outline, &Files::beside(&self.folder))
+        self.expect_alike(outline)?;
+        let files = Files::beside(&self.folder).of_model(outline, true);
+        self.plan_for(outline.config(), &files)
     }
 
     /// Refuses another model than the one that the file states, if it does.
     fn expect_model(&self, outline: &Outline) -> Result<()> {
-        let stated = self.sections.model.as_ref();
-        let identity = stated.and_then(|model| model.identity.as_ref());
-        match identity.is_none_or(|identity| *identity == outline.identity()) {
+        self.expect_alike(outline)?;
+        let stated = self.sections.model.as_ref().and_then(|model| model.identity.as_ref());
+        match stated.is_none_or(|identity| *identity == outline.identity()) {
             true => Ok(()),
-            false => Err(PlanFileError::AnotherModel {
-                place: Place { file: self.file.clone(), line: None, entry: Arc::default() },
-                saved: stated
-                    .and_then(|model| model.id.clone())
-                    .unwrap_or_else(|| "a model without a name".to_owned()),
-                given: outline.provenance().name.clone(),
-            }),
+            false => {
+                let (place, saved, given) = self.models(outline);
+                Err(PlanFileError::AnotherModel { place, saved, given })
+            }
         }
     }
 
-    fn plan_for(&self, outline: &Outline, files: &Files) -> Result<Plan> {
-        let config = outline.config();
+    /// Refuses a model of another shape or tokenizer than those that the file states, if it does.
+    fn expect_alike(&self, outline: &Outline) -> Result<()> {
+        let Some(stated) = &self.sections.model else { return Ok(()) };
+        let differs = |stated: &Option<String>, found: &dyn Fn() -> String| {
+            stated.as_ref().is_some_and(|stated| *stated != found())
+        };
+        let difference = if differs(&stated.shape, &|| outline.key().shape().to_owned()) {
+            let shape = stated.shape.as_deref().unwrap_or_default();
+            format!("is another model: {}, not {shape}", outline.key().shape())
+        } else if differs(&stated.tokenizer, &|| outline.key().tokenizer().to_owned()) {
+            "has another tokenizer, whose token ids mean other texts".to_owned()
+        } else {
+            return Ok(());
+        };
+        let (place, saved, given) = self.models(outline);
+        Err(PlanFileError::AnotherShape {
+            place,
+            saved,
+            difference: format!("{given} {difference}"),
+        })
+    }
+
+    /// Where the file is, the model that it was made for, and the one that is given.
+    fn models(&self, outline: &Outline) -> (Place, String, String) {
+        let place = Place { file: self.file.clone(), line: None, entry: Arc::default() };
+        let saved = self.sections.model.as_ref().and_then(|model| model.id.clone());
+        let saved = saved.unwrap_or_else(|| "a model without a name".to_owned());
+        (place, saved, outline.provenance().name.clone())
+    }
+
+    fn plan_for(&self, config: &DecoderConfig, files: &Files) -> Result<Plan> {
         let document = Item::document(&self.document, self.file.clone());
         let mut plan = Plan::new();
-        let mut reader = edit::Reader::new(outline, files);
+        let mut reader = edit::Reader::new(config, files);
         let edits = document.get("edit").map(|item| item.tables("edit")).transpose()?;
         let edits = edits.unwrap_or_default();
         if let Some(item) = edits.get(MOST_EDITS) {

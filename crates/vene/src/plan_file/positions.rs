@@ -5,7 +5,7 @@ use super::document::{Node, table};
 use super::error::PlanFileError;
 use super::table::Item;
 use crate::data::RoleError;
-use crate::plan::{Part, Positions};
+use crate::plan::{Part, Positions, SourcePositions};
 
 const EXPECTED: &str = "\"last\", \"all\", a position, a list of positions, or a table with `phrase`, \
                         `characters`, `role` or `each`";
@@ -82,6 +82,29 @@ pub(super) fn read(item: &Item<'_>) -> Result<Positions, PlanFileError> {
             Ok(Positions::Each(lists.iter().map(positions).collect::<Result<_, _>>()?))
         }
         _ => Err(item.contradiction("give one of `phrase`, `characters`, `role` and `each`")),
+    }
+}
+
+/// Where sources are read: positions, or `{ by_source = ["last", { phrase = "Italy" }] }` with some for
+/// each source.
+pub(super) fn read_source(item: &Item<'_>) -> Result<SourcePositions, PlanFileError> {
+    const EXPECTED: &str = "a list with the positions in each source";
+    if !item.is_table() || item.get("by_source").is_none() {
+        return read(item).map(SourcePositions::Same);
+    }
+    let table = item.table(EXPECTED, &["by_source"])?;
+    let each = table.need("by_source", EXPECTED)?;
+    let each = each.list(EXPECTED)?.iter().map(read).collect::<Result<_, _>>()?;
+    Ok(SourcePositions::BySource(each))
+}
+
+pub(super) fn write_source(positions: &SourcePositions) -> Node {
+    match positions {
+        SourcePositions::Same(positions) => write(positions),
+        SourcePositions::BySource(each) => {
+            let each: Vec<Node> = each.iter().map(write).collect();
+            table([("by_source", each.into())])
+        }
     }
 }
 

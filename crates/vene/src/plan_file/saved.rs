@@ -47,6 +47,8 @@ pub fn save_with(folder: &Path, plan: &Plan, outline: &Outline, sections: &Secti
     file.sections.model = Some(ModelSection {
         id: Some(outline.provenance().name.clone()),
         identity: Some(outline.identity()),
+        shape: Some(outline.key().shape().to_owned()),
+        tokenizer: Some(outline.key().tokenizer().to_owned()),
     });
     let failed = |source| PlanFileError::File { path: folder.to_owned(), source };
     vene_files::write_folder(folder, &[PLAN, TENSORS], |staging| {
@@ -119,12 +121,13 @@ impl Saved {
         self.plan_for_another_model(outline)
     }
 
-    /// The plan, for any model of the same shape: for a copy in another format, a fine-tuned one, or a
-    /// quantised one, if one knows that its parameters still mean something there.
+    /// The plan, for another model of the same shape and tokenizer: for a copy in another format, a
+    /// fine-tuned one, or a quantised one, if one knows that its parameters still mean something there.
     ///
     /// # Errors
-    /// As [`load`], but for the model.
+    /// As [`load`], but for the weights.
     pub fn plan_for_another_model(&self, outline: &Outline) -> Result<Plan> {
-        self.file.plan_for(outline, &Files::only(&self.file.folder, TENSORS))
+        self.file.expect_alike(outline)?;
+        self.file.plan_for(outline.config(), &Files::only(&self.file.folder, TENSORS))
     }
 }

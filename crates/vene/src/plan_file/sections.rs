@@ -2,6 +2,7 @@
 //!
 //! Every key may be left out; a command says what it then takes.
 
+use std::collections::HashSet;
 use std::path::PathBuf;
 
 use vene_model::{InputError, Outline};
@@ -21,6 +22,10 @@ pub struct ModelSection {
     pub id: Option<String>,
     /// What identifies the model, as a saved plan states it.
     pub identity: Option<String>,
+    /// Its shape ([`ModelKey::shape`](vene_model::ModelKey::shape)), as a saved plan states it.
+    pub shape: Option<String>,
+    /// A hash of its tokenizer ([`ModelKey::tokenizer`](vene_model::ModelKey::tokenizer)), likewise.
+    pub tokenizer: Option<String>,
 }
 
 /// `[data]`: what a plan is run on.
@@ -148,12 +153,19 @@ fn seed(item: &Item<'_>) -> Result<u64> {
 
 impl ModelSection {
     pub(super) fn read(item: &Item<'_>) -> Result<Self> {
-        let table = item.table("a table", &["id", "identity"])?;
-        Ok(Self { id: table.read("id", text)?, identity: table.read("identity", text)? })
+        let table = item.table("a table", &["id", "identity", "shape", "tokenizer"])?;
+        Ok(Self {
+            id: table.read("id", text)?,
+            identity: table.read("identity", text)?,
+            shape: table.read("shape", text)?,
+            tokenizer: table.read("tokenizer", text)?,
+        })
     }
 
     pub(super) fn write(&self) -> Node {
-        let entries = [("id", &self.id), ("identity", &self.identity)];
+        let Self { id, identity, shape, tokenizer } = self;
+        let entries =
+            [("id", id), ("identity", identity), ("shape", shape), ("tokenizer", tokenizer)];
         let given = |(key, value): (&'static str, &Option<String>)| {
             value.as_deref().map(|value| (key, value.into()))
         };
@@ -380,7 +392,10 @@ impl GenerateSection {
             || self.seed.is_some()
             || self.samples.is_some();
         let token = |text: &String| outline.tokenizer().single_token(text);
-        let stop = self.stop.iter().map(token).collect::<std::result::Result<Vec<u32>, _>>()?;
+        // A text that is named a thousand times is looked up once.
+        let mut seen = HashSet::new();
+        let stop = self.stop.iter().filter(|text| seen.insert(text.as_str())).map(token);
+        let stop = stop.collect::<std::result::Result<Vec<u32>, _>>()?;
         Ok(Generator {
             max_new_tokens: self.tokens.unwrap_or(usual.max_new_tokens),
             stop: if stop.is_empty() { usual.stop } else { Some(stop) },

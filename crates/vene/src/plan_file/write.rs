@@ -194,9 +194,14 @@ fn edit(index: usize, edit: &Edit, link: Link, sink: &mut Sink) -> Result<Node> 
         let source = source::write(source, several, &format!("{name}.source"), sink)?;
         entries.extend(source.map(|source| ("source", source)));
     }
-    entries.extend(edit.source_positions.as_ref().map(|from| ("from", positions::write(from))));
-    entries.extend(edit.source_heads.as_ref().map(|heads| ("from_heads", heads::write(heads))));
-    entries.extend(edit.source_layer.map(|layer| ("from_layer", layer.into())));
+    // Where a run is read; reading refuses it of an edit that reads none.
+    if edit.reads_runs() {
+        entries.extend(
+            edit.source_positions.as_ref().map(|from| ("from", positions::write_source(from))),
+        );
+        entries.extend(edit.source_heads.as_ref().map(|heads| ("from_heads", heads::write(heads))));
+        entries.extend(edit.source_layer.map(|layer| ("from_layer", layer.into())));
+    }
     entries.extend(edit.subspaces.as_ref().map(|subspaces| {
         let each: Vec<Node> = subspaces.iter().map(dimensions::write_subspace).collect();
         ("subspaces", each.into())

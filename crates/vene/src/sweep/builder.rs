@@ -1,12 +1,14 @@
 //! Declaring a sweep.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use vene_model::{BeginningOfSequence, Component, Outline, Prompt};
 
-use super::{Cell, Method, Sweep, Target, control, places};
+use super::{Cell, Method, Sweep, Target, noise, places};
 use crate::error::SweepError;
-use crate::plan::{Example, Plan, Positions, align};
+use crate::intervention::SourceCount;
+use crate::plan::{Example, Plan, Positions, Run, SourcePositions, align};
 
 /// What is edited at once in each cell.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -43,14 +45,15 @@ impl SweepUnit {
 /// Which positions a sweep visits.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum SweepPositions {
-    /// Every one; base and source must be equally long.
+    /// Every one; base and sources must be equally long.
     #[default]
     All,
-    /// Those that correspond in base and source (see [`align`]).
+    /// Those that correspond in base and source (see [`align`]); of several sources that are read, in all
+    /// of them.
     Aligned,
-    /// These in the base, and these in the source, pair by pair; what stands for several positions
-    /// is visited one by one.
-    Named(Vec<(Positions, Positions)>),
+    /// These in the base, and these in the sources, pair by pair; what stands for several positions
+    /// is visited one by one. Words are looked up in each source that is read.
+    Named(Vec<(Positions, SourcePositions)>),
 }
 
 /// Declares a sweep; nothing is checked before [`SweepBuilder::build`].
@@ -197,22 +200,25 @@ impl<'a> SweepBuilder<'a> {
             .map(|source| self.prompt(source, "source"))
             .collect::<Result<Vec<_>, _>>()?;
         let targets = self.targets()?;
-        let positions = self.pairs(&base, sources.first())?;
+        let positions = self.pairs(&base, &sources)?;
+        if positions.is_empty() {
+            return Err(SweepError::NoPositions);
+        }
         let example: Arc<[Example]> =
             [Example { base: base.clone(), sources: sources.clone() }].into();
         let tokens: Vec<u32> = targets.iter().map(|target| target.id).collect();
         let config = self.outline.config();
         let (mut cells, mut plans) = (Vec::new(), Vec::new());
         for (component, layer) in places::of(&self.components, self.layers.as_deref(), config) {
-            for &(position, source_position) in &positions {
+            for (position, read) in &positions {
                 for head in places::heads(self.unit, component, self.heads.as_deref(), config)? {
-                    let cell = Cell { component, layer, position, head };
-                    plans.push(self.plan(cell, source_position, &example, &tokens)?);
+                    let cell = Cell { component, layer, position: *position, head };
+                    plans.push(self.plan(cell, read, &example, &tokens)?);
                     cells.push(cell);
                 }
             }
         }
-        let controls = control::of(self.outline, &cells, &plans, &tokens)?;
+        let noise_places = noise::places(&plans);
         Ok(Sweep {
             base,
             sources,
@@ -221,7 +227,7 @@ impl<'a> SweepBuilder<'a> {
             targets,
             cells,
             plans,
-            controls,
+            noise_places,
         })
     }
 
@@ -248,50 +254,34 @@ impl<'a> SweepBuilder<'a> {
         Ok(targets)
     }
 
-    /// Pairs of base and source positions; `None` stands for all positions at once.
-    #[allow(clippy::type_complexity)]
-    fn pairs(
-        &self,
-        base: &Prompt,
-        source: Option<&Prompt>,
-    ) -> Result<Vec<(Option<usize>, Option<usize>)>, SweepError> {
-        let source = source.filter(|_| self.method.reads_source()).unwrap_or(base);
+    /// The places that are visited, each by its position in the base and those in the sources that are
+    /// read; `None` stands for all positions at once.
+    fn pairs(&self, base: &Prompt, sources: &[Prompt]) -> Result<Vec<Pair>, SweepError> {
+        let read = self.method.read(sources);
         let must_match = self.unit == SweepUnit::Head || self.positions == SweepPositions::All;
-        if must_match && base.len() != source.len() {
+        let other = read.iter().find(|source| source.len() != base.len());
+        if let Some(source) = other.filter(|_| must_match) {
             return Err(SweepError::DifferentLengths {
                 base: base.len(),
                 source_tokens: source.len(),
             });
         }
         if self.unit == SweepUnit::Head {
-            return Ok(vec![(None, None)]);
+            if self.positions != SweepPositions::All {
+                return Err(SweepError::PositionsWithoutUnit);
+            }
+            return Ok(vec![(None, Vec::new())]);
         }
-        let both = |(base, source)| (Some(base), Some(source));
         match &self.positions {
             SweepPositions::All => {
-                Ok((0..base.len()).map(|position| both((position, position))).collect())
+                let everywhere = |position| (Some(position), vec![position; read.len()]);
+                Ok((0..base.len()).map(everywhere).collect())
             }
-            SweepPositions::Aligned => Ok(align(base, source).into_iter().map(both).collect()),
+            SweepPositions::Aligned => Ok(aligned(base, read)),
             SweepPositions::Named(names) => {
-                let mut pairs = Vec::new();
-                for (in_base, in_source) in names {
-                    let resolve = |positions: &Positions, prompt, whose| {
-                        positions
-                            .resolve(prompt, 0)
-                            .map_err(|error| SweepError::Position { whose, error })
-                    };
-                    let written = resolve(in_base, base, "base")?;
-                    let read = match self.method.reads_source() {
-                        true => resolve(in_source, source, "source")?,
-                        false => written.clone(),
-                    };
-                    if written.len() != read.len() {
-                        return Err(SweepError::UnequalSpans {
-                            base: written.len(),
-                            source_tokens: read.len(),
-                        });
-                    }
-                    for pair in written.into_iter().zip(read).map(both) {
+                let mut pairs: Vec<Pair> = Vec::new();
+                for (in_base, in_sources) in names {
+                    for pair in named(base, in_base, read, in_sources)? {
                         if pairs.contains(&pair) {
                             return Err(SweepError::PositionTwice {
                                 position: pair.0.unwrap_or(0),
@@ -308,20 +298,95 @@ impl<'a> SweepBuilder<'a> {
     fn plan(
         &self,
         cell: Cell,
-        source_position: Option<usize>,
+        read: &[usize],
         example: &Arc<[Example]>,
         tokens: &[u32],
     ) -> Result<crate::plan::ResolvedPlan, SweepError> {
-        let positions = |position: Option<usize>| match position {
-            Some(position) => Positions::index(position as i64),
-            None => Positions::All,
+        let at = |position: usize| Positions::index(position as i64);
+        let base = cell.position.map_or(Positions::All, at);
+        let source = match (cell.position, self.method.source_count(), read) {
+            (None, ..) => SourcePositions::Same(Positions::All),
+            (_, SourceCount::Several, read) => {
+                read.iter().copied().map(at).collect::<Vec<_>>().into()
+            }
+            (_, _, [position, ..]) => at(*position).into(),
+            (_, _, []) => base.clone().into(),
         };
-        let (base, source) = (positions(cell.position), positions(source_position));
         let mut edit = self.method.edit(cell.component, cell.layer, base, source)?;
         if let Some(head) = cell.head {
             edit = edit.heads([head]);
         }
         let plan = Plan::new().edit(edit).probabilities_of(tokens.to_vec());
         Ok(plan.resolve_shared(self.outline, example)?)
+    }
+}
+
+/// A position in the base (`None`: all), and that in each source that is read.
+type Pair = (Option<usize>, Vec<usize>);
+
+/// Positions of the base that have a counterpart in each source.
+fn aligned(base: &Prompt, sources: &[Prompt]) -> Vec<Pair> {
+    let maps: Vec<BTreeMap<usize, usize>> =
+        sources.iter().map(|source| align(base, source).into_iter().collect()).collect();
+    let counterparts = |position: usize| {
+        let each = maps.iter().map(|map| map.get(&position).copied());
+        Some((Some(position), each.collect::<Option<Vec<_>>>()?))
+    };
+    (0..base.len()).filter_map(counterparts).collect()
+}
+
+/// What is named in the base with what is named in each source, position by position.
+fn named(
+    base: &Prompt,
+    in_base: &Positions,
+    sources: &[Prompt],
+    in_sources: &SourcePositions,
+) -> Result<Vec<Pair>, SweepError> {
+    let resolve = |positions: &Positions, prompt, whose| {
+        positions.resolve(prompt, 0).map_err(|error| SweepError::Position { whose, error })
+    };
+    let written = resolve(in_base, base, "base")?;
+    let mut pairs: Vec<Pair> =
+        written.iter().map(|&position| (Some(position), Vec::new())).collect();
+    if let SourcePositions::BySource(each) = in_sources
+        && !sources.is_empty()
+        && each.len() != sources.len()
+    {
+        return Err(SweepError::SourceLists { lists: each.len(), sources: sources.len() });
+    }
+    for (index, source) in sources.iter().enumerate() {
+        let Some(words) = in_sources.of(Run::Source(index)) else { continue };
+        let read = resolve(words, source, "source")?;
+        if written.len() != read.len() {
+            return Err(SweepError::UnequalSpans {
+                base: written.len(),
+                source_tokens: read.len(),
+            });
+        }
+        for ((_, in_each), position) in pairs.iter_mut().zip(read) {
+            in_each.push(position);
+        }
+    }
+    Ok(pairs)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn positions_are_not_passed_over() {
+        let outline = Outline::open(vene_model::EMBEDDED, &mut |_| {}).unwrap();
+        let sweep = Sweep::builder(&outline)
+            .base("The capital of Spain is")
+            .source("The capital of Italy is")
+            .components([Component::AttentionValueOutput])
+            .unit(SweepUnit::Head)
+            .tokens([" Madrid"]);
+        let last = vec![(Positions::Last, Positions::Last.into())];
+        let refused = sweep.clone().positions(SweepPositions::Named(last)).build();
+        assert!(matches!(refused, Err(SweepError::PositionsWithoutUnit)));
+        assert!(sweep.build().is_ok());
     }
 }

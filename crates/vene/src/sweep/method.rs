@@ -6,7 +6,7 @@ use vene_model::Component;
 
 use crate::error::SweepError;
 use crate::intervention::{Intervention, SourceCount};
-use crate::plan::{Edit, Module, Positions};
+use crate::plan::{Edit, Module, Positions, SourcePositions};
 
 /// The intervention of a sweep.
 #[derive(Clone, Debug)]
@@ -74,11 +74,27 @@ impl Method {
 
     /// Whether it reads a source.
     pub fn reads_source(&self) -> bool {
+        self.source_count() != SourceCount::None
+    }
+
+    /// How many of the sources it reads: none, the first, or all of them.
+    pub(super) fn source_count(&self) -> SourceCount {
         match self {
-            Self::Interchange | Self::Mean | Self::Addition | Self::Subtraction => true,
-            Self::Custom(intervention) => intervention.source_count() != SourceCount::None,
-            _ => false,
+            Self::Interchange | Self::Addition | Self::Subtraction => SourceCount::One,
+            Self::Mean => SourceCount::Several,
+            Self::Custom(intervention) => intervention.source_count(),
+            _ => SourceCount::None,
         }
+    }
+
+    /// Those of some sources that it reads.
+    pub(super) fn read<'s, T>(&self, sources: &'s [T]) -> &'s [T] {
+        let count = match self.source_count() {
+            SourceCount::None => 0,
+            SourceCount::One => 1,
+            SourceCount::Several => sources.len(),
+        };
+        &sources[..count.min(sources.len())]
     }
 
     /// The edit at one place: what is written, and what is read where a source is.
@@ -87,7 +103,7 @@ impl Method {
         component: Component,
         layer: Option<usize>,
         base: Positions,
-        source: Positions,
+        source: impl Into<SourcePositions>,
     ) -> Result<Edit, SweepError> {
         let edit = match self {
             Self::Interchange => Edit::interchange(component, layer),

@@ -5,9 +5,9 @@
 //! target token.
 
 mod builder;
-mod control;
 mod forecast;
 mod method;
+mod noise;
 mod outcome;
 pub(crate) mod places;
 
@@ -23,7 +23,7 @@ pub use outcome::{CellOutcome, Numbers, SweepOutcome};
 
 use crate::engine::{Executor, Forked};
 use crate::error::{RunError, SweepError};
-use crate::plan::ResolvedPlan;
+use crate::plan::{ResolvedPlan, taken_over};
 use outcome::Found;
 
 /// A checked sweep over one pair of base and source.
@@ -36,7 +36,8 @@ pub struct Sweep {
     pub(crate) targets: Vec<Target>,
     pub(crate) cells: Vec<Cell>,
     pub(crate) plans: Vec<ResolvedPlan>,
-    pub(crate) controls: Vec<ResolvedPlan>,
+    /// The cells, by index, at which noise is measured.
+    pub(crate) noise_places: Vec<usize>,
 }
 
 /// A token whose probability is followed.
@@ -72,9 +73,9 @@ impl Sweep {
         &self.base
     }
 
-    /// The source prompt that is read, the first if there are several; `None` where there is none.
-    pub fn source(&self) -> Option<&Prompt> {
-        self.sources.first()
+    /// The source prompts that the intervention reads: all of them, the first, or none.
+    pub fn read_sources(&self) -> &[Prompt] {
+        self.method.read(&self.sources)
     }
 
     /// All source prompts.
@@ -107,37 +108,54 @@ impl Sweep {
         &self.plans
     }
 
-    /// The controls that ride along: at places of the sweep, the base's values in place of
-    /// themselves.
-    pub fn controls(&self) -> &[ResolvedPlan] {
-        &self.controls
+    /// The cells, by index, whose effects are computed in two ways to find the noise of the
+    /// computation ([`SweepOutcome::noise_floor`]).
+    pub fn noise_places(&self) -> &[usize] {
+        &self.noise_places
+    }
+
+    /// The same sweep for another model of the same shape and tokenizer, such as one that was fine-tuned
+    /// from its own: without it a sweep runs on no model but the one that it was built on.
+    ///
+    /// # Errors
+    /// Another shape or tokenizer; a prompt that is longer than the other model's context.
+    pub fn for_another_model(&self, outline: &Outline) -> Result<Self, SweepError> {
+        let Some(first) = self.plans.first() else { return Ok(self.clone()) };
+        // All cells share one list of examples.
+        let examples = taken_over(&first.examples, outline)?;
+        let example = &examples[0];
+        Ok(Self {
+            base: example.base.clone(),
+            sources: example.sources.clone(),
+            plans: self.plans.iter().map(|plan| plan.with_examples(examples.clone())).collect(),
+            ..self.clone()
+        })
     }
 
     /// How many cells change nothing since base and source are the same up to their position.
     pub fn shared_prefix_cells(&self) -> usize {
-        let shared = |plan: &&ResolvedPlan| {
-            let example = &plan.examples()[0];
-            plan.edits().iter().all(|edit| edit.is_shared_prefix(0, example))
-        };
-        self.plans.iter().filter(shared).count()
+        self.plans.iter().filter(|plan| plan.is_shared_prefix()).count()
     }
 
     /// What the sweep will cost, found without reading a weight.
     ///
     /// # Errors
-    /// Failures of the computation that is timed.
+    /// Failures of the computation that is timed; another model than the sweep's.
     pub fn forecast(&self, outline: &Outline, of: ForecastOf) -> Result<Forecast, RunError> {
+        outline.expect("the sweep", self.base.model())?;
         Forecast::of(self, outline, of)
     }
 
-    /// Everything that is run: base and sources as they are, the controls, the cells.
+    /// Everything that is run: base and sources as they are, the cells.
     pub(crate) fn all_plans(&self) -> Vec<ResolvedPlan> {
         let own = std::iter::once(&self.base).chain(&self.sources);
-        let tokens: Vec<u32> = self.targets.iter().map(|target| target.id).collect();
-        own.map(|prompt| ResolvedPlan::unedited(prompt).probabilities_of(tokens.clone()))
-            .chain(self.controls.iter().cloned())
-            .chain(self.plans.iter().cloned())
-            .collect()
+        own.map(|prompt| self.unedited(prompt)).chain(self.plans.iter().cloned()).collect()
+    }
+
+    /// A prompt's run as it is, read as the cells are.
+    fn unedited(&self, prompt: &Prompt) -> ResolvedPlan {
+        let tokens = self.targets.iter().map(|target| target.id).collect();
+        ResolvedPlan::unedited(prompt).probabilities_of(tokens)
     }
 
     /// Runs the sweep in one forward pass, or as few as the memory allows.
@@ -149,7 +167,8 @@ impl Sweep {
     }
 
     /// Runs the sweep with any executor, telling `progress` how many cells are done; it may break
-    /// off.
+    /// off. Then a few cells are run once more, by the executor's twin, to measure the noise of the
+    /// computation.
     ///
     /// # Errors
     /// As [`Sweep::run`]; [`RunError::Stopped`] where `progress` broke off.
@@ -161,17 +180,17 @@ impl Sweep {
         // Base and sources are runs like any other, read where the cells are.
         let plans = self.all_plans();
         let runs = 1 + self.sources.len();
-        let cells = runs + self.controls.len();
         let mut found: Vec<Option<Found>> = vec![None; plans.len()];
         let mut done = 0;
         executor.run_all(&plans, &mut |index, outcome| {
             found[index] = Found::of(outcome);
-            done += usize::from(index >= cells);
+            done += usize::from(index >= runs);
             progress(done)
         })?;
         let mut found = found.into_iter().collect::<Option<Vec<_>>>().ok_or(RunError::Stopped)?;
-        let cells = found.split_off(cells);
-        let controls = found.split_off(runs);
-        SweepOutcome::new(self.clone(), found, controls, cells)
+        let cells = found.split_off(runs);
+        let base = found.first().ok_or(RunError::Stopped)?;
+        let noise = noise::measured(self, executor, &base.numbers, &cells)?;
+        SweepOutcome::new(self.clone(), found, cells, noise)
     }
 }

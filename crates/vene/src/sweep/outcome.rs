@@ -2,7 +2,7 @@
 
 use vene_table::Table;
 
-use super::{Cell, Sweep, control};
+use super::{Cell, Sweep, noise};
 use crate::engine::PlanOutcome;
 use crate::error::{RunError, SweepError};
 use crate::plan::{Outcome, Receipt};
@@ -13,8 +13,9 @@ pub struct SweepOutcome {
     sweep: Sweep,
     base: Numbers,
     sources: Vec<Numbers>,
+    source: Option<Numbers>,
     cells: Vec<CellOutcome>,
-    noise: Option<Noise>,
+    noise: Option<Vec<f64>>,
 }
 
 /// What is read behind the last position of a run: for each target its probability and its logit.
@@ -37,14 +38,10 @@ pub struct CellOutcome {
     pub receipt: Receipt,
 }
 
-/// The noise floor: for each target the root mean square of what the controls' probabilities differ
-/// from the base's.
-type Noise = Vec<f64>;
-
 /// What one plan of a sweep showed.
 #[derive(Clone, Debug)]
 pub(super) struct Found {
-    numbers: Numbers,
+    pub(super) numbers: Numbers,
     receipt: Option<Receipt>,
 }
 
@@ -58,31 +55,44 @@ impl Found {
     }
 }
 
+/// The mean of sources' numbers, the same bits in whatever order they stand.
+fn mean(sources: &[Numbers]) -> Option<Numbers> {
+    let count = sources.len() as f64;
+    let of = |values: fn(&Numbers) -> &[f64]| -> Vec<f64> {
+        let targets = sources.first().map_or(0, |first| values(first).len());
+        let mean = |target: usize| {
+            let mut each: Vec<f64> = sources.iter().map(|source| values(source)[target]).collect();
+            each.sort_unstable_by(f64::total_cmp);
+            each.iter().sum::<f64>() / count
+        };
+        (0..targets).map(mean).collect()
+    };
+    (!sources.is_empty()).then(|| Numbers {
+        probabilities: of(|numbers| &numbers.probabilities),
+        logits: of(|numbers| &numbers.logits),
+    })
+}
+
 impl SweepOutcome {
     pub(super) fn new(
         sweep: Sweep,
         runs: Vec<Found>,
-        controls: Vec<Found>,
         cells: Vec<Found>,
+        noise: Option<Vec<f64>>,
     ) -> Result<Self, SweepError> {
         let mut runs = runs.into_iter().map(|found| found.numbers);
         let base = runs.next().ok_or(RunError::Stopped)?;
-        let noise = (!controls.is_empty()).then(|| {
-            let square = |control: &Found, target: usize| {
-                (control.numbers.probabilities[target] - base.probabilities[target]).powi(2)
-            };
-            let mean = |target: usize| {
-                let sum: f64 = controls.iter().map(|control| square(control, target)).sum();
-                (sum / controls.len() as f64).sqrt()
-            };
-            (0..base.probabilities.len()).map(mean).collect()
-        });
+        let sources: Vec<Numbers> = runs.collect();
+        let source = match sweep.method.read(&sources) {
+            [] => mean(&sources),
+            read => mean(read),
+        };
         let cell = |found: Found| {
             let Numbers { probabilities, logits } = found.numbers;
             Some(CellOutcome { probabilities, logits, receipt: found.receipt? })
         };
         let cells = cells.into_iter().map(cell).collect::<Option<_>>().ok_or(RunError::Stopped)?;
-        Ok(Self { sources: runs.collect(), base, sweep, cells, noise })
+        Ok(Self { sources, source, base, sweep, cells, noise })
     }
 
     /// The sweep.
@@ -95,9 +105,10 @@ impl SweepOutcome {
         &self.base
     }
 
-    /// The first source's own numbers.
+    /// The sources' own numbers: the mean over those that the intervention reads, or over all where it
+    /// reads none; `None` where there is no source.
     pub fn source(&self) -> Option<&Numbers> {
-        self.sources.first()
+        self.source.as_ref()
     }
 
     /// All sources' own numbers.
@@ -110,8 +121,10 @@ impl SweepOutcome {
         self.sweep.cells.iter().zip(&self.cells)
     }
 
-    /// For each target the root mean square of what the controls' probabilities differ from the
-    /// base's; `None` where the sweep has no place for a control.
+    /// The noise of the computation: for each target the root mean square of what effects on its
+    /// probability differ in, where they are computed by the sweep's executor and, at
+    /// [`Sweep::noise_places`], by its twin; `None` where nothing can change, and for executors without
+    /// a twin.
     pub fn noise_floor(&self) -> Option<&[f64]> {
         self.noise.as_deref()
     }
@@ -129,13 +142,13 @@ impl SweepOutcome {
         let base = self.base.probabilities[target];
         let floor = self.noise.as_ref().map_or(0.0, |noise| noise[target]);
         let floor = floor.max(f64::from(f32::EPSILON) * base);
-        let is_resolved = (cell.probabilities[target] - base).abs() >= control::RESOLVED * floor;
+        let is_resolved = (cell.probabilities[target] - base).abs() >= noise::RESOLVED * floor;
         (!is_resolved).then_some("unresolved")
     }
 
     /// The tidy table: a row for each cell and target, with the columns `component`, `layer`,
     /// `position`, `head`, `token`, `token_id`, `probability`, `logit`, `base_probability`,
-    /// `source_probability` and `note`. Layer, position, head and source probability are missing
+    /// `source_probability` (the mean over the sources that are read) and `note`. Layer, position, head and source probability are missing
     /// where there is no such thing; the note says `unchanged` where nothing was changed and why, and
     /// `unresolved` where the effect is not well above the noise of the computation.
     pub fn table(&self) -> Table {

@@ -4,9 +4,11 @@ use std::fmt::Debug;
 use std::sync::Arc;
 
 use candle_core::{D, DType, Tensor};
+use vene_files::guarded;
 
 use super::error::TrainingError;
 use crate::engine::Suffix;
+use crate::error::RunError;
 use crate::intervention::Parameter;
 use crate::plan::ResolvedPlan;
 use crate::ranking::{self, Standing};
@@ -62,6 +64,8 @@ impl Loss for CrossEntropy {
     }
 
     fn of(&self, suffix: &Suffix, examples: &[usize]) -> Result<BatchLoss, TrainingError> {
+        suffix.expect(examples)?;
+        self.check(suffix.plan())?;
         let labels: Vec<u32> =
             examples.iter().flat_map(|&example| self.labels[example].iter().copied()).collect();
         let (losses, standings) = suffix.cross_entropy(examples, &labels)?;
@@ -91,6 +95,7 @@ impl Loss for Divergence {
     }
 
     fn of(&self, suffix: &Suffix, examples: &[usize]) -> Result<BatchLoss, TrainingError> {
+        self.check(suffix.plan())?;
         let logits = suffix.logits(examples)?;
         let (reads, vocabulary) = logits.dims2()?;
         let given: Vec<f64> =
@@ -144,6 +149,7 @@ impl Loss for LogitDifference {
     }
 
     fn of(&self, suffix: &Suffix, examples: &[usize]) -> Result<BatchLoss, TrainingError> {
+        self.check(suffix.plan())?;
         let logits = suffix.logits(examples)?;
         let pairs: Vec<[u32; 2]> =
             examples.iter().flat_map(|&example| self.pairs[example].iter().copied()).collect();
@@ -186,7 +192,9 @@ impl Loss for FromLogits {
     }
 
     fn of(&self, suffix: &Suffix, examples: &[usize]) -> Result<BatchLoss, TrainingError> {
-        Ok((self.0)(&suffix.logits(examples)?, examples)?)
+        let logits = suffix.logits(examples)?;
+        let loss = guarded(|| (self.0)(&logits, examples));
+        Ok(loss.map_err(|panic| RunError::panicked("a loss", panic))??)
     }
 }
 

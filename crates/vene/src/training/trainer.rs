@@ -144,7 +144,7 @@ impl Trainer {
 
         let count = plan.examples().len();
         let batches = count.div_ceil(self.batch);
-        let steps = self.epochs * batches;
+        let steps = self.epochs.saturating_mul(batches);
         let mut state = State::new(self.optimizer, &learned)?;
         let mut trained = match checkpoint.filter(|path| path.exists()) {
             Some(path) => checkpoint::take_up(path, &learned, &mut state, steps, self.epochs)?,

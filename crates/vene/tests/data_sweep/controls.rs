@@ -3,7 +3,10 @@
 use std::collections::HashMap;
 
 use vene::data_sweep::noise_floor;
-use vene::{Component, Control, Direction, Method, SweepUnit, Treatment};
+use vene::{
+    Component, Control, Direction, Executor, Forked, Method, Precision, Reference, SweepUnit,
+    Treatment,
+};
 
 use crate::hand::close;
 use crate::lines::{Line, lines};
@@ -53,6 +56,7 @@ fn self_swaps_change_nothing_and_random_changes_are_as_large() {
             }
         }
         assert_eq!((random, swapped), (main.len(), main.len()));
+        // In double precision two ways of computing an effect agree to rounding.
         let floor = noise_floor(&tables[1])["logit_difference"];
         assert!(floor < 1e-12, "{floor}");
     }
@@ -74,8 +78,51 @@ fn self_swaps_of_patterns_and_logits() {
     agree(&tables);
     for line in lines(&tables[1]).iter().filter(|line| line.control == "self") {
         assert!(line.effect.abs() < 1e-12, "{line:#?}");
-        // There is nothing to measure noise by.
         assert_eq!(line.change, 0.0, "{line:#?}");
     }
-    assert!(noise_floor(&tables[1]).is_empty());
+    // Effects on patterns and logits have noise, too.
+    let floor = noise_floor(&tables[1])["logit_difference"];
+    assert!(floor < 1e-12, "{floor}");
+}
+
+#[test]
+fn noise_is_measured_in_the_precision_in_use() {
+    let subject = |precision| Subject {
+        model: vene_test_support::Fixture::new("gpt2-plain").load(precision),
+        ..Subject::new("gpt2-plain")
+    };
+    let treatments = [
+        Treatment::Interchange,
+        Treatment::Zero,
+        Treatment::Noise { standard_deviation: 0.2, draws: 2 },
+        Treatment::Restore {
+            noise: vene::NoiseSize::Absolute(0.2),
+            draws: 2,
+            corrupted: "subject".parse().unwrap(),
+        },
+    ];
+    for treatment in treatments {
+        let floor = |precision| {
+            let subject = subject(precision);
+            let sweep = subject
+                .sweep(&rows(&mixed()))
+                .components([Component::BlockOutput, Component::MlpOutput])
+                .roles(roles(&["subject_last", "last"]))
+                .treatment(treatment.clone())
+                .build()
+                .unwrap();
+            let executors: [&dyn Executor; 2] =
+                [&Forked::new(&subject.model), &Reference::new(&subject.model)];
+            executors.map(|executor| {
+                let table = sweep.run_with(&subject.model, executor).unwrap();
+                noise_floor(&table)["logit_difference"]
+            })
+        };
+        let (single, double) = (floor(Precision::Single), floor(Precision::Double));
+        assert!(
+            single.iter().all(|floor| (1e-9..1e-4).contains(floor)),
+            "{treatment:?} {single:?}"
+        );
+        assert!(double.iter().all(|floor| *floor < 1e-12), "{treatment:?} {double:?}");
+    }
 }

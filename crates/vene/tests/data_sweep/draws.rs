@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use candle_core::Tensor;
 use vene::data::Row;
-use vene::intervention::{Intervention, Noise, SourceCount, UnitContext};
+use vene::intervention::{Intervention, Noise, RandomDirection, SourceCount, UnitContext};
 use vene::{Component, Control, Edit, Method, Reference, Treatment};
 
 use crate::hand::{Done, at, check, close, of_base, written};
@@ -12,20 +12,20 @@ use crate::lines::{Line, lines};
 use crate::subject::{Pair, Subject, mixed, rows};
 use crate::total::{agree, metrics, roles, tables};
 
-/// Noise that is told the row, as a data set's noise is.
+/// A draw that is told the row, as a data set's draws are.
 #[derive(Debug)]
-pub struct NoiseOfRow {
+pub struct OfRow<I> {
     pub row: usize,
-    pub noise: Noise,
+    pub inner: I,
 }
 
-impl Intervention for NoiseOfRow {
+impl<I: Intervention> Intervention for OfRow<I> {
     fn name(&self) -> &'static str {
-        "noise"
+        self.inner.name()
     }
 
     fn source_count(&self) -> SourceCount {
-        SourceCount::None
+        self.inner.source_count()
     }
 
     fn is_absolute(&self) -> bool {
@@ -38,14 +38,19 @@ impl Intervention for NoiseOfRow {
         sources: &[Tensor],
         context: UnitContext<'_>,
     ) -> candle_core::Result<Tensor> {
-        self.noise.apply(base, sources, UnitContext { example: self.row, ..context })
+        self.inner.apply(base, sources, UnitContext { example: self.row, ..context })
     }
 }
 
 /// The noise of a row's draw.
 pub fn noise(row: usize, standard_deviation: f64, seed: u64, draw: u64) -> Arc<dyn Intervention> {
-    let noise = Noise { standard_deviation, seed: seed ^ (draw << 32) };
-    Arc::new(NoiseOfRow { row, noise })
+    let inner = Noise { standard_deviation, seed: seed ^ (draw << 32) };
+    Arc::new(OfRow { row, inner })
+}
+
+/// A row's random direction.
+pub fn direction(row: usize, seed: u64) -> Arc<dyn Intervention> {
+    Arc::new(OfRow { row, inner: RandomDirection { seed } })
 }
 
 /// A row that no model can use, in front of the others.

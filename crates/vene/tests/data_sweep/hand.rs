@@ -75,7 +75,7 @@ impl Done {
     /// The log-probability of an answer: of its tokens, each behind those before it.
     pub fn log_probability(&self, model: &Model, answer: &[u32]) -> f64 {
         let of_token = |(index, &token): (usize, &u32)| {
-            self.distribution(model, &answer[..index]).log_probability(token)
+            self.distribution(model, &answer[..index]).log_probability(token).unwrap()
         };
         answer.iter().enumerate().map(of_token).sum()
     }
@@ -128,7 +128,9 @@ impl Done {
                 let (p, q) = (unedited.distribution(model, &[]), self.distribution(model, &[]));
                 (0..p.logits().len() as u32)
                     .map(|token| {
-                        p.probability(token) * (p.log_probability(token) - q.log_probability(token))
+                        p.probability(token).unwrap()
+                            * (p.log_probability(token).unwrap()
+                                - q.log_probability(token).unwrap())
                     })
                     .sum()
             }

@@ -1,6 +1,6 @@
 //! Batches, and the two precisions.
 
-use vene::{Component, Edit, Example, Plan, Positions, Precision};
+use vene::{Component, Edit, Example, Plan, Positions, Precision, Run};
 use vene_test_support::{relative_error, values};
 
 use crate::subject::{PLAIN, Subject, distance, logits_of};
@@ -69,7 +69,7 @@ fn positions_may_be_given_for_each_example() {
                 subject.run(&Plan::new().edit(edit), std::slice::from_ref(&examples[index]));
             assert!(distance(&logits_of(&together, index), &logits_of(&alone, 0)) < 1e-12);
             assert_eq!(together.receipts[index].positions, [at as usize]);
-            assert_eq!(together.receipts[index].source_positions, Some(vec![from as usize]));
+            assert_eq!(together.receipts[index].read, [(Run::Source(0), vec![from as usize])]);
         }
     }
 }

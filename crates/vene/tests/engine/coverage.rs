@@ -1,7 +1,7 @@
 //! Every component of the table can be edited, in every layer of every family, by each unit.
 
 use vene::plan::Outcome;
-use vene::{Component, Edit, Plan, PlanError, Positions, Receipt, Site, SiteError};
+use vene::{Component, Edit, Plan, PlanError, Positions, Receipt, Run, Site, SiteError};
 
 use crate::subject::{Subject, distance, logits_of};
 
@@ -102,7 +102,7 @@ fn every_edit_of_every_example_leaves_a_receipt() {
             (0..3).flat_map(|example| (0..4).map(move |edit| (example, edit))).collect();
         assert_eq!(whose, expected);
         assert_eq!((&receipts[4].positions[..], &receipts[0].positions[..]), (&[8][..], &[4][..]));
-        assert_eq!(receipts[4].source_positions, Some(vec![4]));
+        assert_eq!(receipts[4].read, [(Run::Source(0), vec![4])]);
         assert_eq!((&receipts[5].heads, &receipts[6].keys), (&Some(vec![1]), &Some(vec![7])));
         assert_eq!(receipts[7].positions, [3, 1]);
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use vene::plan::Outcome;
 use vene::{
     Component, Edit, Example, Executor, Forked, Module, Outline, Plan, PlanError, Positions,
-    Precision, Reference, SiteError, Source, Sweep,
+    Precision, Reference, Run, SiteError, Source, Sweep,
 };
 use vene_test_support::{Fixture, values};
 
@@ -149,7 +149,7 @@ fn receipts_are_of_all_steps_together() {
     let Outcome::Changed(change) = outcome.receipts[0].outcome else { panic!() };
     assert_eq!((change.written, change.changed), (3 * width, 3 * width));
     assert_eq!(outcome.receipts[0].positions, [1, 3, 4]);
-    assert_eq!(outcome.receipts[0].source_positions, Some(vec![1, 3, 4]));
+    assert_eq!(outcome.receipts[0].read, [(Run::Source(0), vec![1, 3, 4])]);
     assert_eq!(outcome.receipts[1].outcome, Outcome::SharedPrefix);
     assert_eq!(outcome.receipts[2].outcome, Outcome::NotEdited);
     // What is the source's already is changed where an earlier step was.
@@ -230,7 +230,7 @@ fn work_is_counted_without_weights() {
     let examples: Arc<[Example]> = [Example::new(prompt.clone()).source(prompt)].into();
     let edit = Edit::interchange(Component::BlockOutput, 0);
     let plan = Plan::new().edit(edit).resolve_shared(&outline, &examples).unwrap();
-    let work = Forked::work_of(&outline, &[plan], 1 << 20);
+    let work = Forked::work_of(&outline, &[plan], 1 << 20).unwrap();
     let (width, classes, layers) = (12, 5, 2);
     let of_pass = layers * (4 * 3 + 4 * 3) * width * width + width * classes;
     // The source's run and the base's.

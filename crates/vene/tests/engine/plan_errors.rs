@@ -294,3 +294,30 @@ fn no_examples_and_parts_of_patterns() {
         "attention_weight is collected for all positions at once: it is [head, query, key]",
     );
 }
+
+#[test]
+fn lists_for_examples_that_are_not_there() {
+    let subject = &subject();
+    let two = || Positions::Each(vec![vec![0], vec![1]]);
+    let message = |whose: &str| {
+        format!(
+            "{whose} of example 1: positions are given for 2 examples, and there are 1: give a list for each"
+        )
+    };
+    for (whose, edit) in [
+        ("the base", Edit::zero(BLOCK, 0).at(two())),
+        ("the source", Edit::interchange(BLOCK, 0).at(Positions::At(vec![0])).from(two())),
+        ("the base", Edit::zero(Component::AttentionScore, 0).at(Positions::Last).keys(two())),
+    ] {
+        refused(subject, &Plan::new().edit(edit), &[subject.example()], &message(whose));
+    }
+    refused(subject, &Plan::new().read(two()), &[subject.example()], &message("the base"));
+    let collected = Plan::new().collect(BLOCK, 0, two());
+    refused(subject, &collected, &[subject.example()], &message("the base"));
+    refused_edit!(
+        subject,
+        Edit::zero(Component::QueryOutput, 0).heads(vene::Heads::Each(vec![vec![0], vec![1]])),
+        "2 lists of heads of query_output are given for 1 examples: give one for each, empty where nothing is to be edited",
+        PlanError::HeadLists { .. }
+    );
+}

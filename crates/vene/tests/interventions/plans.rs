@@ -31,7 +31,7 @@ fn subject() -> (Model, Vec<Example>) {
 fn probabilities(model: &Model, outcome: &PlanOutcome) -> Vec<Vec<f64>> {
     let tokens = 0..model.config().vocabulary as u32;
     let of = |example: &vene::ExampleOutcome| {
-        tokens.clone().map(|token| example.distributions[0].probability(token)).collect()
+        tokens.clone().map(|token| example.distributions[0].probability(token).unwrap()).collect()
     };
     outcome.examples.iter().map(of).collect()
 }

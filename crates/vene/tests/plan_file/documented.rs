@@ -32,7 +32,7 @@ fn every_example_is_a_plan_for_the_embedded_model() {
             read += 1;
         }
     }
-    assert_eq!(read, 6);
+    assert_eq!(read, 7);
 }
 
 #[test]

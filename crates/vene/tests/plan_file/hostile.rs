@@ -166,9 +166,9 @@ fn one_tensor_for_many_edits_is_read_once() {
 fn large_files_and_long_names() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("plan.json");
-    std::fs::write(&path, vec![b' '; (16 << 20) + 1]).unwrap();
+    std::fs::write(&path, vec![b' '; (8 << 20) + 1]).unwrap();
     let error = PlanFile::read(&path).unwrap_err().to_string();
-    assert!(error.contains("16777217 bytes are more than a plan may have (16777216)"), "{error}");
+    assert!(error.contains("8388609 bytes are more than a plan may have (8388608)"), "{error}");
     let name = "x".repeat(1 << 20);
     refused(&edit(&format!("'{name}'")), Format::Toml, "there is no intervention `xxx");
     refused(&format!("{name} = 1"), Format::Toml, "there is no key `xxx");

@@ -3,6 +3,8 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod another_model;
+mod autoencoders;
 #[allow(dead_code)]
 #[path = "../plans/case.rs"]
 mod case;

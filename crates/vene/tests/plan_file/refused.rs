@@ -35,6 +35,21 @@ fn text_that_is_no_toml() {
 }
 
 #[test]
+fn positions_for_each_source() {
+    let edit = |from: &str| {
+        format!(
+            "[[edit]]\nintervention = 'mean'\ncomponent = 'mlp_output'\nlayer = 1\nfrom = {from}\n"
+        )
+    };
+    refused(
+        &edit("{ by_source = 'last' }"),
+        &["line 5", "a list with the positions in each source"],
+    );
+    refused(&edit("{ by_source = ['first'] }"), &["line 5", "\"last\", \"all\""]);
+    refused(&edit("{ by_source = [0], part = 'last' }"), &["line 5", "there is no key `part`"]);
+}
+
+#[test]
 fn unknown_sections() {
     refused(
         "[modell]\nid = 'gpt2'\n",
@@ -53,6 +68,27 @@ fn unknown_keys_of_an_edit() {
             "positions, heads",
         ],
     );
+}
+
+/// Where a run is read says nothing where none is read.
+#[test]
+fn places_of_sources_that_are_not_read() {
+    let edit =
+        |rest: &str| format!("[[edit]]\ncomponent = 'attention_value_output'\nlayer = 1\n{rest}\n");
+    for (intervention, key) in [
+        ("'zero'", "from = 'last'"),
+        ("'zero'", "from_heads = [0]"),
+        ("'zero'", "from_layer = 0"),
+        ("{ name = 'noise', standard_deviation = 0.5 }", "from = { phrase = 'Italy' }"),
+        ("{ name = 'scaling', factor = 2.0 }", "from_layer = 0"),
+    ] {
+        let name = key.split(' ').next().unwrap();
+        let text = edit(&format!("intervention = {intervention}\n{key}"));
+        refused(&text, &["line 5", "reads no run", &format!("`{name}` would change nothing")]);
+    }
+    let given = "intervention = 'steering'\nsource = { values = [0.5] }\nheads = [0]\nfrom = 0";
+    let error = error(&edit(given));
+    assert!(error.contains("reads no run") || error.contains("values"), "{error}");
 }
 
 #[test]

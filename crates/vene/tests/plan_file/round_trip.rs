@@ -40,6 +40,12 @@ fn a_plan_without_parameters_is_the_same_in_both_formats() {
                 .when(When::Steps(vec![0, 2]))
                 .control(),
         )
+        .edit(Edit::mean(Component::MlpOutput, 0).from([
+            Positions::Last,
+            Positions::At(vec![0, -1]),
+            Positions::phrase("a phrase", Part::All),
+        ]))
+        .edit(Edit::mean(Component::MlpOutput, 0).from(Vec::new()))
         .edit(Edit::zero(Component::MlpOutput, 1).when(When::EveryStep))
         .edit(Edit::zero(Component::MlpOutput, 1).when(When::Generated))
         .edit(Edit::zero(Component::MlpOutput, 1).when(When::Steps(vec![0, 3])))

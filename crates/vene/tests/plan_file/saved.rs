@@ -185,7 +185,7 @@ fn another_model_is_refused_unless_one_says_otherwise() {
     save(&path, &plan, &subject.model).unwrap();
     let error = load(&path, &other).unwrap_err().to_string();
     assert!(error.contains("is another model"), "{error}");
-    assert!(error.contains("plan_for_another_model"), "{error}");
+    assert!(error.contains("say that the plan is meant for another model"), "{error}");
     // Nor is it passed over where the file is read by itself.
     let file = PlanFile::read(&path.join("plan.json")).unwrap();
     assert!(file.plan(&subject.model).is_ok());
@@ -194,6 +194,19 @@ fn another_model_is_refused_unless_one_says_otherwise() {
     let saved = Saved::open(&path).unwrap();
     assert!(saved.is_for(&subject.model) && !saved.is_for(&other));
     assert!(saved.plan_for_another_model(&other).is_ok());
+    // Another shape is another plan, whoever asks; so is another tokenizer.
+    let shape = Fixture::new("llama-gqa").outline().unwrap();
+    for error in [load(&path, &shape), saved.plan_for_another_model(&shape)] {
+        let error = error.unwrap_err().to_string();
+        assert!(error.contains("is another model: llama with"), "{error}");
+    }
+    let tokenizer = subject.model.key().tokenizer();
+    replace(&path, tokenizer, &tokenizer.chars().rev().collect::<String>());
+    let saved = Saved::open(&path).unwrap();
+    for error in [saved.plan(&subject.model), saved.plan_for_another_model(&subject.model)] {
+        let error = error.unwrap_err().to_string();
+        assert!(error.contains("has another tokenizer"), "{error}");
+    }
 }
 
 fn read(folder: &Path) -> BTreeMap<String, Tensor> {

@@ -93,7 +93,7 @@ fn what_tokens_are_drawn_from_agrees() {
         json::<Vec<Warped>>("generation/sampling.json")
     {
         let sampling = Sampling { temperature, top_k, top_p };
-        let found = sampling.probabilities(&vene::Distribution::new(logits));
+        let found = sampling.probabilities(&vene::Distribution::new(logits)).unwrap();
         for (found, expected) in found.iter().zip(&probabilities) {
             assert_eq!(*found == 0.0, *expected == 0.0, "{sampling:?}");
             assert!((found - expected).abs() < 1e-12, "{sampling:?}");
@@ -106,7 +106,7 @@ fn what_tokens_are_drawn_from_agrees() {
 #[test]
 fn a_nucleus_among_equals() {
     let sampling = Sampling { top_p: Some(0.5), ..Sampling::default() };
-    let found = sampling.probabilities(&vene::Distribution::new(vec![1.0; 5]));
+    let found = sampling.probabilities(&vene::Distribution::new(vec![1.0; 5])).unwrap();
     let kept: Vec<bool> = found.iter().map(|&probability| probability > 0.0).collect();
     assert_eq!(kept, [true, true, true, false, false]);
 }

@@ -53,7 +53,7 @@ fn result_of(
             let distribution = &example.distributions[0];
             let tokens = 0..model.config().vocabulary as u32;
             let probabilities: Vec<f64> =
-                tokens.map(|token| distribution.probability(token)).collect();
+                tokens.map(|token| distribution.probability(token).unwrap()).collect();
             let shape = vec![probabilities.len()];
             (probabilities, shape)
         }
@@ -168,7 +168,8 @@ fn tutorial_agrees(name: &str, model: &Model) {
     let reference = Reference::new(model);
     let mut agreement = Agreement::default();
     for token in &tutorial.tokens {
-        let own = |prompt| reference.predict(&[prompt]).unwrap()[0].probability(token.token_id);
+        let own =
+            |prompt| reference.predict(&[prompt]).unwrap()[0].probability(token.token_id).unwrap();
         agreement.note("base alone", (own(&base) - token.base_probability).abs(), token.token_id);
         agreement.note(
             "source alone",
@@ -198,7 +199,7 @@ fn tutorial_agrees(name: &str, model: &Model) {
         let mut found = vec![Vec::new(); plans.len()];
         let keep = &mut |index: usize, outcome: PlanOutcome| {
             let distribution = &outcome.examples[0].distributions[0];
-            let of = |row: &TutorialRow| distribution.probability(row.token_id);
+            let of = |row: &TutorialRow| distribution.probability(row.token_id).unwrap();
             found[index] = places[index].iter().map(of).collect();
             ControlFlow::Continue(())
         };

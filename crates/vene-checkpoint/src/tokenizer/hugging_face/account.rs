@@ -57,7 +57,6 @@ pub(super) const CONVERTED: &[&str] = &[
     "do_basic_tokenize",
     "from_slow",
     "keep_accents",
-    "legacy",
     "never_split",
     "remove_space",
     "sp_model_kwargs",

@@ -32,6 +32,12 @@ pub(super) fn add(
     }
     for special in specials(parsed, settings, class) {
         let known = present.iter().chain(&new).any(|token| token.content == special.token.content);
+        if let Some(key) = special.only_in_5.as_ref().filter(|_| !known) {
+            notices.add(format!(
+                "tokenizer_config.json: {key} adds the token {:?}, as in transformers 5 (4.52 reads it as plain text)",
+                special.token.content
+            ));
+        }
         if !known || (special.in_full && !new.contains(&special.token)) {
             new.push(special.token);
         }
@@ -63,7 +69,7 @@ fn specials(parsed: &Parsed, settings: &Settings, class: &Class) -> Vec<Special>
         let token = listed.next().cloned();
         token.map(|mut token| {
             token.special = true;
-            Special { token, in_full: false }
+            Special { token, in_full: false, only_in_5: None }
         })
     };
     let named = NAMED.iter().filter_map(|&name| match settings.named.get(name) {
@@ -71,7 +77,7 @@ fn specials(parsed: &Parsed, settings: &Settings, class: &Class) -> Vec<Special>
         None => {
             let text = class.default_token(name)?;
             parsed.tokenizer.token_to_id(text)?;
-            Some(Special { token: AddedToken::from(text, true), in_full: false })
+            Some(Special { token: AddedToken::from(text, true), in_full: false, only_in_5: None })
         }
     });
     named

@@ -69,7 +69,7 @@ impl Class {
     /// The rule of transformers 5 where there is a `tokenizer.json`.
     pub fn bos_in_5(&self) -> BosRule {
         match self.known() {
-            "CodeLlamaTokenizer" => BosRule::Always,
+            "CodeLlamaTokenizer" | "RobertaTokenizer" | "BartTokenizer" => BosRule::Always,
             "GPTNeoXTokenizer" => BosRule::Never,
             _ => BosRule::Template,
         }
@@ -88,7 +88,7 @@ impl Class {
                 ("unk_token", "<|endoftext|>"),
                 ("pad_token", "<|endoftext|>"),
             ],
-            "LlamaTokenizer" | "CodeLlamaTokenizer" => {
+            "LlamaTokenizer" | "CodeLlamaTokenizer" | "RobertaTokenizer" | "BartTokenizer" => {
                 &[("bos_token", "<s>"), ("eos_token", "</s>"), ("unk_token", "<unk>")]
             }
             "GemmaTokenizer" => &[
@@ -114,6 +114,11 @@ impl Class {
     /// `tokenizer.json` says.
     pub fn starts_without_space(&self) -> bool {
         matches!(self.known(), "GPT2Tokenizer" | "GPTNeoXTokenizer" | "Qwen2Tokenizer")
+    }
+
+    /// Whether the settings decide about a space in front of a text that SentencePiece spells.
+    pub fn decides_about_space(&self) -> bool {
+        matches!(self.known(), "LlamaTokenizer" | "CodeLlamaTokenizer")
     }
 
     /// Whether the settings decide about lower case, accents and Chinese characters.

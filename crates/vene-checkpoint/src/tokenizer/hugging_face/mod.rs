@@ -8,12 +8,9 @@ mod class;
 mod generation;
 mod merges;
 mod settings;
+mod splitting;
 
 use serde_json::{Map, Value};
-use tokenizers::models::ModelWrapper;
-use tokenizers::normalizers::NormalizerWrapper;
-use tokenizers::pre_tokenizers::byte_level::ByteLevel;
-use tokenizers::{PreTokenizerWrapper, normalizers::BertNormalizer};
 
 use super::library::{Library, Parsed};
 use super::{Algorithm, Tokenizer, ends};
@@ -107,7 +104,7 @@ impl Tokenizer {
             }
         };
         added::add(file, &mut parsed, &settings, &class, notices)?;
-        split_as_told(file, &mut parsed, &settings, &class, notices)?;
+        splitting::apply(file, &mut parsed, &settings, &class, notices)?;
 
         let configured = config.get("bos_token_id").and_then(Value::as_u64);
         let evidence = Evidence {
@@ -137,84 +134,5 @@ impl Tokenizer {
         }
         let library = Algorithm::Library(Box::new(library));
         Ok(Self::new(file, library, bos)?.ending_at(ends))
-    }
-}
-
-/// Applies what the settings say about splitting: spaces in front, lower case, special tokens as text;
-/// and switches off what would split the same text differently each time.
-fn split_as_told(
-    file: &str,
-    parsed: &mut Parsed,
-    settings: &Settings,
-    class: &Class,
-    notices: &Notices,
-) -> Result<(), CheckpointError> {
-    let tokenizer = &mut parsed.tokenizer;
-    if let ModelWrapper::BPE(bpe) = tokenizer.get_model()
-        && let Some(dropout) = bpe.dropout.filter(|&dropout| dropout > 0.0)
-    {
-        let mut bpe = bpe.clone();
-        bpe.dropout = None;
-        tokenizer.with_model(bpe);
-        notices.add(format!(
-            "{file}: dropout = {dropout} is switched off: a text has the same tokens each time"
-        ));
-    }
-    prefix_space(file, tokenizer, settings, class, notices);
-    if settings.split_special_tokens {
-        tokenizer.set_encode_special_tokens(true);
-    }
-    let bert = match tokenizer.get_normalizer() {
-        Some(NormalizerWrapper::BertNormalizer(bert)) if class.normalizes_like_bert() => {
-            Some(*bert)
-        }
-        _ => None,
-    };
-    match bert {
-        Some(bert) => {
-            let told = BertNormalizer::new(
-                bert.clean_text,
-                settings.chinese_characters.unwrap_or(true),
-                settings.strip_accents,
-                settings.lower_case.unwrap_or(true),
-            );
-            tokenizer.with_normalizer(Some(told)).map_err(|error| {
-                CheckpointError::malformed(file, format!("its tokenizer cannot be used: {error}"))
-            })?;
-        }
-        None if settings.lower_case == Some(true) => notices.add(format!(
-            "tokenizer_config.json: do_lower_case is not followed: {} of transformers leaves it to tokenizer.json",
-            class.name().unwrap_or("the tokenizer")
-        )),
-        None => {}
-    }
-    Ok(())
-}
-
-/// A space in front of a text, where the pre-tokenizer is one that puts it there.
-fn prefix_space(
-    file: &str,
-    tokenizer: &mut tokenizers::Tokenizer,
-    settings: &Settings,
-    class: &Class,
-    notices: &Notices,
-) {
-    let Some(&PreTokenizerWrapper::ByteLevel(inside)) = tokenizer.get_pre_tokenizer() else {
-        return;
-    };
-    let wanted = settings.prefix_space.or(class.starts_without_space().then_some(false));
-    let Some(wanted) = wanted.filter(|&wanted| wanted != inside.add_prefix_space) else {
-        return;
-    };
-    tokenizer.with_pre_tokenizer(Some(ByteLevel::new(
-        wanted,
-        inside.trim_offsets,
-        inside.use_regex,
-    )));
-    if !class.starts_without_space() {
-        notices.add(format!(
-            "{file}: add_prefix_space is {} there and {wanted} in tokenizer_config.json, which is followed, as transformers 4.52 does (transformers 5 does not)",
-            inside.add_prefix_space
-        ));
     }
 }

@@ -23,6 +23,8 @@ pub(super) struct Special {
     pub token: AddedToken,
     /// Whether the file gives its properties too, not its text alone.
     pub in_full: bool,
+    /// The key, where it is one that only transformers 5 takes for a special token's.
+    pub only_in_5: Option<String>,
 }
 
 /// What the files say.
@@ -36,6 +38,8 @@ pub(super) struct Settings {
     pub strip_accents: Option<bool>,
     pub chinese_characters: Option<bool>,
     pub split_special_tokens: bool,
+    /// How transformers 4.52 converts SentencePiece models.
+    pub legacy: Option<bool>,
     /// By their names; a name that is there without a token says that there is none.
     pub named: BTreeMap<String, Option<Special>>,
     pub extra: Vec<Special>,
@@ -129,6 +133,7 @@ impl Settings {
                 "tokenizer_class" => self.class = reader.text()?,
                 "add_bos_token" => self.add_bos = reader.truth()?,
                 "add_eos_token" => self.add_eos = reader.truth()?,
+                "legacy" => self.legacy = reader.truth()?,
                 "add_prefix_space" => self.prefix_space = reader.truth()?,
                 "do_lower_case" => self.lower_case = reader.truth()?,
                 "strip_accents" => self.strip_accents = reader.truth()?,
@@ -143,7 +148,11 @@ impl Settings {
                 name if NAMED.contains(&name) => {
                     self.named.insert(key.clone(), reader.token()?);
                 }
-                name if name.ends_with("_token") => self.extra.extend(reader.token()?),
+                name if name.ends_with("_token") => {
+                    let only_in_5 = Some(key.clone());
+                    self.extra
+                        .extend(reader.token()?.map(|special| Special { only_in_5, ..special }));
+                }
                 name if HARMLESS.contains(&name) || CONVERTED.contains(&name) => {}
                 // Arguments of a constructor, and code of its own, where there are any.
                 "init_inputs" if value.as_array().is_some_and(Vec::is_empty) => {}
@@ -220,10 +229,12 @@ impl Reader<'_> {
             Value::Null => Ok(None),
             Value::String(text) if text.is_empty() => Ok(None),
             Value::String(text) => {
-                Ok(Some(Special { token: AddedToken::from(text.clone(), true), in_full: false }))
+                let token = AddedToken::from(text.clone(), true);
+                Ok(Some(Special { token, in_full: false, only_in_5: None }))
             }
             Value::Object(object) => {
-                Ok(Some(Special { token: self.in_full(object, true)?, in_full: true }))
+                let token = self.in_full(object, true)?;
+                Ok(Some(Special { token, in_full: true, only_in_5: None }))
             }
             _ => Err(self.refuse("the text of a token")),
         }

@@ -105,7 +105,7 @@ impl Reader {
     }
 
     /// What all rows together say of columns: those that are not read, or the row that is wrong.
-    pub fn unused(self) -> Result<Vec<UnusedColumn>, (Place, RowError)> {
+    pub fn unused(self) -> Result<Vec<UnusedColumn>, Box<(Place, RowError)>> {
         match self {
             Self::Own(reader) => reader.columns.unused(),
             Self::AutoCircuit | Self::Mib(_) => Ok(Vec::new()),

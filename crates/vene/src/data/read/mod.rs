@@ -175,7 +175,7 @@ pub fn read_with(path: impl AsRef<Path>, options: &ReadOptions) -> Result<DataFi
     let layout = reader.layout();
     let named = |column: &UnusedColumn| !reader.ignores(&column.name);
     let mut unused: Vec<UnusedColumn> = not_understood.into_iter().filter(named).collect();
-    unused.extend(reader.unused().map_err(|(place, error)| wrong(place, error))?);
+    unused.extend(reader.unused().map_err(|told| wrong(told.0, told.1))?);
     Ok(DataFile { rows, layout, left_out, unused })
 }
 

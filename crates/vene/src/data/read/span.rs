@@ -75,7 +75,7 @@ impl Columns {
     }
 
     /// The columns that hold no phrase in any row; or the first row of one that holds some.
-    pub fn unused(self) -> Result<Vec<UnusedColumn>, (Place, RowError)> {
+    pub fn unused(self) -> Result<Vec<UnusedColumn>, Box<(Place, RowError)>> {
         let mut unused = Vec::new();
         for (name, seen) in self.0 {
             match seen {
@@ -90,7 +90,7 @@ impl Columns {
                 }
                 Seen { phrases: true, strange: Some((place, error, _)), .. }
                 | Seen { found: false, lost: Some((place, error)), .. } => {
-                    return Err((place, error));
+                    return Err(Box::new((place, error)));
                 }
                 _ => {}
             }

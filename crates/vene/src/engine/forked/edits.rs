@@ -1,6 +1,7 @@
 //! Edits of a pass: each applied to its fork's own rows.
 
 use candle_core::Tensor;
+use vene_files::guarded;
 use vene_model::{Component, HostRows, Operations};
 
 use super::pass::ForkedPass;
@@ -117,7 +118,8 @@ impl ForkedPass<'_> {
                 let own = &mut host.values[start..start + stretch];
                 before.copy_from_slice(own);
                 let read: Vec<&[f32]> = read.iter().map(Vec::as_slice).collect();
-                edit.intervention.apply_in_place(own, &read);
+                guarded(|| edit.intervention.apply_in_place(own, &read))
+                    .map_err(|panic| apply::panicked(edit, read.len(), panic))?;
                 tally.add(&before, own);
                 if let Some(&value) = own.iter().find(|value| !value.is_finite()) {
                     return Err(RunError::NotFinite {

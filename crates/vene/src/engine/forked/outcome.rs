@@ -37,7 +37,7 @@ pub(super) fn showed<O: Operations>(
                 let Some(whole) = &logits.whole else { continue };
                 let row = operations.values(whole, &[place.row])?;
                 let distribution = Distribution::of_row(&row, 0, example)?;
-                showed.take(&plan.outputs, example, read, distribution);
+                showed.take(&plan.outputs, example, read, distribution)?;
             }
         }
     }
@@ -87,11 +87,13 @@ impl<'a> Outcomes<'a> {
         if self.missing[place] > 0 {
             return None;
         }
-        let mut outcome = PlanOutcome::default();
+        let (index, plan) = self.plans[place];
+        let collected = plan.collects.iter().map(|collect| collect.site).collect();
+        let mut outcome = PlanOutcome { collected, ..PlanOutcome::default() };
         for (showed, receipts) in std::mem::take(&mut self.examples[place]).into_iter().flatten() {
             outcome.examples.push(showed);
             outcome.receipts.extend(receipts);
         }
-        Some((self.plans[place].0, outcome))
+        Some((index, outcome))
     }
 }

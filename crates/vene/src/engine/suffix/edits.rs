@@ -14,7 +14,7 @@ use crate::engine::sequences::{Rows, Visitor};
 use crate::engine::unit;
 use crate::error::RunError;
 use crate::intervention::UnitContext;
-use crate::plan::{ResolvedEdit, ResolvedPlan, ResolvedSource};
+use crate::plan::{ResolvedEdit, ResolvedPlan, ResolvedSource, Unit};
 
 /// Applies a plan's edits as the reference does, those that can be at once.
 pub(super) struct Edits<'a> {
@@ -77,25 +77,53 @@ impl<'a> Edits<'a> {
         let columns = apply::columns(unit, head_width);
         let context = UnitContext { positions: &positions, ..first.context(&columns, None) };
         let after = apply::applied(edit, &flat, &sources, context)?;
-        // A value that is no number makes the sum none.
+        // A value that is not finite makes the sum so, too.
         let sum = after.detach().to_dtype(DType::F64)?.sum_all()?.to_scalar::<f64>()?;
         if !sum.is_finite() {
-            let (intervention, site) = (edit.intervention.name(), edit.site);
-            let example = first.example;
-            return Err(RunError::NotFinite { intervention, site, value: sum, example });
+            return Err(not_finite(edit, &changed, &after, sum)?);
         }
         let after = after.reshape((all, chosen, head_width))?;
         Ok(unit::replace(&split, selection, &after)?.reshape(tensor.shape())?)
     }
 }
 
-/// Whether an edit's rows of several examples may be handed over together.
+/// The error that names the example whose rows have a value that is not finite.
+fn not_finite(
+    edit: &ResolvedEdit,
+    changed: &[Application<'_>],
+    after: &Tensor,
+    sum: f64,
+) -> Result<RunError, RunError> {
+    let (intervention, site) = (edit.intervention.name(), edit.site);
+    let mut start = 0;
+    for application in changed {
+        let (example, length) = (application.example, application.unit().positions.len());
+        let rows = unit::values(&after.detach().narrow(0, start, length)?)?;
+        if let Some(&value) = rows.iter().find(|value| !value.is_finite()) {
+            return Ok(RunError::NotFinite { intervention, site, value, example });
+        }
+        start += length;
+    }
+    // Finite values whose sum is not.
+    let example = changed.first().map_or(0, |application| application.example);
+    Ok(RunError::NotFinite { intervention, site, value: sum, example })
+}
+
+/// Whether an edit's rows of several examples may be handed over together: they are as wide, and of the
+/// same heads, in all of them.
 fn row_by_row(edit: &ResolvedEdit) -> bool {
+    let heads = |units: &mut dyn Iterator<Item = &Unit>| {
+        let mut heads = units.map(|unit| &unit.heads);
+        let first = heads.next();
+        heads.all(|heads| Some(heads) == first)
+    };
+    let written = || edit.units.iter().filter(|unit| !unit.is_empty());
     let alike = |subspaces: &Vec<Vec<usize>>| subspaces.windows(2).all(|pair| pair[0] == pair[1]);
     edit.intervention.row_by_row()
         && !edit.concatenated
         && !edit.site.component().is_pattern()
         && edit.subspaces.as_ref().is_none_or(alike)
+        && heads(&mut written())
         && match &edit.source {
             Some(ResolvedSource::Runs { units, .. }) => {
                 let edited = edit.units.iter().zip(units).filter(|(own, _)| !own.is_empty());

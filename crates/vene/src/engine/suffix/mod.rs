@@ -102,6 +102,7 @@ impl Suffix {
         plan: ResolvedPlan,
         looked_at: &[Site],
     ) -> Result<Self, RunError> {
+        plan.expect(model)?;
         plan.refuse_steps()?;
         let plan = given_plan(model, plan)?;
         let layer = live::first_block(&plan, looked_at, model.config());
@@ -173,6 +174,7 @@ impl Suffix {
         examples: &[usize],
         labels: &[u32],
     ) -> Result<(Tensor, Vec<Standing>), RunError> {
+        self.expect(examples)?;
         let reads: usize = examples.iter().map(|&example| self.plan.read[example].len()).sum();
         if reads != labels.len() {
             let given = labels.len();
@@ -190,12 +192,23 @@ impl Suffix {
         Ok(self.run(examples, Some(taps), Target::Logits)?.0)
     }
 
+    /// Refuses examples that the plan does not have.
+    pub(crate) fn expect(&self, chosen: &[usize]) -> Result<(), RunError> {
+        let examples = self.examples();
+        match chosen.iter().find(|&&example| example >= examples) {
+            Some(&example) => Err(RunError::NoExample { example, examples }),
+            None if chosen.is_empty() => Err(RunError::NoneChosen),
+            None => Ok(()),
+        }
+    }
+
     fn run(
         &self,
         examples: &[usize],
         taps: Option<&mut Taps>,
         target: Target<'_>,
     ) -> Result<(Tensor, Vec<Standing>), RunError> {
+        self.expect(examples)?;
         let plan = self.plan.select(examples);
         let mut sources = Trace::default();
         for (place, &example) in examples.iter().enumerate() {
@@ -226,7 +239,9 @@ impl Suffix {
             examples.iter().map(|&example| self.live[example].clone()).collect();
         let read: Vec<Vec<usize>> =
             (0..examples.len()).map(|example| plan.logit_positions(example)).collect();
-        let layout = Arc::new(Layout::new(&self.kept, examples, &live, &read)?);
+        let lengths: Vec<usize> =
+            plan.examples.iter().map(|example| config.rotary_length(example.base.len())).collect();
+        let layout = Arc::new(Layout::new(&self.kept, examples, &live, &read, &lengths)?);
         let residuals: Vec<&Tensor> =
             examples.iter().map(|&example| &self.kept.residuals[example]).collect();
         let mut residual = Tensor::cat(&residuals, 0)?;

@@ -9,7 +9,9 @@ use candle_core::Tensor;
 use super::{Autoencoder, ErrorTerm};
 use crate::intervention::parameter::expect_width;
 use crate::intervention::subspace::mix;
-use crate::intervention::{Intervention, Parameter, Settings, SourceCount, Subspace, UnitContext};
+use crate::intervention::{
+    Intervention, Parameter, Settings, SourceCount, Subspace, UnitContext, only_source,
+};
 
 /// The base's values with the source's latents in the subspace `S`: `z_i = encode(source)_i` for
 /// `i` in `S`, else `encode(base)_i`; then `decode(z)`, and with its error term kept
@@ -77,7 +79,7 @@ impl Intervention for LatentInterchange {
     ) -> candle_core::Result<Tensor> {
         let autoencoder = self.autoencoder.as_ref();
         let latents = autoencoder.encode(base)?;
-        let source = autoencoder.encode(&sources[0])?;
+        let source = autoencoder.encode(only_source(sources)?)?;
         let edited = match self.subspace.chosen(&context) {
             None => source,
             Some(chosen) => mix(chosen, &source, &latents)?,

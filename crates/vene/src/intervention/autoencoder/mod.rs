@@ -10,8 +10,6 @@ pub mod gemma_scope;
 mod interchange;
 mod linear;
 mod npz;
-mod origin;
-mod sae_config;
 pub mod sae_lens;
 mod sparse;
 
@@ -22,7 +20,7 @@ use candle_core::{Result, Tensor};
 pub use feature_edit::{FeatureChange, FeatureEdit};
 pub use interchange::LatentInterchange;
 pub use linear::LinearAutoencoder;
-pub use origin::AutoencoderOrigin;
+pub use sae_lens::SaeLensConfig;
 pub use sparse::SparseAutoencoder;
 
 use super::{Parameter, Settings};

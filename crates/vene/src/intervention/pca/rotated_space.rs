@@ -7,7 +7,7 @@ use super::PrincipalComponents;
 use crate::intervention::parameter::{cast, expect_width, variable};
 use crate::intervention::{
     ErrorTerm, Intervention, Parameter, ParameterError, Settings, SourceCount, Subspace,
-    UnitContext,
+    UnitContext, only_source,
 };
 
 /// Of the values `(x − mean) / deviation`, the coordinates along the components `C`
@@ -118,7 +118,8 @@ impl Intervention for PcaRotatedSpace {
                 all.index_select(&Tensor::from_iter(chosen, base.device())?, 0)?
             }
         };
-        let change = self.along(&(&sources[0] - base)?, &exchanged)?.matmul(&exchanged)?;
+        let change =
+            self.along(&(only_source(sources)? - base)?, &exchanged)?.matmul(&exchanged)?;
         let deviation = cast(&self.deviation, base)?;
         match self.error_term {
             ErrorTerm::Kept => base + change.broadcast_mul(&deviation)?,

@@ -4,10 +4,10 @@
 use std::time::Instant;
 
 use vene_model::tensors::{HostTensor, LinearTensors};
-use vene_model::{Fused, Operations, Outline};
+use vene_model::{Fused, Operations, Outline, Work};
 
 use super::{Forecast, Sweep, weights};
-use crate::engine::Forked;
+use crate::engine::{Forked, work_of_reference};
 use crate::error::RunError;
 use crate::plan::ResolvedPlan;
 
@@ -24,14 +24,18 @@ pub(super) fn forecast(
     memory: Option<usize>,
 ) -> Result<Forecast, RunError> {
     let memory = memory.unwrap_or_else(Forked::default_memory);
-    let Cost { passes, operations, memory, seconds } = cost(outline, &sweep.all_plans(), memory)?;
+    let work = Forked::work_of(outline, &sweep.all_plans(), memory)?;
+    // Of recurrent networks there is one way only.
+    let again = if outline.config().is_recurrent() { Vec::new() } else { sweep.noise_plans() };
+    let noise = work_of_reference(outline, &again);
+    let [cost, noise] = costs(outline, [work, noise])?;
     Ok(Forecast {
         interventions: sweep.cells.len(),
         unchanged: sweep.shared_prefix_cells(),
-        passes,
-        operations,
-        memory,
-        seconds,
+        passes: cost.passes,
+        operations: cost.operations + noise.operations,
+        memory: cost.memory.max(noise.memory),
+        seconds: cost.seconds + noise.seconds,
     })
 }
 
@@ -50,8 +54,17 @@ pub(crate) fn cost(
     plans: &[ResolvedPlan],
     memory: usize,
 ) -> Result<Cost, RunError> {
-    let work = Forked::work_of(outline, plans, memory);
+    let [cost] = costs(outline, [Forked::work_of(outline, plans, memory)?])?;
+    Ok(cost)
+}
+
+/// What some work costs.
+fn costs<const N: usize>(outline: &Outline, works: [Work; N]) -> Result<[Cost; N], RunError> {
     let speed = speeds()?;
+    Ok(works.map(|work| cost_at(outline, &work, &speed)))
+}
+
+fn cost_at(outline: &Outline, work: &Work, speed: &[f64; ROWS.len()]) -> Cost {
     let of_rows = |rows: usize| {
         let index = ROWS.iter().rposition(|&timed| timed <= rows).unwrap_or(0);
         speed[index]
@@ -61,12 +74,12 @@ pub(crate) fn cost(
     };
     // Attention over short paths reaches about a quarter of what large products do.
     let attention = work.attention / (speed[ROWS.len() - 1] / 4.0);
-    Ok(Cost {
+    Cost {
         passes: work.passes,
         operations: work.operations(),
         memory: 4.0 * (weights(outline.config()) + work.most_alive as f64),
         seconds: work.products.iter().map(product).sum::<f64>() + attention,
-    })
+    }
 }
 
 /// Operations per second of products of so many rows.

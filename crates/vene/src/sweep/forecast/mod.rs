@@ -27,7 +27,8 @@ pub struct Forecast {
     pub interventions: usize,
     /// Cells that change nothing, since base and source are the same up to their position.
     pub unchanged: usize,
-    /// Forward passes.
+    /// Forward passes of the sweep itself. The few runs by which the noise of the computation is
+    /// measured are in the operations and seconds.
     pub passes: usize,
     /// Floating-point operations of all matrix products and of attention, a multiplication and an
     /// addition being two.

@@ -38,12 +38,12 @@ impl Product {
 
 pub(super) fn forecast(sweep: &Sweep, config: &DecoderConfig) -> Result<Forecast, RunError> {
     let base = products(config, sweep.base.len());
-    // Each cell and each control, and the base itself.
-    let cells = (sweep.cells.len() + sweep.controls.len() + 1) as f64;
+    // Each cell, those that are run once more to measure noise, and the base both times.
+    let cells = (sweep.cells.len() + 1 + sweep.noise_plans().len()) as f64;
     let mut forecast = Forecast {
         interventions: sweep.cells.len(),
         unchanged: sweep.shared_prefix_cells(),
-        passes: sweep.cells.len() + sweep.controls.len() + 1,
+        passes: sweep.cells.len() + 1,
         operations: cells * operations(&base),
         memory: 4.0 * (weights(config) + activations(config, sweep.base.len())),
         seconds: cells * seconds(&base)?,
