@@ -100,7 +100,7 @@ Examples:
     vene sites --model HuggingFaceTB/SmolLM2-135M
 
 Exit codes: 0, or 2 if something was wrong with what was asked (one line says what), or 130 if
-stopped by Ctrl-C.";
+stopped by Ctrl-C, SIGTERM or SIGHUP.";
 
 #[cfg(test)]
 mod tests {

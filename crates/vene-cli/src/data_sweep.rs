@@ -2,8 +2,8 @@
 //! as it goes.
 //!
 //! A batch of rows is a file in `DIR/parts`, which appears whole or not at all. So a sweep that was
-//! stopped, killed or lost its machine is taken up with `--resume DIR`: batches whose parts are there
-//! are not run again, and the others give what they would have given. When all are there they become
+//! stopped, killed or lost its machine is taken up with `--resume DIR`: batches whose parts are there, and are what they
+//! say ([`parts`]), are not run again, and the others give what they would have given. When all are there they become
 //! one table, and the folder of parts goes.
 
 mod figures;
@@ -17,8 +17,7 @@ use std::ops::ControlFlow;
 use std::path::Path;
 use std::time::Instant;
 
-use anyhow::{Context, bail, ensure};
-use sha2::{Digest, Sha256};
+use anyhow::{Context, ensure};
 use vene::data::{DataFile, FoilIs, PreparedRow, Row, UnusedColumn};
 use vene::data_sweep::{Means, Summary};
 use vene::{DataSweep, Direction, Model, Outline};
@@ -28,14 +27,15 @@ use crate::folder::Folder;
 use crate::model::{self, Bos, PrecisionName};
 use crate::rows;
 use crate::sweep::ExecutorName;
+use crate::record::{RECORD, Record};
 use crate::terminal;
 use parts::Parts;
-use record::Record;
+
+pub use parts::{FOLDER as PARTS, check as check_parts, remove as remove_parts};
 
 const EXAMPLES: &str = "examples.parquet";
 const SUMMARY_PARQUET: &str = "summary.parquet";
 const SUMMARY_CSV: &str = "summary.csv";
-const RECORD: &str = "run.json";
 
 /// A data set that was read.
 pub struct DataSet {
@@ -58,8 +58,9 @@ impl DataSet {
         if let Some(limit) = limit {
             rows.truncate(limit as usize);
         }
-        let bytes = fs::read(path).with_context(|| format!("--data {}", path.display()))?;
-        let sha256 = Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect();
+        let bytes = vene_files::read(path, u64::MAX)
+            .with_context(|| format!("--data {}", path.display()))?;
+        let sha256 = vene_files::sha256(bytes);
         Ok(Self { rows, unused, path: path.display().to_string(), sha256 })
     }
 
@@ -100,33 +101,28 @@ pub fn forecast(
     terminal::print(&text)
 }
 
-/// Runs a sweep from the beginning.
+/// Runs a sweep from the beginning, in a folder that was claimed for it.
 pub fn start(
     outline: Outline,
     sweep: &DataSweep,
     settings: &Settings,
-    out: &Path,
+    folder: &Folder,
 ) -> anyhow::Result<()> {
-    let folder = Folder::check(out, &files())?;
-    if Parts::are_in(out) {
-        bail!(
-            "{} holds a sweep that was not finished: go on with it (vene sweep --resume {}), or give another \
-             folder (--out)",
-            out.display(),
-            out.display()
-        );
-    }
-    let model = settings.executor.load(outline, settings.precision)?;
-    warn(&model, sweep);
-    let preflight = sweep.preflight(&model, &*settings.executor.on(&model, settings.memory))?;
-    if !settings.json {
-        terminal::print(&preflight::text(&model, sweep, &preflight))?;
-    }
-    let mut record = Record::begin(&model, sweep, settings)?;
-    record.set_preflight(&preflight);
-    let parts = Parts::begin(out, sweep.batches())?;
-    write_record(&folder, &record)?;
-    finish(&model, sweep, settings, &folder, (record, parts))
+    folder.check_files(&files())?;
+    let mut record = record::begin(&outline, sweep, settings)?;
+    folder.begin(&mut record, &files())?;
+    folder.run(|| {
+        let model = settings.executor.load(outline, settings.precision)?;
+        warn(&model, sweep);
+        let preflight = sweep.preflight(&model, &*settings.executor.on(&model, settings.memory))?;
+        if !settings.json {
+            terminal::print(&preflight::text(&model, sweep, &preflight))?;
+        }
+        record::set_preflight(&mut record, &preflight);
+        folder.put_on_record(&mut record)?;
+        let parts = Parts::open(folder.path(), sweep.batches(), &record)?;
+        finish(&model, sweep, settings, folder, (record, parts))
+    })
 }
 
 /// Warns of what may make a result other than was meant.
@@ -149,25 +145,28 @@ fn warn(outline: &Outline, sweep: &DataSweep) {
     }
 }
 
-/// Goes on with a sweep that was stopped.
+/// Goes on with a sweep that was stopped, in the folder that was claimed for that.
 pub fn go_on(
     outline: Outline,
     sweep: &DataSweep,
     settings: &Settings,
-    folder: &Path,
+    folder: &Folder,
 ) -> anyhow::Result<()> {
-    let record = Record::read(folder)?;
-    let writable = Folder::check(folder, &files())?;
-    record.check_same(&Record::begin(&outline, sweep, settings)?, folder)?;
-    let model = settings.executor.load(outline, settings.precision)?;
-    let parts = Parts::begin(folder, sweep.batches())?;
-    finish(&model, sweep, settings, &writable, (record, parts))
-}
-
-/// Reads from a folder what its sweep was started with: the arguments, and where they were given.
-pub fn arguments_of(folder: &Path) -> anyhow::Result<Option<(Vec<String>, String)>> {
-    let record = Record::read(folder)?;
-    (!record.is_complete()).then(|| record.arguments()).transpose()
+    let begun = record::begin(&outline, sweep, settings)?;
+    let mut record = folder.earlier().context("there is no sweep to go on with")?.clone();
+    record::check_same(&record, &begun, folder.path())?;
+    // What is damaged is told before the model is loaded, and is no failure of the run.
+    let parts = Parts::open(folder.path(), sweep.batches(), &record)?;
+    folder.put_on_record(&mut record)?;
+    folder.run(|| {
+        let model = settings.executor.load(outline, settings.precision)?;
+        if record.get("preflight").is_null() {
+            // It was stopped before it knew.
+            let executor = settings.executor.on(&model, settings.memory);
+            record::set_preflight(&mut record, &sweep.preflight(&model, &*executor)?);
+        }
+        finish(&model, sweep, settings, folder, (record, parts))
+    })
 }
 
 /// All files of a finished run, figures left out that may not be drawn.
@@ -185,7 +184,7 @@ fn finish(
 ) -> anyhow::Result<()> {
     let start = Instant::now();
     if let Some(means) = run(model, sweep, settings, &parts)? {
-        record.set_means(&means);
+        record::set_means(&mut record, &means);
     }
     let seconds = start.elapsed().as_secs_f64();
     let examples = parts.join()?;
@@ -194,8 +193,10 @@ fn finish(
     let mut files = vec![EXAMPLES.to_owned(), SUMMARY_PARQUET.to_owned(), SUMMARY_CSV.to_owned()];
     files.extend(figures.iter().map(|(name, _)| name.clone()));
     files.push(RECORD.to_owned());
-    record.end(&examples, &summary, &files, seconds)?;
-    folder.fill(|folder| {
+    // Its files must still be those that were opened.
+    record.set("model", model::record(model, &settings.model_given)?);
+    record::end(&mut record, &examples, &summary, &files, seconds)?;
+    folder.fill(&mut record, |folder| {
         examples.write_parquet(folder.join(EXAMPLES))?;
         summary.write_parquet(folder.join(SUMMARY_PARQUET))?;
         summary.write_csv(folder.join(SUMMARY_CSV))?;
@@ -205,10 +206,10 @@ fn finish(
         Ok(())
     })?;
     // Only now is the run complete; and only then may the parts go.
-    write_record(folder, &record)?;
+    folder.complete(&mut record)?;
     parts.remove()?;
     match settings.json {
-        true => terminal::print_json(record.value()),
+        true => terminal::print_json(&record.value()),
         false => {
             let text = summary::text(&summary, sweep, seconds)?;
             let listing =
@@ -216,13 +217,6 @@ fn finish(
             terminal::print(&(text + &listing))
         }
     }
-}
-
-fn write_record(folder: &Folder, record: &Record) -> anyhow::Result<()> {
-    folder.fill(|staging| {
-        let text = serde_json::to_string_pretty(record.value())? + "\n";
-        fs::write(staging.join(RECORD), text).with_context(|| format!("cannot write {RECORD}"))
-    })
 }
 
 /// Runs the batches whose parts are missing; where there are any, what was measured before them.

@@ -1,47 +1,105 @@
-//! The output folder: it gets all files of a run, or none.
+//! The output folder of a run: one owner, and all files of a run or none.
 //!
-//! Whether it can be written is found out before anything runs, without leaving a trace. At the
-//! end all files are written into a hidden folder beside their place and then renamed, so that
-//! a full disk, a crash or Ctrl-C leaves what was there before.
+//! A folder is claimed before anything else is done ([`Folder::claim`]): while a process holds it no other one gets it,
+//! and what an earlier run left there is judged. Nothing is replaced unless that is asked for. The run then begins
+//! ([`Folder::begin`]): from this moment `run.json` is its own. Files are written into a hidden folder and renamed
+//! ([`Folder::fill`]), so that a full disk or a crash leaves no half of one. How the run ended is recorded too
+//! ([`Folder::run`]), however it ended.
+
+mod earlier;
+mod file;
+mod hold;
 
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use anyhow::{Context, bail, ensure};
+use vene_files::LockError;
 
 use crate::interrupt;
+use crate::record::{Kind, RECORD, Record, Status};
+use crate::terminal;
+use earlier::Earlier;
+use hold::Hold;
 
-/// A folder that was found writable.
+pub use file::OutputFile;
+
+/// The lock's file.
+const LOCK: &str = ".vene-lock";
+
+/// What is wanted of a folder.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// A new run. With `force` whatever run is there is replaced.
+    New { kind: Kind, force: bool },
+    /// To go on with a run of this kind.
+    Resume(Kind),
+}
+
+/// A folder that is held for a run.
 pub struct Folder {
     path: PathBuf,
+    kind: Kind,
+    /// Shared with whoever ends the program on Ctrl-C.
+    hold: Arc<Mutex<Hold>>,
+    /// What was there.
+    earlier: Earlier,
+    force: bool,
+    _when_stopped: interrupt::WhenStopped,
 }
 
 impl Folder {
-    /// Checks that these files can be written into a folder, which need not exist yet.
-    pub fn check(path: &Path, files: &[String]) -> anyhow::Result<Self> {
-        let refused = || {
-            format!(
-                "cannot write into {}: give a folder that can be written (--out)",
-                path.display()
-            )
-        };
+    /// Claims a folder, which is made where there is none.
+    ///
+    /// # Errors
+    /// A folder that cannot be written, that another process holds, or that holds what would be overwritten.
+    pub fn claim(path: &Path, purpose: Purpose) -> anyhow::Result<Self> {
+        let refused = || refused(path);
         ensure!(!path.as_os_str().is_empty(), "--out is empty: give a folder");
-        let nearest =
-            path.ancestors().map(or_here).find(|ancestor| ancestor.symlink_metadata().is_ok());
-        let nearest = nearest.unwrap_or(Path::new("."));
+        let nearest = nearest(path);
         if !nearest.is_dir() {
             let reason = format!("{} is no folder", nearest.display());
             return Err(io::Error::new(io::ErrorKind::NotADirectory, reason)).with_context(refused);
         }
-        tempfile::tempfile_in(nearest).with_context(refused)?;
-        for file in files {
-            let file = path.join(file);
-            if file.is_dir() {
-                bail!("cannot write {}: a folder is in its place; move it away", file.display());
-            }
+        if matches!(purpose, Purpose::Resume(_)) && !path.is_dir() {
+            bail!("{} holds nothing to go on with: there is no such folder", path.display());
         }
-        Ok(Self { path: path.to_owned() })
+        let kind = match purpose {
+            Purpose::New { kind, .. } | Purpose::Resume(kind) => kind,
+        };
+        let hold = Hold::take(path, kind).with_context(refused)?;
+        let hold = match hold {
+            Ok(hold) => Arc::new(Mutex::new(hold)),
+            Err(LockError::File(error)) => return Err(error).with_context(refused),
+            Err(LockError::Held { by }) => return Err(held(path, &by)),
+        };
+        let when_stopped = {
+            let hold = Arc::clone(&hold);
+            interrupt::when_stopped(move || lock(&hold).end(Status::Stopped))
+        };
+        if !lock(&hold).is_exclusive() {
+            terminal::warn(format!(
+                "the file system of {} has no locks: see to it that nothing else writes into this folder",
+                path.display()
+            ));
+        }
+        let earlier = Earlier::in_folder(path);
+        let force = match purpose {
+            Purpose::New { force, .. } => {
+                earlier.check_replaceable(path, kind, force)?;
+                force
+            }
+            Purpose::Resume(_) => {
+                earlier.check_resumable(path, kind)?;
+                false
+            }
+        };
+        vene_files::remove_litter(path, &path.join(LOCK)).with_context(refused)?;
+        // That it can be locked does not say that there is room for a file.
+        tempfile::tempfile_in(path).with_context(refused)?;
+        Ok(Self { path: path.to_owned(), kind, hold, earlier, force, _when_stopped: when_stopped })
     }
 
     /// Where it is.
@@ -49,22 +107,139 @@ impl Folder {
         &self.path
     }
 
-    /// Lets `write` write files into an empty folder, and moves them into this one.
-    pub fn fill(&self, write: impl FnOnce(&Path) -> anyhow::Result<()>) -> anyhow::Result<()> {
+    /// The record of the run that is to be gone on with, or of one that is to be replaced.
+    pub fn earlier(&self) -> Option<&Record> {
+        self.earlier.record()
+    }
+
+    /// Checks that these files can be written: that no folder is in the place of one, and that none is overwritten
+    /// that is not the replaced run's own.
+    ///
+    /// # Errors
+    /// The first that cannot.
+    pub fn check_files(&self, files: &[String]) -> anyhow::Result<()> {
+        let own = self.earlier.record().map(Record::files).unwrap_or_default();
+        for name in files {
+            let path = self.path.join(name);
+            let Ok(there) = path.symlink_metadata() else { continue };
+            if there.is_dir() {
+                bail!("cannot write {}: a folder is in its place; move it away", path.display());
+            }
+            ensure!(
+                self.force || own.iter().any(|own| own == Path::new(name)),
+                "{} is there already: give another folder (--out), or overwrite it (--force)",
+                path.display()
+            );
+        }
+        Ok(())
+    }
+
+    /// Begins a run that will write `files`: from now on `run.json` is its own, and what an earlier run left is removed.
+    ///
+    /// # Errors
+    /// What cannot be removed or written.
+    pub fn begin(&self, record: &mut Record, files: &[String]) -> anyhow::Result<()> {
+        let refused = || refused(&self.path);
+        // Until they are removed the earlier run's files are this one's to remove.
+        let earlier = self.earlier.record().map(Record::files).unwrap_or_default();
+        record.set_files(&earlier.iter().map(|file| file.display().to_string()).collect::<Vec<_>>());
+        self.put_on_record(record)?;
+        interrupt::undisturbed(|| -> anyhow::Result<()> {
+            self.earlier.remove_outputs(&self.path, self.kind, self.force).with_context(refused)?;
+            if self.force {
+                for name in files.iter().filter(|name| *name != RECORD) {
+                    remove_file(&self.path.join(name)).with_context(refused)?;
+                }
+            }
+            Ok(())
+        })?;
+        record.set_files(&[RECORD.to_owned()]);
+        self.put_on_record(record)
+    }
+
+    /// Writes what is known of the run so far, which is running.
+    ///
+    /// # Errors
+    /// A record that cannot be written.
+    pub fn put_on_record(&self, record: &mut Record) -> anyhow::Result<()> {
         interrupt::undisturbed(|| {
-            let refused = || format!("cannot write into {}", self.path.display());
-            fs::create_dir_all(&self.path).with_context(refused)?;
+            record.set_status(Status::Running);
+            record.write(&self.path)?;
+            lock(&self.hold).begun(record);
+            Ok(())
+        })
+    }
+
+    /// Does the work of a run that has begun. If it fails that is recorded.
+    ///
+    /// # Errors
+    /// That of `work`.
+    pub fn run<T>(&self, work: impl FnOnce() -> anyhow::Result<T>) -> anyhow::Result<T> {
+        let done = work();
+        if let Err(error) = &done {
+            interrupt::undisturbed(|| lock(&self.hold).fail(&terminal::chain(error)));
+        }
+        done
+    }
+
+    /// Lets `write` write files into an empty folder, and moves them into this one. `record` names them.
+    ///
+    /// # Errors
+    /// That of `write`, and what cannot be written.
+    pub fn fill(
+        &self,
+        record: &mut Record,
+        write: impl FnOnce(&Path) -> anyhow::Result<()>,
+    ) -> anyhow::Result<()> {
+        // Before they are there it is on record whose they will be.
+        self.put_on_record(record)?;
+        interrupt::undisturbed(|| {
+            let refused = || refused(&self.path);
             let mut staging = tempfile::Builder::new();
             let staging = staging.prefix(".vene-").tempdir_in(&self.path).with_context(refused)?;
             write(staging.path())?;
             for entry in fs::read_dir(staging.path()).with_context(refused)? {
                 let entry = entry.with_context(refused)?;
-                fs::rename(entry.path(), self.path.join(entry.file_name()))
-                    .with_context(refused)?;
+                fs::rename(entry.path(), self.path.join(entry.file_name())).with_context(refused)?;
             }
             Ok(())
         })
     }
+
+    /// Records that the run is complete.
+    ///
+    /// # Errors
+    /// A record that cannot be written.
+    pub fn complete(&self, record: &mut Record) -> anyhow::Result<()> {
+        interrupt::undisturbed(|| {
+            record.set_status(Status::Complete);
+            record.write(&self.path)?;
+            lock(&self.hold).ended();
+            Ok(())
+        })
+    }
+}
+
+fn lock(hold: &Mutex<Hold>) -> MutexGuard<'_, Hold> {
+    hold.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn refused(path: &Path) -> String {
+    format!("cannot write into {}: give a folder that can be written (--out)", path.display())
+}
+
+fn held(path: &Path, by: &str) -> anyhow::Error {
+    let by = if by.is_empty() { String::new() } else { format!(" ({by})") };
+    anyhow::anyhow!(
+        "{} is in use: another vene{by} is writing into it; wait for its end, or give another folder (--out)",
+        path.display()
+    )
+}
+
+/// The nearest ancestor that is there.
+fn nearest(path: &Path) -> &Path {
+    let found = path.ancestors().map(or_here).find(|path| path.symlink_metadata().is_ok());
+    found.unwrap_or(Path::new("."))
 }
 
 /// The last ancestor of a relative path is empty, and stands for the folder one is in.
@@ -72,44 +247,12 @@ fn or_here(path: &Path) -> &Path {
     if path.as_os_str().is_empty() { Path::new(".") } else { path }
 }
 
-#[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used)]
-    use super::*;
-
-    #[test]
-    fn checking_leaves_no_trace() {
-        let outer = tempfile::tempdir().unwrap();
-        Folder::check(&outer.path().join("a/b"), &["x".to_owned()]).unwrap();
-        assert_eq!(fs::read_dir(outer.path()).unwrap().count(), 0);
-    }
-
-    #[test]
-    fn what_fails_half_way_leaves_the_old_files() {
-        let outer = tempfile::tempdir().unwrap();
-        fs::write(outer.path().join("x"), "old").unwrap();
-        let folder = Folder::check(outer.path(), &["x".to_owned()]).unwrap();
-        let failed = folder.fill(|staging| {
-            fs::write(staging.join("x"), "new")?;
-            bail!("disk full")
-        });
-        assert!(failed.is_err());
-        assert_eq!(fs::read_to_string(outer.path().join("x")).unwrap(), "old");
-        assert_eq!(fs::read_dir(outer.path()).unwrap().count(), 1);
-        folder.fill(|staging| Ok(fs::write(staging.join("x"), "new")?)).unwrap();
-        assert_eq!(fs::read_to_string(outer.path().join("x")).unwrap(), "new");
-    }
-
-    #[test]
-    fn a_file_is_no_folder() {
-        let outer = tempfile::tempdir().unwrap();
-        let file = outer.path().join("file");
-        fs::write(&file, "").unwrap();
-        for path in [file.clone(), file.join("below")] {
-            let error = Folder::check(&path, &[]).map(|_| ()).unwrap_err();
-            assert!(format!("{error:#}").contains("is no folder"), "{error:#}");
-        }
-        fs::create_dir(outer.path().join("sweep.csv")).unwrap();
-        assert!(Folder::check(outer.path(), &["sweep.csv".to_owned()]).is_err());
+fn remove_file(path: &Path) -> io::Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
     }
 }
+
+#[cfg(test)]
+mod tests;

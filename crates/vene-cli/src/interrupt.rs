@@ -1,10 +1,13 @@
-//! Ctrl-C: the program ends at once, but never in the middle of its output.
+//! Ctrl-C, SIGTERM and SIGHUP: the program ends at once, but never in the middle of its output.
 //!
-//! Files are written as a set ([`crate::folder`]), within [`undisturbed`]. Whoever presses
-//! Ctrl-C during that fraction of a second gets all of them; at any other time, none.
+//! Files are written as a set ([`crate::folder`]), within [`undisturbed`]. Whoever presses Ctrl-C during that fraction
+//! of a second gets all of them; at any other time, none. Before the program ends, what was registered by
+//! [`when_stopped`] is done: folders are let go of.
 
+use std::io::Write;
 use std::process;
-use std::sync::{Mutex, PoisonError};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use anyhow::Context;
 
@@ -13,18 +16,68 @@ const STOPPED: i32 = 130;
 
 static WRITING: Mutex<()> = Mutex::new(());
 
-/// Makes Ctrl-C end the program with exit code 130.
+type Work = Box<dyn FnOnce() + Send>;
+
+static WHEN_STOPPED: Mutex<Vec<(u64, Work)>> = Mutex::new(Vec::new());
+
+/// Makes Ctrl-C, SIGTERM and SIGHUP end the program with exit code 130.
 pub fn install() -> anyhow::Result<()> {
-    ctrlc::set_handler(|| {
-        let _finished = WRITING.lock().unwrap_or_else(PoisonError::into_inner);
-        eprintln!("\nstopped");
-        process::exit(STOPPED);
+    keeping_hangup_ignored(|| {
+        ctrlc::set_handler(|| {
+            let _finished = held(&WRITING);
+            let work = std::mem::take(&mut *held(&WHEN_STOPPED));
+            work.into_iter().for_each(|(_, work)| work());
+            // The terminal may be gone, which is no reason to stay.
+            let _ = writeln!(std::io::stderr(), "\nstopped");
+            process::exit(STOPPED);
+        })
+        .context("Ctrl-C cannot be handled")
     })
-    .context("Ctrl-C cannot be handled")
 }
 
-/// Runs something to its end even if Ctrl-C is pressed meanwhile.
+/// A run that was started by `nohup` outlives its terminal: where SIGHUP is ignored it stays so.
+#[cfg(unix)]
+fn keeping_hangup_ignored(install: impl FnOnce() -> anyhow::Result<()>) -> anyhow::Result<()> {
+    use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction};
+    let ignored = SigAction::new(SigHandler::SigIgn, SaFlags::empty(), SigSet::empty());
+    // SAFETY: where a signal is ignored, no handler runs that could be unsound.
+    let before = unsafe { sigaction(Signal::SIGHUP, &ignored) };
+    install()?;
+    if before.is_ok_and(|before| matches!(before.handler(), SigHandler::SigIgn)) {
+        // SAFETY: as above.
+        unsafe { sigaction(Signal::SIGHUP, &ignored) }.context("SIGHUP cannot be ignored")?;
+    }
+    Ok(())
+}
+
+#[cfg(not(unix))]
+fn keeping_hangup_ignored(install: impl FnOnce() -> anyhow::Result<()>) -> anyhow::Result<()> {
+    install()
+}
+
+/// Runs something to its end even if Ctrl-C is pressed meanwhile. Not within itself.
 pub fn undisturbed<T>(work: impl FnOnce() -> T) -> T {
-    let _writing = WRITING.lock().unwrap_or_else(PoisonError::into_inner);
+    let _writing = held(&WRITING);
     work()
+}
+
+/// Work that is to be done if the program is stopped; no longer once this is dropped.
+pub struct WhenStopped(u64);
+
+/// Registers such work.
+pub fn when_stopped(work: impl FnOnce() + Send + 'static) -> WhenStopped {
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    let number = NEXT.fetch_add(1, Ordering::Relaxed);
+    held(&WHEN_STOPPED).push((number, Box::new(work)));
+    WhenStopped(number)
+}
+
+impl Drop for WhenStopped {
+    fn drop(&mut self) {
+        held(&WHEN_STOPPED).retain(|(number, _)| *number != self.0);
+    }
+}
+
+fn held<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -9,8 +9,10 @@
 //! * [`sweep`]: what becomes of a sweep: forecast, run, figures, record, summary; [`data_sweep`]: the
 //!   same of one over a data set, which is written as it goes;
 //! * [`training`]: what becomes of a training; [`rows`]: the rows of both;
-//! * [`folder`]: the output folder, which gets all files of a run or none;
-//! * [`terminal`]: standard output and error, progress; [`interrupt`]: Ctrl-C; [`memory`]: none left.
+//! * [`folder`]: the output folder, which has one owner and gets all files of a run or none; [`record`]: `run.json` in it,
+//!   which says whose it is;
+//! * [`terminal`]: standard output and error, progress; [`interrupt`]: Ctrl-C and SIGTERM; [`memory`]: none
+//!   left.
 //!
 //! What is asked for is checked as a whole before a weight is read. Whatever is wrong is one line
 //! on standard error, and the exit code is 2.
@@ -22,6 +24,7 @@ mod folder;
 mod interrupt;
 mod memory;
 mod model;
+mod record;
 mod rows;
 mod selection;
 mod sweep;

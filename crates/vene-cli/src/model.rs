@@ -314,7 +314,7 @@ impl Steps {
     fn show(&mut self, step: Loading<'_>) {
         match step {
             Loading::Checkpoint(step) => {
-                self.bar.set_message(step.to_string());
+                self.bar.set_message(terminal::message(&step.to_string()));
                 if let Some(lines) = &mut self.lines {
                     lines.show(step);
                 }

@@ -7,24 +7,23 @@ mod record;
 mod summary;
 
 use std::ops::ControlFlow;
-use std::path::Path;
 use std::time::Instant;
 
 use anyhow::Context;
 use clap::ValueEnum;
 use serde::Serialize;
-use serde_json::{Value, json};
+use serde_json::json;
 use vene::{Executor, ForecastOf, Forked, Method, Model, Outline, Reference, Sweep, SweepOutcome};
 
 use crate::folder::Folder;
 use crate::model::{self, Bos, PrecisionName};
+use crate::record::{Kind, RECORD, Record};
 use crate::terminal;
 
 pub use forecast::{duration, forecast};
 
 const CSV: &str = "sweep.csv";
 const PARQUET: &str = "sweep.parquet";
-const RECORD: &str = "run.json";
 
 /// Who runs a sweep.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -96,8 +95,8 @@ pub struct Finished {
 
 /// What was written.
 pub struct Written {
-    /// What `run.json` holds.
-    pub record: Value,
+    /// `run.json`.
+    pub record: Record,
     files: Vec<String>,
 }
 
@@ -158,8 +157,28 @@ pub fn warn(outline: &Outline, sweep: &Sweep) {
 }
 
 impl Experiment {
+    /// Runs the sweep in a folder that was claimed for it, and writes all files or none. `and_then` does what else
+    /// belongs to the run.
+    pub fn run_in<T>(
+        self,
+        kind: Kind,
+        folder: &Folder,
+        and_then: impl FnOnce(&Finished, &Written) -> anyhow::Result<T>,
+    ) -> anyhow::Result<T> {
+        let files = files(&self.sweep);
+        folder.check_files(&files)?;
+        let model = model::record(&self.outline, &self.model_given)?;
+        let mut record = Record::begin(kind, json!({ "model": model }), &["model"])?;
+        folder.begin(&mut record, &files)?;
+        folder.run(|| {
+            let finished = self.run()?;
+            let written = finished.write(folder, record)?;
+            and_then(&finished, &written)
+        })
+    }
+
     /// Reads the weights and runs the sweep.
-    pub fn run(self) -> anyhow::Result<Finished> {
+    fn run(self) -> anyhow::Result<Finished> {
         let start = Instant::now();
         let model = self.executor.load(self.outline, self.precision)?;
         let load_seconds = start.elapsed().as_secs_f64();
@@ -188,7 +207,7 @@ impl Experiment {
 impl Finished {
     /// Writes all files, or none. A figure that cannot be drawn (there may be too much for one) is
     /// left out with a warning, rather than the whole run lost.
-    pub fn write(&self, folder: &Folder) -> anyhow::Result<Written> {
+    fn write(&self, folder: &Folder, mut record: Record) -> anyhow::Result<Written> {
         let table = self.outcome.table();
         let start = Instant::now();
         let mut drawn: Vec<(String, Vec<u8>)> = Vec::new();
@@ -206,18 +225,17 @@ impl Finished {
         let mut files = vec![CSV.to_owned(), PARQUET.to_owned()];
         files.extend(drawn.iter().map(|(name, _)| name.clone()));
         files.push(RECORD.to_owned());
-        let record = record::record(self, draw_seconds, &files)?;
-        folder.fill(|folder: &Path| {
+        record::end(&mut record, self, draw_seconds, &files)?;
+        folder.fill(&mut record, |folder| {
             table.write_csv(folder.join(CSV))?;
             table.write_parquet(folder.join(PARQUET))?;
             for (name, bytes) in &drawn {
                 std::fs::write(folder.join(name), bytes)
                     .with_context(|| format!("cannot write {name}"))?;
             }
-            let text = serde_json::to_string_pretty(&record)? + "\n";
-            std::fs::write(folder.join(RECORD), text)
-                .with_context(|| format!("cannot write {RECORD}"))
+            Ok(())
         })?;
+        folder.complete(&mut record)?;
         Ok(Written { record, files })
     }
 

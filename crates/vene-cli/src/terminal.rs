@@ -1,35 +1,43 @@
 //! Standard output, standard error, and progress.
 //!
 //! Output is data and goes to standard output, which may be a pipe that is closed early (`| head`):
-//! that is no failure. Warnings, errors and progress go to standard error, progress only where a
-//! person is looking.
+//! that is no failure. Where it is a terminal, text that would command it is escaped ([`escape`]); pipes and files get
+//! every byte. Warnings, errors and progress go to standard error, progress only where a person is looking.
 
+mod escape;
+
+use std::borrow::Cow;
 use std::error::Error;
 use std::fmt::Display;
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
 
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 
-/// Prints text as it is.
+/// Prints text: as it is, or on a terminal with what would command it escaped.
 pub fn print(text: &str) -> anyhow::Result<()> {
-    let mut output = io::stdout().lock();
-    output.write_all(text.as_bytes())?;
-    Ok(output.flush()?)
+    print_with(text, escape::lines)
 }
 
 /// Prints data as JSON.
 pub fn print_json(data: &impl Serialize) -> anyhow::Result<()> {
     let mut text = serde_json::to_string_pretty(data)?;
     text.push('\n');
-    print(&text)
+    print_with(&text, escape::json)
+}
+
+fn print_with(text: &str, escaped: fn(&str) -> Cow<'_, str>) -> anyhow::Result<()> {
+    let mut output = io::stdout().lock();
+    let text = if output.is_terminal() { escaped(text) } else { Cow::Borrowed(text) };
+    output.write_all(text.as_bytes())?;
+    Ok(output.flush()?)
 }
 
 /// Says something that may make a result other than was meant.
 pub fn warn(message: impl Display) {
     // Nobody can be told that standard error is closed.
-    let _ = writeln!(io::stderr(), "warning: {}", one_line(&message.to_string()));
+    let _ = writeln!(io::stderr(), "warning: {}", escape::one_line(&message.to_string()));
 }
 
 /// Says how far something is, where there is no bar.
@@ -46,12 +54,12 @@ pub fn report(error: &anyhow::Error) -> ExitCode {
     if error.chain().any(closed) {
         return ExitCode::SUCCESS;
     }
-    let _ = writeln!(io::stderr(), "error: {}", one_line(&chain(error)));
+    let _ = writeln!(io::stderr(), "error: {}", escape::one_line(&chain(error)));
     ExitCode::from(2)
 }
 
 /// The causes from the outermost on, less those that the one before has told already.
-fn chain(error: &anyhow::Error) -> String {
+pub fn chain(error: &anyhow::Error) -> String {
     let mut text = String::new();
     for cause in error.chain() {
         let cause = cause.to_string();
@@ -64,16 +72,9 @@ fn chain(error: &anyhow::Error) -> String {
     text
 }
 
-/// Escapes what would break a line or command the terminal, since prompts and files can hold it.
-fn one_line(text: &str) -> String {
-    let mut line = String::with_capacity(text.len());
-    for character in text.chars() {
-        match character.is_control() {
-            true => line.extend(character.escape_default()),
-            false => line.push(character),
-        }
-    }
-    line
+/// A message of a bar: what is shown may have names of files in it.
+pub fn message(text: &str) -> String {
+    escape::one_line(text).into_owned()
 }
 
 /// A bar on standard error, invisible where that is no terminal.
@@ -92,10 +93,5 @@ mod tests {
         let inner = io::Error::other("disk full");
         let error = anyhow::Error::new(inner).context("cannot write x: disk full").context("sweep");
         assert_eq!(chain(&error), "sweep: cannot write x: disk full");
-    }
-
-    #[test]
-    fn an_error_is_one_line() {
-        assert_eq!(one_line("`a\nb`\u{1b}[31m é"), "`a\\nb`\\u{1b}[31m é");
     }
 }

@@ -10,7 +10,6 @@ mod summary;
 
 use std::fs;
 use std::ops::ControlFlow;
-use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use anyhow::{Context, bail};
@@ -20,22 +19,23 @@ use vene::plan::OverRows;
 use vene::plan_file::{Sections, TrainSection, save_with};
 use vene::statistics::Together;
 use vene::training::{
-    Evaluation, Examples, Progress, Step, Trained, split, with_random_directions,
+    Checkpoint, Evaluation, Examples, Progress, Step, Trained, split, with_random_directions,
 };
 use vene::{Outline, Plan};
 use vene_table::Table;
 
 use crate::folder::Folder;
 use crate::model::{self, Bos, PrecisionName};
+use crate::record::RECORD;
 use crate::{interrupt, rows, terminal};
 use examples::Rows;
 use objectives::Label;
-use record::Record;
 
-const CHECKPOINT: &str = "checkpoint.safetensors";
+/// What a training keeps on its way, to be gone on with.
+pub const CHECKPOINT: &str = "checkpoint.safetensors";
 const STEPS: &str = "training.csv";
-const RECORD: &str = "run.json";
-const TRAINED: &str = "trained";
+/// The folder of the trained plan.
+pub const TRAINED: &str = "trained";
 
 /// The share of the rows that are held out unless told.
 const HELD_OUT: f64 = 0.2;
@@ -52,7 +52,6 @@ pub struct Settings {
     pub rows: Rows,
     /// Which rows stay on one side, trained on or held out.
     pub together: Together,
-    pub out: PathBuf,
     pub resume: bool,
     pub json: bool,
     pub bos: Bos,
@@ -74,8 +73,13 @@ pub struct Outcome {
     pub seconds: f64,
 }
 
-/// Trains, and writes what was learned.
-pub fn train(outline: Outline, plan: &Plan, settings: &Settings) -> anyhow::Result<()> {
+/// Trains in a folder that was claimed for it, and writes what was learned.
+pub fn train(
+    outline: Outline,
+    plan: &Plan,
+    settings: &Settings,
+    folder: &Folder,
+) -> anyhow::Result<()> {
     let section = settings.sections.train.clone().unwrap_or_default();
     let trainer = section.trainer();
     let Sides { label, seen, held_out, left_out } = sides(&outline, plan, &section, settings)?;
@@ -85,53 +89,67 @@ pub fn train(outline: Outline, plan: &Plan, settings: &Settings) -> anyhow::Resu
     rows::warn_of_answers(&outline, seen.rows.iter().chain(&held_out.rows));
     warn_of_foils(label, &seen.rows);
 
-    let files = [CHECKPOINT, STEPS, RECORD].map(str::to_owned);
-    let folder = Folder::check(&settings.out, &files)?;
-    let checkpoint = folder.path().join(CHECKPOINT);
-    let record = Record::begin(&outline, settings)?;
-    take_up_or_begin(&record, folder.path(), &checkpoint, settings)?;
-    let model = model::load(outline, settings.precision)?;
-
-    let start = Instant::now();
-    let examples = Examples { plan: &seen.plan, objective: &objective };
-    let unseen = Examples { plan: &held_out.plan, objective: &held_out_objective };
-    let before = trainer.evaluate(&model, unseen)?;
-    let bar = Bar::new();
-    let trained = trainer.train_with_checkpoint(
-        &model,
-        examples,
-        Some(unseen),
-        &checkpoint,
-        &mut |progress| {
-            bar.show(progress);
-            ControlFlow::Continue(())
-        },
-    );
-    bar.finish();
-    let trained = trained?;
-    let last = trained.epochs.last().and_then(|epoch| epoch.held_out);
-    let after = last.context("no epoch was trained: give `epochs` in [train]")?;
-    let random =
-        with_random_directions(&seen.plan, CONTROL_SEED, || trainer.evaluate(&model, unseen))?;
-    let outcome = Outcome {
-        held_out: after,
-        control: random.unwrap_or(before),
-        is_random: random.is_some(),
-        rows: [seen.rows.len(), held_out.rows.len()],
-        held_out_rows: held_out.rows.iter().map(|row| row.index).collect(),
-        left_out,
-        seconds: start.elapsed().as_secs_f64(),
-        trained,
-    };
-    interrupt::undisturbed(|| -> anyhow::Result<()> {
+    let mut record = record::begin(&outline, settings)?;
+    let path = folder.path().join(CHECKPOINT);
+    if settings.resume {
+        let before = folder.earlier().context("there is no training to go on with")?;
+        record::check_same(before, &record, folder.path())?;
+        record = before.clone();
+        folder.put_on_record(&mut record)?;
+    } else {
+        let files = [STEPS, RECORD].map(str::to_owned);
+        folder.check_files(&files)?;
+        folder.begin(&mut record, &files)?;
+    }
+    folder.run(|| {
+        let model = model::load(outline, settings.precision)?;
+        let start = Instant::now();
+        let examples = Examples { plan: &seen.plan, objective: &objective };
+        let unseen = Examples { plan: &held_out.plan, objective: &held_out_objective };
+        let before = trainer.evaluate(&model, unseen)?;
+        let bar = Bar::new();
+        let trained = trainer.train_with_checkpoint(
+            &model,
+            examples,
+            Some(unseen),
+            Checkpoint { path: &path, of: record.spec() },
+            &mut |progress| {
+                bar.show(progress);
+                ControlFlow::Continue(())
+            },
+        );
+        bar.finish();
+        let trained = trained?;
+        let last = trained.epochs.last().and_then(|epoch| epoch.held_out);
+        let after = last.context("no epoch was trained: give `epochs` in [train]")?;
+        let random =
+            with_random_directions(&seen.plan, CONTROL_SEED, || trainer.evaluate(&model, unseen))?;
+        let outcome = Outcome {
+            held_out: after,
+            control: random.unwrap_or(before),
+            is_random: random.is_some(),
+            rows: [seen.rows.len(), held_out.rows.len()],
+            held_out_rows: held_out.rows.iter().map(|row| row.index).collect(),
+            left_out,
+            seconds: start.elapsed().as_secs_f64(),
+            trained,
+        };
+        let steps = steps(&outcome.trained.steps)?;
         // So that other commands know what the plan's data was for.
         let sections = Sections { train: Some(section), ..settings.sections.clone() };
-        save_with(&folder.path().join(TRAINED), plan, &model, &sections)?;
-        steps(&outcome.trained.steps)?.write_csv(folder.path().join(STEPS))?;
-        record.complete(&outcome).write(folder.path())?;
-        fs::remove_file(&checkpoint).context("the checkpoint that is no longer needed")
-    })?;
-    summary::print(&outcome, plan, folder.path(), settings.json)
+        // Its files must still be those that were opened.
+        record.set("model", model::record(&model, &settings.model_given)?);
+        record.set_files(&[STEPS, RECORD].map(str::to_owned));
+        folder.put_on_record(&mut record)?;
+        interrupt::undisturbed(|| -> anyhow::Result<()> {
+            save_with(&folder.path().join(TRAINED), plan, &model, &sections)?;
+            Ok(steps.write_csv(folder.path().join(STEPS))?)
+        })?;
+        record.set("result", record::result(&outcome));
+        folder.complete(&mut record)?;
+        fs::remove_file(&path).context("the checkpoint that is no longer needed")?;
+        summary::print(&outcome, plan, folder.path(), settings.json)
+    })
 }
 
 /// The rows that are trained on and those that are held out.
@@ -207,27 +225,6 @@ fn warn_of_foils(label: Label, rows: &[PreparedRow]) {
             rows.iter().filter(unknown).count()
         ));
     }
-}
-
-/// Checks that what is there is what is to be gone on with, or that there is nothing.
-fn take_up_or_begin(
-    record: &Record,
-    folder: &Path,
-    checkpoint: &Path,
-    settings: &Settings,
-) -> anyhow::Result<()> {
-    if settings.resume {
-        return record.check_same(folder);
-    }
-    if checkpoint.exists() {
-        bail!(
-            "{} holds a training that was stopped: go on with --resume, or give another folder with --out",
-            folder.display()
-        );
-    }
-    fs::create_dir_all(folder)
-        .with_context(|| format!("cannot write into {}", folder.display()))?;
-    interrupt::undisturbed(|| record.write(folder))
 }
 
 /// The steps as a table.

@@ -1,9 +1,10 @@
 //! `vene collect`: activations of prompts into a safetensors file.
 
 use std::collections::HashMap;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 use candle_core::{DType, Tensor};
 use clap::Args;
 use safetensors::Dtype;
@@ -13,7 +14,7 @@ use vene::plan::ResolvedPlan;
 use vene::{Component, Example, Forked, Model, Outline, Plan, Positions, Prompt};
 
 use crate::arguments::{Given, must_end_with, prompt_text, read};
-use crate::folder::Folder;
+use crate::folder::OutputFile;
 use crate::model::{self, ModelArgument, RunArguments};
 use crate::selection::{self, Places};
 use crate::terminal;
@@ -60,6 +61,10 @@ pub struct Arguments {
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
 
+    /// Overwrite the file if it is there already
+    #[arg(long)]
+    force: bool,
+
     /// The texts to be run
     #[arg(required = true, value_name = "PROMPT", value_parser = prompt_text)]
     prompts: Vec<String>,
@@ -70,6 +75,7 @@ type Named = (String, Tensor);
 
 impl Arguments {
     pub fn run(&self, given: &Given) -> anyhow::Result<()> {
+        let file = claim(read!(given, self => out), *read!(given, self => force))?;
         let texts = read!(given, self => prompts);
         let bos = *read!(given, self.run => bos);
         let precision = *read!(given, self.run => precision);
@@ -77,7 +83,6 @@ impl Arguments {
         let sites = self.sites(given, &outline)?;
         let positions = read!(given, self => positions);
         let positions = selection::positions(positions, outline.config().context)?;
-        let (folder, name) = place(read!(given, self => out))?;
         given.check("a collection of activations", &[])?;
         let plans = texts
             .iter()
@@ -102,11 +107,7 @@ impl Arguments {
         }
         bar.finish_and_clear();
         let bytes = serialize(&kept, self.description(&model, &plans)?)?;
-        folder.fill(|staging| {
-            let path = staging.join(&name);
-            std::fs::write(path, &bytes)
-                .with_context(|| format!("cannot write {}", self.out.display()))
-        })?;
+        file.write(|file| Ok(file.write_all(&bytes)?))?;
         let mut text = format!("Written: {}\n", self.out.display());
         for (name, tensor) in &kept {
             text.push_str(&format!("  {name} {:?}\n", tensor.dims()));
@@ -164,17 +165,12 @@ impl Arguments {
     }
 }
 
-/// The folder of the file, found writable, and the file's name.
-fn place(out: &Path) -> anyhow::Result<(Folder, String)> {
-    let Some(name) = out.file_name().and_then(|name| name.to_str()) else {
-        bail!("--out {} names no file: give one such as activations.safetensors", out.display());
-    };
-    must_end_with(out, &["safetensors"])?;
-    let folder = match out.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder.to_owned(),
-        _ => PathBuf::from("."),
-    };
-    Ok((Folder::check(&folder, &[name.to_owned()])?, name.to_owned()))
+/// The file, in a folder that is made where there is none.
+fn claim(out: &Path, force: bool) -> anyhow::Result<OutputFile> {
+    if out.file_name().is_some() {
+        must_end_with(out, &["safetensors"])?;
+    }
+    OutputFile::claim_in_new_folder(out, force)
 }
 
 fn plan(sites: &[(Component, Option<usize>)], positions: &Positions) -> Plan {

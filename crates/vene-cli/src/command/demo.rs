@@ -8,9 +8,10 @@ use vene_model::EMBEDDED;
 
 use super::top;
 use crate::arguments::{Given, read};
-use crate::folder::Folder;
+use crate::folder::{Folder, Purpose};
 use crate::model::{self, Bos, PrecisionName};
-use crate::sweep::{self, ExecutorName, Experiment};
+use crate::record::Kind;
+use crate::sweep::{ExecutorName, Experiment};
 use crate::terminal;
 
 const BASE: &str = "The capital of Spain is";
@@ -29,12 +30,17 @@ pub struct Arguments {
     /// The folder for table, figures and record
     #[arg(long, value_name = "DIR", default_value = "vene-out")]
     out: PathBuf,
+
+    /// Replace what is in the folder, if it is another run than a finished demo
+    #[arg(long)]
+    force: bool,
 }
 
 impl Arguments {
     pub fn run(&self, given: &Given) -> anyhow::Result<()> {
-        let out = read!(given, self => out);
+        let (out, force) = (read!(given, self => out), *read!(given, self => force));
         given.check("the demo", &[])?;
+        let folder = Folder::claim(out, Purpose::New { kind: Kind::Demo, force })?;
         let outline = model::open(EMBEDDED, &[])?;
         let sweep = Sweep::builder(&outline)
             .base(BASE)
@@ -42,7 +48,6 @@ impl Arguments {
             .components([Component::MlpOutput, Component::AttentionInput])
             .tokens([" Madrid", " Rome"])
             .build()?;
-        let folder = Folder::check(out, &sweep::files(&sweep))?;
         let experiment = Experiment {
             model_given: EMBEDDED.to_owned(),
             outline,
@@ -52,19 +57,19 @@ impl Arguments {
             executor: ExecutorName::Forked,
             memory: None,
         };
-        let finished = experiment.run()?;
-        let prompts = [finished.model.prompt(BASE)?, finished.model.prompt(SOURCE)?];
-        let told = Forked::new(&finished.model).predict(&prompts.each_ref())?;
-        let mut text = String::new();
-        for (prompt, distribution) in prompts.iter().zip(&told) {
-            text.push_str(&top::listing(&finished.model, prompt, distribution, 10));
-            text.push('\n');
-        }
-        let written = finished.write(&folder)?;
-        text.push_str(&finished.summary());
-        text.push_str(&written.listing(&folder));
-        text.push_str(NEXT);
-        terminal::print(&text)
+        experiment.run_in(Kind::Demo, &folder, |finished, written| {
+            let prompts = [finished.model.prompt(BASE)?, finished.model.prompt(SOURCE)?];
+            let told = Forked::new(&finished.model).predict(&prompts.each_ref())?;
+            let mut text = String::new();
+            for (prompt, distribution) in prompts.iter().zip(&told) {
+                text.push_str(&top::listing(&finished.model, prompt, distribution, 10));
+                text.push('\n');
+            }
+            text.push_str(&finished.summary());
+            text.push_str(&written.listing(&folder));
+            text.push_str(NEXT);
+            terminal::print(&text)
+        })
     }
 }
 

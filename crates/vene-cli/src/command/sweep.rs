@@ -11,9 +11,9 @@ use vene::{Method, Outline, PositionError, Sweep, SweepError, SweepPositions, Sw
 
 use super::Command;
 use crate::arguments::{Given, prompt_text, read};
-use crate::data_sweep;
-use crate::folder::Folder;
+use crate::folder::{Folder, Purpose};
 use crate::model::{self, ModelArgument, RunArguments};
+use crate::record::{Kind, Status};
 use crate::selection::{self, Places, Subject};
 use crate::sweep::{self, ExecutorName, Experiment};
 use crate::terminal;
@@ -167,6 +167,10 @@ pub struct Arguments {
     /// The folder for table, figures and record
     #[arg(long, value_name = "DIR", default_value = "vene-out")]
     out: PathBuf,
+
+    /// Replace the run that is in the folder, if there is one
+    #[arg(long)]
+    force: bool,
 }
 
 /// What is edited at once.
@@ -251,9 +255,12 @@ fn deviation(text: &str) -> Result<f64, String> {
 /// Goes on with a sweep over a data set, with the arguments with which it was started.
 fn resume(folder: &Path) -> anyhow::Result<()> {
     let folder = folder.canonicalize().with_context(|| format!("--resume {}", folder.display()))?;
-    let Some((command, directory)) = data_sweep::arguments_of(&folder)? else {
+    let claimed = Folder::claim(&folder, Purpose::Resume(Kind::DataSweep))?;
+    let record = claimed.earlier().context("there is no sweep to go on with")?;
+    if record.status() == Some(Status::Complete) {
         return terminal::print(&format!("{} is complete\n", folder.display()));
-    };
+    }
+    let (command, directory) = record.arguments()?;
     // Its paths were given from there.
     std::env::set_current_dir(&directory).with_context(|| {
         format!("the sweep was started in {directory}, and that folder is gone")
@@ -261,7 +268,7 @@ fn resume(folder: &Path) -> anyhow::Result<()> {
     let (arguments, given) = crate::arguments::Arguments::of(&command)?;
     match &arguments.command {
         Command::Sweep(sweep) if sweep.data.data.is_some() => {
-            sweep.run_over_data(&given, Some(&folder))
+            sweep.run_over_data(&given, Some(claimed))
         }
         _ => bail!("{} was not started by `vene sweep --data`", folder.display()),
     }
@@ -278,20 +285,19 @@ impl Arguments {
             return self.run_over_data(given, None);
         }
         let method = self.method(given)?;
+        let folder = self.claim(given, Kind::Sweep)?;
         let outline = self.model.read(given).open()?;
         let sweep = self.sweep(given, &outline, method)?;
         let (bos, precision) =
             (*read!(given, self.run => bos), *read!(given, self.run => precision));
         let (executor, memory) = self.executor(given);
-        let (dry_run, json) = (*read!(given, self => dry_run), *read!(given, self => json));
-        let out = read!(given, self => out);
+        let json = *read!(given, self => json);
         given.check(self.mode("one pair of prompts", sweep.unit()), READ_BY)?;
         sweep::warn(&outline, &sweep);
-        if dry_run {
+        let Some(folder) = folder else {
             let by = (executor, memory);
-            return sweep::forecast(&outline, &sweep, precision, by, out, json);
-        }
-        let folder = Folder::check(out, &sweep::files(&sweep))?;
+            return sweep::forecast(&outline, &sweep, precision, by, &self.out, json);
+        };
         let experiment = Experiment {
             model_given: self.model.model.clone(),
             outline,
@@ -301,13 +307,22 @@ impl Arguments {
             executor,
             memory,
         };
-        let finished = experiment.run()?;
-        let written = finished.write(&folder)?;
-        if json {
-            terminal::print_json(&written.record)
-        } else {
-            terminal::print(&(finished.summary() + &written.listing(&folder)))
+        experiment.run_in(Kind::Sweep, &folder, |finished, written| {
+            if json {
+                terminal::print_json(&written.record.value())
+            } else {
+                terminal::print(&(finished.summary() + &written.listing(&folder)))
+            }
+        })
+    }
+
+    /// The folder, for a new run; a forecast has none.
+    fn claim(&self, given: &Given, kind: Kind) -> anyhow::Result<Option<Folder>> {
+        let (out, force) = (read!(given, self => out), *read!(given, self => force));
+        if *read!(given, self => dry_run) {
+            return Ok(None);
         }
+        Folder::claim(out, Purpose::New { kind, force }).map(Some)
     }
 
     /// What an option that is not read is told it stands in.

@@ -3,13 +3,13 @@
 use std::fmt::Write;
 use std::path::PathBuf;
 
-use anyhow::Context;
 use clap::Args;
 use serde_json::{Value, json};
 use vene::data::{Row, write_jsonl};
 use vene::task::{Generated, Task};
 
 use crate::arguments::{Given, ReadBy, must_end_with, read};
+use crate::folder::OutputFile;
 use crate::model::ModelArgument;
 use crate::terminal;
 
@@ -47,9 +47,13 @@ pub struct Arguments {
     #[arg(long, value_name = "SEED", default_value = "1")]
     seed: u64,
 
-    /// The file to write, NAME.jsonl, one that is there already being replaced
+    /// The file to write, NAME.jsonl
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
+
+    /// Overwrite the file if it is there already
+    #[arg(long)]
+    force: bool,
 
     /// Print the list, or what was written to the file, as JSON
     #[arg(long)]
@@ -63,6 +67,7 @@ const READ_BY: &ReadBy = &[
     ("count", "where a task is named (NAME)"),
     ("seed", "where a task is named (NAME)"),
     ("out", "where a task is named (NAME)"),
+    ("force", "with --out"),
     ("json", "in the list, or with --out (printed rows are JSON anyway)"),
 ];
 
@@ -77,19 +82,21 @@ impl Arguments {
         let task: Task = read!(given, self => name).as_deref().unwrap_or_default().parse()?;
         let (count, seed) = (*read!(given, self => count), *read!(given, self => seed));
         let out = read!(given, self => out);
+        let force = out.is_some() && *read!(given, self => force);
         let json = out.is_some() && *read!(given, self => json);
         let model = self.model.read(given);
         given.check("rows that are printed", READ_BY)?;
-        if let Some(out) = out {
-            must_end_with(out, &["jsonl", "ndjson"])?;
-        }
+        let out = match out {
+            Some(path) => {
+                must_end_with(path, &["jsonl", "ndjson"])?;
+                Some((OutputFile::claim(path, force)?, path))
+            }
+            None => None,
+        };
         let outline = model.open()?;
         let made = task.rows(&outline, count as usize, seed)?;
-        let Some(path) = out else { return terminal::print(&lines(&made.rows)?) };
-        vene_files::write_atomically(path, |file| -> anyhow::Result<()> {
-            Ok(write_jsonl(&made.rows, file)?)
-        })
-        .with_context(|| format!("--out {}", path.display()))?;
+        let Some((file, path)) = out else { return terminal::print(&lines(&made.rows)?) };
+        file.write(|file| Ok(write_jsonl(&made.rows, file)?))?;
         let summary =
             Summary { task, made: &made, arguments: self, path: path.display().to_string() };
         if json { terminal::print_json(&summary.json()?) } else { terminal::print(&summary.text()) }

@@ -2,14 +2,16 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, bail};
+use anyhow::{Context, bail, ensure};
 use clap::Args;
 use vene::Outline;
 use vene::plan_file::PlanFile;
 use vene_model::EMBEDDED;
 
 use crate::arguments::{Given, ReadBy, read};
+use crate::folder::{Folder, Purpose};
 use crate::model::{self, IgnoredKeys, RunArguments};
+use crate::record::{Kind, Record, Status};
 use crate::rows::TogetherName;
 use crate::training::examples::{self, Rows};
 use crate::training::{Settings, train};
@@ -68,6 +70,10 @@ pub struct Arguments {
     #[arg(long)]
     resume: bool,
 
+    /// Replace the run that is in the folder, if there is one
+    #[arg(long, conflicts_with = "resume")]
+    force: bool,
+
     /// Print the result as JSON
     #[arg(long)]
     json: bool,
@@ -90,6 +96,9 @@ const READ_BY: &ReadBy = &[
 
 impl Arguments {
     pub fn run(&self, mut given: Given) -> anyhow::Result<()> {
+        let resume = *read!(given, self => resume);
+        let force = !resume && *read!(given, self => force);
+        let folder = claim(read!(given, self => out), resume, force)?;
         let path = read!(given, self => plan);
         let file = PlanFile::read(path)?;
         given.add_plan(&file);
@@ -102,7 +111,7 @@ impl Arguments {
         let model = read!(given, self => model).as_deref().or(named).unwrap_or(EMBEDDED).to_owned();
         let outline = model::open(&model, self.ignored.read(&given))?;
         let plan = file.plan(&outline)?;
-        let text = std::fs::read_to_string(path)
+        let text = vene_files::read_text(path, u64::MAX)
             .with_context(|| format!("{} cannot be read", path.display()))?;
         let beside = path.parent().unwrap_or(Path::new(""));
         let rows = self.rows(&given, &file, beside, &outline)?;
@@ -112,14 +121,13 @@ impl Arguments {
             sections: file.sections,
             rows,
             together: (*read!(given, self => together)).into(),
-            out: read!(given, self => out).clone(),
-            resume: *read!(given, self => resume),
+            resume,
             json: *read!(given, self => json),
             bos: *read!(given, self.run => bos),
             precision: *read!(given, self.run => precision),
         };
         given.check("this training", READ_BY)?;
-        train(outline, &plan, &settings)
+        train(outline, &plan, &settings, &folder)
     }
 
     /// The rows: those of --data, else of the plan's file, else of its task.
@@ -157,4 +165,18 @@ impl Arguments {
         }
         Ok(rows)
     }
+}
+
+/// The folder, for a new training or for the one that is in it.
+fn claim(out: &Path, resume: bool, force: bool) -> anyhow::Result<Folder> {
+    if !resume {
+        return Folder::claim(out, Purpose::New { kind: Kind::Training, force });
+    }
+    let folder = Folder::claim(out, Purpose::Resume(Kind::Training))?;
+    ensure!(
+        folder.earlier().and_then(Record::status) != Some(Status::Complete),
+        "the training in {} is complete: there is nothing to go on with",
+        out.display()
+    );
+    Ok(folder)
 }

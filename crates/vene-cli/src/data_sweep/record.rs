@@ -1,139 +1,88 @@
-//! `run.json` of a sweep over a data set: what was asked for, on what, and what came of it.
-//!
-//! It is there from the beginning, so that a sweep can be taken up by its folder alone; `status` says
-//! whether it is complete.
+//! What `run.json` says of a sweep over a data set: what was asked for, on what, and what came of it.
 
-use std::fs;
-use std::path::Path;
-
-use anyhow::{Context, bail, ensure};
+use anyhow::bail;
 use serde_json::{Value, json};
 use vene::data_sweep::{self, Means, Preflight};
 use vene::{DataSweep, NoiseSize, Outline, Treatment};
 use vene_table::Table;
 
-use super::{RECORD, Settings, preflight};
+use super::{Settings, preflight};
+use crate::record::{Kind, Record};
 use crate::{model, rows, threads};
 
-/// What must be the same when a sweep is taken up again.
-const SAME: [&str; 5] = ["vene", "data", "model", "options", "batches"];
+/// What determines the numbers, and must be the same when a sweep is taken up again.
+const DETERMINES: [&str; 4] = ["data", "model", "options", "batches"];
 
-/// The record of a run.
-pub struct Record(Value);
+/// The record of a run that begins.
+pub fn begin(outline: &Outline, sweep: &DataSweep, settings: &Settings) -> anyhow::Result<Record> {
+    let details = json!({
+        "model": model::record(outline, &settings.model_given)?,
+        "data": {
+            "path": settings.data.path,
+            "sha256": settings.data.sha256,
+            "rows": settings.data.rows.len(),
+        },
+        "left_out_rows": rows::record_of(sweep.left_out()),
+        "options": options(sweep, settings),
+        "batches": sweep.batches().len(),
+        "threads": threads::count(),
+    });
+    Record::begin(Kind::DataSweep, details, &DETERMINES)
+}
 
-impl Record {
-    /// The record of a run that begins.
-    pub fn begin(
-        outline: &Outline,
-        sweep: &DataSweep,
-        settings: &Settings,
-    ) -> anyhow::Result<Self> {
-        let directory = std::env::current_dir().context("the working folder is gone")?;
-        let command: Vec<String> =
-            std::env::args_os().map(|text| text.to_string_lossy().into_owned()).collect();
-        Ok(Self(json!({
-            "vene": env!("CARGO_PKG_VERSION"),
-            "status": "running",
-            "command": command,
-            "directory": directory.display().to_string(),
-            "model": model::record(outline, &settings.model_given)?,
-            "data": {
-                "path": settings.data.path,
-                "sha256": settings.data.sha256,
-                "rows": settings.data.rows.len(),
-            },
-            "left_out_rows": rows::record_of(sweep.left_out()),
-            "options": options(sweep, settings),
-            "batches": sweep.batches().len(),
-            "threads": threads::count(),
-        })))
+/// Refuses to go on with a run in which something would be other than it was.
+pub fn check_same(before: &Record, now: &Record, folder: &std::path::Path) -> anyhow::Result<()> {
+    if before.spec() == now.spec() {
+        return Ok(());
     }
-
-    /// Says what was known before the sweep.
-    pub fn set_preflight(&mut self, preflight: &Preflight) {
-        self.0["preflight"] = preflight::of(preflight);
-    }
-
-    /// Reads the record of a folder.
-    pub fn read(folder: &Path) -> anyhow::Result<Self> {
-        let path = folder.join(RECORD);
-        let text = fs::read_to_string(&path).with_context(|| {
-            format!("{} holds no sweep to go on with: there is no {RECORD}", folder.display())
-        })?;
-        let value: Value = serde_json::from_str(&text)
-            .with_context(|| format!("{} is no record of a sweep", path.display()))?;
-        ensure!(
-            value.get("status").is_some_and(Value::is_string),
-            "{} is the record of a sweep over one pair of prompts, which is run in one go",
-            path.display()
-        );
-        Ok(Self(value))
-    }
-
-    /// Whether the run is complete.
-    pub fn is_complete(&self) -> bool {
-        self.0["status"] == "complete"
-    }
-
-    /// The arguments with which it was started, and where.
-    pub fn arguments(&self) -> anyhow::Result<(Vec<String>, String)> {
-        let command = self.0["command"].as_array().and_then(|command| {
-            command.iter().map(|argument| Some(argument.as_str()?.to_owned())).collect()
-        });
-        let directory = self.0["directory"].as_str().map(str::to_owned);
-        command.zip(directory).context("run.json does not say how the sweep was started")
-    }
-
-    /// Refuses to go on with a run in which something would be other than it was.
-    pub fn check_same(&self, again: &Self, folder: &Path) -> anyhow::Result<()> {
-        for key in SAME {
-            let (before, now) = (&self.0[key], &again.0[key]);
-            if before != now {
-                bail!(
-                    "cannot go on with {}: {} is not what it was ({before} then, {now} now); \
-                     start again in another folder",
-                    folder.display(),
-                    match key {
-                        "vene" => "the version of vene",
-                        "data" => "the data set",
-                        "model" => "the model",
-                        "options" => "an option",
-                        _ => "the number of batches",
-                    }
-                );
-            }
+    let (what, before, now) = match before.first_difference(now, &DETERMINES) {
+        Some((key, before, now)) => {
+            let what = match key {
+                "vene" => "the version of vene",
+                "data" => "the data set",
+                "model" => "the model",
+                "options" => "an option",
+                _ => "the number of batches",
+            };
+            (what, before, now)
         }
-        Ok(())
-    }
+        None => bail!(
+            "cannot go on with {}: its record is not of the sweep that it says; start again in another folder",
+            folder.display()
+        ),
+    };
+    bail!(
+        "cannot go on with {}: {what} is not what it was ({before} then, {now} now); start again in another folder",
+        folder.display(),
+    )
+}
 
-    /// Says what was measured before the first batch.
-    pub fn set_means(&mut self, means: &Means) {
-        if let Some(deviation) = means.noise_deviation() {
-            self.0["noise_standard_deviation"] = json!(deviation);
-        }
-    }
+/// Says what was known before the sweep.
+pub fn set_preflight(record: &mut Record, preflight: &Preflight) {
+    record.set("preflight", preflight::of(preflight));
+}
 
-    /// Says what came of the run.
-    pub fn end(
-        &mut self,
-        examples: &Table,
-        summary: &Table,
-        files: &[String],
-        seconds: f64,
-    ) -> anyhow::Result<()> {
-        self.0["status"] = json!("complete");
-        self.0["seconds"] = json!(seconds);
-        self.0["noise_floor"] = json!(data_sweep::noise_floor(examples));
-        self.0["rows"] = json!({ "examples": examples.rows(), "summary": summary.rows() });
-        self.0["files"] = json!(files);
-        self.0["receipts"] = receipts(summary)?;
-        Ok(())
+/// Says what was measured before the first batch.
+pub fn set_means(record: &mut Record, means: &Means) {
+    if let Some(deviation) = means.noise_deviation() {
+        record.set("noise_standard_deviation", json!(deviation));
     }
+}
 
-    /// All of it.
-    pub fn value(&self) -> &Value {
-        &self.0
-    }
+/// Says what came of the run.
+pub fn end(
+    record: &mut Record,
+    examples: &Table,
+    summary: &Table,
+    files: &[String],
+    seconds: f64,
+) -> anyhow::Result<()> {
+    record.set("seconds", json!(seconds));
+    record.set("noise_floor", json!(data_sweep::noise_floor(examples)));
+    record.set("rows", json!({ "examples": examples.rows(), "summary": summary.rows() }));
+    record.set_files(files);
+    record.set("receipts", receipts(summary)?);
+    Ok(())
 }
 
 /// What was done at each place, over all rows: in how many nothing changed, and by how much values

@@ -1,6 +1,6 @@
-//! `run.json`: everything that is needed to run a sweep again, and what each intervention did.
+//! What `run.json` says of a sweep over one pair of prompts: everything that is needed to run it again, and what each
+//! intervention did.
 
-use anyhow::Context;
 use serde_json::{Value, json};
 use vene::plan::{Outcome, ResolvedSource};
 use vene::sweep::{Cell, CellOutcome};
@@ -8,12 +8,18 @@ use vene::{Distribution, Method, Prompt};
 
 use super::{Finished, one_or_each};
 use crate::command::likeliest;
+use crate::record::Record;
 use crate::{model, threads};
 
 const LIKELIEST: usize = 10;
 
-/// The record of a finished run.
-pub fn record(run: &Finished, draw_seconds: f64, files: &[String]) -> anyhow::Result<Value> {
+/// Says what came of a run.
+pub fn end(
+    record: &mut Record,
+    run: &Finished,
+    draw_seconds: f64,
+    files: &[String],
+) -> anyhow::Result<()> {
     let sweep = run.outcome.sweep();
     let prompts: Vec<&Prompt> = std::iter::once(sweep.base()).chain(sweep.sources()).collect();
     let distributions = run.executor.on(&run.model, run.memory).predict(&prompts)?;
@@ -42,27 +48,25 @@ pub fn record(run: &Finished, draw_seconds: f64, files: &[String]) -> anyhow::Re
         .cells()
         .filter(|(_, cell)| matches!(cell.receipt.outcome, Outcome::Changed(_)))
         .count();
-    let directory = std::env::current_dir().context("the working folder is gone")?;
-    Ok(json!({
-        "vene": env!("CARGO_PKG_VERSION"),
-        "command": std::env::args_os().map(|argument| argument.to_string_lossy().into_owned()).collect::<Vec<_>>(),
-        "directory": directory.display().to_string(),
-        "model": model::record(&run.model, &run.model_given)?,
-        "base": base,
-        "sources": sources,
-        "targets": targets,
-        "options": options(run),
-        "timings": {
+    record.set("model", model::record(&run.model, &run.model_given)?);
+    record.set("base", json!(base));
+    record.set("sources", json!(sources));
+    record.set("targets", json!(targets));
+    record.set("options", options(run));
+    record.set(
+        "timings",
+        json!({
             "load_seconds": run.load_seconds,
             "sweep_seconds": run.sweep_seconds,
             "draw_seconds": draw_seconds,
-        },
-        "files": files,
-        "interventions": receipts.len(),
-        "noise_places": sweep.noise_places(),
-        "changed": changed,
-        "receipts": receipts,
-    }))
+        }),
+    );
+    record.set_files(files);
+    record.set("interventions", json!(receipts.len()));
+    record.set("noise_places", json!(sweep.noise_places()));
+    record.set("changed", json!(changed));
+    record.set("receipts", json!(receipts));
+    Ok(())
 }
 
 /// All options as they were understood, defaults included.

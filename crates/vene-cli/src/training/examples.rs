@@ -1,10 +1,8 @@
 //! The rows that are trained on: a file's, or those that a task makes.
 
-use std::fs;
 use std::path::Path;
 
 use anyhow::Context;
-use sha2::{Digest, Sha256};
 use vene::Outline;
 use vene::data::{Row, write_jsonl};
 use vene::plan_file::DataSection;
@@ -26,8 +24,9 @@ pub struct Rows {
 /// A file's.
 pub fn of_file(path: &Path, counterfactual: Option<&str>) -> anyhow::Result<Rows> {
     let rows = rows::read(path, counterfactual)?.rows;
-    let bytes = fs::read(path).with_context(|| format!("{} cannot be read", path.display()))?;
-    Ok(Rows { rows, from: path.display().to_string(), sha256: digest(&bytes) })
+    let bytes = vene_files::read(path, u64::MAX)
+        .with_context(|| format!("{} cannot be read", path.display()))?;
+    Ok(Rows { rows, from: path.display().to_string(), sha256: vene_files::sha256(bytes) })
 }
 
 /// Those that a task makes for the model.
@@ -37,9 +36,5 @@ pub fn of_task(name: &str, section: &DataSection, outline: &Outline) -> anyhow::
     let mut bytes = Vec::new();
     write_jsonl(&made.rows, &mut bytes)?;
     let from = format!("task {}", task.name());
-    Ok(Rows { rows: made.rows, from, sha256: digest(&bytes) })
-}
-
-fn digest(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+    Ok(Rows { rows: made.rows, from, sha256: vene_files::sha256(bytes) })
 }

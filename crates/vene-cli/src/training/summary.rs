@@ -6,7 +6,8 @@ use std::path::Path;
 use vene::Plan;
 use vene::training::Evaluation;
 
-use super::{Outcome, RECORD, STEPS, TRAINED, record};
+use super::{Outcome, STEPS, TRAINED, record};
+use crate::record::RECORD;
 use crate::terminal;
 
 /// Prints it.

@@ -41,6 +41,7 @@ struct Offered {
 const THREADS: (&str, &str) = ("--threads", "a result does not depend on the number of threads");
 const IGNORE_KEY: (&str, &str) =
     ("--ignore-key", "an error unless the model has such a key; ignored_keys.rs has it");
+const FORCE: (&str, &str) = ("--force", "there is nothing to replace here; owner.rs has it");
 const MODEL: &[&str] = &["SHARED/other"];
 
 /// What lines and values name as `SHARED/...`.
@@ -348,6 +349,7 @@ const SWEEP_VALUES: &[(&str, &[&str])] = &[
 const SWEEP_APART: &[(&str, &str)] = &[
     THREADS,
     IGNORE_KEY,
+    FORCE,
     (
         "--executor",
         "both executors give the same numbers to rounding; that it is read is tried below",
@@ -444,6 +446,7 @@ fn of_train() {
         ],
         apart: &[
             THREADS,
+            FORCE,
             IGNORE_KEY,
             ("--resume", "train.rs has it: there must be a training to go on with"),
         ],
@@ -479,7 +482,7 @@ fn of_the_others() {
             ("--precision", &["double"]),
             ("--out", &["y.safetensors", "y.npz"]),
         ],
-        apart: &[THREADS, IGNORE_KEY],
+        apart: &[THREADS, FORCE, IGNORE_KEY],
     });
     walk(&Tried {
         name: "task",
@@ -497,6 +500,7 @@ fn of_the_others() {
         apart: &[
             THREADS,
             IGNORE_KEY,
+            FORCE,
             ("--list", "what is done without NAME anyway; with one it is tried below"),
             (
                 "--model",
@@ -520,7 +524,7 @@ fn of_the_others() {
         name: "demo",
         modes: vec![("demo", String::new())],
         values: &[("--out", &["elsewhere"])],
-        apart: &[THREADS],
+        apart: &[THREADS, FORCE],
     });
 }
 

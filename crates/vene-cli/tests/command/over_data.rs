@@ -2,13 +2,12 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
+use std::process::Command;
 
 use serde_json::Value;
 use vene_table::Table;
 
-use crate::support::{files, printed, refused, vene};
+use crate::support::{KILLED as LONG, data_sweep as sweep, files, killed_sweep, printed, record, refused, vene};
 
 /// A folder with a data set of the embedded model's own facts.
 fn data_set(rows: usize) -> (tempfile::TempDir, PathBuf) {
@@ -17,18 +16,6 @@ fn data_set(rows: usize) -> (tempfile::TempDir, PathBuf) {
     let count = rows.to_string();
     printed(&["task", "capital", "-n", &count, "--out", file.to_str().unwrap()]);
     (folder, file)
-}
-
-fn sweep<'a>(data: &'a Path, out: &'a Path, more: &[&'a str]) -> Vec<&'a str> {
-    let mut arguments = vec!["sweep", "--data", data.to_str().unwrap()];
-    arguments.extend(["--component", "block_output", "--positions", "subject_last,last"]);
-    arguments.extend(["--out", out.to_str().unwrap()]);
-    arguments.extend(more);
-    arguments
-}
-
-fn record(out: &Path) -> Value {
-    serde_json::from_str(&fs::read_to_string(out.join("run.json")).unwrap()).unwrap()
 }
 
 #[test]
@@ -120,31 +107,15 @@ fn what_limits_a_sweep_is_told_before_it() {
     assert!(restored.contains("about 0 change nothing"), "{restored}");
 }
 
-/// Each test of this kind runs the same sweep, long enough to be caught in the middle.
-const LONG: [&str; 6] = ["--intervention", "noise", "--noise-sd", "0.1", "--draws", "12"];
-
 #[test]
 fn a_killed_sweep_goes_on_and_no_row_is_lost_or_doubled() {
     let (folder, data) = data_set(120);
     let (whole, killed) = (folder.path().join("whole"), folder.path().join("killed"));
     printed(&sweep(&data, &whole, &LONG));
 
-    let mut running = Command::new(assert_cmd::cargo::cargo_bin("vene"))
-        .args(sweep(&data, &killed, &LONG))
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
     // Killed, not interrupted, as soon as it has written something.
-    let start = Instant::now();
+    killed_sweep(&data, &killed, 2);
     let parts = killed.join("parts");
-    while files(&parts).iter().filter(|name| name.starts_with("batch")).count() < 2 {
-        assert!(start.elapsed() < Duration::from_secs(120));
-        std::thread::sleep(Duration::from_millis(5));
-    }
-    running.kill().unwrap();
-    running.wait().unwrap();
-    assert_eq!(record(&killed)["status"], "running");
     assert!(!killed.join("examples.parquet").exists());
     let before = files(&parts).len();
 
@@ -170,13 +141,8 @@ fn a_killed_sweep_goes_on_and_no_row_is_lost_or_doubled() {
 
 #[test]
 fn what_would_not_be_the_same_is_not_gone_on_with() {
-    let (folder, data) = data_set(12);
-    let out = folder.path().join("out");
-    printed(&sweep(&data, &out, &[]));
-    // As if it had been stopped before anything was run.
-    let mut text = record(&out);
-    text["status"] = "running".into();
-    fs::write(out.join("run.json"), text.to_string()).unwrap();
+    let (folder, data) = data_set(60);
+    let (_, out) = killed_sweep(&data, &folder.path().join("out"), 1);
     let rows = fs::read_to_string(&data).unwrap();
     fs::write(&data, rows.lines().take(11).collect::<Vec<_>>().join("\n")).unwrap();
     let said = refused(&["sweep", "--resume", out.to_str().unwrap()]);

@@ -1,9 +1,11 @@
 //! Running the command.
 
-use std::path::Path;
-use std::process::Output;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Output, Stdio};
+use std::time::{Duration, Instant};
 
 use assert_cmd::Command;
+use serde_json::Value;
 
 pub const BASE: &str = "The capital of Spain is";
 pub const SOURCE: &str = "The capital of Italy is";
@@ -47,4 +49,68 @@ pub fn files(folder: &Path) -> Vec<String> {
         .unwrap_or_default();
     names.sort();
     names
+}
+
+/// The arguments of a sweep over a data set of capitals, and more.
+pub fn data_sweep<'a>(data: &'a Path, out: &'a Path, more: &[&'a str]) -> Vec<&'a str> {
+    let mut arguments = vec!["sweep", "--data", data.to_str().unwrap()];
+    arguments.extend(["--component", "block_output", "--positions", "subject_last,last"]);
+    arguments.extend(["--out", out.to_str().unwrap()]);
+    arguments.extend(more);
+    arguments
+}
+
+/// Makes a data set of the embedded model's own facts.
+pub fn task(file: &Path, rows: usize) {
+    printed(&["task", "capital", "-n", &rows.to_string(), "--out", file.to_str().unwrap()]);
+}
+
+/// What a folder's run.json says; null while there is none.
+pub fn record(out: &Path) -> Value {
+    let text = std::fs::read_to_string(out.join("run.json")).unwrap_or_default();
+    serde_json::from_str(&text).unwrap_or_default()
+}
+
+/// The command, running beside the test.
+pub fn start(arguments: &[&str]) -> Child {
+    std::process::Command::new(assert_cmd::cargo::cargo_bin("vene"))
+        .args(arguments)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap()
+}
+
+/// Sends it a signal, such as INT.
+pub fn signal(running: &Child, name: &str) {
+    let sent = std::process::Command::new("kill")
+        .args([&format!("-{name}"), &running.id().to_string()])
+        .status()
+        .unwrap();
+    assert!(sent.success());
+}
+
+#[track_caller]
+pub fn wait_until(mut condition: impl FnMut() -> bool) {
+    let start = Instant::now();
+    while !condition() {
+        assert!(start.elapsed() < Duration::from_secs(300), "in vain");
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}
+
+/// What makes a sweep long enough to be caught in the middle.
+pub const KILLED: [&str; 6] = ["--intervention", "noise", "--noise-sd", "0.1", "--draws", "12"];
+
+/// A sweep that was killed after it had written so many parts: its arguments, and its folder.
+pub fn killed_sweep(data: &Path, out: &Path, parts: usize) -> (Vec<String>, PathBuf) {
+    let arguments = data_sweep(data, out, &KILLED);
+    let mut running = start(&arguments);
+    let notes = || files(&out.join("parts")).iter().filter(|name| name.ends_with(".json")).count();
+    wait_until(|| notes() >= parts);
+    running.kill().unwrap();
+    running.wait().unwrap();
+    assert_eq!(record(out)["status"], "running", "it ended before it was killed");
+    (arguments.into_iter().map(str::to_owned).collect(), out.to_owned())
 }

@@ -30,9 +30,10 @@ fn a_file_holds_as_many_rows_as_asked_for() {
     assert!(!fs::read_to_string(&sequences).unwrap().contains("\"group\""));
     fs::remove_file(sequences).unwrap();
 
-    // The same again, over the old file; and without a file, the same rows are printed.
+    // The same again, over the old file where that is asked for; and without a file, the same rows are printed.
+    assert!(refused(&arguments).contains("is there already"));
     let data: Value =
-        serde_json::from_str(&printed(&[&arguments[..], &["--json"]].concat())).unwrap();
+        serde_json::from_str(&printed(&[&arguments[..], &["--json", "--force"]].concat())).unwrap();
     assert_eq!(fs::read_to_string(&path).unwrap(), text);
     assert_eq!(data["rows"], 40);
     assert_eq!(data["example"], rows[0]);

@@ -88,17 +88,22 @@ pub fn load(intervention: &dyn Intervention, path: &Path) -> Result<(), Paramete
 /// The tensors of a safetensors file by name; the `safetensors` crate checks its header against its
 /// length.
 pub(crate) fn read(path: &Path) -> Result<BTreeMap<String, Tensor>, ParameterError> {
-    Ok(read_with_model(path)?.0)
+    Ok(read_with_model(path, None)?.0)
 }
 
 /// The same, and what the file says of the model that its tensors were read from, if it does, as what
-/// `vene collect` writes.
+/// `vene collect` writes. The file must have this SHA-256, where one is given.
 #[allow(clippy::type_complexity)]
 pub(crate) fn read_with_model(
     path: &Path,
+    sha256: Option<&str>,
 ) -> Result<(BTreeMap<String, Tensor>, Option<Value>), ParameterError> {
     let bytes =
         vene_files::read(path, u64::MAX).map_err(|error| ParameterError::file(path, error))?;
+    if sha256.is_some_and(|expected| vene_files::sha256(&bytes) != expected) {
+        let problem = "it is not as it was saved: its SHA-256 is another one than the plan says";
+        return Err(ParameterError::file(path, problem));
+    }
     let header = safetensors::SafeTensors::read_metadata(&bytes).ok();
     let notes = header.and_then(|(_, header)| header.metadata().as_ref()?.get("vene").cloned());
     let notes = notes.and_then(|notes| serde_json::from_str::<Value>(&notes).ok());

@@ -164,6 +164,15 @@ pub enum PlanFileError {
         /// How the model differs that it was to be loaded for.
         difference: String,
     },
+    /// A saved plan that says something else than what was saved.
+    #[error(
+        "{}: the plan is not as it was saved: its SHA-256 is another one than it says. One that was edited on purpose is \
+         read as a plan like any other where the file is given, not its folder", path.display()
+    )]
+    NotAsSaved {
+        /// The file.
+        path: PathBuf,
+    },
     /// A plan that no file can hold.
     #[error("{entry}: {problem}")]
     NotWritable {

@@ -26,6 +26,8 @@ pub(super) struct Files {
     only: Option<&'static str>,
     /// The model that the plan is for, and whether what was read of another one of its shape will do.
     model: Option<(ModelKey, bool)>,
+    /// A file, and the SHA-256 that it must have.
+    expected: Option<(PathBuf, String)>,
     read: RefCell<BTreeMap<PathBuf, Rc<Tensors>>>,
     /// Values of tensors, by file and name.
     values: RefCell<BTreeMap<(PathBuf, String), Values>>,
@@ -38,6 +40,7 @@ impl Files {
             folder: folder.to_owned(),
             only: None,
             model: None,
+            expected: None,
             read: RefCell::default(),
             values: RefCell::default(),
         }
@@ -77,6 +80,11 @@ impl Files {
         Err(item.contradiction(problem))
     }
 
+    /// The same files, one of which must have a certain SHA-256.
+    pub fn expecting(self, expected: Option<(PathBuf, String)>) -> Self {
+        Self { expected, ..self }
+    }
+
     /// Where a name in the plan leads.
     pub fn path(&self, item: &Item<'_>) -> Result<PathBuf, PlanFileError> {
         let name = item.text("the path of a file")?;
@@ -97,7 +105,9 @@ impl Files {
         let tensors = match known {
             Some(tensors) => tensors,
             None => {
-                let read = state::read_with_model(&path);
+                let expected = self.expected.as_ref().filter(|(expected, _)| *expected == path);
+                let digest = expected.map(|(_, digest)| digest.as_str());
+                let read = state::read_with_model(&path, digest);
                 let (tensors, model) = read.map_err(|error| parameters(item, error))?;
                 model.map_or(Ok(()), |model| self.refuse_another_model(item, &model))?;
                 let tensors = Rc::new(tensors);

@@ -64,7 +64,8 @@ pub(crate) use error::listed;
 pub use error::{Place, PlanFileError};
 use files::Files;
 pub use pyvene::{Nested, PyveneCall, PyveneSaved};
-pub use saved::{Saved, load, save, save_with};
+pub use saved::{SAVED_FILES, Saved, load, save, save_with};
+use saved::Digests;
 pub use sections::{
     DataSection, GenerateSection, LossName, ModelSection, ScheduleName, TrainSection,
 };
@@ -108,6 +109,8 @@ pub struct PlanFile {
     /// What the plan is for.
     pub sections: Sections,
     document: Node,
+    /// What the two files of a saved plan were, by their digests.
+    digests: Option<Digests>,
     /// The file, where it is one.
     file: Option<Arc<Path>>,
     /// Where names of other files are looked up.
@@ -149,7 +152,7 @@ impl PlanFile {
             message: error.message,
         })?;
         let item = Item::document(&document, file.map(Arc::from));
-        let known = ["version", "model", "data", "train", "generate", "edit", "collect", "read"];
+        let known = ["version", "model", "data", "train", "generate", "edit", "collect", "read", "sha256"];
         let table = item.table("a table of sections", &known)?;
         if let Some(version) = table.get("version")
             && !(1..=VERSION).contains(&version.count()?)
@@ -164,6 +167,7 @@ impl PlanFile {
                 train: table.read("train", TrainSection::read)?,
                 generate: table.read("generate", GenerateSection::read)?,
             },
+            digests: table.read("sha256", Digests::read)?,
             file: file.map(Arc::from),
             folder: folder.to_owned(),
             document,
@@ -188,7 +192,7 @@ impl PlanFile {
             });
         }
         let sections = Sections::default();
-        Ok(Self { sections, document, file: None, folder: PathBuf::new() })
+        Ok(Self { sections, document, digests: None, file: None, folder: PathBuf::new() })
     }
 
     /// What the file says, as sections and their keys: `("read", Some("original"))`; of a list of tables such as
@@ -217,7 +221,9 @@ impl PlanFile {
     /// of the plan cannot be, by its line.
     pub fn plan(&self, outline: &Outline) -> Result<Plan> {
         self.expect_model(outline)?;
-        let files = Files::beside(&self.folder).of_model(outline, false);
+        let files = Files::beside(&self.folder)
+            .of_model(outline, false)
+            .expecting(self.tensors_digest());
         self.plan_for(outline.config(), &files)
     }
 
@@ -228,7 +234,9 @@ impl PlanFile {
     /// As [`PlanFile::plan`], but for the weights.
     pub fn plan_for_another_model(&self, outline: &Outline) -> Result<Plan> {
         self.expect_alike(outline)?;
-        let files = Files::beside(&self.folder).of_model(outline, true);
+        let files = Files::beside(&self.folder)
+            .of_model(outline, true)
+            .expecting(self.tensors_digest());
         self.plan_for(outline.config(), &files)
     }
 
@@ -308,6 +316,12 @@ impl PlanFile {
         Ok(plan)
     }
 
+    /// The file of tensors that a saved plan has beside it, and the SHA-256 that it must have.
+    fn tensors_digest(&self) -> Option<(PathBuf, String)> {
+        let digests = self.digests.as_ref()?;
+        Some((self.folder.join(saved::TENSORS), digests.interventions.clone()))
+    }
+
     /// Refuses a file without a key.
     fn need(&self, key: &'static str, expected: &str) -> Result<()> {
         match self.document.get(key) {
@@ -323,6 +337,15 @@ impl PlanFile {
 
     /// The file's text.
     pub fn text(&self, format: Format) -> String {
+        let document = Node { line: None, value: Value::Table(self.entries()) };
+        match format {
+            Format::Toml => document::to_toml(&document),
+            Format::Json => document::to_json(&document),
+        }
+    }
+
+    /// Its keys and values, but for the digests.
+    fn entries(&self) -> Vec<(String, Node)> {
         let Sections { model, data, train, generate } = &self.sections;
         let sections = [
             ("model", model.as_ref().map(ModelSection::write)),
@@ -339,11 +362,6 @@ impl PlanFile {
         let rest =
             rest.into_iter().filter(|(key, _)| matches!(key.as_str(), "edit" | "collect" | "read"));
         let version = [("version".to_owned(), VERSION.into())];
-        let entries = version.into_iter().chain(sections).chain(rest).collect();
-        let document = Node { line: None, value: Value::Table(entries) };
-        match format {
-            Format::Toml => document::to_toml(&document),
-            Format::Json => document::to_json(&document),
-        }
+        version.into_iter().chain(sections).chain(rest).collect()
     }
 }

@@ -2,7 +2,8 @@
 //! `interventions.safetensors`.
 //!
 //! Parameters are learned on one model and mean nothing on another. So the plan states which, and is
-//! refused for others unless one says otherwise.
+//! refused for others unless one says otherwise. It also states the SHA-256 of both files, so that a bit that flipped
+//! gives an error and no other numbers.
 
 use std::io::Write;
 use std::path::Path;
@@ -13,6 +14,8 @@ use vene_model::Outline;
 use super::error::PlanFileError;
 use super::files::Files;
 use super::sections::ModelSection;
+use super::document::{self, Node, Value, table};
+use super::table::Item;
 use super::write::Sink;
 use super::{Format, PlanFile, Sections};
 use crate::plan::Plan;
@@ -24,6 +27,43 @@ const PLAN: &str = "plan.json";
 
 /// Parameters and given values.
 pub(super) const TENSORS: &str = "interventions.safetensors";
+
+/// The names of the files in a saved plan's folder.
+pub const SAVED_FILES: [&str; 2] = [PLAN, TENSORS];
+
+/// The key of the digests in the plan's file.
+const SHA256: &str = "sha256";
+
+/// The keys there: of the plan, and of the tensors.
+const OF_PLAN: &str = "plan";
+const OF_TENSORS: &str = "interventions";
+
+/// What the two files of a saved plan were, each by its SHA-256.
+#[derive(Clone, Debug)]
+pub(super) struct Digests {
+    /// Of the plan's text as it is written in JSON, without the digests themselves.
+    plan: String,
+    /// Of the file of tensors.
+    pub interventions: String,
+}
+
+impl Digests {
+    pub fn read(item: &Item<'_>) -> Result<Self> {
+        const EXPECTED: &str = "64 hexadecimal digits";
+        let table = item.table("a table", &[OF_PLAN, OF_TENSORS])?;
+        let digest = |key| -> Result<String> {
+            Ok(table.need(key, EXPECTED)?.text(EXPECTED)?.to_owned())
+        };
+        Ok(Self { plan: digest(OF_PLAN)?, interventions: digest(OF_TENSORS)? })
+    }
+
+    fn write(&self) -> Node {
+        table([
+            (OF_PLAN, self.plan.as_str().into()),
+            (OF_TENSORS, self.interventions.as_str().into()),
+        ])
+    }
+}
 
 /// Keeps a plan, its interventions' parameters and its given values in a folder, whole or not at all.
 /// A folder in which a plan was kept before is replaced.
@@ -51,11 +91,19 @@ pub fn save_with(folder: &Path, plan: &Plan, outline: &Outline, sections: &Secti
         tokenizer: Some(outline.key().tokenizer().to_owned()),
     });
     let failed = |source| PlanFileError::File { path: folder.to_owned(), source };
-    vene_files::write_folder(folder, &[PLAN, TENSORS], |staging| {
-        write(&staging.join(PLAN), file.text(Format::Json).as_bytes())?;
-        let tensors: Vec<(&str, &Tensor)> =
-            sink.tensors.iter().map(|(name, tensor)| (name.as_str(), tensor)).collect();
-        let bytes = safetensors::serialize(tensors, None).map_err(std::io::Error::other)?;
+    let tensors: Vec<(&str, &Tensor)> =
+        sink.tensors.iter().map(|(name, tensor)| (name.as_str(), tensor)).collect();
+    let bytes =
+        safetensors::serialize(tensors, None).map_err(std::io::Error::other).map_err(failed)?;
+    let digests = Digests {
+        plan: vene_files::sha256(file.text(Format::Json)),
+        interventions: vene_files::sha256(&bytes),
+    };
+    let mut entries = file.entries();
+    entries.push((SHA256.to_owned(), digests.write()));
+    let text = document::to_json(&Node { line: None, value: Value::Table(entries) });
+    vene_files::write_folder(folder, &SAVED_FILES, |staging| {
+        write(&staging.join(PLAN), text.as_bytes())?;
         write(&staging.join(TENSORS), &bytes)
     })
     .map_err(failed)
@@ -70,8 +118,8 @@ fn write(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
 /// Loads a plan that was saved for this model.
 ///
 /// # Errors
-/// Another model; files that are missing, damaged, or of a later version; parameters that are missing,
-/// of another shape than the plan and the model say, or no numbers.
+/// Another model; files that are missing, of a later version, or not as they were saved; parameters that are missing,
+/// of another shape than the plan and the model say, or NaN.
 pub fn load(folder: &Path, outline: &Outline) -> Result<Plan> {
     Saved::open(folder)?.plan(outline)
 }
@@ -91,10 +139,16 @@ impl Saved {
         let file = PlanFile::read(&folder.join(PLAN))?;
         file.need("version", "the version of the format")?;
         let model = file.sections.model.as_ref();
-        match model.and_then(|model| model.identity.as_ref()) {
-            Some(_) => Ok(Self { file }),
-            None => Err(file.missing("model", "the model's `identity`, as saving states it")),
+        if model.and_then(|model| model.identity.as_ref()).is_none() {
+            return Err(file.missing("model", "the model's `identity`, as saving states it"));
         }
+        let Some(digests) = &file.digests else {
+            return Err(file.missing(SHA256, "the digests of both files, as saving states them"));
+        };
+        if vene_files::sha256(file.text(Format::Json)) != digests.plan {
+            return Err(PlanFileError::NotAsSaved { path: folder.join(PLAN) });
+        }
+        Ok(Self { file })
     }
 
     /// What the plan is for.
@@ -128,6 +182,7 @@ impl Saved {
     /// As [`load`], but for the weights.
     pub fn plan_for_another_model(&self, outline: &Outline) -> Result<Plan> {
         self.file.expect_alike(outline)?;
-        self.file.plan_for(outline.config(), &Files::only(&self.file.folder, TENSORS))
+        let files = Files::only(&self.file.folder, TENSORS).expecting(self.file.tensors_digest());
+        self.file.plan_for(outline.config(), &files)
     }
 }

@@ -1,14 +1,18 @@
 //! Checkpoints: what is needed to go on as if nothing had happened.
+//!
+//! A checkpoint is a safetensors file. Its metadata say whose it is and have the SHA-256 of all that is in it, so that
+//! neither another training's nor one in which a bit flipped is gone on from.
 
 use std::collections::HashMap;
 use std::fmt::Display;
 use std::io::Write;
-use std::path::Path;
 
 use candle_core::{Device, Tensor};
+use safetensors::SafeTensors;
 
 use super::error::TrainingError;
 use super::optimizer::State;
+use super::Checkpoint;
 use super::progress::{Epoch, Evaluation, Step, Trained};
 use crate::intervention::Parameter;
 
@@ -16,16 +20,23 @@ use crate::intervention::Parameter;
 const OF_STEP: usize = 3;
 const OF_EPOCH: usize = 4;
 
+/// The key of a note in the file: whose it is.
+const OF: &str = "vene.of";
+
+/// The key of a note in the file: what [`digest`] gives of its contents.
+const SHA256: &str = "vene.sha256";
+
 /// Writes parameters, the optimizer's state and all steps so far: whole or not at all.
 pub(super) fn keep(
-    path: &Path,
+    checkpoint: Checkpoint<'_>,
     learned: &[Parameter],
     state: &State,
     trained: &Trained,
 ) -> Result<(), TrainingError> {
-    let unwritable = |error: &dyn Display| TrainingError::Checkpoint {
+    let path = checkpoint.path;
+    let unwritable = |error: &dyn Display| TrainingError::Unwritable {
         path: path.display().to_string(),
-        problem: format!("it cannot be written: {error}"),
+        problem: error.to_string(),
     };
     let mut tensors = state.tensors(learned);
     for parameter in learned {
@@ -55,22 +66,29 @@ pub(super) fn keep(
     let extent = trained.epochs.first().map_or(0, |epoch| epoch.epochs);
     let progress = Tensor::new(&[all_steps as i64, extent as i64], &device)?;
     tensors.insert("progress".to_owned(), progress);
-    let bytes = safetensors::serialize(tensors, None).map_err(|error| unwritable(&error))?;
+    let bytes = safetensors::serialize(&tensors, None).map_err(|error| unwritable(&error))?;
+    let stored = SafeTensors::deserialize(&bytes).map_err(|error| unwritable(&error))?;
+    let notes = [(OF, checkpoint.of.to_owned()), (SHA256, digest(&stored, checkpoint.of))];
+    let notes = notes.map(|(key, note)| (key.to_owned(), note)).into();
+    let bytes = safetensors::serialize(&tensors, Some(notes)).map_err(|error| unwritable(&error))?;
     vene_files::write_atomically(path, |file| file.write_all(&bytes))
         .map_err(|error| unwritable(&error))
 }
 
 /// Takes up a training of so many steps and epochs.
 pub(super) fn take_up(
-    path: &Path,
+    checkpoint: Checkpoint<'_>,
     learned: &[Parameter],
     state: &mut State,
     steps: usize,
     epochs: usize,
 ) -> Result<Trained, TrainingError> {
+    let path = checkpoint.path;
     let problem =
         |problem: String| TrainingError::Checkpoint { path: path.display().to_string(), problem };
-    let tensors = candle_core::safetensors::load(path, &Device::Cpu)
+    let bytes = vene_files::read(path, u64::MAX).map_err(|error| problem(error.to_string()))?;
+    check(&bytes, checkpoint.of).map_err(problem)?;
+    let tensors = candle_core::safetensors::load_buffer(&bytes, &Device::Cpu)
         .map_err(|error| problem(error.to_string()))?;
     let planned = tensors.get("progress").and_then(|numbers| numbers.to_vec1::<i64>().ok());
     let planned = planned.ok_or_else(|| problem("it has no progress".to_owned()))?;
@@ -94,6 +112,44 @@ pub(super) fn take_up(
         .restore(trained.steps.len(), learned, &tensors)
         .ok_or_else(|| problem("the optimizer's state is not of these parameters".to_owned()))?;
     Ok(trained)
+}
+
+/// Refuses a file that is not as it was written, or not of this training.
+fn check(bytes: &[u8], of: &str) -> Result<(), String> {
+    let damaged = || "it is damaged: its SHA-256 is not the one that it was written with".to_owned();
+    let (_, header) = SafeTensors::read_metadata(bytes).map_err(|_| damaged())?;
+    let stored = SafeTensors::deserialize(bytes).map_err(|_| damaged())?;
+    let notes = header.metadata().clone().unwrap_or_default();
+    let (Some(whose), Some(sha256)) = (notes.get(OF), notes.get(SHA256)) else {
+        return Err(damaged());
+    };
+    if *sha256 != digest(&stored, whose) {
+        return Err(damaged());
+    }
+    if whose != of {
+        return Err("it is of another model, plan, data set, or of other options".to_owned());
+    }
+    Ok(())
+}
+
+/// The SHA-256 of all tensors, with their names, types and shapes, and of whose they are.
+fn digest(stored: &SafeTensors<'_>, of: &str) -> String {
+    let mut tensors = stored.tensors();
+    tensors.sort_by(|(one, _), (other, _)| one.cmp(other));
+    let mut contents = of.as_bytes().to_vec();
+    for (name, tensor) in &tensors {
+        let mut add = |bytes: &[u8]| {
+            contents.extend((bytes.len() as u64).to_le_bytes());
+            contents.extend(bytes);
+        };
+        add(name.as_bytes());
+        add(tensor.dtype().to_string().as_bytes());
+        let shape: Vec<u8> =
+            tensor.shape().iter().flat_map(|&extent| (extent as u64).to_le_bytes()).collect();
+        add(&shape);
+        add(tensor.data());
+    }
+    vene_files::sha256(contents)
 }
 
 fn history(tensors: &HashMap<String, Tensor>, steps: usize, epochs: usize) -> Option<Trained> {

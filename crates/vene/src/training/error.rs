@@ -74,8 +74,16 @@ pub enum TrainingError {
         loss: f64,
     },
     /// A checkpoint of another training.
-    #[error("{path} is no checkpoint of this training: {problem}")]
+    #[error("{path} is no checkpoint of this training: {problem}; delete it to begin again")]
     Checkpoint {
+        /// The file.
+        path: String,
+        /// What is wrong.
+        problem: String,
+    },
+    /// A checkpoint that cannot be written.
+    #[error("the checkpoint {path} cannot be written: {problem}")]
+    Unwritable {
         /// The file.
         path: String,
         /// What is wrong.

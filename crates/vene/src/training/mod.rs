@@ -28,4 +28,4 @@ pub use objective::{
 pub use optimizer::{AdamW, Rotations, State as OptimizerState};
 pub use progress::{Epoch, Evaluation, Progress, Step, Trained};
 pub use schedule::Schedule;
-pub use trainer::{Examples, Trainer};
+pub use trainer::{Checkpoint, Examples, Trainer};

@@ -66,6 +66,16 @@ pub struct Examples<'a> {
     pub objective: &'a Objective,
 }
 
+/// A file in which a training keeps how far it came.
+#[derive(Clone, Copy, Debug)]
+pub struct Checkpoint<'a> {
+    /// The file.
+    pub path: &'a Path,
+    /// Whose it is: a text that is the same only where everything is the same that determines what is learned, such as a
+    /// digest of model, plan, data and options. A checkpoint of another one is refused.
+    pub of: &'a str,
+}
+
 impl Trainer {
     /// Trains on some examples: after it the interventions' parameters are what was learned. `held_out` has the same
     /// interventions in a plan for other examples, which are looked at after each epoch. `progress` is told
@@ -84,17 +94,18 @@ impl Trainer {
         self.run(model, examples, held_out, None, progress)
     }
 
-    /// The same, with a checkpoint that is written after every epoch and taken up where it is there: the end
+    /// The same, with a checkpoint that is written after every epoch and resumed from where it is there: the end
     /// is the same bit for bit.
     ///
     /// # Errors
-    /// As [`Trainer::train`], and where the file is of another training or cannot be written.
+    /// As [`Trainer::train`], and where the file is of another training, is not as it was written, or cannot be
+    /// written.
     pub fn train_with_checkpoint(
         &self,
         model: &Model,
         examples: Examples<'_>,
         held_out: Option<Examples<'_>>,
-        checkpoint: &Path,
+        checkpoint: Checkpoint<'_>,
         progress: &mut dyn FnMut(Progress<'_>) -> ControlFlow<()>,
     ) -> Result<Trained, TrainingError> {
         self.run(model, examples, held_out, Some(checkpoint), progress)
@@ -105,7 +116,7 @@ impl Trainer {
         model: &Model,
         examples: Examples<'_>,
         held_out: Option<Examples<'_>>,
-        checkpoint: Option<&Path>,
+        checkpoint: Option<Checkpoint<'_>>,
         progress: &mut dyn FnMut(Progress<'_>) -> ControlFlow<()>,
     ) -> Result<Trained, TrainingError> {
         let trained = self.epochs(model, examples, held_out, checkpoint, progress);
@@ -119,7 +130,7 @@ impl Trainer {
         model: &Model,
         Examples { plan, objective }: Examples<'_>,
         held_out: Option<Examples<'_>>,
-        checkpoint: Option<&Path>,
+        checkpoint: Option<Checkpoint<'_>>,
         progress: &mut dyn FnMut(Progress<'_>) -> ControlFlow<()>,
     ) -> Result<Trained, TrainingError> {
         objective.loss.check(plan)?;
@@ -146,8 +157,8 @@ impl Trainer {
         let batches = count.div_ceil(self.batch);
         let steps = self.epochs.saturating_mul(batches);
         let mut state = State::new(self.optimizer, &learned)?;
-        let mut trained = match checkpoint.filter(|path| path.exists()) {
-            Some(path) => checkpoint::take_up(path, &learned, &mut state, steps, self.epochs)?,
+        let mut trained = match checkpoint.filter(|checkpoint| checkpoint.path.exists()) {
+            Some(checkpoint) => checkpoint::take_up(checkpoint, &learned, &mut state, steps, self.epochs)?,
             None => Trained::default(),
         };
         if !trained.epochs.is_empty() && progress(Progress::Resumed(&trained)).is_break() {
@@ -201,8 +212,8 @@ impl Trainer {
             let epochs = self.epochs;
             let epoch = Epoch { epoch, epochs, trained: sums.mean(), held_out };
             trained.epochs.push(epoch);
-            if let Some(path) = checkpoint {
-                checkpoint::keep(path, &learned, &state, &trained)?;
+            if let Some(checkpoint) = checkpoint {
+                checkpoint::keep(checkpoint, &learned, &state, &trained)?;
             }
             if progress(Progress::Epoch(&epoch)).is_break() {
                 return Err(RunError::Stopped.into());

@@ -234,9 +234,24 @@ fn replace(folder: &Path, old: &str, new: &str) {
     fs::write(folder.join("plan.json"), text.replace(old, new)).unwrap();
 }
 
+/// Writes the digests of both files anew, so that only what is wrong beyond them is left to be found.
+fn seal(folder: &Path) {
+    let text = json(folder);
+    let (contents, _) = text.split_once(",\n  \"sha256\"").unwrap();
+    let contents = format!("{contents}\n}}\n");
+    let plan = vene_files::sha256(&contents);
+    let tensors = vene_files::sha256(fs::read(folder.join("interventions.safetensors")).unwrap());
+    let sealed = format!(
+        "{}, \"sha256\": {{ \"plan\": \"{plan}\", \"interventions\": \"{tensors}\" }}}}",
+        contents.trim_end().strip_suffix('}').unwrap()
+    );
+    fs::write(folder.join("plan.json"), sealed).unwrap();
+}
+
 fn tensors(folder: &Path, tensors: &[(&str, Tensor)]) {
     let tensors: std::collections::HashMap<_, _> = tensors.iter().cloned().collect();
     candle_core::safetensors::save(&tensors, folder.join("interventions.safetensors")).unwrap();
+    seal(folder);
 }
 
 #[test]
@@ -302,10 +317,76 @@ fn files_that_are_missing_or_no_such_files_are_refused() {
     assert!(error.contains("plan.json, line 1"), "{error}");
 }
 
+/// A bit that flips anywhere in either file gives an error, or the same numbers.
+#[test]
+fn flipped_bits_are_found() {
+    let subject = subject();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("saved");
+    let plan = Plan::new().edit(
+        Edit::new(Component::BlockOutput, 1, rotated(1, 20)).at(Positions::At(vec![1, -1])),
+    );
+    let train = TrainSection { epochs: Some(4), learning_rate: Some(0.3), ..Default::default() };
+    let sections = Sections { train: Some(train), ..Sections::default() };
+    save_with(&path, &plan, &subject.model, &sections).unwrap();
+    let right = bits(&run(&subject, &plan));
+    let refused = |name: &str, step: usize| {
+        let file = path.join(name);
+        let bytes = fs::read(&file).unwrap();
+        let mut refused = 0;
+        for (count, at) in (0..bytes.len()).step_by(step).enumerate() {
+            let mut flipped = bytes.clone();
+            flipped[at] ^= 1 << (count % 8);
+            fs::write(&file, flipped).unwrap();
+            let loaded = Saved::open(&path).and_then(|saved| {
+                let plan = saved.plan(&subject.model)?;
+                Ok((plan, saved.sections().train.clone()))
+            });
+            match loaded {
+                Err(error) => {
+                    assert!(error.to_string().contains(name), "{error}");
+                    refused += 1;
+                }
+                Ok((plan, train)) => {
+                    assert_eq!(train, sections.train, "{name}, byte {at}");
+                    assert_eq!(bits(&run(&subject, &plan)), right, "{name}, byte {at}");
+                }
+            }
+        }
+        fs::write(&file, bytes).unwrap();
+        refused
+    };
+    assert!(refused("plan.json", 1) > 500);
+    assert!(refused("interventions.safetensors", 7) > 200);
+    assert_eq!(bits(&run(&subject, &load(&path, &subject.model).unwrap())), right);
+}
+
+/// One that was edited on purpose is a plan like any other, by its own path; its tensors must still be those.
+#[test]
+fn an_edited_plan_is_read_by_its_own_path() {
+    let subject = subject();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("saved");
+    let plan = Plan::new().edit(Edit::new(Component::BlockOutput, 0, rotated(1, 20)));
+    save(&path, &plan, &subject.model).unwrap();
+    replace(&path, "\"layer\": 0", "\"layer\": 1");
+    let error = load(&path, &subject.model).map(|_| ()).unwrap_err().to_string();
+    assert!(error.contains("plan.json: the plan is not as it was saved"), "{error}");
+    let file = PlanFile::read(&path.join("plan.json")).unwrap();
+    assert!(file.plan(&subject.model).is_ok());
+    let tensors = path.join("interventions.safetensors");
+    let mut bytes = fs::read(&tensors).unwrap();
+    *bytes.last_mut().unwrap() ^= 1;
+    fs::write(tensors, bytes).unwrap();
+    let error = file.plan(&subject.model).map(|_| ()).unwrap_err().to_string();
+    assert!(error.contains("interventions.safetensors: it is not as it was saved"), "{error}");
+}
+
 #[test]
 fn a_saved_plan_reads_no_other_file() {
     let error = damaged(|folder| {
         replace(folder, "\"interventions.safetensors\"", "\"../../etc/passwd\"");
+        seal(folder);
     });
     assert!(error.contains("a saved plan reads no other file"), "{error}");
 }

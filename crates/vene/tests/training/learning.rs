@@ -6,7 +6,7 @@ use std::sync::Arc;
 use vene::intervention::{BoundlessRotatedSpace, Rotation, SigmoidMask};
 use vene::plan::ResolvedPlan;
 use vene::training::{
-    AdamW, Annealing, BatchLoss, CrossEntropy, Divergence, Examples, FromLogits, LogitDifference,
+    AdamW, Annealing, BatchLoss, Checkpoint, CrossEntropy, Divergence, Examples, FromLogits, LogitDifference,
     Objective, Progress, Schedule, SumOf, Trained, Trainer, TrainingError,
 };
 use vene::{Component, Edit, Example, Model, Plan, Positions};
@@ -95,6 +95,7 @@ fn a_training_that_was_stopped_ends_where_it_would_have() {
     let model = Model::load("embedded").unwrap();
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("checkpoint.safetensors");
+    let file = Checkpoint { path: &file, of: "the shift of the test" };
 
     let (whole, plan, objective) = setup(&model);
     let examples = Examples { plan: &plan, objective: &objective };
@@ -103,7 +104,7 @@ fn a_training_that_was_stopped_ends_where_it_would_have() {
     let (stopped, plan, objective) = setup(&model);
     let examples = Examples { plan: &plan, objective: &objective };
     let error = trainer()
-        .train_with_checkpoint(&model, examples, Some(examples), &file, &mut |progress| {
+        .train_with_checkpoint(&model, examples, Some(examples), file, &mut |progress| {
             match progress {
                 Progress::Step(step) if step.step == 25 => ControlFlow::Break(()),
                 _ => ControlFlow::Continue(()),
@@ -117,7 +118,7 @@ fn a_training_that_was_stopped_ends_where_it_would_have() {
     let examples = Examples { plan: &plan, objective: &objective };
     let mut taken_up = 0;
     let rest = trainer()
-        .train_with_checkpoint(&model, examples, Some(examples), &file, &mut |progress| {
+        .train_with_checkpoint(&model, examples, Some(examples), file, &mut |progress| {
             match progress {
                 Progress::Resumed(trained) => taken_up = trained.epochs.len(),
                 Progress::Step(step) => assert!(step.step >= 24),
@@ -131,14 +132,46 @@ fn a_training_that_was_stopped_ends_where_it_would_have() {
     let vector = |shift: &Shift| shift.vector.to_vec1::<f64>().unwrap();
     assert_eq!(vector(&whole), vector(&resumed));
     // One that is done is not begun again, and another is refused.
-    let again = trainer().train_with_checkpoint(&model, examples, None, &file, &mut |progress| {
+    let again = trainer().train_with_checkpoint(&model, examples, None, file, &mut |progress| {
         assert!(matches!(progress, Progress::Resumed(_)));
         ControlFlow::Continue(())
     });
     assert_eq!(again.unwrap(), all);
     let other = Trainer { epochs: 31, ..trainer() };
-    let error = other.train_with_checkpoint(&model, examples, None, &file, &mut on).unwrap_err();
+    let error = other.train_with_checkpoint(&model, examples, None, file, &mut on).unwrap_err();
     assert!(error.to_string().contains("it is of 60 steps in 30 epochs"), "{error}");
+    let of_another = Checkpoint { of: "another data set", ..file };
+    let error =
+        trainer().train_with_checkpoint(&model, examples, None, of_another, &mut on).unwrap_err();
+    assert!(error.to_string().contains("of another model, plan, data set"), "{error}");
+    flipped_bits_are_found(&model, file, &all);
+}
+
+/// A bit that flips anywhere in a checkpoint gives an error, or changes nothing of what is learned.
+fn flipped_bits_are_found(model: &Model, file: Checkpoint<'_>, all: &Trained) {
+    let bytes = std::fs::read(file.path).unwrap();
+    let mut refused = 0;
+    let stride = bytes.len() / 200 + 1;
+    // All of the header's beginning, and places all over the rest.
+    let places = (0..64).chain((64..bytes.len()).step_by(stride));
+    for (count, at) in places.enumerate() {
+        let mut flipped = bytes.clone();
+        flipped[at] ^= 1 << (count % 8);
+        std::fs::write(file.path, flipped).unwrap();
+        let (learned, plan, objective) = setup(model);
+        let examples = Examples { plan: &plan, objective: &objective };
+        match trainer().train_with_checkpoint(model, examples, None, file, &mut on) {
+            Err(error) => {
+                let error = error.to_string();
+                assert!(error.contains("damaged") && error.contains("delete it"), "{error}");
+                refused += 1;
+            }
+            Ok(trained) => assert_eq!(&trained, all, "byte {at}"),
+        }
+        drop(learned);
+    }
+    assert!(refused > 200, "{refused}");
+    std::fs::write(file.path, bytes).unwrap();
 }
 
 #[test]
@@ -334,8 +367,9 @@ fn what_cannot_be_trained_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("other.safetensors");
     std::fs::write(&file, "nothing of the kind").unwrap();
+    let file = Checkpoint { path: &file, of: "" };
     let examples = Examples { plan: &plan, objective: &objective };
     let error =
-        trainer().train_with_checkpoint(&model, examples, None, &file, &mut on).unwrap_err();
+        trainer().train_with_checkpoint(&model, examples, None, file, &mut on).unwrap_err();
     assert!(error.to_string().contains("no checkpoint of this training"), "{error}");
 }

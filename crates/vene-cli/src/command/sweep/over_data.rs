@@ -15,6 +15,8 @@ use vene::{
 use super::{Arguments, MethodName, READ_BY};
 use crate::arguments::{Given, read};
 use crate::data_sweep::{self, DataSet, Settings};
+use crate::folder::Folder;
+use crate::record::Kind;
 use crate::rows::TogetherName;
 
 /// A sweep over a data set
@@ -168,7 +170,9 @@ enum ControlName {
 
 impl Arguments {
     /// Runs a sweep over a data set, or says what it would cost.
-    pub(super) fn run_over_data(&self, given: &Given, resume: Option<&Path>) -> anyhow::Result<()> {
+    pub(super) fn run_over_data(&self, given: &Given, resume: Option<Folder>) -> anyhow::Result<()> {
+        let is_resumed = resume.is_some();
+        let claimed = self.claim_unless(resume, given)?;
         let path = read!(given, self.data => data).as_deref().unwrap_or(Path::new(""));
         let outline = self.model.read(given).open()?;
         let counterfactual = read!(given, self.data => counterfactual).as_deref();
@@ -186,12 +190,24 @@ impl Arguments {
             summary,
             data,
         };
-        let (dry_run, out) = (*read!(given, self => dry_run), read!(given, self => out));
         given.check(self.mode("a data set", sweep.unit()), READ_BY)?;
-        match (dry_run, resume) {
-            (true, _) => data_sweep::forecast(outline, &sweep, &settings, out),
-            (false, None) => data_sweep::start(outline, &sweep, &settings, out),
-            (false, Some(folder)) => data_sweep::go_on(outline, &sweep, &settings, folder),
+        match &claimed {
+            None => data_sweep::forecast(outline, &sweep, &settings, &self.out),
+            Some(folder) if is_resumed => data_sweep::go_on(outline, &sweep, &settings, folder),
+            Some(folder) => data_sweep::start(outline, &sweep, &settings, folder),
+        }
+    }
+
+    /// The folder of a sweep that is gone on with, else one for a new run; a forecast has none.
+    fn claim_unless(&self, resume: Option<Folder>, given: &Given) -> anyhow::Result<Option<Folder>> {
+        match resume {
+            Some(folder) => {
+                // They are those of the run when it began.
+                let _ = (read!(given, self => out), read!(given, self => force));
+                let _ = read!(given, self => dry_run);
+                Ok(Some(folder))
+            }
+            None => self.claim(given, Kind::DataSweep),
         }
     }
 

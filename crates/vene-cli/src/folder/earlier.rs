@@ -1,0 +1,195 @@
+//! What an earlier run left in a folder, and whether it may be replaced or gone on with.
+
+use std::fs;
+use std::io;
+use std::path::Path;
+
+use anyhow::{Context, bail};
+
+use super::remove_file;
+use crate::record::{Kind, RECORD, Record, Status, Unreadable};
+use crate::{data_sweep, training};
+
+/// What is in a folder.
+pub enum Earlier {
+    /// No run's record.
+    Nothing,
+    /// A record that cannot be trusted, and why.
+    Unknown(String),
+    Run(Record),
+}
+
+/// What a kind of run has in a folder beside files that it lists: what it keeps to be gone on with, and folders.
+#[derive(Clone, Copy)]
+enum Kept {
+    /// The parts of a sweep over a data set.
+    Parts,
+    /// The checkpoint of a training.
+    Checkpoint,
+    /// The trained plan.
+    Trained,
+}
+
+impl Kept {
+    fn of(kind: Kind) -> &'static [Self] {
+        match kind {
+            Kind::Demo | Kind::Sweep => &[],
+            Kind::DataSweep => &[Self::Parts],
+            Kind::Training => &[Self::Checkpoint, Self::Trained],
+        }
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Parts => data_sweep::PARTS,
+            Self::Checkpoint => training::CHECKPOINT,
+            Self::Trained => training::TRAINED,
+        }
+    }
+
+    fn is_in(self, folder: &Path) -> bool {
+        folder.join(self.name()).symlink_metadata().is_ok()
+    }
+
+    /// Refuses what has the name and is something else: it is the user's, and would be in the way.
+    fn check(self, folder: &Path) -> anyhow::Result<()> {
+        let path = folder.join(self.name());
+        let checked = match self {
+            Self::Parts => data_sweep::check_parts(&path),
+            Self::Checkpoint => return Ok(()),
+            Self::Trained => vene_files::check_folder(&path, &vene::plan_file::SAVED_FILES),
+        };
+        checked.with_context(|| format!("{} is in the way", path.display()))
+    }
+
+    /// Removes it, and nothing else.
+    fn remove(self, folder: &Path) -> io::Result<()> {
+        let path = folder.join(self.name());
+        match self {
+            Self::Parts => data_sweep::remove_parts(&path),
+            Self::Checkpoint => remove_file(&path),
+            Self::Trained => {
+                for name in vene::plan_file::SAVED_FILES {
+                    remove_file(&path.join(name))?;
+                }
+                if path.is_dir() { fs::remove_dir(&path) } else { Ok(()) }
+            }
+        }
+    }
+}
+
+impl Earlier {
+    pub fn in_folder(path: &Path) -> Self {
+        match Record::read(path) {
+            Ok(record) => Self::Run(record),
+            Err(Unreadable::Missing) => Self::Nothing,
+            Err(Unreadable::Damaged(why)) => Self::Unknown(why),
+        }
+    }
+
+    pub fn record(&self) -> Option<&Record> {
+        match self {
+            Self::Run(record) => Some(record),
+            _ => None,
+        }
+    }
+
+    /// What there is of the earlier run, and of a new one's kind.
+    fn kept(&self, path: &Path, new: Kind) -> impl Iterator<Item = Kept> {
+        let earlier = self.record().and_then(Record::kind).filter(|kind| *kind != new);
+        let kinds = [Some(new), earlier].into_iter().flatten();
+        let path = path.to_owned();
+        kinds.flat_map(|kind| Kept::of(kind).iter().copied()).filter(move |kept| kept.is_in(&path))
+    }
+
+    /// Refuses a new run where something would be lost by it.
+    pub fn check_replaceable(&self, path: &Path, new: Kind, force: bool) -> anyhow::Result<()> {
+        for kept in self.kept(path, new) {
+            kept.check(path)?;
+        }
+        if force {
+            return Ok(());
+        }
+        let folder = path.display();
+        let replace = "give another folder (--out), or replace what is there (--force)";
+        let kept = self.kept(path, new).next();
+        let record = match self {
+            Self::Run(record) => record,
+            Self::Unknown(why) => bail!("{} {why}: {replace}", path.join(RECORD).display()),
+            Self::Nothing => match kept {
+                None => return Ok(()),
+                Some(kept) => bail!(
+                    "{} is there already, of a run without a {RECORD}: {replace}",
+                    path.join(kept.name()).display()
+                ),
+            },
+        };
+        let Some(kind) = record.kind() else { bail!("{folder} holds a run: {replace}") };
+        if record.status() == Some(Status::Complete) {
+            return match (kind, new) {
+                (Kind::Demo, Kind::Demo) => Ok(()),
+                _ => bail!("{folder} holds a {} that is complete: {replace}", kind.name()),
+            };
+        }
+        // Nothing is lost of what was stopped before it kept anything.
+        if kept.is_none() && (kind == new || matches!(kind, Kind::Demo | Kind::Sweep)) {
+            return Ok(());
+        }
+        bail!(
+            "{folder} holds a {} that was not finished: {}, {replace}",
+            kind.name(),
+            go_on_with(kind, path)
+        )
+    }
+
+    /// Refuses to go on with anything but a run of this kind.
+    pub fn check_resumable(&self, path: &Path, kind: Kind) -> anyhow::Result<()> {
+        let folder = path.display();
+        let what = if kind == Kind::Training { "training" } else { "sweep" };
+        let record = match self {
+            Self::Run(record) => record,
+            Self::Nothing => bail!("{folder} holds no {what} to go on with: there is no {RECORD}"),
+            Self::Unknown(why) => bail!(
+                "the {what} in {folder} cannot be gone on with, since {} {why}; start again, in another folder (--out) \
+                 or in its place (--force)",
+                path.join(RECORD).display()
+            ),
+        };
+        let found = record.kind().unwrap_or(Kind::Sweep);
+        if found != kind {
+            let instead = match found {
+                Kind::Demo | Kind::Sweep => "which is run in one go".to_owned(),
+                _ => go_on_with(found, path),
+            };
+            bail!("{folder} holds no {what} to go on with, but a {}: {instead}", found.name());
+        }
+        for kept in self.kept(path, kind) {
+            kept.check(path)?;
+        }
+        Ok(())
+    }
+
+    /// Removes what the run wrote, but its record; and what else is in the way of a new one, with `force`.
+    pub fn remove_outputs(&self, path: &Path, new: Kind, force: bool) -> io::Result<()> {
+        for name in self.record().map(Record::files).unwrap_or_default() {
+            let file = path.join(&name);
+            if name != Path::new(RECORD) && !file.is_dir() {
+                remove_file(&file)?;
+            }
+        }
+        if force {
+            for kept in self.kept(path, new) {
+                kept.remove(path)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// How a run is gone on with.
+fn go_on_with(kind: Kind, path: &Path) -> String {
+    match kind {
+        Kind::Training => "go on with --resume".to_owned(),
+        _ => format!("go on with it (vene sweep --resume {})", path.display()),
+    }
+}
