@@ -63,12 +63,13 @@ impl Folder {
             let reason = format!("{} is no folder", nearest.display());
             return Err(io::Error::new(io::ErrorKind::NotADirectory, reason)).with_context(refused);
         }
-        if matches!(purpose, Purpose::Resume(_)) && !path.is_dir() {
-            bail!("{} holds nothing to go on with: there is no such folder", path.display());
-        }
         let kind = match purpose {
             Purpose::New { kind, .. } | Purpose::Resume(kind) => kind,
         };
+        if matches!(purpose, Purpose::Resume(_)) && !path.is_dir() {
+            let (folder, what) = (path.display(), kind.short_name());
+            bail!("{folder} holds no {what} to go on with: there is no such folder");
+        }
         let hold = Hold::take(path, kind).with_context(refused)?;
         let hold = match hold {
             Ok(hold) => Arc::new(Mutex::new(hold)),

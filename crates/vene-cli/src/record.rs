@@ -45,6 +45,14 @@ impl Kind {
         }
     }
 
+    /// What messages call it in short, among those that can be gone on with.
+    pub fn short_name(self) -> &'static str {
+        match self {
+            Self::Demo | Self::Sweep | Self::DataSweep => "sweep",
+            Self::Training => "training",
+        }
+    }
+
     /// What messages call it.
     pub fn name(self) -> &'static str {
         match self {

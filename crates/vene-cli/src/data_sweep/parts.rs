@@ -131,7 +131,7 @@ impl Parts {
             let end = end.saturating_sub(1);
             format!("is the part of other rows ({start} to {end}), as {} says", note.display())
         } else if found.sha256 != expected.sha256 {
-            "is damaged: its SHA-256 is not the one that it was written with".to_owned()
+            format!("is damaged: its SHA-256 is not the one that {} says", note.display())
         } else {
             let read = vene_files::guarded(|| Table::read_parquet(&path));
             return match read {

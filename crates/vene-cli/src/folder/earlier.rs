@@ -145,7 +145,7 @@ impl Earlier {
     /// Refuses to go on with anything but a run of this kind.
     pub fn check_resumable(&self, path: &Path, kind: Kind) -> anyhow::Result<()> {
         let folder = path.display();
-        let what = if kind == Kind::Training { "training" } else { "sweep" };
+        let what = kind.short_name();
         let record = match self {
             Self::Run(record) => record,
             Self::Nothing => bail!("{folder} holds no {what} to go on with: there is no {RECORD}"),
