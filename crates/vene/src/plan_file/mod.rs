@@ -200,7 +200,8 @@ impl PlanFile {
     pub fn keys(&self) -> Vec<(&str, Option<&str>)> {
         let Value::Table(sections) = &self.document.value else { return Vec::new() };
         let mut keys = Vec::new();
-        for (section, node) in sections {
+        // The digests are of the files, and are looked at here.
+        for (section, node) in sections.iter().filter(|(section, _)| section != saved::SHA256) {
             match &node.value {
                 Value::Table(entries) => {
                     keys.extend(entries.iter().map(|(key, _)| (&**section, Some(&**key))));

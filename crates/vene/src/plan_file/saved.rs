@@ -32,7 +32,7 @@ pub(super) const TENSORS: &str = "interventions.safetensors";
 pub const SAVED_FILES: [&str; 2] = [PLAN, TENSORS];
 
 /// The key of the digests in the plan's file.
-const SHA256: &str = "sha256";
+pub(super) const SHA256: &str = "sha256";
 
 /// The keys there: of the plan, and of the tensors.
 const OF_PLAN: &str = "plan";
