@@ -42,7 +42,7 @@ pub fn warn(message: impl Display) {
 
 /// Says how far something is, where there is no bar.
 pub fn inform(message: impl Display) {
-    let _ = writeln!(io::stderr(), "{}", one_line(&message.to_string()));
+    let _ = writeln!(io::stderr(), "{}", escape::one_line(&message.to_string()));
 }
 
 /// Says in one line what went wrong, and gives the exit code for it.
