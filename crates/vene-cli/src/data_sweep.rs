@@ -25,9 +25,9 @@ use vene_table::Table;
 
 use crate::folder::Folder;
 use crate::model::{self, Bos, PrecisionName};
+use crate::record::{RECORD, Record};
 use crate::rows;
 use crate::sweep::ExecutorName;
-use crate::record::{RECORD, Record};
 use crate::terminal;
 use parts::Parts;
 

@@ -143,7 +143,8 @@ impl Folder {
         let refused = || refused(&self.path);
         // Until they are removed the earlier run's files are this one's to remove.
         let earlier = self.earlier.record().map(Record::files).unwrap_or_default();
-        record.set_files(&earlier.iter().map(|file| file.display().to_string()).collect::<Vec<_>>());
+        record
+            .set_files(&earlier.iter().map(|file| file.display().to_string()).collect::<Vec<_>>());
         self.put_on_record(record)?;
         interrupt::undisturbed(|| -> anyhow::Result<()> {
             self.earlier.remove_outputs(&self.path, self.kind, self.force).with_context(refused)?;
@@ -201,7 +202,8 @@ impl Folder {
             write(staging.path())?;
             for entry in fs::read_dir(staging.path()).with_context(refused)? {
                 let entry = entry.with_context(refused)?;
-                fs::rename(entry.path(), self.path.join(entry.file_name())).with_context(refused)?;
+                fs::rename(entry.path(), self.path.join(entry.file_name()))
+                    .with_context(refused)?;
             }
             Ok(())
         })

@@ -104,7 +104,8 @@ impl Record {
         let command: Vec<String> =
             std::env::args_os().map(|text| text.to_string_lossy().into_owned()).collect();
         let Value::Object(mut details) = details else { bail!("a record is made of an object") };
-        let specified: Vec<Value> = determines.iter().map(|key| specified(&details[*key])).collect();
+        let specified: Vec<Value> =
+            determines.iter().map(|key| specified(&details[*key])).collect();
         let version = env!("CARGO_PKG_VERSION");
         let spec = json!([kind.key(), version, specified]).to_string();
         let begin = json!({
@@ -124,12 +125,13 @@ impl Record {
     /// Reads the record of a folder.
     pub fn read(folder: &Path) -> Result<Self, Unreadable> {
         let damaged = |text: &str| Unreadable::Damaged(text.to_owned());
-        let text = vene_files::read_text(&folder.join(RECORD), LARGEST).map_err(|error| {
-            match error.kind() {
-                std::io::ErrorKind::NotFound => Unreadable::Missing,
-                _ => Unreadable::Damaged(format!("cannot be read: {error}")),
-            }
-        })?;
+        let text =
+            vene_files::read_text(&folder.join(RECORD), LARGEST).map_err(|error| {
+                match error.kind() {
+                    std::io::ErrorKind::NotFound => Unreadable::Missing,
+                    _ => Unreadable::Damaged(format!("cannot be read: {error}")),
+                }
+            })?;
         let foreign = "is no record of a run by this version of vene";
         let (rest, digest) = take_digest(&text).ok_or_else(|| damaged(foreign))?;
         if vene_files::sha256(rest) != digest {
@@ -316,9 +318,7 @@ mod tests {
         assert_ne!(one.run(), two.run());
         assert_eq!(one.spec(), two.spec());
         one.set("model", json!(null));
-        let details = |notice: &str, factor: f64| {
-            json!({ "options": { "factor": factor }, "model": { "notices": [notice] } })
-        };
+        let details = |notice: &str, factor: f64| json!({ "options": { "factor": factor }, "model": { "notices": [notice] } });
         let spec = |details| {
             let record = Record::begin(Kind::Sweep, details, &["options", "model"]).unwrap();
             record.spec().to_owned()

@@ -12,7 +12,7 @@ use std::time::Instant;
 use anyhow::Context;
 use clap::ValueEnum;
 use serde::Serialize;
-use serde_json::json;
+use serde_json::{Value, json};
 use vene::{Executor, ForecastOf, Forked, Method, Model, Outline, Reference, Sweep, SweepOutcome};
 
 use crate::folder::Folder;

@@ -50,7 +50,11 @@ impl Parts {
     ///
     /// # Errors
     /// A part that is not as it was written, or not of this run, with the advice to delete it.
-    pub fn open(folder: &Path, batches: Vec<Range<usize>>, record: &Record) -> anyhow::Result<Self> {
+    pub fn open(
+        folder: &Path,
+        batches: Vec<Range<usize>>,
+        record: &Record,
+    ) -> anyhow::Result<Self> {
         let folder = folder.join(FOLDER);
         let failed = || format!("cannot write into {}", folder.display());
         fs::create_dir_all(&folder).with_context(failed)?;
@@ -111,16 +115,16 @@ impl Parts {
     fn read(&self, batch: usize) -> anyhow::Result<Table> {
         let (path, note) = (self.path(batch), self.note_path(batch));
         let advice = || {
-            format!(
-                "delete {} and go on once more: its rows are then run again",
-                path.display()
-            )
+            format!("delete {} and go on once more: its rows are then run again", path.display())
         };
-        let unreadable =
-            |path: &Path| format!("{} cannot be read; {}", path.display(), advice());
+        let unreadable = |path: &Path| format!("{} cannot be read; {}", path.display(), advice());
         let text = vene_files::read_text(&note, LARGEST).with_context(|| unreadable(&note))?;
         let found: Note = serde_json::from_str(&text).map_err(|_| {
-            anyhow::anyhow!("{} is damaged: it is not as it was written; {}", note.display(), advice())
+            anyhow::anyhow!(
+                "{} is damaged: it is not as it was written; {}",
+                note.display(),
+                advice()
+            )
         })?;
         let bytes = vene_files::read(&path, u64::MAX).with_context(|| unreadable(&path))?;
         let expected = self.note(batch, vene_files::sha256(bytes));
@@ -137,7 +141,9 @@ impl Parts {
             return match read {
                 Ok(Ok(table)) => Ok(table),
                 Ok(Err(error)) => Err(error).with_context(|| unreadable(&path)),
-                Err(vene_files::Panicked) => bail!("{} cannot be read as Parquet; {}", path.display(), advice()),
+                Err(vene_files::Panicked { .. }) => {
+                    bail!("{} cannot be read as Parquet; {}", path.display(), advice())
+                }
             };
         };
         bail!("{} {what}; {}", path.display(), advice())

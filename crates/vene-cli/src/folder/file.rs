@@ -63,7 +63,9 @@ impl OutputFile {
         };
         let when_stopped = {
             let lock = Arc::clone(&lock);
-            interrupt::when_stopped(move || drop(lock.lock().unwrap_or_else(PoisonError::into_inner).take()))
+            interrupt::when_stopped(move || {
+                drop(lock.lock().unwrap_or_else(PoisonError::into_inner).take())
+            })
         };
         Ok(Self { path: path.to_owned(), force, lock, _when_stopped: when_stopped })
     }

@@ -95,7 +95,8 @@ mod tests {
 
     #[test]
     fn writing_of_all_kinds_stays() {
-        for text in ["é, ß, 漢字, עברית, عربي", "👩\u{200d}🔬 e\u{301} \u{a0}", "_Madrid ▁x Ġy"] {
+        for text in ["é, ß, 漢字, עברית, عربي", "👩\u{200d}🔬 e\u{301} \u{a0}", "_Madrid ▁x Ġy"]
+        {
             assert!(matches!(lines(text), Cow::Borrowed(same) if same == text));
             assert!(matches!(one_line(text), Cow::Borrowed(same) if same == text));
         }

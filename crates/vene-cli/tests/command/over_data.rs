@@ -7,7 +7,9 @@ use std::process::Command;
 use serde_json::Value;
 use vene_table::Table;
 
-use crate::support::{KILLED as LONG, data_sweep as sweep, files, killed_sweep, printed, record, refused, vene};
+use crate::support::{
+    KILLED as LONG, data_sweep as sweep, files, killed_sweep, printed, record, refused, vene,
+};
 
 /// A folder with a data set of the embedded model's own facts.
 fn data_set(rows: usize) -> (tempfile::TempDir, PathBuf) {

@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use crate::support::{
-    BASE, SOURCE, data_sweep, files, killed_sweep, printed, record, refused, signal, start, task, vene, wait_until,
+    BASE, SOURCE, data_sweep, files, killed_sweep, printed, record, refused, signal, start, task,
+    vene, wait_until,
 };
 
 /// Long enough to be met while it runs.
@@ -105,7 +106,9 @@ fn of_sweeps_that_begin_at_once_one_gets_the_folder() {
     let seeds: Vec<String> = (0..5).map(|seed| seed.to_string()).collect();
     let mut running: Vec<Child> = seeds
         .iter()
-        .map(|seed| start(&[&data_sweep(&setting.data, &out, &LONG)[..], &["--seed", seed]].concat()))
+        .map(|seed| {
+            start(&[&data_sweep(&setting.data, &out, &LONG)[..], &["--seed", seed]].concat())
+        })
         .collect();
     let codes: Vec<Option<i32>> =
         running.iter_mut().map(|running| running.wait().unwrap().code()).collect();
@@ -170,7 +173,8 @@ fn files_of_the_user_are_not_overwritten() {
     let setting = Setting::new(24);
     let out = setting.path("out");
     fs::create_dir(&out).unwrap();
-    let names = ["sweep.csv", "heatmap.svg", "summary.csv", "training.csv", "run.json", "examples.parquet"];
+    let names =
+        ["sweep.csv", "heatmap.svg", "summary.csv", "training.csv", "run.json", "examples.parquet"];
     for name in names {
         fs::write(out.join(name), "mine").unwrap();
     }
@@ -231,8 +235,7 @@ fn a_failed_run_is_recorded_as_failed() {
     for index in 1..4 {
         let out = setting.path(&format!("out-{index}"));
         let arguments = &setting.all(&out)[index];
-        let said =
-            refused(&[refs(arguments), vec!["--model", model.to_str().unwrap()]].concat());
+        let said = refused(&[refs(arguments), vec!["--model", model.to_str().unwrap()]].concat());
         assert!(said.contains("NaN"), "{said}");
         let failed = record(&out);
         assert_eq!(failed["status"], "failed", "{failed}");
@@ -303,7 +306,14 @@ fn nohup_outlives_its_terminal() {
 fn a_stopped_run_in_one_go_leaves_nothing() {
     let setting = Setting::new(24);
     let out = setting.path("deep/out");
-    let more = ["--component", "query_output,key_output,value_output", "--unit", "h.pos", "--executor", "reference"];
+    let more = [
+        "--component",
+        "query_output,key_output,value_output",
+        "--unit",
+        "h.pos",
+        "--executor",
+        "reference",
+    ];
     let mut running = start(&crate::support::sweep(&out, &more));
     wait_until(|| out.join("run.json").exists());
     signal(&running, "TERM");
@@ -353,8 +363,7 @@ fn one_file_is_written_by_one_process_and_not_over_another() {
     let activations = folder.path().join("new/spain.safetensors");
     let [rows_text, activations_text] = [&rows, &activations].map(|path| path.to_str().unwrap());
     let task = ["task", "capital", "-n", "2000", "--out", rows_text];
-    let collect =
-        ["collect", "--component", "mlp_output", "--out", activations_text, BASE, SOURCE];
+    let collect = ["collect", "--component", "mlp_output", "--out", activations_text, BASE, SOURCE];
     for (arguments, path) in [(&task[..], &rows), (&collect[..], &activations)] {
         let mut running: Vec<Child> = (0..4).map(|_| start(arguments)).collect();
         let codes: Vec<Option<i32>> =
@@ -384,7 +393,8 @@ fn a_part_that_is_not_its_own_is_found() {
     let setting = Setting::new(120);
     let (_, out) = killed_sweep(&setting.data, &setting.path("out"), 2);
     let resume = ["sweep", "--resume", out.to_str().unwrap()];
-    let part = |batch: usize, extension: &str| out.join(format!("parts/batch-{batch:05}.{extension}"));
+    let part =
+        |batch: usize, extension: &str| out.join(format!("parts/batch-{batch:05}.{extension}"));
     let bytes = |path: PathBuf| fs::read(path).unwrap();
     let found = |what: &str| {
         let said = refused(&resume);
@@ -419,7 +429,11 @@ fn flipped_bits_are_found() {
     let setting = Setting::new(64);
     let (_, out) = killed_sweep(&setting.data, &setting.path("out"), 1);
     let resume = ["sweep", "--resume", out.to_str().unwrap()];
-    let kept = [out.join("run.json"), out.join("parts/batch-00000.parquet"), out.join("parts/batch-00000.json")];
+    let kept = [
+        out.join("run.json"),
+        out.join("parts/batch-00000.parquet"),
+        out.join("parts/batch-00000.json"),
+    ];
     let mut found = 0;
     for path in &kept {
         let bytes = fs::read(path).unwrap();

@@ -71,8 +71,14 @@ fn pipes_and_devices_are_refused() {
         place("tensors.safetensors");
         place("sae.npz");
         for (edit, file) in [
-            ("intervention = \"interchange\"\nsource = { file = \"tensors.safetensors\", tensor = \"v\" }", "tensors"),
-            ("intervention = { name = \"feature_edit\", autoencoder = { name = \"gemma_scope\", path = \"sae.npz\" }, features = [{ feature = 3, set = 0.0 }] }", "sae.npz"),
+            (
+                "intervention = \"interchange\"\nsource = { file = \"tensors.safetensors\", tensor = \"v\" }",
+                "tensors",
+            ),
+            (
+                "intervention = { name = \"feature_edit\", autoencoder = { name = \"gemma_scope\", path = \"sae.npz\" }, features = [{ feature = 3, set = 0.0 }] }",
+                "sae.npz",
+            ),
         ] {
             let path = plan("names.toml", edit);
             let said = refused(&["generate", "--plan", &path, BASE]);

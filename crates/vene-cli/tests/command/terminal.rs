@@ -43,7 +43,10 @@ fn a_prompt_is_shown_escaped_and_piped_as_it_is() {
         let arguments = [arguments, &[HOSTILE]].concat();
         let shown = on_terminal(&arguments);
         is_harmless(&shown);
-        assert!(shown.contains("\\u{1b}[31mThe \\u{9b}2J\\u{7}capital \\u{202e}of é Spain is"), "{shown:?}");
+        assert!(
+            shown.contains("\\u{1b}[31mThe \\u{9b}2J\\u{7}capital \\u{202e}of é Spain is"),
+            "{shown:?}"
+        );
         let piped = printed(&arguments);
         assert!(piped.contains(HOSTILE), "{piped:?}");
     }
@@ -81,7 +84,8 @@ fn names_of_files_and_texts_of_data_sets_are_shown_escaped() {
     // One that is used, one whose phrase is not in it, in whose message it stands.
     let rows = [row("The capital of Spain is", "Spain"), row(HOSTILE, &OBEYED.concat())];
     fs::write(&data, rows.join("\n")).unwrap();
-    let sweep = ["sweep", "--data", data.to_str().unwrap(), "--component", "mlp_output", "--dry-run"];
+    let sweep =
+        ["sweep", "--data", data.to_str().unwrap(), "--component", "mlp_output", "--dry-run"];
     is_harmless(&on_terminal(&sweep));
     let output = vene(&["sweep", "--data", data.with_file_name(HOSTILE).to_str().unwrap()]);
     let said = String::from_utf8(output.stderr).unwrap();
@@ -95,7 +99,15 @@ fn an_error_is_no_longer_than_can_be_read() {
     for arguments in [
         vec!["top", "--model", &long, "x"],
         vec!["top", &long],
-        vec!["sweep", "--base", "The capital of Spain is", "--component", &long, "--token", " Madrid"],
+        vec![
+            "sweep",
+            "--base",
+            "The capital of Spain is",
+            "--component",
+            &long,
+            "--token",
+            " Madrid",
+        ],
         vec!["generate", "--plan", &long, "x"],
     ] {
         let output = vene(&arguments);

@@ -64,8 +64,8 @@ pub(crate) use error::listed;
 pub use error::{Place, PlanFileError};
 use files::Files;
 pub use pyvene::{Nested, PyveneCall, PyveneSaved};
-pub use saved::{SAVED_FILES, Saved, load, save, save_with};
 use saved::Digests;
+pub use saved::{SAVED_FILES, Saved, load, save, save_with};
 pub use sections::{
     DataSection, GenerateSection, LossName, ModelSection, ScheduleName, TrainSection,
 };
@@ -152,7 +152,8 @@ impl PlanFile {
             message: error.message,
         })?;
         let item = Item::document(&document, file.map(Arc::from));
-        let known = ["version", "model", "data", "train", "generate", "edit", "collect", "read", "sha256"];
+        let known =
+            ["version", "model", "data", "train", "generate", "edit", "collect", "read", "sha256"];
         let table = item.table("a table of sections", &known)?;
         if let Some(version) = table.get("version")
             && !(1..=VERSION).contains(&version.count()?)
@@ -222,9 +223,8 @@ impl PlanFile {
     /// of the plan cannot be, by its line.
     pub fn plan(&self, outline: &Outline) -> Result<Plan> {
         self.expect_model(outline)?;
-        let files = Files::beside(&self.folder)
-            .of_model(outline, false)
-            .expecting(self.tensors_digest());
+        let files =
+            Files::beside(&self.folder).of_model(outline, false).expecting(self.tensors_digest());
         self.plan_for(outline.config(), &files)
     }
 
@@ -235,9 +235,8 @@ impl PlanFile {
     /// As [`PlanFile::plan`], but for the weights.
     pub fn plan_for_another_model(&self, outline: &Outline) -> Result<Plan> {
         self.expect_alike(outline)?;
-        let files = Files::beside(&self.folder)
-            .of_model(outline, true)
-            .expecting(self.tensors_digest());
+        let files =
+            Files::beside(&self.folder).of_model(outline, true).expecting(self.tensors_digest());
         self.plan_for(outline.config(), &files)
     }
 

@@ -11,10 +11,10 @@ use std::path::Path;
 use candle_core::Tensor;
 use vene_model::Outline;
 
+use super::document::{self, Node, Value, table};
 use super::error::PlanFileError;
 use super::files::Files;
 use super::sections::ModelSection;
-use super::document::{self, Node, Value, table};
 use super::table::Item;
 use super::write::Sink;
 use super::{Format, PlanFile, Sections};
@@ -51,9 +51,8 @@ impl Digests {
     pub fn read(item: &Item<'_>) -> Result<Self> {
         const EXPECTED: &str = "64 hexadecimal digits";
         let table = item.table("a table", &[OF_PLAN, OF_TENSORS])?;
-        let digest = |key| -> Result<String> {
-            Ok(table.need(key, EXPECTED)?.text(EXPECTED)?.to_owned())
-        };
+        let digest =
+            |key| -> Result<String> { Ok(table.need(key, EXPECTED)?.text(EXPECTED)?.to_owned()) };
         Ok(Self { plan: digest(OF_PLAN)?, interventions: digest(OF_TENSORS)? })
     }
 

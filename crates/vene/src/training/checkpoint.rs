@@ -10,9 +10,9 @@ use std::io::Write;
 use candle_core::{Device, Tensor};
 use safetensors::SafeTensors;
 
+use super::Checkpoint;
 use super::error::TrainingError;
 use super::optimizer::State;
-use super::Checkpoint;
 use super::progress::{Epoch, Evaluation, Step, Trained};
 use crate::intervention::Parameter;
 
@@ -70,7 +70,8 @@ pub(super) fn keep(
     let stored = SafeTensors::deserialize(&bytes).map_err(|error| unwritable(&error))?;
     let notes = [(OF, checkpoint.of.to_owned()), (SHA256, digest(&stored, checkpoint.of))];
     let notes = notes.map(|(key, note)| (key.to_owned(), note)).into();
-    let bytes = safetensors::serialize(&tensors, Some(notes)).map_err(|error| unwritable(&error))?;
+    let bytes =
+        safetensors::serialize(&tensors, Some(notes)).map_err(|error| unwritable(&error))?;
     vene_files::write_atomically(path, |file| file.write_all(&bytes))
         .map_err(|error| unwritable(&error))
 }
@@ -116,7 +117,8 @@ pub(super) fn take_up(
 
 /// Refuses a file that is not as it was written, or not of this training.
 fn check(bytes: &[u8], of: &str) -> Result<(), String> {
-    let damaged = || "it is damaged: its SHA-256 is not the one that it was written with".to_owned();
+    let damaged =
+        || "it is damaged: its SHA-256 is not the one that it was written with".to_owned();
     let (_, header) = SafeTensors::read_metadata(bytes).map_err(|_| damaged())?;
     let stored = SafeTensors::deserialize(bytes).map_err(|_| damaged())?;
     let notes = header.metadata().clone().unwrap_or_default();

@@ -158,7 +158,9 @@ impl Trainer {
         let steps = self.epochs.saturating_mul(batches);
         let mut state = State::new(self.optimizer, &learned)?;
         let mut trained = match checkpoint.filter(|checkpoint| checkpoint.path.exists()) {
-            Some(checkpoint) => checkpoint::take_up(checkpoint, &learned, &mut state, steps, self.epochs)?,
+            Some(checkpoint) => {
+                checkpoint::take_up(checkpoint, &learned, &mut state, steps, self.epochs)?
+            }
             None => Trained::default(),
         };
         if !trained.epochs.is_empty() && progress(Progress::Resumed(&trained)).is_break() {

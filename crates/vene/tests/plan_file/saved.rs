@@ -323,9 +323,8 @@ fn flipped_bits_are_found() {
     let subject = subject();
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("saved");
-    let plan = Plan::new().edit(
-        Edit::new(Component::BlockOutput, 1, rotated(1, 20)).at(Positions::At(vec![1, -1])),
-    );
+    let plan = Plan::new()
+        .edit(Edit::new(Component::BlockOutput, 1, rotated(1, 20)).at(Positions::At(vec![1, -1])));
     let train = TrainSection { epochs: Some(4), learning_rate: Some(0.3), ..Default::default() };
     let sections = Sections { train: Some(train), ..Sections::default() };
     save_with(&path, &plan, &subject.model, &sections).unwrap();

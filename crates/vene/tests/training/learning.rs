@@ -6,8 +6,8 @@ use std::sync::Arc;
 use vene::intervention::{BoundlessRotatedSpace, Rotation, SigmoidMask};
 use vene::plan::ResolvedPlan;
 use vene::training::{
-    AdamW, Annealing, BatchLoss, Checkpoint, CrossEntropy, Divergence, Examples, FromLogits, LogitDifference,
-    Objective, Progress, Schedule, SumOf, Trained, Trainer, TrainingError,
+    AdamW, Annealing, BatchLoss, Checkpoint, CrossEntropy, Divergence, Examples, FromLogits,
+    LogitDifference, Objective, Progress, Schedule, SumOf, Trained, Trainer, TrainingError,
 };
 use vene::{Component, Edit, Example, Model, Plan, Positions};
 
@@ -369,7 +369,6 @@ fn what_cannot_be_trained_is_refused() {
     std::fs::write(&file, "nothing of the kind").unwrap();
     let file = Checkpoint { path: &file, of: "" };
     let examples = Examples { plan: &plan, objective: &objective };
-    let error =
-        trainer().train_with_checkpoint(&model, examples, None, file, &mut on).unwrap_err();
+    let error = trainer().train_with_checkpoint(&model, examples, None, file, &mut on).unwrap_err();
     assert!(error.to_string().contains("no checkpoint of this training"), "{error}");
 }

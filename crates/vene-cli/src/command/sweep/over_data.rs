@@ -170,7 +170,11 @@ enum ControlName {
 
 impl Arguments {
     /// Runs a sweep over a data set, or says what it would cost.
-    pub(super) fn run_over_data(&self, given: &Given, resume: Option<Folder>) -> anyhow::Result<()> {
+    pub(super) fn run_over_data(
+        &self,
+        given: &Given,
+        resume: Option<Folder>,
+    ) -> anyhow::Result<()> {
         let is_resumed = resume.is_some();
         let claimed = self.claim_unless(resume, given)?;
         let path = read!(given, self.data => data).as_deref().unwrap_or(Path::new(""));
@@ -199,7 +203,11 @@ impl Arguments {
     }
 
     /// The folder of a sweep that is gone on with, else one for a new run; a forecast has none.
-    fn claim_unless(&self, resume: Option<Folder>, given: &Given) -> anyhow::Result<Option<Folder>> {
+    fn claim_unless(
+        &self,
+        resume: Option<Folder>,
+        given: &Given,
+    ) -> anyhow::Result<Option<Folder>> {
         match resume {
             Some(folder) => {
                 // They are those of the run when it began.
