@@ -6,15 +6,15 @@
 //! of them is looked at.
 
 use std::io::Read;
-use std::time::Duration;
 
 use ureq::http::header::{AUTHORIZATION, HeaderMap, LOCATION, RANGE};
 use ureq::http::{Method, Request, Response};
-use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem};
+use ureq::tls::TlsConfig;
 use ureq::{Agent, Body};
 use url::Url;
 
 use super::Settings;
+use super::certificates::certificates;
 use super::failure::{Failure, is_timeout};
 
 /// Redirects that one request may take.
@@ -233,49 +233,52 @@ fn require_success(response: &Response<Body>) -> Result<(), Failure> {
     Err(Failure::Status { status, code: code.map(str::to_owned) })
 }
 
-/// The certificates of the system, or those of a file that the environment names.
-fn certificates(settings: &Settings) -> Result<RootCerts, Failure> {
-    let Some(path) = &settings.certificates else {
-        return Ok(RootCerts::PlatformVerifier);
-    };
-    let text = std::fs::read(path).map_err(Failure::disk(path))?;
-    let certificates: Vec<Certificate<'static>> = parse_pem(&text)
-        .filter_map(|item| match item {
-            Ok(PemItem::Certificate(certificate)) => Some(certificate),
-            _ => None,
-        })
-        .collect();
-    if certificates.is_empty() {
-        let problem = format!("{} holds no certificate", path.display());
-        return Err(Failure::Certificate(problem));
-    }
-    Ok(RootCerts::new_with_certs(&certificates))
-}
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
 
-/// Bytes that must come within a time, so that a server that drips one at a time is a stalled one.
-pub(super) struct Flow {
-    started: std::time::Instant,
-    window: Duration,
-    bytes: u64,
-}
-
-impl Flow {
-    /// Slower than this and nothing comes, as far as a user is concerned.
-    const LEAST: u64 = 4096;
-
-    pub fn new(stall: Duration) -> Self {
-        Self { started: std::time::Instant::now(), window: stall.saturating_mul(3), bytes: 0 }
+    /// Where an answer of `https://hub.example/a/b` with this location leads.
+    fn target(location: &str) -> Result<String, String> {
+        let settings = Settings::from_variables(
+            |name| (name == "HF_ENDPOINT").then(|| "https://hub.example".to_owned()),
+            None,
+        );
+        let client = Client::new(&settings).unwrap();
+        let response = Response::builder()
+            .status(302)
+            .header(LOCATION, location)
+            .body(Body::builder().data(""))
+            .unwrap();
+        let from = "https://hub.example/a/b?signature=secret".parse().unwrap();
+        let target = client.target(&from, &response);
+        target.map(|url| url.to_string()).map_err(|failure| failure.to_string())
     }
 
-    /// Notes bytes that came; false where too few came in the last window.
-    pub fn note(&mut self, bytes: usize) -> bool {
-        self.bytes += bytes as u64;
-        if self.started.elapsed() < self.window {
-            return true;
-        }
-        let enough = self.bytes >= Self::LEAST;
-        self.started = std::time::Instant::now();
-        self.bytes = 0;
-        enough
+    #[test]
+    fn redirects_lead_to_the_web_and_stay_encrypted() {
+        assert_eq!(target("/c#x").unwrap(), "https://hub.example/c");
+        assert_eq!(target("c").unwrap(), "https://hub.example/a/c");
+        assert_eq!(target("//cdn.example/c").unwrap(), "https://cdn.example/c");
+        assert_eq!(target("https://u:p@cdn.example/c").unwrap(), "https://cdn.example/c");
+        let line = target("http://hub.example/c").unwrap_err();
+        assert!(line.contains("http://hub.example/c, which is not encrypted"), "{line}");
+        // What an address may hold of secrets is not shown.
+        assert!(!line.contains("signature"), "{line}");
+        assert!(target("ftp://hub.example/c").unwrap_err().contains("not an address of the web"));
+    }
+
+    #[test]
+    fn revisions_and_names_are_escaped() {
+        let settings = Settings::from_variables(
+            |name| (name == "HF_ENDPOINT").then(|| "https://hub.example/mirror/".to_owned()),
+            None,
+        );
+        let client = Client::new(&settings).unwrap();
+        let url = client.address(["org", "name", "resolve", "refs/pr/1", "a b?.gguf"]);
+        assert_eq!(
+            url.as_str(),
+            "https://hub.example/mirror/org/name/resolve/refs%2Fpr%2F1/a%20b%3F.gguf"
+        );
     }
 }

@@ -9,9 +9,10 @@ use std::time::Duration;
 use ureq::http::header::CONTENT_RANGE;
 
 use super::cache::{RepositoryCache, make_parent};
-use super::client::{Client, Flow};
+use super::client::Client;
 use super::content::{Content, Hash};
 use super::failure::Failure;
+use super::flow::Flow;
 use crate::Progress;
 
 /// Times that a download may break off without a byte more than the time before.

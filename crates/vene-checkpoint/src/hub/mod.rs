@@ -15,11 +15,13 @@
 
 mod cache;
 mod cached;
+mod certificates;
 mod client;
 mod content;
 mod download;
 mod explain;
 mod failure;
+mod flow;
 mod gguf_files;
 mod listing;
 mod optional;

@@ -7,6 +7,7 @@ mod collect;
 mod demo;
 mod generate;
 mod ignored_keys;
+mod hub;
 mod interrupted;
 #[cfg(target_os = "linux")]
 mod memory;

@@ -113,6 +113,36 @@ fn parquet_with_lists_numbers_and_categories() {
 }
 
 #[test]
+fn parquet_by_any_codec() {
+    use parquet::basic::{BrotliLevel, Compression, GzipLevel, ZstdLevel};
+    use parquet::file::properties::WriterProperties;
+
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("many.parquet");
+    let base: Vec<String> = (0..1000).map(|row| format!("prompt {row}")).collect();
+    let column: ArrayRef = Arc::new(StringArray::from(base));
+    let batch = RecordBatch::try_from_iter([("base", column)]).unwrap();
+    for codec in [
+        Compression::UNCOMPRESSED,
+        Compression::SNAPPY,
+        Compression::GZIP(GzipLevel::default()),
+        Compression::BROTLI(BrotliLevel::default()),
+        Compression::LZ4,
+        Compression::LZ4_RAW,
+        Compression::ZSTD(ZstdLevel::default()),
+    ] {
+        let properties = WriterProperties::builder().set_compression(codec).build();
+        let file = File::create(&path).unwrap();
+        let mut writer = ArrowWriter::try_new(file, batch.schema(), Some(properties)).unwrap();
+        writer.write(&batch).unwrap();
+        writer.close().unwrap();
+        let rows = read(&path).unwrap();
+        assert_eq!(rows.len(), 1000, "{codec:?}");
+        assert_eq!(rows[700], Row::of_base("prompt 700"), "{codec:?}");
+    }
+}
+
+#[test]
 fn parquet_in_more_batches_than_one() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("many.parquet");
