@@ -6,8 +6,8 @@ mod bad_input;
 mod collect;
 mod demo;
 mod generate;
-mod ignored_keys;
 mod hub;
+mod ignored_keys;
 mod interrupted;
 #[cfg(target_os = "linux")]
 mod memory;
