@@ -47,7 +47,10 @@ fn the_decision_about_the_first_token_is_said_and_recorded() {
     let model = model(folder.path(), false, &[("tokenizer_config.json", settings)]);
     let model = model.to_str().unwrap();
     let out = folder.path().join("out");
-    let arguments = sweep(&out, &["--model", model, "--layers", "0", "--positions", "last"]);
+    let arguments = sweep(
+        &out,
+        &["--model", model, "--component", "mlp_output", "--layers", "0", "--positions", "last"],
+    );
     let said = said(&arguments);
     let about: Vec<&str> =
         said.lines().filter(|line| line.contains("beginning of sequence")).collect();

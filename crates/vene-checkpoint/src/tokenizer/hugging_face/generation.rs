@@ -8,6 +8,9 @@ use serde_json::Value;
 use super::JsonFile;
 use crate::Notices;
 
+/// How many keys one sentence names.
+const SHOWN: usize = 12;
+
 /// Keys that change a text only if tokens are drawn, each with the value that changes nothing.
 const DRAWING: [(&str, f64); 8] = [
     ("temperature", 1.0),
@@ -120,15 +123,22 @@ pub(super) fn tell_what_is_not_followed(file: &JsonFile, notices: &Notices) {
             !HARMLESS.contains(&key.as_str())
         };
         if counts {
-            asked.push(format!("{} = {}", key.escape_debug(), shown(value)));
+            let key: String = key.escape_debug().take(60).collect();
+            asked.push(format!("{key} = {}", shown(value)));
         }
     }
     if !asked.is_empty() {
+        let one = asked.len() == 1;
+        let more = asked.len().saturating_sub(SHOWN);
+        asked.truncate(SHOWN);
+        if more > 0 {
+            asked.push(format!("and {more} more"));
+        }
         notices.add(format!(
             "{}: {} {} not followed: vene generates as its own options say (see vene generate --help)",
             file.name,
             asked.join(", "),
-            if asked.len() == 1 { "is" } else { "are" }
+            if one { "is" } else { "are" }
         ));
     }
 }

@@ -4,7 +4,7 @@
 //! files are put together as transformers does: `added_tokens_decoder` in the first makes the others
 //! history.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use serde_json::{Map, Value};
 use tokenizers::AddedToken;
@@ -77,32 +77,36 @@ impl Settings {
         if let Some(file) = added_tokens {
             let tokens = ids_of_texts(file)?;
             if decides {
+                let known: HashSet<&str> =
+                    read.added.values().map(|token| token.content.as_str()).collect();
                 let unknown: Vec<&str> = tokens
                     .values()
                     .map(String::as_str)
-                    .filter(|text| !read.added.values().any(|token| token.content == *text))
+                    .filter(|text| !known.contains(text))
                     .collect();
                 if !unknown.is_empty() {
                     notices.add(format!(
-                        "{}: the tokens {unknown:?} are not followed: tokenizer_config.json has a list of added tokens (added_tokens_decoder) without them",
-                        file.name
+                        "{}: the tokens {} are not followed: tokenizer_config.json has a list of added tokens (added_tokens_decoder) without them",
+                        file.name,
+                        some_of(&unknown)
                     ));
                 }
             } else {
-                for (id, text) in tokens {
-                    let special = read.is_special(&text);
-                    let token = AddedToken::from(text, special).normalized(!special);
-                    read.added.insert(id, token);
-                }
+                let special = read.special_texts();
+                let token = |(id, text): (u32, String)| {
+                    let special = special.contains(text.as_str());
+                    (id, AddedToken::from(text, special).normalized(!special))
+                };
+                read.added = tokens.into_iter().map(token).collect();
             }
         }
         Ok(read)
     }
 
-    /// Whether a text is one of the special tokens.
-    pub fn is_special(&self, text: &str) -> bool {
+    /// The texts of all special tokens.
+    pub fn special_texts(&self) -> HashSet<&str> {
         let named = self.named.values().flatten();
-        named.chain(&self.extra).any(|special| special.token.content == text)
+        named.chain(&self.extra).map(|special| special.token.content.as_str()).collect()
     }
 
     fn tell_differences(&self, other: &Self, file: &str, notices: &Notices) {
@@ -163,12 +167,27 @@ impl Settings {
         unknown.sort_unstable();
         if !unknown.is_empty() {
             notices.add(format!(
-                "{}: {unknown:?} {} not followed (not known here)",
+                "{}: {} {} not followed (not known here)",
                 file.name,
+                some_of(&unknown),
                 if unknown.len() == 1 { "is" } else { "are" }
             ));
         }
         Ok(())
+    }
+}
+
+/// The first of some names, each cut at a sane length, and how many there are more.
+pub(super) fn some_of(names: &[&str]) -> String {
+    const SHOWN: usize = 8;
+    let cut = |name: &&str| match name.char_indices().nth(60) {
+        Some((at, _)) => format!("{}…", name.get(..at).unwrap_or_default()),
+        None => (*name).to_owned(),
+    };
+    let shown: Vec<String> = names.iter().take(SHOWN).map(cut).collect();
+    match names.len().saturating_sub(SHOWN) {
+        0 => format!("{shown:?}"),
+        more => format!("{shown:?} and {more} more"),
     }
 }
 
