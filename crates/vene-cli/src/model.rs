@@ -6,8 +6,9 @@ use std::time::{Duration, Instant};
 use clap::{Args, ValueEnum};
 use serde_json::{Value, json};
 use vene::{BeginningOfSequence, Loading, Model, ModelError, Outline, Precision, Prompt};
-use vene_model::{CheckpointError, EMBEDDED, Progress};
+use vene_model::{CheckpointError, EMBEDDED, Opening, Progress};
 
+use crate::arguments::{Given, read};
 use crate::terminal;
 
 /// Which model.
@@ -23,6 +24,50 @@ pub struct ModelArgument {
     /// is fetched unless it is in the cache.
     #[arg(long, short, value_name = "MODEL", default_value = EMBEDDED)]
     pub model: String,
+
+    #[command(flatten)]
+    pub ignored: IgnoredKeys,
+}
+
+impl ModelArgument {
+    /// Enters both options in the account, and gives what they say.
+    pub fn read(&self, given: &Given) -> ModelGiven<'_> {
+        let ignored = self.ignored.read(given);
+        ModelGiven { name: read!(given, self => model), ignored }
+    }
+}
+
+/// A model that was named.
+#[derive(Clone, Copy)]
+pub struct ModelGiven<'a> {
+    pub name: &'a str,
+    ignored: &'a [String],
+}
+
+impl ModelGiven<'_> {
+    /// Opens it without reading its weights.
+    pub fn open(self) -> anyhow::Result<Outline> {
+        open(self.name, self.ignored)
+    }
+}
+
+/// What goes with `--model`, wherever that is.
+#[derive(Args)]
+pub struct IgnoredKeys {
+    /// A key of the model's configuration to leave out, though it may change what the model computes
+    ///
+    /// A model is refused if its config.json (or a GGUF file's metadata) has a key that vene does not know: the
+    /// message names it. Give it here if you know that it changes nothing; the record of the run says so. A
+    /// key inside another is written with a dot: rope_scaling.note. May be repeated.
+    #[arg(long, value_name = "KEY")]
+    ignore_key: Vec<String>,
+}
+
+impl IgnoredKeys {
+    /// Enters the option in the account, and gives what it says.
+    pub fn read(&self, given: &Given) -> &[String] {
+        read!(given, self => ignore_key)
+    }
 }
 
 /// How prompts are read and numbers computed.
@@ -85,9 +130,10 @@ pub fn name_of(choice: impl ValueEnum) -> String {
 }
 
 /// Opens a model without reading its weights.
-pub fn open(name: &str) -> anyhow::Result<Outline> {
+pub fn open(name: &str, ignored: &[String]) -> anyhow::Result<Outline> {
     let mut steps = Steps::new();
-    let opened = Outline::open(name, &mut |step| steps.show(step));
+    let opening = Opening { ignored_keys: ignored.to_vec() };
+    let opened = Outline::open_with(name, &opening, &mut |step| steps.show(step));
     let outline = opened.map_err(|error| of_model(name, error))?;
     warn_of_notices(&outline, 0);
     Ok(outline)

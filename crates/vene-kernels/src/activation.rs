@@ -24,6 +24,20 @@ pub enum Activation {
     Tanh,
     /// `1 / (1 + e^-x)`.
     Sigmoid,
+    /// [`Activation::GeluExact`], but never more than 10.
+    GeluClipped,
+    /// `x / (1 + e^(-1.702 x))`, the same paper's other approximation.
+    GeluQuick,
+    /// `x tanh(ln(1 + e^x))` (Misra 2019).
+    Mish,
+    /// `max(x, 0)^2` (So et al. 2021).
+    ReluSquared,
+    /// `min(max(x, 0), 6)`.
+    Relu6,
+    /// `x`, or a hundredth of it where it is negative.
+    ReluLeaky,
+    /// `x`.
+    Linear,
 }
 
 /// What a number costs next to an addition.
@@ -38,6 +52,13 @@ pub fn activate(x: &mut [f32], activation: Activation) {
         Activation::Relu => relu_here,
         Activation::Tanh => tanh_here,
         Activation::Sigmoid => sigmoid_here,
+        Activation::GeluClipped => gelu_clipped_here,
+        Activation::GeluQuick => gelu_quick_here,
+        Activation::Mish => mish_here,
+        Activation::ReluSquared => relu_squared_here,
+        Activation::Relu6 => relu6_here,
+        Activation::ReluLeaky => relu_leaky_here,
+        Activation::Linear => linear_here,
     };
     for_each_stretch(x, 1, COST, |_, x| here(x));
 }
@@ -56,6 +77,13 @@ pub fn activate_gated(gate: &mut [f32], up: &[f32], activation: Activation) {
         Activation::Relu => relu_gated,
         Activation::Tanh => tanh_gated,
         Activation::Sigmoid => sigmoid_gated,
+        Activation::GeluClipped => gelu_clipped_gated,
+        Activation::GeluQuick => gelu_quick_gated,
+        Activation::Mish => mish_gated,
+        Activation::ReluSquared => relu_squared_gated,
+        Activation::Relu6 => relu6_gated,
+        Activation::ReluLeaky => relu_leaky_gated,
+        Activation::Linear => linear_gated,
     };
     for_each_stretch(gate, 1, COST, |first, gate| here(gate, &up[first..][..gate.len()]));
 }
@@ -86,6 +114,13 @@ activation!(silu, silu_here, silu_gated);
 activation!(relu, relu_here, relu_gated);
 activation!(tanh, tanh_here, tanh_gated);
 activation!(sigmoid, sigmoid_here, sigmoid_gated);
+activation!(gelu_clipped, gelu_clipped_here, gelu_clipped_gated);
+activation!(gelu_quick, gelu_quick_here, gelu_quick_gated);
+activation!(mish, mish_here, mish_gated);
+activation!(relu_squared, relu_squared_here, relu_squared_gated);
+activation!(relu6, relu6_here, relu6_gated);
+activation!(relu_leaky, relu_leaky_here, relu_leaky_gated);
+activation!(linear, linear_here, linear_gated);
 
 /// Makes `-inf` the most negative number, so that 0 times it is 0.
 #[inline(always)]
@@ -127,6 +162,62 @@ pub(crate) fn relu<const FUSED: bool>(x: f32) -> f32 {
 #[inline(always)]
 fn sigmoid<const FUSED: bool>(x: f32) -> f32 {
     1.0 / (1.0 + exp::<FUSED>(-x))
+}
+
+#[inline(always)]
+pub(crate) fn gelu_clipped<const FUSED: bool>(x: f32) -> f32 {
+    let y = gelu_exact::<FUSED>(x);
+    // False for NaN, which stays. The lower bound of -10 is never reached.
+    if y > 10.0 { 10.0 } else { y }
+}
+
+/// What the sigmoid multiplies in [`Activation::GeluQuick`].
+pub(crate) const QUICK: f32 = 1.702;
+
+#[inline(always)]
+pub(crate) fn gelu_quick<const FUSED: bool>(x: f32) -> f32 {
+    let x = bounded(x);
+    x / (1.0 + exp::<FUSED>(-QUICK * x))
+}
+
+/// With `n = e^x (e^x + 2)`, `tanh(ln(1 + e^x))` is `n / (n + 2)`: nothing cancels.
+#[inline(always)]
+pub(crate) fn mish<const FUSED: bool>(x: f32) -> f32 {
+    let x = bounded(x);
+    let n = mish_share::<FUSED>(x);
+    x * (n / (n + 2.0))
+}
+
+#[inline(always)]
+pub(crate) fn mish_share<const FUSED: bool>(x: f32) -> f32 {
+    // From 20 on the share is 1 to all digits, and its square stays finite.
+    let power = exp::<FUSED>(if x > 20.0 { 20.0 } else { x });
+    power * (power + 2.0)
+}
+
+#[inline(always)]
+pub(crate) fn relu_squared<const FUSED: bool>(x: f32) -> f32 {
+    let y = relu::<FUSED>(x);
+    y * y
+}
+
+#[inline(always)]
+pub(crate) fn relu6<const FUSED: bool>(x: f32) -> f32 {
+    let y = relu::<FUSED>(x);
+    if y > 6.0 { 6.0 } else { y }
+}
+
+/// The slope of [`Activation::ReluLeaky`] below 0.
+pub(crate) const LEAK: f32 = 0.01;
+
+#[inline(always)]
+pub(crate) fn relu_leaky<const FUSED: bool>(x: f32) -> f32 {
+    if x < 0.0 { LEAK * x } else { x }
+}
+
+#[inline(always)]
+fn linear<const FUSED: bool>(x: f32) -> f32 {
+    x
 }
 
 /// `factor` times the normal distribution's mass beyond `x >= 0`, which is `erfc(x / sqrt 2) / 2`.
@@ -211,6 +302,17 @@ mod tests {
             assert!(error <= tolerance + 1e-37, "gelu {x}");
             assert_eq!(relu::<true>(x), x.max(0.0));
             assert!(units(sigmoid::<true>(x), 1.0 / (1.0 + (-y).exp())) < 4.0, "sigmoid {x}");
+            let quick = f64::from(QUICK) * y;
+            let tolerance = 4e-7 * (1.0 + quick.abs());
+            let error = f64::from(gelu_quick::<true>(x)) / (y / (1.0 + (-quick).exp())) - 1.0;
+            assert!(y == 0.0 || error.abs() <= tolerance, "quick gelu {x}: {error:e}");
+            let right = y * y.exp().ln_1p().tanh();
+            assert!(units(mish::<true>(x), right) < 8.0, "mish {x}");
+            assert_eq!(relu_squared::<true>(x), x.max(0.0) * x.max(0.0));
+            assert_eq!(relu6::<true>(x), x.clamp(0.0, 6.0));
+            assert_eq!(relu_leaky::<true>(x), x.max(0.0) + 0.01 * x.min(0.0));
+            assert_eq!(linear::<true>(x), x);
+            assert_eq!(gelu_clipped::<true>(x), gelu_exact::<true>(x).min(10.0));
         }
     }
 
@@ -229,7 +331,14 @@ mod tests {
 
     #[test]
     fn extremes() {
-        for function in [gelu_exact::<true>, gelu_tanh::<true>, silu::<true>, relu::<true>] {
+        for function in [
+            gelu_exact::<true>,
+            gelu_tanh::<true>,
+            gelu_quick::<true>,
+            mish::<true>,
+            silu::<true>,
+            relu::<true>,
+        ] {
             assert_eq!(function(f32::NEG_INFINITY), 0.0);
             assert_eq!(function(f32::INFINITY), f32::INFINITY);
             assert_eq!(function(f32::MIN), 0.0);

@@ -18,17 +18,29 @@ impl RotaryTable {
     /// The angles `position * frequency` for positions `0..positions`, computed in f64;
     /// `frequencies` are radians per position, one for each pair.
     pub fn new(frequencies: &[f64], positions: usize) -> Self {
-        let angles = || {
-            (0..positions).flat_map(|position| {
-                frequencies.iter().map(move |frequency| position as f64 * frequency)
-            })
+        let angles = (0..positions).flat_map(|position| {
+            frequencies.iter().map(move |frequency| position as f64 * frequency)
+        });
+        Self::of_angles(angles, frequencies.len(), positions, 1.0)
+    }
+
+    /// Any angles, row by row `[positions, pairs]`; cosines and sines are multiplied by `magnitude`.
+    ///
+    /// # Panics
+    ///
+    /// If there are not so many angles.
+    pub fn of_angles(
+        angles: impl Iterator<Item = f64> + Clone,
+        pairs: usize,
+        positions: usize,
+        magnitude: f64,
+    ) -> Self {
+        let values = |function: fn(f64) -> f64| -> Vec<f32> {
+            angles.clone().map(|angle| (magnitude * function(angle)) as f32).collect()
         };
-        Self {
-            cosines: angles().map(|angle| angle.cos() as f32).collect(),
-            sines: angles().map(|angle| angle.sin() as f32).collect(),
-            pairs: frequencies.len(),
-            positions,
-        }
+        let (cosines, sines) = (values(f64::cos), values(f64::sin));
+        assert_eq!(cosines.len(), positions * pairs, "an angle for each pair of each position");
+        Self { cosines, sines, pairs, positions }
     }
 
     /// Positions in the table.

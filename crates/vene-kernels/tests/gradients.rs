@@ -128,6 +128,12 @@ fn gates() {
         Activation::Relu,
         Activation::Tanh,
         Activation::Sigmoid,
+        Activation::GeluQuick,
+        Activation::Mish,
+        Activation::ReluSquared,
+        Activation::Relu6,
+        Activation::ReluLeaky,
+        Activation::Linear,
     ] {
         let (mut of_gate, mut of_up) = (vec![0.0; count], vec![0.0; count]);
         activate_gated_gradient(&gate, &up, activation, &gradient, &mut of_gate, &mut of_up);

@@ -106,6 +106,13 @@ fn activations_on_slices() {
             Activation::Relu,
             Activation::Tanh,
             Activation::Sigmoid,
+            Activation::GeluClipped,
+            Activation::GeluQuick,
+            Activation::Mish,
+            Activation::ReluSquared,
+            Activation::Relu6,
+            Activation::ReluLeaky,
+            Activation::Linear,
         ] {
             let right: Vec<f64> = x
                 .iter()
@@ -118,11 +125,19 @@ fn activations_on_slices() {
                         Activation::Relu => x.max(0.0),
                         Activation::Tanh => x.tanh(),
                         Activation::Sigmoid => 1.0 / (1.0 + (-x).exp()),
+                        Activation::GeluClipped => (x * 0.5 * (1.0 + u.tanh())).min(10.0),
+                        Activation::GeluQuick => x / (1.0 + (-1.702 * x).exp()),
+                        Activation::Mish => x * x.exp().ln_1p().tanh(),
+                        Activation::ReluSquared => x.max(0.0) * x.max(0.0),
+                        Activation::Relu6 => x.clamp(0.0, 6.0),
+                        Activation::ReluLeaky => x.max(0.0) + 0.01 * x.min(0.0),
+                        Activation::Linear => x,
                     }
                 })
                 .collect();
             // The approximation of GELU is no further from it than that.
-            let tolerance = if activation == Activation::GeluExact { 5e-4 } else { 1e-6 };
+            let by_erf = [Activation::GeluExact, Activation::GeluClipped].contains(&activation);
+            let tolerance = if by_erf { 5e-4 } else { 1e-6 };
             let y = on_any_threads(|| {
                 let mut y = x.clone();
                 activate(&mut y, activation);

@@ -3,6 +3,8 @@
 //! A family ([`crate::family`]) translates a published configuration into this one; the decoder
 //! ([`crate::decoder`]) reads nothing else. Whatever changes the mathematics is a field here.
 
+pub use crate::rotary::{LongTexts, Rotary};
+
 /// The shape and the options of a decoder, or of another network that is made of blocks in a row.
 ///
 /// Where no block is a transformer's, heads and their widths are 0.
@@ -106,53 +108,20 @@ pub enum Activation {
     Tanh,
     /// `1 / (1 + e^-x)`.
     Sigmoid,
-}
-
-/// Rotary position encoding (Su et al. 2021), in the rotate-half layout of transformers:
-/// dimension `i` is paired with `i + n`, where `n` is the number of frequencies.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Rotary {
-    /// Radians per position, one for each rotated pair; scaling (linear, llama3) is already in.
-    pub frequencies: Vec<f64>,
-}
-
-impl Rotary {
-    /// The unscaled frequencies `theta^(-2i / head_dim)`.
-    pub fn new(theta: f64, head_dim: usize) -> Self {
-        let frequencies = (0..head_dim / 2)
-            .map(|pair| theta.powf(-2.0 * pair as f64 / head_dim as f64))
-            .collect();
-        Self { frequencies }
-    }
-
-    /// All positions divided by `factor` (Chen et al. 2023).
-    pub fn linear(mut self, factor: f64) -> Self {
-        self.frequencies.iter_mut().for_each(|frequency| *frequency /= factor);
-        self
-    }
-
-    /// Llama 3's scaling: long wavelengths are divided by `factor`, short ones are kept, and those
-    /// between are blended (Dubey et al. 2024; `rope_type: llama3` of transformers).
-    pub fn llama3(
-        mut self,
-        factor: f64,
-        low_frequency_factor: f64,
-        high_frequency_factor: f64,
-        original_context: f64,
-    ) -> Self {
-        for frequency in &mut self.frequencies {
-            let wavelength = 2.0 * std::f64::consts::PI / *frequency;
-            let turns = original_context / wavelength;
-            if turns < low_frequency_factor {
-                *frequency /= factor;
-            } else if turns <= high_frequency_factor {
-                let blend =
-                    (turns - low_frequency_factor) / (high_frequency_factor - low_frequency_factor);
-                *frequency *= (1.0 - blend) / factor + blend;
-            }
-        }
-        self
-    }
+    /// [`Activation::GeluExact`], but never more than 10; `gelu_10` of transformers.
+    GeluClipped,
+    /// `x * sigmoid(1.702 x)`; `quick_gelu` of transformers.
+    GeluQuick,
+    /// `x * tanh(ln(1 + e^x))` (Misra 2019).
+    Mish,
+    /// `max(x, 0)^2` (So et al. 2021); `relu2` of transformers.
+    ReluSquared,
+    /// `min(max(x, 0), 6)`.
+    Relu6,
+    /// `x`, or a hundredth of it where it is negative; `leaky_relu` of transformers.
+    ReluLeaky,
+    /// `x`.
+    Linear,
 }
 
 impl LayerConfig {
@@ -188,6 +157,25 @@ impl DecoderConfig {
     /// Whether positions have a learned embedding: those of transformers without rotary encoding.
     pub(crate) fn has_position_embedding(&self) -> bool {
         self.is_transformer() && self.rotaries.is_empty()
+    }
+
+    /// The length of the shortest text whose rows are turned by the rotary encodings as those of a text of
+    /// this length: 1 wherever frequencies do not depend on the text's length, as in most models. Rows of
+    /// two texts can be shared only where this is equal.
+    pub fn rotary_length(&self, length: usize) -> usize {
+        let lengths = self.rotaries.iter().map(|rotary| rotary.equal_length(length));
+        lengths.max().unwrap_or(1)
+    }
+
+    /// The length of the longest text that is turned as one of this length.
+    pub fn longest_like(&self, length: usize) -> usize {
+        let lengths = self.rotaries.iter().map(|rotary| rotary.longest_like(length));
+        lengths.min().unwrap_or(usize::MAX)
+    }
+
+    /// Whether a rotary encoding's frequencies depend on the length of the text.
+    pub fn turns_by_length(&self) -> bool {
+        self.rotaries.iter().any(|rotary| rotary.long_texts.is_some())
     }
 
     /// Query heads for each key-value head.

@@ -9,7 +9,7 @@ use crate::block::{Block, Transformer};
 use crate::component::Component;
 use crate::config::DecoderConfig;
 use crate::operations::{ChosenLogits, OperationError, Operations};
-use crate::pass::{Attention, Pass};
+use crate::pass::{Attention, Pass, RowPlaces};
 use crate::recurrence::Recurrence;
 use crate::site::Site;
 use crate::tensors::{BlockTensors, HostTensor, OuterTensors};
@@ -318,6 +318,11 @@ impl<O: Operations> Decoder<O> {
         pass.visit(&self.operations, site, live)
     }
 
+    /// The lengths of the rows' texts, where a rotary encoding depends on them.
+    fn lengths<P: Pass<O>>(&self, pass: &P) -> Vec<usize> {
+        if self.config.turns_by_length() { pass.lengths() } else { Vec::new() }
+    }
+
     /// What attention adds to the residual stream.
     fn attention<P: Pass<O>>(
         &self,
@@ -334,13 +339,13 @@ impl<O: Operations> Decoder<O> {
         let mut keys = operations.linear(&input, &block.key)?;
         let mut values = operations.linear(&input, &block.value)?;
         // Behind its keys and values, the last layer is about the rows that are read.
-        let mut key_positions = None;
+        let mut key_places = None;
         if layer + 1 == self.blocks.len() {
-            let positions = pass.positions().to_vec();
+            let (positions, lengths) = (pass.positions().to_vec(), self.lengths(pass));
             if let Some(rows) = pass.narrow() {
                 input = operations.take_rows(&input, &rows)?;
                 *residual = operations.take_rows(residual, &rows)?;
-                key_positions = Some(positions);
+                key_places = Some((positions, lengths));
             }
         }
         let mut queries = operations.linear(&input, &block.query)?;
@@ -376,9 +381,14 @@ impl<O: Operations> Decoder<O> {
         }
         if let Some(rotary) = self.config.layers[layer].rotary {
             let (rotary, head_dim) = (&self.rotaries[rotary], self.config.head_dim);
-            queries = operations.rotate(queries, rotary, head_dim, pass.positions())?;
-            let positions = key_positions.as_deref().unwrap_or(pass.positions());
-            keys = operations.rotate(keys, rotary, head_dim, positions)?;
+            let lengths = self.lengths(pass);
+            let places = RowPlaces { positions: pass.positions(), lengths: &lengths };
+            queries = operations.rotate(queries, rotary, head_dim, places)?;
+            let places = match &key_places {
+                Some((positions, lengths)) => RowPlaces { positions, lengths },
+                None => places,
+            };
+            keys = operations.rotate(keys, rotary, head_dim, places)?;
             self.visit(
                 pass,
                 Site::at(RotatedQuery, layer),

@@ -45,10 +45,10 @@ pub enum ModelError {
         expected: String,
     },
 
-    /// A key that may change the mathematics holds something that is not implemented.
+    /// A key that is understood holds something that is not implemented.
     #[error(
-        "the model's configuration has `{key}` = {value}, which is not understood ({understood}); \
-         it is refused, since a wrong number would be worse"
+        "the model's configuration has `{key}` = {value}, which is not understood; understood are: \
+         {understood}"
     )]
     NotUnderstood {
         /// The key.
@@ -59,10 +59,94 @@ pub enum ModelError {
         understood: String,
     },
 
+    /// A key that may change the computation, and of which that is not known.
+    #[error(
+        "the model's configuration has `{key}` = {value}, which {why}: it may change what the model \
+         computes; if you know that it changes nothing, pass `--ignore-key {key}`"
+    )]
+    UnknownKey {
+        /// The key.
+        key: String,
+        /// Its value.
+        value: String,
+        /// What is the matter with it.
+        why: String,
+    },
+
+    /// A key that the user asks to ignore and that cannot be ([`Opening`](crate::Opening)).
+    #[error("`--ignore-key {key}`: {why}")]
+    IgnoredInVain {
+        /// The key.
+        key: String,
+        /// Why.
+        why: &'static str,
+    },
+
+    /// The configuration says two different things.
+    #[error(
+        "the model's configuration has {one} and {other}, which say different things: remove the one that \
+         is wrong"
+    )]
+    Contradiction {
+        /// One key and its value.
+        one: String,
+        /// The other.
+        other: String,
+    },
+
+    /// A tensor does not fit, and keys that are absent may be the reason.
+    #[error("{error} (config.json leaves these to the defaults of {class}: {defaults})")]
+    ByDefault {
+        /// What does not fit.
+        error: Box<ModelError>,
+        /// The class.
+        class: String,
+        /// Keys and their defaults.
+        defaults: String,
+    },
+
+    /// Two tensors that are the same part of the model.
+    #[error("tensors `{}` and `{}` are the same part of the model: remove one", names[0], names[1])]
+    TwiceTheSame {
+        /// Their names.
+        names: [String; 2],
+    },
+
+    /// Weights in a form that is not read.
+    #[error(
+        "{what}, which vene does not read; use the model as it was before that (its float16, bfloat16 or \
+         float32 weights), or a GGUF file of it"
+    )]
+    Quantised {
+        /// What shows it.
+        what: String,
+    },
+
+    /// No unembedding.
+    #[error(
+        "the model has no language-model head (`{head}`), and its configuration does not tie one to the \
+         embedding: {reason}"
+    )]
+    NoHead {
+        /// The tensor that is missing.
+        head: String,
+        /// What the model seems to be.
+        reason: &'static str,
+    },
+
+    /// A GGUF file that is no model.
+    #[error("this GGUF file is not a model but {what}: {advice}")]
+    NotAModel {
+        /// Its `general.type`.
+        what: String,
+        /// What to do.
+        advice: &'static str,
+    },
+
     /// The checkpoint holds a tensor that no part of the decoder takes.
     #[error(
-        "tensor `{name}` is no part of a {family} model with this configuration; it is refused, \
-         since leaving it out would change the numbers"
+        "tensor `{name}` is no part of a {family} model with this configuration, and leaving it out may change \
+         what the model computes: check that config.json and the weights belong together"
     )]
     LeftoverTensor {
         /// The tensor.
@@ -185,8 +269,8 @@ pub enum InputError {
 
     /// A network without inputs.
     #[error(
-        "this network has no embedding of its own: give it its input vectors first \
-         (`Model::with_inputs`)"
+        "this network reads vectors and its files have none: a program must give it its input vectors (the \
+         library has a function for that); the command cannot"
     )]
     NoInputs,
 

@@ -22,9 +22,11 @@ pub mod family;
 mod model;
 pub mod operations;
 mod outline;
+mod opening;
 pub mod pass;
 mod prompt;
 mod recurrence;
+mod rotary;
 mod site;
 pub mod tensors;
 
@@ -38,8 +40,9 @@ pub use operations::{
     Operations, OwnedPath, Path, Plain, Precision, Query, Recorded, Visibility, Work,
     cross_entropy_of, with_backward,
 };
+pub use opening::Opening;
 pub use outline::{EMBEDDED, Loading, Outline};
-pub use pass::{Attention, Choice, Pass, Readout};
+pub use pass::{Attention, Choice, Pass, Readout, RowPlaces};
 pub use prompt::Prompt;
 pub use recurrence::{AtStep, Recurrence, TimeStep};
 pub use site::Site;

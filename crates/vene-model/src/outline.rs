@@ -9,7 +9,8 @@ use vene_checkpoint::{
 use crate::config::DecoderConfig;
 use crate::decoder::Decoder;
 use crate::error::{InputError, ModelError};
-use crate::family::{self, Family, Weights};
+use crate::family::{self, Family, Names, Opened, Weights};
+use crate::opening::Opening;
 use crate::operations::Operations;
 use crate::prompt::Prompt;
 use crate::tensors::HostTensor;
@@ -21,6 +22,7 @@ pub const EMBEDDED: &str = vene_embedded::NAME;
 pub struct Outline {
     checkpoint: Checkpoint,
     family: Box<dyn Family>,
+    names: Names,
     config: DecoderConfig,
     /// `[inputs, d_model]`, where they are other than the checkpoint's.
     inputs: Option<HostTensor>,
@@ -49,6 +51,18 @@ impl Outline {
     /// Where there is no such model, where its files are damaged, or where its configuration asks
     /// for something that is not implemented.
     pub fn open(name: &str, progress: &mut dyn FnMut(Loading<'_>)) -> Result<Self, ModelError> {
+        Self::open_with(name, &Opening::default(), progress)
+    }
+
+    /// [`Outline::open`], with what the user says about the model's description.
+    ///
+    /// # Errors
+    /// As [`Outline::open`]; and where what is said is of no use.
+    pub fn open_with(
+        name: &str,
+        opening: &Opening,
+        progress: &mut dyn FnMut(Loading<'_>),
+    ) -> Result<Self, ModelError> {
         let checkpoint = if name == EMBEDDED {
             Checkpoint::from_bytes(
                 EMBEDDED,
@@ -60,7 +74,7 @@ impl Outline {
             let source = ModelSource::parse(name)?;
             Checkpoint::open(&source, &mut |step| progress(Loading::Checkpoint(step)))?
         };
-        Self::from_checkpoint(checkpoint)
+        Self::from_checkpoint_with(checkpoint, opening)
     }
 
     /// Reads the description of a checkpoint that is open already.
@@ -68,9 +82,21 @@ impl Outline {
     /// # Errors
     /// As [`Outline::open`].
     pub fn from_checkpoint(checkpoint: Checkpoint) -> Result<Self, ModelError> {
-        let family = family::open(&checkpoint.description, &checkpoint.tensors)?;
+        Self::from_checkpoint_with(checkpoint, &Opening::default())
+    }
+
+    /// [`Outline::from_checkpoint`], with what the user says about the model's description.
+    ///
+    /// # Errors
+    /// As [`Outline::open_with`].
+    pub fn from_checkpoint_with(
+        checkpoint: Checkpoint,
+        opening: &Opening,
+    ) -> Result<Self, ModelError> {
+        let Checkpoint { description, tensors, notices, .. } = &checkpoint;
+        let Opened { family, names } = family::open(description, tensors, notices, opening)?;
         let config = family.config().clone();
-        Ok(Self { checkpoint, family, config, inputs: None })
+        Ok(Self { checkpoint, family, names, config, inputs: None })
     }
 
     /// The same network with other inputs: row `i` of `vectors` `[inputs, d_model]` is what token
@@ -141,7 +167,7 @@ impl Outline {
         operations: O,
         progress: &mut dyn FnMut(Loading<'_>),
     ) -> Result<Decoder<O>, ModelError> {
-        let weights = Weights::new(&self.checkpoint.tensors);
+        let weights = Weights::new(&self.names, &self.checkpoint.notices);
         let total = self.config().layers.len();
         let mut outer = self.family.outer(&weights)?;
         if let Some(inputs) = &self.inputs {
@@ -174,6 +200,7 @@ impl Outline {
     pub fn prompt_with(&self, text: &str, bos: BeginningOfSequence) -> Result<Prompt, InputError> {
         let encoding = self.tokenizer().encode_with(text, bos)?;
         self.checked(Prompt {
+            rotary_length: self.config.rotary_length(encoding.ids.len()),
             text: Some(text.to_owned()),
             tokens: encoding.ids,
             spans: encoding.spans,
@@ -188,6 +215,7 @@ impl Outline {
     pub fn prompt_from_tokens(&self, tokens: &[u32]) -> Result<Prompt, InputError> {
         let bos = tokens.first().is_some_and(|&first| Some(first) == self.tokenizer().bos());
         self.checked(Prompt {
+            rotary_length: self.config.rotary_length(tokens.len()),
             text: None,
             tokens: tokens.to_vec(),
             spans: vec![0..0; tokens.len()],

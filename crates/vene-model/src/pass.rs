@@ -54,6 +54,24 @@ impl<O: Operations> Attention<'_, O> {
     }
 }
 
+/// Where rows stand in their texts: what rotary encodings turn them by.
+#[derive(Clone, Copy, Debug)]
+pub struct RowPlaces<'a> {
+    /// The position of each row in its own text.
+    pub positions: &'a [usize],
+    /// The length of each row's text as [`DecoderConfig::rotary_length`] has it; empty where the model's
+    /// encodings do not depend on it.
+    pub lengths: &'a [usize],
+}
+
+impl RowPlaces<'_> {
+    /// Each row's position and its text's length; 1 where no encoding depends on the length.
+    pub fn iter(&self) -> impl Iterator<Item = (usize, usize)> {
+        let length = |row: usize| self.lengths.get(row).copied().unwrap_or(1);
+        self.positions.iter().enumerate().map(move |(row, &position)| (position, length(row)))
+    }
+}
+
 /// Which logits a pass wants of its live rows.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Readout {
@@ -83,6 +101,10 @@ pub trait Pass<O: Operations> {
     /// The position of each live row in its own sequence. Asked anew whenever it is needed, since
     /// a visit may have added or dropped rows.
     fn positions(&self) -> &[usize];
+
+    /// The length of each live row's text, as [`DecoderConfig::rotary_length`] has it. Asked only where the
+    /// rotary encoding depends on it.
+    fn lengths(&self) -> Vec<usize>;
 
     /// Whether this site would be looked at. Only `head_result` is computed on demand; the
     /// decoder asks for that.

@@ -10,6 +10,8 @@ pub struct Prompt {
     pub(crate) tokens: Vec<u32>,
     pub(crate) spans: Vec<Range<usize>>,
     pub(crate) bos: bool,
+    /// Its length as [`DecoderConfig::rotary_length`](crate::DecoderConfig) has it.
+    pub(crate) rotary_length: usize,
 }
 
 impl Prompt {
@@ -45,9 +47,14 @@ impl Prompt {
         self.bos && self.spans.first().is_some_and(|span| !span.is_empty())
     }
 
-    /// How many tokens both prompts begin with. Attention is causal: up to there their runs are
-    /// the same.
+    /// How many tokens both prompts begin with.
     pub fn shared_prefix(&self, other: &Prompt) -> usize {
         self.tokens.iter().zip(&other.tokens).take_while(|(a, b)| a == b).count()
+    }
+
+    /// Up to which position the runs of both prompts are the same: attention is causal, so that they are as
+    /// far as the tokens are, unless the model turns texts of these two lengths at other frequencies.
+    pub fn shared_run(&self, other: &Prompt) -> usize {
+        if self.rotary_length == other.rotary_length { self.shared_prefix(other) } else { 0 }
     }
 }

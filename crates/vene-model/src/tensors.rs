@@ -20,6 +20,9 @@ impl HostTensor {
     /// The transpose of a matrix.
     pub(crate) fn transposed(&self) -> Self {
         let (rows, columns) = (self.shape[0], self.shape[1]);
+        if self.data.is_empty() {
+            return Self::outline(&[columns, rows]);
+        }
         let mut data = vec![0.0; self.data.len()];
         // Square tiles, so that both sides stay in cache.
         const TILE: usize = 32;
@@ -49,6 +52,9 @@ impl HostTensor {
         let width: usize = self.shape[1..].iter().product();
         let mut shape = self.shape.clone();
         shape[0] = length;
+        if self.data.is_empty() {
+            return Self::outline(&shape);
+        }
         Self { data: self.data[start * width..(start + length) * width].to_vec(), shape }
     }
 }
@@ -73,7 +79,7 @@ pub struct NormTensors {
 
 impl HostTensor {
     /// A tensor of this shape without its values.
-    fn outline(shape: &[usize]) -> Self {
+    pub(crate) fn outline(shape: &[usize]) -> Self {
         Self { data: Vec::new(), shape: shape.to_vec() }
     }
 }

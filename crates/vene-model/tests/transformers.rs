@@ -6,13 +6,10 @@
 use std::collections::BTreeSet;
 
 use candle_core::Tensor;
-use vene_model::{Component, DecoderConfig, Model, ModelError, Precision, Site};
+use vene_model::{Component, DecoderConfig, Model, Precision, Site};
 use vene_test_support::{
     Agreement, Fixture, Recording, model_names, record, relative_error, values,
 };
-
-/// Rotary scalings that this version refuses.
-const REFUSED: [&str; 2] = ["llama-rope-dynamic", "llama-rope-yarn"];
 
 /// transformers 4.52 reads this model's score cap and ignores it; see `docs/differences.md`.
 const CAPPED: &str = "gemma3-score-cap";
@@ -25,10 +22,7 @@ const TOLERANCE_DOUBLE: f64 = 1e-5;
 fn fixtures() -> impl Iterator<Item = Fixture> {
     let names = model_names();
     assert!(names.len() >= 19, "only {} models in fixtures/models", names.len());
-    names
-        .into_iter()
-        .filter(|name| !REFUSED.contains(&name.as_str()))
-        .map(|name| Fixture::new(&name))
+    names.into_iter().map(|name| Fixture::new(&name))
 }
 
 fn results_of(name: &str) -> &'static str {
@@ -142,21 +136,6 @@ fn sites_are_announced_once_and_in_the_order_of_their_depth() {
             .map(|component| if component.per_layer() { layers } else { 1 })
             .sum();
         assert_eq!(order.len(), expected, "{}", fixture.name());
-    }
-}
-
-#[test]
-fn unknown_rotary_scalings_are_refused_by_name() {
-    for name in REFUSED {
-        let kind = name.trim_start_matches("llama-rope-");
-        let error = Fixture::new(name).outline().err().unwrap();
-        let ModelError::NotUnderstood { key, value, .. } = &error else { panic!("{error}") };
-        assert_eq!((key.as_str(), value.as_str()), ("rope_scaling.rope_type", kind));
-        let message = error.to_string();
-        for part in ["rope_scaling.rope_type", kind, "default, linear, llama3", "refused"] {
-            assert!(message.contains(part), "{message}");
-        }
-        assert!(!message.contains('\n'));
     }
 }
 

@@ -8,13 +8,17 @@
 
 mod agreement;
 mod command_lines;
+mod configuration;
 mod fixture;
+pub mod formula;
+pub mod gguf;
 mod real;
 mod recorder;
 mod tokenizer;
 
 pub use agreement::{Agreement, relative_error, values};
 pub use command_lines::command_lines;
+pub use configuration::{Configured, Expected, Patch};
 pub use fixture::{Fixture, fixture_folder, json, model_names, tensors};
 pub use real::RealModel;
 pub use recorder::{Recording, record};

@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use candle_core::Tensor;
 use vene_model::{
-    Attention, Component, Model, OperationError, Operations, Pass, Plain, Readout, Recurrence,
+    Attention, Component, DecoderConfig, Model, OperationError, Operations, Pass, Plain, Readout, Recurrence,
     Site, TimeStep, Visibility,
 };
 
@@ -16,6 +16,7 @@ pub type Recording = BTreeMap<Site, Tensor>;
 /// decoder announced them.
 pub fn record(model: &Model, prompts: &[&[u32]]) -> (Vec<Recording>, Vec<Site>) {
     let mut recorder = Recorder {
+        config: model.config().clone(),
         runs: Vec::new(),
         positions: Vec::new(),
         recordings: vec![Recording::new(); prompts.len()],
@@ -31,6 +32,7 @@ pub fn record(model: &Model, prompts: &[&[u32]]) -> (Vec<Recording>, Vec<Site>) 
 }
 
 struct Recorder {
+    config: DecoderConfig,
     runs: Vec<Range<usize>>,
     positions: Vec<usize>,
     recordings: Vec<Recording>,
@@ -49,6 +51,13 @@ impl Pass<Plain> for Recorder {
 
     fn positions(&self) -> &[usize] {
         &self.positions
+    }
+
+    fn lengths(&self) -> Vec<usize> {
+        let of_run = |run: &Range<usize>| {
+            std::iter::repeat_n(self.config.rotary_length(run.len()), run.len())
+        };
+        self.runs.iter().flat_map(of_run).collect()
     }
 
     fn wants(&self, _: Site) -> bool {

@@ -73,7 +73,7 @@ impl Arguments {
         let texts = read!(given, self => prompts);
         let bos = *read!(given, self.run => bos);
         let precision = *read!(given, self.run => precision);
-        let outline = model::open(read!(given, self.model => model))?;
+        let outline = self.model.read(given).open()?;
         let sites = self.sites(given, &outline)?;
         let positions = read!(given, self => positions);
         let positions = selection::positions(positions, outline.config().context)?;

@@ -35,7 +35,7 @@ impl Arguments {
     pub fn run(&self, given: &Given) -> anyhow::Result<()> {
         let out = read!(given, self => out);
         given.check("the demo", &[])?;
-        let outline = model::open(EMBEDDED)?;
+        let outline = model::open(EMBEDDED, &[])?;
         let sweep = Sweep::builder(&outline)
             .base(BASE)
             .source(SOURCE)

@@ -188,7 +188,7 @@ impl Arguments {
             plan.account(&mut given);
         }
         let name = self.model(&given, &said);
-        let outline = model::open(name)?;
+        let outline = model::open(name, self.model.ignored.read(&given))?;
         if let Some(PlanGiven::File(_)) = &plan {
             warn_about_model(name, &said);
         }

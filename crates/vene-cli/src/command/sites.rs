@@ -10,7 +10,8 @@ use vene_model::EMBEDDED;
 pub use archetype::archetype;
 
 use crate::arguments::{Given, ReadBy, read};
-use crate::{model, terminal};
+use crate::model::{self, IgnoredKeys};
+use crate::terminal;
 
 /// What can be read and edited, what each name means, and what other tools call it
 #[derive(Args)]
@@ -31,6 +32,9 @@ pub struct Arguments {
     #[arg(long, short, value_name = "MODEL")]
     model: Option<String>,
 
+    #[command(flatten)]
+    ignored: IgnoredKeys,
+
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -40,17 +44,22 @@ pub struct Arguments {
     markdown: bool,
 }
 
-const READ_BY: &ReadBy = &[("json", "without --markdown")];
+const READ_BY: &ReadBy = &[
+    ("json", "without --markdown"),
+    ("ignore_key", "of a model, and with --markdown alone there is none"),
+];
 
 impl Arguments {
     pub fn run(&self, given: &Given) -> anyhow::Result<()> {
         let (model, markdown) = (read!(given, self => model), *read!(given, self => markdown));
         let json = !markdown && *read!(given, self => json);
+        let of_all_families = markdown && model.is_none();
+        let ignored = if of_all_families { &[] } else { self.ignored.read(given) };
         given.check(if markdown { "a table in Markdown" } else { "a table" }, READ_BY)?;
-        if markdown && model.is_none() {
+        if of_all_families {
             return terminal::print(&table::markdown_of_all_families());
         }
-        let outline = model::open(model.as_deref().unwrap_or(EMBEDDED))?;
+        let outline = model::open(model.as_deref().unwrap_or(EMBEDDED), ignored)?;
         let (name, config) = (model::short_name(&outline), outline.config());
         if json {
             terminal::print_json(&table::json(name, config))

@@ -277,7 +277,7 @@ impl Arguments {
             return self.run_over_data(given, None);
         }
         let method = self.method(given)?;
-        let outline = model::open(read!(given, self.model => model))?;
+        let outline = self.model.read(given).open()?;
         let sweep = self.sweep(given, &outline, method)?;
         let (bos, precision) =
             (*read!(given, self.run => bos), *read!(given, self.run => precision));

@@ -10,7 +10,7 @@ use vene::data::{Row, write_jsonl};
 use vene::task::{Generated, Task};
 
 use crate::arguments::{Given, ReadBy, must_end_with, read};
-use crate::model::{self, ModelArgument};
+use crate::model::ModelArgument;
 use crate::terminal;
 
 /// Make a data set for a common task, fitted to a model's tokenizer
@@ -59,6 +59,7 @@ pub struct Arguments {
 const READ_BY: &ReadBy = &[
     ("name", "without --list"),
     ("model", "where a task is named (NAME)"),
+    ("ignore_key", "where a task is named (NAME)"),
     ("count", "where a task is named (NAME)"),
     ("seed", "where a task is named (NAME)"),
     ("out", "where a task is named (NAME)"),
@@ -77,12 +78,12 @@ impl Arguments {
         let (count, seed) = (*read!(given, self => count), *read!(given, self => seed));
         let out = read!(given, self => out);
         let json = out.is_some() && *read!(given, self => json);
-        let model = read!(given, self.model => model);
+        let model = self.model.read(given);
         given.check("rows that are printed", READ_BY)?;
         if let Some(out) = out {
             must_end_with(out, &["jsonl", "ndjson"])?;
         }
-        let outline = model::open(model)?;
+        let outline = model.open()?;
         let made = task.rows(&outline, count as usize, seed)?;
         let Some(path) = out else { return terminal::print(&lines(&made.rows)?) };
         vene_files::write_atomically(path, |file| -> anyhow::Result<()> {

@@ -49,9 +49,9 @@ impl Arguments {
         let json = *read!(given, self => json);
         let bos = *read!(given, self.run => bos);
         let precision = *read!(given, self.run => precision);
-        let model = read!(given, self.model => model);
+        let model = self.model.read(given);
         given.check("a list of next tokens", &[])?;
-        let outline = model::open(model)?;
+        let outline = model.open()?;
         let prompts = texts
             .iter()
             .enumerate()

@@ -9,7 +9,7 @@ use vene::plan_file::PlanFile;
 use vene_model::EMBEDDED;
 
 use crate::arguments::{Given, ReadBy, read};
-use crate::model::{self, RunArguments};
+use crate::model::{self, IgnoredKeys, RunArguments};
 use crate::rows::TogetherName;
 use crate::training::examples::{self, Rows};
 use crate::training::{Settings, train};
@@ -44,6 +44,9 @@ pub struct Arguments {
     /// The model, in place of the plan's: `embedded`, a folder, a .gguf file, or a Hugging Face id
     #[arg(long, short, value_name = "MODEL")]
     model: Option<String>,
+
+    #[command(flatten)]
+    ignored: IgnoredKeys,
 
     /// A file of rows, in place of the plan's: base, source, target, foil, spans (CSV, JSONL, JSON, Parquet)
     #[arg(long, value_name = "FILE")]
@@ -97,7 +100,7 @@ impl Arguments {
         given.read_of_plan("read", &["positions"]);
         let named = file.sections.model.as_ref().and_then(|model| model.id.as_deref());
         let model = read!(given, self => model).as_deref().or(named).unwrap_or(EMBEDDED).to_owned();
-        let outline = model::open(&model)?;
+        let outline = model::open(&model, self.ignored.read(&given))?;
         let plan = file.plan(&outline)?;
         let text = std::fs::read_to_string(path)
             .with_context(|| format!("{} cannot be read", path.display()))?;

@@ -6,6 +6,7 @@ mod bad_input;
 mod collect;
 mod demo;
 mod generate;
+mod ignored_keys;
 mod interrupted;
 #[cfg(target_os = "linux")]
 mod memory;

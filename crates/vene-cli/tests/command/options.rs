@@ -39,6 +39,8 @@ struct Offered {
 }
 
 const THREADS: (&str, &str) = ("--threads", "a result does not depend on the number of threads");
+const IGNORE_KEY: (&str, &str) =
+    ("--ignore-key", "an error unless the model has such a key; ignored_keys.rs has it");
 const MODEL: &[&str] = &["SHARED/other"];
 
 /// What lines and values name as `SHARED/...`.
@@ -345,6 +347,7 @@ const SWEEP_VALUES: &[(&str, &[&str])] = &[
 
 const SWEEP_APART: &[(&str, &str)] = &[
     THREADS,
+    IGNORE_KEY,
     (
         "--executor",
         "both executors give the same numbers to rounding; that it is read is tried below",
@@ -420,7 +423,7 @@ fn of_generate() {
             ("--precision", &["double"]),
             ("--json", &[""]),
         ],
-        apart: &[THREADS],
+        apart: &[THREADS, IGNORE_KEY],
     });
 }
 
@@ -439,7 +442,7 @@ fn of_train() {
             ("--bos", &["always"]),
             ("--precision", &["double"]),
         ],
-        apart: &[THREADS, ("--resume", "train.rs has it: there must be a training to go on with")],
+        apart: &[THREADS, IGNORE_KEY, ("--resume", "train.rs has it: there must be a training to go on with")],
     });
 }
 
@@ -455,7 +458,7 @@ fn of_the_others() {
             ("--precision", &["double"]),
             ("--json", &[""]),
         ],
-        apart: &[THREADS],
+        apart: &[THREADS, IGNORE_KEY],
     });
     walk(&Tried {
         name: "collect",
@@ -472,7 +475,7 @@ fn of_the_others() {
             ("--precision", &["double"]),
             ("--out", &["y.safetensors", "y.npz"]),
         ],
-        apart: &[THREADS],
+        apart: &[THREADS, IGNORE_KEY],
     });
     walk(&Tried {
         name: "task",
@@ -488,7 +491,7 @@ fn of_the_others() {
             ("--json", &[""]),
         ],
         apart: &[
-            THREADS,
+            THREADS, IGNORE_KEY,
             ("--list", "what is done without NAME anyway; with one it is tried below"),
             (
                 "--model",
@@ -500,7 +503,7 @@ fn of_the_others() {
         name: "sites",
         modes: vec![("text", String::new()), ("Markdown", "--markdown".to_owned())],
         values: &[("--model", MODEL), ("--json", &[""]), ("--markdown", &[""])],
-        apart: &[THREADS],
+        apart: &[THREADS, IGNORE_KEY],
     });
     walk(&Tried {
         name: "models",

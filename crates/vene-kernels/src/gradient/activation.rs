@@ -1,6 +1,8 @@
 //! Gradients of activation functions, alone and fused with the gate.
 
-use crate::activation::{Activation, COST, beyond, bounded, relu};
+use crate::activation::{
+    Activation, COST, LEAK, QUICK, beyond, bounded, mish_share, relu, relu6, relu_leaky, relu_squared,
+};
 use crate::exponential::{exp, tanh};
 use crate::instructions::for_each_instruction_set;
 use crate::parallel::{Shared, for_each_stretch, for_each_task, threads_for};
@@ -22,6 +24,13 @@ pub fn activate_gradient(x: &[f32], activation: Activation, gradient: &mut [f32]
         Activation::Relu => relu_alone,
         Activation::Tanh => tanh_alone,
         Activation::Sigmoid => sigmoid_alone,
+        Activation::GeluClipped => gelu_clipped_alone,
+        Activation::GeluQuick => gelu_quick_alone,
+        Activation::Mish => mish_alone,
+        Activation::ReluSquared => relu_squared_alone,
+        Activation::Relu6 => relu6_alone,
+        Activation::ReluLeaky => relu_leaky_alone,
+        Activation::Linear => linear_alone,
     };
     for_each_stretch(gradient, 1, COST, |first, gradient| {
         here(&x[first..][..gradient.len()], gradient);
@@ -54,6 +63,13 @@ pub fn activate_gated_gradient(
         Activation::Relu => relu_gated,
         Activation::Tanh => tanh_gated,
         Activation::Sigmoid => sigmoid_gated,
+        Activation::GeluClipped => gelu_clipped_gated,
+        Activation::GeluQuick => gelu_quick_gated,
+        Activation::Mish => mish_gated,
+        Activation::ReluSquared => relu_squared_gated,
+        Activation::Relu6 => relu6_gated,
+        Activation::ReluLeaky => relu_leaky_gated,
+        Activation::Linear => linear_gated,
     };
     let (of_gate, of_up) = (Shared::new(of_gate), Shared::new(of_up));
     for_each_task(
@@ -114,6 +130,13 @@ slope!(silu_with_slope, silu_alone, silu_gated);
 slope!(relu_with_slope, relu_alone, relu_gated);
 slope!(tanh_with_slope, tanh_alone, tanh_gated);
 slope!(sigmoid_with_slope, sigmoid_alone, sigmoid_gated);
+slope!(gelu_clipped_with_slope, gelu_clipped_alone, gelu_clipped_gated);
+slope!(gelu_quick_with_slope, gelu_quick_alone, gelu_quick_gated);
+slope!(mish_with_slope, mish_alone, mish_gated);
+slope!(relu_squared_with_slope, relu_squared_alone, relu_squared_gated);
+slope!(relu6_with_slope, relu6_alone, relu6_gated);
+slope!(relu_leaky_with_slope, relu_leaky_alone, relu_leaky_gated);
+slope!(linear_with_slope, linear_alone, linear_gated);
 
 /// The function's value and slope: the mass below `x` and the density there, of the normal distribution.
 #[inline(always)]
@@ -165,6 +188,54 @@ fn sigmoid_with_slope<const FUSED: bool>(x: f32) -> (f32, f32) {
     (value, value * (1.0 - value))
 }
 
+#[inline(always)]
+fn gelu_clipped_with_slope<const FUSED: bool>(x: f32) -> (f32, f32) {
+    let (value, slope) = gelu_exact_with_slope::<FUSED>(x);
+    if value > 10.0 { (10.0, 0.0) } else { (value, slope) }
+}
+
+#[inline(always)]
+fn gelu_quick_with_slope<const FUSED: bool>(x: f32) -> (f32, f32) {
+    let x = bounded(x);
+    let share = 1.0 / (1.0 + exp::<FUSED>(-QUICK * x));
+    let change = share * (1.0 - share);
+    (x * share, share + if change > 0.0 { QUICK * x * change } else { 0.0 })
+}
+
+/// With `n` as in the function, `1 - tanh^2` is `4 (n + 1) / (n + 2)^2`.
+#[inline(always)]
+fn mish_with_slope<const FUSED: bool>(x: f32) -> (f32, f32) {
+    // Farther out the slope is 0 or 1 to all digits.
+    let finite = x.clamp(-1e6, 1e6);
+    let n = mish_share::<FUSED>(finite);
+    let share = n / (n + 2.0);
+    let sigmoid = 1.0 / (1.0 + exp::<FUSED>(-finite));
+    let change = 4.0 * ((n + 1.0) / (n + 2.0)) / (n + 2.0);
+    // Where e^x is 0, or the change is one that no sum shows, the product is 0.
+    let bend = if finite.abs() < 80.0 { finite * sigmoid * change } else { 0.0 };
+    (bounded(x) * share, share + if finite > 20.0 { 0.0 } else { bend })
+}
+
+#[inline(always)]
+fn relu_squared_with_slope<const FUSED: bool>(x: f32) -> (f32, f32) {
+    (relu_squared::<FUSED>(x), 2.0 * relu::<FUSED>(x))
+}
+
+#[inline(always)]
+fn relu6_with_slope<const FUSED: bool>(x: f32) -> (f32, f32) {
+    (relu6::<FUSED>(x), if x > 0.0 && x < 6.0 { 1.0 } else { 0.0 })
+}
+
+#[inline(always)]
+fn relu_leaky_with_slope<const FUSED: bool>(x: f32) -> (f32, f32) {
+    (relu_leaky::<FUSED>(x), if x > 0.0 { 1.0 } else { LEAK })
+}
+
+#[inline(always)]
+fn linear_with_slope<const FUSED: bool>(x: f32) -> (f32, f32) {
+    (x, 1.0)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -199,15 +270,34 @@ mod tests {
             near("tanh", tanh_with_slope::<true>(x).1, &f64::tanh, x);
             let sigmoid = |x: f64| 1.0 / (1.0 + (-x).exp());
             near("sigmoid", sigmoid_with_slope::<true>(x).1, &sigmoid, x);
+            let quick = |x: f64| x / (1.0 + (-f64::from(QUICK) * x).exp());
+            near("quick gelu", gelu_quick_with_slope::<true>(x).1, &quick, x);
+            near("mish", mish_with_slope::<true>(x).1, &|x| x * x.exp().ln_1p().tanh(), x);
+            near("clipped gelu", gelu_clipped_with_slope::<true>(x).1, &gelu, x);
+            near("linear", linear_with_slope::<true>(x).1, &|x| x, x);
+            if x.abs() > 1e-3 {
+                let squared = |x: f64| x.max(0.0) * x.max(0.0);
+                near("squared relu", relu_squared_with_slope::<true>(x).1, &squared, x);
+                let leaky = |x: f64| x.max(0.0) + f64::from(LEAK) * x.min(0.0);
+                near("leaky relu", relu_leaky_with_slope::<true>(x).1, &leaky, x);
+            }
+            // At its corners it has no slope.
+            if x.abs() > 1e-3 && x < 5.9 {
+                near("relu6", relu6_with_slope::<true>(x).1, &|x| x.max(0.0), x);
+            }
         }
         for function in [
             gelu_exact_with_slope::<true>,
             gelu_tanh_with_slope::<true>,
+            gelu_quick_with_slope::<true>,
+            mish_with_slope::<true>,
             silu_with_slope::<true>,
             relu_with_slope::<true>,
         ] {
             assert_eq!(function(1e30).1, 1.0);
             assert_eq!(function(-1e30).1, 0.0);
         }
+        assert_eq!(gelu_clipped_with_slope::<true>(10.5), (10.0, 0.0));
+        assert_eq!(relu6_with_slope::<true>(6.5), (6.0, 0.0));
     }
 }

@@ -4,16 +4,20 @@
 //! Norm weights are published as their difference from 1; GGUF files hold the sum.
 
 use serde_json::json;
-use vene_checkpoint::Tensors;
 
-use super::keys::Keys;
-use super::{Family, Naming, Weights, rope};
+use super::keys::{Keys, wrong};
+use super::names::Names;
+use super::{Family, Head, Naming, Weights, activation, gguf_rope, rope};
 use crate::config::{Activation, BlockKind, DecoderConfig, LayerConfig, NormKind, Rotary};
 use crate::error::ModelError;
 use crate::tensors::{BlockTensors, NormTensors, OuterTensors, TransformerTensors};
 
-/// Where no metadata says so: every sixth layer attends globally.
+/// Where GGUF metadata does not say it: every sixth layer attends globally.
 const PATTERN: usize = 6;
+
+/// The layers of Gemma 3 27B, which scales scores by the width of the model over its heads. GGUF metadata does
+/// not say so: llama.cpp knows the model by its layers.
+const LAYERS_OF_27B: usize = 62;
 
 /// Indices into the decoder's rotary encodings.
 const GLOBAL: usize = 0;
@@ -22,84 +26,70 @@ const LOCAL: usize = 1;
 pub(super) struct Gemma3 {
     config: DecoderConfig,
     naming: Naming,
-    tied: bool,
+    head: Head,
     attention_bias: bool,
+}
+
+/// How layers attend.
+struct Attending {
+    /// For each layer its window; `None`: everything.
+    windows: Vec<Option<usize>>,
+    /// Of layers that attend to everything, and of those with a window.
+    rotaries: [Rotary; 2],
+    context: usize,
+    /// Scores are divided by the square root of this.
+    scale: f64,
 }
 
 impl Gemma3 {
     pub(super) fn new(
         keys: &Keys<'_>,
         naming: Naming,
-        tensors: &Tensors,
+        names: &mut Names,
     ) -> Result<Self, ModelError> {
-        if keys.optional_object("text_config").is_ok_and(|object| object.is_some()) {
-            return Err(ModelError::NotUnderstood {
-                key: "text_config".into(),
-                value: "a multimodal model".into(),
-                understood: "text models (model_type gemma3_text)".into(),
-            });
-        }
-        let d_model = keys.count(naming.pick("hidden_size", "embedding_length"))?;
-        let heads = keys.count(naming.pick("num_attention_heads", "attention.head_count"))?;
-        let key_value_heads =
-            keys.count(naming.pick("num_key_value_heads", "attention.head_count_kv"))?;
+        let d_model = keys.extent(naming.pick("hidden_size", "embedding_length"))?;
+        let heads = keys.extent(naming.pick("num_attention_heads", "attention.head_count"))?;
+        let key_value_heads = keys
+            .optional_extent(naming.pick("num_key_value_heads", "attention.head_count_kv"))?
+            .unwrap_or(heads);
         super::divided("attention heads (by key-value heads)", heads, key_value_heads)?;
         let layers = super::layer_count(keys, naming.pick("num_hidden_layers", "block_count"))?;
-        let head_dim =
-            keys.optional_count(naming.pick("head_dim", "attention.key_length"))?.unwrap_or(256);
-        super::even("head_dim", head_dim)?;
-        let window =
-            keys.optional_count(naming.pick("sliding_window", "attention.sliding_window"))?;
-        let theta = keys.optional_positive(naming.pick("rope_theta", "rope.freq_base"))?;
-        let global = Rotary::new(theta.unwrap_or(1_000_000.0), head_dim);
-        let local_theta =
-            keys.optional_positive(naming.pick("rope_local_base_freq", "rope.freq_base_swa"))?;
-        let local = Rotary::new(local_theta.unwrap_or(10_000.0), head_dim);
+        let head_dim = super::head_dim(keys, naming, d_model, heads)?;
+        let context = keys.count(naming.pick("max_position_embeddings", "context_length"))?;
 
         let mut activation = Activation::GeluTanh;
-        let (global, scale, slides, tied, attention_bias) = match naming {
+        let (attending, attention_bias) = match naming {
             Naming::HuggingFace => {
-                if let Some(name) = keys.optional_text("hidden_activation")? {
-                    activation = super::activation("hidden_activation", &name)?;
-                }
-                keys.only("use_bidirectional_attention", false.into())?;
-                let scaling = keys.optional_object("rope_scaling")?;
-                (
-                    rope::scaled(global, scaling.as_ref())?,
-                    keys.optional_positive("query_pre_attn_scalar")?.unwrap_or(256.0),
-                    sliding_layers(keys, layers)?,
-                    keys.flag_or("tie_word_embeddings", true)?,
-                    keys.flag_or("attention_bias", false)?,
-                )
+                let name = keys.text("hidden_activation")?;
+                activation = activation::named("hidden_activation", &name)?;
+                let bias = keys.flag_or("attention_bias", false)?;
+                (Attending::in_config(keys, layers, head_dim, context)?, bias)
             }
             Naming::Gguf => {
-                keys.ignore(&["vocab_size", "rope.scaling.finetuned"]);
-                for (key, value) in
-                    [("rope.dimension_count", head_dim), ("attention.value_length", head_dim)]
-                {
-                    keys.only(key, json!(value))?;
+                for key in ["rope.dimension_count", "attention.value_length"] {
+                    keys.only(key, json!(head_dim))?;
                 }
-                let pattern =
-                    keys.optional_count("attention.sliding_window_pattern")?.unwrap_or(PATTERN);
-                (
-                    super::gguf_scaled(keys, tensors, global)?,
-                    head_dim as f64,
-                    (0..layers).map(|layer| (layer + 1) % pattern != 0).collect(),
-                    tensors.shape("output.weight").is_none(),
-                    false,
-                )
+                // In whole numbers, as llama.cpp divides.
+                let scale = if layers == LAYERS_OF_27B { d_model / heads } else { head_dim };
+                (Attending::in_gguf(keys, names, layers, head_dim, context, scale)?, false)
             }
         };
         let embedding = naming.pick("model.embed_tokens.weight", "token_embd.weight");
-        let vocabulary = super::vocabulary(keys, naming, tensors, embedding)?;
+        let head = Head::of(keys, naming, names, embedding, true)?;
+        let vocabulary = super::vocabulary(keys, naming, names, embedding)?;
         let epsilon = naming.pick("rms_norm_eps", "attention.layer_norm_rms_epsilon");
-        let layers = slides
+        let cap = |key| match naming {
+            Naming::HuggingFace => keys.optional_positive(key),
+            Naming::Gguf => keys.positive_or_off(key),
+        };
+        let layers = attending
+            .windows
             .into_iter()
-            .map(|slides| LayerConfig {
+            .map(|window| LayerConfig {
                 kind: BlockKind::Transformer,
-                score_scale: scale.sqrt().recip(),
-                window: window.filter(|_| slides),
-                rotary: Some(if slides { LOCAL } else { GLOBAL }),
+                score_scale: attending.scale.sqrt().recip(),
+                window,
+                rotary: Some(if window.is_some() { LOCAL } else { GLOBAL }),
             })
             .collect();
         let config = DecoderConfig {
@@ -108,12 +98,12 @@ impl Gemma3 {
             heads,
             key_value_heads,
             head_dim,
-            d_mlp: keys.count(naming.pick("intermediate_size", "feed_forward_length"))?,
+            d_mlp: keys.extent(naming.pick("intermediate_size", "feed_forward_length"))?,
             inputs: vocabulary,
             vocabulary,
-            context: keys.count(naming.pick("max_position_embeddings", "context_length"))?,
+            context: attending.context,
             norm: NormKind::RootMeanSquare {
-                epsilon: keys.optional_positive(epsilon)?.unwrap_or(1e-6),
+                epsilon: keys.positive(epsilon)?,
                 unit_offset: naming == Naming::HuggingFace,
             },
             final_norm: true,
@@ -122,12 +112,12 @@ impl Gemma3 {
             activation,
             gated: true,
             embedding_scale: Some((d_model as f64).sqrt()),
-            score_soft_cap: keys.optional_positive("attn_logit_softcapping")?,
-            logit_soft_cap: keys.optional_positive("final_logit_softcapping")?,
-            rotaries: vec![global, local],
+            score_soft_cap: cap("attn_logit_softcapping")?,
+            logit_soft_cap: cap("final_logit_softcapping")?,
+            rotaries: attending.rotaries.into(),
             layers,
         };
-        Ok(Self { config, naming, tied, attention_bias })
+        Ok(Self { config, naming, head, attention_bias })
     }
 
     fn norm(
@@ -140,35 +130,102 @@ impl Gemma3 {
     }
 }
 
+impl Attending {
+    fn in_config(
+        keys: &Keys<'_>,
+        layers: usize,
+        head_dim: usize,
+        context: usize,
+    ) -> Result<Self, ModelError> {
+        let slides = sliding_layers(keys, layers)?;
+        let window = if slides.contains(&true) {
+            Some(keys.count("sliding_window")?)
+        } else {
+            keys.ignore(&["sliding_window"]);
+            None
+        };
+        let [global, local] = rope::of_layers(keys, head_dim, context)?;
+        Ok(Self {
+            windows: slides.into_iter().map(|slides| window.filter(|_| slides)).collect(),
+            context: global.context.min(local.context),
+            rotaries: [global.rotary, local.rotary],
+            scale: keys.positive("query_pre_attn_scalar")?,
+        })
+    }
+
+    /// By llama.cpp's rules: without a window there is no local rotary base, either.
+    fn in_gguf(
+        keys: &Keys<'_>,
+        names: &Names,
+        layers: usize,
+        head_dim: usize,
+        context: usize,
+        scale: usize,
+    ) -> Result<Self, ModelError> {
+        const PERIOD: &str = "attention.sliding_window_pattern";
+        let window = match keys.optional_number("attention.sliding_window")? {
+            Some(0.0) => None,
+            _ => keys.optional_count("attention.sliding_window")?,
+        };
+        let slides: Vec<bool> = match keys.optional_flags(PERIOD)? {
+            Some(slides) if slides.len() == layers => slides,
+            Some(slides) => {
+                let found = format!("a list of {}", slides.len());
+                let expected = format!("one entry for each of the {layers} layers");
+                return Err(wrong(PERIOD, &found.into(), &expected));
+            }
+            None => {
+                let period = keys.optional_count(PERIOD)?.unwrap_or(PATTERN);
+                (0..layers).map(|layer| (layer + 1) % period != 0).collect()
+            }
+        };
+        let theta = keys.optional_positive("rope.freq_base")?.unwrap_or(10_000.0);
+        let local = keys.optional_positive("rope.freq_base_swa")?.unwrap_or(10_000.0);
+        Ok(Self {
+            windows: slides.into_iter().map(|slides| window.filter(|_| slides)).collect(),
+            rotaries: [
+                gguf_rope::rotary(keys, names, theta, head_dim, context)?,
+                Rotary::new(local, head_dim),
+            ],
+            context,
+            scale: scale as f64,
+        })
+    }
+}
+
 /// Which layers attend within a sliding window: `layer_types`, or every layer but each
 /// `sliding_window_pattern`-th.
 fn sliding_layers(keys: &Keys<'_>, layers: usize) -> Result<Vec<bool>, ModelError> {
-    let pattern = match keys.optional_count("sliding_window_pattern")? {
+    // Newer versions write the pattern beside the types, under a name of their own.
+    let own = keys.optional_count("_sliding_window_pattern")?;
+    let pattern = match own.filter(|_| !keys.is_said("sliding_window_pattern")) {
         Some(pattern) => pattern,
-        None => keys.optional_count("_sliding_window_pattern")?.unwrap_or(PATTERN),
+        None => keys.count("sliding_window_pattern")?,
     };
-    let Some(types) = keys.optional_texts("layer_types")? else {
-        return Ok((0..layers).map(|layer| (layer + 1) % pattern != 0).collect());
-    };
+    let by_pattern: Vec<bool> = (0..layers).map(|layer| (layer + 1) % pattern != 0).collect();
+    let Some(types) = keys.optional_texts("layer_types")? else { return Ok(by_pattern) };
     if types.len() != layers {
-        return Err(ModelError::WrongValue {
-            key: "layer_types".into(),
-            value: format!("a list of {}", types.len()),
-            expected: format!("one entry for each of the {layers} layers"),
-        });
+        let found = format!("a list of {}", types.len());
+        let expected = format!("one entry for each of the {layers} layers");
+        return Err(wrong("layer_types", &found.into(), &expected));
     }
-    types
-        .into_iter()
-        .map(|kind| match kind.as_str() {
-            "sliding_attention" => Ok(true),
-            "full_attention" => Ok(false),
-            _ => Err(ModelError::NotUnderstood {
-                key: "layer_types".into(),
-                value: kind,
-                understood: "sliding_attention, full_attention".into(),
-            }),
-        })
-        .collect()
+    let slides = types.into_iter().map(|kind| match kind.as_str() {
+        "sliding_attention" => Ok(true),
+        "full_attention" => Ok(false),
+        _ => Err(ModelError::NotUnderstood {
+            key: "layer_types".into(),
+            value: kind,
+            understood: "sliding_attention, full_attention".into(),
+        }),
+    });
+    let slides = slides.collect::<Result<Vec<_>, _>>()?;
+    if slides != by_pattern && keys.is_said("sliding_window_pattern") {
+        keys.notices.add(format!(
+            "`layer_types` names other layers than `sliding_window_pattern` = {pattern}: `layer_types` is used, as \
+             transformers 5 does (transformers 4.52 uses the pattern)"
+        ));
+    }
+    Ok(slides)
 }
 
 impl Family for Gemma3 {
@@ -178,21 +235,14 @@ impl Family for Gemma3 {
 
     fn outer(&self, weights: &Weights<'_>) -> Result<OuterTensors, ModelError> {
         let table = [self.config.vocabulary, self.config.d_model];
-        let unembedding = match self.tied {
-            true => None,
-            false => Some(weights.linear(self.naming.pick("lm_head", "output"), table, false)?),
-        };
+        let name = self.naming.pick("model.embed_tokens.weight", "token_embd.weight");
+        let embedding = weights.tensor(name, &table)?;
+        let unembedding = self.head.read(weights, self.naming, (name, &embedding))?;
+        let norm = self.naming.pick("model.norm", "output_norm");
         Ok(OuterTensors {
-            embedding: weights.tensor(
-                self.naming.pick("model.embed_tokens.weight", "token_embd.weight"),
-                &table,
-            )?,
+            embedding,
             position_embedding: None,
-            final_norm: Some(self.norm(
-                weights,
-                self.naming.pick("model.norm", "output_norm"),
-                table[1],
-            )?),
+            final_norm: Some(weights.norm(norm, table[1], false)?),
             unembedding,
         })
     }
@@ -233,6 +283,6 @@ impl Family for Gemma3 {
     }
 
     fn is_leftover(&self, name: &str) -> bool {
-        self.tied && name == "lm_head.weight"
+        name.ends_with(".rotary_emb.inv_freq") || name == "rope_freqs.weight"
     }
 }

@@ -1,55 +1,48 @@
 //! GPT-2 (Radford et al. 2019): learned positions, layer norms with bias, a plain GELU MLP.
 //!
-//! Published weights are `Conv1D`, `[in, out]`, with query, key and value side by side; the
-//! prefix `transformer.` may be absent.
-
-use vene_checkpoint::Tensors;
+//! Published weights are `Conv1D`, `[in, out]`, with query, key and value side by side.
 
 use super::keys::Keys;
-use super::{Family, Naming, Weights};
+use super::names::{Names, Scheme};
+use super::{Family, Head, Naming, Weights, activation};
 use crate::config::{Activation, BlockKind, DecoderConfig, LayerConfig, NormKind};
 use crate::error::ModelError;
 use crate::tensors::{BlockTensors, LinearTensors, OuterTensors, TransformerTensors};
 
+pub(super) const SCHEME: Scheme =
+    Scheme { prefix: "transformer.", beginnings: &["wte", "wpe", "h", "ln_f", "position_ids"] };
+
 pub(super) struct Gpt2 {
     config: DecoderConfig,
     naming: Naming,
-    tied: bool,
-    prefix: &'static str,
+    head: Head,
 }
 
 impl Gpt2 {
     pub(super) fn new(
         keys: &Keys<'_>,
         naming: Naming,
-        tensors: &Tensors,
+        names: &mut Names,
     ) -> Result<Self, ModelError> {
-        let d_model = keys.count(naming.pick("n_embd", "embedding_length"))?;
-        let heads = keys.count(naming.pick("n_head", "attention.head_count"))?;
+        let d_model = keys.extent(naming.pick("n_embd", "embedding_length"))?;
+        let heads = keys.extent(naming.pick("n_head", "attention.head_count"))?;
         let layers = super::layer_count(keys, naming.pick("n_layer", "block_count"))?;
         let head_dim = super::divided(naming.pick("n_embd", "embedding_length"), d_model, heads)?;
-        let d_mlp = keys.optional_count(naming.pick("n_inner", "feed_forward_length"))?;
+        let d_mlp = keys.optional_extent(naming.pick("n_inner", "feed_forward_length"))?;
         let epsilon = naming.pick("layer_norm_epsilon", "attention.layer_norm_epsilon");
 
         let (mut activation, mut scaled, mut scaled_by_layer) = (Activation::GeluTanh, true, false);
-        let (embedding, tied) = match naming {
-            Naming::HuggingFace => {
-                if let Some(name) = keys.optional_text("activation_function")? {
-                    activation = super::activation("activation_function", &name)?;
-                }
-                scaled = keys.flag_or("scale_attn_weights", true)?;
-                scaled_by_layer = keys.flag_or("scale_attn_by_inverse_layer_idx", false)?;
-                keys.only("add_cross_attention", false.into())?;
-                keys.only("is_encoder_decoder", false.into())?;
-                keys.only("use_return_dict", true.into())?;
-                (Self::embedding(tensors), keys.flag_or("tie_word_embeddings", true)?)
-            }
-            Naming::Gguf => {
-                keys.ignore(&["file_type"]);
-                ("token_embd.weight", tensors.shape("output.weight").is_none())
-            }
-        };
-        let vocabulary = super::vocabulary(keys, naming, tensors, embedding)?;
+        if naming == Naming::HuggingFace {
+            activation = activation::named("activation_function", &keys.text("activation_function")?)?;
+            scaled = keys.flag_or("scale_attn_weights", true)?;
+            scaled_by_layer = keys.flag_or("scale_attn_by_inverse_layer_idx", false)?;
+        } else {
+            // The heads of GPT-2 are all of one kind.
+            keys.only("attention.head_count_kv", heads.into())?;
+        }
+        let embedding = naming.pick("transformer.wte.weight", "token_embd.weight");
+        let head = Head::of(keys, naming, names, embedding, true)?;
+        let vocabulary = super::vocabulary(keys, naming, names, embedding)?;
         let layers = (0..layers)
             .map(|layer| {
                 let scale = if scaled { (head_dim as f64).sqrt().recip() } else { 1.0 };
@@ -71,8 +64,8 @@ impl Gpt2 {
             d_mlp: d_mlp.unwrap_or(4 * d_model),
             inputs: vocabulary,
             vocabulary,
-            context: keys.count(naming.pick("n_positions", "context_length"))?,
-            norm: NormKind::Layer { epsilon: keys.optional_positive(epsilon)?.unwrap_or(1e-5) },
+            context: keys.extent(naming.pick("n_positions", "context_length"))?,
+            norm: NormKind::Layer { epsilon: keys.positive(epsilon)? },
             final_norm: true,
             post_norms: false,
             query_key_norm: false,
@@ -84,15 +77,7 @@ impl Gpt2 {
             rotaries: Vec::new(),
             layers,
         };
-        let prefix = if embedding.starts_with("transformer.") { "transformer." } else { "" };
-        Ok(Self { config, naming, tied, prefix })
-    }
-
-    fn embedding(tensors: &Tensors) -> &'static str {
-        match tensors.shape("transformer.wte.weight") {
-            Some(_) => "transformer.wte.weight",
-            None => "wte.weight",
-        }
+        Ok(Self { config, naming, head })
     }
 
     /// A projection as either format stores it.
@@ -115,31 +100,32 @@ impl Family for Gpt2 {
     }
 
     fn outer(&self, weights: &Weights<'_>) -> Result<OuterTensors, ModelError> {
-        let (config, prefix) = (&self.config, self.prefix);
-        let name = |hugging_face: &str, gguf: &str| {
-            self.naming.pick(format!("{prefix}{hugging_face}"), gguf.to_owned())
-        };
+        let config = &self.config;
+        let name = |hugging_face, gguf| self.naming.pick(hugging_face, gguf);
         let table = [config.vocabulary, config.d_model];
-        let unembedding = match self.tied {
-            true => None,
-            false => Some(weights.linear(self.naming.pick("lm_head", "output"), table, false)?),
-        };
+        let embedding_name = name("transformer.wte.weight", "token_embd.weight");
+        let embedding = weights.tensor(embedding_name, &table)?;
+        let unembedding = self.head.read(weights, self.naming, (embedding_name, &embedding))?;
         Ok(OuterTensors {
-            embedding: weights.tensor(&name("wte.weight", "token_embd.weight"), &table)?,
+            embedding,
             position_embedding: Some(weights.tensor(
-                &name("wpe.weight", "position_embd.weight"),
+                name("transformer.wpe.weight", "position_embd.weight"),
                 &[config.context, config.d_model],
             )?),
-            final_norm: Some(weights.norm(&name("ln_f", "output_norm"), config.d_model, true)?),
+            final_norm: Some(weights.norm(
+                name("transformer.ln_f", "output_norm"),
+                config.d_model,
+                true,
+            )?),
             unembedding,
         })
     }
 
     fn layer(&self, weights: &Weights<'_>, layer: usize) -> Result<BlockTensors, ModelError> {
-        let (d_model, d_mlp, prefix) = (self.config.d_model, self.config.d_mlp, self.prefix);
+        let (d_model, d_mlp) = (self.config.d_model, self.config.d_mlp);
         let name = |hugging_face: &str, gguf: &str| {
             self.naming
-                .pick(format!("{prefix}h.{layer}.{hugging_face}"), format!("blk.{layer}.{gguf}"))
+                .pick(format!("transformer.h.{layer}.{hugging_face}"), format!("blk.{layer}.{gguf}"))
         };
         let joined =
             self.linear(weights, &name("attn.c_attn", "attn_qkv"), [3 * d_model, d_model])?;
@@ -170,9 +156,9 @@ impl Family for Gpt2 {
     }
 
     fn is_leftover(&self, name: &str) -> bool {
-        // Causal masks that old checkpoints store as buffers, and a copy of tied weights.
+        // Causal masks and positions that old checkpoints store as buffers.
         name.ends_with(".attn.bias")
             || name.ends_with(".attn.masked_bias")
-            || (self.tied && name == "lm_head.weight")
+            || name == "transformer.position_ids"
     }
 }

@@ -2,18 +2,22 @@
 //! positions, RMS norms, grouped-query attention, a gated MLP.
 
 use serde_json::json;
-use vene_checkpoint::Tensors;
 
 use super::keys::Keys;
-use super::{Family, Naming, Weights, rope};
-use crate::config::{Activation, BlockKind, DecoderConfig, LayerConfig, NormKind, Rotary};
+use super::names::{Names, Scheme};
+use super::{Family, Head, Naming, Weights, activation, gguf_rope, rope};
+use crate::config::{Activation, BlockKind, DecoderConfig, LayerConfig, NormKind};
 use crate::error::ModelError;
 use crate::tensors::{BlockTensors, HostTensor, LinearTensors, OuterTensors, TransformerTensors};
+
+/// Also that of Gemma 3.
+pub(super) const SCHEME: Scheme =
+    Scheme { prefix: "model.", beginnings: &["embed_tokens", "layers", "norm", "rotary_emb"] };
 
 pub(super) struct Llama {
     config: DecoderConfig,
     naming: Naming,
-    tied: bool,
+    head: Head,
     attention_bias: bool,
     mlp_bias: bool,
 }
@@ -22,55 +26,44 @@ impl Llama {
     pub(super) fn new(
         keys: &Keys<'_>,
         naming: Naming,
-        tensors: &Tensors,
+        names: &mut Names,
     ) -> Result<Self, ModelError> {
-        let d_model = keys.count(naming.pick("hidden_size", "embedding_length"))?;
-        let heads = keys.count(naming.pick("num_attention_heads", "attention.head_count"))?;
+        let d_model = keys.extent(naming.pick("hidden_size", "embedding_length"))?;
+        let heads = keys.extent(naming.pick("num_attention_heads", "attention.head_count"))?;
         let key_value_heads = keys
-            .optional_count(naming.pick("num_key_value_heads", "attention.head_count_kv"))?
+            .optional_extent(naming.pick("num_key_value_heads", "attention.head_count_kv"))?
             .unwrap_or(heads);
         super::divided("attention heads (by key-value heads)", heads, key_value_heads)?;
         let layers = super::layer_count(keys, naming.pick("num_hidden_layers", "block_count"))?;
-        let head_dim = match keys.optional_count(naming.pick("head_dim", "attention.key_length"))? {
-            Some(head_dim) => head_dim,
-            None => super::divided("hidden size (by heads)", d_model, heads)?,
-        };
-        let theta = keys.optional_positive(naming.pick("rope_theta", "rope.freq_base"))?;
-        let rotary = Rotary::new(theta.unwrap_or(10_000.0), super::even("head_dim", head_dim)?);
+        let head_dim = super::head_dim(keys, naming, d_model, heads)?;
+        let context = keys.count(naming.pick("max_position_embeddings", "context_length"))?;
 
         let mut activation = Activation::Silu;
-        let (rotary, embedding, tied, attention_bias, mlp_bias) = match naming {
+        let (rotary, context, attention_bias, mlp_bias) = match naming {
             Naming::HuggingFace => {
-                if let Some(name) = keys.optional_text("hidden_act")? {
-                    activation = super::activation("hidden_act", &name)?;
-                }
-                keys.only("rope_interleaved", false.into())?;
-                let scaling = keys.optional_object("rope_scaling")?;
-                (
-                    rope::scaled(rotary, scaling.as_ref())?,
-                    "model.embed_tokens.weight",
-                    keys.flag_or("tie_word_embeddings", false)?,
-                    keys.flag_or("attention_bias", false)?,
-                    keys.flag_or("mlp_bias", false)?,
-                )
+                activation = activation::named("hidden_act", &keys.text("hidden_act")?)?;
+                refuse_windows(keys)?;
+                let rope::Described { rotary, context } = rope::of_model(keys, head_dim, context)?;
+                let (attention_bias, mlp_bias) =
+                    (keys.flag_or("attention_bias", false)?, keys.flag_or("mlp_bias", false)?);
+                (rotary, context, attention_bias, mlp_bias)
             }
             Naming::Gguf => {
-                keys.ignore(&["vocab_size", "rope.scaling.finetuned"]);
-                for (key, value) in
-                    [("rope.dimension_count", head_dim), ("attention.value_length", head_dim)]
-                {
-                    keys.only(key, json!(value))?;
+                for key in ["rope.dimension_count", "attention.value_length"] {
+                    keys.only(key, json!(head_dim))?;
                 }
+                let theta = keys.optional_positive("rope.freq_base")?.unwrap_or(10_000.0);
                 (
-                    super::gguf_scaled(keys, tensors, rotary)?,
-                    "token_embd.weight",
-                    tensors.shape("output.weight").is_none(),
-                    tensors.shape("blk.0.attn_q.bias").is_some(),
-                    tensors.shape("blk.0.ffn_up.bias").is_some(),
+                    gguf_rope::rotary(keys, names, theta, head_dim, context)?,
+                    context,
+                    names.contains("blk.0.attn_q.bias"),
+                    names.contains("blk.0.ffn_up.bias"),
                 )
             }
         };
-        let vocabulary = super::vocabulary(keys, naming, tensors, embedding)?;
+        let embedding = naming.pick("model.embed_tokens.weight", "token_embd.weight");
+        let head = Head::of(keys, naming, names, embedding, false)?;
+        let vocabulary = super::vocabulary(keys, naming, names, embedding)?;
         let epsilon = naming.pick("rms_norm_eps", "attention.layer_norm_rms_epsilon");
         let layer = LayerConfig {
             kind: BlockKind::Transformer,
@@ -84,14 +77,11 @@ impl Llama {
             heads,
             key_value_heads,
             head_dim,
-            d_mlp: keys.count(naming.pick("intermediate_size", "feed_forward_length"))?,
+            d_mlp: keys.extent(naming.pick("intermediate_size", "feed_forward_length"))?,
             inputs: vocabulary,
             vocabulary,
-            context: keys.count(naming.pick("max_position_embeddings", "context_length"))?,
-            norm: NormKind::RootMeanSquare {
-                epsilon: keys.optional_positive(epsilon)?.unwrap_or(1e-6),
-                unit_offset: false,
-            },
+            context,
+            norm: NormKind::RootMeanSquare { epsilon: keys.positive(epsilon)?, unit_offset: false },
             final_norm: true,
             post_norms: false,
             query_key_norm: false,
@@ -103,7 +93,7 @@ impl Llama {
             rotaries: vec![rotary],
             layers: vec![layer; layers],
         };
-        Ok(Self { config, naming, tied, attention_bias, mlp_bias })
+        Ok(Self { config, naming, head, attention_bias, mlp_bias })
     }
 
     /// Query or key projection. Llama GGUFs hold its rows permuted for interleaved rotary
@@ -125,8 +115,24 @@ impl Llama {
     }
 }
 
+/// Every layer of a Llama attends to everything.
+fn refuse_windows(keys: &Keys<'_>) -> Result<(), ModelError> {
+    let types = keys.optional_texts("layer_types")?.unwrap_or_default();
+    match types.into_iter().find(|kind| kind != "full_attention") {
+        None => Ok(()),
+        Some(value) => Err(ModelError::NotUnderstood {
+            key: "layer_types".into(),
+            value,
+            understood: "full_attention".into(),
+        }),
+    }
+}
+
 /// Rows of each head from interleaved order (`0, n/2, 1, n/2 + 1, …`) back to `0, 1, 2, …`.
 fn half_split(tensor: &HostTensor, head_dim: usize) -> HostTensor {
+    if tensor.data.is_empty() {
+        return tensor.clone();
+    }
     let width: usize = tensor.shape[1..].iter().product();
     let mut data = Vec::with_capacity(tensor.data.len());
     for head in tensor.data.chunks_exact(head_dim * width) {
@@ -147,21 +153,14 @@ impl Family for Llama {
 
     fn outer(&self, weights: &Weights<'_>) -> Result<OuterTensors, ModelError> {
         let table = [self.config.vocabulary, self.config.d_model];
-        let unembedding = match self.tied {
-            true => None,
-            false => Some(weights.linear(self.naming.pick("lm_head", "output"), table, false)?),
-        };
+        let name = self.naming.pick("model.embed_tokens.weight", "token_embd.weight");
+        let embedding = weights.tensor(name, &table)?;
+        let unembedding = self.head.read(weights, self.naming, (name, &embedding))?;
+        let norm = self.naming.pick("model.norm", "output_norm");
         Ok(OuterTensors {
-            embedding: weights.tensor(
-                self.naming.pick("model.embed_tokens.weight", "token_embd.weight"),
-                &table,
-            )?,
+            embedding,
             position_embedding: None,
-            final_norm: Some(weights.norm(
-                self.naming.pick("model.norm", "output_norm"),
-                table[1],
-                false,
-            )?),
+            final_norm: Some(weights.norm(norm, table[1], false)?),
             unembedding,
         })
     }
@@ -216,9 +215,7 @@ impl Family for Llama {
     }
 
     fn is_leftover(&self, name: &str) -> bool {
-        name.ends_with(".rotary_emb.inv_freq")
-            || name == "rope_freqs.weight"
-            || (self.tied && name == "lm_head.weight")
+        name.ends_with(".rotary_emb.inv_freq") || name == "rope_freqs.weight"
     }
 }
 

@@ -1,24 +1,33 @@
 //! Families: published configurations and tensor names, translated into the one decoder.
 //!
 //! A family is one file. It turns a `config.json` (or GGUF metadata) into a [`DecoderConfig`] and
-//! names its tensors; it computes nothing. To add one: write its file, name it in `open`, and
-//! give it fixtures.
+//! names its tensors; it computes nothing. Before it reads them, configuration and names are brought into one
+//! form ([`form`], [`names`]). To add a family: write its file, name it in `open`, and give it fixtures.
 
+mod activation;
+mod form;
 mod gemma3;
+mod gguf_rope;
 mod gpt2;
 mod keys;
 mod llama;
+mod names;
 mod networks;
 mod rope;
 mod weights;
 
-use vene_checkpoint::{Description, Tensors};
+use serde_json::Value;
+use vene_checkpoint::gguf::Metadata;
+use vene_checkpoint::{CheckpointError, Description, Notices, Tensors};
 
-use crate::config::{Activation, DecoderConfig, Rotary};
+use crate::config::DecoderConfig;
 use crate::error::ModelError;
-use crate::tensors::{BlockTensors, OuterTensors};
+use crate::opening::Opening;
+use crate::tensors::{BlockTensors, HostTensor, LinearTensors, OuterTensors};
 use keys::Keys;
 pub(crate) use keys::meaningful;
+pub(crate) use names::Names;
+use names::Scheme;
 pub(crate) use weights::Weights;
 
 /// The families, as `model_type` of a `config.json` and `general.architecture` of a GGUF name them.
@@ -60,33 +69,167 @@ pub(crate) trait Family: Send + Sync {
     /// One block.
     fn layer(&self, weights: &Weights<'_>, layer: usize) -> Result<BlockTensors, ModelError>;
 
-    /// Whether a tensor that no block asked for is a mere leftover: a buffer, or a tied copy.
+    /// Whether a tensor that no block asked for is a mere leftover: a buffer that is computed.
     fn is_leftover(&self, name: &str) -> bool;
 }
 
-/// Finds the family of a description and lets it read it.
+/// A family that has read a description, and its tensors under the names that it uses.
+pub(crate) struct Opened {
+    pub(crate) family: Box<dyn Family>,
+    pub(crate) names: Names,
+}
+
+/// Finds the family of a description and lets it read it. All tensors' shapes are looked at, no values.
 pub(crate) fn open(
     description: &Description,
     tensors: &Tensors,
-) -> Result<Box<dyn Family>, ModelError> {
-    let (keys, naming) = match description {
-        Description::HuggingFace(config) => (Keys::hugging_face(config), Naming::HuggingFace),
-        Description::Gguf(metadata) => (Keys::gguf(metadata)?, Naming::Gguf),
+    notices: &Notices,
+    opening: &Opening,
+) -> Result<Opened, ModelError> {
+    let (naming, mut names, keys) = match description {
+        Description::HuggingFace(config) => {
+            let config = form::of(config, notices, &opening.ignored_keys)?;
+            let model_type = config.get("model_type").and_then(Value::as_str).unwrap_or_default();
+            let names = Names::unwrapped(tensors, scheme(model_type), notices)?;
+            let keys = Keys::hugging_face(config, &names, notices, &opening.ignored_keys);
+            (Naming::HuggingFace, names, keys)
+        }
+        Description::Gguf(metadata) => {
+            refuse_what_is_no_model(metadata)?;
+            let names = Names::as_stored(tensors);
+            let keys = Keys::gguf(metadata, &names, notices, &opening.ignored_keys)?;
+            (Naming::Gguf, names, keys)
+        }
     };
     let name = match naming {
         Naming::HuggingFace => keys.text("model_type")?,
         Naming::Gguf => keys.architecture().to_owned(),
     };
-    let family: Box<dyn Family> = match name.as_str() {
-        "mlp" if naming == Naming::HuggingFace => Box::new(networks::Network::mlp(&keys)?),
-        "gru" if naming == Naming::HuggingFace => Box::new(networks::Network::gru(&keys, tensors)?),
-        "gpt2" => Box::new(gpt2::Gpt2::new(&keys, naming, tensors)?),
-        "llama" => Box::new(llama::Llama::new(&keys, naming, tensors)?),
-        "gemma3_text" | "gemma3" => Box::new(gemma3::Gemma3::new(&keys, naming, tensors)?),
+    let family: Box<dyn Family> = match (name.as_str(), naming) {
+        ("mlp", Naming::HuggingFace) => Box::new(networks::Network::mlp(&keys)?),
+        ("gru", Naming::HuggingFace) => Box::new(networks::Network::gru(&keys, &names)?),
+        ("gpt2", _) => Box::new(gpt2::Gpt2::new(&keys, naming, &mut names)?),
+        ("llama", _) => Box::new(llama::Llama::new(&keys, naming, &mut names)?),
+        ("gemma3_text", Naming::HuggingFace) | ("gemma3", Naming::Gguf) => {
+            Box::new(gemma3::Gemma3::new(&keys, naming, &mut names)?)
+        }
         _ => return Err(ModelError::UnknownFamily { name }),
     };
     keys.refuse_unread()?;
-    Ok(family)
+    look_through(family.as_ref(), &names, notices).map_err(|error| with_defaults(error, &keys))?;
+    Ok(Opened { family, names })
+}
+
+/// How a family's tensors are named in Hugging Face files.
+fn scheme(model_type: &str) -> &'static Scheme {
+    match model_type {
+        "gpt2" => &gpt2::SCHEME,
+        "llama" | "gemma3_text" => &llama::SCHEME,
+        _ => &Scheme::PLAIN,
+    }
+}
+
+fn refuse_what_is_no_model(metadata: &Metadata) -> Result<(), ModelError> {
+    let advice = match metadata.string("general.type")? {
+        None | Some("model") => return Ok(()),
+        Some("adapter") => "merge the adapter into its base model, or give the base model itself",
+        Some("mmproj") => "give the file of the language model, without `mmproj` in its name",
+        Some(_) => "give a file with the weights of a model",
+    };
+    let what = metadata.string("general.type")?.unwrap_or_default().escape_default();
+    Err(ModelError::NotAModel { what: format!("of the type `{what}`"), advice })
+}
+
+/// Looks whether all tensors are there, in the shapes that the configuration asks for, and no others.
+fn look_through(
+    family: &dyn Family,
+    names: &Names,
+    notices: &Notices,
+) -> Result<(), ModelError> {
+    let weights = Weights::of_shapes(names, notices);
+    family.outer(&weights)?;
+    for layer in 0..family.config().layers.len() {
+        family.layer(&weights, layer)?;
+    }
+    weights.refuse_leftovers(family)
+}
+
+/// An error about a tensor, with the defaults that were taken for keys that are absent: one of them may be what
+/// does not fit.
+fn with_defaults(error: ModelError, keys: &Keys<'_>) -> ModelError {
+    let defaults = keys.defaults_taken();
+    let is_of_shape = matches!(
+        error,
+        ModelError::Checkpoint(CheckpointError::Shape { .. } | CheckpointError::UnknownTensor { .. })
+    );
+    if !is_of_shape || defaults.is_empty() {
+        return error;
+    }
+    let class = keys.class_name().to_owned();
+    ModelError::ByDefault { error: Box::new(error), class, defaults }
+}
+
+/// Where the unembedding comes from.
+enum Head {
+    /// The file's own; there is no other.
+    Own,
+    /// The embedding, unless the file has another one, in spite of what this sentence says.
+    Tied(String),
+}
+
+impl Head {
+    /// As the configuration (or, in GGUF, the family) has it. A tied pair of which only the head was saved is
+    /// made whole.
+    fn of(
+        keys: &Keys<'_>,
+        naming: Naming,
+        names: &mut Names,
+        embedding: &str,
+        class_ties: bool,
+    ) -> Result<Self, ModelError> {
+        if naming == Naming::Gguf {
+            return Ok(if !names.contains("output.weight") || class_ties {
+                Self::Tied(format!("a {} model's unembedding is its embedding", keys.architecture()))
+            } else {
+                Self::Own
+            });
+        }
+        if keys.flag_or("tie_word_embeddings", class_ties)? {
+            names.take_for_embedding("lm_head.weight", embedding);
+            let class = keys.class_name();
+            return Ok(Self::Tied(if keys.is_said("tie_word_embeddings") {
+                "`tie_word_embeddings` is true".to_owned()
+            } else {
+                format!("`tie_word_embeddings` is left out, and true to {class}")
+            }));
+        }
+        if !names.contains("lm_head.weight") {
+            return Err(ModelError::NoHead {
+                head: "lm_head.weight".into(),
+                reason: "it was saved from a base class (such as LlamaModel), or is a classifier; take the \
+                         files of the whole language model, or set `tie_word_embeddings` to true if its \
+                         embedding is its head",
+            });
+        }
+        Ok(Self::Own)
+    }
+
+    /// Its weights; `None` where it is the embedding.
+    fn read(
+        &self,
+        weights: &Weights<'_>,
+        naming: Naming,
+        (name, embedding): (&str, &HostTensor),
+    ) -> Result<Option<LinearTensors>, ModelError> {
+        let stem = naming.pick("lm_head", "output");
+        match self {
+            Self::Own => {
+                let table = [embedding.shape[0], embedding.shape[1]];
+                weights.linear(stem, table, false).map(Some)
+            }
+            Self::Tied(why) => weights.head_beside(stem, (name, embedding), why),
+        }
+    }
 }
 
 /// A number of layers, within reason: nothing is allocated for what a hostile file claims.
@@ -114,76 +257,33 @@ fn divided(what: &str, number: usize, divisor: usize) -> Result<usize, ModelErro
     Ok(number / divisor)
 }
 
-/// An even number: rotary encoding turns pairs.
-fn even(key: &str, number: usize) -> Result<usize, ModelError> {
-    divided(key, number, 2)?;
-    Ok(number)
-}
-
-/// An activation function by transformers' name for it.
-fn activation(key: &str, name: &str) -> Result<Activation, ModelError> {
-    match name {
-        "gelu" => Ok(Activation::GeluExact),
-        "gelu_new" | "gelu_pytorch_tanh" | "gelu_fast" => Ok(Activation::GeluTanh),
-        "silu" | "swish" => Ok(Activation::Silu),
-        "relu" => Ok(Activation::Relu),
-        "tanh" => Ok(Activation::Tanh),
-        "sigmoid" => Ok(Activation::Sigmoid),
-        _ => Err(ModelError::NotUnderstood {
-            key: key.into(),
-            value: name.into(),
-            understood: "gelu, gelu_new, gelu_pytorch_tanh, gelu_fast, silu, swish, relu, tanh, \
-                         sigmoid"
-                .into(),
-        }),
-    }
+/// The width of a head, which is even: rotary encoding turns pairs.
+fn head_dim(
+    keys: &Keys<'_>,
+    naming: Naming,
+    d_model: usize,
+    heads: usize,
+) -> Result<usize, ModelError> {
+    let head_dim = match keys.optional_extent(naming.pick("head_dim", "attention.key_length"))? {
+        Some(head_dim) => head_dim,
+        None => divided("hidden size (by heads)", d_model, heads)?,
+    };
+    divided("head_dim", head_dim, 2)?;
+    Ok(head_dim)
 }
 
 /// The vocabulary's size: as the configuration says, or else as the embedding has rows.
 fn vocabulary(
     keys: &Keys<'_>,
     naming: Naming,
-    tensors: &Tensors,
+    names: &Names,
     embedding: &str,
 ) -> Result<usize, ModelError> {
     if naming == Naming::HuggingFace {
-        return keys.count("vocab_size");
+        return keys.extent("vocab_size");
     }
-    match tensors.shape(embedding) {
+    match names.shape(embedding) {
         Some(&[vocabulary, _]) if vocabulary > 0 => Ok(vocabulary),
-        _ => Err(ModelError::MissingKey {
-            key: embedding.into(),
-            expected: "a tensor [vocabulary, d_model]".into(),
-        }),
+        _ => Err(keys::missing(embedding, "a tensor [vocabulary, d_model]")),
     }
-}
-
-/// The rotary scaling of a GGUF file: a linear factor, or a table of divisors (`rope_freqs`), in
-/// which llama3 scaling is stored.
-fn gguf_scaled(
-    keys: &Keys<'_>,
-    tensors: &Tensors,
-    mut rotary: Rotary,
-) -> Result<Rotary, ModelError> {
-    let kind = keys.optional_text("rope.scaling.type")?;
-    let factor = keys.optional_positive("rope.scaling.factor")?;
-    keys.ignore(&["rope.scaling.original_context_length"]);
-    match (kind.as_deref(), factor) {
-        (None | Some("none"), None) => {}
-        (None | Some("linear"), Some(factor)) => rotary = rotary.linear(factor),
-        (kind, factor) => {
-            return Err(ModelError::NotUnderstood {
-                key: "rope.scaling".into(),
-                value: format!("{kind:?} {factor:?}"),
-                understood: "linear with a factor, or none".into(),
-            });
-        }
-    }
-    if tensors.shape("rope_freqs.weight").is_some() {
-        let divisors = tensors.read_f32("rope_freqs.weight", &[rotary.frequencies.len()])?;
-        for (frequency, divisor) in rotary.frequencies.iter_mut().zip(divisors) {
-            *frequency /= f64::from(divisor);
-        }
-    }
-    Ok(rotary)
 }

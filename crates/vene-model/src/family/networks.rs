@@ -8,9 +8,9 @@
 //! told; it is left out here.
 
 use serde_json::json;
-use vene_checkpoint::Tensors;
 
 use super::keys::Keys;
+use super::names::Names;
 use super::{Family, Weights};
 use crate::config::{Activation, BlockKind, DecoderConfig, LayerConfig, NormKind};
 use crate::error::ModelError;
@@ -30,7 +30,7 @@ impl Network {
     pub(super) fn mlp(keys: &Keys<'_>) -> Result<Self, ModelError> {
         let name = keys.optional_text("activation_function")?;
         let activation = match name {
-            Some(name) => super::activation("activation_function", &name)?,
+            Some(name) => super::activation::named("activation_function", &name)?,
             None => Activation::GeluExact,
         };
         // It only says in which shape pyvene returns logits.
@@ -41,9 +41,9 @@ impl Network {
         Ok(Self { config, bias, head: ("score", bias) })
     }
 
-    pub(super) fn gru(keys: &Keys<'_>, tensors: &Tensors) -> Result<Self, ModelError> {
+    pub(super) fn gru(keys: &Keys<'_>, names: &Names) -> Result<Self, ModelError> {
         let classes = keys.optional_count("n_labels")?.unwrap_or(2);
-        let is_language_model = tensors.shape("lm_head.weight").is_some();
+        let is_language_model = names.contains("lm_head.weight");
         let (classes, head) = match is_language_model {
             true => (keys.count("vocab_size")?, "lm_head"),
             false => (classes, "score"),
@@ -70,7 +70,7 @@ fn config(
     keys.only("add_cross_attention", json!(false))?;
     // Nothing is tied: a language model's head is in its file.
     keys.flag_or("tie_word_embeddings", true)?;
-    let d_model = keys.count("h_dim")?;
+    let d_model = keys.extent("h_dim")?;
     // Without an embedding it is written all the same, and says nothing.
     let entries = keys.optional_count("vocab_size")?;
     let inputs = match keys.flag_or("include_emb", false)? {

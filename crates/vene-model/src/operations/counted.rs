@@ -11,6 +11,7 @@ use candle_core::Tensor as Values;
 
 use super::{ChosenLogits, HostRows, OperationError, Operations, Path, Plain, Precision};
 use crate::config::{Activation, DecoderConfig, LayerConfig, NormKind, Rotary};
+use crate::pass::RowPlaces;
 use crate::tensors::{HostTensor, LinearTensors, NormTensors};
 
 /// What was counted.
@@ -156,7 +157,7 @@ impl Operations for Counted {
         x: CountedRows,
         (): &(),
         _: usize,
-        _: &[usize],
+        _: RowPlaces<'_>,
     ) -> Result<CountedRows, OperationError> {
         Ok(x)
     }

@@ -26,6 +26,7 @@ pub use vene_kernels::{Path, Query};
 use candle_core::Tensor as Values;
 
 use crate::config::{Activation, DecoderConfig, LayerConfig, NormKind, Rotary};
+use crate::pass::RowPlaces;
 use crate::tensors::{HostTensor, LinearTensors, NormTensors};
 
 /// An operation failed: out of memory, or shapes that the decoder should never have joined.
@@ -99,13 +100,13 @@ pub trait Operations {
     fn sum_heads(&self, x: &Self::Tensor, heads: usize) -> Result<Self::Tensor, OperationError>;
     /// Norms each row, or each stretch of the norm's own width in it (one head by itself).
     fn norm(&self, x: &Self::Tensor, norm: &Self::Norm) -> Result<Self::Tensor, OperationError>;
-    /// Rotates each head of each row by its position's angles.
+    /// Rotates each head of each row by the angles of its place.
     fn rotate(
         &self,
         x: Self::Tensor,
         rotary: &Self::Rotary,
         head_dim: usize,
-        positions: &[usize],
+        places: RowPlaces<'_>,
     ) -> Result<Self::Tensor, OperationError>;
     /// The activation function, element by element.
     fn activate(

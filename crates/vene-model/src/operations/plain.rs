@@ -15,6 +15,7 @@ use super::{
     Visibility,
 };
 use crate::config::{Activation, DecoderConfig, LayerConfig, NormKind, Rotary};
+use crate::pass::RowPlaces;
 use crate::tensors::{HostTensor, LinearTensors, NormTensors};
 
 /// Which floats the computation runs in.
@@ -146,6 +147,13 @@ fn sigmoid(x: &Tensor) -> Result<Tensor, Error> {
     ((x * 0.5)?.tanh()? * 0.5)? + 0.5
 }
 
+/// `tanh(ln(1 + e^x))`, which is `n / (n + 2)` with `n = e^x (e^x + 2)`; from 20 on it is 1 to all digits.
+fn mish_share(x: &Tensor) -> Result<Tensor, Error> {
+    let power = x.minimum(20.0)?.exp()?;
+    let n = (&power * (&power + 2.0)?)?;
+    &n / (&n + 2.0)?
+}
+
 impl Operations for Plain {
     type Tensor = Tensor;
     type Linear = PlainLinear;
@@ -244,20 +252,18 @@ impl Operations for Plain {
         x: Tensor,
         rotary: &Rotary,
         head_dim: usize,
-        positions: &[usize],
+        places: RowPlaces<'_>,
     ) -> Result<Tensor, OperationError> {
         let rows = x.dim(0)?;
         let pairs = rotary.frequencies.len();
         let table = |function: fn(f64) -> f64| -> Result<Tensor, OperationError> {
-            let values: Vec<f64> = positions
-                .iter()
-                .flat_map(|&position| {
-                    rotary
-                        .frequencies
-                        .iter()
-                        .map(move |radians| function(position as f64 * radians))
-                })
-                .collect();
+            let mut values = Vec::with_capacity(rows * pairs);
+            for (position, length) in places.iter() {
+                let frequencies = rotary.frequencies_of(length);
+                values.extend(frequencies.iter().map(|radians| {
+                    rotary.magnitude * function(position as f64 * radians)
+                }));
+            }
             Ok(Tensor::from_vec(values, (rows, 1, pairs), &self.device)?.to_dtype(self.dtype)?)
         };
         let (cosine, sine) = (table(f64::cos)?, table(f64::sin)?);
@@ -284,6 +290,13 @@ impl Operations for Plain {
             Activation::Relu => x.relu()?,
             Activation::Tanh => x.tanh()?,
             Activation::Sigmoid => sigmoid(&x)?,
+            Activation::GeluClipped => self.activate(x, Activation::GeluExact)?.minimum(10.0)?,
+            Activation::GeluQuick => (&x * sigmoid(&(&x * 1.702)?)?)?,
+            Activation::Mish => (&x * mish_share(&x)?)?,
+            Activation::ReluSquared => x.relu()?.sqr()?,
+            Activation::Relu6 => x.relu()?.minimum(6.0)?,
+            Activation::ReluLeaky => (x.relu()? - (x.neg()?.relu()? * 0.01)?)?,
+            Activation::Linear => x,
         })
     }
 

@@ -61,6 +61,11 @@ impl Pass<Counted> for CountedRuns {
         &self.positions
     }
 
+    fn lengths(&self) -> Vec<usize> {
+        // Angles cost nothing, whatever they are.
+        vec![1; self.positions.len()]
+    }
+
     fn wants(&self, _: Site) -> bool {
         false
     }

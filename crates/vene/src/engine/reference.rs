@@ -58,7 +58,7 @@ impl<'a> Reference<'a> {
             .flat_map(|example| example.base.tokens().iter().copied())
             .collect();
         let lengths = plan.examples.iter().map(|example| example.base.len());
-        let mut pass = Sequences::new(lengths, &mut editor);
+        let mut pass = Sequences::new(config, lengths, &mut editor);
         let logits = self.model.plain()?.forward(&tokens, &mut pass)?;
         editor.finish(logits.whole.as_ref())
     }

@@ -84,6 +84,7 @@ impl Rows<'_> {
 
 /// Runs that ride through the decoder together, each with all its rows.
 pub(super) struct Sequences<'a, V> {
+    config: &'a DecoderConfig,
     runs: Vec<Range<usize>>,
     positions: Vec<usize>,
     visitor: &'a mut V,
@@ -91,13 +92,17 @@ pub(super) struct Sequences<'a, V> {
 
 impl<'a, V: Visitor> Sequences<'a, V> {
     /// Runs of these lengths.
-    pub(super) fn new(lengths: impl Iterator<Item = usize>, visitor: &'a mut V) -> Self {
+    pub(super) fn new(
+        config: &'a DecoderConfig,
+        lengths: impl Iterator<Item = usize>,
+        visitor: &'a mut V,
+    ) -> Self {
         let (mut runs, mut positions) = (Vec::new(), Vec::new());
         for length in lengths {
             runs.push(positions.len()..positions.len() + length);
             positions.extend(0..length);
         }
-        Self { runs, positions, visitor }
+        Self { config, runs, positions, visitor }
     }
 
     fn read_positions(&self) -> Vec<&[usize]> {
@@ -110,6 +115,11 @@ impl<O: Operations<Tensor = Tensor>, V: Visitor> Pass<O> for Sequences<'_, V> {
 
     fn positions(&self) -> &[usize] {
         &self.positions
+    }
+
+    fn lengths(&self) -> Vec<usize> {
+        let of_run = |run: &Range<usize>| std::iter::repeat_n(self.config.rotary_length(run.len()), run.len());
+        self.runs.iter().flat_map(of_run).collect()
     }
 
     fn wants(&self, site: Site) -> bool {

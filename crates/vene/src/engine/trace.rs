@@ -98,7 +98,7 @@ impl Trace {
             let tokens: Vec<u32> =
                 keeper.prompts.iter().flat_map(|prompt| prompt.tokens().iter().copied()).collect();
             let lengths: Vec<usize> = keeper.prompts.iter().map(|prompt| prompt.len()).collect();
-            let mut pass = Sequences::new(lengths.into_iter(), &mut keeper);
+            let mut pass = Sequences::new(decoder.config(), lengths.into_iter(), &mut keeper);
             decoder.forward(&tokens, &mut pass)?;
         }
         Ok(keeper.trace)

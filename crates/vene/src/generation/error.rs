@@ -95,6 +95,24 @@ pub enum GenerationError {
         /// How many tokens are asked for at most.
         max_new_tokens: usize,
     },
+    /// A text that would grow past a length at which the model's rotary encoding changes.
+    #[error(
+        "prompt {example} has {prompt} tokens, and with {max_new_tokens} new ones the text grows past {after}, \
+         from where on this model's rotary encoding turns all of a text's tokens at other frequencies, those \
+         before too; what was computed of them does not hold there: ask for at most {most} new tokens"
+    )]
+    RotaryChanges {
+        /// Which of the prompts.
+        example: usize,
+        /// Its tokens.
+        prompt: usize,
+        /// How many are to follow at most.
+        max_new_tokens: usize,
+        /// The longest text with the same frequencies.
+        after: usize,
+        /// How many may follow.
+        most: usize,
+    },
     /// The plan collects.
     #[error(
         "the plan collects {site}, which a generation does not: edit there by the intervention `collect`, \

@@ -2,7 +2,7 @@
 
 use std::ops::ControlFlow;
 
-use vene_model::{Decoder, Model, Operations, Outline};
+use vene_model::{Decoder, DecoderConfig, Model, Operations, Outline};
 
 use super::continuation::{Continuation, End, Generation, NewToken, StepReceipt};
 use super::{GenerationError, Sampling};
@@ -68,6 +68,9 @@ impl Generator {
         if let Some(&token) = stop.find(|&&token| token as usize >= vocabulary) {
             return Err(GenerationError::UnknownToken { token, vocabulary });
         }
+        for (example, texts) in plan.examples.iter().enumerate() {
+            self.refuse_other_frequencies(config, example, texts.base.len())?;
+        }
         if let Some(collect) = plan.collects.first() {
             return Err(GenerationError::Collects { site: collect.site });
         }
@@ -82,6 +85,23 @@ impl Generator {
             }
         }
         Ok(())
+    }
+
+    /// Refuses a text that would grow past a length at which its first tokens are turned otherwise: their
+    /// keys are kept as they were.
+    fn refuse_other_frequencies(
+        &self,
+        config: &DecoderConfig,
+        example: usize,
+        prompt: usize,
+    ) -> Result<(), GenerationError> {
+        let longest = prompt.saturating_add(self.max_new_tokens - 1).min(config.context);
+        let after = config.longest_like(prompt);
+        if longest <= after {
+            return Ok(());
+        }
+        let (max_new_tokens, most) = (self.max_new_tokens, after - prompt + 1);
+        Err(GenerationError::RotaryChanges { example, prompt, max_new_tokens, after, most })
     }
 
     /// Writes the texts. `each` is told of every token as it comes, and may break off: the texts are

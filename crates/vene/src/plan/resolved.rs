@@ -212,7 +212,7 @@ impl ResolvedEdit {
             && self.intervention.name() == "interchange"
             && *site == self.site
             && units[example].iter().all(|(run, read)| {
-                let shared = prompts.base.shared_prefix(prompts.prompt(*run));
+                let shared = prompts.base.shared_run(prompts.prompt(*run));
                 read == unit && unit.positions.iter().all(|&position| position < shared)
             })
     }

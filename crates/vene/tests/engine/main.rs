@@ -9,6 +9,7 @@ mod forked;
 mod formulas;
 mod generation;
 mod identity;
+mod long_texts;
 mod networks;
 mod plan_errors;
 mod position_errors;

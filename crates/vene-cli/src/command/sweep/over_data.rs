@@ -15,7 +15,6 @@ use vene::{
 use super::{Arguments, MethodName, READ_BY};
 use crate::arguments::{Given, read};
 use crate::data_sweep::{self, DataSet, Settings};
-use crate::model;
 use crate::rows::TogetherName;
 
 /// A sweep over a data set
@@ -171,7 +170,7 @@ impl Arguments {
     /// Runs a sweep over a data set, or says what it would cost.
     pub(super) fn run_over_data(&self, given: &Given, resume: Option<&Path>) -> anyhow::Result<()> {
         let path = read!(given, self.data => data).as_deref().unwrap_or(Path::new(""));
-        let outline = model::open(read!(given, self.model => model))?;
+        let outline = self.model.read(given).open()?;
         let counterfactual = read!(given, self.data => counterfactual).as_deref();
         let data = DataSet::read(path, counterfactual, *read!(given, self.data => limit))?;
         let sweep = self.data_sweep(given, &outline, &data)?;

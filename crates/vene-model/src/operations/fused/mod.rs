@@ -14,10 +14,12 @@ use vene_kernels::{self as kernels, AlignedBuffer, PackedMatrix, Shape};
 
 pub use rows::FusedRows;
 use rows::Pool;
+pub(in crate::operations) use weights::Direction;
 pub use weights::{FusedLinear, FusedNorm, FusedRotary};
 
 use super::{ChosenLogits, HostRows, OperationError, Operations, Path, Plain, Precision};
 use crate::config::{Activation, DecoderConfig, LayerConfig, NormKind, Rotary};
+use crate::pass::RowPlaces;
 use crate::tensors::{HostTensor, LinearTensors, NormTensors};
 
 /// Operations on 32-bit floats on the CPU.
@@ -88,7 +90,7 @@ impl Operations for Fused {
     }
 
     fn load_rotary(&self, rotary: &Rotary) -> Result<Arc<FusedRotary>, OperationError> {
-        Ok(Arc::new(FusedRotary::new(&rotary.frequencies)))
+        Ok(Arc::new(FusedRotary::new(rotary)))
     }
 
     fn embed(
@@ -175,10 +177,9 @@ impl Operations for Fused {
         mut x: FusedRows,
         rotary: &Arc<FusedRotary>,
         head_dim: usize,
-        positions: &[usize],
+        places: RowPlaces<'_>,
     ) -> Result<FusedRows, OperationError> {
-        let table = rotary.table(positions.iter().max().map_or(0, |last| last + 1));
-        let positions: Vec<u32> = positions.iter().map(|&position| position as u32).collect();
+        let (table, positions) = rotary.table(places, Direction::Forth);
         kernels::rotate(&mut x.buffer, head_dim, &positions, &table);
         Ok(x)
     }
@@ -380,6 +381,13 @@ impl From<Activation> for kernels::Activation {
             Activation::Relu => Self::Relu,
             Activation::Tanh => Self::Tanh,
             Activation::Sigmoid => Self::Sigmoid,
+            Activation::GeluClipped => Self::GeluClipped,
+            Activation::GeluQuick => Self::GeluQuick,
+            Activation::Mish => Self::Mish,
+            Activation::ReluSquared => Self::ReluSquared,
+            Activation::Relu6 => Self::Relu6,
+            Activation::ReluLeaky => Self::ReluLeaky,
+            Activation::Linear => Self::Linear,
         }
     }
 }

@@ -1,10 +1,12 @@
 //! Weights in the layout of the kernels.
 
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use vene_kernels::{PackedMatrix, RotaryTable};
 
-use crate::config::NormKind;
+use crate::config::{NormKind, Rotary};
+use crate::pass::RowPlaces;
 
 /// A projection: packed weights, `[out]` biases.
 #[derive(Clone, Debug)]
@@ -25,44 +27,96 @@ pub struct FusedNorm {
 /// context may be long, and prompts seldom are.)
 #[derive(Debug)]
 pub struct FusedRotary {
+    rotary: Rotary,
     forth: Tables,
     back: Tables,
+}
+
+/// Which way rows are turned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::operations) enum Direction {
+    /// As the encoding says.
+    Forth,
+    /// By the opposite angles, as gradients are.
+    Back,
 }
 
 /// Tables of ever more positions.
 #[derive(Debug)]
 struct Tables {
     frequencies: Vec<f64>,
+    magnitude: f64,
     table: Mutex<Arc<RotaryTable>>,
 }
 
 impl FusedRotary {
-    pub(super) fn new(frequencies: &[f64]) -> Self {
-        let opposite: Vec<f64> = frequencies.iter().map(|radians| -radians).collect();
-        Self { forth: Tables::new(frequencies), back: Tables::new(&opposite) }
+    pub(super) fn new(rotary: &Rotary) -> Self {
+        let opposite: Vec<f64> = rotary.frequencies.iter().map(|radians| -radians).collect();
+        Self {
+            rotary: rotary.clone(),
+            forth: Tables::new(&rotary.frequencies, rotary.magnitude),
+            back: Tables::new(&opposite, rotary.magnitude),
+        }
     }
 
-    /// The table of at least so many positions.
-    pub(in crate::operations) fn table(&self, positions: usize) -> Arc<RotaryTable> {
-        self.forth.of(positions)
+    /// A table, and which of its positions each row has.
+    pub(in crate::operations) fn table(
+        &self,
+        places: RowPlaces<'_>,
+        direction: Direction,
+    ) -> (Arc<RotaryTable>, Vec<u32>) {
+        if self.rotary.long_texts.is_some() {
+            return self.table_of_places(places, direction);
+        }
+        let count = places.positions.iter().max().map_or(0, |last| last + 1);
+        let table = match direction {
+            Direction::Forth => self.forth.of(count),
+            Direction::Back => self.back.of(count),
+        };
+        (table, places.positions.iter().map(|&position| position as u32).collect())
     }
 
-    /// The same of the rotation back.
-    pub(in crate::operations) fn table_back(&self, positions: usize) -> Arc<RotaryTable> {
-        self.back.of(positions)
+    /// A table of just these places, where frequencies depend on the text's length.
+    fn table_of_places(
+        &self,
+        places: RowPlaces<'_>,
+        direction: Direction,
+    ) -> (Arc<RotaryTable>, Vec<u32>) {
+        let sign = if direction == Direction::Back { -1.0 } else { 1.0 };
+        let mut known: HashMap<(usize, usize), u32> = HashMap::new();
+        let mut angles = Vec::new();
+        let mut rows = Vec::with_capacity(places.positions.len());
+        for (position, length) in places.iter() {
+            let next = known.len() as u32;
+            let row = *known.entry((position, length)).or_insert(next);
+            if row == next {
+                let frequencies = self.rotary.frequencies_of(length);
+                angles.extend(frequencies.iter().map(|radians| position as f64 * sign * radians));
+            }
+            rows.push(row);
+        }
+        let pairs = self.rotary.frequencies.len();
+        let (angles, magnitude) = (angles.iter().copied(), self.rotary.magnitude);
+        (Arc::new(RotaryTable::of_angles(angles, pairs, known.len(), magnitude)), rows)
     }
 }
 
 impl Tables {
-    fn new(frequencies: &[f64]) -> Self {
+    fn new(frequencies: &[f64], magnitude: f64) -> Self {
         let table = Mutex::new(Arc::new(RotaryTable::new(frequencies, 0)));
-        Self { frequencies: frequencies.to_vec(), table }
+        Self { frequencies: frequencies.to_vec(), magnitude, table }
     }
 
     fn of(&self, positions: usize) -> Arc<RotaryTable> {
         let mut table = self.table.lock().unwrap_or_else(PoisonError::into_inner);
         if table.positions() < positions {
-            *table = Arc::new(RotaryTable::new(&self.frequencies, positions.next_power_of_two()));
+            let positions = positions.next_power_of_two();
+            let angles = (0..positions).flat_map(|position| {
+                self.frequencies.iter().map(move |radians| position as f64 * radians)
+            });
+            let pairs = self.frequencies.len();
+            let made = RotaryTable::of_angles(angles, pairs, positions, self.magnitude);
+            *table = Arc::new(made);
         }
         table.clone()
     }

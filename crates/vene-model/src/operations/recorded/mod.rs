@@ -15,13 +15,14 @@ use vene_kernels::ranking::Standing;
 use vene_kernels::{self as kernels, CrossEntropy, PackedMatrix};
 
 use super::differentiable::cross_entropy_of;
-use super::fused::{self, FusedLinear, FusedNorm, FusedRotary};
+use super::fused::{self, Direction, FusedLinear, FusedNorm, FusedRotary};
 use super::node::with_backward;
 use super::{
     ChosenLogits, Differentiable, Earlier, Fused, HostRows, OperationError, Operations, OwnedPath,
     Path, Plain, Precision,
 };
 use crate::config::{Activation, DecoderConfig, LayerConfig, NormKind, Rotary};
+use crate::pass::RowPlaces;
 use crate::tensors::{HostTensor, LinearTensors, NormTensors};
 use nodes::{Activate, Attend, Gate, Linear, LinearByHead, Norm, Rotate};
 use slices::with_floats;
@@ -98,10 +99,11 @@ impl Operations for Recorded {
         x: Tensor,
         rotary: &Arc<FusedRotary>,
         head_dim: usize,
-        positions: &[usize],
+        places: RowPlaces<'_>,
     ) -> Result<Tensor, OperationError> {
-        let positions = positions.iter().map(|&position| position as u32).collect();
-        let rotate = Rotate { rotary: rotary.clone(), head_dim, positions };
+        let RowPlaces { positions, lengths } = places;
+        let (positions, lengths) = (positions.to_vec(), lengths.to_vec());
+        let rotate = Rotate { rotary: rotary.clone(), head_dim, positions, lengths };
         Ok(x.contiguous()?.apply_op1(rotate)?)
     }
 

@@ -8,9 +8,10 @@ use candle_core::{
 use vene_kernels::{self as kernels, AttentionGradient, PackedMatrix};
 
 use super::slices::{floats, with_floats};
-use super::{Earlier, FusedLinear, FusedNorm, FusedRotary, OwnedPath};
+use super::{Direction, Earlier, FusedLinear, FusedNorm, FusedRotary, OwnedPath};
 use crate::config::{Activation, NormKind};
 use crate::operations::Path;
+use crate::pass::RowPlaces;
 
 /// A tensor of the values that `fill` writes.
 fn filled(shape: &Shape, fill: impl FnOnce(&mut [f32]) -> Result<()>) -> Result<Tensor> {
@@ -154,16 +155,20 @@ impl CustomOp1 for Norm {
     }
 }
 
-/// Each head of each row turned by its position's angles.
+/// Each head of each row turned by the angles of its place.
 pub(super) struct Rotate {
     pub(super) rotary: Arc<FusedRotary>,
     pub(super) head_dim: usize,
-    pub(super) positions: Vec<u32>,
+    /// As in [`RowPlaces`].
+    pub(super) positions: Vec<usize>,
+    pub(super) lengths: Vec<usize>,
 }
 
 impl Rotate {
-    fn count(&self) -> usize {
-        self.positions.iter().max().map_or(0, |&last| last as usize + 1)
+    fn turn(&self, x: &mut [f32], direction: Direction) {
+        let places = RowPlaces { positions: &self.positions, lengths: &self.lengths };
+        let (table, positions) = self.rotary.table(places, direction);
+        kernels::rotate(x, self.head_dim, &positions, &table);
     }
 }
 
@@ -174,16 +179,14 @@ impl CustomOp1 for Rotate {
 
     fn cpu_fwd(&self, storage: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
         let mut x = floats(storage, layout)?.to_vec();
-        let table = self.rotary.table(self.count());
-        kernels::rotate(&mut x, self.head_dim, &self.positions, &table);
+        self.turn(&mut x, Direction::Forth);
         Ok((CpuStorage::F32(x), layout.shape().clone()))
     }
 
     fn bwd(&self, x: &Tensor, _: &Tensor, gradient: &Tensor) -> Result<Option<Tensor>> {
         let of_x = filled(x.shape(), |out| {
             with_floats([&gradient.contiguous()?], |[gradient]| out.copy_from_slice(gradient))?;
-            let table = self.rotary.table_back(self.count());
-            kernels::rotate(out, self.head_dim, &self.positions, &table);
+            self.turn(out, Direction::Back);
             Ok(())
         })?;
         Ok(Some(of_x))

@@ -152,7 +152,7 @@ impl<'a, O: Operations> Continued<'a, O> {
             (self.decoder, if step == 0 { &self.on_prompt } else { &self.on_new_tokens });
         let edits = Edits::new(stage, step, &self.trace, decoder.config());
         let lengths = tokens.iter().map(|tokens| tokens.len());
-        let mut pass = NewRows::new(&mut self.cache, &sequences, lengths, edits);
+        let mut pass = NewRows::new(decoder.config(), &mut self.cache, &sequences, lengths, edits);
         let logits = decoder.forward(&tokens.concat(), &mut pass)?;
         let rows = pass.last_logits();
         let receipts = pass.edits.into_receipts();

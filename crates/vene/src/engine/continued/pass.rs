@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use vene_model::{Attention, Component, Operations, Pass, Path, Query, Readout, Site};
+use vene_model::{Attention, Component, DecoderConfig, Operations, Pass, Path, Query, Readout, Site};
 
 use super::Sequence;
 use super::cache::Cache;
@@ -14,6 +14,8 @@ pub(super) struct NewRows<'a, O: Operations> {
     pub(super) cache: &'a mut Cache<O>,
     pub(super) runs: Vec<NewRun<'a>>,
     positions: Vec<usize>,
+    /// The length of each row's text, as [`DecoderConfig::rotary_length`] has it.
+    lengths: Vec<usize>,
     pub(super) edits: Edits<'a>,
 }
 
@@ -62,12 +64,14 @@ impl NewRun<'_> {
 impl<'a, O: Operations> NewRows<'a, O> {
     /// The last `lengths` positions of sequences, whose rows of the cache they know already.
     pub(super) fn new(
+        config: &DecoderConfig,
         cache: &'a mut Cache<O>,
         sequences: &[&'a Sequence],
         lengths: impl Iterator<Item = usize>,
         edits: Edits<'a>,
     ) -> Self {
         let (mut runs, mut positions, mut all_logits) = (Vec::new(), Vec::new(), 0);
+        let mut text_lengths = Vec::new();
         for ((index, sequence), length) in sequences.iter().enumerate().zip(lengths) {
             let seen = sequence.rows.as_slice();
             let first = seen.len() - length;
@@ -91,8 +95,9 @@ impl<'a, O: Operations> NewRows<'a, O> {
             });
             all_logits += runs.last().map_or(0, |run: &NewRun<'_>| run.logits.len());
             positions.extend(first..seen.len());
+            text_lengths.resize(positions.len(), config.rotary_length(seen.len()));
         }
-        Self { cache, runs, positions, edits }
+        Self { cache, runs, positions, lengths: text_lengths, edits }
     }
 
     /// The row of each sequence's last position among the rows of logits.
@@ -107,6 +112,10 @@ impl<O: Operations> Pass<O> for NewRows<'_, O> {
 
     fn positions(&self) -> &[usize] {
         &self.positions
+    }
+
+    fn lengths(&self) -> Vec<usize> {
+        self.lengths.clone()
     }
 
     fn wants(&self, site: Site) -> bool {

@@ -106,7 +106,7 @@ impl<'a> Forked<'a> {
         let jobs = jobs(plans);
         for chunk in chunks::of(&jobs, decoder.config(), memory) {
             let chunk: Vec<Job<'_>> = chunk.iter().map(|&job| jobs[job].1).collect();
-            let tree = Tree::new(&chunk);
+            let tree = Tree::new(decoder.config(), &chunk);
             // Nothing is computed, so nothing fails.
             let kept = Self::keep(&decoder, &tree, &chunk).unwrap_or_default();
             let mut pass = ForkedPass::new(decoder.config(), &tree, &kept);
@@ -151,7 +151,7 @@ impl<'a> Forked<'a> {
         for chunk in chunks::of(&jobs, decoder.config(), self.memory) {
             let chunk: Vec<(usize, Job<'_>)> = chunk.iter().map(|&job| jobs[job]).collect();
             let only: Vec<Job<'_>> = chunk.iter().map(|(_, job)| *job).collect();
-            let tree = Tree::new(&only);
+            let tree = Tree::new(decoder.config(), &only);
             let kept = Self::keep(decoder, &tree, &only)?;
             let mut pass = ForkedPass::new(decoder.config(), &tree, &kept);
             let logits = decoder.forward(tree.trunk.tokens(), &mut pass)?;
@@ -230,7 +230,7 @@ pub(super) fn trace<O: Operations>(
     };
     let jobs: Vec<Job<'_>> =
         (0..plan.examples.len()).map(|example| Job { plan: &plan, example }).collect();
-    let (tree, kept) = (Tree::new(&jobs), Kept::new());
+    let (tree, kept) = (Tree::new(decoder.config(), &jobs), Kept::new());
     let mut pass = ForkedPass::new(decoder.config(), &tree, &kept);
     decoder.forward(tree.trunk.tokens(), &mut pass)?;
     for ((leaf, collect), values) in pass.found.collected {

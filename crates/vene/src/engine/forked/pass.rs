@@ -197,6 +197,10 @@ impl<O: Operations> Pass<O> for ForkedPass<'_> {
         self.rows.positions()
     }
 
+    fn lengths(&self) -> Vec<usize> {
+        self.rows.lengths().to_vec()
+    }
+
     fn wants(&self, site: Site) -> bool {
         self.agenda.wanted.contains(&site)
     }

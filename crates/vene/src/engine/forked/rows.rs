@@ -21,6 +21,8 @@ pub(super) struct Rows {
     owners: Vec<Stem>,
     /// The position of each packed row.
     positions: Vec<usize>,
+    /// The length of each packed row's text, as far as rotary encodings depend on it.
+    lengths: Vec<usize>,
     /// The number of each packed row.
     numbers: Vec<u32>,
     forks: Vec<ForkRows>,
@@ -71,6 +73,7 @@ impl Rows {
             numbers: (0..trunk as u32).collect(),
             owners,
             positions: tree.trunk.positions().to_vec(),
+            lengths: tree.trunk.lengths().to_vec(),
             forks: tree.forks.iter().map(fork).collect(),
         }
     }
@@ -78,6 +81,11 @@ impl Rows {
     /// The position of each packed row.
     pub(super) fn positions(&self) -> &[usize] {
         &self.positions
+    }
+
+    /// The length of each packed row's text, as far as rotary encodings depend on it.
+    pub(super) fn lengths(&self) -> &[usize] {
+        &self.lengths
     }
 
     /// Of each packed row, whose it is and its position.
@@ -138,12 +146,14 @@ impl Rows {
             if self.forks[fork].own[position] != NONE {
                 continue;
             }
-            copied.push(self.packed(tree, Stem::Fork(fork), position));
+            let original = self.packed(tree, Stem::Fork(fork), position);
+            copied.push(original);
             let row = self.packed.len() as u32;
             self.packed.push(self.positions.len() as u32);
             self.numbers.push(row);
             self.owners.push(Stem::Fork(fork));
             self.positions.push(position);
+            self.lengths.push(self.lengths[original]);
             self.forks[fork].own[position] = row;
         }
     }
@@ -217,6 +227,7 @@ impl Rows {
         }
         let rows: Vec<usize> = kept.iter().map(|&row| self.packed[row as usize] as usize).collect();
         self.positions = rows.iter().map(|&row| self.positions[row]).collect();
+        self.lengths = rows.iter().map(|&row| self.lengths[row]).collect();
         self.packed.fill(NONE);
         for (place, &row) in kept.iter().enumerate() {
             self.packed[row as usize] = place as u32;

@@ -12,7 +12,7 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::sync::Arc;
 
-use vene_model::{Component, Site};
+use vene_model::{Component, DecoderConfig, Prompt, Site};
 
 use super::trunk::Trunk;
 use crate::engine::apply::Application;
@@ -84,7 +84,7 @@ pub(super) struct Tree<'a> {
 }
 
 impl<'a> Tree<'a> {
-    pub(super) fn new(jobs: &[Job<'a>]) -> Self {
+    pub(super) fn new(config: &DecoderConfig, jobs: &[Job<'a>]) -> Self {
         let mut trunk = Trunk::default();
         let mut runs = HashMap::new();
         let mut nodes = Nodes::default();
@@ -93,10 +93,14 @@ impl<'a> Tree<'a> {
             let example = &job.plan.examples[job.example];
             let place = std::ptr::from_ref(example);
             if let Entry::Vacant(entry) = runs.entry((place, Run::Base)) {
-                let base = *entry.insert(trunk.run(example.base.tokens()));
+                let mut run = |prompt: &Prompt| {
+                    trunk.run(prompt.tokens(), config.rotary_length(prompt.len()))
+                };
+                let base = *entry.insert(run(&example.base));
+                let sources: Vec<usize> = example.sources.iter().map(run).collect();
                 debug_assert_eq!(trunk.runs()[base].path.len(), example.base.len());
-                for (index, source) in example.sources.iter().enumerate() {
-                    runs.insert((place, Run::Source(index)), trunk.run(source.tokens()));
+                for (index, source) in sources.into_iter().enumerate() {
+                    runs.insert((place, Run::Source(index)), source);
                 }
             }
             ends.push(nodes.add(*job, runs[&(place, Run::Base)]));

@@ -9,10 +9,22 @@ use std::ops::Range;
 pub(in crate::engine) struct Trunk {
     tokens: Vec<u32>,
     positions: Vec<usize>,
+    /// The length of each row's text, as [`DecoderConfig::rotary_length`](vene_model::DecoderConfig) has it.
+    lengths: Vec<usize>,
     runs: Vec<TrunkRun>,
-    children: HashMap<(Option<u32>, u32), u32>,
+    children: HashMap<(Before, u32), u32>,
     /// The run that ends in a row, where one does.
     ends: HashMap<u32, usize>,
+}
+
+/// What a token comes after.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+enum Before {
+    /// Nothing: it begins a text, of this length as far as rotary encodings depend on it. Texts that are
+    /// turned at other frequencies have no row in common.
+    Start(usize),
+    /// The token of this row.
+    Row(u32),
 }
 
 /// A run: a row for each position, and which of them it was the first to need.
@@ -24,16 +36,19 @@ pub(in crate::engine) struct TrunkRun {
 }
 
 impl Trunk {
-    /// The run of a prompt's tokens, which is added if it is not there yet.
-    pub(in crate::engine) fn run(&mut self, prompt: &[u32]) -> usize {
+    /// The run of a prompt's tokens, which is added if it is not there yet. `length` is that of the text they
+    /// begin, as [`DecoderConfig::rotary_length`](vene_model::DecoderConfig) has it.
+    pub(in crate::engine) fn run(&mut self, prompt: &[u32], length: usize) -> usize {
         let start = self.tokens.len();
         let mut path: Vec<u32> = Vec::with_capacity(prompt.len());
         for (position, &token) in prompt.iter().enumerate() {
             let next = self.tokens.len() as u32;
-            let row = *self.children.entry((path.last().copied(), token)).or_insert(next);
+            let before = path.last().map_or(Before::Start(length), |&row| Before::Row(row));
+            let row = *self.children.entry((before, token)).or_insert(next);
             if row == next {
                 self.tokens.push(token);
                 self.positions.push(position);
+                self.lengths.push(length);
             }
             path.push(row);
         }
@@ -53,6 +68,11 @@ impl Trunk {
     /// The position of each row.
     pub(in crate::engine) fn positions(&self) -> &[usize] {
         &self.positions
+    }
+
+    /// The length of each row's text, as far as rotary encodings depend on it.
+    pub(in crate::engine) fn lengths(&self) -> &[usize] {
+        &self.lengths
     }
 
     /// The runs, in the order in which they were added; their own rows together are all rows.

@@ -43,7 +43,10 @@ type AtSites = Vec<(Site, Vec<usize>)>;
 
 /// What is wanted of one run.
 struct Wish<'a> {
+    /// The run's tokens as far as they are needed.
     tokens: &'a [u32],
+    /// The length of the whole text.
+    length: usize,
     example: usize,
     reads: Reads,
 }
@@ -75,6 +78,7 @@ impl Kept {
         let mut wishes: Vec<Wish<'_>> = (0..examples)
             .map(|example| Wish {
                 tokens: &plan.examples[example].base.tokens()[..live[example].end],
+                length: plan.examples[example].base.len(),
                 example,
                 reads: Reads::Base,
             })
@@ -97,7 +101,8 @@ impl Kept {
             let mut chunk = Chunk::new(first, live);
             let mut taken = 0;
             while taken < rest.len() && (taken == 0 || chunk.trunk.tokens().len() < ROWS) {
-                chunk.runs.push(chunk.trunk.run(rest[taken].tokens));
+                let length = decoder.config().rotary_length(rest[taken].length);
+                chunk.runs.push(chunk.trunk.run(rest[taken].tokens, length));
                 taken += 1;
             }
             let (wishes, others) = rest.split_at(taken);
@@ -181,8 +186,9 @@ fn sources_of(plan: &ResolvedPlan, example: usize) -> Vec<Wish<'_>> {
             positions.dedup();
             length = positions.last().map_or(length, |last| length.max(last + 1));
         }
-        let tokens = &plan.examples[example].prompt(run).tokens()[..length];
-        Wish { tokens, example, reads: Reads::Source(run, reads) }
+        let prompt = plan.examples[example].prompt(run);
+        let tokens = &prompt.tokens()[..length];
+        Wish { tokens, length: prompt.len(), example, reads: Reads::Source(run, reads) }
     };
     runs.into_iter().map(wish).collect()
 }
@@ -383,6 +389,10 @@ impl<O: Differentiable> Pass<O> for Keeping<'_> {
 
     fn positions(&self) -> &[usize] {
         &self.positions
+    }
+
+    fn lengths(&self) -> Vec<usize> {
+        self.rows.iter().map(|&row| self.trunk.lengths()[row]).collect()
     }
 
     fn wants(&self, site: Site) -> bool {

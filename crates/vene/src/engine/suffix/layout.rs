@@ -13,6 +13,8 @@ use crate::error::RunError;
 pub(super) struct Layout {
     /// The position of each row.
     pub(super) positions: Vec<usize>,
+    /// The length of each row's text, as [`DecoderConfig::rotary_length`](vene_model::DecoderConfig) has it.
+    pub(super) lengths: Vec<usize>,
     /// The rows of each run.
     pub(super) runs: Vec<Range<usize>>,
     /// Each run's first live position.
@@ -26,22 +28,25 @@ pub(super) struct Layout {
     /// The rows whose logits are wanted, and their positions.
     pub(super) read: Vec<usize>,
     pub(super) read_positions: Vec<usize>,
+    pub(super) read_lengths: Vec<usize>,
     /// The same ways, on which only these rows ask, numbered anew.
     pub(super) read_paths: Arc<[OwnedPath]>,
 }
 
 impl Layout {
-    /// A batch of examples; `live` and `read` are the batch's.
+    /// A batch of examples; `live`, `read` and `lengths` (of their texts) are the batch's.
     pub(super) fn new(
         kept: &Kept,
         examples: &[usize],
         live: &[Range<usize>],
         read: &[Vec<usize>],
+        text_lengths: &[usize],
     ) -> Result<Self, RunError> {
-        let (mut positions, mut runs) = (Vec::new(), Vec::new());
-        for live in live {
+        let (mut positions, mut lengths, mut runs) = (Vec::new(), Vec::new(), Vec::new());
+        for (live, &length) in live.iter().zip(text_lengths) {
             runs.push(positions.len()..positions.len() + live.len());
             positions.extend(live.clone());
+            lengths.resize(positions.len(), length);
         }
         // The batch's own earlier rows, each once.
         let mut used: Vec<u32> = examples
@@ -84,17 +89,20 @@ impl Layout {
         let paths = paths.collect();
         let (mut read_rows, mut read_positions, mut read_paths) =
             (Vec::new(), Vec::new(), Vec::new());
+        let mut read_lengths = Vec::new();
         for (run, read) in read.iter().enumerate() {
             let mut queries = Vec::with_capacity(read.len());
             for &position in read {
                 queries.push(query(read_rows.len(), position));
                 read_rows.push(runs[run].start + position - live[run].start);
                 read_positions.push(position);
+                read_lengths.push(text_lengths[run]);
             }
             read_paths.push(OwnedPath { rows: way(run), queries });
         }
         Ok(Self {
             positions,
+            lengths,
             runs,
             first: live.iter().map(|live| live.start).collect(),
             earlier_rows,
@@ -102,6 +110,7 @@ impl Layout {
             paths,
             read: read_rows,
             read_positions,
+            read_lengths,
             read_paths: read_paths.into(),
         })
     }

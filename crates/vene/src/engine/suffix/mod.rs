@@ -226,7 +226,9 @@ impl Suffix {
             examples.iter().map(|&example| self.live[example].clone()).collect();
         let read: Vec<Vec<usize>> =
             (0..examples.len()).map(|example| plan.logit_positions(example)).collect();
-        let layout = Arc::new(Layout::new(&self.kept, examples, &live, &read)?);
+        let lengths: Vec<usize> =
+            plan.examples.iter().map(|example| config.rotary_length(example.base.len())).collect();
+        let layout = Arc::new(Layout::new(&self.kept, examples, &live, &read, &lengths)?);
         let residuals: Vec<&Tensor> =
             examples.iter().map(|&example| &self.kept.residuals[example]).collect();
         let mut residual = Tensor::cat(&residuals, 0)?;

@@ -85,6 +85,10 @@ impl<O: Differentiable, V: Visitor> Pass<O> for LiveRows<'_, V> {
         }
     }
 
+    fn lengths(&self) -> Vec<usize> {
+        if self.narrowed { self.layout.read_lengths.clone() } else { self.layout.lengths.clone() }
+    }
+
     fn wants(&self, site: Site) -> bool {
         self.visitor.wants(site)
     }

@@ -1,0 +1,174 @@
+//! One form for what a `config.json` says, before any family reads it.
+//!
+//! The same model is described in several shapes: multimodal models have their language model's
+//! configuration inside, and classes understand other names for their keys. What the shape alone says is
+//! taken off here, so that a family knows one name for each thing. (Rotary encodings, which are said in
+//! two ways, are [`rope`](super::rope)'s; names of tensors are [`names`](super::names)'.)
+
+use serde_json::{Map, Value};
+use vene_checkpoint::Notices;
+
+use super::keys::{known, shortened};
+use crate::error::ModelError;
+
+/// The configuration of a multimodal model's language part.
+const TEXT: &str = "text_config";
+
+/// Model types whose language model is one that is understood, and that one's type.
+const MULTIMODAL: [(&str, &str); 1] = [("gemma3", "gemma3_text")];
+
+/// Keys under which quantised weights are described.
+const QUANTISED: [&str; 3] = ["quantization_config", "compression_config", "quantization"];
+
+/// A configuration in its one form.
+///
+/// # Errors
+/// Two names for one thing that say different things; quantised weights.
+pub(super) fn of(
+    config: &Map<String, Value>,
+    notices: &Notices,
+    ignored: &[String],
+) -> Result<Map<String, Value>, ModelError> {
+    let mut config = lifted(config.clone(), notices)?;
+    for key in QUANTISED {
+        if let Some(value) = config.get(key).filter(|value| !value.is_null())
+            && !ignored.iter().any(|name| name == key)
+        {
+            return Err(ModelError::Quantised { what: quantised(key, value) });
+        }
+    }
+    let class = config.get("model_type").and_then(Value::as_str).and_then(known::class);
+    if let Some(class) = class {
+        for (alias, key) in &class.aliases {
+            rename(&mut config, alias, key)?;
+        }
+    }
+    Ok(config)
+}
+
+/// A multimodal model's configuration of its language part, with what stands around it. What both say, the
+/// inner one decides.
+fn lifted(
+    mut config: Map<String, Value>,
+    notices: &Notices,
+) -> Result<Map<String, Value>, ModelError> {
+    let model_type = config.get("model_type").and_then(Value::as_str).unwrap_or_default();
+    let Some(&(_, text_type)) = MULTIMODAL.iter().find(|(outer, _)| *outer == model_type) else {
+        return Ok(config);
+    };
+    let mut inner = match config.shift_remove(TEXT) {
+        Some(Value::Object(inner)) => inner,
+        None | Some(Value::Null) => Map::new(),
+        Some(other) => return Err(super::keys::wrong(TEXT, &other, "an object")),
+    };
+    let class = known::class(text_type);
+    let has_inner = !inner.is_empty();
+    for (key, value) in config {
+        let followed = class.is_some_and(|class| class.defaults.contains_key(&key));
+        match inner.get(&key) {
+            Some(inner) if followed && !known::same(inner, &value) => notices.add(format!(
+                "`{key}` is {} in config.json and {} in its `{TEXT}`: the latter is used",
+                shortened(&value),
+                shortened(inner)
+            )),
+            Some(_) => {}
+            // The head is the whole model's.
+            None if followed && has_inner && key != "tie_word_embeddings" => notices.add(format!(
+                "`{key}` = {} outside of `{TEXT}` says nothing about the language model and is ignored: the \
+                 default of its class is used",
+                shortened(&value)
+            )),
+            None => {
+                inner.insert(key, value);
+            }
+        }
+    }
+    inner.insert("model_type".into(), text_type.into());
+    Ok(inner)
+}
+
+/// Gives a key its other name.
+fn rename(config: &mut Map<String, Value>, alias: &str, key: &str) -> Result<(), ModelError> {
+    let Some(value) = config.shift_remove(alias) else { return Ok(()) };
+    match config.get(key) {
+        Some(other) if !known::same(other, &value) => Err(ModelError::Contradiction {
+            one: format!("`{alias}` = {}", shortened(&value)),
+            other: format!("`{key}` = {}", shortened(other)),
+        }),
+        Some(_) => Ok(()),
+        None => {
+            config.insert(key.to_owned(), value);
+            Ok(())
+        }
+    }
+}
+
+/// Which way weights are quantised, in words.
+fn quantised(key: &str, value: &Value) -> String {
+    let text = |name: &str| value.get(name).and_then(Value::as_str).map(str::to_owned);
+    let bits = value.get("bits").and_then(Value::as_u64);
+    let method = text("quant_method").map_or_else(
+        || if key == "quantization" { "MLX".to_owned() } else { "an unnamed method".to_owned() },
+        |method| match method.as_str() {
+            "gptq" => "GPTQ".to_owned(),
+            "awq" => "AWQ".to_owned(),
+            "fp8" => "FP8".to_owned(),
+            _ => method,
+        },
+    );
+    let bits = bits.map_or_else(String::new, |bits| format!(" with {bits} bits"));
+    format!("config.json has a `{key}`: the weights are quantised by {method}{bits}")
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn form(config: Value) -> (Result<Value, String>, Vec<String>) {
+        let notices = Notices::default();
+        let Value::Object(config) = config else { panic!("an object") };
+        let form = of(&config, &notices, &[]).map(Value::Object);
+        (form.map_err(|error| error.to_string()), notices.all())
+    }
+
+    #[test]
+    fn the_inner_configuration_of_a_multimodal_model_decides() {
+        let (form, notices) = form(json!({
+            "model_type": "gemma3", "mm_tokens_per_image": 256, "head_dim": 7, "rms_norm_eps": 1,
+            "text_config": {"model_type": "gemma3_text", "hidden_size": 8, "head_dim": 4},
+        }));
+        assert_eq!(
+            form.unwrap(),
+            json!({"model_type": "gemma3_text", "hidden_size": 8, "head_dim": 4, "mm_tokens_per_image": 256})
+        );
+        assert_eq!(notices.len(), 2);
+        assert!(notices[0].contains("`head_dim` is 7 in config.json and 4 in its `text_config`"));
+        assert!(notices[1].contains("`rms_norm_eps` = 1 outside"));
+    }
+
+    #[test]
+    fn other_names_of_keys_are_understood_and_must_agree() {
+        let (form_of, _) = form(json!({"model_type": "gpt2", "hidden_size": 8, "n_head": 2}));
+        assert_eq!(form_of.unwrap(), json!({"model_type": "gpt2", "n_head": 2, "n_embd": 8}));
+        let (form_of, _) = form(json!({"model_type": "gpt2", "hidden_size": 8, "n_embd": 8.0}));
+        assert_eq!(form_of.unwrap(), json!({"model_type": "gpt2", "n_embd": 8.0}));
+        let (form_of, _) = form(json!({"model_type": "gpt2", "hidden_size": 8, "n_embd": 4}));
+        let error = form_of.unwrap_err();
+        assert!(error.contains("`hidden_size` = 8") && error.contains("`n_embd` = 4"), "{error}");
+    }
+
+    #[test]
+    fn quantised_weights_are_refused_with_a_way_out() {
+        for (config, words) in [
+            (json!({"quantization_config": {"quant_method": "gptq", "bits": 4}}), "GPTQ with 4 bits"),
+            (json!({"quantization_config": {"quant_method": "awq"}}), "AWQ"),
+            (json!({"quantization_config": {"quant_method": "fp8"}}), "FP8"),
+            (json!({"quantization": {"group_size": 64, "bits": 4}}), "MLX with 4 bits"),
+        ] {
+            let error = form(config).0.unwrap_err();
+            assert!(error.contains(words) && error.contains("GGUF"), "{error}");
+        }
+    }
+}

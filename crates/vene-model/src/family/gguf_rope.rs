@@ -1,0 +1,74 @@
+//! What GGUF metadata says about rotary encodings, by llama.cpp's rules.
+
+use serde_json::Value;
+
+use super::keys::{Keys, wrong};
+use super::names::Names;
+use crate::error::ModelError;
+use crate::rotary::{Rotary, Yarn};
+
+/// A table of divisors, in which Llama 3's scaling is stored.
+const DIVISORS: &str = "rope_freqs.weight";
+
+/// The scaled rotary encoding of a GGUF file.
+pub(super) fn rotary(
+    keys: &Keys<'_>,
+    names: &Names,
+    theta: f64,
+    head_dim: usize,
+    context: usize,
+) -> Result<Rotary, ModelError> {
+    let kind = keys.optional_text("rope.scaling.type")?;
+    let factor = match keys.positive_or_off("rope.scaling.factor")? {
+        Some(factor) => Some(factor),
+        None => keys.positive_or_off("rope.scale_linear")?,
+    };
+    keys.ignore(&["rope.scaling.factor", "rope.scale_linear"]);
+    let original = keys.positive_or_off("rope.scaling.original_context_length")?;
+    let magnitude = keys.positive_or_off("rope.scaling.attn_factor")?.unwrap_or(1.0);
+    let factor = factor.unwrap_or(1.0);
+    let plain = Rotary::new(theta, head_dim);
+    let mut rotary = match kind.as_deref() {
+        Some("none") => plain,
+        // llama.cpp takes a factor without a type for a linear one.
+        None | Some("linear") => plain.linear(factor),
+        Some("yarn") => {
+            let or = |key: &str, default: f64| {
+                Ok::<_, ModelError>(keys.positive_or_off(key)?.unwrap_or(default))
+            };
+            let yarn = Yarn {
+                factor,
+                original_context: original.unwrap_or(context as f64),
+                beta_fast: or("rope.scaling.yarn_beta_fast", 32.0)?,
+                beta_slow: or("rope.scaling.yarn_beta_slow", 1.0)?,
+                truncate: true,
+            };
+            keys.only("rope.scaling.yarn_ext_factor", 1.into())?;
+            keys.only("rope.scaling.yarn_attn_factor", 1.into())?;
+            if theta == 1.0 {
+                return Err(wrong("rope.freq_base", &theta.into(), "another base than 1 with YaRN"));
+            }
+            plain.yarn(theta, yarn).magnified(0.1 * factor.ln() + 1.0)
+        }
+        Some(other) => {
+            return Err(ModelError::NotUnderstood {
+                key: "rope.scaling.type".into(),
+                value: Value::from(other).to_string(),
+                understood: "none, linear, yarn".into(),
+            });
+        }
+    };
+    rotary.magnitude *= magnitude;
+    if names.contains(DIVISORS) {
+        let (tensors, stored) = names.stored(DIVISORS);
+        let divisors = tensors.read_f32(stored, &[rotary.frequencies.len()])?;
+        for (frequency, divisor) in rotary.frequencies.iter_mut().zip(divisors) {
+            *frequency /= f64::from(divisor);
+        }
+    }
+    if !rotary.is_finite() {
+        let expected = "scaling and divisors that leave frequencies finite";
+        return Err(wrong("rope.scaling.factor", &factor.into(), expected));
+    }
+    Ok(rotary)
+}
