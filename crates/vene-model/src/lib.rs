@@ -20,9 +20,9 @@ pub mod decoder;
 mod error;
 pub mod family;
 mod model;
+mod opening;
 pub mod operations;
 mod outline;
-mod opening;
 pub mod pass;
 mod prompt;
 mod recurrence;
@@ -35,12 +35,12 @@ pub use config::{BlockKind, DecoderConfig};
 pub use decoder::{Decoder, Logits};
 pub use error::{InputError, ModelError, SiteError};
 pub use model::Model;
+pub use opening::Opening;
 pub use operations::{
     ChosenLogits, Counted, CountedRows, Differentiable, Earlier, Fused, HostRows, OperationError,
     Operations, OwnedPath, Path, Plain, Precision, Query, Recorded, Visibility, Work,
     cross_entropy_of, with_backward,
 };
-pub use opening::Opening;
 pub use outline::{EMBEDDED, Loading, Outline};
 pub use pass::{Attention, Choice, Pass, Readout, RowPlaces};
 pub use prompt::Prompt;

@@ -139,7 +139,9 @@ impl Rotary {
     /// Whether all that is known before a text is there is finite.
     pub(crate) fn is_finite(&self) -> bool {
         let of_long = match &self.long_texts {
-            Some(LongTexts { by: LongFrequencies::Fixed(frequencies), .. }) => frequencies.as_slice(),
+            Some(LongTexts { by: LongFrequencies::Fixed(frequencies), .. }) => {
+                frequencies.as_slice()
+            }
             _ => &[],
         };
         let mut all = self.frequencies.iter().chain(of_long).chain([&self.magnitude]);

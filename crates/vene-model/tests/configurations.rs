@@ -40,7 +40,9 @@ impl Checked for Configured {
             let found = last_logits(&model, &tokens);
             let largest = found.iter().fold(0.0f64, |largest, logit| largest.max(logit.abs()));
             let pairs = expected.logits.iter().zip(&found);
-            let error = pairs.map(|(a, b)| (a - b).abs()).fold((largest - expected.largest).abs(), f64::max);
+            let error = pairs
+                .map(|(a, b)| (a - b).abs())
+                .fold((largest - expected.largest).abs(), f64::max);
             agreement.note(&self.name, error / expected.largest, expected.length);
         }
         model
@@ -68,8 +70,7 @@ fn every_way_to_say_it_is_what_transformers_makes_of_it() {
 
 #[test]
 fn each_key_of_each_class_was_left_out_in_turn() {
-    let known: Value =
-        serde_json::from_str(include_str!("../src/family/keys/known.json")).unwrap();
+    let known: Value = serde_json::from_str(include_str!("../src/family/keys/known.json")).unwrap();
     let cases = Configured::all();
     for (kind, class) in known["classes"].as_object().unwrap() {
         for key in class["defaults"].as_object().unwrap().keys() {
@@ -107,7 +108,11 @@ fn two_tensors_that_are_the_same_are_both_named() {
     let mut case = named("llama saved by 5");
     case.tensors.push(("norm.weight".into(), vec![16]));
     let message = case.refusal();
-    assert!(message.contains("`model.norm.weight` and `norm.weight`") || message.contains("`norm.weight` and `model.norm.weight`"), "{message}");
+    assert!(
+        message.contains("`model.norm.weight` and `norm.weight`")
+            || message.contains("`norm.weight` and `model.norm.weight`"),
+        "{message}"
+    );
 }
 
 #[test]
@@ -143,12 +148,16 @@ fn a_head_that_differs_is_used_with_a_warning_and_one_that_is_not_finite_is_not(
         let outline = case.open_with(weights, &Opening::default()).unwrap();
         let model = Model::from_outline(outline, Precision::Double, &mut |_| ()).unwrap();
         let notices = model.notices();
-        assert!(notices.len() == 1 && notices[0].contains("holds NaN and is ignored"), "{notices:?}");
+        assert!(
+            notices.len() == 1 && notices[0].contains("holds NaN and is ignored"),
+            "{notices:?}"
+        );
 
         // Without a head the embedding is the head: the same as with one that is ignored.
         let mut tied = case.clone();
         tied.tensors.retain(|(name, _)| name != "lm_head.weight");
-        let tied = Model::from_outline(tied.open().unwrap(), Precision::Double, &mut |_| ()).unwrap();
+        let tied =
+            Model::from_outline(tied.open().unwrap(), Precision::Double, &mut |_| ()).unwrap();
         let tokens = formula::prompt(9, tied.config().inputs);
         assert_eq!(last_logits(&model, &tokens), last_logits(&tied, &tokens));
         assert_eq!(tied.notices(), [""; 0]);
@@ -197,7 +206,10 @@ fn a_model_without_a_head_says_so() {
     case.tensors.retain(|(name, _)| name != "lm_head.weight");
     case.tensors.push(("score.weight".into(), vec![2, 16]));
     let message = case.refusal();
-    assert!(message.contains("no language-model head") && message.contains("classifier"), "{message}");
+    assert!(
+        message.contains("no language-model head") && message.contains("classifier"),
+        "{message}"
+    );
 }
 
 #[test]
@@ -213,12 +225,30 @@ fn a_tensor_that_the_configuration_denies_is_refused_when_the_model_is_opened() 
 #[test]
 fn keys_that_change_nothing_pass() {
     for (name, changes) in [
-        ("gpt2 saved by 5", json!({"n_special": 0, "n_ctx": 48, "is_decoder": true, "pruned_heads": {}, "num_labels": 2})),
-        ("gpt2 saved by 5", json!({"afn": "gelu_new", "layer_norm_eps": 1e-5, "xla_device": true, "eos_token_ids": [0]})),
-        ("llama saved by 5", json!({"attention_multiplier": 1.0, "use_sliding_window": false, "sliding_window": null})),
-        ("llama saved by 5", json!({"partial_rotary_factor": 1, "rope_interleaved": false, "pretraining_tp": 4})),
-        ("llama saved by 5", json!({"layer_types": ["full_attention", "full_attention"], "clip_qkv": null})),
-        ("gemma3 saved by 5", json!({"hidden_act": "gelu_pytorch_tanh", "use_bidirectional_attention": false})),
+        (
+            "gpt2 saved by 5",
+            json!({"n_special": 0, "n_ctx": 48, "is_decoder": true, "pruned_heads": {}, "num_labels": 2}),
+        ),
+        (
+            "gpt2 saved by 5",
+            json!({"afn": "gelu_new", "layer_norm_eps": 1e-5, "xla_device": true, "eos_token_ids": [0]}),
+        ),
+        (
+            "llama saved by 5",
+            json!({"attention_multiplier": 1.0, "use_sliding_window": false, "sliding_window": null}),
+        ),
+        (
+            "llama saved by 5",
+            json!({"partial_rotary_factor": 1, "rope_interleaved": false, "pretraining_tp": 4}),
+        ),
+        (
+            "llama saved by 5",
+            json!({"layer_types": ["full_attention", "full_attention"], "clip_qkv": null}),
+        ),
+        (
+            "gemma3 saved by 5",
+            json!({"hidden_act": "gelu_pytorch_tanh", "use_bidirectional_attention": false}),
+        ),
     ] {
         let mut case = named(name);
         case.config.extend(changes.as_object().unwrap().clone());
@@ -232,20 +262,33 @@ fn any_other_value_and_any_other_key_is_refused_with_the_way_out() {
         ("gpt2 saved by 5", "n_special", json!(3), "any value but 0"),
         ("gpt2 saved by 5", "pruned_heads", json!({"0": [1]}), "any value but {}"),
         ("gpt2 saved by 5", "add_cross_attention", json!(true), "any value but false"),
-        ("gpt2 saved by 5", "afn", json!("relu"), "something else than `activation_function` = \"gelu_new\""),
+        (
+            "gpt2 saved by 5",
+            "afn",
+            json!("relu"),
+            "something else than `activation_function` = \"gelu_new\"",
+        ),
         ("llama saved by 5", "scale_attn_weights", json!(false), "not a key that vene knows"),
         ("llama saved by 5", "my_note", json!("hello"), "not a key that vene knows"),
         ("llama saved by 5", "attention_multiplier", json!(2.0), "any value but 1"),
         ("llama saved by 5", "partial_rotary_factor", json!(0.5), "any value but 1"),
         ("llama saved by 5", "clip_qkv", json!(8), "any value but null"),
         ("gemma3 saved by 5", "use_bidirectional_attention", json!(true), "any value but false"),
-        ("llama with rope_parameters", "rope_parameters", json!({"rope_theta": 300.0, "note": 1}), "`rope_parameters.note`"),
+        (
+            "llama with rope_parameters",
+            "rope_parameters",
+            json!({"rope_theta": 300.0, "note": 1}),
+            "`rope_parameters.note`",
+        ),
     ] {
         let mut case = named(name);
         case.config.insert(key.into(), value);
         let message = case.refusal();
         let full = if key == "rope_parameters" { "rope_parameters.note" } else { key };
-        assert!(message.contains(words) && message.contains(&format!("`--ignore-key {full}`")), "{message}");
+        assert!(
+            message.contains(words) && message.contains(&format!("`--ignore-key {full}`")),
+            "{message}"
+        );
 
         let opening = Opening { ignored_keys: vec![full.into()] };
         let outline = case.open_with(case.weights(str::to_owned, |_, _| ()), &opening).unwrap();
@@ -267,7 +310,10 @@ fn a_key_can_not_be_ignored_in_vain() {
         let opening = Opening { ignored_keys: vec![key.into()] };
         let weights = case.weights(str::to_owned, |_, _| ());
         let message = case.open_with(weights, &opening).err().unwrap().to_string();
-        assert!(message.contains(&format!("`--ignore-key {key}`")) && message.contains(words), "{message}");
+        assert!(
+            message.contains(&format!("`--ignore-key {key}`")) && message.contains(words),
+            "{message}"
+        );
     }
 }
 
@@ -283,7 +329,10 @@ fn two_places_that_say_different_things_are_both_named() {
         (
             "llama with yarn of another factor",
             json!({"original_max_position_embeddings": 32}),
-            ["`original_max_position_embeddings` = 32", "`rope_parameters.original_max_position_embeddings` = 16"],
+            [
+                "`original_max_position_embeddings` = 32",
+                "`rope_parameters.original_max_position_embeddings` = 16",
+            ],
         ),
         (
             "llama saved by 5",
@@ -329,15 +378,43 @@ fn counts_are_bounded_by_what_the_file_holds() {
 #[test]
 fn values_that_are_not_understood_are_refused_in_words() {
     for (name, changes, words) in [
-        ("llama saved by 5", json!({"rope_parameters": {"rope_type": "su"}}), "default, linear, dynamic, yarn, longrope, llama3"),
-        ("llama saved by 5", json!({"rope_parameters": {"rope_type": "linear"}}), "`rope_parameters.factor`"),
-        ("llama saved by 5", json!({"rope_parameters": {"rope_type": "linear", "factor": 1e-320}}), "frequencies finite"),
+        (
+            "llama saved by 5",
+            json!({"rope_parameters": {"rope_type": "su"}}),
+            "default, linear, dynamic, yarn, longrope, llama3",
+        ),
+        (
+            "llama saved by 5",
+            json!({"rope_parameters": {"rope_type": "linear"}}),
+            "`rope_parameters.factor`",
+        ),
+        (
+            "llama saved by 5",
+            json!({"rope_parameters": {"rope_type": "linear", "factor": 1e-320}}),
+            "frequencies finite",
+        ),
         ("llama saved by 5", json!({"hidden_act": "prelu"}), "quick_gelu"),
-        ("llama saved by 5", json!({"layer_types": ["full_attention", "sliding_attention"]}), "full_attention"),
-        ("llama saved by 5", json!({"rope_theta": null, "rope_parameters": null}), "null for `rope_theta`"),
+        (
+            "llama saved by 5",
+            json!({"layer_types": ["full_attention", "sliding_attention"]}),
+            "full_attention",
+        ),
+        (
+            "llama saved by 5",
+            json!({"rope_theta": null, "rope_parameters": null}),
+            "null for `rope_theta`",
+        ),
         ("gemma3 saved by 5", json!({"sliding_window": null}), "null for `sliding_window`"),
-        ("gemma3 saved by 5", json!({"rope_parameters": {"rope_type": "linear", "factor": 8.0}}), "full_attention and sliding_attention"),
-        ("llama with longrope inside", json!({"rope_parameters": {"rope_type": "longrope", "short_factor": [1.0], "long_factor": [2.0]}}), "a list of 8 positive numbers"),
+        (
+            "gemma3 saved by 5",
+            json!({"rope_parameters": {"rope_type": "linear", "factor": 8.0}}),
+            "full_attention and sliding_attention",
+        ),
+        (
+            "llama with longrope inside",
+            json!({"rope_parameters": {"rope_type": "longrope", "short_factor": [1.0], "long_factor": [2.0]}}),
+            "a list of 8 positive numbers",
+        ),
     ] {
         let mut case = named(name);
         case.config.extend(changes.as_object().unwrap().clone());

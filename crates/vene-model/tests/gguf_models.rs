@@ -116,7 +116,10 @@ fn keys_of_the_architecture_are_off_or_refused() {
         let mut case = named("llama");
         case.push(key, kind, value);
         let message = case.open().err().unwrap().to_string();
-        assert!(message.contains(words) && message.contains(&format!("--ignore-key {key}")), "{message}");
+        assert!(
+            message.contains(words) && message.contains(&format!("--ignore-key {key}")),
+            "{message}"
+        );
         let opening = Opening { ignored_keys: vec![key.into()] };
         let outline = case.open_with(&opening, |_, _| ()).unwrap();
         assert!(outline.notices()[0].contains(&format!("`--ignore-key {key}`")));

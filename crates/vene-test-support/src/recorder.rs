@@ -5,8 +5,8 @@ use std::ops::Range;
 
 use candle_core::Tensor;
 use vene_model::{
-    Attention, Component, DecoderConfig, Model, OperationError, Operations, Pass, Plain, Readout, Recurrence,
-    Site, TimeStep, Visibility,
+    Attention, Component, DecoderConfig, Model, OperationError, Operations, Pass, Plain, Readout,
+    Recurrence, Site, TimeStep, Visibility,
 };
 
 /// What one run showed at every site, `[positions, width]` or `[head, query, key]`.

@@ -22,7 +22,10 @@ fn a_key_that_nobody_knows_is_refused_unless_it_is_ignored_and_then_it_is_record
     let folder = tempfile::tempdir().unwrap();
     let model = model(folder.path(), json!({"my_note": "hello", "another": {"note": 1}}));
     let said = refused(&["top", "--model", &model, BASE]);
-    assert!(said.contains("`my_note` = \"hello\"") && said.contains("--ignore-key my_note"), "{said}");
+    assert!(
+        said.contains("`my_note` = \"hello\"") && said.contains("--ignore-key my_note"),
+        "{said}"
+    );
     let said = refused(&["top", "--model", &model, "--ignore-key", "my_note", BASE]);
     assert!(said.contains("`another`") && said.contains("--ignore-key another"), "{said}");
 
@@ -59,8 +62,11 @@ fn a_sweep_that_is_resumed_ignores_the_same_keys() {
     let row = r#"{"base": "The capital of Spain is", "source": "The capital of Italy is", "target": " Madrid", "foil": " Rome"}"#;
     fs::write(&rows, [row, row].join("\n")).unwrap();
     let out = folder.path().join("out");
-    let line = ["sweep", "--model", &model, "--data", rows.to_str().unwrap(), "--component", "mlp_output"];
-    let line = [&line[..], &["--layers", "0", "--positions", "last", "--out", out.to_str().unwrap()]].concat();
+    let line =
+        ["sweep", "--model", &model, "--data", rows.to_str().unwrap(), "--component", "mlp_output"];
+    let line =
+        [&line[..], &["--layers", "0", "--positions", "last", "--out", out.to_str().unwrap()]]
+            .concat();
     assert!(refused(&line).contains("--ignore-key my_note"));
     let output = vene(&[&line[..], &["--ignore-key", "my_note"]].concat());
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));

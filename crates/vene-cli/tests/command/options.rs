@@ -442,7 +442,11 @@ fn of_train() {
             ("--bos", &["always"]),
             ("--precision", &["double"]),
         ],
-        apart: &[THREADS, IGNORE_KEY, ("--resume", "train.rs has it: there must be a training to go on with")],
+        apart: &[
+            THREADS,
+            IGNORE_KEY,
+            ("--resume", "train.rs has it: there must be a training to go on with"),
+        ],
     });
 }
 
@@ -491,7 +495,8 @@ fn of_the_others() {
             ("--json", &[""]),
         ],
         apart: &[
-            THREADS, IGNORE_KEY,
+            THREADS,
+            IGNORE_KEY,
             ("--list", "what is done without NAME anyway; with one it is tried below"),
             (
                 "--model",

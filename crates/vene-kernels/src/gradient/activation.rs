@@ -1,7 +1,8 @@
 //! Gradients of activation functions, alone and fused with the gate.
 
 use crate::activation::{
-    Activation, COST, LEAK, QUICK, beyond, bounded, mish_share, relu, relu6, relu_leaky, relu_squared,
+    Activation, COST, LEAK, QUICK, beyond, bounded, mish_share, relu, relu_leaky, relu_squared,
+    relu6,
 };
 use crate::exponential::{exp, tanh};
 use crate::instructions::for_each_instruction_set;

@@ -162,7 +162,10 @@ mod tests {
     #[test]
     fn quantised_weights_are_refused_with_a_way_out() {
         for (config, words) in [
-            (json!({"quantization_config": {"quant_method": "gptq", "bits": 4}}), "GPTQ with 4 bits"),
+            (
+                json!({"quantization_config": {"quant_method": "gptq", "bits": 4}}),
+                "GPTQ with 4 bits",
+            ),
             (json!({"quantization_config": {"quant_method": "awq"}}), "AWQ"),
             (json!({"quantization_config": {"quant_method": "fp8"}}), "FP8"),
             (json!({"quantization": {"group_size": 64, "bits": 4}}), "MLX with 4 bits"),

@@ -46,7 +46,11 @@ pub(super) fn rotary(
             keys.only("rope.scaling.yarn_ext_factor", 1.into())?;
             keys.only("rope.scaling.yarn_attn_factor", 1.into())?;
             if theta == 1.0 {
-                return Err(wrong("rope.freq_base", &theta.into(), "another base than 1 with YaRN"));
+                return Err(wrong(
+                    "rope.freq_base",
+                    &theta.into(),
+                    "another base than 1 with YaRN",
+                ));
             }
             plain.yarn(theta, yarn).magnified(0.1 * factor.ln() + 1.0)
         }

@@ -33,7 +33,8 @@ impl Gpt2 {
 
         let (mut activation, mut scaled, mut scaled_by_layer) = (Activation::GeluTanh, true, false);
         if naming == Naming::HuggingFace {
-            activation = activation::named("activation_function", &keys.text("activation_function")?)?;
+            activation =
+                activation::named("activation_function", &keys.text("activation_function")?)?;
             scaled = keys.flag_or("scale_attn_weights", true)?;
             scaled_by_layer = keys.flag_or("scale_attn_by_inverse_layer_idx", false)?;
         } else {
@@ -124,8 +125,10 @@ impl Family for Gpt2 {
     fn layer(&self, weights: &Weights<'_>, layer: usize) -> Result<BlockTensors, ModelError> {
         let (d_model, d_mlp) = (self.config.d_model, self.config.d_mlp);
         let name = |hugging_face: &str, gguf: &str| {
-            self.naming
-                .pick(format!("transformer.h.{layer}.{hugging_face}"), format!("blk.{layer}.{gguf}"))
+            self.naming.pick(
+                format!("transformer.h.{layer}.{hugging_face}"),
+                format!("blk.{layer}.{gguf}"),
+            )
         };
         let joined =
             self.linear(weights, &name("attn.c_attn", "attn_qkv"), [3 * d_model, d_model])?;

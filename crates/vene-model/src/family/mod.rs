@@ -141,11 +141,7 @@ fn refuse_what_is_no_model(metadata: &Metadata) -> Result<(), ModelError> {
 }
 
 /// Looks whether all tensors are there, in the shapes that the configuration asks for, and no others.
-fn look_through(
-    family: &dyn Family,
-    names: &Names,
-    notices: &Notices,
-) -> Result<(), ModelError> {
+fn look_through(family: &dyn Family, names: &Names, notices: &Notices) -> Result<(), ModelError> {
     let weights = Weights::of_shapes(names, notices);
     family.outer(&weights)?;
     for layer in 0..family.config().layers.len() {
@@ -160,7 +156,9 @@ fn with_defaults(error: ModelError, keys: &Keys<'_>) -> ModelError {
     let defaults = keys.defaults_taken();
     let is_of_shape = matches!(
         error,
-        ModelError::Checkpoint(CheckpointError::Shape { .. } | CheckpointError::UnknownTensor { .. })
+        ModelError::Checkpoint(
+            CheckpointError::Shape { .. } | CheckpointError::UnknownTensor { .. }
+        )
     );
     if !is_of_shape || defaults.is_empty() {
         return error;
@@ -189,7 +187,10 @@ impl Head {
     ) -> Result<Self, ModelError> {
         if naming == Naming::Gguf {
             return Ok(if !names.contains("output.weight") || class_ties {
-                Self::Tied(format!("a {} model's unembedding is its embedding", keys.architecture()))
+                Self::Tied(format!(
+                    "a {} model's unembedding is its embedding",
+                    keys.architecture()
+                ))
             } else {
                 Self::Own
             });

@@ -57,8 +57,7 @@ pub(super) fn of_model(
 ) -> Result<Described, ModelError> {
     let scaling = keys.optional_object("rope_scaling")?;
     let parameters = keys.optional_object("rope_parameters")?;
-    let (place, scaling) =
-        one_of([("rope_scaling", scaling), ("rope_parameters", parameters)])?;
+    let (place, scaling) = one_of([("rope_scaling", scaling), ("rope_parameters", parameters)])?;
     described(keys, place.to_owned(), scaling, "rope_theta", head_dim, context)
 }
 
@@ -319,7 +318,11 @@ impl Stated<'_> {
             truncate,
         };
         if self.theta == 1.0 {
-            return Err(wrong("rope_theta", &1.into(), "another base: YaRN divides by its logarithm"));
+            return Err(wrong(
+                "rope_theta",
+                &1.into(),
+                "another base: YaRN divides by its logarithm",
+            ));
         }
         Ok(rotary.yarn(self.theta, yarn).magnified(magnified))
     }

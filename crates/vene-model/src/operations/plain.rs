@@ -260,9 +260,11 @@ impl Operations for Plain {
             let mut values = Vec::with_capacity(rows * pairs);
             for (position, length) in places.iter() {
                 let frequencies = rotary.frequencies_of(length);
-                values.extend(frequencies.iter().map(|radians| {
-                    rotary.magnitude * function(position as f64 * radians)
-                }));
+                values.extend(
+                    frequencies
+                        .iter()
+                        .map(|radians| rotary.magnitude * function(position as f64 * radians)),
+                );
             }
             Ok(Tensor::from_vec(values, (rows, 1, pairs), &self.device)?.to_dtype(self.dtype)?)
         };

@@ -118,7 +118,9 @@ impl<O: Operations<Tensor = Tensor>, V: Visitor> Pass<O> for Sequences<'_, V> {
     }
 
     fn lengths(&self) -> Vec<usize> {
-        let of_run = |run: &Range<usize>| std::iter::repeat_n(self.config.rotary_length(run.len()), run.len());
+        let of_run = |run: &Range<usize>| {
+            std::iter::repeat_n(self.config.rotary_length(run.len()), run.len())
+        };
         self.runs.iter().flat_map(of_run).collect()
     }
 

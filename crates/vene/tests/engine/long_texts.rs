@@ -34,10 +34,11 @@ fn plans(model: &Model, examples: &[Example]) -> Vec<ResolvedPlan> {
     let config = model.config();
     let components = Component::all(config).filter(|component| component.per_layer());
     let layers = components.flat_map(|component| [(component, 0), (component, 1)]);
-    let plans = layers.filter(|(component, _)| !component.is_pattern()).map(|(component, layer)| {
-        let edit = Edit::interchange(component, layer).at(Positions::index(5));
-        Plan::new().edit(edit).resolve(model, examples).unwrap()
-    });
+    let plans =
+        layers.filter(|(component, _)| !component.is_pattern()).map(|(component, layer)| {
+            let edit = Edit::interchange(component, layer).at(Positions::index(5));
+            Plan::new().edit(edit).resolve(model, examples).unwrap()
+        });
     plans.collect()
 }
 
@@ -65,7 +66,11 @@ fn a_short_base_shares_no_row_with_a_long_source() {
             let right = Reference::new(&model).run(plan).unwrap();
             for index in 0..examples.len() {
                 let error = distance(&logits_of(outcome, index), &logits_of(&right, index));
-                assert!(error < 1e-12, "{name}, {}, example {index}: {error:e}", plan.edits()[0].site);
+                assert!(
+                    error < 1e-12,
+                    "{name}, {}, example {index}: {error:e}",
+                    plan.edits()[0].site
+                );
             }
         }
     }

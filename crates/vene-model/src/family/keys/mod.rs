@@ -75,12 +75,7 @@ impl<'a> Keys<'a> {
         Ok(Self::new(Source::Gguf { metadata, architecture }, names, notices, ignored))
     }
 
-    fn new(
-        source: Source<'a>,
-        names: &Names,
-        notices: &'a Notices,
-        ignored: &'a [String],
-    ) -> Self {
+    fn new(source: Source<'a>, names: &Names, notices: &'a Notices, ignored: &'a [String]) -> Self {
         Self {
             source,
             notices,

@@ -40,7 +40,10 @@ impl Keys<'_> {
                 if known::same(&followed, value) {
                     return Ok(());
                 }
-                format!("says something else than `{twin}` = {}, which is followed", shortened(&followed))
+                format!(
+                    "says something else than `{twin}` = {}, which is followed",
+                    shortened(&followed)
+                )
             }
             (None, off) => match self.why_not(off, value) {
                 Some(why) => why,
@@ -61,7 +64,12 @@ impl Keys<'_> {
         }
     }
 
-    fn refuse_unless_left_out(&self, key: &str, value: &Value, why: String) -> Result<(), ModelError> {
+    fn refuse_unless_left_out(
+        &self,
+        key: &str,
+        value: &Value,
+        why: String,
+    ) -> Result<(), ModelError> {
         if self.leaves_out(key) {
             return Ok(());
         }

@@ -2,7 +2,9 @@
 
 use std::ops::Range;
 
-use vene_model::{Attention, Component, DecoderConfig, Operations, Pass, Path, Query, Readout, Site};
+use vene_model::{
+    Attention, Component, DecoderConfig, Operations, Pass, Path, Query, Readout, Site,
+};
 
 use super::Sequence;
 use super::cache::Cache;
