@@ -193,6 +193,8 @@ fn of_model(name: &str, error: ModelError) -> anyhow::Error {
 /// The model's files were changed since they were opened.
 pub fn record(outline: &Outline, given: &str) -> anyhow::Result<Value> {
     let provenance = outline.provenance();
+    // Also where the hash is known since the run began.
+    provenance.check_unchanged()?;
     Ok(json!({
         "given": given,
         "name": provenance.name,

@@ -8,6 +8,8 @@ use std::process::Output;
 use assert_cmd::Command;
 use serde_json::{Value, json};
 
+use crate::support::{self, KILLED, data_sweep, record, start, task, wait_until};
+
 const COMMIT: &str = "0123456789abcdef0123456789abcdef01234567";
 
 /// The embedded model's files.
@@ -97,6 +99,34 @@ fn what_is_fetched_is_said_and_is_the_model() {
     assert_eq!(other.status.code(), Some(2));
     let said = String::from_utf8(other.stderr).unwrap();
     assert!(said.contains("HF_HUB_OFFLINE forbids to fetch it"), "{said}");
+}
+
+#[test]
+fn a_model_that_is_written_to_during_a_run_is_not_named_in_its_record() {
+    let folder = tempfile::tempdir().unwrap();
+    let model = folder.path().join("model");
+    std::fs::create_dir(&model).unwrap();
+    for (name, bytes) in files() {
+        std::fs::write(model.join(name), bytes).unwrap();
+    }
+    let (data, out) = (folder.path().join("capital.jsonl"), folder.path().join("out"));
+    task(&data, 120);
+    let mut arguments = data_sweep(&data, &out, &KILLED);
+    arguments.extend(["--model", model.to_str().unwrap()]);
+    let running = start(&arguments);
+    // Weights are read before the first part is there.
+    let has_part = || support::files(&out.join("parts")).iter().any(|name| name.ends_with(".json"));
+    wait_until(has_part);
+    let weights = model.join("model.safetensors");
+    let mut bytes = std::fs::read(&weights).unwrap();
+    *bytes.last_mut().unwrap() ^= 1;
+    std::fs::write(&weights, bytes).unwrap();
+    let ended = running.wait_with_output().unwrap();
+    assert_eq!(ended.status.code(), Some(2));
+    let record = record(&out);
+    assert_eq!(record["status"], "failed", "{record}");
+    let said = record["error"].to_string();
+    assert!(said.contains("model.safetensors was written to while the model was in use"), "{said}");
 }
 
 #[test]
