@@ -95,7 +95,8 @@ mod tests {
 
     #[test]
     fn a_backtrace_is_not_told() {
-        let inner = io::Error::other("columns depend\n   0: candle_core::error::Error::bt\n   1: main\n");
+        let inner =
+            io::Error::other("columns depend\n   0: candle_core::error::Error::bt\n   1: main\n");
         let error = anyhow::Error::new(inner).context("training");
         assert_eq!(chain(&error), "training: columns depend");
     }
