@@ -273,7 +273,7 @@ fn a_plan_that_states_another_model_is_refused_unless_it_is_asked_for() {
     refused(other, &[], "embedded is another model, by its configuration or its weights");
     refused(other, &[], "(--another-model)");
     assert!(run(other, &["--another-model"]).status.success());
-    refused("id = 'embedded'", &["--another-model"], "for this very model, or for any");
+    refused("id = 'embedded'", &["--another-model"], "would change nothing");
     let shape = format!("{other}\nshape = 'gpt2 with 3 layers'");
     for more in [&[][..], &["--another-model"]] {
         refused(&shape, more, "not gpt2 with 3 layers");

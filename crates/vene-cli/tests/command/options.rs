@@ -425,7 +425,14 @@ fn of_generate() {
             ("--precision", &["double"]),
             ("--json", &[""]),
         ],
-        apart: &[THREADS, IGNORE_KEY],
+        apart: &[
+            THREADS,
+            IGNORE_KEY,
+            (
+                "--another-model",
+                "without it such a plan is refused, which leaves nothing to compare with: generate.rs tries it",
+            ),
+        ],
     });
 }
 

@@ -215,6 +215,20 @@ mod tests {
         assert!(reason.contains("the base") && !reason.contains("example"), "{reason}");
         let none = fixed.over_rows(&model, &[short], BeginningOfSequence::Model).unwrap_err();
         assert!(none.to_string().contains("the base"), "{none}");
+        // Of a pattern both the query and the key are found in the source anew.
+        let pattern = Edit::interchange(Component::AttentionWeight, 1)
+            .at(role("last"))
+            .keys(role("subject_last"));
+        let pattern = Plan::new().edit(pattern);
+        let over = pattern.over_rows(&model, &rows[..1], BeginningOfSequence::Model).unwrap();
+        let edit = &over.plan.edits()[0];
+        let written = (edit.units[0].positions.as_slice(), edit.units[0].keys.as_deref());
+        assert_eq!(written, (&[4][..], Some(&[3][..])));
+        let Some(crate::plan::ResolvedSource::Runs { units, .. }) = &edit.source else {
+            panic!("it reads a source")
+        };
+        let read = &units[0][0].1;
+        assert_eq!((read.positions.as_slice(), read.keys.as_deref()), (&[7][..], Some(&[6][..])));
         // Without rows a role is nowhere.
         let one = Example::new(model.prompt("The capital of Spain is").unwrap());
         let error = plan.resolve(&model, &[one]).unwrap_err().to_string();
