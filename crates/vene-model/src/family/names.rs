@@ -46,8 +46,18 @@ pub(super) struct Scheme {
 }
 
 impl Scheme {
-    /// Names as they are, for networks that nothing wraps.
+    /// Names as they are, for networks that nothing wraps and that may be classifiers themselves.
     pub(super) const PLAIN: Self = Self { prefix: "", beginnings: &[] };
+
+    /// What a tensor belongs to that is no part of a language model.
+    fn part_beside(&self, name: &str) -> Option<&'static str> {
+        if self.beginnings.is_empty() {
+            return None;
+        }
+        let name = name.strip_prefix("model.").unwrap_or(name);
+        let first = name.split('.').next()?;
+        BESIDE.iter().find(|(beginning, _)| *beginning == first).map(|(_, what)| *what)
+    }
 }
 
 /// Tensors under the names of their family.
@@ -83,7 +93,7 @@ impl Names {
                 });
             }
             let bare = unwrapped(name);
-            if let Some(part) = part_beside(&bare) {
+            if let Some(part) = scheme.part_beside(&bare) {
                 beside.entry(part).or_default().push(name);
                 continue;
             }
@@ -155,13 +165,6 @@ fn unwrapped(name: &str) -> String {
     }
 }
 
-/// What a tensor belongs to that is no part of a language model.
-fn part_beside(name: &str) -> Option<&'static str> {
-    let name = name.strip_prefix("model.").unwrap_or(name);
-    let first = name.split('.').next()?;
-    BESIDE.iter().find(|(beginning, _)| *beginning == first).map(|(_, what)| *what)
-}
-
 /// A name with the prefix that base classes leave out.
 fn complete(name: String, scheme: &Scheme) -> String {
     let first = name.split('.').next().unwrap_or_default();
@@ -204,9 +207,10 @@ mod tests {
 
     #[test]
     fn heads_and_encoders_beside_a_language_model_are_known() {
-        assert_eq!(part_beside("v_head.summary.weight"), Some("a value head"));
-        assert_eq!(part_beside("model.vision_tower.x"), Some("an image encoder"));
-        assert_eq!(part_beside("model.layers.0.mlp.score.weight"), None);
-        assert_eq!(part_beside("lm_head.weight"), None);
+        assert_eq!(MODEL.part_beside("v_head.summary.weight"), Some("a value head"));
+        assert_eq!(MODEL.part_beside("model.vision_tower.x"), Some("an image encoder"));
+        assert_eq!(MODEL.part_beside("model.layers.0.mlp.score.weight"), None);
+        assert_eq!(MODEL.part_beside("lm_head.weight"), None);
+        assert_eq!(Scheme::PLAIN.part_beside("score.weight"), None);
     }
 }
