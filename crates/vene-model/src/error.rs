@@ -269,8 +269,8 @@ pub enum InputError {
 
     /// A network without inputs.
     #[error(
-        "this network reads vectors and its files have none: a program must give it its input vectors (the \
-         library has a function for that); the command cannot"
+        "this network has no embedding of its own: give it its input vectors first (`with_inputs`, in \
+         a program)"
     )]
     NoInputs,
 

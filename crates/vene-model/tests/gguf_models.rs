@@ -3,6 +3,8 @@
 
 #![allow(clippy::unwrap_used)]
 
+use std::cell::RefCell;
+
 use serde::Deserialize;
 use serde_json::{Value, json};
 use vene_model::{Component, Model, ModelError, Opening, Outline, Precision, Site};
@@ -10,6 +12,11 @@ use vene_test_support::{Agreement, formula, gguf, json as fixture, record, value
 
 /// Largest difference of log-probabilities. llama.cpp keeps keys and values in half precision.
 const TOLERANCE: f64 = 2e-2;
+
+thread_local! {
+    /// The files of this test's models, which are read until it ends.
+    static FOLDERS: RefCell<Vec<tempfile::TempDir>> = const { RefCell::new(Vec::new()) };
+}
 
 #[derive(Clone, Deserialize)]
 struct Case {
@@ -43,7 +50,9 @@ impl Case {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("model.gguf");
         std::fs::write(&path, gguf::bytes(&self.metadata, &tensors)).unwrap();
-        Outline::open_with(path.to_str().unwrap(), opening, &mut |_| ())
+        let opened = Outline::open_with(path.to_str().unwrap(), opening, &mut |_| ());
+        FOLDERS.with_borrow_mut(|folders| folders.push(folder));
+        opened
     }
 
     fn open(&self) -> Result<Outline, ModelError> {

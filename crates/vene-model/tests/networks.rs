@@ -63,7 +63,7 @@ fn inputs_are_checked_and_can_be_exchanged() {
     let model = load(CONFIG, weights()).unwrap();
     let error = model.prompt_from_tokens(&[0]).unwrap_err();
     assert!(matches!(error, InputError::NoInputs), "{error}");
-    assert!(error.to_string().contains("`Model::with_inputs`"), "{error}");
+    assert!(error.to_string().contains("`with_inputs`"), "{error}");
     let refused = |vectors: HostTensor| {
         let outline = outline(CONFIG, weights()).unwrap();
         outline.with_inputs(vectors).err().unwrap().to_string()

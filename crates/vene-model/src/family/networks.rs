@@ -70,7 +70,7 @@ fn config(
     keys.only("add_cross_attention", json!(false))?;
     // Nothing is tied: a language model's head is in its file.
     keys.flag_or("tie_word_embeddings", true)?;
-    let d_model = keys.extent("h_dim")?;
+    let d_model = keys.count("h_dim")?;
     // Without an embedding it is written all the same, and says nothing.
     let entries = keys.optional_count("vocab_size")?;
     let inputs = match keys.flag_or("include_emb", false)? {
