@@ -89,9 +89,12 @@ pub fn origin(path: &Path) -> Result<AutoencoderOrigin, ParameterError> {
 /// The names of the folders that a file lies in.
 fn names(path: &Path) -> Vec<&str> {
     let folders = path.parent().into_iter().flat_map(Path::components);
-    let name = |part: Part<'_>| match part {
-        Part::Normal(name) => Some(name),
+    folders.filter_map(name).collect()
+}
+
+fn name(part: Part<'_>) -> Option<&str> {
+    match part {
+        Part::Normal(name) => name.to_str(),
         _ => None,
-    };
-    folders.filter_map(name).filter_map(|name| name.to_str()).collect()
+    }
 }

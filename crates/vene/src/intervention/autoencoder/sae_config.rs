@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use super::AutoencoderOrigin;
 
@@ -204,14 +204,13 @@ fn flattened<'c>(
     let Value::Object(outer) = config else {
         return Err("it holds no table of keys".to_owned());
     };
-    let empty = Map::new();
     let inner = match outer.get("metadata") {
-        None | Some(Value::Null) => &empty,
-        Some(Value::Object(inner)) => inner,
+        None | Some(Value::Null) => None,
+        Some(Value::Object(inner)) => Some((inner, true)),
         Some(other) => return Err(format!("metadata is {other}; expected a table of keys")),
     };
     let mut keys: BTreeMap<&str, &Value> = BTreeMap::new();
-    for (table, is_metadata) in [(outer, false), (inner, true)] {
+    for (table, is_metadata) in [(outer, false)].into_iter().chain(inner) {
         for (given, value) in table {
             let renamed = RENAMED.iter().find(|(old, _)| old == given);
             let key = renamed.map_or(given.as_str(), |(_, new)| new);
