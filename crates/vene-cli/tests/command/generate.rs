@@ -378,16 +378,16 @@ fn an_autoencoder_is_used_where_it_was_trained() {
         std::fs::write(&plan, text).unwrap();
         refused(&["generate", "--plan", plan.to_str().unwrap(), "The capital of Spain is"])
     };
-    let elsewhere = "was trained on blocks.3.hook_resid_post, and the edit is of";
+    let elsewhere = "it was trained at `blocks.3.hook_resid_post`, block_output of layer 3, and is to edit";
     for (component, layer) in [("block_output", 2), ("block_input", 3), ("mlp_output", 3)] {
         let said = said(component, layer, "");
-        assert!(said.contains(elsewhere) && said.contains("`anywhere = true`"), "{said}");
+        assert!(said.contains(elsewhere) && said.contains("`elsewhere = true`"), "{said}");
     }
     // In its place it is refused for its width alone: the fixture's values are 6 wide.
     for (component, layer, more) in [
         ("block_output", 3, ""),
         ("block_input", 4, ""),
-        ("mlp_output", 3, ", anywhere = true"),
+        ("mlp_output", 3, ", elsewhere = true"),
     ] {
         let said = said(component, layer, more);
         assert!(!said.contains(elsewhere) && said.contains('6'), "{said}");
