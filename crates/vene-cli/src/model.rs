@@ -1,6 +1,8 @@
 //! `--model` and what goes with it: opening, loading with progress, what prompts begin with.
 
+use std::collections::BTreeSet;
 use std::io::IsTerminal;
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use clap::{Args, ValueEnum};
@@ -135,39 +137,41 @@ pub fn open(name: &str, ignored: &[String]) -> anyhow::Result<Outline> {
     let opening = Opening { ignored_keys: ignored.to_vec() };
     let opened = Outline::open_with(name, &opening, &mut |step| steps.show(step));
     let outline = opened.map_err(|error| of_model(name, error))?;
-    warn_of_notices(&outline, 0);
+    warn_of_notices(&outline);
     Ok(outline)
 }
 
-/// Prints what the model's files leave in doubt, after the first `said` sentences.
-fn warn_of_notices(outline: &Outline, said: usize) {
-    for notice in outline.notices().iter().skip(said) {
-        terminal::warn(notice);
+/// Prints what a user should know about the model and what is done with it, each sentence once.
+fn warn_of_notices(outline: &Outline) {
+    static PRINTED: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
+    let mut printed = PRINTED.lock().unwrap_or_else(PoisonError::into_inner);
+    for notice in outline.notices() {
+        if printed.insert(notice.clone()) {
+            terminal::warn(notice);
+        }
     }
 }
 
 /// Reads the weights.
 pub fn load(outline: Outline, precision: PrecisionName) -> anyhow::Result<Model> {
-    let said = outline.notices().len();
     let name = outline.provenance().name.clone();
     let mut steps = Steps::new();
     let model = Model::from_outline(outline, precision.into(), &mut |step| steps.show(step));
-    loaded(model, &name, said)
+    loaded(model, &name)
 }
 
 /// Reads the weights for the reference executor alone.
 pub fn load_plain(outline: Outline, precision: PrecisionName) -> anyhow::Result<Model> {
-    let said = outline.notices().len();
     let name = outline.provenance().name.clone();
     let mut steps = Steps::new();
     let model = Model::plain_from_outline(outline, precision.into(), &mut |step| steps.show(step));
-    loaded(model, &name, said)
+    loaded(model, &name)
 }
 
-/// A model that was read, or why it was not; prints the notices after the first `said`.
-fn loaded(model: Result<Model, ModelError>, name: &str, said: usize) -> anyhow::Result<Model> {
+/// A model that was read, or why it was not; prints the notices that were not printed yet.
+fn loaded(model: Result<Model, ModelError>, name: &str) -> anyhow::Result<Model> {
     let model = model.map_err(|error| of_model(name, error))?;
-    warn_of_notices(&model, said);
+    warn_of_notices(&model);
     Ok(model)
 }
 

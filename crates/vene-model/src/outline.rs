@@ -151,6 +151,11 @@ impl Outline {
         self.checkpoint.notices.all()
     }
 
+    /// Adds something that a user should know, about the model or about what is done with it.
+    pub fn add_notice(&self, sentence: impl Into<String>) {
+        self.checkpoint.notices.add(sentence);
+    }
+
     /// What tells this model from others, as `vene1-` and 64 hexadecimal digits: a hash of what its
     /// description says of the computation, and of names, formats, shapes and samples of its weights.
     ///

@@ -110,7 +110,7 @@ pub fn gemma_scope(folder: &Path) -> Result<Target> {
         ],
         read: Box::new(move |bytes| {
             std::fs::write(&path, bytes)?;
-            exercise(&scope::load(&path)?)
+            exercise(&scope::load(&path)?.0)
         }),
     })
 }

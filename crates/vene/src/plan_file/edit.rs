@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use vene_model::{Component, DecoderConfig, Site, alias};
+use vene_model::{Component, DecoderConfig, Outline, alias};
 
 use super::budget::Budget;
 use super::document::Node;
@@ -49,6 +49,7 @@ const SKIPPED: [(Component, Component); 3] = [
 
 /// What edits are read with.
 pub(super) struct Reader<'a> {
+    outline: &'a Outline,
     config: &'a DecoderConfig,
     files: &'a Files,
     links: Links<'a>,
@@ -56,8 +57,9 @@ pub(super) struct Reader<'a> {
 }
 
 impl<'a> Reader<'a> {
-    pub fn new(config: &'a DecoderConfig, files: &'a Files) -> Self {
-        Self { config, files, links: Links::default(), budget: Budget::default() }
+    pub fn new(outline: &'a Outline, files: &'a Files) -> Self {
+        let config = outline.config();
+        Self { outline, config, files, links: Links::default(), budget: Budget::default() }
     }
 
     /// The edit of this index.
@@ -74,8 +76,14 @@ impl<'a> Reader<'a> {
         // The intervention is made for what is edited, so it comes last.
         let mut edit = self.written(&table, name)?;
         let width = edit.width(self.config);
-        let place = (edit.component, edit.layer);
-        let intervention = self.intervention(&described, name, place, width, link)?;
+        let intervention = self.intervention(&described, name, edit.component, width, link)?;
+        let acting = kinds::Acting {
+            outline: self.outline,
+            component: edit.component,
+            layer: edit.layer,
+            files: self.files,
+        };
+        acting.expect(&described)?;
         edit = edit.by(intervention);
         let subspaces = table.get("subspaces");
         edit.subspaces = subspaces
@@ -149,18 +157,16 @@ impl<'a> Reader<'a> {
         &mut self,
         described: &Item<'a>,
         name: &str,
-        (component, layer): (Component, Option<usize>),
+        component: Component,
         width: Width,
         link: Option<&'a str>,
     ) -> Result<Arc<dyn Intervention>> {
-        let site = Site::new(component, layer, self.config).ok();
         let component = component.name();
         if let Some((name, known)) = link.and_then(|name| Some((name, self.links.get(name)?))) {
             known.expect(name, described, component, width)?;
             return Ok(known.intervention.clone());
         }
-        let (config, files, budget) = (self.config, self.files, &self.budget);
-        let making = kinds::Making { width, component, site, config, files, budget };
+        let making = kinds::Making { width, component, files: self.files, budget: &self.budget };
         let meant = match name {
             "steering" => Some("addition"),
             "constant" | "freeze" | "skip" => Some("interchange"),

@@ -53,7 +53,7 @@ mod write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use vene_model::{DecoderConfig, Outline, Site, alias};
+use vene_model::{Outline, Site, alias};
 
 use crate::error::PlanError;
 use crate::plan::{Plan, Positions};
@@ -225,7 +225,7 @@ impl PlanFile {
         self.expect_model(outline)?;
         let files =
             Files::beside(&self.folder).of_model(outline, false).expecting(self.tensors_digest());
-        self.plan_for(outline.config(), &files)
+        self.plan_for(outline, &files)
     }
 
     /// The plan for another model than the file states, of the same shape and tokenizer where it states
@@ -237,7 +237,7 @@ impl PlanFile {
         self.expect_alike(outline)?;
         let files =
             Files::beside(&self.folder).of_model(outline, true).expecting(self.tensors_digest());
-        self.plan_for(outline.config(), &files)
+        self.plan_for(outline, &files)
     }
 
     /// Refuses another model than the one that the file states, if it does.
@@ -283,10 +283,11 @@ impl PlanFile {
         (place, saved, outline.provenance().name.clone())
     }
 
-    fn plan_for(&self, config: &DecoderConfig, files: &Files) -> Result<Plan> {
+    fn plan_for(&self, outline: &Outline, files: &Files) -> Result<Plan> {
+        let config = outline.config();
         let document = Item::document(&self.document, self.file.clone());
         let mut plan = Plan::new();
-        let mut reader = edit::Reader::new(config, files);
+        let mut reader = edit::Reader::new(outline, files);
         let edits = document.get("edit").map(|item| item.tables("edit")).transpose()?;
         let edits = edits.unwrap_or_default();
         if let Some(item) = edits.get(MOST_EDITS) {

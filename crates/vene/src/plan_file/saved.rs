@@ -182,6 +182,6 @@ impl Saved {
     pub fn plan_for_another_model(&self, outline: &Outline) -> Result<Plan> {
         self.file.expect_alike(outline)?;
         let files = Files::only(&self.file.folder, TENSORS).expecting(self.file.tensors_digest());
-        self.file.plan_for(outline.config(), &files)
+        self.file.plan_for(outline, &files)
     }
 }

@@ -10,6 +10,8 @@ pub mod gemma_scope;
 mod interchange;
 mod linear;
 mod npz;
+mod origin;
+mod sae_config;
 pub mod sae_lens;
 mod sparse;
 
@@ -20,7 +22,7 @@ use candle_core::{Result, Tensor};
 pub use feature_edit::{FeatureChange, FeatureEdit};
 pub use interchange::LatentInterchange;
 pub use linear::LinearAutoencoder;
-pub use sae_lens::SaeLensConfig;
+pub use origin::AutoencoderOrigin;
 pub use sparse::SparseAutoencoder;
 
 use super::{Parameter, Settings};

@@ -3,96 +3,111 @@
 //! A configuration that asks for anything else than what [`SparseAutoencoder`] computes is refused
 //! by name: a normalisation left out would give numbers, and wrong ones.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
+use candle_core::{DType, Tensor};
 use serde_json::Value;
 
-use super::{Autoencoder, SparseAutoencoder};
+use super::sae_config::{Dtype, SaeConfig};
+use super::{Autoencoder, AutoencoderOrigin, SparseAutoencoder};
 use crate::intervention::{ParameterError, state};
-
-/// What a `cfg.json` says about where its autoencoder belongs.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SaeLensConfig {
-    /// The model, under TransformerLens's name.
-    pub model: Option<String>,
-    /// The site, under TransformerLens's name: `blocks.8.hook_resid_pre`.
-    pub hook: Option<String>,
-}
 
 /// More bytes than a configuration has.
 const LARGEST: u64 = 16 << 20;
 
-/// Loads such a folder: of the architectures `standard` (ReLU) and `jumprelu`.
+/// Loads such a folder: of the architectures `standard` (ReLU) and `jumprelu`. Weights are rounded to the
+/// configuration's `dtype`; what is computed with them has the precision of the values.
 ///
 /// # Errors
 /// A file that is not there, or no such file; a configuration that asks for something else; shapes
-/// other than it says; what is no number.
-pub fn load(folder: &Path) -> Result<(SparseAutoencoder, SaeLensConfig), ParameterError> {
+/// other than it says; what is NaN or infinite.
+pub fn load(folder: &Path) -> Result<(SparseAutoencoder, AutoencoderOrigin), ParameterError> {
+    let config = config(folder)?;
+    let wrong = |reason: String| ParameterError::file(&folder.join("cfg.json"), reason);
+    let weights = folder.join("sae_weights.safetensors");
+    let mut tensors = state::read(&weights)?;
+    if let Some(dtype) = config.dtype {
+        for tensor in tensors.values_mut() {
+            *tensor = rounded(tensor, dtype)?;
+        }
+    }
+    scale(&mut tensors, config.scaled, wrong)?;
+    let autoencoder = SparseAutoencoder::from_tensors(&weights, tensors, config.has_threshold)?;
+    for (key, stated, found) in [
+        ("d_in", config.width, autoencoder.width()),
+        ("d_sae", config.latents, autoencoder.latents()),
+    ] {
+        if stated != Some(found as u64) {
+            let stated = stated.map_or_else(|| "not stated".to_owned(), |stated| stated.to_string());
+            return Err(wrong(format!("{key} is {stated}; the weights have {found}")));
+        }
+    }
+    Ok((if config.centred { autoencoder.centred() } else { autoencoder }, config.origin))
+}
+
+/// Where such a folder's autoencoder belongs; its weights are not read.
+///
+/// # Errors
+/// As [`load`], for the configuration.
+pub fn origin(folder: &Path) -> Result<AutoencoderOrigin, ParameterError> {
+    config(folder).map(|config| config.origin)
+}
+
+fn config(folder: &Path) -> Result<SaeConfig, ParameterError> {
     let path = folder.join("cfg.json");
     let wrong = |reason: String| ParameterError::file(&path, reason);
     let text = vene_files::read_text(&path, LARGEST).map_err(|error| wrong(error.to_string()))?;
     let config: Value = serde_json::from_str(&text).map_err(|error| wrong(error.to_string()))?;
-    // Version 6 moved what is not mathematics into `metadata`.
-    let get = |key: &str| match config.get(key).or_else(|| config.get("metadata")?.get(key)) {
-        None | Some(Value::Null) => None,
-        Some(value) => Some(value),
-    };
-    let text = |key: &str| get(key).and_then(Value::as_str);
+    SaeConfig::read(&config).map_err(wrong)
+}
 
-    let has_threshold = match text("architecture") {
-        None | Some("standard") => false,
-        Some("jumprelu") => true,
-        Some(other) => {
-            return Err(wrong(format!(
-                "architecture `{other}` is not supported; standard and jumprelu are"
-            )));
-        }
+/// A tensor's values in a precision, unless they are stored in a lower one.
+fn rounded(tensor: &Tensor, dtype: Dtype) -> candle_core::Result<Tensor> {
+    let dtype = match dtype {
+        Dtype::F64 => return Ok(tensor.clone()),
+        Dtype::F32 => DType::F32,
+        Dtype::F16 => DType::F16,
+        Dtype::Bf16 => DType::BF16,
     };
-    let plain = [
-        ("activation_fn", &["relu"][..]),
-        ("activation_fn_str", &["relu"]),
-        ("normalize_activations", &["none"]),
-        // Heads side by side are how all of them lie in a row anyway.
-        ("reshape_activations", &["none", "hook_z"]),
-    ];
-    for (key, known) in plain {
-        match get(key) {
-            None => {}
-            Some(Value::String(value)) if known.contains(&value.as_str()) => {}
-            Some(value) => {
-                return Err(wrong(format!(
-                    "{key} is {value}, which is not supported; expected {}",
-                    known.join(" or ")
-                )));
-            }
-        }
+    if dtype.size_in_bytes() > tensor.dtype().size_in_bytes() {
+        return Ok(tensor.clone());
     }
-    let flag = |key: &str, default: bool| match get(key) {
-        None => Ok(default),
-        Some(Value::Bool(value)) => Ok(*value),
-        Some(value) => Err(wrong(format!("{key} is {value}; expected true or false"))),
-    };
-    for key in ["finetuning_scaling_factor", "rescale_acts_by_decoder_norm"] {
-        if flag(key, false)? {
-            return Err(wrong(format!("{key} is not supported")));
-        }
-    }
-    // Configurations from before the key was introduced mean true.
-    let centred = flag("apply_b_dec_to_input", true)?;
+    tensor.to_dtype(dtype)?.to_dtype(tensor.dtype())
+}
 
-    let weights = folder.join("sae_weights.safetensors");
-    let autoencoder =
-        SparseAutoencoder::from_tensors(&weights, state::read(&weights)?, has_threshold)?;
-    for (key, found) in [("d_in", autoencoder.width()), ("d_sae", autoencoder.latents())] {
-        if get(key).and_then(Value::as_u64) != Some(found as u64) {
-            let stated = get(key).map_or_else(|| "not stated".to_owned(), Value::to_string);
-            return Err(wrong(format!("{key} is {stated}; the weights have {found}")));
+/// Takes out the factors of fine-tuned latents, and puts them into the decoder, where they act. For a time
+/// SAELens stored factors of 1 beside all weights.
+fn scale(
+    tensors: &mut BTreeMap<String, Tensor>,
+    scaled: bool,
+    wrong: impl Fn(String) -> ParameterError,
+) -> Result<(), ParameterError> {
+    let names = ["scaling_factor", "finetuning_scaling_factor"];
+    let found: Vec<Tensor> = names.iter().filter_map(|name| tensors.remove(*name)).collect();
+    let factors = match found.as_slice() {
+        [] if scaled => {
+            let problem =
+                "finetuning_scaling_factor is true, and the weights hold no `scaling_factor`";
+            return Err(wrong(problem.to_owned()));
         }
-    }
-    let place = |key: &str| text(key).map(str::to_owned);
-    let config = SaeLensConfig {
-        model: place("model_name"),
-        hook: place("hook_name").or_else(|| place("hook_point")),
+        [] => return Ok(()),
+        [factors] => factors,
+        _ => return Err(wrong("the weights hold factors under two names".to_owned())),
     };
-    Ok((if centred { autoencoder.centred() } else { autoencoder }, config))
+    let values: Vec<f64> = factors.to_dtype(DType::F64)?.flatten_all()?.to_vec1()?;
+    if values.iter().all(|value| (value - 1.0).abs() < 1e-5) {
+        return Ok(());
+    }
+    if !scaled {
+        let problem =
+            "the weights hold a `scaling_factor`, and finetuning_scaling_factor is false";
+        return Err(wrong(problem.to_owned()));
+    }
+    let Some(decoder) = tensors.get_mut("W_dec") else { return Ok(()) };
+    if decoder.dim(0)? != values.len() {
+        return Err(wrong(format!("the weights hold {} factors for their latents", values.len())));
+    }
+    *decoder = decoder.broadcast_mul(&factors.to_dtype(decoder.dtype())?.flatten_all()?.unsqueeze(1)?)?;
+    Ok(())
 }

@@ -1,9 +1,6 @@
 //! Interventions on an autoencoder's latents.
 
-use std::cell::RefCell;
 use std::sync::Arc;
-
-use vene_model::{Site, alias};
 
 use super::{Item, Kind, Making, Result, Stored, Table, error_term, seed, subspace};
 use crate::intervention::{
@@ -63,7 +60,7 @@ fn change(item: &Item<'_>) -> Result<(usize, FeatureChange)> {
 /// The names of autoencoders, and the keys of each.
 const AUTOENCODERS: [(&str, &[&str]); 4] = [
     ("sae_lens", &["name", "path", "elsewhere"]),
-    ("gemma_scope", &["name", "path"]),
+    ("gemma_scope", &["name", "path", "elsewhere"]),
     ("linear", &["name", "latents", "seed"]),
     ("sparse", &["name", "activation", "centred", "trained"]),
 ];
@@ -80,7 +77,7 @@ fn autoencoder(
     let known = AUTOENCODERS.iter().find(|(known, _)| *known == name);
     let Some((_, keys)) = known else { return Err(item.unknown("autoencoder", name, &names)) };
     let settings = item.table("an autoencoder, as { name = \"linear\", latents = 16 }", keys)?;
-    let published = |read: &dyn Fn(&std::path::Path) -> Read| {
+    let published = |read: fn(&std::path::Path) -> Read| {
         if let Some(stored) = &stored {
             return Err(stored.instead_of("path"));
         }
@@ -90,42 +87,11 @@ fn autoencoder(
         Ok(made)
     };
     Ok(match name {
-        "sae_lens" => {
-            let hook = RefCell::new(None);
-            let made = published(&|path| {
-                let (made, place) = sae_lens::load(path)?;
-                *hook.borrow_mut() = place.hook;
-                Ok(made)
-            })?;
-            let elsewhere = settings.read("elsewhere", Item::flag)?.unwrap_or(false);
-            match hook.take().and_then(|hook| trained_elsewhere(making, &hook)) {
-                Some(problem) if !elsewhere => return Err(item.contradiction(problem)),
-                _ => Arc::new(made),
-            }
-        }
-        "gemma_scope" => Arc::new(published(&gemma_scope::load)?),
+        "sae_lens" => Arc::new(published(|path| sae_lens::load(path).map(|(sae, _)| sae))?),
+        "gemma_scope" => Arc::new(published(|path| gemma_scope::load(path).map(|(sae, _)| sae))?),
         "linear" => Arc::new(linear(making, &settings, stored)?),
         _ => Arc::new(sparse(making, &settings, stored)?),
     })
-}
-
-/// What is wrong with an autoencoder that was trained at a place under TransformerLens's name; nothing where
-/// the name says nothing here.
-fn trained_elsewhere(making: &Making<'_>, hook: &str) -> Option<String> {
-    let named = alias::resolve(hook, making.config).ok()?;
-    let advice = "if that is meant, say `elsewhere = true`";
-    let trained = match Site::new(named.component, named.layer, making.config) {
-        Ok(site) => site,
-        Err(error) => {
-            return Some(format!(
-                "it was trained at `{hook}` of another model ({error} here); {advice}"
-            ));
-        }
-    };
-    let here = making.site?;
-    let is_here = trained.place(making.config) == here.place(making.config);
-    (!is_here)
-        .then(|| format!("it was trained at `{hook}`, {trained}, and is to edit {here}; {advice}"))
 }
 
 type Read = std::result::Result<SparseAutoencoder, crate::intervention::ParameterError>;

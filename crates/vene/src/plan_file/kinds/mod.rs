@@ -4,14 +4,13 @@
 //! [`Intervention::settings`](crate::intervention::Intervention::settings). A test holds the two together.
 
 mod autoencoder;
+mod place;
 mod plain;
 mod reft;
 mod rotated;
 mod stored;
 
 use std::sync::Arc;
-
-use vene_model::{DecoderConfig, Site};
 
 use super::budget::Budget;
 use super::dimensions;
@@ -21,6 +20,7 @@ use super::files::{Files, parameters};
 use super::table::{Item, Table};
 use crate::intervention::{ErrorTerm, Intervention, ParameterError, Setting, Settings, Subspace};
 use crate::plan::Width;
+pub(super) use place::Acting;
 use stored::Stored;
 
 type Result<T> = std::result::Result<T, PlanFileError>;
@@ -32,9 +32,6 @@ pub(super) struct Making<'a> {
     pub width: Width,
     /// The component's name, for messages.
     pub component: &'static str,
-    /// Where it is to edit, if the model has the place.
-    pub site: Option<Site>,
-    pub config: &'a DecoderConfig,
     pub files: &'a Files,
     pub budget: &'a Budget,
 }
