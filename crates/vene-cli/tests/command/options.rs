@@ -425,7 +425,14 @@ fn of_generate() {
             ("--precision", &["double"]),
             ("--json", &[""]),
         ],
-        apart: &[THREADS, IGNORE_KEY],
+        apart: &[
+            THREADS,
+            IGNORE_KEY,
+            (
+                "--another-model",
+                "a plan must state another model; generate.rs has it, and the rest is tried below",
+            ),
+        ],
     });
 }
 
@@ -553,6 +560,8 @@ fn what_the_walk_leaves_apart() {
     assert!(said.contains("would change nothing in a sweep that is resumed"), "{said}");
     let said = refused(&["sweep", "--resume", "folder", "--json"]);
     assert!(said.contains("--json would change nothing in a sweep that is resumed"), "{said}");
+    let said = refused(&["generate", "--another-model", BASE]);
+    assert!(said.contains("--another-model would change nothing in a generation"), "{said}");
     let said = refused(&["task", "capital", "--list"]);
     assert!(said.contains("NAME would change nothing in the list of tasks"), "{said}");
     let said = refused(&["task", "--model", "embedded"]);
