@@ -318,10 +318,11 @@ impl Arguments {
 
     /// The folder, for a new run; a forecast has none.
     fn claim(&self, given: &Given, kind: Kind) -> anyhow::Result<Option<Folder>> {
-        let (out, force) = (read!(given, self => out), *read!(given, self => force));
+        let out = read!(given, self => out);
         if *read!(given, self => dry_run) {
             return Ok(None);
         }
+        let force = *read!(given, self => force);
         Folder::claim(out, Purpose::New { kind, force }).map(Some)
     }
 

@@ -83,6 +83,7 @@ pub struct Arguments {
 }
 
 const READ_BY: &ReadBy = &[
+    ("force", "where a training begins (without --resume)"),
     ("[data] task", "without a `path` beside it"),
     ("[data] seed", "with a `task`"),
     ("[data] counterfactual", "with a `path`, or with --data"),

@@ -554,12 +554,16 @@ fn what_the_walk_leaves_apart() {
     let said = with(&["--executor", "reference", "--memory", "1G"]);
     assert!(said.contains("--memory would change nothing"), "{said}");
     assert!(said.contains("it is read only with --executor forked"), "{said}");
+    let said = with(&["--force"]);
+    assert!(said.contains("--force would change nothing") && said.contains("read only"), "{said}");
     let said = with(&["--source", "The capital of Peru is"]);
     assert!(said.contains("--source is given 2 times, and 1 would be read"), "{said}");
     let said = with(&["--resume", "folder"]);
     assert!(said.contains("would change nothing in a sweep that is resumed"), "{said}");
     let said = refused(&["sweep", "--resume", "folder", "--json"]);
     assert!(said.contains("--json would change nothing in a sweep that is resumed"), "{said}");
+    let said = refused(&["generate", "--another-model", BASE]);
+    assert!(said.contains("--another-model would change nothing in a generation"), "{said}");
     let said = refused(&["task", "capital", "--list"]);
     assert!(said.contains("NAME would change nothing in the list of tasks"), "{said}");
     let said = refused(&["task", "--model", "embedded"]);
