@@ -58,11 +58,16 @@ pub fn report(error: &anyhow::Error) -> ExitCode {
     ExitCode::from(2)
 }
 
+/// Candle's errors end with a backtrace where `RUST_BACKTRACE` asks for one.
+fn without_backtrace(text: &str) -> &str {
+    text.split("\n   0: ").next().unwrap_or(text).trim_end()
+}
+
 /// The causes from the outermost on, less those that the one before has told already.
 pub fn chain(error: &anyhow::Error) -> String {
     let mut text = String::new();
     for cause in error.chain() {
-        let cause = cause.to_string();
+        let cause = without_backtrace(&cause.to_string()).to_owned();
         if text.is_empty() {
             text = cause;
         } else if !text.contains(&cause) {
@@ -87,6 +92,13 @@ pub fn bar(length: usize, what: &'static str) -> ProgressBar {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_backtrace_is_not_told() {
+        let inner = io::Error::other("columns depend\n   0: candle_core::error::Error::bt\n   1: main\n");
+        let error = anyhow::Error::new(inner).context("training");
+        assert_eq!(chain(&error), "training: columns depend");
+    }
 
     #[test]
     fn a_cause_is_told_once() {

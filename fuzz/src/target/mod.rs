@@ -66,6 +66,7 @@ pub const ALL: &[(&str, Make)] = &[
     ("sae-weights", autoencoder::weights),
     ("gemma-scope", autoencoder::gemma_scope),
     ("hub-cache", hub::cache),
+    ("hub-client", hub::client),
 ];
 
 /// The reader of this name, in a folder of its own.
