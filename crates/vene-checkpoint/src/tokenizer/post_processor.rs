@@ -25,17 +25,16 @@ pub(super) fn surround(file: &str, processor: &Value) -> Result<Option<Surround>
     let refuse =
         |problem: &str| CheckpointError::malformed(file, format!("its post-processor {problem}"));
     if let Some(parts) = processor.get("processors").and_then(Value::as_array) {
-        let mut whole: Option<Surround> = None;
-        for part in parts {
-            // Each one is put around what those before it made.
-            if let Some(mut outer) = surround(file, part)? {
-                let inner = whole.take().unwrap_or_default();
-                outer.before.extend(inner.before);
-                outer.after.splice(0..0, inner.after);
-                whole = Some(outer);
-            }
-        }
-        return Ok(whole);
+        let parts: Vec<Surround> = parts
+            .iter()
+            .filter_map(|part| surround(file, part).transpose())
+            .collect::<Result<_, _>>()?;
+        // Each one is put around what those before it made.
+        let whole = Surround {
+            before: parts.iter().rev().flat_map(|part| part.before.iter().copied()).collect(),
+            after: parts.iter().flat_map(|part| part.after.iter().copied()).collect(),
+        };
+        return Ok((!parts.is_empty()).then_some(whole));
     }
     if let Some(pieces) = processor.get("single").and_then(Value::as_array) {
         return template(file, processor, pieces).map(Some);
