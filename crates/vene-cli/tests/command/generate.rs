@@ -368,7 +368,8 @@ fn a_saved_plan_is_followed() {
 fn an_autoencoder_is_used_where_it_was_trained() {
     let folder = tempfile::tempdir().unwrap();
     let plan = folder.path().join("plan.toml");
-    let fixture = concat!(env!("CARGO_MANIFEST_DIR"), "/../../fixtures/interventions/sae_lens/standard");
+    let fixture =
+        concat!(env!("CARGO_MANIFEST_DIR"), "/../../fixtures/interventions/sae_lens/standard");
     let said = |component: &str, layer: usize, more: &str| {
         let text = format!(
             "[[edit]]\ncomponent = \"{component}\"\nlayer = {layer}\n[edit.intervention]\n\
@@ -378,17 +379,16 @@ fn an_autoencoder_is_used_where_it_was_trained() {
         std::fs::write(&plan, text).unwrap();
         refused(&["generate", "--plan", plan.to_str().unwrap(), "The capital of Spain is"])
     };
-    let elsewhere = "it was trained at `blocks.3.hook_resid_post`, block_output of layer 3, and is to edit";
+    let elsewhere =
+        "it was trained at `blocks.3.hook_resid_post`, block_output of layer 3, and is to edit";
     for (component, layer) in [("block_output", 2), ("block_input", 3), ("mlp_output", 3)] {
         let said = said(component, layer, "");
         assert!(said.contains(elsewhere) && said.contains("`elsewhere = true`"), "{said}");
     }
     // In its place it is refused for its width alone: the fixture's values are 6 wide.
-    for (component, layer, more) in [
-        ("block_output", 3, ""),
-        ("block_input", 4, ""),
-        ("mlp_output", 3, ", elsewhere = true"),
-    ] {
+    for (component, layer, more) in
+        [("block_output", 3, ""), ("block_input", 4, ""), ("mlp_output", 3, ", elsewhere = true")]
+    {
         let said = said(component, layer, more);
         assert!(!said.contains(elsewhere) && said.contains('6'), "{said}");
     }

@@ -67,8 +67,8 @@ use candle_core::Tensor;
 
 pub use addition::Addition;
 pub use autoencoder::{
-    Autoencoder, AutoencoderOrigin, ErrorTerm, FeatureChange, FeatureEdit, LatentInterchange, LinearAutoencoder,
-    SparseAutoencoder, gemma_scope, sae_lens,
+    Autoencoder, AutoencoderOrigin, ErrorTerm, FeatureChange, FeatureEdit, LatentInterchange,
+    LinearAutoencoder, SparseAutoencoder, gemma_scope, sae_lens,
 };
 pub use boundless_rotated_space::BoundlessRotatedSpace;
 pub use collect::{Collect, Collected};

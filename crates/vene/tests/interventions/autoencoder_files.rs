@@ -115,8 +115,9 @@ fn what_would_give_wrong_numbers_is_refused() {
     );
     assert!(set("activation_fn_str", json!("topk")).contains("expected relu"));
     assert!(
-        set("finetuning_scaling_factor", json!(true))
-            .contains("finetuning_scaling_factor is true, and the weights hold no `scaling_factor`")
+        set("finetuning_scaling_factor", json!(true)).contains(
+            "finetuning_scaling_factor is true, and the weights hold no `scaling_factor`"
+        )
     );
     assert!(set("normalize_activations", json!(true)).contains("expected none"));
     assert_eq!(set("normalize_activations", json!(false)), "loaded");
@@ -124,9 +125,15 @@ fn what_would_give_wrong_numbers_is_refused() {
     assert!(set("activation_fn_kwargs", json!({"k": 4})).contains("ReLU takes none"));
     assert!(set("hook_head_index", json!(2)).contains("of one head's values are not supported"));
     assert!(set("dtype", json!("int8")).contains("dtype is `int8`, which is not supported"));
-    assert!(set("hook_layer", json!(4)).contains("is `blocks.3.hook_resid_post`, and hook_layer is 4"));
-    assert!(set("hook_name", json!("blocks.2.hook_resid_post")).contains("hook_name is said twice"));
-    assert!(set("hook_point", json!("blocks.2.hook_resid_post")).contains("hook_name is said twice"));
+    assert!(
+        set("hook_layer", json!(4)).contains("is `blocks.3.hook_resid_post`, and hook_layer is 4")
+    );
+    assert!(
+        set("hook_name", json!("blocks.2.hook_resid_post")).contains("hook_name is said twice")
+    );
+    assert!(
+        set("hook_point", json!("blocks.2.hook_resid_post")).contains("hook_name is said twice")
+    );
     assert!(set("act_fn", json!("gelu")).contains("the key `act_fn` is not understood"));
     assert_eq!(set("l1_coefficient", json!(4.0)), "loaded");
     assert!(set("metadata", json!("none")).contains("expected a table of keys"));
@@ -144,7 +151,10 @@ fn what_would_give_wrong_numbers_is_refused() {
 }
 
 /// What a copy of the fixture's `standard` computes with another configuration and more weights.
-fn decoded(change: impl Fn(&mut Value), weights: &[(&str, Tensor)]) -> (Vec<f64>, AutoencoderOrigin) {
+fn decoded(
+    change: impl Fn(&mut Value),
+    weights: &[(&str, Tensor)],
+) -> (Vec<f64>, AutoencoderOrigin) {
     let original = folder().join("sae_lens/standard");
     let copy = tempfile::tempdir().unwrap();
     let text = std::fs::read_to_string(original.join("cfg.json")).unwrap();

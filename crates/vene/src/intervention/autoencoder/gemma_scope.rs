@@ -35,9 +35,9 @@ pub fn load(path: &Path) -> Result<(SparseAutoencoder, AutoencoderOrigin), Param
         None => (name, array),
     });
     let autoencoder = SparseAutoencoder::from_tensors(path, arrays.collect(), true)?;
-    let stated = names(path).into_iter().find_map(|name| {
-        WIDTHS.into_iter().find(|(width, _)| *width == name)
-    });
+    let stated = names(path)
+        .into_iter()
+        .find_map(|name| WIDTHS.into_iter().find(|(width, _)| *width == name));
     match stated {
         Some((name, latents)) if latents != autoencoder.latents() => {
             let found = autoencoder.latents();

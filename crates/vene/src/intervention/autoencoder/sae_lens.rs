@@ -39,7 +39,8 @@ pub fn load(folder: &Path) -> Result<(SparseAutoencoder, AutoencoderOrigin), Par
         ("d_sae", config.latents, autoencoder.latents()),
     ] {
         if stated != Some(found as u64) {
-            let stated = stated.map_or_else(|| "not stated".to_owned(), |stated| stated.to_string());
+            let stated =
+                stated.map_or_else(|| "not stated".to_owned(), |stated| stated.to_string());
             return Err(wrong(format!("{key} is {stated}; the weights have {found}")));
         }
     }
@@ -100,14 +101,14 @@ fn scale(
         return Ok(());
     }
     if !scaled {
-        let problem =
-            "the weights hold a `scaling_factor`, and finetuning_scaling_factor is false";
+        let problem = "the weights hold a `scaling_factor`, and finetuning_scaling_factor is false";
         return Err(wrong(problem.to_owned()));
     }
     let Some(decoder) = tensors.get_mut("W_dec") else { return Ok(()) };
     if decoder.dim(0)? != values.len() {
         return Err(wrong(format!("the weights hold {} factors for their latents", values.len())));
     }
-    *decoder = decoder.broadcast_mul(&factors.to_dtype(decoder.dtype())?.flatten_all()?.unsqueeze(1)?)?;
+    *decoder =
+        decoder.broadcast_mul(&factors.to_dtype(decoder.dtype())?.flatten_all()?.unsqueeze(1)?)?;
     Ok(())
 }

@@ -69,7 +69,8 @@ impl Acting<'_> {
     }
 
     fn notice(&self, origin: &AutoencoderOrigin) {
-        let say = |sentence: String| self.outline.add_notice(format!("the autoencoder: {sentence}"));
+        let say =
+            |sentence: String| self.outline.add_notice(format!("the autoencoder: {sentence}"));
         let name = &self.outline.provenance().name;
         if let Some(model) = origin.model.as_ref().filter(|_| !origin.may_be_of(name)) {
             say(format!("it was trained on the model {model}, and {name} is run"));
