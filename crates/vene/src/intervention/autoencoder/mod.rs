@@ -12,6 +12,7 @@ mod linear;
 mod npz;
 mod origin;
 mod sae_config;
+mod sae_keys;
 pub mod sae_lens;
 mod sparse;
 
