@@ -23,14 +23,14 @@ pub(crate) struct Mapped {
 
 impl Mapped {
     /// Maps an open file, which must not be empty.
-    pub fn new(path: &Path, file: &File, watched: Watched) -> Result<Self, CheckpointError> {
+    pub fn new(path: &Path, file: File, watched: Watched) -> Result<Self, CheckpointError> {
         // SAFETY: the map is only read, and every access goes through bounds-checked slices whose
         // contents are trusted in nothing. Another program may still write to the file or cut it:
         // the first is seen by `Watched`, the second ends in the handler below.
-        let map = unsafe { Mmap::map(file) }.map_err(|e| CheckpointError::read(path, e))?;
+        let map = unsafe { Mmap::map(&file) }.map_err(|e| CheckpointError::read(path, e))?;
         #[cfg(unix)]
         fault::watch(&map, path);
-        Ok(Self { map, watched })
+        Ok(Self { map, watched: watched.keeping(file) })
     }
 
     /// The file as it was when it was mapped.

@@ -40,7 +40,7 @@ impl WeightsFile {
         let bytes = if watched.bytes() == 0 {
             Bytes::Empty
         } else {
-            Bytes::Mapped(Mapped::new(path, &file, watched)?)
+            Bytes::Mapped(Mapped::new(path, file, watched)?)
         };
         Ok(Self { name: path.display().to_string(), bytes })
     }

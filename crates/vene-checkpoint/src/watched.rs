@@ -1,10 +1,12 @@
 //! Whether a file is still the one that was opened.
 //!
 //! A model is read in steps, some of them long after the first. A file that was written to in between
-//! gives a model that never was, and a hash of bytes that were not run.
+//! gives a model that never was, and a hash of bytes that were not run. A file that was removed keeps its
+//! bytes for those who have them open.
 
 use std::fs::{File, Metadata};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use crate::CheckpointError;
@@ -30,6 +32,21 @@ impl State {
             node: (metadata.dev(), metadata.ino()),
         }
     }
+
+    /// What has changed.
+    fn expect(&self, now: &Self) -> Result<(), String> {
+        if now == self {
+            return Ok(());
+        }
+        #[cfg(unix)]
+        if now.node != self.node {
+            return Err("was replaced by another file".to_owned());
+        }
+        if now.bytes != self.bytes {
+            return Err(format!("has {} bytes instead of {}", now.bytes, self.bytes));
+        }
+        Err("was written to".to_owned())
+    }
 }
 
 /// A file as it was when it was opened.
@@ -37,13 +54,20 @@ impl State {
 pub(crate) struct Watched {
     path: PathBuf,
     state: State,
+    /// The open file, where more is read of it later: what is written to it before it is removed is seen.
+    file: Option<Arc<File>>,
 }
 
 impl Watched {
-    /// Remembers an open file.
+    /// Remembers a file that is read at once.
     pub fn new(path: &Path, file: &File) -> Result<Self, CheckpointError> {
         let metadata = file.metadata().map_err(|reason| CheckpointError::read(path, reason))?;
-        Ok(Self { path: path.to_owned(), state: State::of(&metadata) })
+        Ok(Self { path: path.to_owned(), state: State::of(&metadata), file: None })
+    }
+
+    /// The same file, kept open.
+    pub fn keeping(self, file: File) -> Self {
+        Self { file: Some(Arc::new(file)), ..self }
     }
 
     /// Its size.
@@ -51,27 +75,18 @@ impl Watched {
         self.state.bytes
     }
 
-    /// Compares with what is there now.
+    /// Compares with what is there now. A file that was removed is unchanged: its bytes are those that were opened.
     ///
     /// # Errors
     /// What has changed.
     pub fn check(&self) -> Result<(), CheckpointError> {
-        let changed = |how: &str| {
-            Err(CheckpointError::Changed { path: self.path.clone(), how: how.to_owned() })
-        };
-        let Ok(now) = std::fs::metadata(&self.path).map(|metadata| State::of(&metadata)) else {
-            return changed("is no longer there");
-        };
-        if now == self.state {
-            return Ok(());
+        let open = self.file.as_ref().map(|file| file.metadata());
+        let named = std::fs::metadata(&self.path);
+        for metadata in open.into_iter().chain([named]).flatten() {
+            self.state
+                .expect(&State::of(&metadata))
+                .map_err(|how| CheckpointError::Changed { path: self.path.clone(), how })?;
         }
-        #[cfg(unix)]
-        if now.node != self.state.node {
-            return changed("was replaced by another file");
-        }
-        if now.bytes != self.state.bytes {
-            return changed(&format!("has {} bytes instead of {}", now.bytes, self.state.bytes));
-        }
-        changed("was written to")
+        Ok(())
     }
 }

@@ -150,7 +150,10 @@ fn an_adapter_beside_a_model_is_named() {
     assert_eq!(open(folder.path()).unwrap().notices.all(), [] as [String; 0]);
     std::fs::write(folder.path().join("adapter_config.json"), "{}").unwrap();
     let notices = open(folder.path()).unwrap().notices.all();
-    assert!(notices.len() == 1 && notices[0].contains("holds an adapter too"), "{notices:?}");
+    assert!(
+        notices.len() == 1 && notices[0].contains("has an adapter (adapter_config.json)"),
+        "{notices:?}"
+    );
 }
 
 #[cfg(unix)]

@@ -103,13 +103,16 @@ fn changes_are_seen_and_no_hash_is_given() {
         let path = folder.join("tokenizer.json");
         fs::write(&path, [&fs::read(&path).unwrap()[..], b" "].concat()).unwrap();
     };
-    let remove = |folder: &Path| fs::remove_file(folder.join("config.json")).unwrap();
+    let write_and_remove = |folder: &Path| {
+        rewrite("model.safetensors")(folder);
+        fs::remove_file(folder.join("model.safetensors")).unwrap();
+    };
     let changes: [Change<'_>; 5] = [
         ("model.safetensors", &rewrite("model.safetensors"), "was written to"),
         ("model.safetensors", &replace, "was replaced by another file"),
         ("tokenizer.json", &lengthen, "bytes instead of"),
         ("config.json", &rewrite("config.json"), "was written to"),
-        ("config.json", &remove, "is no longer there"),
+        ("model.safetensors", &write_and_remove, "was written to"),
     ];
     for (name, change, expected) in changes {
         let folder = tempfile::tempdir().unwrap();
@@ -133,4 +136,16 @@ fn changes_are_seen_and_no_hash_is_given() {
     let hash = model.provenance.sha256().unwrap().to_owned();
     rewrite("model.safetensors")(folder.path());
     assert_eq!(model.provenance.sha256().unwrap(), hash);
+}
+
+/// What is open keeps its bytes.
+#[test]
+fn files_that_are_removed_are_still_what_was_run() {
+    let folder = tempfile::tempdir().unwrap();
+    write_model(folder.path());
+    let expected = open(folder.path()).provenance.sha256().unwrap().to_owned();
+    let model = open(folder.path());
+    drop(folder);
+    model.provenance.check_unchanged().unwrap();
+    assert_eq!(model.provenance.sha256().unwrap(), expected);
 }

@@ -205,6 +205,9 @@ pub fn record(outline: &Outline, given: &str) -> anyhow::Result<Value> {
         "revision": provenance.revision,
         "family": outline.config().family,
         "sha256": provenance.sha256()?,
+        "identity": outline.identity(),
+        "shape": outline.key().shape(),
+        "tokenizer": outline.key().tokenizer(),
         "files": provenance.files.iter()
             .map(|file| json!({ "name": file.name, "bytes": file.bytes }))
             .collect::<Vec<_>>(),

@@ -7,10 +7,11 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use anyhow::Result;
+use serde_json::json;
 use sha2::{Digest, Sha256};
 
+use super::Target;
 use super::model::{exercise, lay_out};
-use super::{Target, file};
 use crate::mutate::Form;
 
 const COMMIT: &str = "0123456789abcdef0123456789abcdef01234567";
@@ -45,19 +46,26 @@ pub fn cache(folder: &Path) -> Result<Target> {
 
 /// Answers to requests, in one text. Each begins with what the address must contain; `{length}` is the body's, and
 /// `{model}` the bytes of the weights. A line of `%%%` ends it.
-fn answers(config: &str, weights: &[u8]) -> String {
+fn answers(config: &str, tokenizer: &str, weights: &[u8]) -> String {
     let hash = |bytes: &[u8]| {
         let hash = Sha256::digest(bytes);
         hash.iter().map(|byte| format!("{byte:02x}")).collect::<String>()
     };
     let ok = "HTTP/1.1 200 OK\nContent-Length: {length}\nConnection: close\nX-Repo-Commit: ";
-    let (config_hash, weights_hash, size) = (hash(config.as_bytes()), hash(weights), weights.len());
+    let small = |name: &str, text: &str| {
+        let hash = hash(text.as_bytes());
+        format!("/{name}\n{ok}{COMMIT}\nETag: \"{hash}\"\n\n{text}\n%%%\n")
+    };
+    let files = ["config.json", "tokenizer.json", "model.safetensors"];
+    let siblings: Vec<_> = files.map(|name| json!({ "rfilename": name })).into();
+    let listing = json!({ "sha": COMMIT, "siblings": siblings });
+    let (config, tokenizer) = (small(files[0], config), small(files[1], tokenizer));
+    let (weights_hash, size) = (hash(weights), weights.len());
     format!(
-        "/api/models/a/b\n{ok}{COMMIT}\nContent-Type: application/json\n\n\
-         {{\"sha\": \"{COMMIT}\", \"siblings\": [{{\"rfilename\": \"config.json\"}}, {{\"rfilename\": \"model.safetensors\"}}]}}\
-         \n%%%\n/config.json\n{ok}{COMMIT}\nETag: \"{config_hash}\"\n\n{config}\n%%%\n\
-         /model.safetensors\nHTTP/1.1 302 Found\nLocation: /elsewhere/model\nX-Linked-Etag: \"{weights_hash}\"\n\
-         X-Linked-Size: {size}\nX-Repo-Commit: {COMMIT}\nContent-Length: 0\nConnection: close\n\n\n%%%\n\
+        "/api/models/a/b\n{ok}{COMMIT}\nContent-Type: application/json\n\n{listing}\n%%%\n\
+         {config}{tokenizer}/model.safetensors\nHTTP/1.1 302 Found\nLocation: /elsewhere/model\n\
+         X-Linked-Etag: \"{weights_hash}\"\nX-Linked-Size: {size}\nX-Repo-Commit: {COMMIT}\n\
+         Content-Length: 0\nConnection: close\n\n\n%%%\n\
          /elsewhere/model\n{ok}{COMMIT}\nETag: \"{weights_hash}\"\nAccept-Ranges: bytes\n\n{{model}}\n%%%\n"
     )
 }
@@ -96,9 +104,12 @@ fn serve(stream: TcpStream, text: &Mutex<Vec<u8>>, weights: &[u8]) -> std::io::R
 
 /// A client that fetches a small model from a server on this machine.
 pub fn client(folder: &Path) -> Result<Target> {
-    let config = String::from_utf8(file("fixtures/models/mlp-plain/config.json")?)?;
-    let weights = file("fixtures/models/mlp-plain/model.safetensors")?;
-    let seeds = vec![answers(config.trim(), &weights).into_bytes()];
+    let served = folder.join("served");
+    lay_out("gpt2-plain", &served)?;
+    let text = |name: &str| std::fs::read_to_string(served.join(name));
+    let (config, tokenizer) = (text("config.json")?, text("tokenizer.json")?);
+    let weights = std::fs::read(served.join("model.safetensors"))?;
+    let seeds = vec![answers(config.trim(), tokenizer.trim(), &weights).into_bytes()];
     let listener = TcpListener::bind("127.0.0.1:0")?;
     let endpoint = format!("http://{}", listener.local_addr()?);
     let cache = folder.join("hub");

@@ -138,7 +138,6 @@ impl Arguments {
         model: &Model,
         plans: &[(Prompt, ResolvedPlan)],
     ) -> anyhow::Result<String> {
-        let provenance = model.provenance();
         let prompts = plans.iter().map(|(prompt, _)| {
             json!({
                 "text": prompt.text(),
@@ -149,14 +148,7 @@ impl Arguments {
         });
         Ok(json!({
             "vene": env!("CARGO_PKG_VERSION"),
-            "model": {
-                "name": provenance.name,
-                "revision": provenance.revision,
-                "sha256": provenance.sha256()?,
-                "identity": model.identity(),
-                "shape": model.key().shape(),
-                "tokenizer": model.key().tokenizer(),
-            },
+            "model": model::record(model, &self.model.model)?,
             "prompts": prompts.collect::<Vec<_>>(),
             "positions": self.positions,
             "precision": model::name_of(self.run.precision),

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use crate::support::{BASE, refused, sweep, vene};
+use crate::support::{BASE, KILLED, data_sweep, kill, refused, sweep, task, vene};
 
 /// The embedded model's files, with more keys in `config.json`.
 fn model(folder: &Path, more: Value) -> String {
@@ -58,23 +58,11 @@ fn a_key_that_is_followed_or_absent_can_not_be_ignored() {
 fn a_sweep_that_is_resumed_ignores_the_same_keys() {
     let folder = tempfile::tempdir().unwrap();
     let model = model(folder.path(), json!({"my_note": "hello"}));
-    let rows = folder.path().join("rows.jsonl");
-    let row = r#"{"base": "The capital of Spain is", "source": "The capital of Italy is", "target": " Madrid", "foil": " Rome"}"#;
-    fs::write(&rows, [row, row].join("\n")).unwrap();
-    let out = folder.path().join("out");
-    let line =
-        ["sweep", "--model", &model, "--data", rows.to_str().unwrap(), "--component", "mlp_output"];
-    let line =
-        [&line[..], &["--layers", "0", "--positions", "last", "--out", out.to_str().unwrap()]]
-            .concat();
+    let (rows, out) = (folder.path().join("rows.jsonl"), folder.path().join("out"));
+    task(&rows, 24);
+    let line = [&data_sweep(&rows, &out, &KILLED)[..], &["--model", &model]].concat();
     assert!(refused(&line).contains("--ignore-key my_note"));
-    let output = vene(&[&line[..], &["--ignore-key", "my_note"]].concat());
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    // As if it had been stopped before its end.
-    let path = out.join("run.json");
-    let mut record: Value = serde_json::from_str(&fs::read_to_string(&path).unwrap()).unwrap();
-    record["status"] = "running".into();
-    fs::write(&path, record.to_string()).unwrap();
+    kill(&[&line[..], &["--ignore-key", "my_note"]].concat(), &out, 1);
     let output = vene(&["sweep", "--resume", out.to_str().unwrap()]);
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }

@@ -1,5 +1,6 @@
 //! Running the command.
 
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Output, Stdio};
 use std::time::{Duration, Instant};
@@ -73,13 +74,17 @@ pub fn record(out: &Path) -> Value {
 
 /// The command, running beside the test.
 pub fn start(arguments: &[&str]) -> Child {
-    std::process::Command::new(assert_cmd::cargo::cargo_bin("vene"))
-        .args(arguments)
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap()
+    let mut command = std::process::Command::new(assert_cmd::cargo::cargo_bin("vene"));
+    command.args(arguments).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    // SAFETY: `signal` may be called between fork and exec. Tests that run under nohup would hand on that SIGHUP is
+    // ignored.
+    unsafe {
+        command.pre_exec(|| {
+            libc::signal(libc::SIGHUP, libc::SIG_DFL);
+            Ok(())
+        });
+    }
+    command.spawn().unwrap()
 }
 
 /// Sends it a signal, such as INT.
@@ -106,11 +111,16 @@ pub const KILLED: [&str; 6] = ["--intervention", "noise", "--noise-sd", "0.1", "
 /// A sweep that was killed after it had written so many parts: its arguments, and its folder.
 pub fn killed_sweep(data: &Path, out: &Path, parts: usize) -> (Vec<String>, PathBuf) {
     let arguments = data_sweep(data, out, &KILLED);
-    let mut running = start(&arguments);
+    kill(&arguments, out, parts);
+    (arguments.into_iter().map(str::to_owned).collect(), out.to_owned())
+}
+
+/// Runs a sweep and kills it after it has written so many parts.
+pub fn kill(arguments: &[&str], out: &Path, parts: usize) {
+    let mut running = start(arguments);
     let notes = || files(&out.join("parts")).iter().filter(|name| name.ends_with(".json")).count();
     wait_until(|| notes() >= parts);
     running.kill().unwrap();
     running.wait().unwrap();
     assert_eq!(record(out)["status"], "running", "it ended before it was killed");
-    (arguments.into_iter().map(str::to_owned).collect(), out.to_owned())
 }

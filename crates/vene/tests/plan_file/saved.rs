@@ -202,6 +202,7 @@ fn another_model_is_refused_unless_one_says_otherwise() {
     }
     let tokenizer = subject.model.key().tokenizer();
     replace(&path, tokenizer, &tokenizer.chars().rev().collect::<String>());
+    seal(&path);
     let saved = Saved::open(&path).unwrap();
     for error in [saved.plan(&subject.model), saved.plan_for_another_model(&subject.model)] {
         let error = error.unwrap_err().to_string();
