@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, bail, ensure};
+use anyhow::{bail, ensure};
 use clap::Args;
 use vene::Outline;
 use vene::plan_file::PlanFile;
@@ -112,8 +112,7 @@ impl Arguments {
         let model = read!(given, self => model).as_deref().or(named).unwrap_or(EMBEDDED).to_owned();
         let outline = model::open(&model, self.ignored.read(&given))?;
         let plan = file.plan(&outline)?;
-        let text = vene_files::read_text(path, u64::MAX)
-            .with_context(|| format!("{} cannot be read", path.display()))?;
+        let text = file.source().to_owned();
         let beside = path.parent().unwrap_or(Path::new(""));
         let rows = self.rows(&given, &file, beside, &outline)?;
         let settings = Settings {

@@ -2,9 +2,8 @@
 
 use std::path::Path;
 
-use anyhow::Context;
 use vene::Outline;
-use vene::data::{Row, write_jsonl};
+use vene::data::{DataFile, Row, write_jsonl};
 use vene::plan_file::DataSection;
 use vene::task::Task;
 
@@ -23,10 +22,8 @@ pub struct Rows {
 
 /// A file's.
 pub fn of_file(path: &Path, counterfactual: Option<&str>) -> anyhow::Result<Rows> {
-    let rows = rows::read(path, counterfactual)?.rows;
-    let bytes = vene_files::read(path, u64::MAX)
-        .with_context(|| format!("{} cannot be read", path.display()))?;
-    Ok(Rows { rows, from: path.display().to_string(), sha256: vene_files::sha256(bytes) })
+    let DataFile { rows, sha256, .. } = rows::read(path, counterfactual)?;
+    Ok(Rows { rows, from: path.display().to_string(), sha256 })
 }
 
 /// Those that a task makes for the model.

@@ -168,6 +168,10 @@ impl Trainer {
         if !trained.epochs.is_empty() && progress(Progress::Resumed(&trained)).is_break() {
             return Err(RunError::Stopped.into());
         }
+        if let (Some(annealing), Some(last)) = (self.annealing, trained.steps.last()) {
+            // A temperature is not in the checkpoint: it is told by how far the training came.
+            annealing::set(&temperatures, annealing.temperature(last.step, steps))?;
+        }
         if trained.epochs.len() >= self.epochs || self.is_over(&trained.epochs) {
             trained.stopped_early = trained.epochs.len() < self.epochs;
             return Ok(trained);
