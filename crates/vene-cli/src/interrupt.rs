@@ -40,7 +40,7 @@ pub fn install() -> anyhow::Result<()> {
             let _ = writeln!(std::io::stderr(), "\nstopped");
             process::exit(STOPPED);
         })
-        .context("Ctrl-C cannot be handled")
+        .context("no thread can be started that handles Ctrl-C; is there too little memory?")
     })
 }
 

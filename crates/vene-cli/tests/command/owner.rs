@@ -211,7 +211,7 @@ fn no_name_that_a_run_writes_is_overwritten() {
             fs::write(out.join(&name), "mine").unwrap();
             let said = refused(&refs(arguments));
             assert!(said.contains(&name) && said.contains("--force"), "{index}: {said}");
-            assert_eq!(files(&out), [name.clone()]);
+            assert_eq!(files(&out), std::slice::from_ref(&name));
             assert_eq!(fs::read_to_string(out.join(name)).unwrap(), "mine");
             fs::remove_dir_all(&out).unwrap();
         }

@@ -353,7 +353,7 @@ fn a_temperature_is_resumed_too() {
     let folder = tempfile::tempdir().unwrap();
     // Stopped after every epoch, the last one's checkpoint too, and once where patience had ended it.
     for (stop, patience) in [(0, None), (1, None), (2, None), (1, Some(1))] {
-        let trainer = Trainer { patience, ..trainer.clone() };
+        let trainer = Trainer { patience, ..trainer };
         let file = folder.path().join(format!("checkpoint-{stop}-{}", patience.is_some()));
         let file = Checkpoint { path: &file, of: "the masks of the test" };
         let train = |stop: Option<usize>, file: Option<Checkpoint<'_>>| {
