@@ -4,7 +4,7 @@ use std::path::Path;
 
 use anyhow::Context;
 use vene::Outline;
-use vene::data::{Row, write_jsonl};
+use vene::data::{DataFile, Row, UnusedColumn, write_jsonl};
 use vene::plan_file::DataSection;
 use vene::task::Task;
 
@@ -16,6 +16,8 @@ const MADE: usize = 200;
 /// Rows, and what tells that they are the same again.
 pub struct Rows {
     pub rows: Vec<Row>,
+    /// Columns of the file that are not read.
+    pub unused: Vec<UnusedColumn>,
     /// The file, or the task.
     pub from: String,
     pub sha256: String,
@@ -23,10 +25,10 @@ pub struct Rows {
 
 /// A file's.
 pub fn of_file(path: &Path, counterfactual: Option<&str>) -> anyhow::Result<Rows> {
-    let rows = rows::read(path, counterfactual)?.rows;
+    let DataFile { rows, unused, .. } = rows::read(path, counterfactual)?;
     let bytes = vene_files::read(path, u64::MAX)
         .with_context(|| format!("{} cannot be read", path.display()))?;
-    Ok(Rows { rows, from: path.display().to_string(), sha256: vene_files::sha256(bytes) })
+    Ok(Rows { rows, unused, from: path.display().to_string(), sha256: vene_files::sha256(bytes) })
 }
 
 /// Those that a task makes for the model.
@@ -36,5 +38,6 @@ pub fn of_task(name: &str, section: &DataSection, outline: &Outline) -> anyhow::
     let mut bytes = Vec::new();
     write_jsonl(&made.rows, &mut bytes)?;
     let from = format!("task {}", task.name());
-    Ok(Rows { rows: made.rows, from, sha256: vene_files::sha256(bytes) })
+    let unused = Vec::new();
+    Ok(Rows { rows: made.rows, unused, from, sha256: vene_files::sha256(bytes) })
 }
