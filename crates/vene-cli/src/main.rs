@@ -17,6 +17,7 @@
 //! What is asked for is checked as a whole before a weight is read. Whatever is wrong is one line
 //! on standard error, and the exit code is 2.
 
+mod another_model;
 mod arguments;
 mod command;
 mod data_sweep;

@@ -2,10 +2,12 @@
 
 use std::path::Path;
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use clap::ValueEnum;
 use vene::Outline;
-use vene::data::{DataFile, LeftOut, PreparedRow, ReadOptions, read_with, unspaced};
+use vene::data::{
+    DataFile, LeftOut, PreparedRow, ReadOptions, Role, Row, UnusedColumn, read_with, unspaced,
+};
 use vene::statistics::Together;
 
 use crate::terminal;
@@ -39,9 +41,7 @@ pub fn read(path: &Path, counterfactual: Option<&str>) -> anyhow::Result<DataFil
     let counterfactual = counterfactual.map(str::to_owned);
     let options = ReadOptions { counterfactual, leave_out: true, ..ReadOptions::default() };
     let file = read_with(path, &options).context("--data")?;
-    for column in &file.unused {
-        terminal::warn(format!("{}: {column}", path.display()));
-    }
+    warn_of_unused(path, &file.unused);
     if !file.left_out.is_empty() {
         let named = file.left_out.iter().take(NAMED).map(ToString::to_string);
         let more = if file.left_out.len() > NAMED { ", ..." } else { "" };
@@ -53,6 +53,55 @@ pub fn read(path: &Path, counterfactual: Option<&str>) -> anyhow::Result<DataFil
         ));
     }
     Ok(file)
+}
+
+/// Warns of columns that are not read: of many, the first.
+fn warn_of_unused(path: &Path, unused: &[UnusedColumn]) {
+    for column in unused.iter().take(NAMED) {
+        terminal::warn(format!("{}: {column}", path.display()));
+    }
+    if unused.len() > NAMED {
+        terminal::warn(format!(
+            "{}: {} more columns hold no phrase of a prompt and are not read, `{}` to `{}`",
+            path.display(),
+            unused.len() - NAMED,
+            unused[NAMED].name,
+            unused[unused.len() - 1].name,
+        ));
+    }
+}
+
+/// Refuses a position by a span that no row has, with what the file has of that name.
+///
+/// # Errors
+/// The span, and what there is.
+pub fn check_role(role: &Role, rows: &[Row], unused: &[UnusedColumn]) -> anyhow::Result<()> {
+    let Some(span) = role.span() else { return Ok(()) };
+    if rows.iter().any(|row| row.spans.contains_key(span)) {
+        return Ok(());
+    }
+    match unused.iter().find(|column| column.name == span) {
+        Some(UnusedColumn { holds, .. }) => {
+            bail!("the column `{span}` holds {holds}, which is no phrase of a prompt")
+        }
+        None => bail!("no row has a span `{span}`; expected last, a number, or {}", spans(rows)),
+    }
+}
+
+/// The positions that the rows' spans name, for messages.
+pub fn spans(rows: &[Row]) -> String {
+    let mut names: Vec<&String> = rows.iter().flat_map(|row| row.spans.keys()).collect();
+    names.sort_unstable();
+    names.dedup();
+    match names.as_slice() {
+        [] => "the rows' spans, of which there are none".to_owned(),
+        names => names
+            .iter()
+            .take(8)
+            .map(|name| format!("{name}_first, {name}_last, after_{name}"))
+            .collect::<Vec<_>>()
+            .join(", "),
+    }
 }
 
 /// Warns of answers that a model would write otherwise.

@@ -53,7 +53,7 @@ pub use engine::{
     Distribution, ExampleOutcome, Executor, Forked, Gradients, PlanOutcome, Reading, Reference,
     SiteGradients,
 };
-pub use error::{PlanError, PositionError, RunError, SweepError};
+pub use error::{PlanError, PositionError, RunError, SweepError, Whose};
 pub use generation::{Generation, GenerationError, Generator, Sampling};
 pub use plan::{
     Edit, Example, Heads, Module, Outputs, Part, Plan, Positions, Receipt, Reduce, Run, Source,

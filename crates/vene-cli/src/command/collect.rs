@@ -11,7 +11,7 @@ use safetensors::Dtype;
 use safetensors::tensor::TensorView;
 use serde_json::json;
 use vene::plan::ResolvedPlan;
-use vene::{Component, Example, Forked, Model, Outline, Plan, Positions, Prompt};
+use vene::{Component, Example, Forked, Model, Outline, Plan, PlanError, Positions, Prompt};
 
 use crate::arguments::{Given, must_end_with, prompt_text, read};
 use crate::folder::OutputFile;
@@ -92,9 +92,9 @@ impl Arguments {
                     .prompt_with(text, bos.into())
                     .with_context(|| format!("prompt {index}"))?;
                 model::warn_about_bos(&outline, &prompt);
-                let plan =
-                    plan(&sites, &positions).resolve(&outline, &[Example::new(prompt.clone())])?;
-                Ok((prompt, plan))
+                let plan = plan(&sites, &positions);
+                let plan = plan.resolve(&outline, &[Example::new(prompt.clone())]);
+                Ok((prompt, plan.map_err(|error| of_prompt(index, error))?))
             })
             .collect::<anyhow::Result<Vec<(Prompt, ResolvedPlan)>>>()?;
         let model = model::load(outline, precision)?;
@@ -163,6 +163,16 @@ fn claim(out: &Path, force: bool) -> anyhow::Result<OutputFile> {
         must_end_with(out, &["safetensors"])?;
     }
     OutputFile::claim_in_new_folder(out, force)
+}
+
+/// What is wrong with a prompt's plan, which knows it as the base of its only example.
+fn of_prompt(index: usize, error: PlanError) -> anyhow::Error {
+    match error {
+        PlanError::Position { error, .. } => {
+            anyhow::Error::new(error).context(format!("prompt {index}"))
+        }
+        error => error.into(),
+    }
 }
 
 fn plan(sites: &[(Component, Option<usize>)], positions: &Positions) -> Plan {

@@ -10,11 +10,10 @@ use anyhow::{Context, bail};
 use clap::Args;
 use vene::generation::NewToken;
 use vene::plan::{ResolvedPlan, ResolvedSource};
-use vene::plan_file::{
-    DataSection, GenerateSection, ModelSection, PlanFile, PlanFileError, Saved, Sections,
-};
+use vene::plan_file::{DataSection, GenerateSection, ModelSection, PlanFile, Saved, Sections};
 use vene::{Example, Outline, Plan, Prompt, Run};
 
+use crate::another_model;
 use crate::arguments::{Given, ReadBy, prompt_text, read};
 use crate::model::{self, ModelArgument, RunArguments};
 use crate::terminal;
@@ -167,21 +166,14 @@ impl PlanGiven {
 
     /// The plan for this very model; where it is for another one and `another` says so, for one of its shape.
     fn plan(&self, outline: &Outline, another: impl FnOnce() -> bool) -> anyhow::Result<Plan> {
-        let plan = match self {
+        let own = match self {
             Self::File(file) => file.plan(outline),
             Self::Saved(saved) => saved.plan(outline),
         };
-        match plan {
-            Ok(plan) => Ok(plan),
-            Err(error) if !another() => match error {
-                PlanFileError::AnotherModel { .. } => bail!("{error} (--another-model)"),
-                error => Err(error.into()),
-            },
-            Err(_) => Ok(match self {
-                Self::File(file) => file.plan_for_another_model(outline)?,
-                Self::Saved(saved) => saved.plan_for_another_model(outline)?,
-            }),
-        }
+        another_model::plan(own, another, || match self {
+            Self::File(file) => file.plan_for_another_model(outline),
+            Self::Saved(saved) => saved.plan_for_another_model(outline),
+        })
     }
 
     /// Enters in the account what the file says, and what of it a generation reads whatever the prompt.

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 use clap::{ArgAction, Args, ValueEnum};
-use vene::{Method, Outline, PositionError, Sweep, SweepError, SweepPositions, SweepUnit};
+use vene::{Method, Outline, PositionError, Sweep, SweepError, SweepPositions, SweepUnit, Whose};
 
 use super::Command;
 use crate::arguments::{Given, prompt_text, read};
@@ -438,7 +438,7 @@ impl Arguments {
 
     /// The error, with the option that would help where the library cannot know its name.
     fn with_option(&self, error: SweepError) -> anyhow::Error {
-        let of_source = matches!(&error, SweepError::Position { whose: "source", .. });
+        let of_source = matches!(&error, SweepError::Position { whose: Whose::Source { .. }, .. });
         let option = match &error {
             SweepError::NoSource { .. } => "--source",
             SweepError::Position { error: PositionError::SeveralPhrases { .. }, .. } => {

@@ -8,11 +8,13 @@ use vene::Outline;
 use vene::plan_file::PlanFile;
 use vene_model::EMBEDDED;
 
+use crate::another_model;
 use crate::arguments::{Given, ReadBy, read};
 use crate::folder::{Folder, Purpose};
 use crate::model::{self, IgnoredKeys, RunArguments};
 use crate::record::{Kind, Record, Status};
-use crate::rows::TogetherName;
+use crate::rows::{self, TogetherName};
+use crate::terminal;
 use crate::training::examples::{self, Rows};
 use crate::training::{Settings, train};
 
@@ -50,6 +52,11 @@ pub struct Arguments {
     #[command(flatten)]
     ignored: IgnoredKeys,
 
+    /// Take a plan that was made for another model of the same shape and tokenizer, such as the one that
+    /// this was fine-tuned from
+    #[arg(long)]
+    another_model: bool,
+
     /// A file of rows, in place of the plan's: base, source, target, foil, spans (CSV, JSONL, JSON, Parquet)
     #[arg(long, value_name = "FILE")]
     data: Option<PathBuf>,
@@ -83,6 +90,10 @@ pub struct Arguments {
 }
 
 const READ_BY: &ReadBy = &[
+    (
+        "another_model",
+        "with a plan that was made for another model of the same shape and tokenizer",
+    ),
     ("force", "where a training begins (without --resume)"),
     ("[data] task", "without a `path` beside it"),
     ("[data] seed", "with a `task`"),
@@ -111,10 +122,16 @@ impl Arguments {
         let named = file.sections.model.as_ref().and_then(|model| model.id.as_deref());
         let model = read!(given, self => model).as_deref().or(named).unwrap_or(EMBEDDED).to_owned();
         let outline = model::open(&model, self.ignored.read(&given))?;
-        let plan = file.plan(&outline)?;
+        let is_meant = || *read!(given, self => another_model);
+        let alike = || file.plan_for_another_model(&outline);
+        let plan = another_model::plan(file.plan(&outline), is_meant, alike)?;
         let text = file.source().to_owned();
         let beside = path.parent().unwrap_or(Path::new(""));
         let rows = self.rows(&given, &file, beside, &outline)?;
+        for role in plan.roles() {
+            let known = rows::check_role(&role, &rows.rows, &rows.unused);
+            known.with_context(|| format!("the plan's role `{role}`"))?;
+        }
         let settings = Settings {
             model_given: model,
             text,
@@ -141,10 +158,19 @@ impl Arguments {
         let section = file.sections.data.clone().unwrap_or_default();
         let counterfactual = section.counterfactual.as_deref();
         given.read_of_plan("data", &["path", "rows"]);
+        let limit = read!(given, self => limit).map(|limit| limit as usize);
+        let mut most = limit.or(section.rows);
         let mut rows = match (read!(given, self => data), &section.path, &section.task) {
-            // In place of what the plan says.
+            // In place of the plan's rows, and of what it says of their number.
             (Some(path), ..) => {
                 given.read_of_plan("data", &["task", "seed", "counterfactual"]);
+                if let (Some(rows), None) = (section.rows, limit) {
+                    terminal::warn(format!(
+                        "`rows = {rows}` in the plan's [data] is for its own rows, and those of --data are taken \
+                         all: --limit {rows} takes the first so many"
+                    ));
+                }
+                most = limit;
                 examples::of_file(path, counterfactual)?
             }
             (None, Some(path), _) => {
@@ -159,9 +185,8 @@ impl Arguments {
                 "there is nothing to train on: give rows with --data, or a path or a task in the plan's [data]"
             ),
         };
-        let limit = read!(given, self => limit).map(|limit| limit as usize);
-        if let Some(limit) = limit.or(section.rows) {
-            rows.rows.truncate(limit);
+        if let Some(most) = most {
+            rows.rows.truncate(most);
         }
         Ok(rows)
     }

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use vene::Outline;
-use vene::data::{DataFile, Row, write_jsonl};
+use vene::data::{DataFile, Row, UnusedColumn, write_jsonl};
 use vene::plan_file::DataSection;
 use vene::task::Task;
 
@@ -15,6 +15,8 @@ const MADE: usize = 200;
 /// Rows, and what tells that they are the same again.
 pub struct Rows {
     pub rows: Vec<Row>,
+    /// Columns of the file that are not read.
+    pub unused: Vec<UnusedColumn>,
     /// The file, or the task.
     pub from: String,
     pub sha256: String,
@@ -22,8 +24,8 @@ pub struct Rows {
 
 /// A file's.
 pub fn of_file(path: &Path, counterfactual: Option<&str>) -> anyhow::Result<Rows> {
-    let DataFile { rows, sha256, .. } = rows::read(path, counterfactual)?;
-    Ok(Rows { rows, from: path.display().to_string(), sha256 })
+    let DataFile { rows, unused, sha256, .. } = rows::read(path, counterfactual)?;
+    Ok(Rows { rows, unused, from: path.display().to_string(), sha256 })
 }
 
 /// Those that a task makes for the model.
@@ -33,5 +35,6 @@ pub fn of_task(name: &str, section: &DataSection, outline: &Outline) -> anyhow::
     let mut bytes = Vec::new();
     write_jsonl(&made.rows, &mut bytes)?;
     let from = format!("task {}", task.name());
-    Ok(Rows { rows: made.rows, from, sha256: vene_files::sha256(bytes) })
+    let unused = Vec::new();
+    Ok(Rows { rows: made.rows, unused, from, sha256: vene_files::sha256(bytes) })
 }

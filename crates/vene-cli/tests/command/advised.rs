@@ -216,6 +216,51 @@ fn sources() -> Vec<(PathBuf, String)> {
     found.into_iter().map(read).collect()
 }
 
+/// The text that a literal in Rust stands for, its beginning at a quote.
+fn literal(source: &str) -> Option<String> {
+    let mut characters = source.strip_prefix('"')?.chars().peekable();
+    let mut text = String::new();
+    loop {
+        match characters.next()? {
+            '"' => return Some(text),
+            '\\' => match characters.next()? {
+                '\n' => while characters.next_if(|next| next.is_whitespace()).is_some() {},
+                'n' => text.push('\n'),
+                other => text.push(other),
+            },
+            other => text.push(other),
+        }
+    }
+}
+
+/// Messages are sentences: no break of a line in the source shows in them, and no path of Rust.
+#[test]
+fn messages_are_sentences() {
+    let makers = ["#[error(", "bail!(", "anyhow!(", "context(", "warn(", "format!("];
+    let mut count = 0;
+    for (path, source) in sources() {
+        // Tests stand at the end.
+        let source = source.split("#[cfg(test)]").next().unwrap_or_default();
+        for maker in makers {
+            for (at, _) in source.match_indices(maker) {
+                let Some(text) = literal(source[at + maker.len()..].trim_start()) else { continue };
+                let is_table = text.starts_with("  ") || text.contains('\n');
+                let broken = text
+                    .match_indices("  ")
+                    .any(|(at, _)| text[..at].ends_with(|before: char| before.is_ascii()));
+                assert!(is_table || !broken, "{}: {text}", path.display());
+                // A braced name of a value is none of the message.
+                let said: String = text.split(['{', '}']).step_by(2).collect();
+                // Only a program can make the plans of which this file speaks.
+                let is_for_programs = path.ends_with("vene/src/plan_file/write.rs");
+                assert!(is_for_programs || !said.contains("::"), "{}: {text}", path.display());
+                count += 1;
+            }
+        }
+    }
+    assert!(count > 700, "{count} messages");
+}
+
 /// Options and commands that messages and documentation name exist.
 #[test]
 fn what_messages_name_is_there() {

@@ -9,7 +9,7 @@ use std::path::Path;
 
 use assert_cmd::Command;
 
-use crate::support::{BASE, SOURCE, printed};
+use crate::support::{BASE, SOURCE, other_model, printed};
 
 /// A command as it is tried out.
 struct Tried {
@@ -113,17 +113,6 @@ fn shared() -> tempfile::TempDir {
     data("2", "capital-2.jsonl");
     other_model(&path("other"));
     folder
-}
-
-/// The embedded model with a few weights of its own.
-fn other_model(folder: &Path) {
-    fs::create_dir(folder).unwrap();
-    let mut weights = vene_embedded::WEIGHTS.to_vec();
-    let middle = (weights.len() / 2) & !1;
-    weights[middle..middle + (1 << 16)].fill(0);
-    fs::write(folder.join("model.safetensors"), weights).unwrap();
-    fs::write(folder.join("config.json"), vene_embedded::CONFIG).unwrap();
-    fs::write(folder.join("tokenizer.json"), vene_embedded::TOKENIZER).unwrap();
 }
 
 /// The names under `Commands:` in the help.
@@ -456,6 +445,10 @@ fn of_train() {
             FORCE,
             IGNORE_KEY,
             ("--resume", "train.rs has it: there must be a training to go on with"),
+            (
+                "--another-model",
+                "without it such a plan is refused, which leaves nothing to compare with: train.rs tries it",
+            ),
         ],
     });
 }

@@ -476,3 +476,50 @@ fn bad_input_is_told_in_a_line() {
     assert!(said.contains("--data"), "{said}");
     assert!(!out.exists());
 }
+
+#[test]
+fn of_very_many_columns_the_first_are_named() {
+    let (folder, data) = data_set(8);
+    let rows = fs::read_to_string(&data).unwrap();
+    let rows = rows.lines().enumerate();
+    let rows: Vec<String> = rows
+        .map(|(index, row)| row.replacen('{', &format!("{{\"k{index}\": {index}, "), 1))
+        .collect();
+    fs::write(&data, rows.join("\n")).unwrap();
+    let out = folder.path().join("out");
+    let output = vene(&sweep(&data, &out, &["--dry-run"]));
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.success(), "{said}");
+    assert_eq!(said.matches("warning: ").count(), 6, "{said}");
+    assert!(
+        said.contains("3 more columns hold no phrase of a prompt and are not read, `k5` to `k7`"),
+        "{said}"
+    );
+    let corrupt = ["--intervention", "restore", "--noise-sd", "1", "--corrupt", "city_last"];
+    let said = String::from_utf8(vene(&sweep(&data, &out, &corrupt)).stderr).unwrap();
+    assert!(said.contains("--corrupt city_last: no row has a span `city`"), "{said}");
+}
+
+/// Each base is the source of another row, and no source is read.
+#[test]
+fn sources_that_are_not_read_part_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let (data, out) = (folder.path().join("rows.jsonl"), folder.path().join("out"));
+    let row = |base: &str, source: &str| {
+        format!(
+            "{{\"base\": \"The capital of {base} is\", \"source\": \"The capital of {source} is\", \"target\": \" Madrid\", \"foil\": \" Rome\", \"subject\": \"{base}\", \"source_subject\": \"{source}\"}}\n"
+        )
+    };
+    fs::write(&data, row("Spain", "Italy") + &row("Italy", "Spain")).unwrap();
+    let zero = ["--intervention", "zero", "--discovery", "0.5", "--layers", "0"];
+    for together in ["prompts", "bases"] {
+        printed(&sweep(&data, &out, &[&zero[..], &["--together", together, "--force"]].concat()));
+        assert_eq!(record(&out)["options"]["discovery_rows"].as_array().unwrap().len(), 1);
+    }
+    let said = refused(&sweep(
+        &data,
+        &folder.path().join("none"),
+        &["--discovery", "0.5", "--together", "bases"],
+    ));
+    assert!(said.contains("each shares its base or its two prompts with others"), "{said}");
+}

@@ -124,3 +124,14 @@ pub fn kill(arguments: &[&str], out: &Path, parts: usize) {
     running.wait().unwrap();
     assert_eq!(record(out)["status"], "running", "it ended before it was killed");
 }
+
+/// The embedded model with a few weights of its own.
+pub fn other_model(folder: &Path) {
+    std::fs::create_dir(folder).unwrap();
+    let mut weights = vene_embedded::WEIGHTS.to_vec();
+    let middle = (weights.len() / 2) & !1;
+    weights[middle..middle + (1 << 16)].fill(0);
+    std::fs::write(folder.join("model.safetensors"), weights).unwrap();
+    std::fs::write(folder.join("config.json"), vene_embedded::CONFIG).unwrap();
+    std::fs::write(folder.join("tokenizer.json"), vene_embedded::TOKENIZER).unwrap();
+}

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use crate::support::{files, printed, refused};
+use crate::support::{BASE, SOURCE, files, other_model, printed, refused, vene};
 
 /// Where the embedded model keeps what a country's capital is read off.
 const PLAN: &str = r#"
@@ -57,6 +57,11 @@ impl Setting {
         let arguments = self.arguments(out, more);
         refused(&arguments.iter().map(String::as_str).collect::<Vec<_>>())
     }
+}
+
+/// A short training's.
+fn short() -> String {
+    PLAN.replace("epochs = 10", "epochs = 1")
 }
 
 fn record(out: &Path) -> Value {
@@ -206,7 +211,7 @@ fn a_row_that_cannot_be_used_does_not_end_a_training() {
     ];
     fs::write(setting.path("capital.jsonl"), rows.concat()).unwrap();
     let arguments = setting.arguments("out", &[]);
-    let output = crate::support::vene(&arguments.iter().map(String::as_str).collect::<Vec<_>>());
+    let output = vene(&arguments.iter().map(String::as_str).collect::<Vec<_>>());
     let said = String::from_utf8(output.stderr).unwrap();
     assert!(output.status.success(), "{said}");
     assert!(
@@ -257,4 +262,73 @@ fn groups_stay_together_in_training() {
     fs::write(setting.path("capital.jsonl"), one.join("\n")).unwrap();
     let said = setting.refused("none", &["--together", "groups"]);
     assert!(said.contains("all belong to one group"), "{said}");
+}
+
+#[test]
+fn what_was_learned_on_one_model_is_for_another_only_where_that_is_said() {
+    let setting = Setting::new(&short());
+    setting.train("out", &[]);
+    let other = setting.path("other");
+    other_model(&other);
+    let other = other.to_str().unwrap();
+    let (plan, data) = (setting.path("out/trained/plan.json"), setting.path("capital.jsonl"));
+    let again = setting.path("again");
+    let mut line = vec!["train", plan.to_str().unwrap(), "--data", data.to_str().unwrap()];
+    line.extend(["--out", again.to_str().unwrap()]);
+    let said = refused(&[&line[..], &["--another-model"]].concat());
+    assert!(said.contains("--another-model would change nothing in this training"), "{said}");
+    line.extend(["--model", other]);
+    let said = refused(&line);
+    assert!(said.contains("is another model") && said.contains("(--another-model)"), "{said}");
+    printed(&[&line[..], &["--another-model"]].concat());
+    // A plan of one's own that names the parameters, as the page on training has it.
+    let text = "[[edit]]\ncomponent = 'block_output'\nlayer = 2\npositions = { phrase = 'Spain' }\n\
+                from = { phrase = 'Italy' }\nintervention = { name = 'low_rank_rotated_space', rank = 24, \
+                parameters = { file = 'out/trained/interventions.safetensors', prefix = 'edit 0.' } }\n";
+    let own = setting.path("own.toml");
+    fs::write(&own, text).unwrap();
+    let generate = ["generate", "--max-new-tokens", "1", "--plan", own.to_str().unwrap()];
+    let generate = [&generate[..], &["--source", SOURCE, BASE]].concat();
+    printed(&generate);
+    let on_other = [&generate[..], &["--model", other]].concat();
+    let said = refused(&on_other);
+    assert!(said.contains("which has other weights than"), "{said}");
+    assert!(said.contains("(--another-model)"), "{said}");
+    printed(&[&on_other[..], &["--another-model"]].concat());
+    // A prompt is no row.
+    let trained = setting.path("out/trained");
+    let said =
+        refused(&["generate", "--plan", trained.to_str().unwrap(), "--source", SOURCE, BASE]);
+    assert!(said.contains("a position that each row of a data set has"), "{said}");
+}
+
+#[test]
+fn rows_of_the_plan_are_its_own() {
+    let setting =
+        Setting::new(&format!("[data]\ntask = \"capital\"\nrows = 30\nseed = 3\n{}", short()));
+    let arguments = setting.arguments("out", &[]);
+    let output = vene(&arguments.iter().map(String::as_str).collect::<Vec<_>>());
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.success(), "{said}");
+    assert!(said.contains("`rows = 30` in the plan's [data] is for its own rows"), "{said}");
+    assert_eq!(record(&setting.path("out"))["data"]["rows"], 128);
+    setting.train("limited", &["--limit", "40"]);
+    assert_eq!(record(&setting.path("limited"))["data"]["rows"], 40);
+    let (plan, out) = (setting.path("das.toml"), setting.path("own"));
+    printed(&["train", plan.to_str().unwrap(), "--out", out.to_str().unwrap()]);
+    assert_eq!(record(&out)["data"]["rows"], 30);
+}
+
+#[test]
+fn a_role_of_a_column_that_holds_no_phrase_is_refused() {
+    let setting = Setting::new(&PLAN.replace("subject_last", "year_last"));
+    let rows = fs::read_to_string(setting.path("capital.jsonl")).unwrap();
+    let rows = rows.replace("{\"base\"", "{\"year\": 1999, \"base\"");
+    fs::write(setting.path("capital.jsonl"), rows).unwrap();
+    let arguments = setting.arguments("out", &[]);
+    let output = vene(&arguments.iter().map(String::as_str).collect::<Vec<_>>());
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(2), "{said}");
+    let expected = "the plan's role `year_last`: the column `year` holds numbers, which is no phrase of a prompt";
+    assert!(said.contains(expected), "{said}");
 }

@@ -3,7 +3,7 @@
 
 use vene_model::{Outline, Prompt};
 
-use crate::error::SweepError;
+use crate::error::{SweepError, Whose};
 use crate::metric::{Observed, Said};
 use crate::ranking::Standing;
 
@@ -40,7 +40,7 @@ impl Continuation {
         let tokens = [prompt.tokens(), &self.tokens].concat();
         outline
             .prompt_from_tokens(&tokens)
-            .map_err(|error| SweepError::Input { whose: "an answer", error })
+            .map_err(|error| SweepError::Input { whose: Whose::Other("an answer"), error })
     }
 
     /// The positions at which it is read behind a prompt: the prompt's last, and all behind it.

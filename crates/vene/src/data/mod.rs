@@ -8,6 +8,7 @@
 mod answers;
 mod jsonl_writer;
 mod prepare;
+mod prompts;
 pub mod read;
 mod role;
 mod row;

@@ -9,6 +9,7 @@ use std::fmt::{self, Display, Formatter};
 use vene_model::{BeginningOfSequence, InputError, Outline, Prompt};
 
 use super::answers::Answers;
+use super::prompts::Prompts;
 use super::read::Place;
 use super::role::Role;
 use super::row::Row;
@@ -168,6 +169,15 @@ pub enum Reason {
         /// What is wrong.
         error: PositionError,
     },
+    /// A role that is in the base and nowhere in the source, for which the row names no phrase of its own.
+    Counterpart {
+        /// The role.
+        role: Role,
+        /// The span.
+        span: String,
+        /// What is wrong.
+        error: PositionError,
+    },
     /// Two positions that must differ are the same token.
     SamePosition {
         /// One role.
@@ -231,6 +241,7 @@ impl Reason {
             Self::Answer { .. } => "an answer is no continuation in tokens".to_owned(),
             Self::SeveralTokens { .. } => "an answer has several tokens".to_owned(),
             Self::Position { whose, role, .. } => format!("{role} is not found in the {whose}"),
+            Self::Counterpart { role, .. } => format!("{role} is not found in the source"),
             Self::SamePosition { role, other } => format!("{role} and {other} are the same token"),
             Self::UnequalSpans { role, .. } => {
                 format!("{role} has more tokens on one side than on the other")
@@ -261,6 +272,10 @@ impl Display for Reason {
                 write!(formatter, "`{answer}` has {tokens} tokens; a metric is about single ones")
             }
             Self::Position { whose, role, error } => write!(formatter, "{role}, {whose}: {error}"),
+            Self::Counterpart { role, span, error } => write!(
+                formatter,
+                "{role}, source: {error} (say in `source_{span}` what stands there in its place)"
+            ),
             Self::UnequalSpans { role, base, source } => {
                 write!(formatter, "{role} has {base} tokens in the base and {source} in the source")
             }
@@ -295,8 +310,9 @@ pub(crate) fn prepare(
     requirements: &Requirements<'_>,
 ) -> (Vec<PreparedRow>, Vec<LeftOut>) {
     let (mut prepared, mut left_out) = (Vec::new(), Vec::new());
+    let prompts = Prompts::new(outline, requirements.bos);
     for (index, row) in numbers(rows).into_iter().zip(rows) {
-        match (Preparer { outline, row, requirements }).prepare(index) {
+        match (Preparer { outline, row, requirements, prompts: &prompts }).prepare(index) {
             Ok(row) => prepared.push(row),
             Err(reason) => left_out.push(LeftOut { index, place: row.place, reason }),
         }
@@ -318,6 +334,7 @@ struct Preparer<'a> {
     outline: &'a Outline,
     row: &'a Row,
     requirements: &'a Requirements<'a>,
+    prompts: &'a Prompts<'a>,
 }
 
 impl Preparer<'_> {
@@ -356,9 +373,7 @@ impl Preparer<'_> {
     }
 
     fn prompt(&self, text: &str, whose: &'static str) -> Result<Prompt, Reason> {
-        self.outline
-            .prompt_with(text, self.requirements.bos)
-            .map_err(|error: InputError| Reason::Prompt { whose, problem: error.to_string() })
+        self.prompts.of(text).map_err(|problem| Reason::Prompt { whose, problem })
     }
 
     fn positions(
@@ -367,9 +382,21 @@ impl Preparer<'_> {
         resolve: impl Fn(&Role) -> Result<Vec<usize>, PositionError>,
     ) -> Result<Vec<Vec<usize>>, Reason> {
         let each = self.requirements.roles.iter().map(|role| {
-            resolve(role).map_err(|error| Reason::Position { whose, role: role.clone(), error })
+            resolve(role).map_err(|error| match self.has_counterpart(role) || whose == "base" {
+                true => Reason::Position { whose, role: role.clone(), error },
+                false => {
+                    let span = role.span().unwrap_or_default().to_owned();
+                    Reason::Counterpart { role: role.clone(), span, error }
+                }
+            })
         });
         each.collect()
+    }
+
+    /// Whether the row says by itself where a role is in the source, or the role does.
+    fn has_counterpart(&self, role: &Role) -> bool {
+        let span = role.span().and_then(|name| self.row.spans.get(name));
+        span.is_none_or(|span| span.source.is_some())
     }
 
     fn answers(&self, base: &Prompt, source: Option<&Prompt>) -> Result<Answers, Reason> {
@@ -420,10 +447,7 @@ impl Preparer<'_> {
             problem: problem.to_owned(),
         };
         let text = format!("{}{answer}", prompt.text().unwrap_or_default());
-        let whole = self
-            .outline
-            .prompt_with(&text, self.requirements.bos)
-            .map_err(|error| problem(&error.to_string()))?;
+        let whole = self.prompts.of(&text).map_err(|error| problem(&error))?;
         match whole.tokens().strip_prefix(prompt.tokens()) {
             Some([]) => Err(problem("it is empty")),
             Some(tokens) => {
@@ -448,6 +472,7 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
     use crate::Model;
+    use crate::data::Span;
 
     fn prepared(rows: &[Row], roles: &[&str]) -> (Vec<PreparedRow>, Vec<String>) {
         let model = Model::load("embedded").unwrap();
@@ -499,6 +524,7 @@ mod tests {
 
     #[test]
     fn what_cannot_be_used_says_why() {
+        let same = Span { base: "Spain".into(), source: None };
         let mut other = row();
         other.base = "The capital of Portugal is".to_owned();
         let rows = [
@@ -510,6 +536,7 @@ mod tests {
             Row { target: vec![String::new()], ..row() },
             Row { target: vec!["in".to_owned()], base: "The capital of Spa".to_owned(), ..row() },
             Row { source: Some(String::new()), ..row() },
+            Row { spans: [("subject".to_owned(), same)].into(), ..row() },
         ];
         let (kept, left_out) = prepared(&rows, &["subject_last"]);
         let expected = [
@@ -521,6 +548,7 @@ mod tests {
             "5: ``: it is empty",
             "6: `in`: its first token swallows",
             "7: source: ",
+            "8: subject_last, source: `Spain` is not in `The capital of Italy is` (say in `source_subject`",
         ];
         assert!(kept.is_empty(), "{kept:?}");
         for (said, expected) in left_out.iter().zip(expected) {

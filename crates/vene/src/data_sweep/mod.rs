@@ -61,7 +61,7 @@ pub use table::{SETTINGS, join, noise_floor};
 
 use crate::data::{LeftOut, PreparedRow, Role};
 use crate::engine::{Executor, Forked};
-use crate::error::{RunError, SweepError};
+use crate::error::{RunError, SweepError, Whose};
 use crate::metric::Metric;
 use crate::sweep::SweepUnit;
 
@@ -214,7 +214,8 @@ impl DataSweep {
     pub fn for_another_model(&self, outline: &Outline) -> Result<Self, DataSweepError> {
         let rows = self.rows.iter().map(|row| row.for_another_model(outline));
         let rows = rows.collect::<Result<_, InputError>>();
-        let rows = rows.map_err(|error| SweepError::Input { whose: "a row", error })?;
+        let rows =
+            rows.map_err(|error| SweepError::Input { whose: Whose::Other("a row"), error })?;
         Ok(Self { rows, ..self.clone() })
     }
 

@@ -2,7 +2,7 @@
 
 use vene_model::{AnotherModel, Component, InputError, Site, SiteError};
 
-use super::PositionError;
+use super::{PositionError, Whose};
 
 /// A plan that cannot be run.
 #[derive(Debug, thiserror::Error)]
@@ -17,8 +17,8 @@ pub enum PlanError {
     /// A prompt that another model of the same shape cannot take.
     #[error("{whose} of example {example}: {error}")]
     Input {
-        /// Base or source.
-        whose: &'static str,
+        /// Whose.
+        whose: Whose,
         /// The example.
         example: usize,
         /// What is wrong.
@@ -56,8 +56,8 @@ pub enum PlanError {
     /// No such position.
     #[error("{whose} of example {example}: {error}")]
     Position {
-        /// Base or source.
-        whose: &'static str,
+        /// Whose.
+        whose: Whose,
         /// The example.
         example: usize,
         /// What is wrong.
@@ -221,8 +221,8 @@ pub enum PlanError {
     },
     /// Base and source positions cannot be matched.
     #[error(
-        "edit {edit}, example {example}: {base} {what} are written in the base ({base_tokens} tokens), \
-         {read} are read in the source ({source_tokens} tokens): name as many on both sides, \
+        "edit {edit}, example {example}: {base} {what} are written in {written_in} ({base_tokens} tokens), \
+         {read} are read in {read_in} ({source_tokens} tokens): name as many on both sides, \
          e.g. the last token of a phrase"
     )]
     Unequal {
@@ -232,13 +232,17 @@ pub enum PlanError {
         example: usize,
         /// Positions, heads or keys.
         what: &'static str,
-        /// How many in the base.
+        /// The run that is edited.
+        written_in: Whose,
+        /// The run that is read.
+        read_in: Whose,
+        /// How many in the run that is edited.
         base: usize,
-        /// How many in the source.
+        /// How many in the run that is read.
         read: usize,
-        /// The base's length.
+        /// The length of the prompt that is edited.
         base_tokens: usize,
-        /// The source's length.
+        /// The length of the prompt that is read.
         source_tokens: usize,
     },
     /// Given values of another length.

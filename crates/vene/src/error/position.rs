@@ -94,7 +94,8 @@ pub enum PositionError {
     },
     /// A role where there are no rows.
     #[error(
-        "`{role}` is a position in the rows of a data set: resolve the plan over rows (`Plan::over_rows`)"
+        "`{role}` is a position that each row of a data set has, and a prompt alone has none: name the tokens \
+         there, by a phrase or by number"
     )]
     NoRow {
         /// The role.

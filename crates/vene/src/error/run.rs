@@ -116,7 +116,8 @@ pub enum RunError {
     },
     /// An intervention that would learn in a source's run.
     #[error(
-        "an edit of a source's run has trainable parameters: sources are run once, before training;          freeze them, or train the edit in the base's run"
+        "an edit of a source's run has trainable parameters: sources are run once, before training; \
+         freeze them, or train the edit in the base's run"
     )]
     LearnsInSource,
     /// An edit that lies behind what is run.

@@ -2,7 +2,7 @@
 
 use vene_model::Component;
 
-use super::{PlanError, PositionError, RunError};
+use super::{PlanError, PositionError, RunError, Whose};
 
 /// A sweep that cannot be run.
 #[derive(Debug, thiserror::Error)]
@@ -26,8 +26,8 @@ pub enum SweepError {
     /// A prompt that the model cannot take.
     #[error("{whose}: {error}")]
     Input {
-        /// Base or source.
-        whose: &'static str,
+        /// Whose.
+        whose: Whose,
         /// What is wrong.
         error: vene_model::InputError,
     },
@@ -42,14 +42,16 @@ pub enum SweepError {
     },
     /// All positions of prompts that are not equally long.
     #[error(
-        "the base has {base} tokens and the source {source_tokens}, so positions do not match one to one: \
-         name the positions (last, aligned, or the tokens of a phrase)"
+        "the base has {base} tokens and the source {source_tokens}{}, so positions do not match one to one: \
+         name the positions (last, aligned, or the tokens of a phrase)", whose.among_several()
     )]
     DifferentLengths {
         /// The base's length.
         base: usize,
         /// The source's length.
         source_tokens: usize,
+        /// Which source it is.
+        whose: Whose,
     },
     /// Base and sources have nothing in common by which positions could be paired.
     #[error("no position of the base corresponds to one in each source: name the positions")]
@@ -66,20 +68,22 @@ pub enum SweepError {
     },
     /// Spans of different lengths.
     #[error(
-        "a span of {base} tokens in the base cannot take the values of {source_tokens} tokens of the source: \
-         name one token on each side, e.g. the last of a phrase"
+        "a span of {base} tokens in the base cannot take the values of {source_tokens} tokens of the \
+         source{}: name one token on each side, e.g. the last of a phrase", whose.among_several()
     )]
     UnequalSpans {
         /// In the base.
         base: usize,
         /// In the source.
         source_tokens: usize,
+        /// Which source it is.
+        whose: Whose,
     },
     /// No such position.
     #[error("{whose}: {error}")]
     Position {
-        /// Base or source.
-        whose: &'static str,
+        /// Whose.
+        whose: Whose,
         /// What is wrong.
         error: PositionError,
     },

@@ -100,7 +100,7 @@ pub enum ParameterError {
     /// A rotation that is none.
     #[error(
         "the columns of `{name}` are not orthonormal: their products differ from those of the identity \
-         by up to {drift:.2e}; `orthogonal::orthonormalised` makes them so"
+         by up to {drift:.2e}; the Q of a QR decomposition of them is such a rotation"
     )]
     NotOrthogonal {
         /// The parameter.

@@ -19,6 +19,9 @@ use serde_json::Value;
 
 use super::{Constraint, Intervention, ParameterError, orthogonal, parameter};
 
+/// The entry of a file's metadata in which it says, as JSON, of which model its tensors are.
+pub(crate) const NOTES: &str = "vene";
+
 /// Writes an intervention's parameters, whole or not at all.
 ///
 /// # Errors
@@ -91,8 +94,8 @@ pub(crate) fn read(path: &Path) -> Result<BTreeMap<String, Tensor>, ParameterErr
     Ok(read_with_model(path, None)?.0)
 }
 
-/// The same, and what the file says of the model that its tensors were read from, if it does, as what
-/// `vene collect` writes. The file must have this SHA-256, where one is given.
+/// The same, and what the file says of the model that its tensors are of, if it does, as what `vene collect`
+/// and saved plans write. The file must have this SHA-256, where one is given.
 #[allow(clippy::type_complexity)]
 pub(crate) fn read_with_model(
     path: &Path,
@@ -105,7 +108,7 @@ pub(crate) fn read_with_model(
         return Err(ParameterError::file(path, problem));
     }
     let header = safetensors::SafeTensors::read_metadata(&bytes).ok();
-    let notes = header.and_then(|(_, header)| header.metadata().as_ref()?.get("vene").cloned());
+    let notes = header.and_then(|(_, header)| header.metadata().as_ref()?.get(NOTES).cloned());
     let notes = notes.and_then(|notes| serde_json::from_str::<Value>(&notes).ok());
     let model = notes.and_then(|notes| notes.get("model").cloned());
     let tensors = candle_core::safetensors::load_buffer(&bytes, &Device::Cpu)

@@ -42,7 +42,7 @@ pub use when::When;
 
 use std::sync::Arc;
 
-use crate::error::PlanError;
+use crate::error::{PlanError, Whose};
 use vene_model::{Component, InputError, Outline, Prompt};
 
 /// A base prompt and the sources that are read to edit its run.
@@ -78,18 +78,28 @@ impl Example {
 
     /// The same for another model of the same shape and tokenizer.
     fn for_another_model(&self, example: usize, outline: &Outline) -> Result<Self, PlanError> {
-        let taken = |whose: &'static str, prompt: &Prompt| {
+        let taken = |run: Run, prompt: &Prompt| {
+            let whose = self.whose(run);
             let input = |error| PlanError::Input { whose, example, error: Box::new(error) };
             prompt.for_another_model(outline).map_err(|error| match error {
                 InputError::AnotherModel(error) => error.into(),
                 error => input(error),
             })
         };
-        let sources = self.sources.iter().map(|source| taken("the source", source));
+        let sources = self.sources.iter().enumerate();
+        let sources = sources.map(|(index, source)| taken(Run::Source(index), source));
         Ok(Self {
-            base: taken("the base", &self.base)?,
+            base: taken(Run::Base, &self.base)?,
             sources: sources.collect::<Result<_, _>>()?,
         })
+    }
+
+    /// Whose text a run's prompt is, for messages.
+    pub(crate) fn whose(&self, run: Run) -> Whose {
+        match run {
+            Run::Base => Whose::Base,
+            Run::Source(index) => Whose::Source { index, sources: self.sources.len() },
+        }
     }
 
     /// The prompt of a run that a resolved plan speaks of.

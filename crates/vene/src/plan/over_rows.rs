@@ -101,8 +101,8 @@ impl Plan {
         unfit
     }
 
-    /// The roles that it names, each once.
-    fn roles(&self) -> Vec<Role> {
+    /// The roles that it names, each once: it is for the rows of data sets that have them.
+    pub fn roles(&self) -> Vec<Role> {
         let of_edit = |edit: &Edit| {
             let read = edit.source_positions.as_ref().map_or(&[][..], SourcePositions::all);
             let positions = [&edit.positions].into_iter().chain(&edit.keys).chain(read);
@@ -232,6 +232,6 @@ mod tests {
         // Without rows a role is nowhere.
         let one = Example::new(model.prompt("The capital of Spain is").unwrap());
         let error = plan.resolve(&model, &[one]).unwrap_err().to_string();
-        assert!(error.contains("Plan::over_rows"), "{error}");
+        assert!(error.contains("`subject_last` is a position that each row"), "{error}");
     }
 }

@@ -13,7 +13,7 @@ use super::{
     Example, Plan, Positions, ResolvedCollect, ResolvedEdit, ResolvedPlan, Run, SourcePositions,
     Unit,
 };
-use crate::error::{PlanError, PositionError};
+use crate::error::{PlanError, PositionError, Whose};
 use crate::intervention::Subspace;
 
 pub(super) fn resolve(
@@ -68,7 +68,7 @@ pub(super) fn resolve(
 /// Refuses lists for examples that are not there: whoever gave them meant others.
 fn refuse_surplus(
     positions: Option<&Positions>,
-    whose: &'static str,
+    whose: Whose,
     examples: usize,
 ) -> Result<(), PlanError> {
     match positions {
@@ -85,25 +85,17 @@ fn base_positions(
     positions: &Positions,
     examples: &[Example],
 ) -> Result<Vec<Vec<usize>>, PlanError> {
-    refuse_surplus(Some(positions), "the base", examples.len())?;
+    refuse_surplus(Some(positions), Whose::Base, examples.len())?;
     let resolve = |(example, prompts): (usize, &Example)| {
-        named(positions, &prompts.base, "the base", example)
+        named(positions, &prompts.base, Whose::Base, example)
     };
     examples.iter().enumerate().map(resolve).collect()
-}
-
-/// Whose run it is, for messages.
-pub(super) fn whose(run: Run) -> &'static str {
-    match run {
-        Run::Base => "the base",
-        Run::Source(_) => "the source",
-    }
 }
 
 fn named(
     positions: &Positions,
     prompt: &Prompt,
-    whose: &'static str,
+    whose: Whose,
     example: usize,
 ) -> Result<Vec<usize>, PlanError> {
     positions.resolve(prompt, example).map_err(|error| PlanError::Position {
@@ -132,7 +124,7 @@ impl Resolver<'_> {
             .iter()
             .enumerate()
             .map(|(example, prompts)| {
-                let (heads, whose) = (edit.heads.as_ref(), whose(edit.run));
+                let (heads, whose) = (edit.heads.as_ref(), prompts.whose(edit.run));
                 let prompt = self.prompt_of(edit.run, example, prompts)?;
                 let keys = edit.keys.as_ref();
                 let unit = self.unit(&edit.positions, heads, keys, (prompt, whose), example)?;
@@ -174,10 +166,14 @@ impl Resolver<'_> {
     /// As [`refuse_surplus`], of everything that may be given for each example.
     fn refuse_surplus_lists(&self) -> Result<(), PlanError> {
         let (edit, examples) = (self.edit, self.examples.len());
-        refuse_surplus(Some(&edit.positions), whose(edit.run), examples)?;
-        refuse_surplus(edit.keys.as_ref(), whose(edit.run), examples)?;
-        for positions in edit.source_positions.iter().flat_map(SourcePositions::all) {
-            refuse_surplus(Some(positions), "the source", examples)?;
+        // There is an example, or nothing would be resolved.
+        let written = self.examples[0].whose(edit.run);
+        refuse_surplus(Some(&edit.positions), written, examples)?;
+        refuse_surplus(edit.keys.as_ref(), written, examples)?;
+        let read = edit.source_positions.as_ref().map_or(&[][..], SourcePositions::all);
+        for (index, positions) in read.iter().enumerate() {
+            let whose = Whose::Source { index, sources: read.len() };
+            refuse_surplus(Some(positions), whose, examples)?;
         }
         for heads in [&edit.heads, &edit.source_heads] {
             if let Some(Heads::Each(lists)) = heads
@@ -298,7 +294,7 @@ impl Resolver<'_> {
         positions: &Positions,
         heads: Option<&Heads>,
         keys: Option<&Positions>,
-        (prompt, whose): (&Prompt, &'static str),
+        (prompt, whose): (&Prompt, Whose),
         example: usize,
     ) -> Result<Unit, PlanError> {
         let chosen = self.heads(heads, example)?;

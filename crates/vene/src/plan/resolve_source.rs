@@ -5,10 +5,17 @@ use std::sync::Arc;
 use vene_model::{Component, Prompt, Site};
 
 use super::edit::Source;
-use super::resolve::{Resolver, unit_width, whose};
+use super::resolve::{Resolver, unit_width};
 use super::{Example, Positions, ResolvedSource, Run, SourcePositions, Unit};
-use crate::error::PlanError;
+use crate::error::{PlanError, Whose};
 use crate::intervention::SourceCount;
+
+/// What an edit names in a run, where that is compared with what it names in another.
+struct Counted<'a> {
+    whose: Whose,
+    prompt: &'a Prompt,
+    unit: &'a Unit,
+}
 
 impl Resolver<'_> {
     pub(super) fn source(
@@ -65,8 +72,11 @@ impl Resolver<'_> {
             let prompt = self.prompt_of(run, example, prompts)?;
             let written = self.prompt_of(edit.run, example, prompts)?;
             let positions = self.positions_read(run, example, prompts)?;
-            let unit = self.unit(positions, heads, keys, (prompt, whose(run)), example)?;
-            self.refuse_unequal(example, written, prompt, &units[example], &unit)?;
+            let unit = self.unit(positions, heads, keys, (prompt, prompts.whose(run)), example)?;
+            let [written_in, read_in] = [edit.run, run].map(|run| prompts.whose(run));
+            let written = Counted { whose: written_in, prompt: written, unit: &units[example] };
+            let read = Counted { whose: read_in, prompt, unit: &unit };
+            self.refuse_unequal(example, written, read)?;
             Ok::<_, PlanError>((run, unit))
         };
         let units = self
@@ -107,34 +117,34 @@ impl Resolver<'_> {
     fn refuse_unequal(
         &self,
         example: usize,
-        base_prompt: &Prompt,
-        source_prompt: &Prompt,
-        base: &Unit,
-        source: &Unit,
+        written: Counted<'_>,
+        read: Counted<'_>,
     ) -> Result<(), PlanError> {
         let heads = |unit: &Unit| {
             let all = self.edit.component.heads(self.config).unwrap_or(1);
             unit.heads.as_ref().map_or(all, Vec::len)
         };
-        let keys = |unit: &Unit, prompt: &Prompt| match self.edit.component.is_pattern() {
-            true => unit.keys.as_ref().map_or(prompt.len(), Vec::len),
+        let keys = |side: &Counted<'_>| match self.edit.component.is_pattern() {
+            true => side.unit.keys.as_ref().map_or(side.prompt.len(), Vec::len),
             false => 1,
         };
         let counts = [
-            ("positions", base.positions.len(), source.positions.len()),
-            ("heads", heads(base), heads(source)),
-            ("keys", keys(base, base_prompt), keys(source, source_prompt)),
+            ("positions", written.unit.positions.len(), read.unit.positions.len()),
+            ("heads", heads(written.unit), heads(read.unit)),
+            ("keys", keys(&written), keys(&read)),
         ];
-        match counts.into_iter().find(|(_, base, source)| base != source) {
+        match counts.into_iter().find(|(_, written, read)| written != read) {
             None => Ok(()),
-            Some((what, base, read)) => Err(PlanError::Unequal {
+            Some((what, in_written, in_read)) => Err(PlanError::Unequal {
                 edit: self.index,
                 example,
                 what,
-                base,
-                read,
-                base_tokens: base_prompt.len(),
-                source_tokens: source_prompt.len(),
+                written_in: written.whose,
+                read_in: read.whose,
+                base: in_written,
+                read: in_read,
+                base_tokens: written.prompt.len(),
+                source_tokens: read.prompt.len(),
             }),
         }
     }

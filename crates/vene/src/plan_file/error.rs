@@ -154,6 +154,19 @@ pub enum PlanFileError {
         /// The model that it was to be loaded for.
         given: String,
     },
+    /// A file beside the plan whose values were read of another model, or learned on it.
+    #[error(
+        "{place}: its values are of {saved}, which has other weights than {given}: open that one, or say that \
+         the plan is meant for another model"
+    )]
+    ValuesOfAnotherModel {
+        /// Where the plan names the file.
+        place: Place,
+        /// The model that the values are of.
+        saved: String,
+        /// The model that the plan was to be read for.
+        given: String,
+    },
     /// A plan for a model of another shape, or with another tokenizer.
     #[error("{place}: the plan was made for {saved}, and {difference}: make it anew")]
     AnotherShape {

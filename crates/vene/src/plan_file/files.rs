@@ -52,8 +52,8 @@ impl Files {
         Self { only: Some(name), ..Self::beside(folder) }
     }
 
-    /// For a plan of this model: a file that says of which model its values are must be of this one, or of
-    /// one of its shape.
+    /// For a plan of this model: a file that says of which model its values or parameters are must be of this
+    /// one, or of one of its shape and tokenizer.
     pub fn of_model(self, outline: &Outline, alike_will_do: bool) -> Self {
         Self { model: Some((outline.key().clone(), alike_will_do)), ..self }
     }
@@ -68,12 +68,12 @@ impl Files {
                 text("shape").unwrap_or(""),
                 model.shape()
             )
+        } else if text("tokenizer").is_some_and(|own| own != model.tokenizer()) {
+            format!("its values are of {name}, which has another tokenizer than {}", model.name())
         } else if text("identity").is_some_and(|own| own != model.weights()) && !alike_will_do {
-            format!(
-                "its values are of {name}, which has other weights than {}: if that is meant, say that the \
-                 plan is meant for another model",
-                model.name()
-            )
+            let (place, saved, given) =
+                (item.place.clone(), name.to_owned(), model.name().to_owned());
+            return Err(PlanFileError::ValuesOfAnotherModel { place, saved, given });
         } else {
             return Ok(());
         };

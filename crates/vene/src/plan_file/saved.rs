@@ -5,10 +5,12 @@
 //! refused for others unless one says otherwise. It also states the SHA-256 of both files, so that a bit that flipped
 //! gives an error and no other numbers.
 
+use std::collections::HashMap;
 use std::io::Write;
 use std::path::Path;
 
 use candle_core::Tensor;
+use serde_json::json;
 use vene_model::Outline;
 
 use super::document::{self, Node, Value, table};
@@ -18,6 +20,7 @@ use super::sections::ModelSection;
 use super::table::Item;
 use super::write::Sink;
 use super::{Format, PlanFile, Sections};
+use crate::intervention::state;
 use crate::plan::Plan;
 
 type Result<T> = std::result::Result<T, PlanFileError>;
@@ -83,17 +86,20 @@ pub fn save_with(folder: &Path, plan: &Plan, outline: &Outline, sections: &Secti
     let mut sink = Sink::into(TENSORS);
     let mut file = PlanFile::written(plan, &mut sink)?;
     file.sections = sections.clone();
-    file.sections.model = Some(ModelSection {
+    let model = ModelSection {
         id: Some(outline.provenance().name.clone()),
         identity: Some(outline.identity()),
         shape: Some(outline.key().shape().to_owned()),
         tokenizer: Some(outline.key().tokenizer().to_owned()),
-    });
+    };
+    let notes = HashMap::from([(state::NOTES.to_owned(), notes(&model))]);
+    file.sections.model = Some(model);
     let failed = |source| PlanFileError::File { path: folder.to_owned(), source };
     let tensors: Vec<(&str, &Tensor)> =
         sink.tensors.iter().map(|(name, tensor)| (name.as_str(), tensor)).collect();
-    let bytes =
-        safetensors::serialize(tensors, None).map_err(std::io::Error::other).map_err(failed)?;
+    let bytes = safetensors::serialize(tensors, Some(notes))
+        .map_err(std::io::Error::other)
+        .map_err(failed)?;
     let digests = Digests {
         plan: vene_files::sha256(file.text(Format::Json)),
         interventions: vene_files::sha256(&bytes),
@@ -106,6 +112,13 @@ pub fn save_with(folder: &Path, plan: &Plan, outline: &Outline, sections: &Secti
         write(&staging.join(TENSORS), &bytes)
     })
     .map_err(failed)
+}
+
+/// What the file of tensors says of the model that they are of, where another plan reads it by its name.
+fn notes(model: &ModelSection) -> String {
+    let ModelSection { id, identity, shape, tokenizer } = model;
+    let model = json!({ "name": id, "identity": identity, "shape": shape, "tokenizer": tokenizer });
+    json!({ "model": model }).to_string()
 }
 
 fn write(path: &Path, bytes: &[u8]) -> std::io::Result<()> {

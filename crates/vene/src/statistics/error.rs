@@ -74,11 +74,16 @@ pub enum StatisticsError {
     /// Rows that all belong together.
     #[error(
         "{rows} rows cannot be split into two: {}",
-        match together {
-            Together::Prompts => "they are all of the same prompts",
-            Together::Bases => "they all have the same base",
-            Together::Groups => "all belong to one group, or share their prompts with it; \
-                                 split by prompts, or add rows of other groups",
+        match (together, reads_source) {
+            (Together::Groups, true) => "all belong to one group, or share their prompts with others of it; \
+                                         split by prompts, or add rows of other groups",
+            (Together::Groups, false) => "all belong to one group, or share their base with others of it; \
+                                          split by prompts, or add rows of other groups",
+            (Together::Prompts, true) => "they are all of the same prompts",
+            (Together::Bases, true) => "each shares its base or its two prompts with others",
+            (Together::Prompts | Together::Bases, false) => {
+                "they all have the same base, and no source is read"
+            }
         }
     )]
     Inseparable {
@@ -86,5 +91,7 @@ pub enum StatisticsError {
         rows: usize,
         /// What was to be kept together.
         together: Together,
+        /// Whether their sources are read.
+        reads_source: bool,
     },
 }

@@ -43,13 +43,13 @@ pub struct Split {
 /// Which rows are not parted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Together {
-    /// Those of the same two prompts, whichever of them is the base.
+    /// Those of the same two prompts, whichever of them is the base; where no source is read, of the same base.
     #[default]
     Prompts,
-    /// Those of the same base, whatever their source: where no source is read these are the same
-    /// experiment.
+    /// Those of the same base, whatever their source, and where sources are read those of the same two
+    /// prompts: where none is read rows of one base are the same experiment.
     Bases,
-    /// Those of the same two prompts, and all rows of a group: shows that a finding holds for templates
+    /// As [`Together::Prompts`], and all rows of a group: shows that a finding holds for templates
     /// that had no part in it.
     Groups,
 }
@@ -71,15 +71,17 @@ impl Together {
 
     /// The rows that stay together, as lists of their indices, in the order of their first rows.
     ///
-    /// Where `reads_source` is false, a row's source counts for nothing, so that rows of one base are
-    /// never parted.
+    /// Where `reads_source` is false, a row's source counts for nothing: rows of one base are never parted,
+    /// and no row is held to another by a text that neither reads.
     pub(crate) fn blocks(self, rows: &[Row], reads_source: bool) -> Vec<Vec<usize>> {
         let mut parents: Vec<usize> = (0..rows.len()).collect();
         let mut of_prompts = HashMap::new();
         let mut of_base = HashMap::new();
         let mut of_group = HashMap::new();
         for (index, row) in rows.iter().enumerate() {
-            join(&mut parents, index, *of_prompts.entry(prompts(row)).or_insert(index));
+            if reads_source {
+                join(&mut parents, index, *of_prompts.entry(prompts(row)).or_insert(index));
+            }
             if self == Self::Bases || !reads_source {
                 join(&mut parents, index, *of_base.entry(&row.base).or_insert(index));
             }
@@ -124,8 +126,8 @@ impl Split {
         }
         let mut blocks = self.blocks(rows);
         if blocks.len() < 2 {
-            let (rows, together) = (rows.len(), self.together);
-            return Err(StatisticsError::Inseparable { rows, together });
+            let Self { together, reads_source, .. } = *self;
+            return Err(StatisticsError::Inseparable { rows: rows.len(), together, reads_source });
         }
         blocks.shuffle(&mut Xoshiro256PlusPlus::seed_from_u64(self.seed));
         let wanted = share * rows.len() as f64;
@@ -149,8 +151,12 @@ impl Split {
     /// The rows that stay together, in an order that does not depend on theirs.
     fn blocks(&self, rows: &[Row]) -> Vec<Vec<usize>> {
         let mut blocks = self.together.blocks(rows, self.reads_source);
-        // Rows of the same prompts are in one block, so that no two blocks have the same first.
-        blocks.sort_by_cached_key(|block| block.iter().map(|&index| prompts(&rows[index])).min());
+        // Rows that are alike in what is read are in one block, so that no two blocks have the same first.
+        let read = |index: &usize| match self.reads_source {
+            true => prompts(&rows[*index]),
+            false => (None, rows[*index].base.as_str()),
+        };
+        blocks.sort_by_cached_key(|block| block.iter().map(read).min());
         blocks
     }
 }
@@ -235,7 +241,9 @@ mod tests {
                 indices.iter().map(|&index| rows[index].clone()).collect()
             };
             let (discovery, evaluation) = (of(&halves.discovery), of(&halves.evaluation));
-            prop_assert_eq!(shared_prompts(&discovery, &evaluation), []);
+            if reads_source {
+                prop_assert_eq!(shared_prompts(&discovery, &evaluation), []);
+            }
             if together == Together::Groups {
                 for row in discovery.iter().filter(|row| row.group.is_some()) {
                     prop_assert!(evaluation.iter().all(|other| other.group != row.group));
@@ -254,11 +262,12 @@ mod tests {
             rows in rows(40),
             keys in vec(any::<u32>(), 60),
             seed in any::<u64>(),
+            reads_source in any::<bool>(),
         ) {
             let mut order: Vec<usize> = (0..rows.len()).collect();
             order.sort_by_key(|&index| keys[index]);
             let shuffled: Vec<Row> = order.iter().map(|&index| rows[index].clone()).collect();
-            let split = Split { seed, ..Split::default() };
+            let split = Split { seed, reads_source, ..Split::default() };
             if let Ok(halves) = split.rows(&rows) {
                 let other = split.rows(&shuffled).unwrap();
                 prop_assert_eq!(
@@ -297,6 +306,22 @@ mod tests {
         assert_eq!(shared_prompts(&rows[..1], &rows[1..]), [(0, 0)]);
     }
 
+    /// A ring of bases, each the source of the next: without sources each is an experiment of its own.
+    #[test]
+    fn sources_that_nobody_reads_hold_nothing_together() {
+        let rows = [Row::new("a", "b"), Row::new("b", "a"), Row::new("a", "c")];
+        for together in [Together::Prompts, Together::Bases] {
+            let split = Split { together, reads_source: false, ..Split::default() };
+            assert_eq!(split.blocks(&rows), [vec![0, 2], vec![1]]);
+        }
+        let split = Split { together: Together::Bases, ..Split::default() };
+        let error = split.rows(&rows).unwrap_err().to_string();
+        assert!(error.ends_with("each shares its base or its two prompts with others"), "{error}");
+        let split = Split { reads_source: false, ..Split::default() };
+        let error = split.rows(&[rows[0].clone(), rows[2].clone()]).unwrap_err().to_string();
+        assert!(error.ends_with("they all have the same base, and no source is read"), "{error}");
+    }
+
     #[test]
     fn groups_that_share_prompts_stay_together() {
         let rows = [
@@ -311,7 +336,7 @@ mod tests {
         assert_eq!(
             split.rows(&rows[..4]).unwrap_err().to_string(),
             "4 rows cannot be split into two: all belong to one group, or share their prompts with \
-             it; split by prompts, or add rows of other groups"
+             others of it; split by prompts, or add rows of other groups"
         );
     }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use vene_model::{BeginningOfSequence, Component, Outline, Prompt};
 
 use super::{Cell, Method, Sweep, Target, noise, places};
-use crate::error::SweepError;
+use crate::error::{SweepError, Whose};
 use crate::intervention::SourceCount;
 use crate::plan::{Example, Plan, Positions, Run, SourcePositions, align};
 
@@ -184,7 +184,7 @@ impl<'a> SweepBuilder<'a> {
     /// # Errors
     /// Whatever is wrong or missing: see [`SweepError`].
     pub fn build(self) -> Result<Sweep, SweepError> {
-        let base = self.prompt(self.base.as_ref().ok_or(SweepError::NoBase)?, "base")?;
+        let base = self.prompt(self.base.as_ref().ok_or(SweepError::NoBase)?, Whose::Base)?;
         if self.method.reads_source() && self.sources.is_empty() {
             return Err(SweepError::NoSource { method: self.method.name() });
         }
@@ -197,7 +197,10 @@ impl<'a> SweepBuilder<'a> {
         let sources = self
             .sources
             .iter()
-            .map(|source| self.prompt(source, "source"))
+            .enumerate()
+            .map(|(index, source)| {
+                self.prompt(source, Whose::Source { index, sources: self.sources.len() })
+            })
             .collect::<Result<Vec<_>, _>>()?;
         let targets = self.targets()?;
         let positions = self.pairs(&base, &sources)?;
@@ -231,7 +234,7 @@ impl<'a> SweepBuilder<'a> {
         })
     }
 
-    fn prompt(&self, input: &Input, whose: &'static str) -> Result<Prompt, SweepError> {
+    fn prompt(&self, input: &Input, whose: Whose) -> Result<Prompt, SweepError> {
         match input {
             Input::Prompt(prompt) => Ok(prompt.clone()),
             Input::Text(text) => self
@@ -259,11 +262,12 @@ impl<'a> SweepBuilder<'a> {
     fn pairs(&self, base: &Prompt, sources: &[Prompt]) -> Result<Vec<Pair>, SweepError> {
         let read = self.method.read(sources);
         let must_match = self.unit == SweepUnit::Head || self.positions == SweepPositions::All;
-        let other = read.iter().find(|source| source.len() != base.len());
-        if let Some(source) = other.filter(|_| must_match) {
+        let other = read.iter().position(|source| source.len() != base.len());
+        if let Some(index) = other.filter(|_| must_match) {
             return Err(SweepError::DifferentLengths {
                 base: base.len(),
-                source_tokens: source.len(),
+                source_tokens: read[index].len(),
+                whose: Whose::Source { index, sources: read.len() },
             });
         }
         if self.unit == SweepUnit::Head {
@@ -342,10 +346,10 @@ fn named(
     sources: &[Prompt],
     in_sources: &SourcePositions,
 ) -> Result<Vec<Pair>, SweepError> {
-    let resolve = |positions: &Positions, prompt, whose| {
+    let resolve = |positions: &Positions, prompt, whose: Whose| {
         positions.resolve(prompt, 0).map_err(|error| SweepError::Position { whose, error })
     };
-    let written = resolve(in_base, base, "base")?;
+    let written = resolve(in_base, base, Whose::Base)?;
     let mut pairs: Vec<Pair> =
         written.iter().map(|&position| (Some(position), Vec::new())).collect();
     if let SourcePositions::BySource(each) = in_sources
@@ -356,12 +360,11 @@ fn named(
     }
     for (index, source) in sources.iter().enumerate() {
         let Some(words) = in_sources.of(Run::Source(index)) else { continue };
-        let read = resolve(words, source, "source")?;
+        let whose = Whose::Source { index, sources: sources.len() };
+        let read = resolve(words, source, whose)?;
         if written.len() != read.len() {
-            return Err(SweepError::UnequalSpans {
-                base: written.len(),
-                source_tokens: read.len(),
-            });
+            let (base, source_tokens) = (written.len(), read.len());
+            return Err(SweepError::UnequalSpans { base, source_tokens, whose });
         }
         for ((_, in_each), position) in pairs.iter_mut().zip(read) {
             in_each.push(position);

@@ -69,7 +69,7 @@ pub fn split(
     }
     let blocks = together.blocks(rows, reads_source);
     if blocks.len() < 2 {
-        return Err(StatisticsError::Inseparable { rows: rows.len(), together });
+        return Err(StatisticsError::Inseparable { rows: rows.len(), together, reads_source });
     }
     let wanted = (rows.len() as f64 * held_out).round().clamp(1.0, rows.len() as f64 - 1.0);
     let mut order = Draws::new([seed, 0x4845_4c44]).order(blocks.len());

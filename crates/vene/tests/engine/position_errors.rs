@@ -1,6 +1,6 @@
 //! Positions that a prompt does not have, and those that a phrase names.
 
-use vene::{Edit, Example, Part, Plan, PlanError, PositionError, Positions};
+use vene::{Edit, Example, Part, Plan, PlanError, PositionError, Positions, Source};
 
 use crate::plan_errors::{BLOCK, refused, subject};
 
@@ -45,6 +45,24 @@ fn positions() {
         "the source of example 0: the prompt was given as token ids: name positions by number",
     );
     assert!(matches!(error, PlanError::Position { error: PositionError::NoText, .. }));
+}
+
+#[test]
+fn of_several_sources_the_one_is_named() {
+    let subject = &subject();
+    let source = |text: &str| subject.model.prompt(text).unwrap();
+    let example = Example::new(source("t1 t5")).source(source("t5 t1")).source(source("t1 t2 t2"));
+    let refuse = |from: Positions, message: &str| {
+        let edit = Edit::new(BLOCK, 0, std::sync::Arc::new(vene::intervention::Mean));
+        let edit = edit.at(Positions::last_of("t5")).from(from).source(Source::AllRuns);
+        refused(subject, &Plan::new().edit(edit), &[example.clone()], message);
+    };
+    refuse(Positions::last_of("t5"), "source 1 of example 0: `t5` is not in `t1 t2 t2`");
+    refuse(
+        Positions::All,
+        "edit 0, example 0: 1 positions are written in the base (2 tokens), 2 are read in source 0 (2 tokens): \
+         name as many on both sides, e.g. the last token of a phrase",
+    );
 }
 
 #[test]

@@ -265,13 +265,14 @@ fn each_source_must_have_what_is_read() {
         for sources in [[equal, longer], [longer, equal]] {
             let error = build(all(), unit, &sources).unwrap_err();
             assert!(error.contains("the base has 5 tokens and the source 9"), "{error}");
+            assert_eq!(error.contains("(source 1)"), sources[1] == longer, "{error}");
         }
     }
     let spain = Positions::last_of("Spain");
     let italy = Positions::last_of("Italy");
     let named = SweepPositions::Named(vec![(spain.clone(), italy.clone().into())]);
     let error = build(named, SweepUnit::Position, &[equal, longer]).unwrap_err();
-    assert!(error.contains("`Italy` is not in `They say"), "{error}");
+    assert!(error.starts_with("source 1: `Italy` is not in `They say"), "{error}");
     let peru = Positions::last_of("Peru");
     let each: SourcePositions = [italy, peru].into();
     let named = || SweepPositions::Named(vec![(spain.clone(), each.clone())]);

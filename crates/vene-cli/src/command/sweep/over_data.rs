@@ -17,7 +17,7 @@ use crate::arguments::{Given, read};
 use crate::data_sweep::{self, DataSet, Settings};
 use crate::folder::Folder;
 use crate::record::Kind;
-use crate::rows::TogetherName;
+use crate::rows::{self, TogetherName};
 
 /// A sweep over a data set
 #[derive(Args)]
@@ -238,7 +238,7 @@ impl Arguments {
             .components(places.components)
             .layers(places.layers)
             .roles(roles)
-            .treatment(self.treatment(given, unit)?)
+            .treatment(self.treatment(given, data, unit)?)
             .directions(match read!(given, options => direction) {
                 None | Some(DirectionName::Noising) => vec![Direction::Noising],
                 Some(DirectionName::Denoising) => vec![Direction::Denoising],
@@ -269,7 +269,6 @@ impl Arguments {
 
     /// The positions; where none is named, the last one. None where all are edited at once.
     fn roles(&self, given: &Given, data: &DataSet, unit: SweepUnit) -> anyhow::Result<Vec<Role>> {
-        let rows = &data.rows;
         if unit == SweepUnit::Head {
             return Ok(Vec::new());
         }
@@ -280,7 +279,7 @@ impl Arguments {
                 item != "all" && item != "aligned",
                 "--positions {item} is for one pair of prompts: over a data set positions are named by \
                  their role (last, {})",
-                spans(rows)
+                rows::spans(&data.rows)
             );
             if let Some((start, end)) = item.split_once("..") {
                 let (Ok(start), Ok(end)) = (start.parse::<i64>(), end.parse::<i64>()) else {
@@ -292,26 +291,19 @@ impl Arguments {
                 continue;
             }
             let role: Role = item.parse().context("--positions")?;
-            if let Some(span) = role.span()
-                && !rows.iter().any(|row| row.spans.contains_key(span))
-            {
-                if let Some(column) = data.unused.iter().find(|column| column.name == span) {
-                    bail!(
-                        "--positions {item}: the column `{span}` holds {}, which is no phrase of a prompt",
-                        column.holds
-                    );
-                }
-                bail!(
-                    "--positions {item}: no row has a span `{span}`; expected last, a number, or {}",
-                    spans(rows)
-                );
-            }
+            let known = rows::check_role(&role, &data.rows, &data.unused);
+            known.with_context(|| format!("--positions {item}"))?;
             roles.push(role);
         }
         Ok(roles)
     }
 
-    fn treatment(&self, given: &Given, unit: SweepUnit) -> anyhow::Result<Treatment> {
+    fn treatment(
+        &self,
+        given: &Given,
+        data: &DataSet,
+        unit: SweepUnit,
+    ) -> anyhow::Result<Treatment> {
         let options = &self.data;
         let draws = || read!(given, options => draws).unwrap_or(1);
         Ok(match *read!(given, self => intervention) {
@@ -331,11 +323,7 @@ impl Arguments {
             MethodName::Restore => Treatment::Restore {
                 noise: self.noise(given)?,
                 draws: draws(),
-                corrupted: read!(given, options => corrupt)
-                    .as_deref()
-                    .context("--intervention restore needs --corrupt, e.g. --corrupt subject")?
-                    .parse()
-                    .context("--corrupt")?,
+                corrupted: self.corrupted(given, data)?,
             },
             MethodName::Scaling => {
                 Treatment::Other(Method::Scaling { factor: self.factor(given)? })
@@ -345,6 +333,18 @@ impl Arguments {
             MethodName::Skip => Treatment::Other(Method::Skip),
             MethodName::Knockout => Treatment::Other(Method::Knockout),
         })
+    }
+
+    /// Where the noise is that `restore` repairs.
+    fn corrupted(&self, given: &Given, data: &DataSet) -> anyhow::Result<Role> {
+        let named = read!(given, self.data => corrupt).as_deref();
+        let role: Role = named
+            .context("--intervention restore needs --corrupt, e.g. --corrupt subject")?
+            .parse()
+            .context("--corrupt")?;
+        let known = rows::check_role(&role, &data.rows, &data.unused);
+        known.with_context(|| format!("--corrupt {role}"))?;
+        Ok(role)
     }
 
     /// How strong the noise is that `restore` repairs.
@@ -403,20 +403,4 @@ fn metrics(names: &[String]) -> anyhow::Result<Vec<&'static dyn Metric>> {
         metrics.push(metric);
     }
     Ok(metrics)
-}
-
-/// The positions that the rows' spans name, for messages.
-fn spans(rows: &[Row]) -> String {
-    let mut names: Vec<&String> = rows.iter().flat_map(|row| row.spans.keys()).collect();
-    names.sort_unstable();
-    names.dedup();
-    match names.as_slice() {
-        [] => "the rows' spans, of which there are none".to_owned(),
-        names => names
-            .iter()
-            .take(8)
-            .map(|name| format!("{name}_first, {name}_last, after_{name}"))
-            .collect::<Vec<_>>()
-            .join(", "),
-    }
 }

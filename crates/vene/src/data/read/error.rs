@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::{Layout, RowError};
 
@@ -247,6 +247,14 @@ impl fmt::Display for UnusedColumn {
             "column `{name}` holds {holds}, which is no phrase of a prompt: it is not read (rename it \
              `meta_{name}` to say so)"
         )
+    }
+}
+
+impl DataError {
+    /// A column that is needed and not understood.
+    pub(super) fn column_type(path: &Path, column: &UnusedColumn) -> Self {
+        let UnusedColumn { name, holds } = column.clone();
+        Self::ColumnType { path: path.to_owned(), column: name, found: holds }
     }
 }
 

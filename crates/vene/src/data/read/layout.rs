@@ -63,11 +63,7 @@ impl Reader {
             first.values.keys().chain(others)
         };
         let has = |key: &str| names().any(|name| name == key);
-        let refused = |column: &UnusedColumn| DataError::ColumnType {
-            path: path.to_owned(),
-            column: column.name.clone(),
-            found: column.holds.clone(),
-        };
+        let refused = |column: &UnusedColumn| DataError::column_type(path, column);
         let reader = if has("base") {
             Self::Own(own::Reader::default())
         } else if has("clean") && has("corrupt") {
@@ -83,7 +79,11 @@ impl Reader {
             let keys = names().cloned().collect();
             return Err(DataError::UnknownLayout { path: path.to_owned(), keys });
         };
-        if let Some(column) = not_understood.iter().find(|column| reader.reads(&column.name)) {
+        let needed = |column: &&UnusedColumn| {
+            reader.reads(&column.name)
+                || reader.joins(&column.name, |key| first.values.contains_key(key))
+        };
+        if let Some(column) = not_understood.iter().find(needed) {
             return Err(refused(column));
         }
         match (&reader, &options.counterfactual) {
@@ -104,6 +104,17 @@ impl Reader {
         }
     }
 
+    /// The first of columns of types that are not understood without which the rows that were read say something else:
+    /// which phrase stands in for one of theirs, or which occurrence of it is meant.
+    pub fn missed<'a>(&self, not_understood: &'a [UnusedColumn]) -> Option<&'a UnusedColumn> {
+        match self {
+            Self::Own(reader) => {
+                not_understood.iter().find(|column| reader.columns.are_changed_by(&column.name))
+            }
+            Self::AutoCircuit | Self::Mib(_) => None,
+        }
+    }
+
     /// What all rows together say of columns: those that are not read, or the row that is wrong.
     pub fn unused(self) -> Result<Vec<UnusedColumn>, Box<(Place, RowError)>> {
         match self {
@@ -119,6 +130,14 @@ impl Reader {
             Self::AutoCircuit => auto_circuit::KEYS.contains(&column),
             Self::Mib(reader) => reader.reads(column),
         }
+    }
+
+    /// Whether a column is a span's to which others that can be read belong, so that these would be taken for
+    /// others' than it.
+    fn joins(&self, column: &str, is_read: impl Fn(&str) -> bool) -> bool {
+        matches!(self, Self::Own(_))
+            && !span::is_ignored(column)
+            && span::companions(column).iter().any(|key| is_read(key))
     }
 
     /// Whether a column's name says that it is not to be read.

@@ -38,9 +38,10 @@
 //! * `NAME` may also be `[start, end]`, the characters (Unicode scalar values) from `start` to
 //!   before `end`, counted from 0; in a text cell it is written the same, `[15,20]`.
 //! * A row in which a phrase does not occur, or occurs several times without an index, is read; it is
-//!   left out where its position is asked for. A column whose phrases are in no row is refused: it may
-//!   be a key that was mistyped. A column that holds numbers, objects or whatever else in all rows is
-//!   not read, and is [named](DataFile::unused). What is ignored without a word:
+//!   left out where its position is asked for. A column whose phrases are in no row's base, or whose
+//!   `source_NAME` is in no row's source, is refused: it may be a key that was mistyped. A column that holds numbers, objects or whatever else in all rows is
+//!   not read, and is [named](DataFile::unused); one that belongs to a span that is read (`source_NAME`,
+//!   `NAME_occurrence`) is refused. What is ignored without a word:
 //!   columns whose name starts with `_` or `meta_`, and `id`, `idx`, `index`, `example_id`,
 //!   `split`, `template`, `metadata`, `comment`, `notes` (with `source_…` of them), and a column
 //!   without a name (as pandas writes its index).
@@ -188,6 +189,9 @@ fn rows_of(path: &Path, records: Records, options: &ReadOptions) -> Result<DataF
     }
     if rows.is_empty() {
         return Err(DataError::NothingLeft { path: path.to_owned(), left_out: left_out.len() });
+    }
+    if let Some(column) = reader.missed(&not_understood) {
+        return Err(DataError::column_type(path, column));
     }
     let layout = reader.layout();
     let named = |column: &UnusedColumn| !reader.ignores(&column.name);

@@ -2,7 +2,7 @@
 //!
 //! A phrase is looked for here already, though nobody knows yet whether a sweep will name it. One that
 //! a row's prompt lacks is that row's fault, which is left out where the phrase is needed; a column
-//! whose phrases are in no row's prompt is no column of phrases, and is refused.
+//! whose phrases are in no row's base is no column of phrases, and is refused.
 
 use std::collections::BTreeMap;
 
@@ -26,7 +26,7 @@ pub(super) struct Columns(BTreeMap<String, Seen>);
 struct Seen {
     /// Whether any row has a phrase there, be it right or wrong.
     phrases: bool,
-    /// Whether any row's phrase is in its prompts.
+    /// Whether any row's phrase is in its base, and in its source one that the row names for it.
     found: bool,
     /// The first phrase that is not.
     lost: Option<(Place, RowError)>,
@@ -64,7 +64,13 @@ impl Columns {
             seen.phrases = true;
             let mut told = None;
             let phrase = of_base.phrase(&mut told)?;
-            let of_source = counterpart(record, source, name, &phrase, &mut told)?;
+            let mut told_of_source = None;
+            let of_source = counterpart(record, source, name, &phrase, &mut told_of_source)?;
+            // The same phrase is missed in the source by those alone who read sources. One that the row names
+            // is missed by the row itself.
+            if of_source.is_some() {
+                told = told.or(told_of_source);
+            }
             match told {
                 None => seen.found = true,
                 Some(error) => drop(seen.lost.get_or_insert((record.place, error))),
@@ -72,6 +78,12 @@ impl Columns {
             spans.insert(name.to_owned(), Span { base: phrase, source: of_source });
         }
         Ok(spans)
+    }
+
+    /// Whether a column belongs to phrases that were read, and says something else of them where it is left out.
+    pub fn are_changed_by(&self, column: &str) -> bool {
+        let name = name_of(column);
+        name != column && !is_ignored(column) && self.0.get(name).is_some_and(|seen| seen.phrases)
     }
 
     /// The columns that hold no phrase in any row; or the first row of one that holds some.
@@ -130,6 +142,12 @@ pub(super) fn is_ignored(key: &str) -> bool {
 fn name_of(key: &str) -> &str {
     let stem = key.strip_suffix("_occurrence").unwrap_or(key);
     stem.strip_prefix("source_").unwrap_or(stem)
+}
+
+/// The columns that say more of a span.
+pub(super) fn companions(name: &str) -> [String; 3] {
+    let source = format!("source_{name}");
+    [format!("{name}_occurrence"), format!("{source}_occurrence"), source]
 }
 
 /// What a name means where positions are listed, if it can't be a span's.

@@ -9,6 +9,7 @@ use std::path::Path;
 
 use candle_core::{Device, Tensor};
 use zip::ZipArchive;
+use zip::result::ZipError;
 
 use crate::intervention::ParameterError;
 
@@ -21,14 +22,16 @@ pub(super) fn read(path: &Path) -> Result<BTreeMap<String, Tensor>, ParameterErr
     let file = vene_files::open(path).map_err(|error| wrong(error.to_string()))?;
     let length = file.metadata().map_err(|error| wrong(error.to_string()))?.len();
     let mut archive = ZipArchive::new(BufReader::new(file))
-        .map_err(|error| wrong(format!("is no .npz file: {error}")))?;
+        .map_err(|error| wrong(format!("is no .npz file: {}", in_words(&error))))?;
     let mut arrays = BTreeMap::new();
     // Arrays are stored as they are, but entries of one archive can lie over each other, and together
     // claim far more than the file has.
     let mut left = length;
     for index in 0..archive.len() {
-        let mut entry = archive.by_index(index).map_err(|error| wrong(error.to_string()))?;
-        let name = entry.name().map_err(|error| wrong(error.to_string()))?;
+        let numbered = |error| wrong(format!("entry {index}: {}", in_words(&error)));
+        let mut entry = archive.by_index(index).map_err(numbered)?;
+        let name =
+            entry.name().map_err(|_| wrong(format!("entry {index}: its name is no text")))?;
         let name = name.strip_suffix(".npy").unwrap_or(&name).to_owned();
         let array = array(&mut entry, &mut left)
             .map_err(|reason| wrong(format!("array `{name}`: {reason}")))?;
@@ -37,6 +40,21 @@ pub(super) fn read(path: &Path) -> Result<BTreeMap<String, Tensor>, ParameterErr
         }
     }
     Ok(arrays)
+}
+
+/// What the zip library says, in words of our own: its own are for those who write it.
+fn in_words(error: &ZipError) -> String {
+    match error {
+        ZipError::Io(error) if error.kind() != std::io::ErrorKind::UnexpectedEof => {
+            error.to_string()
+        }
+        ZipError::UnsupportedArchive(_) | ZipError::CompressionMethodNotSupported(_) => {
+            "it is compressed or encrypted in a way that is not read; expected what numpy.savez writes"
+                .to_owned()
+        }
+        _ => "it is damaged, or cut short: expected a whole zip archive, as numpy.savez writes it"
+            .to_owned(),
+    }
 }
 
 /// One array, that cannot have more bytes than are left of its archive.
@@ -52,7 +70,7 @@ fn array(reader: &mut impl Read, left: &mut u64) -> Result<Tensor, String> {
     let mut data = Vec::with_capacity(bytes);
     // One byte more would be too much.
     let read = reader.take(bytes as u64 + 1).read_to_end(&mut data);
-    read.map_err(|error| error.to_string())?;
+    read.map_err(|error| format!("it is damaged, or cut short: {error}"))?;
     if data.len() != bytes {
         return Err(format!("its shape {shape:?} takes {bytes} bytes, and not so many are there"));
     }
@@ -247,5 +265,19 @@ mod tests {
         let path = folder.path().join("params.npz");
         std::fs::write(&path, b"PK\x03\x04 nothing").unwrap();
         assert!(read(&path).unwrap_err().to_string().contains("is no .npz file"));
+    }
+
+    #[test]
+    fn a_file_that_is_cut_short_says_so_in_words() {
+        let dictionary = "{'descr': '<f4', 'fortran_order': False, 'shape': (64,), }";
+        let whole = overlapping(&npy(dictionary, &[0; 256]), &["a.npy".to_owned()]);
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("params.npz");
+        for length in 0..whole.len() {
+            std::fs::write(&path, &whole[..length]).unwrap();
+            let error = read(&path).unwrap_err().to_string();
+            assert!(error.ends_with("as numpy.savez writes it"), "{length}: {error}");
+            assert!(!error.contains("::") && !error.contains("Zip"), "{length}: {error}");
+        }
     }
 }

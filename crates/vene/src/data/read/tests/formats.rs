@@ -244,6 +244,30 @@ fn a_parquet_column_that_is_not_understood_is_named_or_refused() {
             assert!(error.contains("which is not understood; expected texts"), "{error}");
         }
     }
+    // What says more of a span, or of what a span would be, likewise: it would be read as the same phrase.
+    let named = |name: &'static str, column: ArrayRef, more: &[(&'static str, ArrayRef)]| {
+        let mut columns = vec![("base", base()), ("source", base()), (name, column)];
+        columns.extend(more.iter().cloned());
+        write(&path, columns);
+        read_with(&path, &ReadOptions::default())
+    };
+    let phrase = || texts([Some("prompt")]);
+    for column in [bytes(), days(), price(), nested()] {
+        for key in ["source_x", "x_occurrence", "source_x_occurrence"] {
+            let error = named(key, column.clone(), &[("x", phrase())]).unwrap_err().to_string();
+            assert!(error.contains(&format!("column `{key}` holds ")), "{error}");
+        }
+        let number = || -> ArrayRef { Arc::new(arrow_array::Int64Array::from(vec![0])) };
+        for more in [("source_x", phrase()), ("x_occurrence", number())] {
+            let error = named("x", column.clone(), &[more]).unwrap_err().to_string();
+            assert!(error.contains("column `x` holds "), "{error}");
+        }
+        // Of what is no span nothing is missed.
+        let file = named("source_year", column.clone(), &[("year", number())]).unwrap();
+        assert_eq!(file.unused.len(), 2, "{:?}", file.unused);
+        let file = named("x", column.clone(), &[("source_x", column)]).unwrap();
+        assert_eq!(file.unused.len(), 2, "{:?}", file.unused);
+    }
     for key in ["clean", "corrupt", "answers", "wrong_answers"] {
         let mut columns: Vec<(&str, ArrayRef)> = ["clean", "corrupt"]
             .into_iter()
