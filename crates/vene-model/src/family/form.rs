@@ -187,6 +187,36 @@ mod tests {
     }
 
     #[test]
+    fn a_multimodal_model_is_tied_where_either_version_ties_it() {
+        for (whole, part, tied, told) in [
+            (json!(true), json!(false), json!(true), 1),
+            (json!(false), json!(true), json!(true), 1),
+            (json!(false), json!(false), json!(false), 0),
+            (json!(true), json!(true), json!(true), 0),
+        ] {
+            let (form, notices) = form(json!({
+                "model_type": "gemma3", "tie_word_embeddings": whole,
+                "text_config": {"hidden_size": 8, "tie_word_embeddings": part},
+            }));
+            assert_eq!(form.unwrap()["tie_word_embeddings"], tied);
+            assert_eq!(notices.len(), told, "{notices:?}");
+        }
+        // What is absent is true.
+        let (outside, notices) = form(json!({
+            "model_type": "gemma3", "tie_word_embeddings": false, "text_config": {"hidden_size": 8},
+        }));
+        assert_eq!(outside.unwrap()["tie_word_embeddings"], true);
+        assert!(
+            notices[0].contains("is false in config.json")
+                && notices[0].contains("true by default")
+        );
+        let (inside, _) = form(json!({
+            "model_type": "gemma3", "text_config": {"hidden_size": 8, "tie_word_embeddings": false},
+        }));
+        assert_eq!(inside.unwrap()["tie_word_embeddings"], true);
+    }
+
+    #[test]
     fn other_names_of_keys_are_understood_and_must_agree() {
         let (form_of, _) = form(json!({"model_type": "gpt2", "hidden_size": 8, "n_head": 2}));
         assert_eq!(form_of.unwrap(), json!({"model_type": "gpt2", "n_head": 2, "n_embd": 8}));
