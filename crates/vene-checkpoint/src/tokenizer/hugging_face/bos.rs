@@ -29,6 +29,8 @@ pub(super) struct Evidence<'a> {
     pub class: &'a Class,
     /// By `config.json`.
     pub configured: Option<u32>,
+    /// Whether the vocabulary lacks the class's own token.
+    pub lacks_default: bool,
 }
 
 const NONE_IS_NAMED: &str = "no file names a bos_token, nor does the class";
@@ -149,8 +151,11 @@ fn decide(evidence: &Evidence<'_>, parsed: &Parsed, decided: Decided, notices: &
             puts(id)
         ));
     }
+    // Where it is only asked for, a token that the model was trained with goes before one that its class adds.
+    let named = named(evidence, parsed).id();
+    let is_new = evidence.lacks_default && given.is_none();
     let known = |id: &u32| parsed.tokenizer.id_to_token(*id).is_some();
-    let to_ask_for = || named(evidence, parsed).id().or(evidence.configured.filter(known));
+    let to_ask_for = || named.filter(|_| !is_new).or(evidence.configured.filter(known)).or(named);
     Bos { id: id.or_else(to_ask_for), adds: id.is_some(), why }
 }
 

@@ -19,6 +19,7 @@ use added::Wanted;
 use bos::Evidence;
 use class::Class;
 use settings::Settings;
+pub(super) use settings::some_of;
 
 /// A file by its name and bytes.
 pub(crate) struct File {
@@ -105,6 +106,9 @@ impl Tokenizer {
             }
         };
         let in_folder = files.in_folder;
+        let lacks =
+            |default: class::DefaultToken| parsed.tokenizer.token_to_id(default.text).is_none();
+        let lacks_default = class.default_token("bos_token").is_some_and(lacks);
         let wanted = Wanted { settings: &settings, class: &class, in_folder };
         added::add(file, &mut parsed, &wanted, notices)?;
         splitting::apply(file, &mut parsed, &settings, &class, notices)?;
@@ -115,6 +119,7 @@ impl Tokenizer {
             settings: &settings,
             in_folder,
             class: &class,
+            lacks_default,
             configured: configured.and_then(|id| u32::try_from(id).ok()),
         };
         let bos = match &files.vocabulary {

@@ -182,7 +182,7 @@ impl Settings {
 }
 
 /// The first of some names, each cut at a sane length, and how many there are more.
-pub(super) fn some_of(names: &[&str]) -> String {
+pub(in crate::tokenizer) fn some_of(names: &[&str]) -> String {
     const SHOWN: usize = 8;
     let cut = |name: &&str| match name.char_indices().nth(60) {
         Some((at, _)) => format!("{}…", name.get(..at).unwrap_or_default()),
