@@ -62,6 +62,9 @@ pub(crate) fn object(file: &str, bytes: &[u8]) -> Result<Map<String, Value>, Che
     Err(CheckpointError::malformed(file, format!("holds {found}, expected a JSON object")))
 }
 
+/// How a reader begins that tried several types.
+pub(crate) const NO_VARIANT: &str = "data did not match any variant";
+
 /// What a reader of JSON said, without names of types in the program; none where nothing is left to say.
 pub(crate) fn plain(problem: &str) -> Option<String> {
     const KINDS: [&str; 6] = [
@@ -72,7 +75,7 @@ pub(crate) fn plain(problem: &str) -> Option<String> {
         "struct ",
         "enum ",
     ];
-    if problem.starts_with("data did not match any variant") {
+    if problem.starts_with(NO_VARIANT) {
         return Some("it is of no known type, or lacks what its type needs".to_owned());
     }
     let mut text = problem.replace("unknown variant", "unknown value");

@@ -13,7 +13,7 @@ use tokenizers::{
 
 use super::budget::Budget;
 use super::library::guarded;
-use crate::json::plain;
+use crate::json::{NO_VARIANT, plain};
 
 /// Reads one part alone; gives what is wrong with it.
 macro_rules! part {
@@ -29,14 +29,20 @@ macro_rules! part {
                 $key: Typed,
             }
             let problem = guarded(|| read::<Alone>(bytes)).err()?;
-            let named = read::<Named>(bytes).ok().and_then(|named| named.$key.kind);
-            Some(sentence(stringify!($key), named.as_deref(), &problem))
+            let kind = read::<Named>(bytes).ok().and_then(|named| named.$key.kind);
+            Some(Fault { key: stringify!($key), kind, problem })
         }
     };
 }
 
+struct Fault {
+    key: &'static str,
+    kind: Option<String>,
+    problem: String,
+}
+
 /// The parts that the library reads, but for normalizers.
-const PARTS: [fn(&[u8]) -> Option<String>; 7] = [
+const PARTS: [fn(&[u8]) -> Option<Fault>; 7] = [
     part!(model: ModelWrapper),
     part!(pre_tokenizer: Option<PreTokenizerWrapper>),
     part!(post_processor: Option<PostProcessorWrapper>),
@@ -77,8 +83,13 @@ pub(super) fn explain(bytes: &[u8], problem: &str) -> String {
     if bytes.trim_ascii_start().first() != Some(&b'{') {
         return refuse("it is not a JSON object");
     }
-    let part = PARTS.iter().find_map(|part| part(bytes)).or_else(|| normalizer(bytes));
-    part.unwrap_or_else(|| match plain(problem) {
+    let fault = PARTS.iter().find_map(|part| part(bytes));
+    let told = fault.map(|Fault { key, kind, problem: own }| {
+        // Of a model its first reader knows the fields.
+        let is_vague = key == "model" && own.starts_with(NO_VARIANT);
+        sentence(key, kind.as_deref(), if is_vague { problem } else { &own })
+    });
+    told.or_else(|| normalizer(bytes)).unwrap_or_else(|| match plain(problem) {
         Some(problem) => refuse(&problem),
         None => refuse("its parts do not fit each other"),
     })
