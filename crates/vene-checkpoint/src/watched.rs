@@ -33,6 +33,11 @@ impl Watched {
         Self { file: Some(Arc::new(file)), ..self }
     }
 
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// Its size.
     pub fn bytes(&self) -> u64 {
         self.state.bytes()
