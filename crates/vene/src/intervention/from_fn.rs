@@ -4,7 +4,7 @@ use std::fmt;
 
 use candle_core::{Result, Tensor};
 
-use super::{Intervention, Parameter, SourceCount, UnitContext};
+use super::{Dependence, Granularity, Intervention, Parameter, SourceCount, Traits, UnitContext};
 
 /// An intervention from a name, how many sources it reads, and a function of the base's values and
 /// the sources', all `[positions, width]`, that gives values of the base's shape.
@@ -27,19 +27,29 @@ pub fn from_fn<F>(name: &'static str, source_count: SourceCount, function: F) ->
 where
     F: Fn(&Tensor, &[Tensor]) -> Result<Tensor> + Send + Sync,
 {
-    FromFn { name, source_count, parameters: Vec::new(), function }
+    FromFn { name, traits: Traits::of(source_count), parameters: Vec::new(), function }
 }
 
 /// What [`from_fn`] makes.
 #[derive(Clone)]
 pub struct FromFn<F> {
     name: &'static str,
-    source_count: SourceCount,
+    traits: Traits,
     parameters: Vec<Parameter>,
     function: F,
 }
 
 impl<F> FromFn<F> {
+    /// Says more of the closure than how many sources it reads: that its result does not depend on the base, that rows
+    /// may be handed over together. What is said is believed.
+    #[must_use]
+    pub fn with(mut self, result: Dependence, granularity: Granularity) -> Self {
+        // A closure has no form for values in place.
+        let granularity = granularity.max(Granularity::Row);
+        self.traits = self.traits.result(result).granularity(granularity);
+        self
+    }
+
     /// Tells the variables that the closure uses.
     #[must_use]
     pub fn parameters(mut self, parameters: impl IntoIterator<Item = Parameter>) -> Self {
@@ -51,7 +61,7 @@ impl<F> FromFn<F> {
 impl<F> fmt::Debug for FromFn<F> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut shown = formatter.debug_struct("FromFn");
-        shown.field("name", &self.name).field("source_count", &self.source_count);
+        shown.field("name", &self.name).field("traits", &self.traits);
         shown.field("parameters", &self.parameters).finish_non_exhaustive()
     }
 }
@@ -64,17 +74,8 @@ where
         self.name
     }
 
-    fn source_count(&self) -> SourceCount {
-        self.source_count
-    }
-
-    fn is_absolute(&self) -> bool {
-        false
-    }
-
-    fn problem(&self) -> Option<String> {
-        // An edit under this name is taken for one that changes nothing within a shared prefix.
-        (self.name == "interchange").then(|| "the name of another intervention".to_owned())
+    fn traits(&self) -> Traits {
+        self.traits
     }
 
     fn parameters(&self) -> Vec<Parameter> {

@@ -190,7 +190,7 @@ fn edit(index: usize, edit: &Edit, link: Link, sink: &mut Sink) -> Result<Node> 
         entries.push(("within", source.into()));
     }
     if let Some(source) = &edit.source {
-        let several = edit.intervention.source_count() == SourceCount::Several;
+        let several = edit.intervention.traits().sources == SourceCount::Several;
         let source = source::write(source, several, &format!("{name}.source"), sink)?;
         entries.extend(source.map(|source| ("source", source)));
     }

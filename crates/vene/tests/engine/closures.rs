@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use candle_core::{DType, Tensor};
-use vene::intervention::{Intervention, SourceCount, UnitContext, from_fn};
+use vene::intervention::{Granularity, Intervention, SourceCount, Traits, UnitContext, from_fn};
 use vene::training::{Examples, FromLogits, Objective, Suffix, Trainer};
 use vene::{
     Component, Distribution, Edit, Example, Executor, Forked, Generator, Gradients, Plan,
@@ -104,16 +104,8 @@ impl Intervention for InPlace {
         "own"
     }
 
-    fn source_count(&self) -> SourceCount {
-        SourceCount::None
-    }
-
-    fn is_absolute(&self) -> bool {
-        false
-    }
-
-    fn in_place(&self) -> bool {
-        true
+    fn traits(&self) -> Traits {
+        Traits::of(SourceCount::None).granularity(Granularity::Element)
     }
 
     fn apply(
