@@ -2,7 +2,7 @@
 //!
 //! An intervention knows nothing of models. It is handed the values of one unit, tensors in,
 //! tensor out, and is differentiable through them. One file each; a user's own is another
-//! implementation of [`Intervention`], or a closure ([`from_fn`]).
+//! implementation of [`Intervention`], or a closure ([`from_fn`], [`from_fn_with_source`]).
 //!
 //! | pyvene 0.1.8, pyreft 0.1.0 | here |
 //! | --- | --- |
@@ -75,7 +75,7 @@ pub use boundless_rotated_space::BoundlessRotatedSpace;
 pub use collect::{Collect, Collected};
 pub use constant_source::ConstantSource;
 pub use dropout::Dropout;
-pub use from_fn::{FromFn, from_fn};
+pub use from_fn::{FromFn, from_fn, from_fn_with_source, from_fn_with_sources};
 pub use in_subspace::InSubspace;
 pub use interchange::Interchange;
 pub use knockout::Knockout;

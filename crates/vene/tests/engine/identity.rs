@@ -3,8 +3,7 @@
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
-use candle_core::Tensor;
-use vene::intervention::{SourceCount, from_fn};
+use vene::intervention::from_fn_with_source;
 use vene::plan::Outcome;
 use vene::{Component, Edit, Example, Executor, Forked, Plan, Positions, Precision, Reference};
 
@@ -83,9 +82,7 @@ fn an_edit_that_does_not_copy_is_made_within_a_shared_prefix_too() {
         let source = subject.prompt(&[&subject.base.tokens()[..3], tail].concat());
         let example = Example::new(subject.base.clone()).source(source);
         let twice = |name| {
-            let own = from_fn(name, SourceCount::One, |base: &Tensor, sources: &[Tensor]| {
-                base + &sources[0]
-            });
+            let own = from_fn_with_source(name, |base, source| base + source);
             Edit::new(Component::BlockOutput, 0, Arc::new(own)).at(Positions::index(1))
         };
         for executor in
