@@ -123,7 +123,7 @@ impl Intervention for BoundlessRotatedSpace {
         vec![
             self.rotation.parameter(),
             Parameter::trained("intervention_boundaries", &self.boundaries),
-            Parameter::frozen("temperature", &self.temperature),
+            Parameter::temperature("temperature", &self.temperature),
         ]
     }
 

@@ -24,7 +24,7 @@ use super::{
 /// use vene::{Component, Edit};
 ///
 /// let steering = ConstantSource::zeros(Arc::new(Addition), 64)?.trained();
-/// assert!(steering.parameters()[0].trainable);
+/// assert!(steering.parameters()[0].is_trained());
 /// let edit = Edit::new(Component::BlockOutput, 3, Arc::new(steering));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```

@@ -82,7 +82,7 @@ pub use knockout::Knockout;
 pub use low_rank_rotated_space::LowRankRotatedSpace;
 pub use mean::Mean;
 pub use noise::Noise;
-pub use parameter::{Constraint, Parameter, ParameterError};
+pub use parameter::{Constraint, Parameter, ParameterError, ParameterRole};
 pub use pca::{PcaRotatedSpace, PrincipalComponents};
 pub use random_direction::RandomDirection;
 pub use reft::{Activation, ConsReft, DiReft, Linear, LoReft, LobiReft, NoReft, NodiReft};

@@ -83,7 +83,7 @@ impl Intervention for SigmoidMask {
     fn parameters(&self) -> Vec<Parameter> {
         vec![
             Parameter::trained("mask", &self.mask),
-            Parameter::frozen("temperature", &self.temperature),
+            Parameter::temperature("temperature", &self.temperature),
         ]
     }
 

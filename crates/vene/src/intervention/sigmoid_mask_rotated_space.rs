@@ -97,7 +97,7 @@ impl Intervention for SigmoidMaskRotatedSpace {
         vec![
             self.rotation.parameter(),
             Parameter::trained("masks", &self.masks),
-            Parameter::frozen("temperature", &self.temperature),
+            Parameter::temperature("temperature", &self.temperature),
         ]
     }
 

@@ -162,7 +162,7 @@ fn shared(one: &dyn Intervention, other: &dyn Intervention) -> Shared {
         return Shared::All;
     }
     // Of what no training changes a copy is as good.
-    let trained = own.iter().filter(|parameter| parameter.trainable);
+    let trained = own.iter().filter(|parameter| parameter.is_trained());
     let found = trained.into_iter().find(|parameter| {
         others.iter().any(|other| other.variable.id() == parameter.variable.id())
     });
