@@ -315,7 +315,7 @@ pub(super) fn learned(plan: &ResolvedPlan) -> Vec<Parameter> {
     for (index, edit) in plan.edits().iter().enumerate() {
         for parameter in edit.intervention.parameters() {
             let known = learned.iter().any(|known| known.variable.id() == parameter.variable.id());
-            if parameter.trainable && !known {
+            if parameter.is_trained() && !known {
                 let name = format!("edit.{index}.{}", parameter.name);
                 learned.push(Parameter { name, ..parameter });
             }
