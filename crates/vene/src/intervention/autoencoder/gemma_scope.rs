@@ -59,7 +59,7 @@ pub fn origin(path: &Path) -> Result<AutoencoderOrigin, ParameterError> {
     let wrong = |reason: &str| Err(ParameterError::file(path, reason));
     let release = names.iter().find_map(|name| name.split_once("gemma-scope-"));
     let release = release.map(|(_, release)| release);
-    if names.iter().any(|name| *name == "embedding") {
+    if names.contains(&"embedding") {
         return wrong(
             "its folder is called embedding: Gemma Scope's autoencoders of embeddings are scaled otherwise, and \
              not supported",

@@ -82,7 +82,8 @@ impl SaeConfig {
             let Some(value) = get(key) else { continue };
             let is_known = value.as_str().is_some_and(|value| known.contains(&value));
             // The first versions wrote `false` for no normalisation.
-            if !is_known && !(key == "normalize_activations" && *value == off) {
+            let is_off = key == "normalize_activations" && *value == off;
+            if !is_known && !is_off {
                 let known = known.join(" or ");
                 return Err(format!("{key} is {value}, which is not supported; expected {known}"));
             }
