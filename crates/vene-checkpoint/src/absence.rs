@@ -4,9 +4,12 @@
 //! People give the path of what they have: an adapter, a training's output with its checkpoints,
 //! pickled weights, a clone without its large files. Each is told from the names of the files.
 
+use std::path::Path;
+
 use crate::CheckpointError;
 use crate::directory::{CONFIG, SHARD_INDEX, WEIGHTS};
 use crate::hub::is_gguf;
+use crate::source::{OLD_GGML, is_old_ggml};
 use crate::tokenizer_files::{MERGES, TOKENIZER, TOKENIZER_CONFIG, VOCABULARY};
 
 pub(crate) const ADAPTER_CONFIG: &str = "adapter_config.json";
@@ -175,6 +178,13 @@ impl Found<'_> {
 
     /// Weights in formats that are not read.
     fn other_weights(&self) -> Option<String> {
+        let is_old_ggml = |name: &str| {
+            name.ends_with(".bin")
+                && (name.contains("ggml") || is_old_ggml(Path::new(&(self.named)(name))))
+        };
+        if let Some(file) = self.first(is_old_ggml) {
+            return Some(format!(", but {file}, which is in {OLD_GGML}"));
+        }
         if let Some(pickle) = self.ending(&[".bin", ".pt", ".pth", ".ckpt", ".pkl"]) {
             return Some(format!(
                 ", only PyTorch pickles ({pickle}), which can run any code when they are opened and are not read; save the model as safetensors: \

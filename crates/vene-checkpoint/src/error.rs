@@ -61,8 +61,9 @@ pub enum CheckpointError {
 
     /// A tensor is stored in a format that cannot be read.
     #[error(
-        "{file}: tensor `{}` is stored as {found}, which is not supported; supported are {supported}",
-        on_one_line(tensor)
+        "{file}: tensor `{}` is stored as {found}, which is not supported; supported are {supported}{}",
+        on_one_line(tensor),
+        advice(found)
     )]
     UnsupportedElement {
         /// The file's name.
@@ -175,6 +176,17 @@ impl CheckpointError {
 
     pub(crate) fn read(path: impl Into<PathBuf>, reason: std::io::Error) -> Self {
         Self::Read { path: path.into(), reason }
+    }
+}
+
+/// What to do about weights of a few bits.
+fn advice(element: &str) -> &'static str {
+    let is_of_few_bits =
+        ["F8", "F6", "F4", "I8", "U8"].iter().any(|start| element.starts_with(start));
+    if is_of_few_bits {
+        " (weights of few bits need scales that only the program that made them knows: take the model in its original precision, or a GGUF file of it)"
+    } else {
+        ""
     }
 }
 

@@ -1,5 +1,6 @@
 //! Which files a model came from, so that a result can name them.
 
+use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 
 use sha2::{Digest, Sha256};
@@ -61,8 +62,11 @@ impl Provenance {
     /// reads every byte. Of sharded weights it is that of all shards joined in the order of their
     /// names.
     ///
+    /// A file in the hub's cache is named by its SHA-256, and is compared with it.
+    ///
     /// # Errors
-    /// A file of weights that was changed since it was opened: what was run can no longer be told.
+    /// A file of weights that was changed since it was opened: what was run can no longer be told. A file in
+    /// the hub's cache that was damaged there.
     pub fn sha256(&self) -> Result<&str, CheckpointError> {
         if let Some(digest) = self.digest.get() {
             return Ok(digest);
@@ -70,10 +74,39 @@ impl Provenance {
         let mut hash = Sha256::new();
         for file in &self.weights {
             hash.update(file.bytes());
+            let Some((blob, name)) = blob_of(file) else { continue };
+            let own = match self.weights.as_slice() {
+                [_] => hash.clone(),
+                _ => Sha256::new_with_prefix(file.bytes()),
+            };
+            if hexadecimal(own) != name {
+                self.check_unchanged()?;
+                return Err(CheckpointError::malformed(
+                    &file.name,
+                    format!(
+                        "is damaged in the hub's cache: its bytes have not the SHA-256 that is its name there; delete {} (the next run fetches it again), and do not trust what was computed",
+                        blob.display()
+                    ),
+                ));
+            }
         }
         // After the last byte was read: what is written from now on is not in the hash.
         self.check_unchanged()?;
-        let digest = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+        let digest = hexadecimal(hash);
         Ok(self.digest.get_or_init(|| digest))
     }
+}
+
+fn hexadecimal(hash: Sha256) -> String {
+    hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// The content in the hub's cache that a file is, with the SHA-256 that is its name.
+fn blob_of(file: &WeightsFile) -> Option<(PathBuf, String)> {
+    let blob = file.watched()?.path().canonicalize().ok()?;
+    let name = blob.file_name()?.to_str()?.to_owned();
+    let is_blob = blob.parent()?.file_name()? == "blobs";
+    let is_hash =
+        name.len() == 64 && name.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+    (is_blob && is_hash).then_some((blob, name))
 }

@@ -59,6 +59,9 @@ fn element(dtype: Dtype) -> Result<Element, String> {
 /// What the crate found, in words that say where.
 fn explain(error: &SafeTensorError, bytes: &[u8]) -> String {
     let len = bytes.len();
+    if bytes.starts_with(b"GGUF") {
+        return "is a GGUF file and not what its name says: give it alone as the model, or rename it to end in .gguf".to_owned();
+    }
     match error {
         SafeTensorError::HeaderTooSmall => {
             format!(

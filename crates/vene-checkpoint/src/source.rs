@@ -1,7 +1,6 @@
 //! Where a model comes from.
 
 use std::fmt;
-use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
@@ -77,9 +76,22 @@ impl ModelSource {
 }
 
 fn starts_as_gguf(path: &Path) -> bool {
-    let mut magic = [0; 4];
-    File::open(path).and_then(|mut file| file.read_exact(&mut magic)).is_ok() && &magic == b"GGUF"
+    magic(path) == Some(*b"GGUF")
 }
+
+/// Whether a file is of llama.cpp's formats before GGUF.
+pub(crate) fn is_old_ggml(path: &Path) -> bool {
+    magic(path).is_some_and(|magic| [*b"lmgg", *b"fmgg", *b"tjgg", *b"algg"].contains(&magic))
+}
+
+fn magic(path: &Path) -> Option<[u8; 4]> {
+    let mut magic = [0; 4];
+    vene_files::open(path).ok()?.read_exact(&mut magic).ok()?;
+    Some(magic)
+}
+
+pub(crate) const OLD_GGML: &str =
+    "an old format of llama.cpp (GGML), which is not read: get the model as GGUF";
 
 /// What a file is, if not GGUF, and what to give instead.
 fn what_file(path: &Path) -> String {
@@ -92,10 +104,11 @@ fn what_file(path: &Path) -> String {
         "safetensors" | "json" | "txt" | "model" => {
             format!("it is a single file of a model: give its folder, {folder}")
         }
+        _ if is_old_ggml(path) => format!("it is in {OLD_GGML}"),
         "bin" | "pt" | "pth" | "ckpt" | "pkl" => {
             "it is a pickle of PyTorch, which can run any code when it is opened and is not read; save the model as safetensors".to_owned()
         }
-        "ggml" => "it is in an old format of llama.cpp; convert it to GGUF".to_owned(),
+        "ggml" => format!("it is in {OLD_GGML}"),
         _ => "it is a file, but not GGUF".to_owned(),
     }
 }
@@ -117,6 +130,17 @@ mod tests {
     fn hub(id: &str, revision: Option<&str>, part: HubPart) -> ModelSource {
         let revision = revision.map(str::to_owned);
         ModelSource::Hub(HubPlace { id: id.to_owned(), revision, part })
+    }
+
+    #[test]
+    fn an_old_file_of_llama_cpp_is_known_by_its_first_bytes() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("m.bin");
+        for (bytes, expected) in [(&b"tjgg\x01\0\0\0"[..], OLD_GGML), (b"PK\x03\x04", "a pickle")] {
+            std::fs::write(&path, bytes).unwrap();
+            let line = ModelSource::parse(path.to_str().unwrap()).unwrap_err().to_string();
+            assert!(line.contains(expected), "{line}");
+        }
     }
 
     #[test]

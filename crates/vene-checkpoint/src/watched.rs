@@ -4,56 +4,19 @@
 //! gives a model that never was, and a hash of bytes that were not run. A file that was removed keeps its
 //! bytes for those who have them open.
 
-use std::fs::{File, Metadata};
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::SystemTime;
+
+use vene_files::FileState;
 
 use crate::CheckpointError;
-
-/// What tells whether a file is still the one that was opened.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct State {
-    bytes: u64,
-    modified: Option<SystemTime>,
-    /// Device and inode.
-    #[cfg(unix)]
-    node: (u64, u64),
-}
-
-impl State {
-    fn of(metadata: &Metadata) -> Self {
-        #[cfg(unix)]
-        use std::os::unix::fs::MetadataExt;
-        Self {
-            bytes: metadata.len(),
-            modified: metadata.modified().ok(),
-            #[cfg(unix)]
-            node: (metadata.dev(), metadata.ino()),
-        }
-    }
-
-    /// What has changed.
-    fn expect(&self, now: &Self) -> Result<(), String> {
-        if now == self {
-            return Ok(());
-        }
-        #[cfg(unix)]
-        if now.node != self.node {
-            return Err("was replaced by another file".to_owned());
-        }
-        if now.bytes != self.bytes {
-            return Err(format!("has {} bytes instead of {}", now.bytes, self.bytes));
-        }
-        Err("was written to".to_owned())
-    }
-}
 
 /// A file as it was when it was opened.
 #[derive(Debug, Clone)]
 pub(crate) struct Watched {
     path: PathBuf,
-    state: State,
+    state: FileState,
     /// The open file, where more is read of it later: what is written to it before it is removed is seen.
     file: Option<Arc<File>>,
 }
@@ -62,7 +25,7 @@ impl Watched {
     /// Remembers a file that is read at once.
     pub fn new(path: &Path, file: &File) -> Result<Self, CheckpointError> {
         let metadata = file.metadata().map_err(|reason| CheckpointError::read(path, reason))?;
-        Ok(Self { path: path.to_owned(), state: State::of(&metadata), file: None })
+        Ok(Self { path: path.to_owned(), state: FileState::of(&metadata), file: None })
     }
 
     /// The same file, kept open.
@@ -70,9 +33,14 @@ impl Watched {
         Self { file: Some(Arc::new(file)), ..self }
     }
 
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// Its size.
     pub fn bytes(&self) -> u64 {
-        self.state.bytes
+        self.state.bytes()
     }
 
     /// Compares with what is there now. A file that was removed is unchanged: its bytes are those that were opened.
@@ -84,7 +52,7 @@ impl Watched {
         let named = std::fs::metadata(&self.path);
         for metadata in open.into_iter().chain([named]).flatten() {
             self.state
-                .expect(&State::of(&metadata))
+                .expect(&FileState::of(&metadata))
                 .map_err(|how| CheckpointError::Changed { path: self.path.clone(), how })?;
         }
         Ok(())

@@ -91,6 +91,10 @@ fn what_is_there_without_weights_or_tokenizer() {
         (&[], "F has no model.safetensors (or model.safetensors.index.json with its shards)"),
         (&["pytorch_model.bin"], "F has no model.safetensors, only PyTorch pickles"),
         (
+            &["ggml-model-q4_0.bin"],
+            "but ggml-model-q4_0.bin, which is in an old format of llama.cpp (GGML)",
+        ),
+        (
             &["model.fp16.safetensors"],
             "but model.fp16.safetensors: if these are the model's weights, rename",
         ),

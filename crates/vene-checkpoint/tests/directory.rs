@@ -150,6 +150,67 @@ fn malformed_json_is_refused() {
 }
 
 #[test]
+fn a_part_of_a_tokenizer_that_cannot_be_used_is_named() {
+    let whole: serde_json::Value = serde_json::from_str(&tokenizer(json!(null))).unwrap();
+    let model = |key: &str, value: serde_json::Value| {
+        let mut model = whole["model"].clone();
+        model[key] = value;
+        model
+    };
+    let merges = model("merges", json!(3));
+    let kind = model("type", json!("BPX"));
+    let charsmap = json!({"type": "Precompiled", "precompiled_charsmap": "/P///w=="});
+    let regex = json!({"type": "Split", "pattern": {"Regex": "(["}, "behavior": "Isolated", "invert": false});
+    let unigram = json!({"type": "Unigram", "vocab": [["a", 0.1]], "unk_id": 7});
+    for (key, value) in [
+        ("model", json!(null)),
+        ("model", json!({})),
+        ("model", merges),
+        ("model", kind),
+        ("model", unigram),
+        ("normalizer", json!({"type": "Foo"})),
+        ("normalizer", json!(3)),
+        ("normalizer", charsmap),
+        ("pre_tokenizer", json!({"type": "Foo"})),
+        ("pre_tokenizer", json!([])),
+        ("pre_tokenizer", regex),
+        ("post_processor", json!({"type": "Foo"})),
+        ("decoder", json!({"type": "Foo"})),
+        ("decoder", json!("x")),
+        ("added_tokens", json!(3)),
+        ("added_tokens", json!([{"id": 5}])),
+        ("truncation", json!(3)),
+        ("padding", json!({"strategy": "Foo"})),
+    ] {
+        let mut broken = whole.clone();
+        broken[key] = value.clone();
+        let line = refusal("tokenizer.json", broken.to_string());
+        assert!(line.contains(&format!("its `{key}`")), "{key} {value}: {line}");
+        let said = line.split("is no tokenizer.json").last().unwrap();
+        // No name of a type in the program; what a file holds is quoted.
+        let ours = said.split(['`', '"']).step_by(2);
+        for word in ours.flat_map(|part| part.split(|c: char| !c.is_alphanumeric())) {
+            let inside = word.chars().skip(1).any(|c| c.is_uppercase());
+            assert!(!inside || word == "JSON", "{word}: {line}");
+            assert!(!["struct", "enum", "variant"].contains(&word), "{line}");
+        }
+    }
+    let line = refusal("tokenizer.json", "[1]");
+    assert!(line.ends_with("is no tokenizer.json: it is not a JSON object"), "{line}");
+    let line = refusal("tokenizer.json", tokenizer(json!(null)).replace("\"1.0\"", "\"9.0\""));
+    assert!(line.contains("is no tokenizer.json: Unknown tokenizer version '9.0'"), "{line}");
+}
+
+#[test]
+fn weights_of_another_kind_are_told_from_damaged_ones() {
+    let line = refusal("model.safetensors", support::Gguf::small().bytes());
+    assert!(line.contains("is a GGUF file and not what its name says"), "{line}");
+    let header = r#"{"a.weight":{"dtype":"F8_E4M3","shape":[2,3],"data_offsets":[0,6]}}"#;
+    let line = read_refusal(with_header(header, 6));
+    assert!(line.contains("stored as F8_E4M3") && line.contains("a GGUF file of it"), "{line}");
+}
+
+#[test]
 fn malformed_safetensors_are_refused() {
     let refuse = |bytes: Vec<u8>| refusal("model.safetensors", bytes);
     let whole = weights();
@@ -311,7 +372,7 @@ fn the_ends_of_texts_are_read_where_they_are_named() {
     let default = r#"{"model_type": "gpt2", "eos_token_id": 50256}"#;
     assert_eq!(ends(default, None, None), [] as [u32; 0]);
     let told = open_with(default, None, None).unwrap().notices.all();
-    assert!(told[0].contains("50256 is not one of the 6 tokens"), "{told:?}");
+    assert!(told[0].contains("50256 is not one of the 7 tokens"), "{told:?}");
     assert!(open_with("{}", None, Some(r#"{"eos_token_id": 50256}"#)).is_err());
 }
 

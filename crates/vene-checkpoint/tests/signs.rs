@@ -79,3 +79,22 @@ fn what_metadata_leaves_open_is_as_llama_cpp_has_it() {
         assert_eq!(model.notices.all().len(), usize::from(guessed), "{name}");
     }
 }
+
+#[test]
+fn a_key_about_tokens_that_is_not_known_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("m.gguf");
+    let told = |key: &str| {
+        let mut gguf = Gguf::small();
+        gguf.pair(key, 7, vec![1]);
+        std::fs::write(&path, gguf.bytes()).unwrap();
+        let model = Checkpoint::open(&ModelSource::Gguf(path.clone()), &mut |_| ()).unwrap();
+        model.notices.all().join("\n")
+    };
+    let line = told("tokenizer.ggml.surprise");
+    assert!(
+        line.ends_with(r#"["tokenizer.ggml.surprise"] is not followed (not known here)"#),
+        "{line}"
+    );
+    assert_eq!(told("tokenizer.ggml.remove_extra_whitespaces"), "");
+}

@@ -17,11 +17,10 @@ use std::ops::ControlFlow;
 use std::path::Path;
 use std::time::Instant;
 
-use anyhow::{Context, ensure};
+use anyhow::Context;
 use vene::data::{DataFile, FoilIs, PreparedRow, Row, UnusedColumn};
 use vene::data_sweep::{Means, Summary};
 use vene::{DataSweep, Direction, Model, Outline};
-use vene_table::Table;
 
 use crate::folder::Folder;
 use crate::model::{self, Bos, PrecisionName};
@@ -54,13 +53,10 @@ impl DataSet {
         counterfactual: Option<&str>,
         limit: Option<u32>,
     ) -> anyhow::Result<Self> {
-        let DataFile { mut rows, unused, .. } = rows::read(path, counterfactual)?;
+        let DataFile { mut rows, unused, sha256, .. } = rows::read(path, counterfactual)?;
         if let Some(limit) = limit {
             rows.truncate(limit as usize);
         }
-        let bytes = vene_files::read(path, u64::MAX)
-            .with_context(|| format!("--data {}", path.display()))?;
-        let sha256 = vene_files::sha256(bytes);
         Ok(Self { rows, unused, path: path.display().to_string(), sha256 })
     }
 
@@ -108,9 +104,10 @@ pub fn start(
     settings: &Settings,
     folder: &Folder,
 ) -> anyhow::Result<()> {
-    folder.check_files(&files())?;
+    let files = files(sweep);
+    folder.check_files(&files)?;
     let mut record = record::begin(&outline, sweep, settings)?;
-    folder.begin(&mut record, &files())?;
+    folder.begin(&mut record, &files)?;
     folder.run(|| {
         let model = settings.executor.load(outline, settings.precision)?;
         warn(&model, sweep);
@@ -169,9 +166,10 @@ pub fn go_on(
     })
 }
 
-/// All files of a finished run, figures left out that may not be drawn.
-fn files() -> Vec<String> {
-    [EXAMPLES, SUMMARY_PARQUET, SUMMARY_CSV, RECORD].map(str::to_owned).to_vec()
+/// All files that a finished run may have.
+fn files(sweep: &DataSweep) -> Vec<String> {
+    let tables = [EXAMPLES, SUMMARY_PARQUET, SUMMARY_CSV, RECORD].map(str::to_owned);
+    tables.into_iter().chain(figures::names(sweep)).collect()
 }
 
 /// Runs the batches that are missing, and writes what came of all.
@@ -205,9 +203,8 @@ fn finish(
         }
         Ok(())
     })?;
-    // Only now is the run complete; and only then may the parts go.
+    // Only now is the run complete; and with that the parts go.
     folder.complete(&mut record)?;
-    parts.remove()?;
     match settings.json {
         true => terminal::print_json(&record.value()),
         false => {
@@ -249,16 +246,4 @@ fn run(
     }
     bar.finish_and_clear();
     Ok(Some(means))
-}
-
-/// A text column's distinct values, in order.
-fn distinct(table: &Table, column: &str) -> anyhow::Result<Vec<String>> {
-    let mut values: Vec<String> = Vec::new();
-    for value in table.optional_text(column)?.into_iter().flatten() {
-        if !values.iter().any(|known| known == value) {
-            values.push(value.to_owned());
-        }
-    }
-    ensure!(!values.is_empty(), "column {column} is empty");
-    Ok(values)
 }

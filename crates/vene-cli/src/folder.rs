@@ -18,10 +18,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use anyhow::{Context, bail, ensure};
 use vene_files::LockError;
 
-use crate::interrupt;
+use crate::interrupt::{self, Ending};
 use crate::record::{Kind, RECORD, Record, Status};
 use crate::terminal;
-use earlier::Earlier;
+use earlier::{Earlier, remove_kept};
 use hold::Hold;
 
 pub use file::OutputFile;
@@ -78,7 +78,15 @@ impl Folder {
         };
         let when_stopped = {
             let hold = Arc::clone(&hold);
-            interrupt::when_stopped(move || lock(&hold).end(Status::Stopped))
+            interrupt::when_stopped(move |ending| match ending {
+                Ending::Stopped => lock(&hold).end(Status::Stopped),
+                Ending::NoMemory => {
+                    if let Ok(mut hold) = hold.try_lock() {
+                        hold.fail("there was no memory left");
+                        hold.end(Status::Failed);
+                    }
+                }
+            })
         };
         if !lock(&hold).is_exclusive() {
             terminal::warn(format!(
@@ -94,6 +102,10 @@ impl Folder {
             }
             Purpose::Resume(_) => {
                 earlier.check_resumable(path, kind)?;
+                if earlier.record().and_then(Record::status) == Some(Status::Complete) {
+                    // It was killed between its end and the removal.
+                    remove_kept(path, kind)?;
+                }
                 false
             }
         };
@@ -209,16 +221,16 @@ impl Folder {
         })
     }
 
-    /// Records that the run is complete.
+    /// Records that the run is complete, and removes what it kept to be gone on with.
     ///
     /// # Errors
-    /// A record that cannot be written.
+    /// A record that cannot be written, and what cannot be removed.
     pub fn complete(&self, record: &mut Record) -> anyhow::Result<()> {
         interrupt::undisturbed(|| {
             record.set_status(Status::Complete);
             record.write(&self.path)?;
             lock(&self.hold).ended();
-            Ok(())
+            remove_kept(&self.path, self.kind)
         })
     }
 }

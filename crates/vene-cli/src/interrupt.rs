@@ -1,8 +1,8 @@
 //! Ctrl-C, SIGTERM and SIGHUP: the program ends at once, but never in the middle of its output.
 //!
 //! Files are written as a set ([`crate::folder`]), within [`undisturbed`]. Whoever presses Ctrl-C during that fraction
-//! of a second gets all of them; at any other time, none. Before the program ends, what was registered by
-//! [`when_stopped`] is done: folders are let go of.
+//! of a second gets all of them; at any other time, none. Before the program ends, here or for lack of memory, what was
+//! registered by [`when_stopped`] is done: folders are let go of.
 
 use std::io::Write;
 use std::process;
@@ -16,7 +16,16 @@ const STOPPED: i32 = 130;
 
 static WRITING: Mutex<()> = Mutex::new(());
 
-type Work = Box<dyn FnOnce() + Send>;
+/// Why the program ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// By a signal.
+    Stopped,
+    /// There is no memory left. Any lock may be held by the thread that finds out, so that none may be waited for.
+    NoMemory,
+}
+
+type Work = Box<dyn FnOnce(Ending) + Send>;
 
 static WHEN_STOPPED: Mutex<Vec<(u64, Work)>> = Mutex::new(Vec::new());
 
@@ -26,12 +35,12 @@ pub fn install() -> anyhow::Result<()> {
         ctrlc::set_handler(|| {
             let _finished = held(&WRITING);
             let work = std::mem::take(&mut *held(&WHEN_STOPPED));
-            work.into_iter().for_each(|(_, work)| work());
+            work.into_iter().for_each(|(_, work)| work(Ending::Stopped));
             // The terminal may be gone, which is no reason to stay.
             let _ = writeln!(std::io::stderr(), "\nstopped");
             process::exit(STOPPED);
         })
-        .context("Ctrl-C cannot be handled")
+        .context("no thread can be started that handles Ctrl-C; is there too little memory?")
     })
 }
 
@@ -61,11 +70,19 @@ pub fn undisturbed<T>(work: impl FnOnce() -> T) -> T {
     work()
 }
 
+/// Does what was registered, if nobody is at it. The program ends then.
+pub fn end_without_memory() {
+    let Ok(mut registered) = WHEN_STOPPED.try_lock() else { return };
+    let work = std::mem::take(&mut *registered);
+    drop(registered);
+    work.into_iter().for_each(|(_, work)| work(Ending::NoMemory));
+}
+
 /// Work that is to be done if the program is stopped; no longer once this is dropped.
 pub struct WhenStopped(u64);
 
 /// Registers such work.
-pub fn when_stopped(work: impl FnOnce() + Send + 'static) -> WhenStopped {
+pub fn when_stopped(work: impl FnOnce(Ending) + Send + 'static) -> WhenStopped {
     static NEXT: AtomicU64 = AtomicU64::new(0);
     let number = NEXT.fetch_add(1, Ordering::Relaxed);
     held(&WHEN_STOPPED).push((number, Box::new(work)));

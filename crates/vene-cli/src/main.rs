@@ -50,6 +50,8 @@ fn run() -> anyhow::Result<()> {
     if let Some(count) = arguments.threads {
         threads::limit(count);
     }
+    memory::reserve();
     interrupt::install()?;
+    threads::start()?;
     arguments.command.run(given)
 }

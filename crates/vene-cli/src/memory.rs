@@ -1,25 +1,56 @@
 //! What happens when the system has no memory left.
 //!
 //! Rust ends the process with an abort and half a message then. To the user it is an error like any other:
-//! something was asked for that does not fit, so it is one line and exit code 2.
+//! something was asked for that does not fit, so it is one line and exit code 2, and the run is recorded as failed.
 
 use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
 use std::io::Write;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use crate::interrupt;
+
+/// Memory that is kept for the end, in bytes: a record is written then.
+const RESERVE: usize = 1 << 20;
+
+static RESERVED: Mutex<Vec<u8>> = Mutex::new(Vec::new());
+
+/// Longer than a record takes to be written.
+const LONGEST_END: Duration = Duration::from_secs(2);
+
+/// Keeps memory for the end.
+pub fn reserve() {
+    if let Ok(mut reserved) = RESERVED.lock() {
+        *reserved = vec![0; RESERVE];
+    }
+}
 
 /// The system's allocator, but that it ends the process where there is no memory left.
 pub struct OrExit;
 
-/// Ends the process, without memory of its own.
+/// Ends the process. What it does may need memory itself: should the reserve not be enough, the process ends at once.
 fn end(bytes: usize) -> ! {
     static ENDING: AtomicBool = AtomicBool::new(false);
-    // Printing takes no memory; should it take some nevertheless, there is no second try.
+    thread_local! {
+        static ENDING_HERE: Cell<bool> = const { Cell::new(false) };
+    }
     if !ENDING.swap(true, Ordering::Relaxed) {
+        ENDING_HERE.set(true);
+        // Whatever lock this thread or another one holds is not waited for.
+        if let Ok(mut reserved) = RESERVED.try_lock() {
+            drop(std::mem::take(&mut *reserved));
+        }
         let _ = writeln!(
             std::io::stderr(),
             "error: there is no memory left: {bytes} bytes more were needed; use a smaller model, fewer rows at once \
              or fewer threads"
         );
+        interrupt::end_without_memory();
+    } else if !ENDING_HERE.get() {
+        // Another thread is ending the process.
+        std::thread::sleep(LONGEST_END);
     }
     std::process::exit(2)
 }

@@ -8,7 +8,6 @@ mod objectives;
 mod record;
 mod summary;
 
-use std::fs;
 use std::ops::ControlFlow;
 use std::time::Instant;
 
@@ -147,7 +146,6 @@ pub fn train(
         })?;
         record.set("result", record::result(&outcome));
         folder.complete(&mut record)?;
-        fs::remove_file(&path).context("the checkpoint that is no longer needed")?;
         summary::print(&outcome, plan, folder.path(), settings.json)
     })
 }

@@ -7,7 +7,8 @@
 //! * [`open`], [`read`] and [`read_text`] take regular files only, never block, and read no more than a limit;
 //! * [`write_atomically`] and [`write_folder`] write the whole of something or nothing;
 //! * [`Lock`] makes a process the only writer of something, for as long as it lives;
-//! * [`sha256`] says whether bytes are still those that were written;
+//! * [`sha256`] and [`sha256_of`] say whether bytes are still those that were written, [`FileState`] whether a file is
+//!   still the one that was opened;
 //! * [`guarded`] calls a library that may panic on hostile input, and prints nothing when it does.
 
 mod atomic;
@@ -17,14 +18,16 @@ mod guard;
 mod litter;
 mod lock;
 mod open;
+mod state;
 
 pub use atomic::write_atomically;
-pub use digest::sha256;
+pub use digest::{sha256, sha256_of};
 pub use folder::{check_folder, write_folder};
 pub use guard::{Panicked, guarded};
 pub use litter::remove_litter;
 pub use lock::{Lock, LockError};
 pub use open::{open, read, read_text};
+pub use state::FileState;
 
 /// How the names of temporary files and folders begin, and those of locks.
 const PREFIX: &str = ".vene-";

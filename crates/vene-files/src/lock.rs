@@ -7,6 +7,8 @@ use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, Write};
 use std::path::{Path, PathBuf};
 
+use crate::open::refuse_irregular;
+
 /// More than a holder says of itself.
 const MOST: u64 = 1000;
 
@@ -49,6 +51,8 @@ impl Lock {
                 options.custom_flags(libc::O_NONBLOCK | libc::O_NOFOLLOW);
             }
             let file = options.open(path).map_err(LockError::File)?;
+            let metadata = file.metadata().map_err(LockError::File)?;
+            refuse_irregular(&metadata).map_err(LockError::File)?;
             match file.try_lock() {
                 Ok(()) => {}
                 Err(TryLockError::WouldBlock) => return Err(LockError::Held { by: said(file) }),

@@ -62,7 +62,8 @@ pub fn read_text(path: &Path, most: u64) -> io::Result<String> {
     })
 }
 
-fn refuse_irregular(metadata: &Metadata) -> io::Result<()> {
+/// Refuses anything but a regular file.
+pub(crate) fn refuse_irregular(metadata: &Metadata) -> io::Result<()> {
     if metadata.is_file() {
         return Ok(());
     }

@@ -37,24 +37,17 @@ impl Default for Memory {
 }
 
 impl Memory {
-    /// Room for `length` floats, all zeros.
-    ///
-    /// # Panics
-    ///
-    /// If there is not so much memory.
+    /// Room for `length` floats, all zeros. Without so much memory the allocator ends the program, as it does for any
+    /// other vector.
     fn zeros(length: usize) -> Self {
-        if length < LARGE {
+        let pages = (length >= LARGE).then(|| MmapMut::map_anon(length * size_of::<f32>()));
+        let Some(Ok(pages)) = pages else {
             return Self::Lines(vec![Line([0.0; LINE]); length.div_ceil(LINE)]);
-        }
-        match MmapMut::map_anon(length * size_of::<f32>()) {
-            Ok(pages) => {
-                // Where the system has no huge pages to give, small ones do.
-                #[cfg(target_os = "linux")]
-                let _ = pages.advise(memmap2::Advice::HugePage);
-                Self::Pages(pages)
-            }
-            Err(error) => panic!("no memory for {length} floats: {error}"),
-        }
+        };
+        // Where the system has no huge pages to give, small ones do.
+        #[cfg(target_os = "linux")]
+        let _ = pages.advise(memmap2::Advice::HugePage);
+        Self::Pages(pages)
     }
 
     fn capacity(&self) -> usize {
@@ -67,20 +60,12 @@ impl Memory {
 
 impl AlignedBuffer {
     /// `length` zeros.
-    ///
-    /// # Panics
-    ///
-    /// If there is not so much memory.
     pub fn zeros(length: usize) -> Self {
         Self { memory: Memory::zeros(length), length }
     }
 
     /// Makes it `length` floats long. Those that were there stay; memory is never given back.
     /// Floats that come into sight again after shrinking hold what they held.
-    ///
-    /// # Panics
-    ///
-    /// If there is not so much memory.
     pub fn resize(&mut self, length: usize) {
         if length > self.capacity() {
             let mut larger = Self::zeros(length);

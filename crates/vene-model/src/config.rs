@@ -42,7 +42,7 @@ pub struct DecoderConfig {
     pub gated: bool,
     /// The token embedding is multiplied by this.
     pub embedding_scale: Option<f64>,
-    /// Attention scores become `cap * tanh(score / cap)`.
+    /// Attention scores become `cap * tanh(score / cap)`. No family asks for it yet: Gemma 2 would.
     pub score_soft_cap: Option<f64>,
     /// Logits become `cap * tanh(logit / cap)`.
     pub logit_soft_cap: Option<f64>,

@@ -131,7 +131,29 @@ pub enum ModelError {
         /// The tensor that is missing.
         head: String,
         /// What the model seems to be.
-        reason: &'static str,
+        reason: String,
+    },
+
+    /// All names of tensors begin in a way that is not known.
+    #[error(
+        "tensor `{name}` and the others are named with `{prefix}` before the names of a language model's parts, \
+         which vene does not know: save the language model by itself, or take `{prefix}` off the names"
+    )]
+    OtherBeginning {
+        /// One of them.
+        name: String,
+        /// What stands before.
+        prefix: String,
+    },
+
+    /// An adapter's weights beside those that they are to change.
+    #[error(
+        "tensor `{name}` belongs to an adapter (LoRA) that was not merged into the model: merge it \
+         (`merge_and_unload` of PEFT) and save the result, or give the model without the adapter"
+    )]
+    Unmerged {
+        /// One of its tensors.
+        name: String,
     },
 
     /// A GGUF file that is no model.

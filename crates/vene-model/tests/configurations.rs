@@ -4,6 +4,8 @@
 #![allow(clippy::unwrap_used)]
 
 use candle_core::Tensor;
+use safetensors::SafeTensors;
+use safetensors::tensor::{Dtype, TensorView};
 use serde_json::{Value, json};
 use vene_model::{Component, Model, Opening, Outline, Precision, Site};
 use vene_test_support::{Agreement, Configured, formula, record, values};
@@ -87,7 +89,9 @@ fn each_key_of_each_class_was_left_out_in_turn() {
 #[test]
 fn what_wraps_a_model_changes_nothing() {
     let case = named("llama saved by 5");
-    let renames: [fn(&str) -> String; 6] = [
+    let renames: [fn(&str) -> String; 8] = [
+        |name| format!("_forward_module.{name}"),
+        |name| format!("base_model.model.{name}"),
         |name| format!("_orig_mod.{name}"),
         |name| format!("module.{name}"),
         |name| format!("module._orig_mod.{name}"),
@@ -101,6 +105,43 @@ fn what_wraps_a_model_changes_nothing() {
         case.check(case.open_with(weights, &Opening::default()).unwrap(), &mut agreement);
     }
     agreement.check("wrapped names", TOLERANCE);
+}
+
+#[test]
+fn names_that_begin_in_another_way_are_named_with_it() {
+    let case = named("llama saved by 5");
+    let refused = |rename: fn(&str) -> String| {
+        let weights = case.weights(rename, |_, _| ());
+        case.open_with(weights, &Opening::default()).err().unwrap().to_string()
+    };
+    for (rename, beginning) in [
+        ((|name| format!("actor.{name}")) as fn(&str) -> String, "`actor.`"),
+        (|name| format!("model.{name}"), "`model.`"),
+        (|name| format!("policy.net.{}", name.trim_start_matches("model.")), "`policy.net.`"),
+    ] {
+        let message = refused(rename);
+        assert!(
+            message.contains(&format!("are named with {beginning} before"))
+                && !message.contains("tie_word_embeddings"),
+            "{message}"
+        );
+    }
+    let message = refused(|name| match name {
+        "lm_head.weight" => "model.lm_head.weight".to_owned(),
+        _ => name.to_owned(),
+    });
+    assert!(
+        message.contains("the file has `model.lm_head.weight`")
+            && !message.contains("tie_word_embeddings"),
+        "{message}"
+    );
+    let message = refused(|name| match name {
+        "model.norm.weight" => {
+            "base_model.model.model.layers.0.self_attn.q_proj.lora_A.default.weight".to_owned()
+        }
+        _ => format!("base_model.model.{name}").replace("q_proj.", "q_proj.base_layer."),
+    });
+    assert!(message.contains("LoRA") && message.contains("merge it"), "{message}");
 }
 
 #[test]
@@ -181,12 +222,61 @@ fn an_equal_copy_of_the_embedding_says_nothing() {
 }
 
 #[test]
+fn a_head_in_another_format_is_told_where_it_differs_by_more_than_its_rounding() {
+    let case = named("llama with another head than it is tied to");
+    for (takes_embedding, told) in [(true, 0), (false, 1)] {
+        let copied = |name: &str, values: &mut Vec<f32>| {
+            if takes_embedding && name == "lm_head.weight" {
+                *values = formula::weight("model.embed_tokens.weight", &[40, 16], false);
+            }
+        };
+        let weights = in_bfloat16("lm_head.weight", &case.weights(str::to_owned, copied));
+        let outline = case.open_with(weights, &Opening::default()).unwrap();
+        let model = Model::from_outline(outline, Precision::Double, &mut |_| ()).unwrap();
+        let notices = model.notices();
+        assert_eq!(notices.len(), told, "{notices:?}");
+        assert!(notices.iter().all(|notice| notice.contains("with other values")), "{notices:?}");
+    }
+}
+
+/// A file in which one tensor is stored in another format.
+fn in_bfloat16(stored: &str, file: &[u8]) -> Vec<u8> {
+    let tensors = SafeTensors::deserialize(file).unwrap();
+    let tensors: Vec<(&str, Dtype, Vec<usize>, Vec<u8>)> = tensors
+        .iter()
+        .map(|(name, tensor)| {
+            let shape = tensor.shape().to_vec();
+            let data = tensor.data();
+            if name != stored {
+                return (name, Dtype::F32, shape, data.to_vec());
+            }
+            let numbers = data.chunks_exact(4).map(|n| u32::from_le_bytes(n.try_into().unwrap()));
+            let short = numbers.flat_map(|n| (((n + 0x8000) >> 16) as u16).to_le_bytes());
+            (name, Dtype::BF16, shape, short.collect())
+        })
+        .collect();
+    let views = tensors.iter().map(|(name, dtype, shape, data)| {
+        (name.to_string(), TensorView::new(*dtype, shape.clone(), data).unwrap())
+    });
+    safetensors::serialize(views, None).unwrap()
+}
+
+#[test]
 fn heads_and_encoders_beside_a_language_model_are_left_out_with_a_word() {
     let mut agreement = Agreement::default();
     for (name, word) in [
         ("v_head.summary.weight", "a value head"),
         ("score.weight", "a classifier"),
         ("multiple_choice_head.summary.weight", "a multiple-choice head"),
+        ("transformer.v_head.weight", "a value head"),
+        ("summary.summary.weight", "a value head"),
+        ("critic_head.weight", "a value head"),
+        ("ilql_heads.v_head.0.weight", "a group of value heads"),
+        ("value_model.weight", "a value model"),
+        ("rm_head.weight", "a reward head"),
+        ("regression_head.weight", "a regression head"),
+        ("classification_head.dense.weight", "a classifier"),
+        ("medusa_head.0.0.linear.weight", "a head that guesses further tokens"),
     ] {
         let mut case = named("gpt2 saved by 5");
         case.tensors.push((name.into(), vec![1, 24]));
@@ -322,11 +412,6 @@ fn two_places_that_say_different_things_are_both_named() {
     for (name, changes, words) in [
         ("gpt2 saved by 5", json!({"hidden_size": 28}), ["`hidden_size` = 28", "`n_embd` = 24"]),
         (
-            "llama with rope_parameters",
-            json!({"rope_scaling": {"rope_type": "linear", "factor": 2.0}}),
-            ["`rope_scaling` =", "`rope_parameters` ="],
-        ),
-        (
             "llama with yarn of another factor",
             json!({"original_max_position_embeddings": 32}),
             [
@@ -345,9 +430,92 @@ fn two_places_that_say_different_things_are_both_named() {
         let message = case.refusal();
         assert!(words.iter().all(|word| message.contains(word)), "{message}");
     }
-    let case = named("llama with rope_theta beside rope_parameters");
-    let notices = case.open().unwrap().notices();
-    assert!(notices.len() == 1 && notices[0].contains("300 is used"), "{notices:?}");
+}
+
+#[test]
+fn what_is_not_followed_is_named() {
+    for (name, words) in [
+        (
+            "llama with rope_theta beside rope_parameters",
+            &["300 is used, as transformers 5 does (transformers 4.52 would use 10000)"][..],
+        ),
+        (
+            "llama with both scalings",
+            &[
+                "`rope_parameters.rope_theta` is 500000: 10000 is used, as transformers 4.52 and 5 do",
+            ],
+        ),
+        (
+            "llama with both scalings and a base",
+            &["`rope_theta` is 777: 777 is used, as transformers 4.52 and 5 do"],
+        ),
+        (
+            "llama with a base inside of rope_scaling",
+            &["777 is used, as transformers 5 does (transformers 4.52 would use 10000)"],
+        ),
+        (
+            "llama with both scalings, which differ",
+            &["say different things: `rope_scaling` is used", "10000 is used"],
+        ),
+        (
+            "gemma3 with both scalings",
+            &[
+                "777 is used, as transformers 5 does (transformers 4.52 would use 1000000)",
+                "100 is used, as transformers 5 does (transformers 4.52 would use 10000)",
+                "`rope_scaling` is used, key by key, as transformers 5 does",
+                "transformers 4.52 scales layers with a window by nothing",
+            ],
+        ),
+        (
+            "llama with a factor and no type",
+            &["of the type `default`, since it names none, which does not read `factor` = 4.0"],
+        ),
+        (
+            "llama with keys of another type",
+            &["which does not read `low_freq_factor` = 1.0, `high"],
+        ),
+        (
+            "llama with the original context of yarn outside",
+            &["transformers 4.52 reads it only inside of `rope_parameters` and would take 64"],
+        ),
+        (
+            "llama with yarn that is not truncated",
+            &["`rope_parameters.truncate` = false is followed, as transformers 5 does"],
+        ),
+        (
+            "gemma3 with yarn",
+            &[
+                "`original_max_position_embeddings` = 16 outside",
+                "`rope_parameters.full_attention.truncate` = false is not read",
+            ],
+        ),
+        (
+            "gemma3 with a pattern that is not read",
+            &["`_sliding_window_pattern` = 2 is not read, as in transformers 4.52 and 5"],
+        ),
+        ("gemma3 with a score cap", &["`attn_logit_softcapping` = 0.5 changes nothing"]),
+        ("gemma3 multimodal, tied outside", &["true is used", "an image encoder", "the projector"]),
+        ("gemma3 of other layers", &[]),
+        ("llama with rope_parameters", &[]),
+        ("gemma3 with two scalings", &[]),
+    ] {
+        let notices = named(name).open().unwrap().notices();
+        let yarn = |notice: &&String| !notice.contains("times the original context");
+        let notices: Vec<&String> = notices.iter().filter(yarn).collect();
+        assert_eq!(notices.len(), words.len(), "{name}: {notices:#?}");
+        for word in words {
+            assert!(notices.iter().any(|notice| notice.contains(word)), "{name}: {notices:#?}");
+        }
+    }
+}
+
+#[test]
+fn a_scaling_that_was_trained_says_nothing_more() {
+    let mut case = named("llama with yarn");
+    case.config["rope_scaling"]["finetuned"] = json!(true);
+    let mut agreement = Agreement::default();
+    assert_eq!(case.check(case.open().unwrap(), &mut agreement).notices(), [""; 0]);
+    agreement.check("a scaling that was trained", TOLERANCE);
 }
 
 #[test]

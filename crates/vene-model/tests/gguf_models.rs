@@ -91,7 +91,7 @@ fn what_metadata_leave_open_is_as_llama_cpp_has_it() {
         assert_eq!(outline.notices(), [""; 0], "{}", case.name);
         case.check(outline, &mut agreement);
     }
-    assert_eq!(agreement.compared(), 14);
+    assert_eq!(agreement.compared(), 17);
     agreement.check("llama.cpp, log-probabilities", TOLERANCE);
 }
 
@@ -136,6 +136,45 @@ fn keys_of_the_architecture_are_off_or_refused() {
         case.check(outline, &mut agreement);
         agreement.check("an ignored key", TOLERANCE);
     }
+}
+
+/// llama.cpp computes the same with these keys as without them.
+#[test]
+fn what_llama_cpp_does_not_read_is_named_and_not_followed() {
+    let mut agreement = Agreement::default();
+    for (name, key, kind, value, told) in [
+        ("llama with yarn", "llama.rope.scaling.yarn_beta_fast", "f32", json!(8.0), 1),
+        ("llama with yarn", "llama.rope.scaling.yarn_beta_slow", "f32", json!(2.0), 1),
+        ("llama with yarn", "llama.rope.scaling.yarn_ext_factor", "f32", json!(0.5), 1),
+        ("llama with yarn", "llama.rope.scaling.yarn_attn_factor", "f32", json!(2.0), 1),
+        ("llama with yarn", "llama.rope.scaling.yarn_log_multiplier", "f32", json!(0.1), 1),
+        ("llama with yarn", "llama.rope.scaling.yarn_beta_fast", "f32", json!(32.0), 0),
+        ("llama", "llama.attention.sliding_window", "u32", json!(0), 0),
+        ("gemma3", "gemma3.attn_logit_softcapping", "f32", json!(1.5), 1),
+        ("gemma3", "gemma3.attn_logit_softcapping", "f32", json!(0.0), 0),
+    ] {
+        let mut case = named(name);
+        case.push(key, kind, value);
+        let outline = case.open().unwrap_or_else(|error| panic!("{key}: {error}"));
+        let notices = outline.notices();
+        assert_eq!(notices.len(), told, "{key}: {notices:?}");
+        let name = key.trim_start_matches("gemma3.");
+        assert!(notices.iter().all(|notice| notice.contains(name)), "{notices:?}");
+        case.check(outline, &mut agreement);
+    }
+    agreement.check("keys that llama.cpp does not read", TOLERANCE);
+}
+
+#[test]
+fn a_classifier_beside_a_language_model_is_left_out_with_a_word() {
+    let mut case = named("llama");
+    case.tensors.push(("cls.output.weight".into(), vec![2, 32]));
+    let outline = case.open().unwrap();
+    let notices = outline.notices();
+    assert!(notices.len() == 1 && notices[0].contains("a classifier"), "{notices:?}");
+    let mut agreement = Agreement::default();
+    case.check(outline, &mut agreement);
+    agreement.check("a classifier", TOLERANCE);
 }
 
 #[test]

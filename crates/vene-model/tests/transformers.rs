@@ -11,9 +11,6 @@ use vene_test_support::{
     Agreement, Fixture, Recording, model_names, record, relative_error, values,
 };
 
-/// transformers 4.52 reads this model's score cap and ignores it; see `docs/differences.md`.
-const CAPPED: &str = "gemma3-score-cap";
-
 /// Largest error relative to the largest value of the same tensor.
 const TOLERANCE: f64 = 1e-4;
 /// In f64 vene's own error is gone; what is left is transformers' in f32.
@@ -23,13 +20,6 @@ fn fixtures() -> impl Iterator<Item = Fixture> {
     let names = model_names();
     assert!(names.len() >= 19, "only {} models in fixtures/models", names.len());
     names.into_iter().map(|name| Fixture::new(&name))
-}
-
-fn results_of(name: &str) -> &'static str {
-    match name {
-        CAPPED => "activations_capped.safetensors",
-        _ => "activations.safetensors",
-    }
 }
 
 /// `component/layer`, or `component` where a model has it once.
@@ -54,7 +44,7 @@ fn visible_values(site: Site, tensor: &Tensor, config: &DecoderConfig) -> Vec<f6
 
 /// Compares every tensor that the fixture has, and asks that it has every site of a complete prompt.
 fn compare(fixture: &Fixture, model: &Model, recordings: &[Recording], agreement: &mut Agreement) {
-    let expected = fixture.activations(results_of(fixture.name()));
+    let expected = fixture.activations("activations.safetensors");
     for (prompt, (recording, expected)) in recordings.iter().zip(&expected).enumerate() {
         let mut compared = BTreeSet::new();
         for (&site, actual) in recording {
@@ -66,8 +56,7 @@ fn compare(fixture: &Fixture, model: &Model, recordings: &[Recording], agreement
             compared.insert(key_of(site));
         }
         assert_eq!(compared.len(), expected.len(), "{}: a tensor was not compared", fixture.name());
-        // The capped results are the few tensors that transformers' own attention gives.
-        if fixture.complete().contains(&prompt) && fixture.name() != CAPPED {
+        if fixture.complete().contains(&prompt) {
             assert_eq!(
                 compared.len(),
                 recording.len(),
@@ -136,27 +125,5 @@ fn sites_are_announced_once_and_in_the_order_of_their_depth() {
             .map(|component| if component.per_layer() { layers } else { 1 })
             .sum();
         assert_eq!(order.len(), expected, "{}", fixture.name());
-    }
-}
-
-#[test]
-fn a_score_cap_is_applied_though_transformers_ignores_it() {
-    let fixture = Fixture::new(CAPPED);
-    let model = fixture.load(Precision::Single);
-    let cap = model.config().score_soft_cap.unwrap();
-    let ignored = fixture.activations("activations.safetensors");
-    let logits = Site::new(Component::Logits, None, model.config()).unwrap();
-    let scores = Site::new(Component::AttentionScore, Some(0), model.config()).unwrap();
-    for (recording, ignored) in one_by_one(&fixture, &model).iter().zip(&ignored) {
-        let difference = relative_error(&values(&recording[&logits]), &values(&ignored["logits"]));
-        assert!(difference > 1e-3, "the cap changes nothing here: {difference:e}");
-        // What enters layer 0 is the same, so its scores are the same but for the cap.
-        if let Some(uncapped) = ignored.get(&key_of(scores)) {
-            let visible = |tensor| visible_values(scores, tensor, model.config());
-            let capped: Vec<f64> =
-                visible(uncapped).iter().map(|score| cap * (score / cap).tanh()).collect();
-            let error = relative_error(&visible(&recording[&scores]), &capped);
-            assert!(error < TOLERANCE, "{error:e}");
-        }
     }
 }

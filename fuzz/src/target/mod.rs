@@ -75,7 +75,19 @@ pub fn make(name: &str, folder: &Path) -> Result<Target> {
     let names = || ALL.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ");
     let (_, make) =
         found.with_context(|| format!("there is no reader {name}; there are {}", names()))?;
-    make(folder)
+    let mut target = make(folder)?;
+    target.seeds.extend(corpus(name)?);
+    Ok(target)
+}
+
+/// The inputs that are kept for a reader: small ones by which something was found.
+fn corpus(name: &str) -> Result<Vec<Vec<u8>>> {
+    let folder = format!("fuzz/corpus/{name}");
+    if !repository(&folder).is_dir() {
+        return Ok(Vec::new());
+    }
+    let read = |path: PathBuf| std::fs::read(&path).with_context(|| path.display().to_string());
+    files(&folder, "")?.into_iter().map(read).collect()
 }
 
 /// A folder of the repository.

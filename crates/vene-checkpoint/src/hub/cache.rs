@@ -2,7 +2,8 @@
 //!
 //! `models--ORG--NAME/` holds `refs/REVISION` with a commit, `blobs/ETAG` with a content each,
 //! `snapshots/COMMIT/FILE` as links to blobs, and `.no_exist/COMMIT/FILE` for files that the
-//! repository is known to lack. Locks are files in `.locks/` beside it.
+//! repository is known to lack. Locks are files in `.locks/` beside it. `.vene/COMMIT.json`, which other
+//! tools pass over, has the names of all files of a commit.
 
 use std::fs::{self, File, TryLockError};
 use std::io::{self, Read, Write};
@@ -11,6 +12,8 @@ use std::time::Duration;
 
 use super::failure::Failure;
 use super::is_commit;
+use super::place::is_path;
+use crate::json;
 
 /// One repository in the cache.
 pub(super) struct RepositoryCache {
@@ -83,6 +86,27 @@ impl RepositoryCache {
         let path = self.absence(commit, file);
         if make_parent(&path).is_ok() {
             let _ = File::create(&path);
+        }
+    }
+
+    fn listing_of(&self, commit: &str) -> PathBuf {
+        self.root.join(".vene").join(format!("{commit}.json"))
+    }
+
+    /// The names of a commit's files, where they were kept.
+    pub fn listing(&self, commit: &str) -> Option<Vec<String>> {
+        let bytes = json::read_bounded(&self.listing_of(commit), json::SMALL).ok()?;
+        let names: Vec<String> = json::parse("", &bytes).ok()?;
+        names.iter().all(|name| is_path(name)).then_some(names)
+    }
+
+    /// Keeps the names of a commit's files. A cache that cannot be written is asked again next time.
+    pub fn set_listing(&self, commit: &str, names: &[String]) {
+        let path = self.listing_of(commit);
+        if make_parent(&path).is_ok() {
+            let text = serde_json::Value::from(names.to_vec()).to_string();
+            let _: io::Result<()> =
+                vene_files::write_atomically(&path, |file| file.write_all(text.as_bytes()));
         }
     }
 

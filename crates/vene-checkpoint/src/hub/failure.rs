@@ -33,7 +33,7 @@ pub(super) enum Failure {
     Certificate(String),
     #[error("`{0}`, a proxy in the environment, is not an address")]
     Proxy(String),
-    #[error("is not an address of the web (check HF_ENDPOINT)")]
+    #[error("is not an address of the web")]
     Endpoint,
     #[error("HF_TOKEN holds a character that no token has")]
     Token,

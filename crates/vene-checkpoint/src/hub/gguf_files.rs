@@ -7,24 +7,77 @@ use super::{Repository, listing};
 use crate::gguf::parts::parts_of;
 use crate::{Checkpoint, CheckpointError, Progress};
 
+/// A commit and a file of it.
+type Cached = Option<(String, String)>;
+/// A sentence for the user.
+type Doubt = Option<String>;
+
 impl Repository<'_> {
     pub(super) fn open_gguf(
         &self,
         progress: &mut dyn FnMut(Progress<'_>),
     ) -> Result<Checkpoint, CheckpointError> {
-        let cached = self.cache.commit(self.revision).and_then(|commit| {
-            let snapshot = self.cache.snapshot(&commit);
-            let file = self.choose(&files_below(&snapshot)).ok()?;
-            let is_whole = parts_of(&file).iter().all(|part| snapshot.join(part).is_file());
-            is_whole.then_some((commit, file))
-        });
+        let (cached, doubt) = match self.cache.commit(self.revision) {
+            Some(commit) => self.choose_in_cache(&commit)?,
+            None => (None, None),
+        };
         let (commit, file) = match cached {
             Some(found) => found,
             None => self.fetch_gguf(progress)?,
         };
         let path = self.cache.snapshot(&commit).join(&file);
         let name = format!("{}/{file}", self.place.id);
-        Checkpoint::open_gguf(&path, name, Some(commit), progress)
+        let checkpoint = Checkpoint::open_gguf(&path, name, Some(commit), progress)?;
+        if let Some(doubt) = doubt {
+            checkpoint.notices.add(doubt);
+        }
+        Ok(checkpoint)
+    }
+
+    /// The file that is meant, where the cache has all of it, with what is in doubt about it.
+    ///
+    /// A quantisation is looked up in the repository's listing: the cache may hold one of several files that
+    /// have it.
+    fn choose_in_cache(&self, commit: &str) -> Result<(Cached, Doubt), CheckpointError> {
+        let snapshot = self.cache.snapshot(commit);
+        let is_whole = |file: &str| parts_of(file).iter().all(|part| snapshot.join(part).is_file());
+        let there = self.choose(&files_below(&snapshot)).ok().filter(|file| is_whole(file));
+        let HubPart::Quantisation(tag) = &self.place.part else {
+            return Ok((there.map(|file| (commit.to_owned(), file)), None));
+        };
+        let reason = match self.listed(commit) {
+            Ok(files) => {
+                let chosen = match self.choose(&files) {
+                    Err(error) if self.settings.offline => return Err(error),
+                    chosen => chosen.ok().filter(|file| is_whole(file)),
+                };
+                return Ok((chosen.map(|file| (commit.to_owned(), file)), None));
+            }
+            Err(reason) => reason,
+        };
+        let doubt = there.as_ref().map(|file| {
+            format!(
+                "{tag} is taken to be {file}, the only such file of {} in the cache; whether the repository has others is not known ({reason}): give the file's name, or run once with a network",
+                self.place.id
+            )
+        });
+        Ok((there.map(|file| (commit.to_owned(), file)), doubt))
+    }
+
+    /// The files of a commit, from the cache or from the hub; or why they are not known.
+    fn listed(&self, commit: &str) -> Result<Vec<String>, String> {
+        if let Some(files) = self.cache.listing(commit) {
+            return Ok(files);
+        }
+        if self.settings.offline {
+            return Err("HF_HUB_OFFLINE forbids to ask".to_owned());
+        }
+        let remote = self.remote(commit).map_err(|f| format!("{} {f}", self.endpoint()))?;
+        if remote.listing.commit != commit {
+            return Err(format!("{} answers about another commit", self.endpoint()));
+        }
+        self.cache.set_listing(commit, &remote.listing.files);
+        Ok(remote.listing.files)
     }
 
     /// Which of the files is meant.
@@ -69,7 +122,8 @@ impl Repository<'_> {
         for part in parts_of(&file) {
             self.fetch_or_refuse(&remote, &part, progress)?;
         }
-        let commit = remote.listing.commit;
+        let listing::Listing { commit, files } = remote.listing;
+        self.cache.set_listing(&commit, &files);
         self.keep_commit(&commit)?;
         Ok((commit, file))
     }

@@ -9,6 +9,8 @@ use serde::Deserialize;
 use serde_json::Value;
 use tokenizers::{NormalizedString, Normalizer, NormalizerWrapper};
 
+use super::parts::sentence;
+
 /// A text may become this many times as large, and a little more, and never larger than [`LARGEST`].
 /// The largest factor that any known normalizer has is 11 (NFKC of one Arabic ligature).
 const FACTOR: f64 = 64.0;
@@ -59,10 +61,13 @@ impl Budget {
         let normalizers = flat(normalizer, "normalizers")
             .into_iter()
             .map(|value| {
+                let refuse = |problem: &str| sentence("normalizer", Some(kind(value)), problem);
+                let charsmap = value.get("precompiled_charsmap").and_then(Value::as_str);
+                check_charsmap(charsmap.unwrap_or_default()).map_err(|problem| refuse(&problem))?;
                 let normalizer = super::library::guarded(|| {
                     NormalizerWrapper::deserialize(value).map_err(Into::into)
                 })
-                .map_err(|problem| format!("has a normalizer that cannot be used: {problem}"))?;
+                .map_err(|problem| refuse(&problem))?;
                 let bound = normalizing(value);
                 Ok(Step { normalizer, bound })
             })
@@ -193,6 +198,17 @@ fn replacing(value: &Value) -> Bound {
     }
 }
 
+/// The library takes memory for a charsmap's trie by the length that is written before it.
+fn check_charsmap(base64: &str) -> Result<(), String> {
+    let bytes = decode_base64(base64);
+    let Some((length, rest)) = bytes.split_first_chunk() else { return Ok(()) };
+    let length = u32::from_le_bytes(*length) as usize;
+    if length <= rest.len() {
+        return Ok(());
+    }
+    Err(format!("its table claims {length} bytes, and {} are there", rest.len()))
+}
+
 /// The longest text that a charsmap (in base64: the length of a trie, the trie, and texts that each end
 /// in a zero) puts in the place of a character.
 fn longest_entry(base64: &str) -> f64 {
@@ -281,5 +297,18 @@ mod tests {
         assert_eq!(decode_base64("BAAAAAAAAABhYgBhYmMAYQA="), b"\x04\0\0\0\0\0\0\0ab\0abc\0a\0");
         assert_eq!(longest_entry("BAAAAAAAAABhYgBhYmMAYQA="), 3.0);
         assert_eq!(longest_entry(""), 1.0);
+    }
+
+    #[test]
+    fn a_charsmap_claims_no_more_than_is_there() {
+        check_charsmap("BAAAAAAAAABhYgBhYmMAYQA=").unwrap();
+        check_charsmap("").unwrap();
+        // A trie of 2^32 - 4 bytes.
+        let claims = json!({"type": "Precompiled", "precompiled_charsmap": "/P///w=="});
+        let nested = json!({"type": "Sequence", "normalizers": [claims]});
+        for normalizer in [&claims, &nested] {
+            let line = Budget::read(Some(normalizer), None, None).unwrap_err();
+            assert!(line.contains("claims 4294967292 bytes, and 0 are there"), "{line}");
+        }
     }
 }

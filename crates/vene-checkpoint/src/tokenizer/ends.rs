@@ -4,6 +4,7 @@ use serde_json::{Map, Value};
 
 use super::Tokenizer;
 use super::hugging_face::JsonFile;
+use super::hugging_face::generation::comes_from_config;
 use crate::{CheckpointError, Notices};
 
 const KEY: &str = "eos_token_id";
@@ -41,10 +42,7 @@ impl Named<'_> {
         if let Some(file) = self.generation
             && let Some(ids) = ids(&file.name, &file.object)?
         {
-            return match ids.iter().find(|&&id| !self.is_token(id)) {
-                Some(&id) => Err(self.no_token(&file.name, id)),
-                None => Ok(ids),
-            };
+            return self.known(&file.name, ids, comes_from_config(&file.object), notices);
         }
         let absent = !self.config.contains_key(KEY);
         let default = || Some(vec![self.default_of_architecture().filter(|_| absent)?]);
@@ -57,17 +55,7 @@ impl Named<'_> {
             }
             return Ok(self.eos.into_iter().collect());
         };
-        if let Some(&id) = ids.iter().find(|&&id| !self.is_token(id)) {
-            if ids != [id] || Some(id) != self.default_of_architecture() {
-                return Err(self.no_token("config.json", id));
-            }
-            // Nobody chose it: transformers writes the default whatever the vocabulary is.
-            ids.clear();
-            notices.add(format!(
-                "config.json: {KEY} = {id} is not one of the {} tokens, but the default of its architecture; texts end at none",
-                self.tokens
-            ));
-        }
+        ids = self.known("config.json", ids, false, notices)?;
         if self.generation.is_some() && !ids.is_empty() {
             notices.add(format!(
                 "generation_config.json names no {KEY}; generated texts end where config.json (or its architecture) says, at {ids:?} (transformers would not end them)"
@@ -80,6 +68,32 @@ impl Named<'_> {
             ));
         }
         Ok(ids)
+    }
+
+    /// The ends that a file names, if they are tokens; none where it names one that nobody chose.
+    ///
+    /// # Errors
+    /// One is not a token, and somebody chose it.
+    fn known(
+        &self,
+        file: &str,
+        ids: Vec<u32>,
+        from_config: bool,
+        notices: &Notices,
+    ) -> Result<Vec<u32>, CheckpointError> {
+        let Some(&id) = ids.iter().find(|&&id| !self.is_token(id)) else { return Ok(ids) };
+        let default = Some(id) == self.default_of_architecture();
+        let copied = from_config && self.config.get(KEY) == Some(&Value::from(id));
+        if ids != [id] || !(default || copied) {
+            return Err(self.no_token(file, id));
+        }
+        // Transformers writes the default, and copies it, whatever the vocabulary is.
+        notices.add(format!(
+            "{file}: {KEY} = {id} is not one of the {} tokens, but {}; texts end at none",
+            self.tokens,
+            if default { "the default of its architecture" } else { "a copy of config.json's" }
+        ));
+        Ok(Vec::new())
     }
 
     /// Whether a model can say it; the embedding may have rows for which the tokenizer has no text.

@@ -5,6 +5,7 @@
 
 use super::byte_level::{self, Parts};
 use super::hugging_face::bos::Bos;
+use super::hugging_face::some_of;
 use super::library::{Library, Parsed};
 use super::sentence_piece::SentencePiece;
 use super::vocabulary::{Kind, Vocabulary};
@@ -36,6 +37,7 @@ impl Tokenizer {
                 "tokenizer.ggml.add_eos_token asks for a token after each text; vene leaves it out, since its prompts are continued",
             );
         }
+        tell_unknown_keys(metadata, notices);
         match metadata.string("tokenizer.ggml.model")? {
             Some("gpt2") => byte_level(metadata, vocabulary, notices),
             Some("llama") => sentence_piece(metadata, vocabulary),
@@ -50,6 +52,64 @@ impl Tokenizer {
                 "has no tokenizer (no tokenizer.ggml.model)",
             )),
         }
+    }
+}
+
+/// Keys about tokens (after `tokenizer.ggml.`) that are followed, or that change nothing for the two kinds of
+/// tokenizers that are read here: they are about other kinds, about padding, or known to llama.cpp by older
+/// names.
+const KNOWN: &[&str] = &[
+    "add_bos_token",
+    "add_eos_token",
+    "add_sep_token",
+    "add_space_prefix",
+    "added_tokens",
+    "bos_token_id",
+    "cls_token_id",
+    "eom_token_id",
+    "eos_token_id",
+    "eot_token_id",
+    "fim_mid_token_id",
+    "fim_pad_token_id",
+    "fim_pre_token_id",
+    "fim_rep_token_id",
+    "fim_sep_token_id",
+    "fim_suf_token_id",
+    "mask_token_id",
+    "merges",
+    "middle_token_id",
+    "model",
+    "normalizer.lowercase",
+    "normalizer.strip_accents",
+    "pad_token_id",
+    "padding_token_id",
+    "pre",
+    "precompiled_charsmap",
+    "prefix_token_id",
+    "remove_extra_whitespaces",
+    "scores",
+    "sep_token_id",
+    "separator_token_id",
+    "seperator_token_id",
+    "suffix_token_id",
+    "token_type",
+    "token_type_count",
+    "tokens",
+    "unk_token_id",
+    "unknown_token_id",
+];
+
+fn tell_unknown_keys(metadata: &Metadata, notices: &Notices) {
+    let unknown =
+        |key: &&str| key.strip_prefix("tokenizer.ggml.").is_some_and(|key| !KNOWN.contains(&key));
+    let keys: Vec<&str> = metadata.keys().filter(unknown).collect();
+    if !keys.is_empty() {
+        notices.add(format!(
+            "{}: {} {} not followed (not known here)",
+            metadata.file(),
+            some_of(&keys),
+            if keys.len() == 1 { "is" } else { "are" }
+        ));
     }
 }
 

@@ -10,6 +10,7 @@ use serde_json::Value;
 use tokenizers::{AddedToken, OffsetReferential, OffsetType};
 
 use super::budget::Budget;
+use super::parts;
 use super::piece::{SPACE, Spelling, character_of};
 use super::post_processor::{self, Surround};
 use crate::CheckpointError;
@@ -42,7 +43,7 @@ impl Parsed {
     pub fn from_json(file: &str, bytes: &[u8]) -> Result<Self, CheckpointError> {
         let refuse = |problem: String| CheckpointError::malformed(file, problem);
         let outline: Outline = serde_json::from_slice(bytes)
-            .map_err(|error| refuse(format!("is no tokenizer.json: {error}")))?;
+            .map_err(|error| refuse(parts::explain(bytes, &error.to_string())))?;
         outline.model.check(file)?;
         let spelling = outline.decoder.as_ref().map_or(Spelling::Plain, Spelling::of_decoder);
         let around = match &outline.post_processor {
@@ -61,7 +62,7 @@ impl Parsed {
         }
 
         let mut tokenizer = guarded(|| tokenizers::Tokenizer::from_bytes(bytes))
-            .map_err(|problem| refuse(format!("is no tokenizer.json: {problem}")))?;
+            .map_err(|problem| refuse(parts::explain(bytes, &problem)))?;
         // Both are settings of the training script that saved the file: a text must never be cut
         // or filled up silently.
         let _ = tokenizer.with_truncation(None);

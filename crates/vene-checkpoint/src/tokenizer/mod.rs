@@ -15,6 +15,7 @@ mod from_gguf;
 pub(crate) mod hugging_face;
 mod library;
 mod numbers;
+mod parts;
 mod piece;
 mod post_processor;
 mod sentence_piece;

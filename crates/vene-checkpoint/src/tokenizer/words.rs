@@ -20,8 +20,10 @@ const GPT4O: &str = r"[^\r\n\p{L}\p{N}]?((?=[\p{L}])([^a-z]))*((?=[\p{L}])([^A-Z
 /// Seed-Coder's: as Qwen 2's, with line ends apart from signs.
 const SEED_CODER: &str = r"(?:'[sS]|'[tT]|'[rR][eE]|'[vV][eE]|'[mM]|'[lL][lL]|'[dD])|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1}| ?[^\s\p{L}\p{N}\r\n]+|\s*[\r\n]+|\s+(?!\S)|\s+";
 
-/// Chinese characters, Korean ones, and the blocks in front of the Chinese.
-const DEEPSEEK_CJK: &str = r"[\x{4E00}-\x{9FA5}\x{800}-\x{4E00}\x{AC00}-\x{D7FF}]+";
+/// Chinese characters, Korean ones, and the blocks in front of the Chinese. The spaces among them (U+1680,
+/// U+2000 to U+200A, U+2028, U+2029, U+202F, U+205F, U+3000) are left out: where llama.cpp splits by classes
+/// of characters, a space is in no range.
+const DEEPSEEK_CJK: &str = r"[\x{4E00}-\x{9FA5}\x{800}-\x{167F}\x{1681}-\x{1FFF}\x{200B}-\x{2027}\x{202A}-\x{202E}\x{2030}-\x{205E}\x{2060}-\x{2FFF}\x{3001}-\x{4E00}\x{AC00}-\x{D7FF}]+";
 /// Letters that have a case.
 const DEEPSEEK_CASED: &str = concat!(
     r"\s?[",
@@ -46,7 +48,7 @@ const DEEPSEEK_CASED: &str = concat!(
 const DEEPSEEK_LLM: [&str; 6] = [
     r"[\r\n]",
     DEEPSEEK_CASED,
-    r"\s?[!-/:-~\x{FF01}-\x{FF0F}\x{FF1A}-\x{FF5E}\x{2018}-\x{201F}\x{3000}-\x{3002}]+",
+    r"\s?[!-/:-~\x{FF01}-\x{FF0F}\x{FF1A}-\x{FF5E}\x{2018}-\x{201F}\x{3001}-\x{3002}]+",
     r"\s+\z",
     DEEPSEEK_CJK,
     r"\p{N}+",

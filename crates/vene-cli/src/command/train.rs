@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, bail, ensure};
+use anyhow::{bail, ensure};
 use clap::Args;
 use vene::Outline;
 use vene::plan_file::PlanFile;
@@ -125,8 +125,7 @@ impl Arguments {
         let is_meant = || *read!(given, self => another_model);
         let alike = || file.plan_for_another_model(&outline);
         let plan = another_model::plan(file.plan(&outline), is_meant, alike)?;
-        let text = vene_files::read_text(path, u64::MAX)
-            .with_context(|| format!("{} cannot be read", path.display()))?;
+        let text = file.source().to_owned();
         let beside = path.parent().unwrap_or(Path::new(""));
         let rows = self.rows(&given, &file, beside, &outline)?;
         for role in plan.roles() {

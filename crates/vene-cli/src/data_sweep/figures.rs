@@ -5,16 +5,32 @@
 //! the mean along the layers. What one figure would need three axes for is drawn once for each
 //! component.
 
+use std::collections::BTreeSet;
+
 use anyhow::Context;
-use vene::{DataSweep, Outline, SweepUnit};
+use vene::metric::Metric;
+use vene::{DataSweep, Direction, Outline, SweepUnit};
 use vene_report::{Axis, Caption, Facets, Figure, HeatMap, Interval, Profile, Strips};
 use vene_table::Table;
 
-use super::{Settings, distinct};
+use super::Settings;
 use crate::model::{self, UnusualBos};
 use crate::terminal;
 
-/// What is drawn of one metric, direction and component.
+/// The kinds of figures.
+const KINDS: [&str; 5] = ["mean", "interval_width", "sign_agreement", "strips", "profile"];
+
+/// What one set of figures shows.
+struct Shown {
+    metric: &'static dyn Metric,
+    direction: Direction,
+    /// One component, where each has figures of its own.
+    component: Option<&'static str>,
+    /// What its files' names end in.
+    suffix: String,
+}
+
+/// What is drawn of it.
 struct View<'a> {
     summary: Table,
     examples: Table,
@@ -34,14 +50,14 @@ pub fn draw(
 ) -> Vec<(String, Vec<u8>)> {
     let mut files = Vec::new();
     for (suffix, view) in views(examples, summary, sweep, outline, settings) {
-        let drawn: [(&str, Option<anyhow::Result<Figure>>); 5] = [
-            ("mean", Some(view.mean())),
-            ("interval_width", Some(view.interval_width())),
-            ("sign_agreement", Some(view.sign_agreement())),
-            ("strips", Some(view.strips())),
-            ("profile", view.profile()),
+        let drawn: [Option<anyhow::Result<Figure>>; KINDS.len()] = [
+            Some(view.mean()),
+            Some(view.interval_width()),
+            Some(view.sign_agreement()),
+            Some(view.strips()),
+            view.profile(),
         ];
-        for (kind, figure) in drawn {
+        for (kind, figure) in KINDS.into_iter().zip(drawn) {
             let Some(figure) = figure else { continue };
             let name = format!("{kind}{suffix}");
             match figure.and_then(|figure| Ok((figure.png()?, figure))) {
@@ -56,7 +72,46 @@ pub fn draw(
     files
 }
 
-/// What the figures show, each with what its files' names end in.
+/// The names of all files that figures of a sweep may have.
+pub fn names(sweep: &DataSweep) -> Vec<String> {
+    let files = |shown: &Shown| {
+        KINDS
+            .into_iter()
+            .flat_map(|kind| {
+                ["svg", "png"].map(|extension| format!("{kind}{}.{extension}", shown.suffix))
+            })
+            .collect::<Vec<_>>()
+    };
+    shown(sweep).iter().flat_map(files).collect()
+}
+
+/// What the figures of a sweep show.
+fn shown(sweep: &DataSweep) -> Vec<Shown> {
+    // Heads at several positions, or several components by head: one figure each.
+    let mut components: Vec<Option<&'static str>> = vec![None];
+    if sweep.unit() == SweepUnit::HeadPosition {
+        let names: BTreeSet<_> = sweep.cells().iter().map(|cell| cell.component.name()).collect();
+        components = names.into_iter().map(Some).collect();
+    }
+    let (metrics, directions) = (sweep.metrics(), sweep.directions());
+    let part = |count: usize, name: &str| {
+        if count == 1 { String::new() } else { format!("-{name}") }
+    };
+    let mut all = Vec::new();
+    for &metric in metrics {
+        for &direction in directions {
+            for &component in &components {
+                let suffix = part(metrics.len(), metric.name())
+                    + &part(directions.len(), direction.name())
+                    + &part(components.len(), component.unwrap_or_default());
+                all.push(Shown { metric, direction, component, suffix });
+            }
+        }
+    }
+    all
+}
+
+/// Views of what the figures show, each with what its files' names end in.
 fn views<'a>(
     examples: &Table,
     summary: &Table,
@@ -64,70 +119,49 @@ fn views<'a>(
     outline: &Outline,
     settings: &Settings,
 ) -> Vec<(String, View<'a>)> {
-    let several = |count: usize, name: &str| match count {
-        1 => String::new(),
-        _ => format!("-{name}"),
-    };
     // With a split, what was found in one half is shown by the other.
     let discovery = settings.summary.discovery.as_deref().unwrap_or_default();
     let split = settings.summary.discovery.as_ref().map_or("all", |_| "evaluation");
-    // Heads at several positions, or several components by head: one figure each.
-    let by_component = sweep.unit() == SweepUnit::HeadPosition;
-    let components: Vec<Option<String>> = match by_component {
-        true => distinct(summary, "component").unwrap_or_default().into_iter().map(Some).collect(),
-        false => vec![None],
-    };
     let mut views = Vec::new();
-    for metric in sweep.metrics() {
-        for direction in sweep.directions() {
-            for component in &components {
-                let component = component.as_deref();
-                let wanted = |table: &Table, split: Option<&str>| {
-                    only(
-                        table,
-                        &[
-                            ("metric", Some(metric.name())),
-                            ("direction", Some(direction.name())),
-                            ("control", Some("none")),
-                            ("component", component),
-                            ("split", split),
-                        ],
-                    )
-                };
-                let suffix = several(sweep.metrics().len(), metric.name())
-                    + &several(sweep.directions().len(), direction.name())
-                    + &several(components.len(), component.unwrap_or_default());
-                let title = format!(
-                    "{}: {} of {}, effect on {}",
-                    model::short_name(outline),
-                    sweep.treatment().name(),
-                    sweep.unit().in_words(),
-                    metric.name(),
-                );
-                let mut caption = Caption::new(title)
-                    .note("data", format!("{}, {} rows", settings.data.name(), sweep.rows().len()))
-                    .note("direction", direction.name())
-                    .note("effect", sweep.effect().name());
-                if sweep.window() > 1 {
-                    caption = caption.note("window", format!("{} layers", sweep.window()));
-                }
-                if let Some(bos) = unusual_bos(sweep, outline) {
-                    caption = caption.note("bos", bos);
-                }
-                if split != "all" {
-                    caption = caption.note("rows", split);
-                }
-                let tables = wanted(summary, Some(split)).and_then(|summary| {
-                    Ok((summary, without(&wanted(examples, None)?, discovery)?))
-                });
-                match tables {
-                    Ok((summary, examples)) => views.push((
-                        suffix,
-                        View { summary, examples, metric: metric.name(), caption, sweep },
-                    )),
-                    Err(error) => terminal::warn(format!("figures are left out: {error:#}")),
-                }
-            }
+    for Shown { metric, direction, component, suffix } in shown(sweep) {
+        let wanted = |table: &Table, split: Option<&str>| {
+            only(
+                table,
+                &[
+                    ("metric", Some(metric.name())),
+                    ("direction", Some(direction.name())),
+                    ("control", Some("none")),
+                    ("component", component),
+                    ("split", split),
+                ],
+            )
+        };
+        let title = format!(
+            "{}: {} of {}, effect on {}",
+            model::short_name(outline),
+            sweep.treatment().name(),
+            sweep.unit().in_words(),
+            metric.name(),
+        );
+        let mut caption = Caption::new(title)
+            .note("data", format!("{}, {} rows", settings.data.name(), sweep.rows().len()))
+            .note("direction", direction.name())
+            .note("effect", sweep.effect().name());
+        if sweep.window() > 1 {
+            caption = caption.note("window", format!("{} layers", sweep.window()));
+        }
+        if let Some(bos) = unusual_bos(sweep, outline) {
+            caption = caption.note("bos", bos);
+        }
+        if split != "all" {
+            caption = caption.note("rows", split);
+        }
+        let tables = wanted(summary, Some(split))
+            .and_then(|summary| Ok((summary, without(&wanted(examples, None)?, discovery)?)));
+        match tables {
+            Ok((summary, examples)) => views
+                .push((suffix, View { summary, examples, metric: metric.name(), caption, sweep })),
+            Err(error) => terminal::warn(format!("figures are left out: {error:#}")),
         }
     }
     views

@@ -158,11 +158,6 @@ impl Parts {
         ensure!(table.rows() == rows, "parts in {} do not add up", self.folder.display());
         Ok(table)
     }
-
-    /// Removes the parts.
-    pub fn remove(&self) -> anyhow::Result<()> {
-        remove(&self.folder).with_context(|| format!("cannot remove {}", self.folder.display()))
-    }
 }
 
 /// Whether a name is one of those that are written into a folder of parts.

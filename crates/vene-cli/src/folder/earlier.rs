@@ -62,6 +62,11 @@ impl Kept {
         checked.with_context(|| format!("{} is in the way", path.display()))
     }
 
+    /// Whether it is of no more use once the run is complete.
+    fn is_to_go_on_with(self) -> bool {
+        matches!(self, Self::Parts | Self::Checkpoint)
+    }
+
     /// Removes it, and nothing else.
     fn remove(self, folder: &Path) -> io::Result<()> {
         let path = folder.join(self.name());
@@ -76,6 +81,15 @@ impl Kept {
             }
         }
     }
+}
+
+/// Removes what a run of this kind kept to be gone on with, once it is complete.
+pub fn remove_kept(path: &Path, kind: Kind) -> anyhow::Result<()> {
+    for kept in Kept::of(kind).iter().filter(|kept| kept.is_to_go_on_with() && kept.is_in(path)) {
+        let failed = || format!("cannot remove {}", path.join(kept.name()).display());
+        kept.remove(path).with_context(failed)?;
+    }
+    Ok(())
 }
 
 impl Earlier {

@@ -63,9 +63,8 @@ impl OutputFile {
         };
         let when_stopped = {
             let lock = Arc::clone(&lock);
-            interrupt::when_stopped(move || {
-                drop(lock.lock().unwrap_or_else(PoisonError::into_inner).take())
-            })
+            // Where it is not free it is being let go of.
+            interrupt::when_stopped(move |_| drop(lock.try_lock().map(|mut lock| lock.take())))
         };
         Ok(Self { path: path.to_owned(), force, lock, _when_stopped: when_stopped })
     }

@@ -2,7 +2,6 @@
 
 use std::path::Path;
 
-use anyhow::Context;
 use vene::Outline;
 use vene::data::{DataFile, Row, UnusedColumn, write_jsonl};
 use vene::plan_file::DataSection;
@@ -25,10 +24,8 @@ pub struct Rows {
 
 /// A file's.
 pub fn of_file(path: &Path, counterfactual: Option<&str>) -> anyhow::Result<Rows> {
-    let DataFile { rows, unused, .. } = rows::read(path, counterfactual)?;
-    let bytes = vene_files::read(path, u64::MAX)
-        .with_context(|| format!("{} cannot be read", path.display()))?;
-    Ok(Rows { rows, unused, from: path.display().to_string(), sha256: vene_files::sha256(bytes) })
+    let DataFile { rows, unused, sha256, .. } = rows::read(path, counterfactual)?;
+    Ok(Rows { rows, unused, from: path.display().to_string(), sha256 })
 }
 
 /// Those that a task makes for the model.

@@ -2,9 +2,13 @@
 
 use anyhow::{bail, ensure};
 use vene::data::{FoilIs, PreparedRow, Reason};
+use vene::intervention::{Parameter, ParameterRole};
 use vene::plan::{OverRows, ResolvedPlan};
 use vene::plan_file::{LossName, TrainSection};
 use vene::training::{CrossEntropy, LogitDifference, Objective, SumOf};
+
+/// The parameter on which `boundary_penalty` lies, of boundless rotations.
+const BOUNDARIES: &str = "intervention_boundaries";
 
 /// Which of a row's answers its edited run should say.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -84,28 +88,24 @@ pub fn of(section: &TrainSection, label: Label, rows: &OverRows) -> anyhow::Resu
         }
     };
     Ok(match section.boundary_penalty {
-        Some(weight) => {
-            objective.penalty(SumOf { parameter: "intervention_boundaries".to_owned(), weight })
-        }
+        Some(weight) => objective.penalty(SumOf { parameter: BOUNDARIES.to_owned(), weight }),
         None => objective,
     })
 }
 
 /// Refuses what is about parameters that no intervention of the plan has.
 fn refuse_unread(section: &TrainSection, rows: &OverRows) -> anyhow::Result<()> {
-    let has = |name: &str| {
-        let edits = rows.plan.edits().iter();
-        edits
-            .flat_map(|edit| edit.intervention.parameters())
-            .any(|parameter| parameter.name == name)
-    };
+    let edits = rows.plan.edits().iter();
+    let all: Vec<Parameter> = edits.flat_map(|edit| edit.intervention.parameters()).collect();
+    let has_boundaries = all.iter().any(|parameter| parameter.name == BOUNDARIES);
+    let has_temperature = all.iter().any(|parameter| parameter.role == ParameterRole::Temperature);
     let keys = [
-        ("boundary_penalty", section.boundary_penalty.is_some(), "intervention_boundaries"),
-        ("annealing", section.annealing.is_some(), "temperature"),
+        ("boundary_penalty", section.boundary_penalty.is_some(), has_boundaries, BOUNDARIES),
+        ("annealing", section.annealing.is_some(), has_temperature, "temperature"),
     ];
-    for (key, is_given, parameter) in keys {
+    for (key, is_given, is_read, parameter) in keys {
         ensure!(
-            !is_given || has(parameter),
+            !is_given || is_read,
             "`{key}` in [train] of the plan would change nothing in this training: it is read only where an \
              intervention has a parameter `{parameter}`; leave it out"
         );

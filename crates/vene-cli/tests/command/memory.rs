@@ -2,25 +2,33 @@
 
 use std::process::Command;
 
-/// What becomes of a small job with so many MiB of addresses.
-fn limited(mebibytes: usize) -> (Option<i32>, String) {
+use crate::support::{BASE, data_sweep, record, task};
+
+/// What becomes of a job with so many MiB of addresses.
+fn limited(mebibytes: usize, job: &[&str]) -> (Option<i32>, String) {
     let output = Command::new("sh")
         .args(["-c", &format!("ulimit -v {}; exec \"$0\" \"$@\"", mebibytes << 10)])
         .arg(assert_cmd::cargo::cargo_bin("vene"))
-        .args(["top", crate::support::BASE, "--threads", "2"])
+        .args(job)
         .output()
         .unwrap();
     (output.status.code(), String::from_utf8(output.stderr).unwrap())
 }
 
+/// The least that is enough for a job, in steps of 64 MiB.
+fn enough(job: &[&str]) -> usize {
+    (1..).map(|step| step * 64).find(|&size| limited(size, job).0 == Some(0)).unwrap()
+}
+
 #[test]
 fn too_little_memory_ends_in_a_line() {
+    let job = ["top", BASE, "--threads", "2"];
     // With enough of it the job runs; the program alone takes some.
-    let enough = (1..).map(|step| step * 64).find(|&size| limited(size).0 == Some(0)).unwrap();
+    let enough = enough(&job);
     let mut refused = 0;
     for step in 0..12 {
         let size = enough - step * 4;
-        match limited(size) {
+        match limited(size, &job) {
             (Some(0), _) => {}
             (Some(2), said) => {
                 assert!(said.contains("error: ") && said.contains("memory"), "{size} MiB: {said}");
@@ -35,4 +43,43 @@ fn too_little_memory_ends_in_a_line() {
         }
     }
     assert!(refused > 0, "every size was enough or too little to start");
+}
+
+#[test]
+fn a_run_without_memory_is_recorded_as_failed() {
+    let folder = tempfile::tempdir().unwrap();
+    let (rows, out) = (folder.path().join("rows.jsonl"), folder.path().join("out"));
+    task(&rows, 24);
+    let job = [&data_sweep(&rows, &out, &["--threads", "2", "--force"])[..]].concat();
+    let enough = enough(&job);
+    let mut failed = 0;
+    for step in 1..10 {
+        std::fs::remove_dir_all(&out).unwrap_or_default();
+        let size = enough - step * 8;
+        let (code, said) = limited(size, &job);
+        if code == Some(0) {
+            continue;
+        }
+        assert!(code == Some(2) && !said.contains("panicked"), "{size} MiB: {code:?} {said}");
+        if said.contains("there is no memory left") && out.join("run.json").exists() {
+            let record = record(&out);
+            assert_eq!(record["status"], "failed", "{size} MiB: {said} {record}");
+            assert_eq!(record["error"], "there was no memory left");
+            assert!(!out.join(".vene-lock").exists());
+            failed += 1;
+        }
+    }
+    assert!(failed > 0, "no size was enough to begin, and too little to end");
+}
+
+#[test]
+fn threads_that_cannot_be_started_are_an_error() {
+    // Each takes 2 MiB of addresses.
+    let (code, said) = limited(1000, &["top", BASE, "--threads", "1000"]);
+    assert_eq!(code, Some(2), "{said}");
+    assert!(
+        said.contains("threads cannot be started") || said.contains("no memory left"),
+        "{said}"
+    );
+    assert!(!said.contains("panicked"), "{said}");
 }

@@ -193,6 +193,44 @@ fn files_of_the_user_are_not_overwritten() {
     assert_eq!(files(&out).len(), names.len() - 1);
 }
 
+/// Whatever a run writes: a file of that name that somebody else made is not replaced by it.
+#[test]
+fn no_name_that_a_run_writes_is_overwritten() {
+    let setting = Setting::new(24);
+    for (index, arguments) in setting.all(&setting.path("0")).iter().enumerate() {
+        let out = setting.path("0");
+        printed(&refs(arguments));
+        let written: Vec<String> = files(&out)
+            .into_iter()
+            .filter(|name| name != "run.json" && out.join(name).is_file())
+            .collect();
+        assert!(!written.is_empty());
+        fs::remove_dir_all(&out).unwrap();
+        for name in written {
+            fs::create_dir(&out).unwrap();
+            fs::write(out.join(&name), "mine").unwrap();
+            let said = refused(&refs(arguments));
+            assert!(said.contains(&name) && said.contains("--force"), "{index}: {said}");
+            assert_eq!(files(&out), std::slice::from_ref(&name));
+            assert_eq!(fs::read_to_string(out.join(name)).unwrap(), "mine");
+            fs::remove_dir_all(&out).unwrap();
+        }
+    }
+}
+
+#[test]
+fn what_was_kept_to_be_gone_on_with_goes_when_the_run_is_complete() {
+    let setting = Setting::new(24);
+    let out = setting.path("out");
+    printed(&data_sweep(&setting.data, &out, &["--layers", "0"]));
+    // As if it had been killed between its last record and the removal.
+    fs::create_dir(out.join("parts")).unwrap();
+    fs::write(out.join("parts/batch-00000.json"), "{}").unwrap();
+    let said = printed(&["sweep", "--resume", out.to_str().unwrap()]);
+    assert!(said.contains("is complete"), "{said}");
+    assert!(!out.join("parts").exists());
+}
+
 #[test]
 fn a_run_that_replaces_another_is_its_folder_s_from_its_first_moment() {
     let setting = Setting::new(300);

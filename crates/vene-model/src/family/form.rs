@@ -63,6 +63,7 @@ fn lifted(
     };
     let class = known::class(text_type);
     let has_inner = !inner.is_empty();
+    tie(&mut config, &mut inner, notices)?;
     for (key, value) in config {
         let followed = class.is_some_and(|class| class.defaults.contains_key(&key));
         match inner.get(&key) {
@@ -72,8 +73,7 @@ fn lifted(
                 shortened(inner)
             )),
             Some(_) => {}
-            // The head is the whole model's.
-            None if followed && has_inner && key != "tie_word_embeddings" => notices.add(format!(
+            None if followed && has_inner => notices.add(format!(
                 "`{key}` = {} outside of `{TEXT}` says nothing about the language model and is ignored: the \
                  default of its class is used",
                 shortened(&value)
@@ -85,6 +85,43 @@ fn lifted(
     }
     inner.insert("model_type".into(), text_type.into());
     Ok(inner)
+}
+
+/// Whether a multimodal model's head is its embedding: transformers 5 asks the whole model's configuration,
+/// 4.52 that of the language part; both take what is absent for true. Where they disagree, only one of them finds
+/// a head in a file that has none: there it is the embedding. (One that the file has is used in any case.)
+fn tie(
+    config: &mut Map<String, Value>,
+    inner: &mut Map<String, Value>,
+    notices: &Notices,
+) -> Result<(), ModelError> {
+    const TIE: &str = "tie_word_embeddings";
+    let flag = |name: &str, value: Option<&Value>| match value {
+        None => Ok(true),
+        Some(Value::Null) => Ok(false),
+        Some(value) => {
+            value.as_bool().ok_or_else(|| super::keys::wrong(name, value, "true or false"))
+        }
+    };
+    let whole = flag(TIE, config.get(TIE))?;
+    let part = flag(&format!("{TEXT}.{TIE}"), inner.get(TIE))?;
+    if inner.is_empty() || whole == part {
+        let said = config.shift_remove(TIE).or_else(|| inner.shift_remove(TIE));
+        inner.extend(said.map(|said| (TIE.to_owned(), said)));
+        return Ok(());
+    }
+    let by_default = |config: &Map<String, Value>| {
+        if config.contains_key(TIE) { "" } else { " by default" }
+    };
+    notices.add(format!(
+        "`{TIE}` is {whole}{} in config.json, which transformers 5 reads, and {part}{} in its `{TEXT}`, which \
+         transformers 4.52 reads: true is used",
+        by_default(config),
+        by_default(inner),
+    ));
+    config.shift_remove(TIE);
+    inner.insert(TIE.into(), true.into());
+    Ok(())
 }
 
 /// Gives a key its other name.
@@ -147,6 +184,36 @@ mod tests {
         assert_eq!(notices.len(), 2);
         assert!(notices[0].contains("`head_dim` is 7 in config.json and 4 in its `text_config`"));
         assert!(notices[1].contains("`rms_norm_eps` = 1 outside"));
+    }
+
+    #[test]
+    fn a_multimodal_model_is_tied_where_either_version_ties_it() {
+        for (whole, part, tied, told) in [
+            (json!(true), json!(false), json!(true), 1),
+            (json!(false), json!(true), json!(true), 1),
+            (json!(false), json!(false), json!(false), 0),
+            (json!(true), json!(true), json!(true), 0),
+        ] {
+            let (form, notices) = form(json!({
+                "model_type": "gemma3", "tie_word_embeddings": whole,
+                "text_config": {"hidden_size": 8, "tie_word_embeddings": part},
+            }));
+            assert_eq!(form.unwrap()["tie_word_embeddings"], tied);
+            assert_eq!(notices.len(), told, "{notices:?}");
+        }
+        // What is absent is true.
+        let (outside, notices) = form(json!({
+            "model_type": "gemma3", "tie_word_embeddings": false, "text_config": {"hidden_size": 8},
+        }));
+        assert_eq!(outside.unwrap()["tie_word_embeddings"], true);
+        assert!(
+            notices[0].contains("is false in config.json")
+                && notices[0].contains("true by default")
+        );
+        let (inside, _) = form(json!({
+            "model_type": "gemma3", "text_config": {"hidden_size": 8, "tie_word_embeddings": false},
+        }));
+        assert_eq!(inside.unwrap()["tie_word_embeddings"], true);
     }
 
     #[test]

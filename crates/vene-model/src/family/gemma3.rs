@@ -5,12 +5,15 @@
 
 use serde_json::json;
 
-use super::keys::{Keys, wrong};
+use super::keys::{Keys, shortened, wrong};
 use super::names::Names;
-use super::{Family, Head, Naming, Weights, activation, gguf_rope, rope};
+use super::{Family, Head, Naming, Weights, activation, gguf_rope, llama, rope};
 use crate::config::{Activation, BlockKind, DecoderConfig, LayerConfig, NormKind, Rotary};
 use crate::error::ModelError;
 use crate::tensors::{BlockTensors, NormTensors, OuterTensors, TransformerTensors};
+
+/// A key that transformers 5 writes and does not read.
+const UNREAD_PATTERN: &str = "_sliding_window_pattern";
 
 /// Where GGUF metadata does not say it: every sixth layer attends globally.
 const PATTERN: usize = 6;
@@ -18,6 +21,9 @@ const PATTERN: usize = 6;
 /// The layers of Gemma 3 27B, which scales scores by the width of the model over its heads. GGUF metadata does
 /// not say so: llama.cpp knows the model by its layers.
 const LAYERS_OF_27B: usize = 62;
+
+const LOGIT_CAP: &str = "final_logit_softcapping";
+const SCORE_CAP: &str = "attn_logit_softcapping";
 
 /// Indices into the decoder's rotary encodings.
 const GLOBAL: usize = 0;
@@ -78,10 +84,7 @@ impl Gemma3 {
         let head = Head::of(keys, naming, names, embedding, true)?;
         let vocabulary = super::vocabulary(keys, naming, names, embedding)?;
         let epsilon = naming.pick("rms_norm_eps", "attention.layer_norm_rms_epsilon");
-        let cap = |key| match naming {
-            Naming::HuggingFace => keys.optional_positive(key),
-            Naming::Gguf => keys.positive_or_off(key),
-        };
+        leave_out_score_cap(keys);
         let layers = attending
             .windows
             .into_iter()
@@ -112,8 +115,11 @@ impl Gemma3 {
             activation,
             gated: true,
             embedding_scale: Some((d_model as f64).sqrt()),
-            score_soft_cap: cap("attn_logit_softcapping")?,
-            logit_soft_cap: cap("final_logit_softcapping")?,
+            score_soft_cap: None,
+            logit_soft_cap: match naming {
+                Naming::HuggingFace => keys.optional_positive(LOGIT_CAP)?,
+                Naming::Gguf => keys.positive_or_off(LOGIT_CAP)?,
+            },
             rotaries: attending.rotaries.into(),
             layers,
         };
@@ -174,6 +180,7 @@ impl Attending {
                 let expected = format!("one entry for each of the {layers} layers");
                 return Err(wrong(PERIOD, &found.into(), &expected));
             }
+            None if keys.optional_number(PERIOD)? == Some(0.0) => vec![true; layers],
             None => {
                 let period = keys.optional_count(PERIOD)?.unwrap_or(PATTERN);
                 (0..layers).map(|layer| (layer + 1) % period != 0).collect()
@@ -193,17 +200,34 @@ impl Attending {
     }
 }
 
+/// Scores are not capped: transformers and llama.cpp read the key for this family and compute without it.
+fn leave_out_score_cap(keys: &Keys<'_>) {
+    if let Some(cap) = keys.said(SCORE_CAP).filter(|cap| cap.as_f64() != Some(0.0)) {
+        keys.notices.add(format!(
+            "`{SCORE_CAP}` = {} changes nothing: attention scores of a Gemma 3 are not capped, as in transformers and \
+             llama.cpp, which do not follow it either",
+            shortened(&cap)
+        ));
+    }
+}
+
 /// Which layers attend within a sliding window: `layer_types`, or every layer but each
 /// `sliding_window_pattern`-th.
 fn sliding_layers(keys: &Keys<'_>, layers: usize) -> Result<Vec<bool>, ModelError> {
-    // Newer versions write the pattern beside the types, under a name of their own.
-    let own = keys.optional_count("_sliding_window_pattern")?;
-    let pattern = match own.filter(|_| !keys.is_said("sliding_window_pattern")) {
-        Some(pattern) => pattern,
-        None => keys.count("sliding_window_pattern")?,
+    let pattern = keys.count("sliding_window_pattern")?;
+    let every = |period: usize| (0..layers).map(|layer| (layer + 1) % period != 0).collect();
+    let by_pattern: Vec<bool> = every(pattern);
+    let Some(types) = keys.optional_texts("layer_types")? else {
+        // Newer versions write this beside the types, and read it in no case.
+        let own = keys.said(UNREAD_PATTERN).and_then(|own| own.as_u64()).filter(|own| *own > 0);
+        if let Some(own) = own.filter(|own| every(*own as usize) != by_pattern) {
+            keys.notices.add(format!(
+                "`{UNREAD_PATTERN}` = {own} is not read, as in transformers 4.52 and 5: every layer but each \
+                 {pattern}th has a window, by `sliding_window_pattern` or its default"
+            ));
+        }
+        return Ok(by_pattern);
     };
-    let by_pattern: Vec<bool> = (0..layers).map(|layer| (layer + 1) % pattern != 0).collect();
-    let Some(types) = keys.optional_texts("layer_types")? else { return Ok(by_pattern) };
     if types.len() != layers {
         let found = format!("a list of {}", types.len());
         let expected = format!("one entry for each of the {layers} layers");
@@ -283,6 +307,6 @@ impl Family for Gemma3 {
     }
 
     fn is_leftover(&self, name: &str) -> bool {
-        name.ends_with(".rotary_emb.inv_freq") || name == "rope_freqs.weight"
+        llama::is_leftover(name)
     }
 }

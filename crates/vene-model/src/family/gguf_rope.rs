@@ -2,13 +2,35 @@
 
 use serde_json::Value;
 
-use super::keys::{Keys, wrong};
+use super::keys::{Keys, shortened, wrong};
 use super::names::Names;
 use crate::error::ModelError;
 use crate::rotary::{Rotary, Yarn};
 
 /// A table of divisors, in which Llama 3's scaling is stored.
 const DIVISORS: &str = "rope_freqs.weight";
+
+/// Keys of YaRN that llama.cpp reads for other families only, with the values that it takes here.
+const UNREAD: [(&str, f64); 5] = [
+    ("rope.scaling.yarn_beta_fast", 32.0),
+    ("rope.scaling.yarn_beta_slow", 1.0),
+    ("rope.scaling.yarn_ext_factor", 1.0),
+    ("rope.scaling.yarn_attn_factor", 1.0),
+    ("rope.scaling.yarn_log_multiplier", 0.0),
+];
+
+/// Names the keys that are not followed, where they say something else than what is computed.
+fn leave_out_unread(keys: &Keys<'_>) {
+    let architecture = keys.architecture();
+    for (key, taken) in UNREAD {
+        if let Some(value) = keys.said(key).filter(|value| value.as_f64() != Some(taken)) {
+            keys.notices.add(format!(
+                "`{architecture}.{key}` = {} is not read for {architecture} models, as in llama.cpp: {taken} is used",
+                shortened(&value)
+            ));
+        }
+    }
+}
 
 /// The scaled rotary encoding of a GGUF file.
 pub(super) fn rotary(
@@ -18,6 +40,7 @@ pub(super) fn rotary(
     head_dim: usize,
     context: usize,
 ) -> Result<Rotary, ModelError> {
+    leave_out_unread(keys);
     let kind = keys.optional_text("rope.scaling.type")?;
     let factor = match keys.positive_or_off("rope.scaling.factor")? {
         Some(factor) => Some(factor),
@@ -33,18 +56,13 @@ pub(super) fn rotary(
         // llama.cpp takes a factor without a type for a linear one.
         None | Some("linear") => plain.linear(factor),
         Some("yarn") => {
-            let or = |key: &str, default: f64| {
-                Ok::<_, ModelError>(keys.positive_or_off(key)?.unwrap_or(default))
-            };
             let yarn = Yarn {
                 factor,
                 original_context: original.unwrap_or(context as f64),
-                beta_fast: or("rope.scaling.yarn_beta_fast", 32.0)?,
-                beta_slow: or("rope.scaling.yarn_beta_slow", 1.0)?,
+                beta_fast: 32.0,
+                beta_slow: 1.0,
                 truncate: true,
             };
-            keys.only("rope.scaling.yarn_ext_factor", 1.into())?;
-            keys.only("rope.scaling.yarn_attn_factor", 1.into())?;
             if theta == 1.0 {
                 return Err(wrong(
                     "rope.freq_base",

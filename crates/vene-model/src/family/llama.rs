@@ -11,13 +11,16 @@ use crate::error::ModelError;
 use crate::tensors::{BlockTensors, HostTensor, LinearTensors, OuterTensors, TransformerTensors};
 
 /// Also that of Gemma 3.
-pub(super) const SCHEME: Scheme =
-    Scheme { prefix: "model.", beginnings: &["embed_tokens", "layers", "norm", "rotary_emb"] };
+pub(super) const SCHEME: Scheme = Scheme {
+    prefix: "model.",
+    beginnings: &["embed_tokens", "layers", "norm", "rotary_emb", "rotary_emb_local"],
+};
 
 pub(super) struct Llama {
     config: DecoderConfig,
     naming: Naming,
     head: Head,
+    /// In a Hugging Face model; in a GGUF file each projection has the bias that is there.
     attention_bias: bool,
     mlp_bias: bool,
 }
@@ -53,12 +56,7 @@ impl Llama {
                     keys.only(key, json!(head_dim))?;
                 }
                 let theta = keys.optional_positive("rope.freq_base")?.unwrap_or(10_000.0);
-                (
-                    gguf_rope::rotary(keys, names, theta, head_dim, context)?,
-                    context,
-                    names.contains("blk.0.attn_q.bias"),
-                    names.contains("blk.0.ffn_up.bias"),
-                )
+                (gguf_rope::rotary(keys, names, theta, head_dim, context)?, context, false, false)
             }
         };
         let embedding = naming.pick("model.embed_tokens.weight", "token_embd.weight");
@@ -96,6 +94,21 @@ impl Llama {
         Ok(Self { config, naming, head, attention_bias, mlp_bias })
     }
 
+    /// A projection with its bias.
+    fn linear(
+        &self,
+        weights: &Weights<'_>,
+        stem: &str,
+        shape: [usize; 2],
+        bias: bool,
+    ) -> Result<LinearTensors, ModelError> {
+        let bias = match self.naming {
+            Naming::HuggingFace => bias,
+            Naming::Gguf => weights.contains(&format!("{stem}.bias")),
+        };
+        weights.linear(stem, shape, bias)
+    }
+
     /// Query or key projection. Llama GGUFs hold its rows permuted for interleaved rotary
     /// encoding: pair `i` of a head lies in rows `2i, 2i + 1`, here in rows `i, i + head_dim / 2`.
     fn rotated_linear(
@@ -104,7 +117,7 @@ impl Llama {
         stem: &str,
         shape: [usize; 2],
     ) -> Result<LinearTensors, ModelError> {
-        let linear = weights.linear(stem, shape, self.attention_bias)?;
+        let linear = self.linear(weights, stem, shape, self.attention_bias)?;
         Ok(match self.naming {
             Naming::HuggingFace => linear,
             Naming::Gguf => LinearTensors {
@@ -172,9 +185,11 @@ impl Family for Llama {
                 .pick(format!("model.layers.{layer}.{hugging_face}"), format!("blk.{layer}.{gguf}"))
         };
         let (width, key_width) = (heads * head_dim, key_value_heads * head_dim);
-        let bias = self.attention_bias;
+        let attention = |hugging_face: &str, gguf: &str, shape| {
+            self.linear(weights, &name(hugging_face, gguf), shape, self.attention_bias)
+        };
         let mlp = |hugging_face: &str, gguf: &str, shape| {
-            weights.linear(&name(hugging_face, gguf), shape, self.mlp_bias)
+            self.linear(weights, &name(hugging_face, gguf), shape, self.mlp_bias)
         };
         let tensors = TransformerTensors {
             attention_norm: weights.norm(&name("input_layernorm", "attn_norm"), d_model, false)?,
@@ -188,18 +203,10 @@ impl Family for Llama {
                 &name("self_attn.k_proj", "attn_k"),
                 [key_width, d_model],
             )?,
-            value: weights.linear(
-                &name("self_attn.v_proj", "attn_v"),
-                [key_width, d_model],
-                bias,
-            )?,
+            value: attention("self_attn.v_proj", "attn_v", [key_width, d_model])?,
             query_norm: None,
             key_norm: None,
-            attention_output: weights.linear(
-                &name("self_attn.o_proj", "attn_output"),
-                [d_model, width],
-                bias,
-            )?,
+            attention_output: attention("self_attn.o_proj", "attn_output", [d_model, width])?,
             attention_post_norm: None,
             mlp_norm: weights.norm(
                 &name("post_attention_layernorm", "ffn_norm"),
@@ -215,8 +222,17 @@ impl Family for Llama {
     }
 
     fn is_leftover(&self, name: &str) -> bool {
-        name.ends_with(".rotary_emb.inv_freq") || name == "rope_freqs.weight"
+        is_leftover(name)
     }
+}
+
+/// Tables of a rotary encoding, which are computed.
+pub(super) fn is_leftover(name: &str) -> bool {
+    const TABLES: [&str; 4] = ["inv_freq", "original_inv_freq", "cos_cached", "sin_cached"];
+    let mut parts = name.rsplit('.');
+    let (last, owner) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
+    name == "rope_freqs.weight"
+        || ["rotary_emb", "rotary_emb_local"].contains(&owner) && TABLES.contains(&last)
 }
 
 #[cfg(test)]

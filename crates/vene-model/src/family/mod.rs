@@ -96,7 +96,7 @@ pub(crate) fn open(
         }
         Description::Gguf(metadata) => {
             refuse_what_is_no_model(metadata)?;
-            let names = Names::as_stored(tensors);
+            let names = Names::as_stored(tensors, notices);
             let keys = Keys::gguf(metadata, &names, notices, &opening.ignored_keys)?;
             (Naming::Gguf, names, keys)
         }
@@ -207,9 +207,16 @@ impl Head {
         if !names.contains("lm_head.weight") {
             return Err(ModelError::NoHead {
                 head: "lm_head.weight".into(),
-                reason: "it was saved from a base class (such as LlamaModel), or is a classifier; take the \
-                         files of the whole language model, or set `tie_word_embeddings` to true if its \
-                         embedding is its head",
+                reason: match names.misplaced_head() {
+                    Some(name) => format!(
+                        "the file has `{name}`, which is not where a head is looked for: rename it to \
+                         `lm_head.weight` if it is the head"
+                    ),
+                    None => "it was saved from a base class (such as LlamaModel), or is a classifier; take the \
+                             files of the whole language model, or set `tie_word_embeddings` to true if its \
+                             embedding is its head"
+                        .into(),
+                },
             });
         }
         Ok(Self::Own)

@@ -15,18 +15,38 @@ use crate::error::ModelError;
 const WRAPPERS: [&str; 3] = ["_orig_mod", "_fsdp_wrapped_module", "_checkpoint_wrapped_module"];
 
 /// What trainers put before names.
-const LEADING: [&str; 2] = ["module", "pretrained_model"];
+const LEADING: [&str; 3] = ["module", "pretrained_model", "_forward_module"];
+
+/// What PEFT puts before the names of a model that has adapters.
+const ADAPTED: [&str; 2] = ["base_model", "model"];
+
+/// How parts of names of an adapter begin.
+const ADAPTER: &str = "lora_";
+
+/// The tensor of the language-model head is in this module.
+const HEAD: &str = "lm_head";
 
 /// What multimodal models put before the names of their language model.
 const LANGUAGE_MODEL: &str = "language_model";
 
 /// Parts that stand beside a language model, and what they are.
-const BESIDE: [(&str, &str); 9] = [
+const BESIDE: [(&str, &str); 19] = [
     ("v_head", "a value head"),
     ("value_head", "a value head"),
+    ("critic", "a value head"),
+    ("critic_head", "a value head"),
+    ("summary", "a value head"),
+    ("ilql_heads", "a group of value heads"),
+    ("value_model", "a value model"),
     ("reward_head", "a reward head"),
+    ("rm_head", "a reward head"),
+    ("regression_head", "a regression head"),
+    ("medusa_head", "a head that guesses further tokens"),
     ("score", "a classifier"),
     ("classifier", "a classifier"),
+    ("classification_head", "a classifier"),
+    // In GGUF files.
+    ("cls", "a classifier"),
     ("multiple_choice_head", "a multiple-choice head"),
     ("qa_outputs", "a question-answering head"),
     ("vision_tower", "an image encoder"),
@@ -54,10 +74,36 @@ impl Scheme {
         if self.beginnings.is_empty() {
             return None;
         }
-        let name = name.strip_prefix("model.").unwrap_or(name);
-        let first = name.split('.').next()?;
-        BESIDE.iter().find(|(beginning, _)| *beginning == first).map(|(_, what)| *what)
+        let bare = ["model.", "transformer."].iter().find_map(|prefix| name.strip_prefix(prefix));
+        part_beside(bare.unwrap_or(name))
     }
+
+    /// Whether a name is that of a part of a language model.
+    fn knows(&self, name: &str) -> bool {
+        let rest = name.strip_prefix(self.prefix);
+        let first = rest.and_then(|rest| rest.split('.').next());
+        first.is_some_and(|first| self.beginnings.contains(&first))
+            || name.split('.').next() == Some(HEAD)
+    }
+
+    /// What stands before the name of a part of a language model, where something does.
+    fn prefix_of<'n>(&self, name: &'n str) -> Option<&'n str> {
+        let starts = name.match_indices('.').map(|(dot, _)| dot + 1);
+        let starts: Vec<usize> = starts.collect();
+        // With the whole beginning, or else with what base classes leave of it.
+        let whole = starts.iter().find(|start| self.knows(&name[**start..]));
+        let base = || {
+            let first = |start: usize| name[start..].split('.').next().unwrap_or_default();
+            starts.iter().find(|start| self.beginnings.contains(&first(**start)))
+        };
+        whole.or_else(base).map(|start| &name[..*start])
+    }
+}
+
+/// What a tensor belongs to that is no part of a language model, by the first part of its name.
+fn part_beside(name: &str) -> Option<&'static str> {
+    let first = name.split('.').next()?;
+    BESIDE.iter().find(|(beginning, _)| *beginning == first).map(|(_, what)| *what)
 }
 
 /// Tensors under the names of their family.
@@ -69,32 +115,43 @@ pub(crate) struct Names {
 }
 
 impl Names {
-    /// The names of the file, as GGUF has them.
-    pub(super) fn as_stored(tensors: &Tensors) -> Self {
-        let stored = tensors.names().map(|name| (name.to_owned(), name.to_owned())).collect();
+    /// The names of the file, as GGUF has them. What stands beside the language model is left out with a
+    /// notice.
+    pub(super) fn as_stored(tensors: &Tensors, notices: &Notices) -> Self {
+        let mut beside = Beside::default();
+        let mut stored = BTreeMap::new();
+        for name in tensors.names() {
+            if !beside.takes(name, part_beside(name)) {
+                stored.insert(name.to_owned(), name.to_owned());
+            }
+        }
+        beside.tell(notices);
         Self { tensors: tensors.clone(), stored }
     }
 
     /// Names without what wraps them. What stands beside the language model is left out with a notice.
     ///
     /// # Errors
-    /// Two tensors that would have the same name; weights that are quantised.
+    /// Two tensors that would have the same name; weights that are quantised; an adapter that is not merged;
+    /// names that all begin in a way that is not known.
     pub(super) fn unwrapped(
         tensors: &Tensors,
         scheme: &Scheme,
         notices: &Notices,
     ) -> Result<Self, ModelError> {
         let mut stored: BTreeMap<String, String> = BTreeMap::new();
-        let mut beside: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+        let mut beside = Beside::default();
         for name in tensors.names() {
+            if name.split('.').any(|part| part.starts_with(ADAPTER)) {
+                return Err(ModelError::Unmerged { name: name.to_owned() });
+            }
             if QUANTISED.iter().any(|ending| name.ends_with(ending)) {
                 return Err(ModelError::Quantised {
                     what: format!("tensor `{name}` is part of a quantised weight"),
                 });
             }
             let bare = unwrapped(name);
-            if let Some(part) = scheme.part_beside(&bare) {
-                beside.entry(part).or_default().push(name);
+            if beside.takes(name, scheme.part_beside(&bare)) {
                 continue;
             }
             let bare = complete(bare, scheme);
@@ -102,18 +159,15 @@ impl Names {
                 return Err(ModelError::TwiceTheSame { names: [other, name.to_owned()] });
             }
         }
-        for (part, names) in beside {
-            let tensors = match names.as_slice() {
-                [one] => format!("tensor `{one}`"),
-                [first, rest @ ..] => format!("tensor `{first}` and {} more", rest.len()),
-                [] => continue,
-            };
-            notices.add(format!(
-                "the model has {part} beside its language model ({tensors}); it is left out, since it does not \
-                 change what the language model says"
-            ));
-        }
+        refuse_other_beginnings(&stored, scheme)?;
+        beside.tell(notices);
         Ok(Self { tensors: tensors.clone(), stored })
+    }
+
+    /// The file's name of a head that stands where none is looked for.
+    pub(super) fn misplaced_head(&self) -> Option<&str> {
+        let is_head = |name: &str| name.split('.').any(|part| part == HEAD);
+        self.stored.values().map(String::as_str).find(|name| is_head(name))
     }
 
     /// A shape, row-major.
@@ -152,11 +206,64 @@ impl Names {
     }
 }
 
+/// Tensors that stand beside a language model, by what they are.
+#[derive(Default)]
+struct Beside<'a>(BTreeMap<&'static str, Vec<&'a str>>);
+
+impl<'a> Beside<'a> {
+    /// Notes a tensor that is of such a part.
+    fn takes(&mut self, name: &'a str, part: Option<&'static str>) -> bool {
+        if let Some(part) = part {
+            self.0.entry(part).or_default().push(name);
+        }
+        part.is_some()
+    }
+
+    fn tell(self, notices: &Notices) {
+        for (part, names) in self.0 {
+            let tensors = match names.as_slice() {
+                [one] => format!("tensor `{one}`"),
+                [first, rest @ ..] => format!("tensor `{first}` and {} more", rest.len()),
+                [] => continue,
+            };
+            notices.add(format!(
+                "the model has {part} beside its language model ({tensors}); it is left out, since it does not \
+                 change what the language model says"
+            ));
+        }
+    }
+}
+
+/// Returns an error where no name begins as a language model's, and names what stands before.
+fn refuse_other_beginnings(
+    stored: &BTreeMap<String, String>,
+    scheme: &Scheme,
+) -> Result<(), ModelError> {
+    if scheme.beginnings.is_empty() || stored.keys().any(|name| scheme.knows(name)) {
+        return Ok(());
+    }
+    let mut prefixes: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for (name, of_file) in stored {
+        if let Some(prefix) = scheme.prefix_of(name) {
+            prefixes.entry(prefix).or_default().push(of_file);
+        }
+    }
+    match prefixes.into_iter().max_by_key(|(_, names)| names.len()) {
+        Some((prefix, names)) => {
+            Err(ModelError::OtherBeginning { name: names[0].to_owned(), prefix: prefix.to_owned() })
+        }
+        None => Ok(()),
+    }
+}
+
 /// A name without wrappers, and without the name of a multimodal model's language part.
 fn unwrapped(name: &str) -> String {
     let mut parts: Vec<&str> = name.split('.').filter(|part| !WRAPPERS.contains(part)).collect();
     while parts.first().is_some_and(|first| LEADING.contains(first)) {
         parts.remove(0);
+    }
+    if let Some(rest) = parts.strip_prefix(&ADAPTED) {
+        parts = rest.to_vec();
     }
     match parts.as_slice() {
         [LANGUAGE_MODEL, rest @ ..] => rest.join("."),
@@ -197,6 +304,10 @@ mod tests {
             "model.language_model.layers.0.mlp.up_proj.weight",
             "language_model.layers.0.mlp.up_proj.weight",
             "pretrained_model.model.layers.0.mlp.up_proj.weight",
+            "_forward_module.model.layers.0.mlp.up_proj.weight",
+            "_forward_module.module.model.layers.0.mlp.up_proj.weight",
+            "base_model.model.model.layers.0.mlp.up_proj.weight",
+            "base_model.model.layers.0.mlp.up_proj.weight",
         ] {
             assert_eq!(named(name), right, "{name}");
         }
@@ -209,6 +320,7 @@ mod tests {
     fn heads_and_encoders_beside_a_language_model_are_known() {
         assert_eq!(MODEL.part_beside("v_head.summary.weight"), Some("a value head"));
         assert_eq!(MODEL.part_beside("model.vision_tower.x"), Some("an image encoder"));
+        assert_eq!(MODEL.part_beside("transformer.v_head.weight"), Some("a value head"));
         assert_eq!(MODEL.part_beside("model.layers.0.mlp.score.weight"), None);
         assert_eq!(MODEL.part_beside("lm_head.weight"), None);
         assert_eq!(Scheme::PLAIN.part_beside("score.weight"), None);

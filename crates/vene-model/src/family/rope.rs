@@ -8,38 +8,54 @@ use super::keys::{Keys, LARGEST, known, shortened, wrong};
 use crate::error::ModelError;
 use crate::rotary::{Rotary, Yarn};
 
-/// Every key of a scaling that transformers knows. A kind ignores those of other kinds, as transformers does.
-const KNOWN: [&str; 13] = [
-    "factor",
-    "original_max_position_embeddings",
-    "attention_factor",
-    "beta_fast",
-    "beta_slow",
-    "short_factor",
-    "long_factor",
-    "low_freq_factor",
-    "high_freq_factor",
-    "mscale",
-    "mscale_all_dim",
-    "truncate",
-    "partial_rotary_factor",
+/// The kinds of scaling that are understood, and the keys that each of them reads.
+const KINDS: [(&str, &[&str]); 6] = [
+    (DEFAULT, &[]),
+    ("linear", &["factor"]),
+    ("dynamic", &["factor"]),
+    (
+        "yarn",
+        &[
+            "factor",
+            ORIGINAL,
+            "attention_factor",
+            "beta_fast",
+            "beta_slow",
+            "mscale",
+            "mscale_all_dim",
+            "truncate",
+        ],
+    ),
+    ("longrope", &["factor", ORIGINAL, "attention_factor", "short_factor", "long_factor"]),
+    ("llama3", &["factor", "low_freq_factor", "high_freq_factor", ORIGINAL]),
 ];
+
+/// The kind without any scaling, also where none is named.
+const DEFAULT: &str = "default";
 
 const ORIGINAL: &str = "original_max_position_embeddings";
 
-/// The kinds of scaling that are understood.
-const KINDS: &str = "default, linear, dynamic, yarn, longrope, llama3";
+/// Says that a published model was trained with its scaling.
+const HARMLESS: &str = "finetuned";
+
+/// Where encodings are described.
+const SCALING: &str = "rope_scaling";
+const PARAMETERS: &str = "rope_parameters";
+const FULL: &str = "rope_parameters.full_attention";
+const SLIDING: &str = "rope_parameters.sliding_attention";
 
 /// What is said of one rotary encoding.
 struct Stated<'a> {
     keys: &'a Keys<'a>,
-    /// Where, for messages: `rope_scaling`, `rope_parameters.full_attention` ...
-    place: String,
+    /// Where, for messages; the first one counts where both say something.
+    places: Vec<&'static str>,
     scaling: Map<String, Value>,
     theta: f64,
     head_dim: usize,
     /// `max_position_embeddings`.
     context: usize,
+    /// Whether it is described for some layers only. transformers then reads fewer keys.
+    of_some_layers: bool,
 }
 
 /// A rotary encoding, and how many tokens it reads.
@@ -49,194 +65,300 @@ pub(super) struct Described {
     pub(super) context: usize,
 }
 
-/// The one rotary encoding of a model.
+/// The one rotary encoding of a model. As in transformers 5, `rope_parameters` is not read where there is a
+/// `rope_scaling`.
 pub(super) fn of_model(
     keys: &Keys<'_>,
     head_dim: usize,
     context: usize,
 ) -> Result<Described, ModelError> {
-    let scaling = keys.optional_object("rope_scaling")?;
-    let parameters = keys.optional_object("rope_parameters")?;
-    let (place, scaling) = one_of([("rope_scaling", scaling), ("rope_parameters", parameters)])?;
-    described(keys, place.to_owned(), scaling, "rope_theta", head_dim, context)
+    let mut scaling = keys.optional_object(SCALING)?;
+    let mut parameters = keys.optional_object(PARAMETERS)?;
+    let in_scaling = base_in(SCALING, &mut scaling)?;
+    let in_parameters = base_in(PARAMETERS, &mut parameters)?;
+    let mut bases = Bases {
+        key: "rope_theta",
+        inner: Vec::new(),
+        unread: None,
+        has_old_form: scaling.is_some(),
+    };
+    let (place, scaling) = match (scaling, parameters) {
+        (Some(scaling), parameters) => {
+            let who = "as transformers 4.52 and 5 do";
+            compare(keys, &scaling, (PARAMETERS, parameters.as_ref()), who);
+            bases.inner.extend(in_scaling);
+            bases.unread = in_parameters;
+            (SCALING, scaling)
+        }
+        (None, parameters) => {
+            bases.inner.extend(in_parameters);
+            (PARAMETERS, parameters.unwrap_or_default())
+        }
+    };
+    let theta = bases.followed(keys)?;
+    let places = vec![place];
+    Stated { keys, places, scaling, theta, head_dim, context, of_some_layers: false }.described()
 }
 
 /// The two rotary encodings of a model whose layers have one or the other: of those that attend to everything,
-/// and of those with a window.
+/// and of those with a window. As in transformers 5, `rope_scaling` is laid over the former's
+/// `rope_parameters`.
 pub(super) fn of_layers(
     keys: &Keys<'_>,
     head_dim: usize,
     context: usize,
 ) -> Result<[Described; 2], ModelError> {
-    let scaling = keys.optional_object("rope_scaling")?;
-    let mut parameters = keys.optional_object("rope_parameters")?.unwrap_or_default();
+    let mut scaling = keys.optional_object(SCALING)?;
+    let mut parameters = keys.optional_object(PARAMETERS)?.unwrap_or_default();
     let mut part = |layers: &str| -> Result<Option<Map<String, Value>>, ModelError> {
         match parameters.remove(layers) {
             None | Some(Value::Null) => Ok(None),
             Some(Value::Object(object)) => Ok(Some(object)),
-            Some(other) => Err(wrong(&format!("rope_parameters.{layers}"), &other, "an object")),
+            Some(other) => Err(wrong(&format!("{PARAMETERS}.{layers}"), &other, "an object")),
         }
     };
-    let (full, sliding) = (part("full_attention")?, part("sliding_attention")?);
+    let (mut full, mut sliding) = (part("full_attention")?, part("sliding_attention")?);
     if let Some((key, value)) = parameters.iter().next() {
         return Err(ModelError::NotUnderstood {
-            key: format!("rope_parameters.{key}"),
+            key: format!("{PARAMETERS}.{key}"),
             value: shortened(value),
             understood: "full_attention and sliding_attention, each an object".into(),
         });
     }
-    let (place, full) =
-        one_of([("rope_scaling", scaling), ("rope_parameters.full_attention", full)])?;
-    let local = "rope_parameters.sliding_attention".to_owned();
+    let has_old_form = scaling.is_some();
+    let bases = |key, inner: Vec<Option<(String, f64)>>| Bases {
+        key,
+        inner: inner.into_iter().flatten().collect(),
+        unread: None,
+        has_old_form,
+    };
+    let of_full = [base_in(SCALING, &mut scaling)?, base_in(FULL, &mut full)?];
+    let of_sliding = base_in(SLIDING, &mut sliding)?;
+    let theta = bases("rope_theta", of_full.into()).followed(keys)?;
+    let local_theta = bases("rope_local_base_freq", vec![of_sliding]).followed(keys)?;
+
+    let stated = |places, scaling, theta| Stated {
+        keys,
+        places,
+        scaling,
+        theta,
+        head_dim,
+        context,
+        of_some_layers: true,
+    };
+    let mut places = vec![FULL];
+    let mut merged = full.clone().unwrap_or_default();
+    if let Some(scaling) = scaling {
+        let who = "key by key, as transformers 5 does (transformers 4.52 uses it alone)";
+        compare(keys, &scaling, (FULL, full.as_ref()), who);
+        places.insert(0, SCALING);
+        merged.extend(scaling);
+        let has_local_scaling = sliding.as_ref().is_some_and(|local| differ(local, &Map::new()));
+        if has_local_scaling {
+            keys.notices.add(format!(
+                "`{SLIDING}` = {} is used, as transformers 5 does (transformers 4.52 scales layers with a window by \
+                 nothing)",
+                shortened(&Value::Object(sliding.clone().unwrap_or_default())),
+            ));
+        }
+    }
     Ok([
-        described(keys, place.to_owned(), full, "rope_theta", head_dim, context)?,
-        described(
-            keys,
-            local,
-            sliding.unwrap_or_default(),
-            "rope_local_base_freq",
-            head_dim,
-            context,
-        )?,
+        stated(places, merged, theta).described()?,
+        stated(vec![SLIDING], sliding.unwrap_or_default(), local_theta).described()?,
     ])
 }
 
-/// The scaling that is there; of two that say the same, the newer.
-fn one_of(
-    [(old, scaling), (new, parameters)]: [(&'static str, Option<Map<String, Value>>); 2],
-) -> Result<(&'static str, Map<String, Value>), ModelError> {
-    match (scaling, parameters) {
-        (Some(scaling), Some(parameters)) => {
-            let plain = |object: &Map<String, Value>| {
-                let mut object = object.clone();
-                object.remove("rope_theta");
-                let kind = object.remove("type");
-                let kind = object.remove("rope_type").or(kind).unwrap_or("default".into());
-                object.insert("rope_type".into(), kind);
-                object
-            };
-            let (one, other) = (plain(&scaling), plain(&parameters));
-            let equal = one.len() == other.len()
-                && one.iter().all(|(key, value)| {
-                    other.get(key).is_some_and(|other| known::same(value, other))
-                });
-            if equal {
-                return Ok((new, parameters));
-            }
-            Err(ModelError::Contradiction {
-                one: format!("`{old}` = {}", shortened(&scaling.into())),
-                other: format!("`{new}` = {}", shortened(&parameters.into())),
-            })
-        }
-        (Some(scaling), None) => Ok((old, scaling)),
-        (None, parameters) => Ok((new, parameters.unwrap_or_default())),
+/// Says so where a `rope_scaling`, which is used, and what stands beside it differ.
+fn compare(
+    keys: &Keys<'_>,
+    scaling: &Map<String, Value>,
+    (place, other): (&str, Option<&Map<String, Value>>),
+    who: &str,
+) {
+    if let Some(other) = other.filter(|other| differ(scaling, other)) {
+        keys.notices.add(format!(
+            "`{SCALING}` = {} and `{place}` = {} say different things: `{SCALING}` is used, {who}",
+            shortened(&scaling.clone().into()),
+            shortened(&other.clone().into()),
+        ));
     }
 }
 
-fn described(
-    keys: &Keys<'_>,
-    place: String,
-    mut scaling: Map<String, Value>,
-    theta_key: &str,
-    head_dim: usize,
-    context: usize,
-) -> Result<Described, ModelError> {
-    let outer = keys.optional_positive(theta_key)?;
-    let inner = scaling.remove("rope_theta").filter(|theta| !theta.is_null());
-    let theta = match inner {
-        Some(inner) => {
-            let name = format!("{place}.rope_theta");
-            let inner = inner
-                .as_f64()
-                .filter(|theta| theta.is_finite() && *theta > 0.0)
-                .ok_or_else(|| wrong(&name, &inner, "a positive number"))?;
-            if keys.said(theta_key).is_some() && outer != Some(inner) {
-                keys.notices.add(format!(
-                    "`{theta_key}` is {} and `{name}` is {inner}: {inner} is used, as transformers 5 \
-                     does (correct the one that is wrong in config.json)",
-                    outer.unwrap_or(f64::NAN),
-                ));
-            }
-            inner
-        }
-        None => outer.ok_or_else(|| super::keys::missing(theta_key, "a positive number"))?,
+/// Whether two descriptions, from which bases were taken, say different things.
+fn differ(one: &Map<String, Value>, other: &Map<String, Value>) -> bool {
+    let plain = |object: &Map<String, Value>| {
+        let mut object = object.clone();
+        object.retain(|_, value| !value.is_null());
+        let kind = object.remove("type");
+        let kind = object.remove("rope_type").or(kind).unwrap_or("default".into());
+        object.insert("rope_type".into(), kind);
+        object
     };
-    // Read where a kind of scaling asks for it; without one it says nothing.
-    keys.ignore(&["original_max_position_embeddings"]);
-    Stated { keys, place, scaling, theta, head_dim, context }.described()
+    let (one, other) = (plain(one), plain(other));
+    one.len() != other.len()
+        || one
+            .iter()
+            .any(|(key, value)| other.get(key).is_none_or(|other| !known::same(value, other)))
+}
+
+/// Takes the base out of a description, with its full name.
+fn base_in(
+    place: &str,
+    described: &mut Option<Map<String, Value>>,
+) -> Result<Option<(String, f64)>, ModelError> {
+    let Some(described) = described else { return Ok(None) };
+    let Some(base) = described.remove("rope_theta").filter(|base| !base.is_null()) else {
+        return Ok(None);
+    };
+    let name = format!("{place}.rope_theta");
+    match base.as_f64().filter(|number| number.is_finite() && *number > 0.0) {
+        Some(number) => Ok(Some((name, number))),
+        None => Err(wrong(&name, &base, "a positive number")),
+    }
+}
+
+/// Where the base of one encoding is said.
+struct Bases {
+    /// Its key outside of any description.
+    key: &'static str,
+    /// Inside of descriptions; the first one counts.
+    inner: Vec<(String, f64)>,
+    /// Inside of a description that is not read.
+    unread: Option<(String, f64)>,
+    /// Whether there is a description in the form that transformers 4 reads.
+    has_old_form: bool,
+}
+
+impl Bases {
+    /// The one that transformers 5 uses. Says so where another is said, or 4.52 would use another.
+    fn followed(self, keys: &Keys<'_>) -> Result<f64, ModelError> {
+        let Self { key, inner, unread, has_old_form } = self;
+        let is_said = keys.said(key).is_some();
+        let is_null = keys.is_said(key) && !is_said;
+        let outer = if is_null && !inner.is_empty() { None } else { keys.optional_positive(key)? };
+        let used = inner.first().map(|(_, base)| *base).or(outer);
+        let used = used.ok_or_else(|| super::keys::missing(key, "a positive number"))?;
+
+        let outer_said = outer.filter(|_| is_said).map(|base| (key.to_owned(), base));
+        let said: Vec<_> = inner.into_iter().chain(unread).chain(outer_said).collect();
+        let older = outer.filter(|outer| (has_old_form || is_said) && *outer != used);
+        if older.is_some() || said.iter().any(|(_, base)| *base != used) {
+            let said: Vec<_> =
+                said.iter().map(|(name, base)| format!("`{name}` is {base}")).collect();
+            let who = match older {
+                Some(older) => {
+                    format!("as transformers 5 does (transformers 4.52 would use {older})")
+                }
+                None => format!("as transformers 4.52 and 5 do where there is a `{SCALING}`"),
+            };
+            keys.notices.add(format!("{}: {used} is used, {who}", said.join(" and ")));
+        }
+        Ok(used)
+    }
 }
 
 impl Stated<'_> {
     fn described(&self) -> Result<Described, ModelError> {
+        // Read where a kind of scaling asks for it; without one it says nothing.
+        self.keys.ignore(&[ORIGINAL]);
         let kind = self.kind()?;
-        self.refuse_unknown_keys()?;
+        self.account_for_keys(kind.as_deref())?;
         let rotary = Rotary::new(self.theta, self.head_dim);
         let same = |rotary| Described { rotary, context: self.context };
-        let described = match kind.as_str() {
-            "default" => same(rotary),
+        let described = match kind.as_deref().unwrap_or(DEFAULT) {
+            DEFAULT => same(rotary),
             "linear" => same(rotary.linear(self.positive("factor")?)),
             "llama3" => same(rotary.llama3(
                 self.positive("factor")?,
                 self.positive("low_freq_factor")?,
                 self.positive("high_freq_factor")?,
-                self.original_context()?.unwrap_or(self.context as f64),
+                self.original_context()?.said().unwrap_or(self.context as f64),
             )),
             "yarn" => same(self.yarn(rotary)?),
             "longrope" => same(self.long_rope(rotary)?),
             "dynamic" => self.dynamic(rotary)?,
             other => {
                 return Err(ModelError::NotUnderstood {
-                    key: format!("{}.rope_type", self.place),
+                    key: self.name("rope_type"),
                     value: other.into(),
-                    understood: KINDS.into(),
+                    understood: kinds(),
                 });
             }
         };
         if !described.rotary.is_finite() {
             let said = Value::Object(self.scaling.clone());
-            return Err(wrong(&self.place, &said, "a scaling that leaves frequencies finite"));
+            let expected = "a scaling that leaves frequencies finite";
+            return Err(wrong(self.places[0], &said, expected));
         }
         Ok(described)
     }
 
+    /// A key's full name: where it is said, or else where it would be.
     fn name(&self, key: &str) -> String {
-        format!("{}.{key}", self.place)
+        let mut names = self.places.iter().map(|place| format!("{place}.{key}"));
+        let found = names.clone().find(|name| self.keys.is_there(name));
+        found.or_else(|| names.next()).unwrap_or_default()
     }
 
-    fn kind(&self) -> Result<String, ModelError> {
+    /// The kind that is said, if one is.
+    fn kind(&self) -> Result<Option<String>, ModelError> {
         let text = |key: &str| match self.scaling.get(key) {
             None | Some(Value::Null) => Ok(None),
             Some(Value::String(kind)) => Ok(Some(kind.clone())),
-            Some(other) => Err(wrong(&self.name(key), other, KINDS)),
+            Some(other) => Err(wrong(&self.name(key), other, &kinds())),
         };
         match (text("rope_type")?, text("type")?) {
             (Some(one), Some(other)) if one != other => Err(ModelError::Contradiction {
                 one: format!("`{}` = \"{one}\"", self.name("rope_type")),
                 other: format!("`{}` = \"{other}\"", self.name("type")),
             }),
-            (one, other) => Ok(one.or(other).unwrap_or_else(|| "default".into())),
+            (one, other) => Ok(one.or(other)),
         }
     }
 
-    fn refuse_unknown_keys(&self) -> Result<(), ModelError> {
+    /// Refuses keys that are not known, and names those that only other kinds read.
+    fn account_for_keys(&self, kind: Option<&str>) -> Result<(), ModelError> {
+        let is_known = |key: &str| KINDS.iter().any(|(_, keys)| keys.contains(&key));
+        let followed = kind.unwrap_or(DEFAULT);
+        let read =
+            KINDS.iter().find(|(name, _)| *name == followed).map_or(&[][..], |(_, keys)| keys);
+        let mut unread = Vec::new();
         for (key, value) in &self.scaling {
-            let is_name = ["rope_type", "type"].contains(&key.as_str());
             let full = self.name(key);
-            if value.is_null() || is_name || self.keys.leaves_out(&full) {
+            let is_passed = ["rope_type", "type", HARMLESS].contains(&key.as_str());
+            if value.is_null() || is_passed || read.contains(&key.as_str()) {
+                continue;
+            }
+            if is_known(key) {
+                unread.push(format!("`{key}` = {}", shortened(value)));
                 continue;
             }
             let why = match key.as_str() {
-                "partial_rotary_factor" if !known::same(value, &1.into()) => {
-                    "is not implemented with any value but 1"
-                }
-                key if KNOWN.contains(&key) => continue,
+                "partial_rotary_factor" if known::same(value, &1.into()) => continue,
+                "partial_rotary_factor" => "is not implemented with any value but 1",
                 _ => "is not a key that vene knows",
             };
+            if self.keys.leaves_out(&full) {
+                continue;
+            }
             return Err(ModelError::UnknownKey {
                 key: full,
                 value: shortened(value),
                 why: why.into(),
             });
+        }
+        // A kind that is not known is refused by its name.
+        if !unread.is_empty() && KINDS.iter().any(|(name, _)| *name == followed) {
+            let named = match kind {
+                Some(_) => "",
+                None => ", since it names none",
+            };
+            self.keys.notices.add(format!(
+                "`{}` is of the type `{followed}`{named}, which does not read {}: that changes nothing, as in \
+                 transformers 5",
+                self.places[0],
+                unread.join(", "),
+            ));
         }
         Ok(())
     }
@@ -260,23 +382,37 @@ impl Stated<'_> {
 
     /// The context of the model before its encoding was stretched, where it is said: inside the scaling, or
     /// beside it as Phi-3 has it.
-    fn original_context(&self) -> Result<Option<f64>, ModelError> {
-        let (inner, outer) = (self.optional(ORIGINAL)?, self.keys.optional_positive(ORIGINAL)?);
+    fn original_context(&self) -> Result<Original, ModelError> {
+        let inner = self.optional(ORIGINAL)?;
+        let outer = match self.keys.optional_positive(ORIGINAL)? {
+            Some(outer) if self.of_some_layers => {
+                if inner.unwrap_or(self.context as f64) != outer {
+                    self.keys.notices.add(format!(
+                        "`{ORIGINAL}` = {outer} outside of `{}` is not read, as in transformers 5",
+                        self.places[0]
+                    ));
+                }
+                None
+            }
+            outer => outer,
+        };
         match (inner, outer) {
             (Some(inner), Some(outer)) if inner != outer => Err(ModelError::Contradiction {
                 one: format!("`{ORIGINAL}` = {outer}"),
                 other: format!("`{}` = {inner}", self.name(ORIGINAL)),
             }),
-            (inner, outer) => Ok(inner.or(outer)),
+            (inner, outer) => Ok(Original { inner, outer }),
         }
     }
 
     /// By how much the context was stretched. Where the factor and the two contexts say different things,
-    /// the factor is followed, as by transformers 5.
-    fn factor(&self, original: Option<f64>) -> Result<f64, ModelError> {
-        let ratio = self.context as f64 / original.unwrap_or(self.context as f64);
-        let Some(factor) = self.optional("factor")? else { return Ok(ratio) };
-        if original.is_some() && factor != ratio {
+    /// the factor is followed, as by transformers 5; transformers 4.52 follows the context that it reads.
+    fn factor(&self, original: &Original, read_by_4: Option<f64>) -> Result<f64, ModelError> {
+        let ratio = |original: f64| self.context as f64 / original;
+        let Some(factor) = self.optional("factor")? else {
+            return Ok(original.said().map_or(1.0, ratio));
+        };
+        if let Some(ratio) = read_by_4.map(ratio).filter(|ratio| *ratio != factor) {
             self.keys.notices.add(format!(
                 "`{}` is {factor}, while `max_position_embeddings` is {ratio} times the original context: \
                  {factor} is used, as transformers 5 does (transformers 4.52 would use {ratio})",
@@ -288,7 +424,17 @@ impl Stated<'_> {
 
     fn yarn(&self, rotary: Rotary) -> Result<Rotary, ModelError> {
         let original = self.original_context()?;
-        let factor = self.factor(original)?;
+        let factor = self.factor(&original, original.inner)?;
+        if let (None, Some(outer)) = (original.inner, original.outer)
+            && outer != self.context as f64
+        {
+            self.keys.notices.add(format!(
+                "`{ORIGINAL}` = {outer} is used, as transformers 5 does (transformers 4.52 reads it only inside of \
+                 `{}` and would take {} for it)",
+                self.places[0], self.context,
+            ));
+        }
+        let original = original.said();
         let original_context = original.unwrap_or(self.context as f64);
         // 0 stands for the default, as it is false to Python.
         let or_default = |key: &str, default: f64| match self.scaling.get(key) {
@@ -305,11 +451,7 @@ impl Stated<'_> {
             None if mscale > 0.0 && mscale_all > 0.0 => magnitude(mscale) / magnitude(mscale_all),
             None => magnitude(1.0),
         };
-        let truncate = match self.scaling.get("truncate") {
-            None | Some(Value::Null) => true,
-            Some(Value::Bool(truncate)) => *truncate,
-            Some(other) => return Err(wrong(&self.name("truncate"), other, "true or false")),
-        };
+        let truncate = self.truncates()?;
         let yarn = Yarn {
             factor,
             original_context,
@@ -327,16 +469,39 @@ impl Stated<'_> {
         Ok(rotary.yarn(self.theta, yarn).magnified(magnified))
     }
 
+    /// Whether YaRN's ramp begins and ends at whole pairs.
+    fn truncates(&self) -> Result<bool, ModelError> {
+        let name = self.name("truncate");
+        match self.scaling.get("truncate") {
+            None | Some(Value::Null | Value::Bool(true)) => Ok(true),
+            Some(Value::Bool(false)) if self.of_some_layers => {
+                self.keys.notices.add(format!(
+                    "`{name}` = false is not read, as in transformers 4.52 and 5: it is taken for true"
+                ));
+                Ok(true)
+            }
+            Some(Value::Bool(false)) => {
+                self.keys.notices.add(format!(
+                    "`{name}` = false is followed, as transformers 5 does (transformers 4.52 does not read it and \
+                     truncates)"
+                ));
+                Ok(false)
+            }
+            Some(other) => Err(wrong(&name, other, "true or false")),
+        }
+    }
+
     fn long_rope(&self, rotary: Rotary) -> Result<Rotary, ModelError> {
         let original = self.original_context()?;
-        let factor = self.factor(original)?;
-        let original = original.unwrap_or(self.context as f64);
-        if original != self.context as f64 && self.keys.said(ORIGINAL).is_none() {
+        let factor = self.factor(&original, original.outer)?;
+        let is_outside = original.outer.is_some();
+        let original = original.said().unwrap_or(self.context as f64);
+        if original != self.context as f64 && !is_outside {
             self.keys.notices.add(format!(
                 "`{}` = {original} is used, as transformers 5 does (transformers 4.52 reads it only outside of \
                  `{}` and would take {} for it)",
                 self.name(ORIGINAL),
-                self.place,
+                self.places[0],
                 self.context,
             ));
         }
@@ -375,4 +540,21 @@ impl Stated<'_> {
         let context = (self.context as f64 * factor).min(LARGEST as f64) as usize;
         Ok(Described { rotary: rotary.dynamic(self.theta, factor, self.context), context })
     }
+}
+
+/// The context of a model before its encoding was stretched, by where it is said.
+struct Original {
+    inner: Option<f64>,
+    outer: Option<f64>,
+}
+
+impl Original {
+    fn said(&self) -> Option<f64> {
+        self.inner.or(self.outer)
+    }
+}
+
+/// The kinds of scaling, for messages.
+fn kinds() -> String {
+    KINDS.map(|(kind, _)| kind).join(", ")
 }

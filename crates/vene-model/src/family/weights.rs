@@ -7,7 +7,7 @@
 use std::cell::RefCell;
 use std::collections::HashSet;
 
-use vene_checkpoint::{CheckpointError, Notices};
+use vene_checkpoint::{CheckpointError, Element, Notices};
 
 use super::Family;
 use super::names::Names;
@@ -43,6 +43,11 @@ impl<'a> Weights<'a> {
         // Where only shapes are looked at, this is sure to fail, with the right words.
         let data = tensors.read_f32(stored, shape)?;
         Ok(HostTensor { data, shape: shape.to_vec() })
+    }
+
+    /// Whether there is a tensor of this name.
+    pub(super) fn contains(&self, name: &str) -> bool {
+        self.names.contains(name)
     }
 
     /// `{stem}.weight` as `[out, in]`, and `{stem}.bias` where there is to be one.
@@ -105,8 +110,8 @@ impl<'a> Weights<'a> {
         if !self.reads_values || own.weight.data == embedding.data {
             return Ok(None);
         }
-        // Quantised in another way, the two differ though they are one.
-        if self.element(&head) == self.element(name) {
+        let rounded = [(&own.weight, self.element(&head)), (embedding, self.element(name))];
+        if !is_one_matrix(rounded) {
             self.notices.add(format!(
                 "{tied}, but the file has a `{head}` with other values than the embedding: `{head}` is used, as \
                  transformers 5 and llama.cpp do (transformers 4 uses the embedding; to get that, remove \
@@ -116,7 +121,7 @@ impl<'a> Weights<'a> {
         Ok(Some(own))
     }
 
-    fn element(&self, name: &str) -> Option<vene_checkpoint::Element> {
+    fn element(&self, name: &str) -> Option<Element> {
         let (tensors, stored) = self.names.stored(name);
         tensors.element(stored)
     }
@@ -141,5 +146,108 @@ impl<'a> Weights<'a> {
                 family: family.config().family,
             }),
         }
+    }
+}
+
+/// Whether two tables, stored in different formats, are what the same table becomes in each of them. They are used
+/// as they are stored; this decides only whether a user should know that they differ.
+fn is_one_matrix(tables: [(&HostTensor, Option<Element>); 2]) -> bool {
+    let [(one, Some(format)), (other, Some(other_format))] = tables else { return false };
+    if format == other_format {
+        return one.data == other.data;
+    }
+    let width = one.shape.last().copied().unwrap_or(1).max(1);
+    let mut rows = one.data.chunks(width).zip(other.data.chunks(width));
+    if format.block_len() == 1 && other_format.block_len() == 1 {
+        let unit = rounding(format) + rounding(other_format);
+        return rows.all(|(row, other)| {
+            row.iter()
+                .zip(other)
+                .all(|(a, b)| (a - b).abs() <= unit * a.abs().max(b.abs()) + SUBNORMAL)
+        });
+    }
+    // Blocks are rounded together: the error of a row is small beside the row.
+    let most = rounding(format) + rounding(other_format);
+    let norm = |values: &mut dyn Iterator<Item = f32>| {
+        values.map(|value| value * value).sum::<f32>().sqrt()
+    };
+    rows.all(|(row, other)| {
+        let error = norm(&mut row.iter().zip(other).map(|(a, b)| a - b));
+        error <= most * norm(&mut row.iter().copied()) + SUBNORMAL
+    })
+}
+
+/// Half of the distance of the smallest numbers of the half-precision format.
+const SUBNORMAL: f32 = 3e-8;
+
+/// By how much a number changes when it is stored, in units of itself; of quantised blocks the root mean square,
+/// with half as much again for blocks that have a number much larger than the others.
+fn rounding(format: Element) -> f32 {
+    let of_levels = |bits: i32| 1.5 * 0.5f32.powi(bits - 1);
+    match format {
+        Element::F64 | Element::F32 => 0.5f32.powi(24),
+        Element::F16 => 0.5f32.powi(11),
+        Element::BF16 => 0.5f32.powi(8),
+        Element::Q8_0 => of_levels(8),
+        Element::Q6_K => of_levels(6),
+        Element::Q5_0 | Element::Q5_1 | Element::Q5_K => of_levels(5),
+        Element::Q4_0 | Element::Q4_1 | Element::Q4_K | Element::IQ4_NL | Element::IQ4_XS => {
+            of_levels(4)
+        }
+        Element::MXFP4 | Element::NVFP4 | Element::Q3_K => of_levels(3),
+        Element::Q2_K | Element::TQ1_0 | Element::TQ2_0 => of_levels(2),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn table(values: impl Iterator<Item = f32>) -> HostTensor {
+        HostTensor { data: values.collect(), shape: vec![4, 32] }
+    }
+
+    fn numbers(seed: u32) -> impl Iterator<Item = f32> {
+        (0..128u32).map(move |index| {
+            ((index + seed).wrapping_mul(2_654_435_761) >> 8) as f32 / (1 << 23) as f32 - 1.0
+        })
+    }
+
+    fn is_one(
+        one: &HostTensor,
+        format: Element,
+        other: &HostTensor,
+        other_format: Element,
+    ) -> bool {
+        is_one_matrix([(one, Some(format)), (other, Some(other_format))])
+    }
+
+    #[test]
+    fn tables_that_differ_by_their_rounding_are_one_and_others_are_not() {
+        let exact = table(numbers(0));
+        let to_bits =
+            |bits: i32| move |value: f32| (value * 2f32.powi(bits)).round() / 2f32.powi(bits);
+        let halves = table(numbers(0).map(|value| half_precision(value)));
+        assert!(is_one(&halves, Element::F16, &exact, Element::F32));
+        assert!(!is_one(&halves, Element::F32, &exact, Element::F32));
+        let mut one_off = halves.clone();
+        one_off.data[100] += 0.01;
+        assert!(!is_one(&one_off, Element::F16, &exact, Element::F32));
+        let (q8, q4) = (table(numbers(0).map(to_bits(7))), table(numbers(0).map(to_bits(3))));
+        assert!(is_one(&q8, Element::Q8_0, &q4, Element::Q4_0));
+        assert!(is_one(&q4, Element::Q4_0, &exact, Element::F16));
+        assert!(!is_one(&q4, Element::Q8_0, &exact, Element::F16));
+        // One row of another matrix, as of tokens that were trained later.
+        let mut row_off = q4.clone();
+        row_off.data[32..64].copy_from_slice(&table(numbers(9)).data[32..64]);
+        assert!(!is_one(&row_off, Element::Q4_0, &exact, Element::F16));
+        for format in [Element::F16, Element::BF16, Element::Q8_0, Element::Q4_K] {
+            assert!(!is_one(&table(numbers(7)), format, &exact, Element::F32), "{format}");
+        }
+    }
+
+    /// With 11 significant bits.
+    fn half_precision(value: f32) -> f32 {
+        f32::from_bits((value.to_bits() + (1 << 12)) & !((1 << 13) - 1))
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use candle_core::Tensor;
 
-use crate::intervention::{Intervention, Parameter, SourceCount, UnitContext};
+use crate::intervention::{Intervention, Parameter, Traits, UnitContext};
 
 /// An intervention that is told the data set's row for the example, which is only a place in a batch.
 /// So all runs of a row draw alike, and a row's numbers depend on no other row.
@@ -21,12 +21,8 @@ impl Intervention for ByRow {
         self.inner.name()
     }
 
-    fn source_count(&self) -> SourceCount {
-        self.inner.source_count()
-    }
-
-    fn is_absolute(&self) -> bool {
-        self.inner.is_absolute()
+    fn traits(&self) -> Traits {
+        self.inner.traits()
     }
 
     fn problem(&self) -> Option<String> {
@@ -59,10 +55,6 @@ impl Intervention for ByRow {
         self.inner.set_training_step(step);
     }
 
-    fn in_place(&self) -> bool {
-        self.inner.in_place()
-    }
-
     fn apply_in_place(&self, base: &mut [f32], sources: &[&[f32]]) {
         self.inner.apply_in_place(base, sources);
     }
@@ -81,12 +73,8 @@ impl Intervention for AsLarge {
         self.direction.name()
     }
 
-    fn source_count(&self) -> SourceCount {
-        self.change.source_count()
-    }
-
-    fn is_absolute(&self) -> bool {
-        false
+    fn traits(&self) -> Traits {
+        Traits::of(self.change.traits().sources)
     }
 
     fn problem(&self) -> Option<String> {

@@ -3,7 +3,7 @@
 
 use candle_core::Tensor;
 
-use super::{Intervention, Settings, SourceCount, UnitContext, only_source};
+use super::{Granularity, Intervention, Settings, SourceCount, Traits, UnitContext, only_source};
 
 /// `base + source`.
 #[derive(Clone, Copy, Debug, Default)]
@@ -18,16 +18,8 @@ impl Intervention for Addition {
         Some(Settings::new(self.name()))
     }
 
-    fn source_count(&self) -> SourceCount {
-        SourceCount::One
-    }
-
-    fn is_absolute(&self) -> bool {
-        false
-    }
-
-    fn row_by_row(&self) -> bool {
-        true
+    fn traits(&self) -> Traits {
+        Traits::of(SourceCount::One).granularity(Granularity::Element)
     }
 
     fn apply(
@@ -37,10 +29,6 @@ impl Intervention for Addition {
         _: UnitContext<'_>,
     ) -> candle_core::Result<Tensor> {
         base + only_source(sources)?
-    }
-
-    fn in_place(&self) -> bool {
-        true
     }
 
     fn apply_in_place(&self, base: &mut [f32], sources: &[&[f32]]) {

@@ -7,8 +7,8 @@ use candle_core::{DType, Tensor, Var};
 use super::parameter::{self, cast, variable};
 use super::sigmoid::sigmoid;
 use super::{
-    Intervention, Parameter, ParameterError, Rotation, Settings, SourceCount, UnitContext,
-    only_source,
+    Granularity, Intervention, Parameter, ParameterError, Rotation, Settings, SourceCount, Traits,
+    UnitContext, only_source,
 };
 
 /// `((1 − m) ∘ base R + m ∘ source R) Rᵀ` with a mask over the directions `i = 0 .. width − 1` that
@@ -107,16 +107,8 @@ impl Intervention for BoundlessRotatedSpace {
         Some(Settings::new(self.name()))
     }
 
-    fn source_count(&self) -> SourceCount {
-        SourceCount::One
-    }
-
-    fn is_absolute(&self) -> bool {
-        false
-    }
-
-    fn row_by_row(&self) -> bool {
-        true
+    fn traits(&self) -> Traits {
+        Traits::of(SourceCount::One).granularity(Granularity::Row)
     }
 
     fn problem(&self) -> Option<String> {
@@ -131,7 +123,7 @@ impl Intervention for BoundlessRotatedSpace {
         vec![
             self.rotation.parameter(),
             Parameter::trained("intervention_boundaries", &self.boundaries),
-            Parameter::frozen("temperature", &self.temperature),
+            Parameter::temperature("temperature", &self.temperature),
         ]
     }
 

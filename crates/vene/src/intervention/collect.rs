@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use candle_core::{D, Tensor};
 
-use super::{Intervention, Settings, SourceCount, Subspace, UnitContext};
+use super::{Intervention, Settings, SourceCount, Subspace, Traits, UnitContext};
 
 /// Leaves the values as they are and keeps them, or the subspace's dimensions of them, until they
 /// are taken. A clone keeps them in the same place.
@@ -58,12 +58,8 @@ impl Intervention for Collect {
         Some(Settings::new(self.name()).subspace(&self.subspace))
     }
 
-    fn source_count(&self) -> SourceCount {
-        SourceCount::None
-    }
-
-    fn is_absolute(&self) -> bool {
-        false
+    fn traits(&self) -> Traits {
+        Traits::of(SourceCount::None)
     }
 
     fn check(&self, width: Option<usize>) -> Result<(), String> {

@@ -8,7 +8,10 @@ use std::sync::Arc;
 use candle_core::{Tensor, Var};
 
 use super::parameter::{self, cast, variable};
-use super::{Intervention, Parameter, ParameterError, Settings, SourceCount, UnitContext};
+use super::{
+    Dependence, Granularity, Intervention, Parameter, ParameterError, Settings, SourceCount,
+    Traits, UnitContext,
+};
 
 /// The inner intervention with one vector as its source, at every position.
 ///
@@ -21,7 +24,7 @@ use super::{Intervention, Parameter, ParameterError, Settings, SourceCount, Unit
 /// use vene::{Component, Edit};
 ///
 /// let steering = ConstantSource::zeros(Arc::new(Addition), 64)?.trained();
-/// assert!(steering.parameters()[0].trainable);
+/// assert!(steering.parameters()[0].is_trained());
 /// let edit = Edit::new(Component::BlockOutput, 3, Arc::new(steering));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
@@ -74,20 +77,17 @@ impl Intervention for ConstantSource {
         Some(Settings::new(self.name()).with("of", inner).with("trained", self.trained))
     }
 
-    fn source_count(&self) -> SourceCount {
-        SourceCount::None
-    }
-
-    fn is_absolute(&self) -> bool {
-        self.inner.is_absolute()
-    }
-
-    fn row_by_row(&self) -> bool {
-        self.inner.row_by_row()
+    fn traits(&self) -> Traits {
+        let inner = self.inner.traits();
+        // What is copied is no run's values.
+        let result = inner.result.max(Dependence::Absolute);
+        // The vector's values belong to columns.
+        let granularity = inner.granularity.max(Granularity::Row);
+        Traits { sources: SourceCount::None, result, granularity }
     }
 
     fn problem(&self) -> Option<String> {
-        match self.inner.source_count() {
+        match self.inner.traits().sources {
             SourceCount::None => {
                 Some(format!("a constant source for {}, which reads none", self.inner.name()))
             }

@@ -5,7 +5,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use candle_core::Tensor;
 
-use super::{Intervention, Parameter, Settings, SourceCount, UnitContext};
+use super::{Dependence, Granularity, Intervention, Parameter, Settings, Traits, UnitContext};
 use crate::random::Draws;
 
 /// In a training step, each of the inner intervention's values is 0 with this probability, and else
@@ -38,12 +38,11 @@ impl Intervention for Dropout {
         Some(settings.with("probability", self.probability).with("seed", self.seed))
     }
 
-    fn source_count(&self) -> SourceCount {
-        self.inner.source_count()
-    }
-
-    fn is_absolute(&self) -> bool {
-        self.inner.is_absolute()
+    fn traits(&self) -> Traits {
+        let inner = self.inner.traits();
+        // In a training some values are not the source's, and which depends on the example.
+        let result = inner.result.max(Dependence::Absolute);
+        Traits { result, granularity: Granularity::Whole, ..inner }
     }
 
     fn problem(&self) -> Option<String> {

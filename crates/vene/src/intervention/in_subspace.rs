@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use candle_core::Tensor;
 
-use super::{Intervention, Parameter, Settings, SourceCount, Subspace, UnitContext};
+use super::{
+    Dependence, Granularity, Intervention, Parameter, Settings, Subspace, Traits, UnitContext,
+};
 
 /// The inner intervention's values in the subspace's dimensions, and the base's own, bit for bit,
 /// in all others.
@@ -33,8 +35,6 @@ impl InSubspace {
 
 impl Intervention for InSubspace {
     fn name(&self) -> &'static str {
-        // Not the inner one's: an edit under the name of "interchange" is taken for one of all
-        // dimensions.
         "in_subspace"
     }
 
@@ -43,16 +43,11 @@ impl Intervention for InSubspace {
         Some(Settings::new(self.name()).with("of", inner).subspace(&self.subspace))
     }
 
-    fn source_count(&self) -> SourceCount {
-        self.inner.source_count()
-    }
-
-    fn is_absolute(&self) -> bool {
-        false
-    }
-
-    fn row_by_row(&self) -> bool {
-        self.inner.row_by_row()
+    fn traits(&self) -> Traits {
+        let inner = self.inner.traits();
+        // The other dimensions are the base's, and which they are is told by columns.
+        let granularity = inner.granularity.max(Granularity::Row);
+        Traits { result: Dependence::Relative, granularity, ..inner }
     }
 
     fn problem(&self) -> Option<String> {

@@ -3,7 +3,9 @@
 
 use candle_core::Tensor;
 
-use super::{Intervention, Settings, SourceCount, UnitContext, only_source};
+use super::{
+    Dependence, Granularity, Intervention, Settings, SourceCount, Traits, UnitContext, only_source,
+};
 
 /// Replaces the base's values by the source's.
 #[derive(Clone, Copy, Debug, Default)]
@@ -18,16 +20,8 @@ impl Intervention for Interchange {
         Some(Settings::new(self.name()))
     }
 
-    fn source_count(&self) -> SourceCount {
-        SourceCount::One
-    }
-
-    fn is_absolute(&self) -> bool {
-        true
-    }
-
-    fn row_by_row(&self) -> bool {
-        true
+    fn traits(&self) -> Traits {
+        Traits::of(SourceCount::One).result(Dependence::Copies).granularity(Granularity::Element)
     }
 
     fn apply(
@@ -37,10 +31,6 @@ impl Intervention for Interchange {
         _: UnitContext<'_>,
     ) -> candle_core::Result<Tensor> {
         only_source(sources).cloned()
-    }
-
-    fn in_place(&self) -> bool {
-        true
     }
 
     fn apply_in_place(&self, base: &mut [f32], sources: &[&[f32]]) {

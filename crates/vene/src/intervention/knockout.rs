@@ -3,7 +3,7 @@
 
 use candle_core::Tensor;
 
-use super::{Intervention, Settings, SourceCount, UnitContext};
+use super::{Dependence, Intervention, Settings, SourceCount, Traits, UnitContext};
 
 /// Replaces attention scores by −∞.
 #[derive(Clone, Copy, Debug, Default)]
@@ -18,12 +18,8 @@ impl Intervention for Knockout {
         Some(Settings::new(self.name()))
     }
 
-    fn source_count(&self) -> SourceCount {
-        SourceCount::None
-    }
-
-    fn is_absolute(&self) -> bool {
-        true
+    fn traits(&self) -> Traits {
+        Traits::of(SourceCount::None).result(Dependence::Absolute)
     }
 
     fn apply(

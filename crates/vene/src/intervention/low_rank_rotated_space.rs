@@ -5,7 +5,8 @@
 use candle_core::Tensor;
 
 use super::{
-    Intervention, Parameter, Rotation, Settings, SourceCount, Subspace, UnitContext, only_source,
+    Granularity, Intervention, Parameter, Rotation, Settings, SourceCount, Subspace, Traits,
+    UnitContext, only_source,
 };
 
 /// `base + (source − base) R_S R_Sᵀ` with few orthonormal directions in the columns of `R`
@@ -43,16 +44,8 @@ impl Intervention for LowRankRotatedSpace {
         Some(Settings::new(self.name()).with("rank", rank).subspace(&self.subspace))
     }
 
-    fn source_count(&self) -> SourceCount {
-        SourceCount::One
-    }
-
-    fn is_absolute(&self) -> bool {
-        false
-    }
-
-    fn row_by_row(&self) -> bool {
-        true
+    fn traits(&self) -> Traits {
+        Traits::of(SourceCount::One).granularity(Granularity::Row)
     }
 
     fn check(&self, width: Option<usize>) -> Result<(), String> {

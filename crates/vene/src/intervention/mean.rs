@@ -3,7 +3,7 @@
 
 use candle_core::Tensor;
 
-use super::{Intervention, Settings, SourceCount, UnitContext};
+use super::{Dependence, Intervention, Settings, SourceCount, Traits, UnitContext};
 
 /// Replaces the base's values by the mean over all sources.
 #[derive(Clone, Copy, Debug, Default)]
@@ -18,12 +18,8 @@ impl Intervention for Mean {
         Some(Settings::new(self.name()))
     }
 
-    fn source_count(&self) -> SourceCount {
-        SourceCount::Several
-    }
-
-    fn is_absolute(&self) -> bool {
-        true
+    fn traits(&self) -> Traits {
+        Traits::of(SourceCount::Several).result(Dependence::Absolute)
     }
 
     fn apply(

@@ -2,7 +2,7 @@
 //!
 //! An intervention knows nothing of models. It is handed the values of one unit, tensors in,
 //! tensor out, and is differentiable through them. One file each; a user's own is another
-//! implementation of [`Intervention`], or a closure ([`from_fn`]).
+//! implementation of [`Intervention`], or a closure ([`from_fn`], [`from_fn_with_source`]).
 //!
 //! | pyvene 0.1.8, pyreft 0.1.0 | here |
 //! | --- | --- |
@@ -59,6 +59,7 @@ mod sigmoid_mask_rotated_space;
 pub(crate) mod state;
 mod subspace;
 mod subtraction;
+mod traits;
 mod zero;
 
 use std::fmt::Debug;
@@ -74,14 +75,14 @@ pub use boundless_rotated_space::BoundlessRotatedSpace;
 pub use collect::{Collect, Collected};
 pub use constant_source::ConstantSource;
 pub use dropout::Dropout;
-pub use from_fn::{FromFn, from_fn};
+pub use from_fn::{FromFn, from_fn, from_fn_with_source, from_fn_with_sources};
 pub use in_subspace::InSubspace;
 pub use interchange::Interchange;
 pub use knockout::Knockout;
 pub use low_rank_rotated_space::LowRankRotatedSpace;
 pub use mean::Mean;
 pub use noise::Noise;
-pub use parameter::{Constraint, Parameter, ParameterError};
+pub use parameter::{Constraint, Parameter, ParameterError, ParameterRole};
 pub use pca::{PcaRotatedSpace, PrincipalComponents};
 pub use random_direction::RandomDirection;
 pub use reft::{Activation, ConsReft, DiReft, Linear, LoReft, LobiReft, NoReft, NodiReft};
@@ -94,18 +95,8 @@ pub use sigmoid_mask_rotated_space::SigmoidMaskRotatedSpace;
 pub use state::{load, save};
 pub use subspace::{Partition, Subspace, SubspaceError};
 pub use subtraction::Subtraction;
+pub use traits::{Dependence, Granularity, SourceCount, Traits};
 pub use zero::Zero;
-
-/// How many sources an intervention reads.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum SourceCount {
-    /// None: it is a function of the base alone.
-    None,
-    /// Exactly one.
-    One,
-    /// At least one.
-    Several,
-}
 
 /// The one source of an intervention that reads exactly one.
 fn only_source(sources: &[Tensor]) -> candle_core::Result<&Tensor> {
@@ -138,19 +129,8 @@ pub trait Intervention: Debug + Send + Sync {
     /// The name under which it stands in receipts and tables.
     fn name(&self) -> &'static str;
 
-    /// How many sources it reads.
-    fn source_count(&self) -> SourceCount;
-
-    /// Whether its result does not depend on the base's values. Two absolute interventions on
-    /// the same values contradict each other and are refused.
-    fn is_absolute(&self) -> bool;
-
-    /// Whether each row of the result depends on that row, on its sources' and on the coordinates that the plan
-    /// chose alone, not on the example or its position: rows of many examples are then handed over at once in a
-    /// training. Never asked for attention patterns.
-    fn row_by_row(&self) -> bool {
-        false
-    }
+    /// What it reads, what its result depends on, and what it must be shown together.
+    fn traits(&self) -> Traits;
 
     /// What is wrong with its parameters, if something is; such a plan is refused.
     fn problem(&self) -> Option<String> {
@@ -207,15 +187,9 @@ pub trait Intervention: Debug + Send + Sync {
         context: UnitContext<'_>,
     ) -> candle_core::Result<Tensor>;
 
-    /// Whether [`Intervention::apply_in_place`] does the same: the intervention is a function of
-    /// each value by itself, wherever it stands.
-    fn in_place(&self) -> bool {
-        false
-    }
-
     /// [`Intervention::apply`] on 32-bit floats where they lie, a stretch of values at a time: what
-    /// a sweep of many thousand edits is fast with. Called only where [`Intervention::in_place`]
-    /// says so; must give the same values, bit for bit.
+    /// a sweep of many thousand edits is fast with. Called only where the traits say [`Granularity::Element`]; must
+    /// give the same values, bit for bit.
     fn apply_in_place(&self, base: &mut [f32], sources: &[&[f32]]) {
         let _ = (base, sources);
     }

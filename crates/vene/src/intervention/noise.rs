@@ -7,7 +7,7 @@
 
 use candle_core::Tensor;
 
-use super::{Intervention, Settings, SourceCount, UnitContext};
+use super::{Intervention, Settings, SourceCount, Traits, UnitContext};
 use crate::random::standard_normal;
 
 /// `base + standard_deviation * N(0, 1)`, a draw of its own for every value.
@@ -29,12 +29,8 @@ impl Intervention for Noise {
         Some(settings.with("standard_deviation", self.standard_deviation).with("seed", self.seed))
     }
 
-    fn source_count(&self) -> SourceCount {
-        SourceCount::None
-    }
-
-    fn is_absolute(&self) -> bool {
-        false
+    fn traits(&self) -> Traits {
+        Traits::of(SourceCount::None)
     }
 
     fn problem(&self) -> Option<String> {

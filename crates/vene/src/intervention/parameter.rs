@@ -16,6 +16,17 @@ pub enum Constraint {
     Orthogonal,
 }
 
+/// What a parameter is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ParameterRole {
+    /// A trainer changes it along its gradient.
+    Trained,
+    /// Nothing changes it.
+    Fixed,
+    /// How soft a mask is. No gradient changes it; a training with annealing sets it.
+    Temperature,
+}
+
 /// One parameter of an intervention.
 #[derive(Clone, Debug)]
 pub struct Parameter {
@@ -23,8 +34,8 @@ pub struct Parameter {
     pub name: String,
     /// Its values. The intervention reads them anew at each application.
     pub variable: Var,
-    /// Whether a trainer is to change it. What is not may still be set, such as a temperature.
-    pub trainable: bool,
+    /// What it is for.
+    pub role: ParameterRole,
     /// What must stay true of it.
     pub constraint: Constraint,
 }
@@ -33,17 +44,27 @@ impl Parameter {
     /// One that is trained.
     pub fn trained(name: impl Into<String>, variable: &Var) -> Self {
         let (name, variable) = (name.into(), variable.clone());
-        Self { name, variable, trainable: true, constraint: Constraint::Free }
+        Self { name, variable, role: ParameterRole::Trained, constraint: Constraint::Free }
     }
 
     /// One that no gradient step changes.
     pub fn frozen(name: impl Into<String>, variable: &Var) -> Self {
-        Self { trainable: false, ..Self::trained(name, variable) }
+        Self { role: ParameterRole::Fixed, ..Self::trained(name, variable) }
+    }
+
+    /// How soft a mask is, which annealing sets.
+    pub fn temperature(name: impl Into<String>, variable: &Var) -> Self {
+        Self { role: ParameterRole::Temperature, ..Self::trained(name, variable) }
     }
 
     /// One that is trained and whose columns stay orthonormal.
     pub fn orthogonal(name: impl Into<String>, variable: &Var) -> Self {
         Self { constraint: Constraint::Orthogonal, ..Self::trained(name, variable) }
+    }
+
+    /// Whether a trainer changes it.
+    pub fn is_trained(&self) -> bool {
+        self.role == ParameterRole::Trained
     }
 
     /// The part of a gradient along which the constraint is kept to first order: the gradient

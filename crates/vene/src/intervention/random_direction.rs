@@ -6,7 +6,7 @@
 
 use candle_core::{D, DType, Tensor};
 
-use super::{Intervention, Settings, SourceCount, UnitContext, only_source};
+use super::{Intervention, Settings, SourceCount, Traits, UnitContext, only_source};
 use crate::random::standard_normal;
 
 /// `base + |source - base| u`, with a random unit vector `u` for every position: row by row the
@@ -29,12 +29,8 @@ impl Intervention for RandomDirection {
         Some(Settings::new(self.name()).with("seed", self.seed))
     }
 
-    fn source_count(&self) -> SourceCount {
-        SourceCount::One
-    }
-
-    fn is_absolute(&self) -> bool {
-        false
+    fn traits(&self) -> Traits {
+        Traits::of(SourceCount::One)
     }
 
     fn apply(

@@ -5,8 +5,8 @@
 use candle_core::Tensor;
 
 use super::{
-    Intervention, Parameter, ParameterError, Rotation, Settings, SourceCount, Subspace,
-    UnitContext, only_source,
+    Granularity, Intervention, Parameter, ParameterError, Rotation, Settings, SourceCount,
+    Subspace, Traits, UnitContext, only_source,
 };
 
 /// `base + (source − base) R_S R_Sᵀ`: with respect to the orthonormal basis in the columns of `R`
@@ -46,16 +46,8 @@ impl Intervention for RotatedSpace {
         Some(Settings::new(self.name()).subspace(&self.subspace))
     }
 
-    fn source_count(&self) -> SourceCount {
-        SourceCount::One
-    }
-
-    fn is_absolute(&self) -> bool {
-        false
-    }
-
-    fn row_by_row(&self) -> bool {
-        true
+    fn traits(&self) -> Traits {
+        Traits::of(SourceCount::One).granularity(Granularity::Row)
     }
 
     fn check(&self, width: Option<usize>) -> Result<(), String> {

@@ -2,7 +2,7 @@
 
 use candle_core::Tensor;
 
-use super::{Intervention, Settings, SourceCount, UnitContext};
+use super::{Granularity, Intervention, Settings, SourceCount, Traits, UnitContext};
 
 /// `factor * base`.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -20,16 +20,8 @@ impl Intervention for Scaling {
         Some(Settings::new(self.name()).with("factor", self.factor))
     }
 
-    fn source_count(&self) -> SourceCount {
-        SourceCount::None
-    }
-
-    fn is_absolute(&self) -> bool {
-        false
-    }
-
-    fn row_by_row(&self) -> bool {
-        true
+    fn traits(&self) -> Traits {
+        Traits::of(SourceCount::None).granularity(Granularity::Element)
     }
 
     fn problem(&self) -> Option<String> {
@@ -44,10 +36,6 @@ impl Intervention for Scaling {
         _: UnitContext<'_>,
     ) -> candle_core::Result<Tensor> {
         base * self.factor
-    }
-
-    fn in_place(&self) -> bool {
-        true
     }
 
     fn apply_in_place(&self, base: &mut [f32], _: &[&[f32]]) {

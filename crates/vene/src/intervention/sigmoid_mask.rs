@@ -7,7 +7,8 @@ use candle_core::{DType, Tensor, Var};
 use super::parameter::{self, cast, variable};
 use super::sigmoid::sigmoid;
 use super::{
-    Intervention, Parameter, ParameterError, Settings, SourceCount, UnitContext, only_source,
+    Granularity, Intervention, Parameter, ParameterError, Settings, SourceCount, Traits,
+    UnitContext, only_source,
 };
 
 /// `base + σ(mask / temperature) ∘ (source − base)`: of each dimension a learned share is the
@@ -67,16 +68,8 @@ impl Intervention for SigmoidMask {
         Some(Settings::new(self.name()))
     }
 
-    fn source_count(&self) -> SourceCount {
-        SourceCount::One
-    }
-
-    fn is_absolute(&self) -> bool {
-        false
-    }
-
-    fn row_by_row(&self) -> bool {
-        true
+    fn traits(&self) -> Traits {
+        Traits::of(SourceCount::One).granularity(Granularity::Row)
     }
 
     fn problem(&self) -> Option<String> {
@@ -90,7 +83,7 @@ impl Intervention for SigmoidMask {
     fn parameters(&self) -> Vec<Parameter> {
         vec![
             Parameter::trained("mask", &self.mask),
-            Parameter::frozen("temperature", &self.temperature),
+            Parameter::temperature("temperature", &self.temperature),
         ]
     }
 

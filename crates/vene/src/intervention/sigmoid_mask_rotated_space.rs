@@ -7,8 +7,8 @@ use candle_core::{DType, Tensor, Var};
 use super::parameter::{self, cast, variable};
 use super::sigmoid::sigmoid;
 use super::{
-    Intervention, Parameter, ParameterError, Rotation, Settings, SourceCount, UnitContext,
-    only_source,
+    Granularity, Intervention, Parameter, ParameterError, Rotation, Settings, SourceCount, Traits,
+    UnitContext, only_source,
 };
 
 /// `((1 − m) ∘ base R + m ∘ source R) Rᵀ` with `m = σ(masks / temperature)`, a share for each
@@ -81,16 +81,8 @@ impl Intervention for SigmoidMaskRotatedSpace {
         Some(Settings::new(self.name()))
     }
 
-    fn source_count(&self) -> SourceCount {
-        SourceCount::One
-    }
-
-    fn is_absolute(&self) -> bool {
-        false
-    }
-
-    fn row_by_row(&self) -> bool {
-        true
+    fn traits(&self) -> Traits {
+        Traits::of(SourceCount::One).granularity(Granularity::Row)
     }
 
     fn problem(&self) -> Option<String> {
@@ -105,7 +97,7 @@ impl Intervention for SigmoidMaskRotatedSpace {
         vec![
             self.rotation.parameter(),
             Parameter::trained("masks", &self.masks),
-            Parameter::frozen("temperature", &self.temperature),
+            Parameter::temperature("temperature", &self.temperature),
         ]
     }
 

@@ -2,7 +2,7 @@
 
 use candle_core::Tensor;
 
-use super::{Intervention, Settings, SourceCount, UnitContext, only_source};
+use super::{Granularity, Intervention, Settings, SourceCount, Traits, UnitContext, only_source};
 
 /// `base - source`.
 #[derive(Clone, Copy, Debug, Default)]
@@ -17,16 +17,8 @@ impl Intervention for Subtraction {
         Some(Settings::new(self.name()))
     }
 
-    fn source_count(&self) -> SourceCount {
-        SourceCount::One
-    }
-
-    fn is_absolute(&self) -> bool {
-        false
-    }
-
-    fn row_by_row(&self) -> bool {
-        true
+    fn traits(&self) -> Traits {
+        Traits::of(SourceCount::One).granularity(Granularity::Element)
     }
 
     fn apply(
@@ -36,10 +28,6 @@ impl Intervention for Subtraction {
         _: UnitContext<'_>,
     ) -> candle_core::Result<Tensor> {
         base - only_source(sources)?
-    }
-
-    fn in_place(&self) -> bool {
-        true
     }
 
     fn apply_in_place(&self, base: &mut [f32], sources: &[&[f32]]) {

@@ -2,7 +2,7 @@
 
 use candle_core::Tensor;
 
-use super::{Intervention, Settings, SourceCount, UnitContext};
+use super::{Dependence, Granularity, Intervention, Settings, SourceCount, Traits, UnitContext};
 
 /// Replaces the base's values by 0.
 #[derive(Clone, Copy, Debug, Default)]
@@ -17,16 +17,8 @@ impl Intervention for Zero {
         Some(Settings::new(self.name()))
     }
 
-    fn source_count(&self) -> SourceCount {
-        SourceCount::None
-    }
-
-    fn is_absolute(&self) -> bool {
-        true
-    }
-
-    fn row_by_row(&self) -> bool {
-        true
+    fn traits(&self) -> Traits {
+        Traits::of(SourceCount::None).result(Dependence::Absolute).granularity(Granularity::Element)
     }
 
     fn apply(
@@ -36,10 +28,6 @@ impl Intervention for Zero {
         _: UnitContext<'_>,
     ) -> candle_core::Result<Tensor> {
         base.zeros_like()
-    }
-
-    fn in_place(&self) -> bool {
-        true
     }
 
     fn apply_in_place(&self, base: &mut [f32], _: &[&[f32]]) {

@@ -15,7 +15,7 @@ pub(super) fn refuse_conflicts(
     // Only edits of one place can meet.
     let mut at_place: HashMap<(Run, Site), Vec<(usize, &ResolvedEdit)>> = HashMap::new();
     for (second, later) in edits.iter().enumerate() {
-        if !later.intervention.is_absolute() {
+        if !later.intervention.traits().is_absolute() {
             continue;
         }
         let before = at_place.entry((later.run, later.site.place(config))).or_default();

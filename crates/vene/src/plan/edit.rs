@@ -297,7 +297,7 @@ impl Edit {
 
 /// What an intervention reads unless told.
 fn usual(intervention: &dyn Intervention) -> Option<Source> {
-    match intervention.source_count() {
+    match intervention.traits().sources {
         SourceCount::None => None,
         SourceCount::One => Some(Source::Run(0)),
         SourceCount::Several => Some(Source::AllRuns),

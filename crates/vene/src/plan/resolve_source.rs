@@ -30,7 +30,7 @@ impl Resolver<'_> {
             wanted,
             given,
         };
-        match (edit.intervention.source_count(), &edit.source) {
+        match (edit.intervention.traits().sources, &edit.source) {
             (SourceCount::None, None) => return Ok(None),
             (SourceCount::None, Some(_)) => return Err(wrong("no source", "one")),
             (_, None) => return Err(wrong("a source", "none")),

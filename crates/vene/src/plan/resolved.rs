@@ -6,7 +6,7 @@ use vene_model::{AnotherModel, Component, ModelKey, Outline, Prompt, Site};
 
 use super::{Example, Outputs, Run, When};
 use crate::error::PlanError;
-use crate::intervention::Intervention;
+use crate::intervention::{Dependence, Intervention};
 
 /// A plan in which every position is a number and every edit lands somewhere.
 #[derive(Clone, Debug)]
@@ -254,7 +254,7 @@ impl ResolvedEdit {
         !self.control
             && !self.reads_edited
             && !unit.is_empty()
-            && self.intervention.name() == "interchange"
+            && self.intervention.traits().result == Dependence::Copies
             && *site == self.site
             && read.iter().all(is_shared)
     }

@@ -109,6 +109,8 @@ pub struct PlanFile {
     /// What the plan is for.
     pub sections: Sections,
     document: Node,
+    /// What was read, as it was written; empty where the plan was not read.
+    source: String,
     /// What the two files of a saved plan were, by their digests.
     digests: Option<Digests>,
     /// The file, where it is one.
@@ -171,6 +173,7 @@ impl PlanFile {
             digests: table.read("sha256", Digests::read)?,
             file: file.map(Arc::from),
             folder: folder.to_owned(),
+            source: text.to_owned(),
             document,
         })
     }
@@ -193,7 +196,13 @@ impl PlanFile {
             });
         }
         let sections = Sections::default();
-        Ok(Self { sections, document, digests: None, file: None, folder: PathBuf::new() })
+        let (source, folder) = (String::new(), PathBuf::new());
+        Ok(Self { sections, document, source, digests: None, file: None, folder })
+    }
+
+    /// The text that was read, with its comments; empty where the plan was not read of a text.
+    pub fn source(&self) -> &str {
+        &self.source
     }
 
     /// What the file says, as sections and their keys: `("read", Some("original"))`; of a list of tables such as

@@ -162,7 +162,7 @@ fn shared(one: &dyn Intervention, other: &dyn Intervention) -> Shared {
         return Shared::All;
     }
     // Of what no training changes a copy is as good.
-    let trained = own.iter().filter(|parameter| parameter.trainable);
+    let trained = own.iter().filter(|parameter| parameter.is_trained());
     let found = trained.into_iter().find(|parameter| {
         others.iter().any(|other| other.variable.id() == parameter.variable.id())
     });
@@ -190,7 +190,7 @@ fn edit(index: usize, edit: &Edit, link: Link, sink: &mut Sink) -> Result<Node> 
         entries.push(("within", source.into()));
     }
     if let Some(source) = &edit.source {
-        let several = edit.intervention.source_count() == SourceCount::Several;
+        let several = edit.intervention.traits().sources == SourceCount::Several;
         let source = source::write(source, several, &format!("{name}.source"), sink)?;
         entries.extend(source.map(|source| ("source", source)));
     }

@@ -82,7 +82,7 @@ impl Method {
         match self {
             Self::Interchange | Self::Addition | Self::Subtraction => SourceCount::One,
             Self::Mean => SourceCount::Several,
-            Self::Custom(intervention) => intervention.source_count(),
+            Self::Custom(intervention) => intervention.traits().sources,
             _ => SourceCount::None,
         }
     }

@@ -3,7 +3,7 @@
 use candle_core::Tensor;
 
 use super::error::TrainingError;
-use crate::intervention::Parameter;
+use crate::intervention::{Parameter, ParameterRole};
 use crate::plan::ResolvedPlan;
 
 /// A temperature that goes from one value to another in equal steps, one for each step of the training: the
@@ -36,7 +36,7 @@ impl Annealing {
 pub(super) fn temperatures(plan: &ResolvedPlan) -> Result<Vec<Parameter>, TrainingError> {
     let all = plan.edits().iter().flat_map(|edit| edit.intervention.parameters());
     let found: Vec<Parameter> =
-        all.filter(|parameter| parameter.name == "temperature" && !parameter.trainable).collect();
+        all.filter(|parameter| parameter.role == ParameterRole::Temperature).collect();
     match found.is_empty() {
         true => Err(TrainingError::NoTemperature),
         false => Ok(found),

@@ -168,6 +168,10 @@ impl Trainer {
         if !trained.epochs.is_empty() && progress(Progress::Resumed(&trained)).is_break() {
             return Err(RunError::Stopped.into());
         }
+        if let (Some(annealing), Some(last)) = (self.annealing, trained.steps.last()) {
+            // A temperature is not in the checkpoint: it is told by how far the training came.
+            annealing::set(&temperatures, annealing.temperature(last.step, steps))?;
+        }
         if trained.epochs.len() >= self.epochs || self.is_over(&trained.epochs) {
             trained.stopped_early = trained.epochs.len() < self.epochs;
             return Ok(trained);
@@ -311,7 +315,7 @@ pub(super) fn learned(plan: &ResolvedPlan) -> Vec<Parameter> {
     for (index, edit) in plan.edits().iter().enumerate() {
         for parameter in edit.intervention.parameters() {
             let known = learned.iter().any(|known| known.variable.id() == parameter.variable.id());
-            if parameter.trainable && !known {
+            if parameter.is_trained() && !known {
                 let name = format!("edit.{index}.{}", parameter.name);
                 learned.push(Parameter { name, ..parameter });
             }

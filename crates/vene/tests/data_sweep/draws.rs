@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use candle_core::Tensor;
 use vene::data::Row;
-use vene::intervention::{Intervention, Noise, RandomDirection, SourceCount, UnitContext};
+use vene::intervention::{Intervention, Noise, RandomDirection, Traits, UnitContext};
 use vene::{Component, Control, Edit, Method, Reference, Treatment};
 
 use crate::hand::{Done, at, check, close, of_base, written};
@@ -24,12 +24,8 @@ impl<I: Intervention> Intervention for OfRow<I> {
         self.inner.name()
     }
 
-    fn source_count(&self) -> SourceCount {
-        self.inner.source_count()
-    }
-
-    fn is_absolute(&self) -> bool {
-        false
+    fn traits(&self) -> Traits {
+        Traits::of(self.inner.traits().sources)
     }
 
     fn apply(

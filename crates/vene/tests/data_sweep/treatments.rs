@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use candle_core::Tensor;
-use vene::intervention::{Intervention, SourceCount, UnitContext};
+use vene::intervention::{Intervention, SourceCount, Traits, UnitContext};
 use vene::{Component, Direction, Edit, Method, Module, SweepUnit, Treatment};
 
 use crate::hand::{Done, Hand, at, check, of_base, written};
@@ -170,12 +170,8 @@ impl Intervention for WithAll {
         "with_all"
     }
 
-    fn source_count(&self) -> SourceCount {
-        SourceCount::Several
-    }
-
-    fn is_absolute(&self) -> bool {
-        false
+    fn traits(&self) -> Traits {
+        Traits::of(SourceCount::Several)
     }
 
     fn apply(

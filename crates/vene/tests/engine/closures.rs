@@ -5,7 +5,10 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use candle_core::{DType, Tensor};
-use vene::intervention::{Intervention, SourceCount, UnitContext, from_fn};
+use vene::intervention::{
+    Granularity, Intervention, SourceCount, Traits, UnitContext, from_fn, from_fn_with_source,
+    from_fn_with_sources,
+};
 use vene::training::{Examples, FromLogits, Objective, Suffix, Trainer};
 use vene::{
     Component, Distribution, Edit, Example, Executor, Forked, Generator, Gradients, Plan,
@@ -61,15 +64,10 @@ const SITE: &str = "own at mlp_output of layer 1";
 #[test]
 fn a_closure_that_reads_a_source_which_is_not_there() {
     for subject in subjects() {
-        // It says that it reads none, or one, and takes more.
-        for (count, given) in
-            [(SourceCount::None, 0), (SourceCount::One, 1), (SourceCount::Several, 1)]
-        {
-            let own = from_fn("own", count, |_, sources: &[Tensor]| Ok(sources[1].clone()));
-            let edit = Edit::new(Component::MlpOutput, 1, Arc::new(own));
-            let given = format!("given {given} sources");
-            all_say(&subject, &edit, &[SITE, "index out of bounds", &given]);
-        }
+        // It reads several, and takes it that there are more than one.
+        let own = from_fn_with_sources("own", |_, sources| Ok(sources[1].clone()));
+        let edit = Edit::new(Component::MlpOutput, 1, Arc::new(own));
+        all_say(&subject, &edit, &[SITE, "index out of bounds", "given 1 sources"]);
     }
 }
 
@@ -77,18 +75,18 @@ fn a_closure_that_reads_a_source_which_is_not_there() {
 fn a_closure_that_returns_another_type_or_shape() {
     for subject in subjects() {
         let other = if subject.model.precision() == Precision::Single { "f64" } else { "f32" };
-        let own = from_fn("own", SourceCount::None, |base: &Tensor, _| {
+        let own = from_fn("own", |base| {
             base.to_dtype(if base.dtype() == DType::F32 { DType::F64 } else { DType::F32 })
         });
         let edit = Edit::new(Component::MlpOutput, 1, Arc::new(own));
         all_say(&subject, &edit, &[SITE, "of type", other]);
-        let own = from_fn("own", SourceCount::None, |base: &Tensor, _| base.to_dtype(DType::U32));
+        let own = from_fn("own", |base| base.to_dtype(DType::U32));
         let edit = Edit::new(Component::MlpOutput, 1, Arc::new(own));
         all_say(&subject, &edit, &[SITE, "of type u32"]);
         let shapes: [fn(&Tensor) -> candle_core::Result<Tensor>; 3] =
             [|base| base.t(), |base| base.unsqueeze(0), |base| base.narrow(1, 0, 3)];
         for shape in shapes {
-            let own = from_fn("own", SourceCount::None, move |base: &Tensor, _| shape(base));
+            let own = from_fn("own", shape);
             let edit = Edit::new(Component::MlpOutput, 1, Arc::new(own));
             all_say(&subject, &edit, &[SITE, "of shape"]);
         }
@@ -104,16 +102,8 @@ impl Intervention for InPlace {
         "own"
     }
 
-    fn source_count(&self) -> SourceCount {
-        SourceCount::None
-    }
-
-    fn is_absolute(&self) -> bool {
-        false
-    }
-
-    fn in_place(&self) -> bool {
-        true
+    fn traits(&self) -> Traits {
+        Traits::of(SourceCount::None).granularity(Granularity::Element)
     }
 
     fn apply(
@@ -170,7 +160,11 @@ fn an_intervention_that_is_called_by_itself_with_other_sources() {
 fn surplus_sources_are_refused_when_the_plan_is_resolved() {
     let subject = Subject::new(PLAIN[0], Precision::Single);
     let edit = |count, source: Option<Source>| {
-        let own = from_fn("own", count, |base: &Tensor, _| Ok(base.clone()));
+        let own = match count {
+            SourceCount::None => from_fn("own", |base| Ok(base.clone())),
+            SourceCount::One => from_fn_with_source("own", |base, _| Ok(base.clone())),
+            SourceCount::Several => from_fn_with_sources("own", |base, _| Ok(base.clone())),
+        };
         let edit = Edit::new(Component::MlpOutput, 1, Arc::new(own));
         let edit = match source {
             Some(source) => edit.source(source),

@@ -1,7 +1,11 @@
 //! Interchanges of which the result is known beforehand.
 
+use std::ops::ControlFlow;
+use std::sync::Arc;
+
+use vene::intervention::from_fn_with_source;
 use vene::plan::Outcome;
-use vene::{Component, Edit, Example, Plan, Positions, Precision};
+use vene::{Component, Edit, Example, Executor, Forked, Plan, Positions, Precision, Reference};
 
 use crate::subject::{ALL, Subject, distance, logits_of};
 
@@ -66,6 +70,38 @@ fn a_shared_prefix_is_told_and_changes_no_bit() {
                     subject.run(&Plan::new().edit(at(&[2, 3])), std::slice::from_ref(&example));
                 assert!(matches!(outcome.receipts[0].outcome, Outcome::Changed(_)), "{what}");
             }
+        }
+    }
+}
+
+/// What an intervention does is told by its traits: one of a user's own may have any name.
+#[test]
+fn an_edit_that_does_not_copy_is_made_within_a_shared_prefix_too() {
+    for subject in Subject::each() {
+        let tail = &subject.long.tokens()[..2];
+        let source = subject.prompt(&[&subject.base.tokens()[..3], tail].concat());
+        let example = Example::new(subject.base.clone()).source(source);
+        let twice = |name| {
+            let own = from_fn_with_source(name, |base, source| base + source);
+            Edit::new(Component::BlockOutput, 0, Arc::new(own)).at(Positions::index(1))
+        };
+        for executor in
+            [&Reference::new(&subject.model) as &dyn Executor, &Forked::new(&subject.model)]
+        {
+            let logits = |edit: Edit| {
+                let plan = Plan::new().edit(edit).read(Positions::All);
+                let plan = plan.resolve(&subject.model, std::slice::from_ref(&example)).unwrap();
+                let mut logits = Vec::new();
+                executor
+                    .run_all(std::slice::from_ref(&plan), &mut |_, outcome| {
+                        assert!(matches!(outcome.receipts[0].outcome, Outcome::Changed(_)));
+                        logits = logits_of(&outcome, 0);
+                        ControlFlow::Continue(())
+                    })
+                    .unwrap();
+                logits
+            };
+            assert_eq!(logits(twice("interchange")), logits(twice("own")), "{}", subject.name);
         }
     }
 }

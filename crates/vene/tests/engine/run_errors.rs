@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use candle_core::Tensor;
-use vene::intervention::{Intervention, SourceCount, UnitContext};
+use vene::intervention::{Intervention, SourceCount, Traits, UnitContext};
 use vene::{Component, Edit, Plan, Positions, Precision, Reference, RunError};
 
 use crate::subject::{PLAIN, Subject};
@@ -26,12 +26,8 @@ impl Intervention for Wrong {
         "wrong"
     }
 
-    fn source_count(&self) -> SourceCount {
-        SourceCount::None
-    }
-
-    fn is_absolute(&self) -> bool {
-        false
+    fn traits(&self) -> Traits {
+        Traits::of(SourceCount::None)
     }
 
     fn apply(

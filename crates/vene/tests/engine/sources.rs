@@ -285,10 +285,10 @@ fn each_source_must_have_what_is_read() {
 #[test]
 fn a_symmetric_closure_does_not_see_the_order() {
     use std::sync::Arc;
-    use vene::intervention::{SourceCount, from_fn};
+    use vene::intervention::from_fn_with_sources;
     let model = model();
     let largest = || {
-        from_fn("largest", SourceCount::Several, |_, sources: &[Tensor]| {
+        from_fn_with_sources("largest", |_, sources: &[Tensor]| {
             sources[1..].iter().try_fold(sources[0].clone(), |a, b| a.maximum(b))
         })
     };

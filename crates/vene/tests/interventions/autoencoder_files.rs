@@ -20,7 +20,7 @@ fn agrees(autoencoder: &dyn Autoencoder, name: &str) {
     assert!(values(&latents).iter().filter(|&&latent| latent == 0.0).count() > 10);
     let decoded = autoencoder.decode(&latents).unwrap();
     assert!(relative_error(&values(&decoded), &values(get("decoded"))) < 1e-5);
-    assert!(autoencoder.parameters().iter().all(|parameter| !parameter.trainable));
+    assert!(autoencoder.parameters().iter().all(|parameter| !parameter.is_trained()));
 }
 
 #[test]

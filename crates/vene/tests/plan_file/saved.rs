@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use candle_core::{Device, Tensor};
 use vene::intervention::{
-    InSubspace, Interchange, Intervention, RotatedSpace, Rotation, SourceCount, Subspace, from_fn,
+    InSubspace, Interchange, Intervention, RotatedSpace, Rotation, Subspace, from_fn_with_source,
 };
 use vene::plan_file::{PlanFile, Saved, Sections, TrainSection, load, save, save_with};
 use vene::{Component, Edit, Plan, PlanOutcome, Positions, Precision, Reference};
@@ -143,7 +143,7 @@ fn parts_that_are_shared_are_refused() {
 #[test]
 fn what_no_file_can_describe_is_refused() {
     let subject = subject();
-    let own = from_fn("halfway", SourceCount::One, |base, sources| (base + &sources[0])? * 0.5);
+    let own = from_fn_with_source("halfway", |base, source| (base + source)? * 0.5);
     let plan = Plan::new().edit(Edit::new(Component::BlockOutput, 0, Arc::new(own)));
     let folder = tempfile::tempdir().unwrap();
     let error = save(&folder.path().join("saved"), &plan, &subject.model).unwrap_err().to_string();

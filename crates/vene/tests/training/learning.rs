@@ -3,7 +3,8 @@
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
-use vene::intervention::{BoundlessRotatedSpace, Rotation, SigmoidMask};
+use candle_core::DType;
+use vene::intervention::{BoundlessRotatedSpace, Intervention, Rotation, SigmoidMask};
 use vene::plan::ResolvedPlan;
 use vene::training::{
     AdamW, Annealing, BatchLoss, Checkpoint, CrossEntropy, Divergence, Examples, FromLogits,
@@ -339,6 +340,48 @@ fn a_mask_learns_which_dimensions_are_exchanged() {
     let trained = train(&trainer, &model, &plan, &objective).unwrap();
     let (first, last) = (trained.steps[0].loss, trained.steps.last().unwrap().loss);
     assert!(last < 0.5 * first, "{first} to {last}");
+}
+
+#[test]
+fn a_temperature_is_resumed_too() {
+    let model = Model::load("embedded").unwrap();
+    let trainer = Trainer {
+        epochs: 3,
+        annealing: Some(Annealing { from: 50.0, to: 0.1 }),
+        ..Trainer::default()
+    };
+    let folder = tempfile::tempdir().unwrap();
+    // Stopped after every epoch, the last one's checkpoint too, and once where patience had ended it.
+    for (stop, patience) in [(0, None), (1, None), (2, None), (1, Some(1))] {
+        let trainer = Trainer { patience, ..trainer };
+        let file = folder.path().join(format!("checkpoint-{stop}-{}", patience.is_some()));
+        let file = Checkpoint { path: &file, of: "the masks of the test" };
+        let train = |stop: Option<usize>, file: Option<Checkpoint<'_>>| {
+            let mask = Arc::new(SigmoidMask::new(model.config().d_model).unwrap());
+            let (plan, objective) =
+                pairs(&model, Edit::new(Component::BlockOutput, 2, mask.clone()));
+            let examples = Examples { plan: &plan, objective: &objective };
+            let mut progress = |progress: Progress<'_>| match progress {
+                Progress::Epoch(epoch) if Some(epoch.epoch) == stop => ControlFlow::Break(()),
+                _ => ControlFlow::Continue(()),
+            };
+            let trained = match file {
+                Some(file) => {
+                    trainer.train_with_checkpoint(&model, examples, None, file, &mut progress)
+                }
+                None => trainer.train(&model, examples, None, &mut progress),
+            };
+            let parameters = mask.parameters().into_iter();
+            let values = parameters.map(|parameter| {
+                let values = parameter.variable.flatten_all().unwrap();
+                values.to_dtype(DType::F64).unwrap().to_vec1::<f64>().unwrap()
+            });
+            (trained.is_ok(), values.collect::<Vec<_>>())
+        };
+        let (_, whole) = train(None, None);
+        assert!(!train(Some(stop), Some(file)).0);
+        assert_eq!(train(None, Some(file)), (true, whole), "{stop}, {patience:?}");
+    }
 }
 
 #[test]

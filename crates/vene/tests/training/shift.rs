@@ -1,7 +1,7 @@
 //! The simplest trainable intervention: a vector that is added.
 
 use candle_core::{DType, Device, Result, Tensor, Var};
-use vene::intervention::{Intervention, Parameter, SourceCount, UnitContext};
+use vene::intervention::{Intervention, Parameter, SourceCount, Traits, UnitContext};
 
 #[derive(Debug)]
 pub struct Shift {
@@ -21,12 +21,8 @@ impl Intervention for Shift {
         "shift"
     }
 
-    fn source_count(&self) -> SourceCount {
-        SourceCount::None
-    }
-
-    fn is_absolute(&self) -> bool {
-        false
+    fn traits(&self) -> Traits {
+        Traits::of(SourceCount::None)
     }
 
     fn apply(&self, base: &Tensor, _: &[Tensor], _: UnitContext<'_>) -> Result<Tensor> {

@@ -75,7 +75,7 @@ impl Case {
             "lobireft" => Arc::new(LobiReft::random(width, RANK, 0).unwrap()),
             other => panic!("{other}"),
         };
-        for parameter in made.parameters().iter().filter(|parameter| parameter.trainable) {
+        for parameter in made.parameters().iter().filter(|parameter| parameter.is_trained()) {
             let name = format!("{}/parameter/{}", self.name, parameter.name);
             let value = start.get(&name).unwrap_or_else(|| panic!("the fixture has no {name}"));
             parameter.variable.set(&value.to_dtype(parameter.variable.dtype()).unwrap()).unwrap();
@@ -163,7 +163,7 @@ fn ten_steps_in_the_same_coordinates_are_the_same() {
                 let off = (found - right).abs();
                 assert!(off < tolerance, "{}, step {step}: {found}, not {right}", case.name);
             }
-            for parameter in intervention.parameters().iter().filter(|one| one.trainable) {
+            for parameter in intervention.parameters().iter().filter(|one| one.is_trained()) {
                 let right = &start[&format!("{}/trained/{}", case.name, parameter.name)];
                 let off = difference(&parameter.variable, right);
                 assert!(off < 20.0 * tolerance, "{}, {}: {off:e}", case.name, parameter.name);
@@ -189,7 +189,7 @@ fn the_first_gradients_are_the_same() {
         let batch: Vec<usize> = (0..about.batch).collect();
         let loss = CrossEntropy::new(&labels).of(&suffix, &batch).unwrap().loss;
         let gradients = loss.backward().unwrap();
-        for parameter in intervention.parameters().iter().filter(|one| one.trainable) {
+        for parameter in intervention.parameters().iter().filter(|one| one.is_trained()) {
             let right = &start[&format!("{}/gradient/{}", case.name, parameter.name)];
             let found = gradients.get(&parameter.variable).unwrap();
             let found = match (parameter.constraint, parameter.name.as_str()) {

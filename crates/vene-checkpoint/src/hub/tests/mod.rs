@@ -142,6 +142,79 @@ fn gguf_files_are_found_by_path_and_by_quantisation() {
 }
 
 #[test]
+fn a_quantisation_means_the_same_whatever_the_cache_holds() {
+    let gguf = support::Gguf::small().bytes();
+    let several = Contents { files: HashMap::new() }
+        .with("m-1B-Q8_0.gguf", gguf.clone())
+        .with("m-8B-Q8_0.gguf", gguf.clone());
+    let cache = tempfile::tempdir().unwrap();
+    let hub = Hub::serve(several);
+    let mut settings = hub.settings(cache.path());
+    let q8 = || HubPart::Quantisation("Q8_0".to_owned());
+    let both = "several of its GGUF files are Q8_0 (m-1B-Q8_0.gguf, m-8B-Q8_0.gguf)";
+    let refused = |settings: &_| open_part(settings, None, q8()).unwrap_err();
+    assert!(refused(&settings).contains(both));
+    open_part(&settings, None, HubPart::File("m-8B-Q8_0.gguf".to_owned())).unwrap();
+    assert!(refused(&settings).contains(both));
+    // What the repository has is kept, so that nobody need be asked.
+    settings.offline = true;
+    assert!(refused(&settings).contains(both));
+
+    // A cache that another tool filled says nothing about the rest.
+    let theirs = tempfile::tempdir().unwrap();
+    let snapshot = theirs.path().join("models--org--tiny/snapshots").join(COMMIT);
+    std::fs::create_dir_all(&snapshot).unwrap();
+    std::fs::write(snapshot.join("m-8B-Q8_0.gguf"), &gguf).unwrap();
+    let main = theirs.path().join("models--org--tiny/refs/main");
+    std::fs::create_dir_all(main.parent().unwrap()).unwrap();
+    std::fs::write(main, COMMIT).unwrap();
+    settings.cache = theirs.path().to_owned();
+    let model = open_part(&settings, None, q8()).unwrap();
+    assert_eq!(model.provenance.name, "org/tiny/m-8B-Q8_0.gguf");
+    let told = model.notices.all().join("\n");
+    assert!(told.starts_with("Q8_0 is taken to be m-8B-Q8_0.gguf"), "{told}");
+    settings.offline = false;
+    assert!(refused(&settings).contains(both));
+
+    // The only one is found without a question once its listing is there.
+    let one = Hub::serve(Contents { files: HashMap::new() }.with("m-Q8_0.gguf", gguf));
+    let cache = tempfile::tempdir().unwrap();
+    let settings = one.settings(cache.path());
+    open_part(&settings, None, q8()).unwrap();
+    one.asked();
+    assert_eq!(open_part(&settings, None, q8()).unwrap().notices.all(), [] as [String; 0]);
+    assert_eq!(one.asked().len(), 0);
+}
+
+#[test]
+fn a_content_that_was_damaged_in_the_cache_is_found_by_its_hash() {
+    for contents in [Contents::model(), Contents::sharded()] {
+        let hub = Hub::serve(contents);
+        let cache = tempfile::tempdir().unwrap();
+        let settings = hub.settings(cache.path());
+        let whole = open_tiny(&settings, None).unwrap().provenance.sha256().unwrap().to_owned();
+        assert_eq!(whole.len(), 64);
+        let snapshot = cache.path().join("models--org--tiny/snapshots").join(COMMIT);
+        let file = ["model.safetensors", "model-2.safetensors"]
+            .into_iter()
+            .map(|name| snapshot.join(name))
+            .find(|path| path.is_file())
+            .unwrap();
+        let blob = file.canonicalize().unwrap();
+        let mut bytes = std::fs::read(&blob).unwrap();
+        *bytes.last_mut().unwrap() ^= 1;
+        std::fs::write(&blob, bytes).unwrap();
+        let model = open_tiny(&settings, None).unwrap();
+        let line = model.provenance.sha256().unwrap_err().to_string();
+        assert!(line.contains("is damaged in the hub's cache"), "{line}");
+        assert!(line.contains(&format!("delete {}", blob.display())), "{line}");
+        drop(model);
+        std::fs::remove_file(&blob).unwrap();
+        assert_eq!(open_tiny(&settings, None).unwrap().provenance.sha256().unwrap(), whole);
+    }
+}
+
+#[test]
 fn refusals_say_what_to_do() {
     let refusal = |hub: Hub, token: Option<&str>| {
         let cache = tempfile::tempdir().unwrap();
@@ -178,7 +251,7 @@ fn refusals_say_what_to_do() {
     nobody.endpoint = "huggingface".to_owned();
     let line = open_tiny(&nobody, None).unwrap_err();
     assert!(
-        line.contains("huggingface is not an address of the web (check HF_ENDPOINT)"),
+        line.ends_with(": huggingface is not an address of the web (check HF_ENDPOINT)"),
         "{line}"
     );
 }

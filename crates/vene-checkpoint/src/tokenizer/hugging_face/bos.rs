@@ -29,7 +29,11 @@ pub(super) struct Evidence<'a> {
     pub class: &'a Class,
     /// By `config.json`.
     pub configured: Option<u32>,
+    /// Whether the vocabulary lacks the class's own token.
+    pub lacks_default: bool,
 }
+
+const NONE_IS_NAMED: &str = "no file names a bos_token, nor does the class";
 
 /// Decides where there is a `tokenizer.json`.
 ///
@@ -57,35 +61,84 @@ pub(super) fn with_template(
     };
     let named = named(evidence, parsed);
     let class_name = class.name().unwrap_or("the tokenizer");
-    let by = |rule| match rule {
-        BosRule::Template => in_template,
-        BosRule::Setting(default) => named.filter(|_| settings.add_bos.unwrap_or(default)),
-        BosRule::Always => named,
+    let decided = match class.bos_in_5() {
+        BosRule::Template | BosRule::Setting(_) => in_template,
+        BosRule::Always => named.id(),
         BosRule::Never | BosRule::Unknown => None,
     };
-    let decided = by(class.bos_in_5());
     let why = match (class.bos_in_5(), &parsed.around, in_template) {
+        (BosRule::Always, ..) if decided.is_none() => NONE_IS_NAMED.to_owned(),
         (BosRule::Always, ..) => format!("{class_name} of transformers 5 always puts it in front"),
         (BosRule::Never, ..) => format!("{class_name} of transformers 5 never puts it in front"),
         (_, _, Some(_)) => "the template in tokenizer.json puts it in front".to_owned(),
         (_, Some(_), None) => "the template in tokenizer.json does not put it in front".to_owned(),
         (_, None, None) => "tokenizer.json has no template that puts it in front".to_owned(),
     };
+    let in_4_52 = match class.bos_in_4_52() {
+        BosRule::Template => Some(in_template.map_or(In452::None, In452::Puts)),
+        BosRule::Setting(default) => Some(named.in_4_52(settings.add_bos.unwrap_or(default))),
+        BosRule::Always | BosRule::Never | BosRule::Unknown => None,
+    };
+    Ok(decide(evidence, parsed, Decided { id: decided, why, in_4_52 }, notices))
+}
 
-    let mut others = Vec::new();
-    let shown = |id: Option<u32>| match id {
+/// Decides where there is no `tokenizer.json`: by the setting, if a file or the class names a token.
+pub(super) fn without_template(evidence: &Evidence<'_>, parsed: &Parsed, notices: &Notices) -> Bos {
+    let Evidence { settings, class, .. } = *evidence;
+    let named = named(evidence, parsed);
+    let wanted = settings.add_bos.unwrap_or(false);
+    let why = match settings.add_bos {
+        Some(true) if named.id().is_none() => NONE_IS_NAMED.to_owned(),
+        Some(add) => format!("tokenizer_config.json says add_bos_token = {add}"),
+        None => "no file asks for it".to_owned(),
+    };
+    let in_4_52 = named.in_4_52(wanted && class.adds_bos_in_4_52_without_template());
+    let id = named.id().filter(|_| wanted);
+    decide(evidence, parsed, Decided { id, why, in_4_52: Some(in_4_52) }, notices)
+}
+
+struct Decided {
+    id: Option<u32>,
+    why: String,
+    /// What transformers 4.52 does, where it knows the class.
+    in_4_52: Option<In452>,
+}
+
+/// What transformers 4.52 puts in front of a text.
+#[derive(Debug, PartialEq, Eq)]
+enum In452 {
+    None,
+    Puts(u32),
+    /// A token that it adds to the vocabulary.
+    New(&'static str),
+    /// It refuses files that ask for a token and name none.
+    Refuses,
+}
+
+/// Tells of whoever says otherwise.
+fn decide(evidence: &Evidence<'_>, parsed: &Parsed, decided: Decided, notices: &Notices) -> Bos {
+    let Evidence { settings, class, .. } = *evidence;
+    let Decided { id, why, in_4_52 } = decided;
+    let class_name = class.name().unwrap_or("the tokenizer");
+    let puts = |id: Option<u32>| match id {
         Some(id) => format!("puts {} in front", entry(parsed, id)),
         None => "puts none in front".to_owned(),
     };
-    let rule_4_52 = class.bos_in_4_52();
-    if evidence.in_folder && rule_4_52 != BosRule::Unknown && by(rule_4_52) != decided {
-        others.push(format!("{class_name} of transformers 4.52 {}", shown(by(rule_4_52))));
+    let mut others = Vec::new();
+    let same = id.map_or(In452::None, In452::Puts);
+    if let Some(other) = in_4_52.filter(|other| evidence.in_folder && *other != same) {
+        let does = match other {
+            In452::None => puts(None),
+            In452::Puts(id) => puts(Some(id)),
+            In452::New(text) => format!("adds {text:?} to the vocabulary and puts it in front"),
+            In452::Refuses => "refuses such files, since none names a bos_token".to_owned(),
+        };
+        others.push(format!("{class_name} of transformers 4.52 {does}"));
     }
-    if let Some(add) = settings.add_bos.filter(|&add| add != decided.is_some()) {
+    if let Some(add) = settings.add_bos.filter(|&add| add != id.is_some()) {
         others.push(format!("tokenizer_config.json says add_bos_token = {add}"));
     }
-    let differs =
-        |text: &str| decided.is_some_and(|id| parsed.tokenizer.token_to_id(text) != Some(id));
+    let differs = |text: &str| id.is_some_and(|id| parsed.tokenizer.token_to_id(text) != Some(id));
     let given = settings.named.get("bos_token").and_then(Option::as_ref);
     if let Some(bos) = given.filter(|bos| differs(&bos.token.content)) {
         others.push(format!("the tokenizer's settings say bos_token = {:?}", bos.token.content));
@@ -93,34 +146,58 @@ pub(super) fn with_template(
     if !others.is_empty() {
         notices.add(format!(
             "beginning of sequence: {why}{}; {}. vene does as transformers 5 does and {}; --bos always and --bos never decide otherwise",
-            decided.map_or(String::new(), |id| format!(" ({})", entry(parsed, id))),
+            id.map_or(String::new(), |id| format!(" ({})", entry(parsed, id))),
             others.join(", and "),
-            shown(decided)
+            puts(id)
         ));
     }
-    Ok(Bos { id: decided.or(named), adds: decided.is_some(), why })
-}
-
-/// Decides where there is no `tokenizer.json`: by the setting, as all versions of transformers do.
-pub(super) fn without_template(evidence: &Evidence<'_>, parsed: &Parsed) -> Bos {
-    let id = named(evidence, parsed);
-    let why = match evidence.settings.add_bos {
-        Some(add) => format!("tokenizer_config.json says add_bos_token = {add}"),
-        None => "no file asks for it".to_owned(),
-    };
-    Bos { id, adds: evidence.settings.add_bos.unwrap_or(false), why }
-}
-
-/// The token that the settings name by its text (or the class, where they are silent), or else
-/// `config.json` by its id.
-fn named(evidence: &Evidence<'_>, parsed: &Parsed) -> Option<u32> {
-    let by_text = match evidence.settings.named.get("bos_token") {
-        Some(named) => named.as_ref().map(|special| special.token.content.as_str()),
-        None => evidence.class.default_token("bos_token"),
-    };
-    let by_text = by_text.and_then(|text| parsed.tokenizer.token_to_id(text));
+    // Where it is only asked for, a token that the model was trained with goes before one that its class adds.
+    let named = named(evidence, parsed).id();
+    let is_new = evidence.lacks_default && given.is_none();
     let known = |id: &u32| parsed.tokenizer.id_to_token(*id).is_some();
-    by_text.or_else(|| evidence.configured.filter(known))
+    let to_ask_for = || named.filter(|_| !is_new).or(evidence.configured.filter(known)).or(named);
+    Bos { id: id.or_else(to_ask_for), adds: id.is_some(), why }
+}
+
+/// The token that the settings name by its text, or the class, where they are silent.
+#[derive(Debug, Clone, Copy)]
+enum Named {
+    Token(u32),
+    /// The class's, which the vocabulary lacks.
+    Missing(&'static str),
+    None,
+}
+
+impl Named {
+    fn id(self) -> Option<u32> {
+        match self {
+            Self::Token(id) => Some(id),
+            Self::Missing(_) | Self::None => None,
+        }
+    }
+
+    /// What transformers 4.52 does where it is asked for a token.
+    fn in_4_52(self, wanted: bool) -> In452 {
+        match self {
+            _ if !wanted => In452::None,
+            Self::Token(id) => In452::Puts(id),
+            Self::Missing(text) => In452::New(text),
+            Self::None => In452::Refuses,
+        }
+    }
+}
+
+fn named(evidence: &Evidence<'_>, parsed: &Parsed) -> Named {
+    let id = |text: &str| parsed.tokenizer.token_to_id(text).map(Named::Token);
+    match evidence.settings.named.get("bos_token") {
+        // All that are named have been added.
+        Some(Some(special)) => id(&special.token.content).unwrap_or(Named::None),
+        Some(None) => Named::None,
+        None => match evidence.class.default_token("bos_token") {
+            Some(default) => id(default.text).unwrap_or(Named::Missing(default.text)),
+            None => Named::None,
+        },
+    }
 }
 
 fn entry(parsed: &Parsed, id: u32) -> String {

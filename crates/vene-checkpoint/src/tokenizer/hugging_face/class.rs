@@ -26,6 +26,21 @@ pub(super) enum BosRule {
     Unknown,
 }
 
+/// A special token of a class where no file names one.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct DefaultToken {
+    pub text: &'static str,
+    /// Which versions of transformers add it to a vocabulary that lacks it.
+    pub added: AddedIn,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum AddedIn {
+    Both,
+    Only4_52,
+    Only5,
+}
+
 impl Class {
     /// The class that the settings name, or else `config.json`, or else the one that is usual for its
     /// architecture.
@@ -75,45 +90,86 @@ impl Class {
         }
     }
 
+    /// Whether transformers 4.52 follows `add_bos_token` where there is no `tokenizer.json`.
+    pub fn adds_bos_in_4_52_without_template(&self) -> bool {
+        self.known() == "GPT2Tokenizer"
+    }
+
     /// Special tokens by the names of their settings where no file names them.
-    pub fn default_tokens(&self) -> &'static [(&'static str, &'static str)] {
+    fn default_tokens(&self) -> &'static [(&'static str, &'static str, AddedIn)] {
+        use AddedIn::{Both, Only4_52, Only5};
         match self.known() {
-            "GPT2Tokenizer" | "GPTNeoXTokenizer" => &[
-                ("bos_token", "<|endoftext|>"),
-                ("eos_token", "<|endoftext|>"),
-                ("unk_token", "<|endoftext|>"),
+            "GPT2Tokenizer" | "CodeGenTokenizer" => &[
+                ("bos_token", "<|endoftext|>", Both),
+                ("eos_token", "<|endoftext|>", Both),
+                ("unk_token", "<|endoftext|>", Both),
+            ],
+            "GPTNeoXTokenizer" => &[
+                ("bos_token", "<|endoftext|>", Both),
+                ("eos_token", "<|endoftext|>", Both),
+                ("unk_token", "<|endoftext|>", Both),
+                ("pad_token", "<|padding|>", Only5),
             ],
             "Qwen2Tokenizer" => &[
-                ("eos_token", "<|endoftext|>"),
-                ("unk_token", "<|endoftext|>"),
-                ("pad_token", "<|endoftext|>"),
+                ("eos_token", "<|endoftext|>", Both),
+                ("unk_token", "<|endoftext|>", Both),
+                ("pad_token", "<|endoftext|>", Both),
             ],
-            "LlamaTokenizer" | "CodeLlamaTokenizer" | "RobertaTokenizer" | "BartTokenizer" => {
-                &[("bos_token", "<s>"), ("eos_token", "</s>"), ("unk_token", "<unk>")]
-            }
+            "BloomTokenizer" => &[
+                ("bos_token", "<s>", Only4_52),
+                ("eos_token", "</s>", Only4_52),
+                ("unk_token", "<unk>", Only4_52),
+                ("pad_token", "<pad>", Only4_52),
+            ],
+            "LlamaTokenizer" | "CodeLlamaTokenizer" => &[
+                ("bos_token", "<s>", Only4_52),
+                ("eos_token", "</s>", Only4_52),
+                ("unk_token", "<unk>", Only4_52),
+            ],
+            "RobertaTokenizer" | "BartTokenizer" => &[
+                ("bos_token", "<s>", Both),
+                ("eos_token", "</s>", Both),
+                ("unk_token", "<unk>", Both),
+                ("pad_token", "<pad>", Both),
+                ("mask_token", "<mask>", Both),
+            ],
             "GemmaTokenizer" => &[
-                ("bos_token", "<bos>"),
-                ("eos_token", "<eos>"),
-                ("unk_token", "<unk>"),
-                ("pad_token", "<pad>"),
+                ("bos_token", "<bos>", Both),
+                ("eos_token", "<eos>", Both),
+                ("unk_token", "<unk>", Both),
+                ("pad_token", "<pad>", Both),
+                ("mask_token", "<mask>", Only5),
             ],
             "CohereTokenizer" => &[
-                ("bos_token", "<BOS_TOKEN>"),
-                ("eos_token", "<|END_OF_TURN_TOKEN|>"),
-                ("unk_token", "<UNK>"),
+                ("bos_token", "<BOS_TOKEN>", Both),
+                ("eos_token", "<|END_OF_TURN_TOKEN|>", Both),
+                ("unk_token", "<UNK>", Both),
+                ("sep_token", "<SEP>", Only5),
+                ("pad_token", "<PAD>", Only5),
+                ("cls_token", "<CLS>", Only5),
+                ("mask_token", "<MASK_TOKEN>", Only5),
             ],
             _ => &[],
         }
     }
 
-    pub fn default_token(&self, key: &str) -> Option<&'static str> {
-        self.default_tokens().iter().find(|(name, _)| *name == key).map(|(_, text)| *text)
+    /// The token of one such name.
+    pub fn default_token(&self, key: &str) -> Option<DefaultToken> {
+        let found = self.default_tokens().iter().find(|(name, ..)| *name == key);
+        found.map(|&(_, text, added)| DefaultToken { text, added })
     }
 
     /// Whether `add_prefix_space` is false unless the settings say otherwise, whatever
     /// `tokenizer.json` says.
     pub fn starts_without_space(&self) -> bool {
-        matches!(self.known(), "GPT2Tokenizer" | "GPTNeoXTokenizer" | "Qwen2Tokenizer")
+        const ALIKE: [&str; 5] = [
+            "GPT2Tokenizer",
+            "GPTNeoXTokenizer",
+            "Qwen2Tokenizer",
+            "CodeGenTokenizer",
+            "CohereTokenizer",
+        ];
+        ALIKE.contains(&self.known())
     }
 
     /// Whether the settings decide about a space in front of a text that SentencePiece spells.

@@ -5,7 +5,7 @@ mod account;
 mod added;
 pub(super) mod bos;
 mod class;
-mod generation;
+pub(super) mod generation;
 mod merges;
 mod settings;
 mod splitting;
@@ -15,9 +15,11 @@ use serde_json::{Map, Value};
 use super::library::{Library, Parsed};
 use super::{Algorithm, Tokenizer, ends};
 use crate::{CheckpointError, Notices, json};
+use added::Wanted;
 use bos::Evidence;
 use class::Class;
 use settings::Settings;
+pub(super) use settings::some_of;
 
 /// A file by its name and bytes.
 pub(crate) struct File {
@@ -103,20 +105,26 @@ impl Tokenizer {
                 (&vocabulary.name, merges::read(vocabulary, merges, &class, settings)?)
             }
         };
-        added::add(file, &mut parsed, &settings, &class, notices)?;
+        let in_folder = files.in_folder;
+        let lacks =
+            |default: class::DefaultToken| parsed.tokenizer.token_to_id(default.text).is_none();
+        let lacks_default = class.default_token("bos_token").is_some_and(lacks);
+        let wanted = Wanted { settings: &settings, class: &class, in_folder };
+        added::add(file, &mut parsed, &wanted, notices)?;
         splitting::apply(file, &mut parsed, &settings, &class, notices)?;
 
         let configured = config.get("bos_token_id").and_then(Value::as_u64);
         let evidence = Evidence {
             file,
             settings: &settings,
-            in_folder: files.in_folder,
+            in_folder,
             class: &class,
+            lacks_default,
             configured: configured.and_then(|id| u32::try_from(id).ok()),
         };
         let bos = match &files.vocabulary {
             Vocabulary::Json(_) => bos::with_template(&evidence, &parsed, notices)?,
-            Vocabulary::WithMerges(..) => bos::without_template(&evidence, &parsed),
+            Vocabulary::WithMerges(..) => bos::without_template(&evidence, &parsed, notices),
         };
         bos::tell_of_end(&evidence, parsed.around.as_ref(), notices);
 
@@ -132,6 +140,7 @@ impl Tokenizer {
         if let Some(generation) = &files.generation {
             generation::tell_what_is_not_followed(generation, notices);
         }
+        generation::tell_what_config_asks(config, files.generation.as_ref(), notices);
         let library = Algorithm::Library(Box::new(library));
         Ok(Self::new(file, library, bos)?.ending_at(ends))
     }

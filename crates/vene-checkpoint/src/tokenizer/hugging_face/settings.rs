@@ -45,6 +45,8 @@ pub(super) struct Settings {
     pub extra: Vec<Special>,
     /// Added tokens by the ids that they had.
     pub added: BTreeMap<u32, AddedToken>,
+    /// Whether the file gives their properties too (`added_tokens_decoder`), not their texts alone.
+    pub added_in_full: bool,
 }
 
 impl Settings {
@@ -59,11 +61,10 @@ impl Settings {
         notices: &Notices,
     ) -> Result<Self, CheckpointError> {
         let mut read = Self::default();
-        let mut decides = false;
         if let Some(file) = settings {
-            decides = file.object.contains_key("added_tokens_decoder");
             read.take(file, notices)?;
         }
+        let decides = read.added_in_full;
         if let Some(file) = special_tokens {
             let mut other = Self::default();
             other.take(file, notices)?;
@@ -148,7 +149,10 @@ impl Settings {
                 "additional_special_tokens"
                 | "extra_special_tokens"
                 | "model_specific_special_tokens" => self.extra.extend(reader.tokens()?),
-                "added_tokens_decoder" => self.added = reader.tokens_by_id()?,
+                "added_tokens_decoder" => {
+                    self.added = reader.tokens_by_id()?;
+                    self.added_in_full = true;
+                }
                 name if NAMED.contains(&name) => {
                     self.named.insert(key.clone(), reader.token()?);
                 }
@@ -178,7 +182,7 @@ impl Settings {
 }
 
 /// The first of some names, each cut at a sane length, and how many there are more.
-pub(super) fn some_of(names: &[&str]) -> String {
+pub(in crate::tokenizer) fn some_of(names: &[&str]) -> String {
     const SHOWN: usize = 8;
     let cut = |name: &&str| match name.char_indices().nth(60) {
         Some((at, _)) => format!("{}…", name.get(..at).unwrap_or_default()),

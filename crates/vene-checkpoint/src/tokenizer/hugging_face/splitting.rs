@@ -7,6 +7,7 @@ use tokenizers::models::ModelWrapper;
 use tokenizers::normalizers::{BertNormalizer, NormalizerWrapper, Prepend, Sequence};
 use tokenizers::pre_tokenizers::byte_level::ByteLevel;
 use tokenizers::pre_tokenizers::metaspace::{Metaspace, PrependScheme};
+use tokenizers::pre_tokenizers::sequence::Sequence as Steps;
 use tokenizers::{PreTokenizerWrapper, Tokenizer};
 
 use super::class::Class;
@@ -92,6 +93,19 @@ fn sentence_piece_space(
             .as_ref()
             .is_some_and(|metaspace| metaspace.prepend_scheme != PrependScheme::Never);
     let name = class.name().unwrap_or_default();
+    if inside && settings.prefix_space != Some(false) {
+        let in_5 = if settings.legacy == Some(true) {
+            PrependScheme::Always
+        } else {
+            PrependScheme::First
+        };
+        let same = metaspace.as_ref().is_some_and(|metaspace| metaspace.prepend_scheme == in_5);
+        if !same || normalizers.iter().any(is_prepend) {
+            notices.add(format!(
+                "{file} puts a space in front of a text in its own way, which is followed, as transformers 4.52 does; {name} of transformers 5 has another, so that a text that begins with a space, or follows a special token, can have other tokens there"
+            ));
+        }
+    }
     let Some(wanted) = settings.prefix_space else {
         if !inside {
             notices.add(format!(
@@ -129,7 +143,7 @@ fn sentence_piece_space(
     Ok(())
 }
 
-/// A space in front of a text, where the pre-tokenizer is one that puts it there.
+/// A space in front of a text, where a step of the pre-tokenizer can put it there.
 fn prefix_space(
     file: &str,
     tokenizer: &mut Tokenizer,
@@ -137,22 +151,46 @@ fn prefix_space(
     class: &Class,
     notices: &Notices,
 ) {
-    let Some(&PreTokenizerWrapper::ByteLevel(inside)) = tokenizer.get_pre_tokenizer() else {
-        return;
+    let set = |step: &PreTokenizerWrapper, wanted: bool| match step {
+        PreTokenizerWrapper::ByteLevel(inside) if inside.add_prefix_space != wanted => {
+            Some(ByteLevel::new(wanted, inside.trim_offsets, inside.use_regex).into())
+        }
+        _ => None,
     };
     let wanted = settings.prefix_space.or(class.starts_without_space().then_some(false));
-    let Some(wanted) = wanted.filter(|&wanted| wanted != inside.add_prefix_space) else {
-        return;
-    };
-    tokenizer.with_pre_tokenizer(Some(ByteLevel::new(
-        wanted,
-        inside.trim_offsets,
-        inside.use_regex,
-    )));
-    if !class.starts_without_space() {
-        notices.add(format!(
-            "{file}: add_prefix_space is {} there and {wanted} in tokenizer_config.json, which is followed, as transformers 4.52 does (transformers 5 does not)",
-            inside.add_prefix_space
-        ));
+    let Some(wanted) = wanted else { return };
+    let told = format!("{file}: add_prefix_space is {} there and {wanted}", !wanted);
+    match tokenizer.get_pre_tokenizer() {
+        Some(PreTokenizerWrapper::Sequence(steps)) if class.starts_without_space() => {
+            let mut steps = steps.as_ref().to_vec();
+            let mut changed = false;
+            for step in &mut steps {
+                if let Some(new) = set(step, wanted) {
+                    *step = new;
+                    changed = true;
+                }
+            }
+            if changed {
+                tokenizer.with_pre_tokenizer(Some(Steps::new(steps)));
+                let said_by = if settings.prefix_space.is_some() {
+                    "in tokenizer_config.json".to_owned()
+                } else {
+                    format!("by default for {}", class.name().unwrap_or_default())
+                };
+                notices.add(format!(
+                    "{told} {said_by}, which is followed, as transformers 5 does (4.52 does not, where the pre-tokenizer is a sequence)"
+                ));
+            }
+        }
+        Some(step) => {
+            let Some(new) = set(step, wanted) else { return };
+            tokenizer.with_pre_tokenizer(Some(new));
+            if !class.starts_without_space() {
+                notices.add(format!(
+                    "{told} in tokenizer_config.json, which is followed, as transformers 4.52 does (transformers 5 does not)"
+                ));
+            }
+        }
+        None => {}
     }
 }

@@ -183,7 +183,7 @@ impl<'a> Keys<'a> {
     }
 
     /// Whether a key (with dots, inside objects) is there.
-    fn is_there(&self, full: &str) -> bool {
+    pub(super) fn is_there(&self, full: &str) -> bool {
         match &self.source {
             Source::Gguf { metadata, .. } => metadata.get(full).is_some(),
             Source::HuggingFace { config, .. } => {
@@ -298,12 +298,12 @@ impl<'a> Keys<'a> {
             .transpose()
     }
 
-    /// A list of truth values, where it is a list.
+    /// A list of truth values, where it is a list; numbers are true but for 0.
     pub(super) fn optional_flags(&self, key: &str) -> Result<Option<Vec<bool>>, ModelError> {
         match self.get(key) {
             Some(Value::Array(list)) => list
                 .iter()
-                .map(Value::as_bool)
+                .map(|item| item.as_bool().or_else(|| item.as_i64().map(|number| number != 0)))
                 .collect::<Option<_>>()
                 .map(Some)
                 .ok_or_else(|| wrong(key, &Value::Array(list), "true or false for each layer")),

@@ -27,6 +27,17 @@ pub enum DataError {
         /// What the system said.
         source: io::Error,
     },
+    /// The file was changed while it was read.
+    #[error(
+        "{} {how} while it was read: what was read may be of both; run again when nothing writes to it",
+        path.display()
+    )]
+    Changed {
+        /// The file.
+        path: PathBuf,
+        /// What has changed, as words that follow its name.
+        how: String,
+    },
     /// The file is larger than any data set of prompts.
     #[error(
         "{}: {bytes} bytes are more than a data set may have ({most}); split it", path.display()

@@ -88,6 +88,7 @@ mod row_error;
 mod span;
 mod strict;
 
+use std::fs::File;
 use std::path::Path;
 
 pub use error::{DataError, Place, UnusedColumn};
@@ -97,6 +98,7 @@ pub use row_error::RowError;
 use super::{Phrase, Row, Span};
 use budget::Budget;
 use record::Records;
+use vene_files::FileState;
 
 /// Files past this are no data sets of prompts, and their rows may take no more in memory.
 const MOST_BYTES: u64 = 1 << 30;
@@ -130,6 +132,8 @@ pub struct DataFile {
     pub left_out: Vec<Place>,
     /// Columns that are not read, though no name says so.
     pub unused: Vec<UnusedColumn>,
+    /// The SHA-256 of the file that was read, as 64 hexadecimal digits.
+    pub sha256: String,
 }
 
 /// Reads the rows of a data set; its [formats and layouts](self).
@@ -146,7 +150,20 @@ pub fn read(path: impl AsRef<Path>) -> Result<Vec<Row>, DataError> {
 /// Whatever keeps the file, or any one of its rows, from being understood.
 pub fn read_with(path: impl AsRef<Path>, options: &ReadOptions) -> Result<DataFile, DataError> {
     let path = path.as_ref();
-    let Records { rows: mut records, not_understood } = open(path)?;
+    let (mut file, records) = open(path)?;
+    let unreadable = |source| DataError::Read { path: path.to_owned(), source };
+    let before = FileState::of(&file.metadata().map_err(unreadable)?);
+    let read = rows_of(path, records, options)?;
+    // The hash is of the bytes that were read: of the same open file, and nothing was written to it meanwhile.
+    let sha256 = vene_files::sha256_of(&mut file).map_err(unreadable)?;
+    let now = FileState::of(&file.metadata().map_err(unreadable)?);
+    before.expect(&now).map_err(|how| DataError::Changed { path: path.to_owned(), how })?;
+    Ok(DataFile { sha256, ..read })
+}
+
+/// What the records of a file say; without its hash.
+fn rows_of(path: &Path, records: Records, options: &ReadOptions) -> Result<DataFile, DataError> {
+    let Records { rows: mut records, not_understood } = records;
     let first = records.next().ok_or_else(|| DataError::Empty { path: path.to_owned() })??;
     let mut reader = layout::Reader::of(path, &first, &not_understood, options)?;
     let wrong = |place, error| {
@@ -180,7 +197,7 @@ pub fn read_with(path: impl AsRef<Path>, options: &ReadOptions) -> Result<DataFi
     let named = |column: &UnusedColumn| !reader.ignores(&column.name);
     let mut unused: Vec<UnusedColumn> = not_understood.into_iter().filter(named).collect();
     unused.extend(reader.unused().map_err(|told| wrong(told.0, told.1))?);
-    Ok(DataFile { rows, layout, left_out, unused })
+    Ok(DataFile { rows, layout, left_out, unused, sha256: String::new() })
 }
 
 /// What a row takes in memory, about.
@@ -200,8 +217,8 @@ fn size_of(row: &Row) -> u64 {
     (std::mem::size_of::<Row>() + of_texts + of_spans) as u64
 }
 
-/// The file's objects, by its extension.
-fn open(path: &Path) -> Result<Records, DataError> {
+/// The file, and its objects by its extension.
+fn open(path: &Path) -> Result<(File, Records), DataError> {
     let extension = path.extension().and_then(|extension| extension.to_str());
     let records = match extension.map(str::to_ascii_lowercase).as_deref() {
         Some("csv") => csv::records,
@@ -216,7 +233,9 @@ fn open(path: &Path) -> Result<Records, DataError> {
     if bytes > MOST_BYTES {
         return Err(DataError::TooLarge { path: path.to_owned(), bytes, most: MOST_BYTES });
     }
-    records(path, file)
+    // Both are the same open file. It is not read through the first before the second is done.
+    let same = file.try_clone().map_err(unreadable)?;
+    Ok((file, records(path, same)?))
 }
 
 #[cfg(test)]

@@ -75,7 +75,8 @@ impl ForkedPass<'_> {
         let edits = &self.tree.forks[fork].steps[step].edits;
         let works = |edit: &Application<'_>| {
             let reads_nothing = edit.edit().source.is_none();
-            (reads_nothing || reads_in_passing(edit.edit())) && edit.edit().intervention.in_place()
+            (reads_nothing || reads_in_passing(edit.edit()))
+                && edit.edit().intervention.traits().is_in_place()
         };
         if !edits.iter().all(works) {
             return Ok(false);

@@ -2,7 +2,7 @@
 //!
 //! The reference executor applies an edit example by example. A trained rotation has a gradient for each
 //! application, of the size of its matrix; where an intervention treats row by row
-//! ([`Intervention::row_by_row`](crate::intervention::Intervention::row_by_row)), the rows of all examples are
+//! ([`Granularity`](crate::intervention::Granularity)), the rows of all examples are
 //! handed over together, and there is one.
 
 use candle_core::{DType, Tensor};
@@ -119,7 +119,7 @@ fn row_by_row(edit: &ResolvedEdit) -> bool {
     };
     let written = || edit.units.iter().filter(|unit| !unit.is_empty());
     let alike = |subspaces: &Vec<Vec<usize>>| subspaces.windows(2).all(|pair| pair[0] == pair[1]);
-    edit.intervention.row_by_row()
+    edit.intervention.traits().is_by_row()
         && !edit.concatenated
         && !edit.site.component().is_pattern()
         && edit.subspaces.as_ref().is_none_or(alike)

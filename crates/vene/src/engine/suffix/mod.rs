@@ -294,7 +294,7 @@ fn given_plan(model: &Model, plan: ResolvedPlan) -> Result<ResolvedPlan, RunErro
     }
     let edited = plan.edited_sources.iter().flat_map(|source| &source.edits);
     let parameters = edited.flat_map(|edit| edit.intervention.parameters());
-    if parameters.into_iter().any(|parameter| parameter.trainable) {
+    if parameters.into_iter().any(|parameter| parameter.is_trained()) {
         return Err(RunError::LearnsInSource);
     }
     let executor = Reference::new(model);

@@ -8,7 +8,9 @@ use candle_core::Tensor;
 
 use super::{Autoencoder, ErrorTerm};
 use crate::intervention::parameter::{cast, expect_width};
-use crate::intervention::{Intervention, Parameter, Setting, Settings, SourceCount, UnitContext};
+use crate::intervention::{
+    Intervention, Parameter, Setting, Settings, SourceCount, Traits, UnitContext,
+};
 
 /// What is done to a feature's activation.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -84,12 +86,8 @@ impl Intervention for FeatureEdit {
         Some(settings.with("features", features).with("error_term", self.error_term.name()))
     }
 
-    fn source_count(&self) -> SourceCount {
-        SourceCount::None
-    }
-
-    fn is_absolute(&self) -> bool {
-        false
+    fn traits(&self) -> Traits {
+        Traits::of(SourceCount::None)
     }
 
     fn problem(&self) -> Option<String> {

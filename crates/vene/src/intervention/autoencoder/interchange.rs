@@ -10,7 +10,8 @@ use super::{Autoencoder, ErrorTerm};
 use crate::intervention::parameter::expect_width;
 use crate::intervention::subspace::mix;
 use crate::intervention::{
-    Intervention, Parameter, Settings, SourceCount, Subspace, UnitContext, only_source,
+    Granularity, Intervention, Parameter, Settings, SourceCount, Subspace, Traits, UnitContext,
+    only_source,
 };
 
 /// The base's values with the source's latents in the subspace `S`: `z_i = encode(source)_i` for
@@ -46,16 +47,8 @@ impl Intervention for LatentInterchange {
         Some(settings.subspace(&self.subspace).with("error_term", self.error_term.name()))
     }
 
-    fn source_count(&self) -> SourceCount {
-        SourceCount::One
-    }
-
-    fn is_absolute(&self) -> bool {
-        false
-    }
-
-    fn row_by_row(&self) -> bool {
-        true
+    fn traits(&self) -> Traits {
+        Traits::of(SourceCount::One).granularity(Granularity::Row)
     }
 
     fn check(&self, width: Option<usize>) -> Result<(), String> {

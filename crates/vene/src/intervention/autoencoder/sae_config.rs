@@ -80,10 +80,10 @@ impl SaeConfig {
         ];
         for (key, known) in plain {
             let Some(value) = get(key) else { continue };
-            let is_known = value.as_str().is_some_and(|value| known.contains(&value));
             // The first versions wrote `false` for no normalisation.
             let is_off = key == "normalize_activations" && *value == off;
-            if !is_known && !is_off {
+            let is_known = is_off || value.as_str().is_some_and(|value| known.contains(&value));
+            if !is_known {
                 let known = known.join(" or ");
                 return Err(format!("{key} is {value}, which is not supported; expected {known}"));
             }

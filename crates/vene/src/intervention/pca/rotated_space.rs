@@ -6,8 +6,8 @@ use candle_core::{Result, Tensor, Var};
 use super::PrincipalComponents;
 use crate::intervention::parameter::{cast, expect_width, variable};
 use crate::intervention::{
-    ErrorTerm, Intervention, Parameter, ParameterError, Settings, SourceCount, Subspace,
-    UnitContext, only_source,
+    ErrorTerm, Granularity, Intervention, Parameter, ParameterError, Settings, SourceCount,
+    Subspace, Traits, UnitContext, only_source,
 };
 
 /// Of the values `(x − mean) / deviation`, the coordinates along the components `C`
@@ -80,16 +80,8 @@ impl Intervention for PcaRotatedSpace {
         Some(settings.with("error_term", self.error_term.name()))
     }
 
-    fn source_count(&self) -> SourceCount {
-        SourceCount::One
-    }
-
-    fn is_absolute(&self) -> bool {
-        false
-    }
-
-    fn row_by_row(&self) -> bool {
-        true
+    fn traits(&self) -> Traits {
+        Traits::of(SourceCount::One).granularity(Granularity::Row)
     }
 
     fn check(&self, width: Option<usize>) -> std::result::Result<(), String> {

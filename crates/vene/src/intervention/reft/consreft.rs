@@ -6,7 +6,8 @@ use candle_core::{Tensor, Var};
 use super::{constant, random_constant};
 use crate::intervention::parameter::cast;
 use crate::intervention::{
-    Intervention, Parameter, ParameterError, Rotation, Settings, SourceCount, UnitContext,
+    Granularity, Intervention, Parameter, ParameterError, Rotation, Settings, SourceCount, Traits,
+    UnitContext,
 };
 
 /// `h + (b − h R) Rᵀ`: along the orthonormal directions in the columns of `R` `[width, rank]`,
@@ -47,16 +48,8 @@ impl Intervention for ConsReft {
         Some(Settings::new(self.name()).with("rank", self.rotation.rank()))
     }
 
-    fn source_count(&self) -> SourceCount {
-        SourceCount::None
-    }
-
-    fn is_absolute(&self) -> bool {
-        false
-    }
-
-    fn row_by_row(&self) -> bool {
-        true
+    fn traits(&self) -> Traits {
+        Traits::of(SourceCount::None).granularity(Granularity::Row)
     }
 
     fn check(&self, width: Option<usize>) -> Result<(), String> {

@@ -5,7 +5,8 @@ use candle_core::Tensor;
 
 use super::{Activation, Linear, expect_same};
 use crate::intervention::{
-    Intervention, Parameter, ParameterError, Rotation, Settings, SourceCount, UnitContext,
+    Granularity, Intervention, Parameter, ParameterError, Rotation, Settings, SourceCount, Traits,
+    UnitContext,
 };
 
 /// `h + (f(W h + b) − h R) Rᵀ`: along the orthonormal directions in the columns of `R`
@@ -54,16 +55,8 @@ impl Intervention for LoReft {
         Some(settings.with("activation", self.activation.name()))
     }
 
-    fn source_count(&self) -> SourceCount {
-        SourceCount::None
-    }
-
-    fn is_absolute(&self) -> bool {
-        false
-    }
-
-    fn row_by_row(&self) -> bool {
-        true
+    fn traits(&self) -> Traits {
+        Traits::of(SourceCount::None).granularity(Granularity::Row)
     }
 
     fn check(&self, width: Option<usize>) -> Result<(), String> {

@@ -6,7 +6,8 @@ use candle_core::Tensor;
 use super::{Activation, Linear, expect_same};
 use crate::intervention::parameter::{self, cast};
 use crate::intervention::{
-    Intervention, Parameter, ParameterError, Settings, SourceCount, UnitContext,
+    Granularity, Intervention, Parameter, ParameterError, Settings, SourceCount, Traits,
+    UnitContext,
 };
 
 /// `h + f(W h + b) P` with any directions in the rows of `P` `[rank, width]`.
@@ -57,16 +58,8 @@ impl Intervention for NodiReft {
         Some(settings.with("activation", self.activation.name()))
     }
 
-    fn source_count(&self) -> SourceCount {
-        SourceCount::None
-    }
-
-    fn is_absolute(&self) -> bool {
-        false
-    }
-
-    fn row_by_row(&self) -> bool {
-        true
+    fn traits(&self) -> Traits {
+        Traits::of(SourceCount::None).granularity(Granularity::Row)
     }
 
     fn check(&self, width: Option<usize>) -> Result<(), String> {
