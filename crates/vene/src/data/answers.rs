@@ -38,9 +38,10 @@ impl Continuation {
             return Ok(prompt.clone());
         }
         let tokens = [prompt.tokens(), &self.tokens].concat();
-        outline
-            .prompt_from_tokens(&tokens)
-            .map_err(|error| SweepError::Input { whose: Whose::Other("an answer"), error })
+        outline.prompt_from_tokens(&tokens).map_err(|error| SweepError::Input {
+            whose: Whose::Other("an answer"),
+            error: Box::new(error),
+        })
     }
 
     /// The positions at which it is read behind a prompt: the prompt's last, and all behind it.

@@ -214,8 +214,10 @@ impl DataSweep {
     pub fn for_another_model(&self, outline: &Outline) -> Result<Self, DataSweepError> {
         let rows = self.rows.iter().map(|row| row.for_another_model(outline));
         let rows = rows.collect::<Result<_, InputError>>();
-        let rows =
-            rows.map_err(|error| SweepError::Input { whose: Whose::Other("a row"), error })?;
+        let rows = rows.map_err(|error| SweepError::Input {
+            whose: Whose::Other("a row"),
+            error: Box::new(error),
+        })?;
         Ok(Self { rows, ..self.clone() })
     }
 

@@ -29,7 +29,7 @@ pub enum SweepError {
         /// Whose.
         whose: Whose,
         /// What is wrong.
-        error: vene_model::InputError,
+        error: Box<vene_model::InputError>,
     },
     /// A target that is not one token.
     #[error(transparent)]

@@ -240,7 +240,7 @@ impl<'a> SweepBuilder<'a> {
             Input::Text(text) => self
                 .outline
                 .prompt_with(text, self.bos)
-                .map_err(|error| SweepError::Input { whose, error }),
+                .map_err(|error| SweepError::Input { whose, error: Box::new(error) }),
         }
     }
 
