@@ -41,8 +41,11 @@ struct Fault {
     problem: String,
 }
 
+/// Reads one part of a file, and says what is wrong with it.
+type Check = fn(&[u8]) -> Option<Fault>;
+
 /// The parts that the library reads, but for normalizers.
-const PARTS: [fn(&[u8]) -> Option<Fault>; 7] = [
+const PARTS: [Check; 7] = [
     part!(model: ModelWrapper),
     part!(pre_tokenizer: Option<PreTokenizerWrapper>),
     part!(post_processor: Option<PostProcessorWrapper>),
