@@ -7,6 +7,7 @@
 
 mod answers;
 mod jsonl_writer;
+mod left_out;
 mod prepare;
 mod prompts;
 pub mod read;
@@ -16,7 +17,8 @@ mod unspaced;
 
 pub(crate) use answers::{Continuation, Numbers};
 pub use jsonl_writer::{WriteError, write_jsonl};
-pub use prepare::{LeftOut, PreparedRow, Reason, RowName};
+pub use left_out::{LeftOut, Reason, RowName};
+pub use prepare::PreparedRow;
 pub(crate) use prepare::{Requirements, prepare};
 pub use read::{
     DataError, DataFile, Layout, Place, ReadOptions, RowError, UnusedColumn, read, read_with,

@@ -4,13 +4,12 @@
 //! guessed to make it fit.
 
 use std::collections::HashSet;
-use std::fmt::{self, Display, Formatter};
 
 use vene_model::{BeginningOfSequence, InputError, Outline, Prompt};
 
 use super::answers::Answers;
+use super::left_out::{LeftOut, Reason, RowName};
 use super::prompts::Prompts;
-use super::read::Place;
 use super::role::Role;
 use super::row::Row;
 use crate::error::PositionError;
@@ -80,226 +79,6 @@ impl PreparedRow {
     /// The same row, left out.
     pub(crate) fn left_out(&self, reason: Reason) -> LeftOut {
         LeftOut { index: self.index, place: self.row.place, reason }
-    }
-}
-
-/// How messages name a row: by its place in its file, if it has one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct RowName {
-    index: usize,
-    place: Option<Place>,
-}
-
-impl Display for RowName {
-    fn fmt(&self, formatter: &mut Formatter<'_>) -> fmt::Result {
-        match self.place {
-            Some(place) => place.fmt(formatter),
-            None => write!(formatter, "row {} (counted from 0)", self.index),
-        }
-    }
-}
-
-/// A row that cannot be used.
-#[derive(Clone, Debug)]
-pub struct LeftOut {
-    /// Which row it is, counted as [`PreparedRow::index`].
-    pub index: usize,
-    /// Where it stands in its file.
-    pub place: Option<Place>,
-    /// Why.
-    pub reason: Reason,
-}
-
-impl LeftOut {
-    /// Where it stands, for messages.
-    pub fn name(&self) -> RowName {
-        RowName { index: self.index, place: self.place }
-    }
-}
-
-/// Why a row cannot be used.
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub enum Reason {
-    /// The model cannot take a prompt.
-    Prompt {
-        /// Base or source.
-        whose: &'static str,
-        /// What is wrong.
-        problem: String,
-    },
-    /// It has no source, and one is read.
-    NoSource,
-    /// It has no target.
-    NoTarget,
-    /// It has no foil, and a metric needs one.
-    NoFoil,
-    /// An answer is right for both base and source, as far as it is looked at.
-    SameAnswer {
-        /// The answer.
-        answer: String,
-    },
-    /// An answer begins with one to the other prompt, so that whoever says it says both.
-    Overlap {
-        /// The answer that is right for the base.
-        target: String,
-        /// The one that is right for the source.
-        foil: String,
-    },
-    /// An answer that no token stands for alone.
-    Answer {
-        /// The answer.
-        answer: String,
-        /// What is wrong.
-        problem: String,
-    },
-    /// An answer has several tokens, and a metric is about single ones.
-    SeveralTokens {
-        /// The answer.
-        answer: String,
-        /// How many.
-        tokens: usize,
-    },
-    /// A role that is nowhere.
-    Position {
-        /// Base or source.
-        whose: &'static str,
-        /// The role.
-        role: Role,
-        /// What is wrong.
-        error: PositionError,
-    },
-    /// A role that is in the base and nowhere in the source, for which the row names no phrase of its own.
-    Counterpart {
-        /// The role.
-        role: Role,
-        /// The span.
-        span: String,
-        /// What is wrong.
-        error: PositionError,
-    },
-    /// Two positions that must differ are the same token.
-    SamePosition {
-        /// One role.
-        role: Role,
-        /// The other.
-        other: Role,
-    },
-    /// A span that has more tokens on one side than on the other.
-    UnequalSpans {
-        /// The role.
-        role: Role,
-        /// Tokens in the base.
-        base: usize,
-        /// Tokens in the source.
-        source: usize,
-    },
-    /// All positions are edited at once, and base and source differ in length.
-    UnequalLengths {
-        /// Tokens of the base.
-        base: usize,
-        /// Tokens of the source.
-        source: usize,
-    },
-    /// Too few other rows to draw from.
-    FewPartners {
-        /// How many are needed.
-        needed: usize,
-        /// How many there are.
-        found: usize,
-    },
-    /// A knockout of what does not exist, or of everything.
-    Blind {
-        /// The layer.
-        layer: usize,
-        /// The role, or all positions.
-        position: String,
-        /// How much the last position sees there.
-        sees: &'static str,
-        /// What a knockout there would do.
-        would: &'static str,
-    },
-    /// A plan cannot be run on it.
-    Plan {
-        /// What is wrong.
-        problem: String,
-    },
-    /// Its foil is to be learned, and is no answer to its source.
-    FoilNotOfSource,
-}
-
-impl Reason {
-    /// What rows that are left out for a like reason have in common.
-    pub fn kind(&self) -> String {
-        match self {
-            Self::Prompt { whose, .. } => format!("the model cannot take the {whose}"),
-            Self::NoSource => "no source".to_owned(),
-            Self::NoTarget => "no target".to_owned(),
-            Self::NoFoil => "no foil".to_owned(),
-            Self::SameAnswer { .. } => "target and foil share an answer".to_owned(),
-            Self::Overlap { .. } => "target and foil begin alike to the end of one".to_owned(),
-            Self::Answer { .. } => "an answer is no continuation in tokens".to_owned(),
-            Self::SeveralTokens { .. } => "an answer has several tokens".to_owned(),
-            Self::Position { whose, role, .. } => format!("{role} is not found in the {whose}"),
-            Self::Counterpart { role, .. } => format!("{role} is not found in the source"),
-            Self::SamePosition { role, other } => format!("{role} and {other} are the same token"),
-            Self::UnequalSpans { role, .. } => {
-                format!("{role} has more tokens on one side than on the other")
-            }
-            Self::UnequalLengths { .. } => "base and source differ in length".to_owned(),
-            Self::FewPartners { .. } => "too few other rows fit it".to_owned(),
-            Self::Blind { .. } => "a knockout has nothing to hide, or hides everything".to_owned(),
-            Self::Plan { .. } => "the plan does not fit the row".to_owned(),
-            Self::FoilNotOfSource => "the foil is not the source's answer".to_owned(),
-        }
-    }
-}
-
-impl Display for Reason {
-    fn fmt(&self, formatter: &mut Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Prompt { whose, problem } => write!(formatter, "{whose}: {problem}"),
-            Self::SameAnswer { answer } => {
-                write!(formatter, "`{answer}` is right for both base and source")
-            }
-            Self::Overlap { target, foil } => write!(
-                formatter,
-                "in tokens one of `{target}` and `{foil}` begins the other, so that who says the longer has \
-                 said both"
-            ),
-            Self::Answer { answer, problem } => write!(formatter, "`{answer}`: {problem}"),
-            Self::SeveralTokens { answer, tokens } => {
-                write!(formatter, "`{answer}` has {tokens} tokens; a metric is about single ones")
-            }
-            Self::Position { whose, role, error } => write!(formatter, "{role}, {whose}: {error}"),
-            Self::Counterpart { role, span, error } => write!(
-                formatter,
-                "{role}, source: {error} (say in `source_{span}` what stands there in its place)"
-            ),
-            Self::UnequalSpans { role, base, source } => {
-                write!(formatter, "{role} has {base} tokens in the base and {source} in the source")
-            }
-            Self::UnequalLengths { base, source } => {
-                write!(formatter, "the base has {base} tokens and the source {source}")
-            }
-            Self::FewPartners { needed, found } => write!(
-                formatter,
-                "it needs {needed} other rows to draw from that fit it in length, and there are {found}"
-            ),
-            Self::Blind { layer, position, sees, would } => write!(
-                formatter,
-                "in layer {layer} the last position sees {sees} at {position}; a knockout there would {would}"
-            ),
-            Self::Plan { problem } => write!(formatter, "{problem}"),
-            Self::FoilNotOfSource => write!(
-                formatter,
-                "the foil is not the source's answer (the row says so in `foil_is`), so that the edited run \
-                 should not say it"
-            ),
-            Self::NoSource | Self::NoTarget | Self::NoFoil | Self::SamePosition { .. } => {
-                write!(formatter, "{}", self.kind())
-            }
-        }
     }
 }
 
@@ -473,6 +252,7 @@ mod tests {
     use super::*;
     use crate::Model;
     use crate::data::Span;
+    use crate::data::read::Place;
 
     fn prepared(rows: &[Row], roles: &[&str]) -> (Vec<PreparedRow>, Vec<String>) {
         let model = Model::load("embedded").unwrap();
