@@ -145,6 +145,14 @@ fn names_that_begin_in_another_way_are_named_with_it() {
 }
 
 #[test]
+fn files_of_another_model_are_not_told_to_lack_a_head() {
+    let case = named("llama saved by 5");
+    let weights = case.weights(|name| format!("h{}", name.replace('.', "_")), |_, _| ());
+    let message = case.open_with(weights, &Opening::default()).err().unwrap().to_string();
+    assert!(message.contains("no tensor `model.embed_tokens.weight`"), "{message}");
+}
+
+#[test]
 fn two_tensors_that_are_the_same_are_both_named() {
     let mut case = named("llama saved by 5");
     case.tensors.push(("norm.weight".into(), vec![16]));

@@ -222,8 +222,8 @@ fn sliding_layers(keys: &Keys<'_>, layers: usize) -> Result<Vec<bool>, ModelErro
         let own = keys.said(UNREAD_PATTERN).and_then(|own| own.as_u64()).filter(|own| *own > 0);
         if let Some(own) = own.filter(|own| every(*own as usize) != by_pattern) {
             keys.notices.add(format!(
-                "`{UNREAD_PATTERN}` = {own} is not read, as in transformers 4.52 and 5: every layer but each \
-                 {pattern}th has a window, by `sliding_window_pattern` or its default"
+                "`{UNREAD_PATTERN}` = {own} is not read, as in transformers 4.52 and 5: {pattern} is used, by \
+                 `sliding_window_pattern` or its default"
             ));
         }
         return Ok(by_pattern);

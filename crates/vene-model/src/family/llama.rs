@@ -240,6 +240,15 @@ mod tests {
     use super::*;
 
     #[test]
+    fn only_tables_of_rotary_encodings_are_left_over() {
+        assert!(is_leftover("model.layers.0.self_attn.rotary_emb.inv_freq"));
+        assert!(is_leftover("model.rotary_emb_local.original_inv_freq"));
+        assert!(is_leftover("model.layers.0.self_attn.rotary_emb.cos_cached"));
+        assert!(!is_leftover("model.layers.0.self_attn.inv_freq"));
+        assert!(!is_leftover("model.layers.0.self_attn.rotary_emb.weight"));
+    }
+
+    #[test]
     fn rows_of_each_head_are_sorted_into_halves() {
         let rows = [0.0, 2.0, 1.0, 3.0, 10.0, 12.0, 11.0, 13.0];
         let tensor = HostTensor { data: rows.to_vec(), shape: vec![8, 1] };

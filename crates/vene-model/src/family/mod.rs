@@ -204,7 +204,8 @@ impl Head {
                 format!("`tie_word_embeddings` is left out, and true to {class}")
             }));
         }
-        if !names.contains("lm_head.weight") {
+        // Without an embedding there is more amiss than a head, and that is what is told.
+        if !names.contains("lm_head.weight") && names.contains(embedding) {
             return Err(ModelError::NoHead {
                 head: "lm_head.weight".into(),
                 reason: match names.misplaced_head() {

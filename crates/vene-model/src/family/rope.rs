@@ -492,11 +492,9 @@ impl Stated<'_> {
     }
 
     fn long_rope(&self, rotary: Rotary) -> Result<Rotary, ModelError> {
-        let original = self.original_context()?;
-        let factor = self.factor(&original, original.outer)?;
-        let is_outside = original.outer.is_some();
-        let original = original.said().unwrap_or(self.context as f64);
-        if original != self.context as f64 && !is_outside {
+        let said = self.original_context()?;
+        let original = said.said().unwrap_or(self.context as f64);
+        if original != self.context as f64 && said.outer.is_none() {
             self.keys.notices.add(format!(
                 "`{}` = {original} is used, as transformers 5 does (transformers 4.52 reads it only outside of \
                  `{}` and would take {} for it)",
@@ -507,8 +505,10 @@ impl Stated<'_> {
         }
         let magnified = match self.optional("attention_factor")? {
             Some(factor) => factor,
-            None if factor <= 1.0 => 1.0,
-            None => (1.0 + factor.ln() / original.ln()).sqrt(),
+            None => match self.factor(&said, said.outer)? {
+                factor if factor <= 1.0 => 1.0,
+                factor => (1.0 + factor.ln() / original.ln()).sqrt(),
+            },
         };
         let pairs = rotary.frequencies.len();
         let divisors = |key: &str| -> Result<Vec<f64>, ModelError> {

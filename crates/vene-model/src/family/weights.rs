@@ -227,7 +227,7 @@ mod tests {
         let exact = table(numbers(0));
         let to_bits =
             |bits: i32| move |value: f32| (value * 2f32.powi(bits)).round() / 2f32.powi(bits);
-        let halves = table(numbers(0).map(|value| half_precision(value)));
+        let halves = table(numbers(0).map(half_precision));
         assert!(is_one(&halves, Element::F16, &exact, Element::F32));
         assert!(!is_one(&halves, Element::F32, &exact, Element::F32));
         let mut one_off = halves.clone();

@@ -55,7 +55,7 @@ fn of_several_sources_the_one_is_named() {
     let refuse = |from: Positions, message: &str| {
         let edit = Edit::new(BLOCK, 0, std::sync::Arc::new(vene::intervention::Mean));
         let edit = edit.at(Positions::last_of("t5")).from(from).source(Source::AllRuns);
-        refused(subject, &Plan::new().edit(edit), &std::slice::from_ref(&example), message);
+        refused(subject, &Plan::new().edit(edit), std::slice::from_ref(&example), message);
     };
     refuse(Positions::last_of("t5"), "source 1 of example 0: `t5` is not in `t1 t2 t2`");
     refuse(
