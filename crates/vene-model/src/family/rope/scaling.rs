@@ -1,10 +1,8 @@
-//! What a `config.json` says about rotary encodings, in either of the two ways in which it is said:
-//! `rope_theta` with `rope_scaling` (transformers 4), or all of it in `rope_parameters`
-//! (transformers 5), which names layers where these differ.
+//! The kinds of scaling of rotary encodings: the keys that each reads, and what they mean.
 
 use serde_json::{Map, Value};
 
-use super::keys::{Keys, LARGEST, known, shortened, wrong};
+use super::super::keys::{Keys, LARGEST, known, missing, shortened, wrong};
 use crate::error::ModelError;
 use crate::rotary::{Rotary, Yarn};
 
@@ -31,234 +29,37 @@ const KINDS: [(&str, &[&str]); 6] = [
 ];
 
 /// The kind without any scaling, also where none is named.
-const DEFAULT: &str = "default";
+pub(super) const DEFAULT: &str = "default";
 
 const ORIGINAL: &str = "original_max_position_embeddings";
 
 /// Says that a published model was trained with its scaling.
 const HARMLESS: &str = "finetuned";
 
-/// Where encodings are described.
-const SCALING: &str = "rope_scaling";
-const PARAMETERS: &str = "rope_parameters";
-const FULL: &str = "rope_parameters.full_attention";
-const SLIDING: &str = "rope_parameters.sliding_attention";
+/// A rotary encoding, and how many tokens it reads.
+pub(in crate::family) struct Described {
+    pub(in crate::family) rotary: Rotary,
+    /// The longest text: more than `max_position_embeddings` where the encoding grows with the text.
+    pub(in crate::family) context: usize,
+}
 
 /// What is said of one rotary encoding.
-struct Stated<'a> {
-    keys: &'a Keys<'a>,
+pub(super) struct Stated<'a> {
+    pub keys: &'a Keys<'a>,
     /// Where, for messages; the first one counts where both say something.
-    places: Vec<&'static str>,
-    scaling: Map<String, Value>,
-    theta: f64,
-    head_dim: usize,
+    pub places: Vec<&'static str>,
+    pub scaling: Map<String, Value>,
+    pub theta: f64,
+    pub head_dim: usize,
     /// `max_position_embeddings`.
-    context: usize,
+    pub context: usize,
     /// Whether it is described for some layers only. transformers then reads fewer keys.
-    of_some_layers: bool,
-}
-
-/// A rotary encoding, and how many tokens it reads.
-pub(super) struct Described {
-    pub(super) rotary: Rotary,
-    /// The longest text: more than `max_position_embeddings` where the encoding grows with the text.
-    pub(super) context: usize,
-}
-
-/// The one rotary encoding of a model. As in transformers 5, `rope_parameters` is not read where there is a
-/// `rope_scaling`.
-pub(super) fn of_model(
-    keys: &Keys<'_>,
-    head_dim: usize,
-    context: usize,
-) -> Result<Described, ModelError> {
-    let mut scaling = keys.optional_object(SCALING)?;
-    let mut parameters = keys.optional_object(PARAMETERS)?;
-    let in_scaling = base_in(SCALING, &mut scaling)?;
-    let in_parameters = base_in(PARAMETERS, &mut parameters)?;
-    let mut bases = Bases {
-        key: "rope_theta",
-        inner: Vec::new(),
-        unread: None,
-        has_old_form: scaling.is_some(),
-    };
-    let (place, scaling) = match (scaling, parameters) {
-        (Some(scaling), parameters) => {
-            let who = "as transformers 4.52 and 5 do";
-            compare(keys, &scaling, (PARAMETERS, parameters.as_ref()), who);
-            bases.inner.extend(in_scaling);
-            bases.unread = in_parameters;
-            (SCALING, scaling)
-        }
-        (None, parameters) => {
-            bases.inner.extend(in_parameters);
-            (PARAMETERS, parameters.unwrap_or_default())
-        }
-    };
-    let theta = bases.followed(keys)?;
-    let places = vec![place];
-    Stated { keys, places, scaling, theta, head_dim, context, of_some_layers: false }.described()
-}
-
-/// The two rotary encodings of a model whose layers have one or the other: of those that attend to everything,
-/// and of those with a window. As in transformers 5, `rope_scaling` is laid over the former's
-/// `rope_parameters`.
-pub(super) fn of_layers(
-    keys: &Keys<'_>,
-    head_dim: usize,
-    context: usize,
-) -> Result<[Described; 2], ModelError> {
-    let mut scaling = keys.optional_object(SCALING)?;
-    let mut parameters = keys.optional_object(PARAMETERS)?.unwrap_or_default();
-    let mut part = |layers: &str| -> Result<Option<Map<String, Value>>, ModelError> {
-        match parameters.remove(layers) {
-            None | Some(Value::Null) => Ok(None),
-            Some(Value::Object(object)) => Ok(Some(object)),
-            Some(other) => Err(wrong(&format!("{PARAMETERS}.{layers}"), &other, "an object")),
-        }
-    };
-    let (mut full, mut sliding) = (part("full_attention")?, part("sliding_attention")?);
-    if let Some((key, value)) = parameters.iter().next() {
-        return Err(ModelError::NotUnderstood {
-            key: format!("{PARAMETERS}.{key}"),
-            value: shortened(value),
-            understood: "full_attention and sliding_attention, each an object".into(),
-        });
-    }
-    let has_old_form = scaling.is_some();
-    let bases = |key, inner: Vec<Option<(String, f64)>>| Bases {
-        key,
-        inner: inner.into_iter().flatten().collect(),
-        unread: None,
-        has_old_form,
-    };
-    let of_full = [base_in(SCALING, &mut scaling)?, base_in(FULL, &mut full)?];
-    let of_sliding = base_in(SLIDING, &mut sliding)?;
-    let theta = bases("rope_theta", of_full.into()).followed(keys)?;
-    let local_theta = bases("rope_local_base_freq", vec![of_sliding]).followed(keys)?;
-
-    let stated = |places, scaling, theta| Stated {
-        keys,
-        places,
-        scaling,
-        theta,
-        head_dim,
-        context,
-        of_some_layers: true,
-    };
-    let mut places = vec![FULL];
-    let mut merged = full.clone().unwrap_or_default();
-    if let Some(scaling) = scaling {
-        let who = "key by key, as transformers 5 does (transformers 4.52 uses it alone)";
-        compare(keys, &scaling, (FULL, full.as_ref()), who);
-        places.insert(0, SCALING);
-        merged.extend(scaling);
-        let has_local_scaling = sliding.as_ref().is_some_and(|local| differ(local, &Map::new()));
-        if has_local_scaling {
-            keys.notices.add(format!(
-                "`{SLIDING}` = {} is used, as transformers 5 does (transformers 4.52 scales layers with a window by \
-                 nothing)",
-                shortened(&Value::Object(sliding.clone().unwrap_or_default())),
-            ));
-        }
-    }
-    Ok([
-        stated(places, merged, theta).described()?,
-        stated(vec![SLIDING], sliding.unwrap_or_default(), local_theta).described()?,
-    ])
-}
-
-/// Says so where a `rope_scaling`, which is used, and what stands beside it differ.
-fn compare(
-    keys: &Keys<'_>,
-    scaling: &Map<String, Value>,
-    (place, other): (&str, Option<&Map<String, Value>>),
-    who: &str,
-) {
-    if let Some(other) = other.filter(|other| differ(scaling, other)) {
-        keys.notices.add(format!(
-            "`{SCALING}` = {} and `{place}` = {} say different things: `{SCALING}` is used, {who}",
-            shortened(&scaling.clone().into()),
-            shortened(&other.clone().into()),
-        ));
-    }
-}
-
-/// Whether two descriptions, from which bases were taken, say different things.
-fn differ(one: &Map<String, Value>, other: &Map<String, Value>) -> bool {
-    let plain = |object: &Map<String, Value>| {
-        let mut object = object.clone();
-        object.retain(|_, value| !value.is_null());
-        let kind = object.remove("type");
-        let kind = object.remove("rope_type").or(kind).unwrap_or("default".into());
-        object.insert("rope_type".into(), kind);
-        object
-    };
-    let (one, other) = (plain(one), plain(other));
-    one.len() != other.len()
-        || one
-            .iter()
-            .any(|(key, value)| other.get(key).is_none_or(|other| !known::same(value, other)))
-}
-
-/// Takes the base out of a description, with its full name.
-fn base_in(
-    place: &str,
-    described: &mut Option<Map<String, Value>>,
-) -> Result<Option<(String, f64)>, ModelError> {
-    let Some(described) = described else { return Ok(None) };
-    let Some(base) = described.remove("rope_theta").filter(|base| !base.is_null()) else {
-        return Ok(None);
-    };
-    let name = format!("{place}.rope_theta");
-    match base.as_f64().filter(|number| number.is_finite() && *number > 0.0) {
-        Some(number) => Ok(Some((name, number))),
-        None => Err(wrong(&name, &base, "a positive number")),
-    }
-}
-
-/// Where the base of one encoding is said.
-struct Bases {
-    /// Its key outside of any description.
-    key: &'static str,
-    /// Inside of descriptions; the first one counts.
-    inner: Vec<(String, f64)>,
-    /// Inside of a description that is not read.
-    unread: Option<(String, f64)>,
-    /// Whether there is a description in the form that transformers 4 reads.
-    has_old_form: bool,
-}
-
-impl Bases {
-    /// The one that transformers 5 uses. Says so where another is said, or 4.52 would use another.
-    fn followed(self, keys: &Keys<'_>) -> Result<f64, ModelError> {
-        let Self { key, inner, unread, has_old_form } = self;
-        let is_said = keys.said(key).is_some();
-        let is_null = keys.is_said(key) && !is_said;
-        let outer = if is_null && !inner.is_empty() { None } else { keys.optional_positive(key)? };
-        let used = inner.first().map(|(_, base)| *base).or(outer);
-        let used = used.ok_or_else(|| super::keys::missing(key, "a positive number"))?;
-
-        let outer_said = outer.filter(|_| is_said).map(|base| (key.to_owned(), base));
-        let said: Vec<_> = inner.into_iter().chain(unread).chain(outer_said).collect();
-        let older = outer.filter(|outer| (has_old_form || is_said) && *outer != used);
-        if older.is_some() || said.iter().any(|(_, base)| *base != used) {
-            let said: Vec<_> =
-                said.iter().map(|(name, base)| format!("`{name}` is {base}")).collect();
-            let who = match older {
-                Some(older) => {
-                    format!("as transformers 5 does (transformers 4.52 would use {older})")
-                }
-                None => format!("as transformers 4.52 and 5 do where there is a `{SCALING}`"),
-            };
-            keys.notices.add(format!("{}: {used} is used, {who}", said.join(" and ")));
-        }
-        Ok(used)
-    }
+    pub of_some_layers: bool,
 }
 
 impl Stated<'_> {
-    fn described(&self) -> Result<Described, ModelError> {
+    /// What it means.
+    pub fn described(&self) -> Result<Described, ModelError> {
         // Read where a kind of scaling asks for it; without one it says nothing.
         self.keys.ignore(&[ORIGINAL]);
         let kind = self.kind()?;
@@ -376,7 +177,7 @@ impl Stated<'_> {
     }
 
     fn positive(&self, key: &str) -> Result<f64, ModelError> {
-        let missing = || super::keys::missing(&self.name(key), "a positive number");
+        let missing = || missing(&self.name(key), "a positive number");
         self.optional(key)?.ok_or_else(missing)
     }
 
