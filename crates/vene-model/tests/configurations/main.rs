@@ -3,9 +3,10 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod heads;
+mod names;
+
 use candle_core::Tensor;
-use safetensors::SafeTensors;
-use safetensors::tensor::{Dtype, TensorView};
 use serde_json::{Value, json};
 use vene_model::{Component, Model, Opening, Outline, Precision, Site};
 use vene_test_support::{Agreement, Configured, formula, record, values};
@@ -72,7 +73,8 @@ fn every_way_to_say_it_is_what_transformers_makes_of_it() {
 
 #[test]
 fn each_key_of_each_class_was_left_out_in_turn() {
-    let known: Value = serde_json::from_str(include_str!("../src/family/keys/known.json")).unwrap();
+    let known: Value =
+        serde_json::from_str(include_str!("../../src/family/keys/known.json")).unwrap();
     let cases = Configured::all();
     for (kind, class) in known["classes"].as_object().unwrap() {
         for key in class["defaults"].as_object().unwrap().keys() {
@@ -84,230 +86,6 @@ fn each_key_of_each_class_was_left_out_in_turn() {
             }
         }
     }
-}
-
-#[test]
-fn what_wraps_a_model_changes_nothing() {
-    let case = named("llama saved by 5");
-    let renames: [fn(&str) -> String; 8] = [
-        |name| format!("_forward_module.{name}"),
-        |name| format!("base_model.model.{name}"),
-        |name| format!("_orig_mod.{name}"),
-        |name| format!("module.{name}"),
-        |name| format!("module._orig_mod.{name}"),
-        |name| name.replace("layers.0.", "layers.0._orig_mod."),
-        |name| name.replace("model.", "model._fsdp_wrapped_module."),
-        |name| name.trim_start_matches("model.").to_owned(),
-    ];
-    let mut agreement = Agreement::default();
-    for rename in renames {
-        let weights = case.weights(rename, |_, _| ());
-        case.check(case.open_with(weights, &Opening::default()).unwrap(), &mut agreement);
-    }
-    agreement.check("wrapped names", TOLERANCE);
-}
-
-#[test]
-fn names_that_begin_in_another_way_are_named_with_it() {
-    let case = named("llama saved by 5");
-    let refused = |rename: fn(&str) -> String| {
-        let weights = case.weights(rename, |_, _| ());
-        case.open_with(weights, &Opening::default()).err().unwrap().to_string()
-    };
-    for (rename, beginning) in [
-        ((|name| format!("actor.{name}")) as fn(&str) -> String, "`actor.`"),
-        (|name| format!("model.{name}"), "`model.`"),
-        (|name| format!("policy.net.{}", name.trim_start_matches("model.")), "`policy.net.`"),
-    ] {
-        let message = refused(rename);
-        assert!(
-            message.contains(&format!("are named with {beginning} before"))
-                && !message.contains("tie_word_embeddings"),
-            "{message}"
-        );
-    }
-    let message = refused(|name| match name {
-        "lm_head.weight" => "model.lm_head.weight".to_owned(),
-        _ => name.to_owned(),
-    });
-    assert!(
-        message.contains("the file has `model.lm_head.weight`")
-            && !message.contains("tie_word_embeddings"),
-        "{message}"
-    );
-    let message = refused(|name| match name {
-        "model.norm.weight" => {
-            "base_model.model.model.layers.0.self_attn.q_proj.lora_A.default.weight".to_owned()
-        }
-        _ => format!("base_model.model.{name}").replace("q_proj.", "q_proj.base_layer."),
-    });
-    assert!(message.contains("LoRA") && message.contains("merge it"), "{message}");
-}
-
-#[test]
-fn files_of_another_model_are_not_told_to_lack_a_head() {
-    let case = named("llama saved by 5");
-    let weights = case.weights(|name| format!("h{}", name.replace('.', "_")), |_, _| ());
-    let message = case.open_with(weights, &Opening::default()).err().unwrap().to_string();
-    assert!(message.contains("no tensor `model.embed_tokens.weight`"), "{message}");
-}
-
-#[test]
-fn two_tensors_that_are_the_same_are_both_named() {
-    let mut case = named("llama saved by 5");
-    case.tensors.push(("norm.weight".into(), vec![16]));
-    let message = case.refusal();
-    assert!(
-        message.contains("`model.norm.weight` and `norm.weight`")
-            || message.contains("`norm.weight` and `model.norm.weight`"),
-        "{message}"
-    );
-}
-
-#[test]
-fn only_the_head_of_a_tied_pair_may_be_stored() {
-    let case = named("gpt2 saved by 5");
-    let rename = |name: &str| match name {
-        "transformer.wte.weight" => "lm_head.weight".to_owned(),
-        _ => name.to_owned(),
-    };
-    let mut agreement = Agreement::default();
-    let weights = case.weights(rename, |_, _| ());
-    let model = case.check(case.open_with(weights, &Opening::default()).unwrap(), &mut agreement);
-    assert_eq!(model.notices(), [""; 0]);
-    agreement.check("a head for an embedding", TOLERANCE);
-}
-
-#[test]
-fn a_head_that_differs_is_used_with_a_warning_and_one_that_is_not_finite_is_not() {
-    let mut agreement = Agreement::default();
-    for family in ["llama", "gemma3", "gpt2"] {
-        let case = named(&format!("{family} with another head than it is tied to"));
-        let model = case.check(case.open().unwrap(), &mut agreement);
-        let notices = model.notices();
-        assert_eq!(notices.len(), 1, "{notices:?}");
-        assert!(notices[0].contains("`lm_head.weight` is used"), "{notices:?}");
-
-        let spoil = |name: &str, values: &mut Vec<f32>| {
-            if name == "lm_head.weight" {
-                values[3] = f32::NAN;
-            }
-        };
-        let weights = case.weights(str::to_owned, spoil);
-        let outline = case.open_with(weights, &Opening::default()).unwrap();
-        let model = Model::from_outline(outline, Precision::Double, &mut |_| ()).unwrap();
-        let notices = model.notices();
-        assert!(
-            notices.len() == 1 && notices[0].contains("holds NaN and is ignored"),
-            "{notices:?}"
-        );
-
-        // Without a head the embedding is the head: the same as with one that is ignored.
-        let mut tied = case.clone();
-        tied.tensors.retain(|(name, _)| name != "lm_head.weight");
-        let tied =
-            Model::from_outline(tied.open().unwrap(), Precision::Double, &mut |_| ()).unwrap();
-        let tokens = formula::prompt(9, tied.config().inputs);
-        assert_eq!(last_logits(&model, &tokens), last_logits(&tied, &tokens));
-        assert_eq!(tied.notices(), [""; 0]);
-    }
-    agreement.check("heads", TOLERANCE);
-}
-
-#[test]
-fn an_equal_copy_of_the_embedding_says_nothing() {
-    let mut case = named("gpt2 saved by 5");
-    case.tensors.push(("lm_head.weight".into(), vec![40, 24]));
-    let copy = |name: &str, values: &mut Vec<f32>| {
-        if name == "lm_head.weight" {
-            *values = formula::weight("transformer.wte.weight", &[40, 24], false);
-        }
-    };
-    let outline = case.open_with(case.weights(str::to_owned, copy), &Opening::default()).unwrap();
-    let mut agreement = Agreement::default();
-    assert_eq!(case.check(outline, &mut agreement).notices(), [""; 0]);
-    agreement.check("a copy", TOLERANCE);
-}
-
-#[test]
-fn a_head_in_another_format_is_told_where_it_differs_by_more_than_its_rounding() {
-    let case = named("llama with another head than it is tied to");
-    for (takes_embedding, told) in [(true, 0), (false, 1)] {
-        let copied = |name: &str, values: &mut Vec<f32>| {
-            if takes_embedding && name == "lm_head.weight" {
-                *values = formula::weight("model.embed_tokens.weight", &[40, 16], false);
-            }
-        };
-        let weights = in_bfloat16("lm_head.weight", &case.weights(str::to_owned, copied));
-        let outline = case.open_with(weights, &Opening::default()).unwrap();
-        let model = Model::from_outline(outline, Precision::Double, &mut |_| ()).unwrap();
-        let notices = model.notices();
-        assert_eq!(notices.len(), told, "{notices:?}");
-        assert!(notices.iter().all(|notice| notice.contains("with other values")), "{notices:?}");
-    }
-}
-
-/// A file in which one tensor is stored in another format.
-fn in_bfloat16(stored: &str, file: &[u8]) -> Vec<u8> {
-    let tensors = SafeTensors::deserialize(file).unwrap();
-    let tensors: Vec<(&str, Dtype, Vec<usize>, Vec<u8>)> = tensors
-        .iter()
-        .map(|(name, tensor)| {
-            let shape = tensor.shape().to_vec();
-            let data = tensor.data();
-            if name != stored {
-                return (name, Dtype::F32, shape, data.to_vec());
-            }
-            let numbers = data.chunks_exact(4).map(|n| u32::from_le_bytes(n.try_into().unwrap()));
-            let short = numbers.flat_map(|n| (((n + 0x8000) >> 16) as u16).to_le_bytes());
-            (name, Dtype::BF16, shape, short.collect())
-        })
-        .collect();
-    let views = tensors.iter().map(|(name, dtype, shape, data)| {
-        (name.to_string(), TensorView::new(*dtype, shape.clone(), data).unwrap())
-    });
-    safetensors::serialize(views, None).unwrap()
-}
-
-#[test]
-fn heads_and_encoders_beside_a_language_model_are_left_out_with_a_word() {
-    let mut agreement = Agreement::default();
-    for (name, word) in [
-        ("v_head.summary.weight", "a value head"),
-        ("score.weight", "a classifier"),
-        ("multiple_choice_head.summary.weight", "a multiple-choice head"),
-        ("transformer.v_head.weight", "a value head"),
-        ("summary.summary.weight", "a value head"),
-        ("critic_head.weight", "a value head"),
-        ("ilql_heads.v_head.0.weight", "a group of value heads"),
-        ("value_model.weight", "a value model"),
-        ("rm_head.weight", "a reward head"),
-        ("regression_head.weight", "a regression head"),
-        ("classification_head.dense.weight", "a classifier"),
-        ("medusa_head.0.0.linear.weight", "a head that guesses further tokens"),
-    ] {
-        let mut case = named("gpt2 saved by 5");
-        case.tensors.push((name.into(), vec![1, 24]));
-        let model = case.check(case.open().unwrap(), &mut agreement);
-        let notices = model.notices();
-        assert!(notices.len() == 1 && notices[0].contains(word), "{notices:?}");
-    }
-    let model = named("gemma3 multimodal");
-    let notices = model.check(model.open().unwrap(), &mut agreement).notices();
-    assert!(notices.len() == 2 && notices.iter().any(|notice| notice.contains("an image encoder")));
-    agreement.check("heads beside", TOLERANCE);
-}
-
-#[test]
-fn a_model_without_a_head_says_so() {
-    let mut case = named("llama saved by 5");
-    case.tensors.retain(|(name, _)| name != "lm_head.weight");
-    case.tensors.push(("score.weight".into(), vec![2, 16]));
-    let message = case.refusal();
-    assert!(
-        message.contains("no language-model head") && message.contains("classifier"),
-        "{message}"
-    );
 }
 
 #[test]
