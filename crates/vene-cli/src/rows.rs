@@ -40,7 +40,7 @@ impl From<TogetherName> for Together {
 pub fn read(path: &Path, counterfactual: Option<&str>) -> anyhow::Result<DataFile> {
     let counterfactual = counterfactual.map(str::to_owned);
     let options = ReadOptions { counterfactual, leave_out: true, ..ReadOptions::default() };
-    let file = read_with(path, &options).context("--data")?;
+    let file = read_with(path, &options)?;
     warn_of_unused(path, &file.unused);
     if !file.left_out.is_empty() {
         let named = file.left_out.iter().take(NAMED).map(ToString::to_string);

@@ -190,7 +190,7 @@ fn sides(
     }
     let share = section.held_out.unwrap_or(HELD_OUT);
     let seed = section.seed.unwrap_or(0);
-    let reads_source = objectives::reads_source(&over);
+    let reads_source = over.reads_sources();
     let [seen, held_out] = split(&usable, share, seed, settings.together, reads_source)
         .context("a training needs rows to be trained on and rows that are held out")?
         .map(|side| side.into_iter().map(|row| usable[row].clone()).collect::<Vec<Row>>());

@@ -40,6 +40,7 @@ pub mod metric;
 pub mod plan;
 pub mod plan_file;
 mod random;
+mod shown;
 pub mod statistics;
 pub mod sweep;
 pub mod task;

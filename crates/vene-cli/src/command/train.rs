@@ -159,7 +159,7 @@ impl Arguments {
         let counterfactual = section.counterfactual.as_deref();
         given.read_of_plan("data", &["path", "rows"]);
         let limit = read!(given, self => limit).map(|limit| limit as usize);
-        let mut most = limit.or(section.rows);
+        let mut most = limit.into_iter().chain(section.rows).min();
         let mut rows = match (read!(given, self => data), &section.path, &section.task) {
             // In place of the plan's rows, and of what it says of their number.
             (Some(path), ..) => {

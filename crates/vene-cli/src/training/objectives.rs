@@ -24,7 +24,7 @@ impl Label {
     /// target) where it doesn't.
     pub fn of(section: &TrainSection, plan: &ResolvedPlan) -> anyhow::Result<Self> {
         Ok(match section.labels.as_deref() {
-            None if reads_source(plan) => Self::Foil,
+            None if plan.reads_sources() => Self::Foil,
             None | Some("target") => Self::Target,
             Some("foil") => Self::Foil,
             Some(other) => bail!(
@@ -46,11 +46,6 @@ impl Label {
         let is_foreign = row.row.foil_is == FoilIs::WrongAnswer;
         (is_foreign && self == Self::Foil).then_some(Reason::FoilNotOfSource)
     }
-}
-
-/// Whether a plan's edits read sources.
-pub fn reads_source(plan: &ResolvedPlan) -> bool {
-    plan.edits().iter().any(|edit| edit.source.is_some())
 }
 
 /// The objective over rows, of which none [lacks](Label::lacks) anything.

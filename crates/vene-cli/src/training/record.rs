@@ -41,7 +41,7 @@ pub fn check_same(before: &Record, now: &Record, folder: &Path) -> anyhow::Resul
     }
     let key = before.first_difference(now, &DETERMINES).map_or("spec", |(key, _, _)| key);
     bail!(
-        "the training in {} cannot be gone on with: its {key} was other than it is now",
+        "the training in {} cannot be gone on with: what is on record of its {key} differs from what is given now",
         folder.display()
     )
 }

@@ -5,6 +5,7 @@ use std::fmt::{self, Display, Formatter};
 use super::read::Place;
 use super::role::Role;
 use crate::error::PositionError;
+use crate::shown::shown;
 
 /// How messages name a row: by its place in its file, if it has one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -183,16 +184,21 @@ impl Display for Reason {
         match self {
             Self::Prompt { whose, problem } => write!(formatter, "{whose}: {problem}"),
             Self::SameAnswer { answer } => {
-                write!(formatter, "`{answer}` is right for both base and source")
+                write!(formatter, "`{}` is right for both base and source", shown(answer))
             }
             Self::Overlap { target, foil } => write!(
                 formatter,
-                "in tokens one of `{target}` and `{foil}` begins the other, so that who says the longer has \
-                 said both"
+                "in tokens one of `{}` and `{}` begins the other, so that who says the longer has said both",
+                shown(target),
+                shown(foil)
             ),
-            Self::Answer { answer, problem } => write!(formatter, "`{answer}`: {problem}"),
+            Self::Answer { answer, problem } => write!(formatter, "`{}`: {problem}", shown(answer)),
             Self::SeveralTokens { answer, tokens } => {
-                write!(formatter, "`{answer}` has {tokens} tokens; a metric is about single ones")
+                write!(
+                    formatter,
+                    "`{}` has {tokens} tokens; a metric is about single ones",
+                    shown(answer)
+                )
             }
             Self::Position { whose, role, error } => write!(formatter, "{role}, {whose}: {error}"),
             Self::Counterpart { role, span, error } => write!(

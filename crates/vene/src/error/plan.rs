@@ -134,6 +134,19 @@ pub enum PlanError {
         /// Where.
         site: Site,
     },
+    /// An edit of a source that changes nothing that is read.
+    #[error(
+        "edit {edit} ({site}) is made in the run of source {run}, of which no edit of another run reads anything \
+         there or after it: it would change nothing; leave it out, or let an edit read what it changes"
+    )]
+    EditUnread {
+        /// The edit.
+        edit: usize,
+        /// Its site.
+        site: Site,
+        /// The source.
+        run: usize,
+    },
     /// Edited sources that read each other.
     #[error(
         "the edited runs of sources {sources:?} read each other in a circle: none of them can be run first; let one read a source that is not edited"

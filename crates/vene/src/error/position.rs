@@ -2,6 +2,8 @@
 
 use std::ops::Range;
 
+use crate::shown::shown;
+
 /// A position that a prompt does not have.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -53,7 +55,7 @@ pub enum PositionError {
         examples: usize,
     },
     /// The phrase, or that many of it, does not occur.
-    #[error("`{phrase}` is {} in `{text}`", match found { 0 => "not".to_owned(), n => format!("only {n} times") })]
+    #[error("`{}` is {} in `{}`", shown(phrase), match found { 0 => "not".to_owned(), n => format!("only {n} times") }, shown(text))]
     NoPhrase {
         /// The phrase.
         phrase: String,
@@ -63,7 +65,10 @@ pub enum PositionError {
         found: usize,
     },
     /// The phrase occurs several times.
-    #[error("`{phrase}` is {found} times in `{text}`: say which occurrence is meant, 0 to {}", found - 1)]
+    #[error(
+        "`{}` is {found} times in `{}`: say which occurrence is meant, 0 to {}",
+        shown(phrase), shown(text), found - 1
+    )]
     SeveralPhrases {
         /// The phrase.
         phrase: String,
@@ -76,7 +81,7 @@ pub enum PositionError {
     #[error("an empty phrase is nowhere")]
     EmptyPhrase,
     /// Characters past the end.
-    #[error("characters {}..{}: the prompt has {characters} characters", range.start, range.end)]
+    #[error("characters {} to before {}: the prompt has {characters} characters, and the end must lie after the start", range.start, range.end)]
     CharactersPastEnd {
         /// What was asked for.
         range: Range<usize>,

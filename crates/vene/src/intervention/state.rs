@@ -14,10 +14,13 @@ use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::Path;
 
-use candle_core::{Device, Tensor};
+use candle_core::{DType, Device, Tensor};
 use serde_json::Value;
 
 use super::{Constraint, Intervention, ParameterError, orthogonal, parameter};
+
+/// The formats that parameters are read in. Smaller ones are not converted by the library that reads them.
+const FLOATS: [DType; 4] = [DType::F16, DType::BF16, DType::F32, DType::F64];
 
 /// The entry of a file's metadata in which it says, as JSON, of which model its tensors are.
 pub(crate) const NOTES: &str = "vene";
@@ -113,12 +116,12 @@ pub(crate) fn read_with_model(
     let model = notes.and_then(|notes| notes.get("model").cloned());
     let tensors = candle_core::safetensors::load_buffer(&bytes, &Device::Cpu)
         .map_err(|error| ParameterError::file(path, error))?;
-    let not_floats = tensors.iter().find(|(_, tensor)| !tensor.dtype().is_float());
+    let not_floats = tensors.iter().find(|(_, tensor)| !FLOATS.contains(&tensor.dtype()));
     match not_floats {
         None => Ok((tensors.into_iter().collect(), model)),
         Some((name, tensor)) => Err(ParameterError::file(
             path,
-            format!("`{name}` holds {:?}; expected floats", tensor.dtype()),
+            format!("`{name}` holds {:?}; expected F16, BF16, F32 or F64", tensor.dtype()),
         )),
     }
 }

@@ -174,6 +174,18 @@ impl ResolvedPlan {
         &self.edited_sources
     }
 
+    /// Whether an example's sources have a part in what is computed: they are read, or edited.
+    pub fn reads_sources(&self) -> bool {
+        let is_source = |run: &Run| *run != Run::Base;
+        let reads = |edit: &ResolvedEdit| match &edit.source {
+            Some(ResolvedSource::Runs { units, .. }) => {
+                units.iter().flatten().any(|(run, _)| is_source(run))
+            }
+            _ => false,
+        };
+        !self.edited_sources.is_empty() || self.edits.iter().any(reads)
+    }
+
     /// Whether the base's run as it is without any edit is wanted too.
     pub fn wants_original(&self) -> bool {
         self.original

@@ -32,6 +32,7 @@ pub(super) fn in_order(
         let edits = of_sources.remove(&source).unwrap_or_default();
         ordered.push(EditedSource { source, edits });
     }
+    refuse_unread(&of_base, &ordered)?;
     // Who reads an edited source beside others is given the values of all: these are run too.
     let mixed = of_base.iter().chain(ordered.iter().flat_map(|source| &source.edits));
     let mixed = mixed.filter(|edit| edit.reads_edited).flat_map(sources_read);
@@ -41,6 +42,26 @@ pub(super) fn in_order(
         unedited.into_iter().map(|source| EditedSource { source, edits: Vec::new() }).collect();
     all.append(&mut ordered);
     Ok((of_base, all))
+}
+
+/// Refuses an edit of a source's run that changes nothing that another run reads.
+fn refuse_unread(of_base: &[ResolvedEdit], ordered: &[EditedSource]) -> Result<(), PlanError> {
+    for EditedSource { source, edits } in ordered {
+        let others = ordered.iter().filter(|other| other.source != *source);
+        let readers: Vec<&ResolvedEdit> =
+            of_base.iter().chain(others.flat_map(|other| &other.edits)).collect();
+        let is_read = |edit: &ResolvedEdit| {
+            readers.iter().any(|reader| {
+                let Some(ResolvedSource::Runs { site, .. }) = &reader.source else { return false };
+                site.depth() >= edit.site.depth()
+                    && sources_read(reader).any(|read| read == *source)
+            })
+        };
+        if let Some(edit) = edits.iter().find(|edit| !is_read(edit)) {
+            return Err(PlanError::EditUnread { edit: edit.index, site: edit.site, run: *source });
+        }
+    }
+    Ok(())
 }
 
 fn sources_read(edit: &ResolvedEdit) -> impl Iterator<Item = usize> + '_ {

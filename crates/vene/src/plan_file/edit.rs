@@ -13,7 +13,7 @@ use super::table::{Item, Table};
 use super::{dimensions, heads, kinds, positions, source, when};
 use crate::error::PlanError;
 use crate::intervention::{Intervention, Subspace};
-use crate::plan::{Edit, Run, Source, Width};
+use crate::plan::{Edit, Positions, Run, Source, Width};
 
 type Result<T> = std::result::Result<T, PlanFileError>;
 
@@ -106,6 +106,7 @@ impl<'a> Reader<'a> {
         edit.source_heads = table.read("from_heads", heads::read)?;
         edit.source_layer = table.read("from_layer", Item::count)?;
         edit.when = table.read("when", when::read)?.unwrap_or_default();
+        refuse_unread_positions(&table, &edit)?;
         edit.control = table.read("control", Item::flag)?.unwrap_or(false);
         edit.check(index, self.config).map_err(|error| plan_error(item, error))?;
         Ok(edit)
@@ -206,6 +207,19 @@ fn refuse_unread(table: &Table<'_>, name: &str, edit: &Edit) -> Result<()> {
     }
 }
 
+/// Refuses positions of a prompt on which the edit is not made. What it reads of other runs it reads at them.
+fn refuse_unread_positions(table: &Table<'_>, edit: &Edit) -> Result<()> {
+    let is_read =
+        edit.when.covers(0) || edit.reads_runs() || matches!(edit.positions, Positions::Last);
+    match table.get("positions").filter(|_| !is_read) {
+        None => Ok(()),
+        Some(item) => Err(item.contradiction(
+            "the edit is made on new tokens only, each at its own position, so that `positions` would change nothing: \
+             leave it out, or make the edit on the prompt too (`when`)",
+        )),
+    }
+}
+
 /// The source that a shorthand stands for, or goes with.
 fn implied(
     described: &Item<'_>,
@@ -232,10 +246,10 @@ fn implied(
             alone(Source::Current(*input))
         }
         _ => match given {
-            Some(source @ Source::Given(_)) => Ok(source),
+            Some(source @ (Source::Given(_) | Source::GivenEach(_))) => Ok(source),
             _ => Err(described.contradiction(format!(
-                "{name} writes given values: give them by source = {{ values = [0.5, 1.0] }} or \
-                 source = {{ file = \"vectors.safetensors\", tensor = \"name\" }}"
+                "{name} writes given values: give them by source = {{ values = [0.5, 1.0] }}, \
+                 source = {{ each = [...] }} or source = {{ file = \"vectors.safetensors\", tensor = \"name\" }}"
             ))),
         },
     }

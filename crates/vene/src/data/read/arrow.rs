@@ -35,6 +35,40 @@ fn is_read_within(kind: &DataType, depth: usize) -> bool {
     }
 }
 
+/// What a column holds that is not read, in words.
+pub(super) fn in_words(kind: &DataType) -> String {
+    match kind {
+        DataType::Binary
+        | DataType::LargeBinary
+        | DataType::BinaryView
+        | DataType::FixedSizeBinary(_) => "bytes".to_owned(),
+        DataType::Date32 | DataType::Date64 => "dates".to_owned(),
+        DataType::Time32(_) | DataType::Time64(_) | DataType::Timestamp(..) => "times".to_owned(),
+        DataType::Duration(_) | DataType::Interval(_) => "durations".to_owned(),
+        DataType::Decimal32(..)
+        | DataType::Decimal64(..)
+        | DataType::Decimal128(..)
+        | DataType::Decimal256(..) => "decimal numbers".to_owned(),
+        DataType::Float16 => "numbers in half precision".to_owned(),
+        DataType::Map(..) => "maps".to_owned(),
+        DataType::Union(..) => "values of several types".to_owned(),
+        DataType::Dictionary(_, of) => in_words(of),
+        DataType::RunEndEncoded(_, of) => in_words(of.data_type()),
+        DataType::List(of)
+        | DataType::LargeList(of)
+        | DataType::FixedSizeList(of, _)
+        | DataType::ListView(of)
+        | DataType::LargeListView(of) => format!("lists of {}", in_words(of.data_type())),
+        DataType::Struct(fields) => {
+            let unread = fields.iter().find(|field| !is_read(field.data_type()));
+            let of = unread.map(|field| format!(" with {}", in_words(field.data_type())));
+            format!("objects{}", of.unwrap_or_default())
+        }
+        // What is read stands here only deep within something else.
+        _ => "deeply nested values".to_owned(),
+    }
+}
+
 /// One cell; null where it is missing, is NaN or infinite, or lies past the end.
 pub(super) fn value(array: &ArrayRef, row: usize, budget: &mut Budget) -> Result<Value, Spent> {
     budget.take(VALUE)?;

@@ -23,7 +23,7 @@ pub(super) fn records(path: &Path, file: File) -> Result<Records, DataError> {
             return Err(DataError::ColumnTwice { path: path.to_owned(), column });
         }
         if !arrow::is_read(field.data_type()) {
-            let holds = field.data_type().to_string();
+            let holds = arrow::in_words(field.data_type());
             not_understood.push(UnusedColumn { name: column, holds });
         }
     }

@@ -5,6 +5,7 @@
 use serde_json::{Map, Value};
 
 use super::{DataError, Place, RowError, UnusedColumn};
+use crate::shown::shown;
 
 /// What a file holds.
 pub(super) struct Records {
@@ -124,14 +125,5 @@ pub(super) fn kind(value: &Value) -> &'static str {
         Value::String(_) => "a text",
         Value::Array(_) => "an array",
         Value::Object(_) => "an object",
-    }
-}
-
-/// A text as a message shows it: its beginning.
-pub(super) fn shown(text: &str) -> String {
-    let most = 80;
-    match text.char_indices().nth(most) {
-        Some((end, _)) => format!("{}…", &text[..end]),
-        None => text.to_owned(),
     }
 }

@@ -8,9 +8,10 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::record::{Record, index, kind, shown};
+use super::record::{Record, index, kind};
 use super::{Place, RowError, UnusedColumn};
 use crate::data::{Phrase, Span};
+use crate::shown::shown;
 
 /// The keys of a row that are no phrases.
 pub(super) const OURS: [&str; 6] = ["base", "source", "target", "foil", "foil_is", "group"];

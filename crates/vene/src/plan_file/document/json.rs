@@ -7,6 +7,7 @@
 use std::collections::HashSet;
 
 use super::{DEEPEST, Lines, Node, SyntaxError, Value, too_deep};
+use crate::shown::shown;
 
 pub(super) fn parse(text: &str) -> Result<Node, SyntaxError> {
     let mut reader = Reader { text, lines: Lines::of(text), at: 0 };
@@ -82,7 +83,7 @@ impl Reader<'_> {
             self.space();
             let key = self.string()?;
             if !keys.insert(key.clone()) {
-                return Err(self.wrong(format!("the key `{}` stands twice", short(&key))));
+                return Err(self.wrong(format!("the key `{}` stands twice", shown(&key))));
             }
             self.expect(b':')?;
             entries.push((key, self.value(depth + 1)?));
@@ -152,7 +153,7 @@ impl Reader<'_> {
             true => text.parse().ok().map(Value::Integer),
             false => text.parse().ok().map(Value::Number),
         };
-        let wrong = || self.wrong(format!("`{}` is no number", short(text)));
+        let wrong = || self.wrong(format!("`{}` is no number", shown(text)));
         let value = value.filter(|_| fine).ok_or_else(wrong)?;
         self.at += length;
         Ok(value)
@@ -171,11 +172,6 @@ impl Reader<'_> {
         }
         Err(self.wrong("expected a value"))
     }
-}
-
-/// A text for a message.
-fn short(text: &str) -> String {
-    text.chars().take(80).collect()
 }
 
 #[cfg(test)]

@@ -230,7 +230,7 @@ fn a_parquet_column_that_is_not_understood_is_named_or_refused() {
     assert_eq!(file.rows, [Row::of_base("a prompt")]);
     let named: Vec<&str> = file.unused.iter().map(|column| column.name.as_str()).collect();
     assert_eq!(named, ["day", "raw", "info"]);
-    assert_eq!(file.unused[0].holds, "Date32");
+    assert_eq!(file.unused[0].holds, "dates");
     // What is part of a row is refused, never read as missing.
     for column in [bytes(), days(), price(), nested()] {
         for key in ["base", "source", "target", "foil", "foil_is", "group"] {
@@ -277,11 +277,11 @@ fn a_parquet_column_that_is_not_understood_is_named_or_refused() {
         columns.push((key, days()));
         write(&path, columns);
         let error = read(&path).unwrap_err().to_string();
-        assert!(error.contains(&format!("column `{key}` holds Date32")), "{error}");
+        assert!(error.contains(&format!("column `{key}` holds dates")), "{error}");
     }
     write(&path, vec![("prompt", base()), ("x_counterfactual", days())]);
     let error = read(&path).unwrap_err().to_string();
-    assert!(error.contains("column `x_counterfactual` holds Date32"), "{error}");
+    assert!(error.contains("column `x_counterfactual` holds dates"), "{error}");
 }
 
 #[test]
