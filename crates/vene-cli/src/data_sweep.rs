@@ -152,6 +152,7 @@ pub fn go_on(
     let begun = record::begin(&outline, sweep, settings)?;
     let mut record = folder.earlier().context("there is no sweep to go on with")?.clone();
     record::check_same(&record, &begun, folder.path())?;
+    folder.check_files(&files(sweep))?;
     // What is damaged is told before the model is loaded, and is no failure of the run.
     let parts = Parts::open(folder.path(), sweep.batches(), &record)?;
     folder.put_on_record(&mut record)?;

@@ -70,24 +70,16 @@ impl Folder {
             let (folder, what) = (path.display(), kind.short_name());
             bail!("{folder} holds no {what} to go on with: there is no such folder");
         }
-        let hold = Hold::take(path, kind).with_context(refused)?;
-        let hold = match hold {
-            Ok(hold) => Arc::new(Mutex::new(hold)),
-            Err(LockError::File(error)) => return Err(error).with_context(refused),
-            Err(LockError::Held { by }) => return Err(held(path, &by)),
-        };
-        let when_stopped = {
-            let hold = Arc::clone(&hold);
-            interrupt::when_stopped(move |ending| match ending {
-                Ending::Stopped => lock(&hold).end(Status::Stopped),
-                Ending::NoMemory => {
-                    if let Ok(mut hold) = hold.try_lock() {
-                        hold.fail("there was no memory left");
-                        hold.end(Status::Failed);
-                    }
-                }
-            })
-        };
+        // Whoever holds it lets go of it, however early the program is stopped.
+        let (hold, when_stopped) = interrupt::undisturbed(|| {
+            let hold = match Hold::take(path, kind).with_context(refused)? {
+                Ok(hold) => Arc::new(Mutex::new(hold)),
+                Err(LockError::File(error)) => return Err(error).with_context(refused),
+                Err(LockError::Held { by }) => return Err(held(path, &by)),
+            };
+            let when_stopped = let_go_when_stopped(&hold);
+            Ok((hold, when_stopped))
+        })?;
         if !lock(&hold).is_exclusive() {
             terminal::warn(format!(
                 "the file system of {} has no locks: see to it that nothing else writes into this folder",
@@ -176,12 +168,14 @@ impl Folder {
     /// # Errors
     /// A record that cannot be written.
     pub fn put_on_record(&self, record: &mut Record) -> anyhow::Result<()> {
-        interrupt::undisturbed(|| {
-            record.set_status(Status::Running);
-            record.write(&self.path)?;
-            lock(&self.hold).begun(record);
-            Ok(())
-        })
+        interrupt::undisturbed(|| self.put(record))
+    }
+
+    fn put(&self, record: &mut Record) -> anyhow::Result<()> {
+        record.set_status(Status::Running);
+        record.write(&self.path)?;
+        lock(&self.hold).begun(record);
+        Ok(())
     }
 
     /// Does the work of a run that has begun. If it fails that is recorded.
@@ -205,15 +199,21 @@ impl Folder {
         record: &mut Record,
         write: impl FnOnce(&Path) -> anyhow::Result<()>,
     ) -> anyhow::Result<()> {
-        // Before they are there it is on record whose they will be.
-        self.put_on_record(record)?;
         interrupt::undisturbed(|| {
             let refused = || refused(&self.path);
             let mut staging = tempfile::Builder::new();
             let staging = staging.prefix(".vene-").tempdir_in(&self.path).with_context(refused)?;
             write(staging.path())?;
-            for entry in fs::read_dir(staging.path()).with_context(refused)? {
-                let entry = entry.with_context(refused)?;
+            let entries =
+                fs::read_dir(staging.path()).and_then(Iterator::collect::<Result<Vec<_>, _>>);
+            let entries = entries.with_context(refused)?;
+            // Somebody may have put a file there since the run began.
+            let names =
+                entries.iter().map(|entry| entry.file_name().to_string_lossy().into_owned());
+            self.check_files(&names.collect::<Vec<_>>())?;
+            // Before they are there it is on record whose they will be.
+            self.put(record)?;
+            for entry in entries {
                 fs::rename(entry.path(), self.path.join(entry.file_name()))
                     .with_context(refused)?;
             }
@@ -233,6 +233,19 @@ impl Folder {
             remove_kept(&self.path, self.kind)
         })
     }
+}
+
+fn let_go_when_stopped(hold: &Arc<Mutex<Hold>>) -> interrupt::WhenStopped {
+    let hold = Arc::clone(hold);
+    interrupt::when_stopped(move |ending| match ending {
+        Ending::Stopped => lock(&hold).end(Status::Stopped),
+        Ending::NoMemory => {
+            if let Ok(mut hold) = hold.try_lock() {
+                hold.fail("there was no memory left");
+                hold.end(Status::Failed);
+            }
+        }
+    })
 }
 
 fn lock(hold: &Mutex<Hold>) -> MutexGuard<'_, Hold> {

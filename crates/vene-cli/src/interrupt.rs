@@ -31,6 +31,7 @@ static WHEN_STOPPED: Mutex<Vec<(u64, Work)>> = Mutex::new(Vec::new());
 
 /// Makes Ctrl-C, SIGTERM and SIGHUP end the program with exit code 130.
 pub fn install() -> anyhow::Result<()> {
+    ignore_file_size()?;
     keeping_hangup_ignored(|| {
         ctrlc::set_handler(|| {
             let _finished = held(&WRITING);
@@ -42,6 +43,21 @@ pub fn install() -> anyhow::Result<()> {
         })
         .context("no thread can be started that handles Ctrl-C; is there too little memory?")
     })
+}
+
+/// A file that grows past the limit of its size (`ulimit -f`) is an error of the write that grew it, not the program's
+/// end by a signal.
+#[cfg(unix)]
+fn ignore_file_size() -> anyhow::Result<()> {
+    use nix::sys::signal::{SigHandler, Signal, signal};
+    // SAFETY: where a signal is ignored, no handler runs that could be unsound.
+    unsafe { signal(Signal::SIGXFSZ, SigHandler::SigIgn) }.context("SIGXFSZ cannot be ignored")?;
+    Ok(())
+}
+
+#[cfg(not(unix))]
+fn ignore_file_size() -> anyhow::Result<()> {
+    Ok(())
 }
 
 /// A run that was started by `nohup` outlives its terminal: where SIGHUP is ignored it stays so.

@@ -1,5 +1,7 @@
 //! How many threads compute.
 
+use std::sync::{Arc, Mutex};
+
 use anyhow::Context;
 
 /// What rayon reads when its pool starts, and candle for each matrix product.
@@ -18,6 +20,37 @@ pub fn start() -> anyhow::Result<()> {
     rayon::ThreadPoolBuilder::new().num_threads(count).build_global().with_context(|| {
         format!("{count} threads cannot be started; give fewer (--threads), or more memory")
     })
+}
+
+/// Starts those on which candle adds the gradients of a training. Their pool would start in the middle of it otherwise,
+/// and panic where the system has no threads to give.
+pub fn start_for_training() -> anyhow::Result<()> {
+    let count = count();
+    let refused = || {
+        format!(
+            "{count} more threads, which a training needs, cannot be started; give fewer (--threads), or more memory"
+        )
+    };
+    can_start(count).with_context(refused)?;
+    let started = vene_files::guarded(|| candle_core::utils::barrier_pool().n_workers());
+    started.map(drop).map_err(|_| anyhow::anyhow!(refused()))
+}
+
+/// Tries whether so many threads can be had at the same time.
+fn can_start(count: usize) -> std::io::Result<()> {
+    let gate = Arc::new(Mutex::new(()));
+    let closed = gate.lock();
+    let mut threads = Vec::new();
+    for _ in 0..count {
+        let gate = Arc::clone(&gate);
+        threads.push(std::thread::Builder::new().spawn(move || drop(gate.lock()))?);
+    }
+    drop(closed);
+    for thread in threads {
+        // A thread that only waits does not panic.
+        let _ = thread.join();
+    }
+    Ok(())
 }
 
 /// How many threads compute.

@@ -9,9 +9,10 @@ mod record;
 mod summary;
 
 use std::ops::ControlFlow;
+use std::path::Path;
 use std::time::Instant;
 
-use anyhow::{Context, bail};
+use anyhow::{Context, bail, ensure};
 use indicatif::{ProgressBar, ProgressStyle};
 use vene::data::{FoilIs, LeftOut, PreparedRow, Reason, Row};
 use vene::plan::OverRows;
@@ -26,7 +27,7 @@ use vene_table::Table;
 use crate::folder::Folder;
 use crate::model::{self, Bos, PrecisionName};
 use crate::record::RECORD;
-use crate::{interrupt, rows, terminal};
+use crate::{interrupt, rows, terminal, threads};
 use examples::Rows;
 use objectives::Label;
 
@@ -90,17 +91,26 @@ pub fn train(
 
     let mut record = record::begin(&outline, settings)?;
     let path = folder.path().join(CHECKPOINT);
+    let files = [STEPS, RECORD].map(str::to_owned);
     if settings.resume {
         let before = folder.earlier().context("there is no training to go on with")?;
         record::check_same(before, &record, folder.path())?;
+        let has_trained = before.files().iter().any(|file| file == Path::new(STEPS));
+        let trained = folder.path().join(TRAINED);
+        ensure!(
+            has_trained || trained.symlink_metadata().is_err(),
+            "{} is there already, and this training did not write it: move it away",
+            trained.display()
+        );
+        folder.check_files(&files)?;
         record = before.clone();
         folder.put_on_record(&mut record)?;
     } else {
-        let files = [STEPS, RECORD].map(str::to_owned);
         folder.check_files(&files)?;
         folder.begin(&mut record, &files)?;
     }
     folder.run(|| {
+        threads::start_for_training()?;
         let model = model::load(outline, settings.precision)?;
         let start = Instant::now();
         let examples = Examples { plan: &seen.plan, objective: &objective };

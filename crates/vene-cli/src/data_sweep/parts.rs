@@ -175,6 +175,10 @@ fn is_own(name: &str) -> bool {
 /// # Errors
 /// What is there.
 pub fn check(folder: &Path) -> io::Result<()> {
+    if !folder.symlink_metadata()?.is_dir() {
+        let text = "it is no folder but a file or a link; move it away";
+        return Err(io::Error::new(io::ErrorKind::AlreadyExists, text));
+    }
     for entry in fs::read_dir(folder)? {
         let name = entry?.file_name();
         if !name.to_str().is_some_and(is_own) {

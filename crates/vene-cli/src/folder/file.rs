@@ -53,19 +53,21 @@ impl OutputFile {
         let digest = vene_files::sha256(name.as_encoded_bytes());
         let place = folder.join(format!("{LOCK}-{}", &digest[..16]));
         let holder = format!("process {}", std::process::id());
-        let lock = match Lock::take(&place, &holder) {
-            Ok(lock) => Arc::new(Mutex::new(Some(lock))),
-            Err(LockError::File(error)) => return Err(error).with_context(out),
-            Err(LockError::Held { by }) => bail!(
-                "{} is in use: another vene ({by}) is about to write it; wait for its end, or name another file",
-                out()
-            ),
-        };
-        let when_stopped = {
-            let lock = Arc::clone(&lock);
+        let (lock, when_stopped) = interrupt::undisturbed(|| {
+            let lock = match Lock::take(&place, &holder) {
+                Ok(lock) => Arc::new(Mutex::new(Some(lock))),
+                Err(LockError::File(error)) => return Err(error).with_context(out),
+                Err(LockError::Held { by }) => bail!(
+                    "{} is in use: another vene ({by}) is about to write it; wait for its end, or name another file",
+                    out()
+                ),
+            };
+            let held = Arc::clone(&lock);
             // Where it is not free it is being let go of.
-            interrupt::when_stopped(move |_| drop(lock.try_lock().map(|mut lock| lock.take())))
-        };
+            let when_stopped =
+                interrupt::when_stopped(move |_| drop(held.try_lock().map(|mut lock| lock.take())));
+            Ok((lock, when_stopped))
+        })?;
         Ok(Self { path: path.to_owned(), force, lock, _when_stopped: when_stopped })
     }
 

@@ -66,6 +66,8 @@ impl Hold {
     /// to go on with when it is stopped leaves nothing at all.
     pub fn end(&mut self, status: Status) {
         if let Some(mut record) = self.running.take() {
+            // What was being written when the program ended.
+            let _ = vene_files::remove_litter(&self.path, &self.path.join(LOCK));
             let in_one_go = matches!(record.kind(), Some(Kind::Demo | Kind::Sweep));
             if status == Status::Stopped && in_one_go {
                 let _ = fs::remove_file(self.path.join(RECORD));

@@ -72,6 +72,31 @@ fn a_run_without_memory_is_recorded_as_failed() {
     assert!(failed > 0, "no size was enough to begin, and too little to end");
 }
 
+/// Nor those that only a training starts.
+#[test]
+fn threads_of_a_training_that_cannot_be_started_are_an_error() {
+    let folder = tempfile::tempdir().unwrap();
+    let (rows, plan) = (folder.path().join("rows.jsonl"), folder.path().join("das.toml"));
+    task(&rows, 24);
+    let text = "[[edit]]\ncomponent = 'block_output'\nlayer = 2\nintervention = { name = 'rotated_space' }\n\
+                [train]\nepochs = 1\n";
+    std::fs::write(&plan, text).unwrap();
+    let out = folder.path().join("out");
+    let paths = [&plan, &rows, &out].map(|path| path.to_str().unwrap());
+    let job =
+        ["train", paths[0], "--data", paths[1], "--out", paths[2], "--force", "--threads", "120"];
+    // Each thread takes 2 MiB of addresses, so that the first pool has room and the second has not.
+    let enough = enough(&job);
+    let mut refused = 0;
+    for step in 1..8 {
+        let (code, said) = limited(enough - step * 48, &job);
+        assert!(!said.contains("panicked"), "{said}");
+        assert!(matches!(code, Some(0 | 2)), "{code:?} {said}");
+        refused += usize::from(said.contains("which a training needs"));
+    }
+    assert!(refused > 0);
+}
+
 #[test]
 fn threads_that_cannot_be_started_are_an_error() {
     // Each takes 2 MiB of addresses.

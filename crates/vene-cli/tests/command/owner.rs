@@ -218,6 +218,62 @@ fn no_name_that_a_run_writes_is_overwritten() {
     }
 }
 
+/// Not by a run that is taken up again either.
+#[test]
+fn what_a_resumed_run_did_not_write_is_not_overwritten() {
+    let setting = Setting::new(24);
+    let out = setting.path("out");
+    killed_sweep(&setting.data, &out, 1);
+    let resume = ["sweep", "--resume", out.to_str().unwrap()];
+    for name in ["mean.svg", "summary.csv", "examples.parquet"] {
+        fs::write(out.join(name), "mine").unwrap();
+        let said = refused(&resume);
+        assert!(said.contains(name), "{said}");
+        assert_eq!(fs::read_to_string(out.join(name)).unwrap(), "mine");
+        fs::remove_file(out.join(name)).unwrap();
+    }
+    printed(&resume);
+
+    let (out, plan) = (setting.path("training"), setting.path("long.toml"));
+    fs::write(&plan, PLAN.replace("epochs = 2", "epochs = 4000")).unwrap();
+    let paths = [&plan, &setting.data, &out].map(|path| path.to_str().unwrap());
+    let train = ["train", paths[0], "--data", paths[1], "--out", paths[2]];
+    let running = start(&train);
+    wait_until(|| out.join("checkpoint.safetensors").exists());
+    signal(&running, "TERM");
+    let mut running = running;
+    assert_eq!(running.wait().unwrap().code(), Some(130));
+    assert_eq!(files(&out), ["checkpoint.safetensors", "run.json"]);
+    for name in ["training.csv", "trained/plan.json"] {
+        fs::create_dir_all(out.join("trained")).unwrap();
+        if name == "training.csv" {
+            fs::remove_dir(out.join("trained")).unwrap();
+        }
+        fs::write(out.join(name), "mine").unwrap();
+        let said = refused(&[&train[..], &["--resume"]].concat());
+        assert!(said.contains(name.split('/').next().unwrap()), "{said}");
+        assert_eq!(fs::read_to_string(out.join(name)).unwrap(), "mine");
+        fs::remove_file(out.join(name)).unwrap();
+    }
+}
+
+/// What grows past the limit of a file's size is an error, and recorded.
+#[test]
+fn a_limit_of_the_size_of_files_ends_in_a_line() {
+    let setting = Setting::new(24);
+    let out = setting.path("out");
+    let output = Command::new("sh")
+        .args(["-c", "ulimit -f 24; exec \"$0\" \"$@\""])
+        .arg(assert_cmd::cargo::cargo_bin("vene"))
+        .args(data_sweep(&setting.data, &out, &["--layers", "0"]))
+        .output()
+        .unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(2), "{said}");
+    assert!(said.contains("File too large"), "{said}");
+    assert_eq!(record(&out)["status"], "failed");
+}
+
 #[test]
 fn what_was_kept_to_be_gone_on_with_goes_when_the_run_is_complete() {
     let setting = Setting::new(24);

@@ -1,5 +1,6 @@
 //! A generation that was checked: run, printed, recorded.
 
+use std::collections::HashSet;
 use std::ops::ControlFlow;
 
 use serde_json::{Value, json};
@@ -9,6 +10,9 @@ use vene::{Generation, Generator, Model, Outline};
 
 use crate::model;
 use crate::terminal;
+
+/// How many edits that changed nothing are named one by one.
+const NAMED: usize = 8;
 
 /// What is asked for, checked before a weight is read.
 pub(super) struct Job {
@@ -93,12 +97,18 @@ impl Job {
                 outline.config().context
             ));
         }
-        for edit in self.plan.edits() {
-            let mut made =
-                generation.receipts.iter().filter(|made| made.receipt.edit == edit.index);
-            if !made.any(|made| matches!(made.receipt.outcome, Outcome::Changed(_))) {
-                terminal::warn(format!("edit {} ({}) changed nothing", edit.index, edit.site));
-            }
+        let receipts = generation.receipts.iter();
+        let changed: HashSet<usize> = receipts
+            .filter(|made| matches!(made.receipt.outcome, Outcome::Changed(_)))
+            .map(|made| made.receipt.edit)
+            .collect();
+        let unchanged: Vec<_> =
+            self.plan.edits().iter().filter(|edit| !changed.contains(&edit.index)).collect();
+        for edit in unchanged.iter().take(NAMED) {
+            terminal::warn(format!("edit {} ({}) changed nothing", edit.index, edit.site));
+        }
+        if unchanged.len() > NAMED {
+            terminal::warn(format!("{} more edits changed nothing", unchanged.len() - NAMED));
         }
     }
 }

@@ -50,6 +50,17 @@ pub enum DataError {
         /// The most there may be.
         most: u64,
     },
+    /// The file's rows take more memory than those of any data set of prompts.
+    #[error(
+        "{}: its rows take more than {most} bytes of memory, the most a data set may have; split it",
+        path.display()
+    )]
+    RowsTooLarge {
+        /// The file.
+        path: PathBuf,
+        /// The most they may take.
+        most: u64,
+    },
     /// Not CSV.
     #[error("{}, {place}: {message}", path.display())]
     Csv {

@@ -177,8 +177,9 @@ fn rows_of(path: &Path, records: Records, options: &ReadOptions) -> Result<DataF
         match reader.row(&record) {
             Ok(row) => {
                 let taken = budget.take(size_of(&row));
-                let (bytes, most) = (MOST_BYTES, MOST_BYTES);
-                taken.map_err(|_| DataError::TooLarge { path: path.to_owned(), bytes, most })?;
+                let too_large =
+                    || DataError::RowsTooLarge { path: path.to_owned(), most: MOST_BYTES };
+                taken.map_err(|_| too_large())?;
                 rows.push(Row { place: Some(record.place), ..row });
             }
             Err(RowError::NoCounterfactual { .. }) if options.leave_out => {

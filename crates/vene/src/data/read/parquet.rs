@@ -63,8 +63,8 @@ impl Iterator for Rows {
                 return Some(match values {
                     Ok(values) => Ok(Record { place, values, cells: true }),
                     Err(Spent) => {
-                        let (path, most) = (self.path.clone(), MOST_BYTES);
-                        Err(DataError::TooLarge { path, bytes: most, most })
+                        let path = self.path.clone();
+                        Err(DataError::RowsTooLarge { path, most: MOST_BYTES })
                     }
                 });
             }
