@@ -393,3 +393,17 @@ fn an_autoencoder_is_used_where_it_was_trained() {
         assert!(!said.contains(elsewhere) && said.contains('6'), "{said}");
     }
 }
+
+#[test]
+fn of_many_edits_that_change_nothing_the_first_are_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let plan = folder.path().join("plan.toml");
+    let edit = "[[edit]]\ncomponent = 'mlp_output'\nlayer = 0\nintervention = { name = 'scaling', factor = 1.0 }\n";
+    fs::write(&plan, edit.repeat(30)).unwrap();
+    let output =
+        vene(&["generate", "--plan", plan.to_str().unwrap(), "--max-new-tokens", "1", BASE]);
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.success(), "{said}");
+    assert_eq!(said.lines().count(), 9, "{said}");
+    assert!(said.contains("warning: 22 more edits changed nothing"), "{said}");
+}

@@ -332,3 +332,16 @@ fn a_role_of_a_column_that_holds_no_phrase_is_refused() {
     let expected = "the plan's role `year_last`: the column `year` holds numbers, which is no phrase of a prompt";
     assert!(said.contains(expected), "{said}");
 }
+
+#[test]
+fn of_two_limits_the_smaller_counts() {
+    let setting =
+        Setting::new(&format!("[data]\npath = \"capital.jsonl\"\nrows = 10\n{}", short()));
+    let plan = setting.path("das.toml");
+    for (name, limit, expected) in [("more", "70", 10), ("fewer", "8", 8)] {
+        let out = setting.path(name);
+        let paths = [&plan, &out].map(|path| path.to_str().unwrap());
+        printed(&["train", paths[0], "--out", paths[1], "--limit", limit]);
+        assert_eq!(record(&out)["data"]["rows"], expected);
+    }
+}

@@ -2,7 +2,9 @@
 //! wrong, what was expected and what to do.
 
 use vene::plan::Source;
-use vene::{Component, Edit, Example, Plan, PlanError, Positions, Precision, SiteError};
+use vene::{
+    Component, Edit, Example, Module, Plan, PlanError, Positions, Precision, Run, SiteError,
+};
 
 use crate::subject::{PLAIN, Subject};
 
@@ -172,6 +174,47 @@ fn sources() {
          only what lies before the written site can be read, of the same width",
         PlanError::ReadBehindWrite { .. }
     );
+}
+
+#[test]
+fn an_edit_of_a_source_of_which_nothing_is_read() {
+    let subject = &subject();
+    let edit = Edit::zero(BLOCK, 1).within(Run::Source(0));
+    let message = "edit 0 (block_output of layer 1) is made in the run of source 0, of which no edit of another run \
+                   reads anything there or after it: it would change nothing; leave it out, or let an edit read what \
+                   it changes";
+    let examples = [subject.example()];
+    let alone = Plan::new().edit(edit.clone());
+    // What is read before it is as it was.
+    let before = alone.clone().edit(Edit::interchange(BLOCK, 0));
+    for plan in [&alone, &before] {
+        let error = refused(subject, plan, &examples, message);
+        assert!(matches!(error, PlanError::EditUnread { edit: 0, run: 0, .. }));
+    }
+    for read in [Edit::interchange(BLOCK, 1), Edit::mean(Component::FinalNorm, None)] {
+        assert!(alone.clone().edit(read).resolve(&subject.model, &examples).is_ok());
+    }
+}
+
+#[test]
+fn whether_sources_are_read() {
+    let subject = &subject();
+    let reads = |edits: Vec<Edit>| {
+        let plan = edits.into_iter().fold(Plan::new(), Plan::edit);
+        plan.resolve(&subject.model, &[subject.example()]).unwrap().reads_sources()
+    };
+    let of_source = Edit::interchange(BLOCK, 1);
+    let given = Source::Given(std::sync::Arc::new(vec![0.5; subject.model.config().d_model]));
+    for edit in [
+        Edit::zero(BLOCK, 0),
+        of_source.clone().source(Source::Base),
+        of_source.clone().source(given),
+        Edit::skip(Module::Mlp, 0),
+    ] {
+        assert!(!reads(vec![edit.clone()]), "{edit:?}");
+        assert!(reads(vec![edit, of_source.clone()]));
+    }
+    assert!(reads(vec![Edit::zero(BLOCK, 0).within(Run::Source(0)), of_source]));
 }
 
 #[test]

@@ -127,14 +127,28 @@ impl RandomPlans {
 
     /// The plans; the first edits nothing.
     pub fn plans(&self, subject: &Subject) -> Vec<Plan> {
-        let shared = self.shared.as_ref().map(|edit| edit.edit(subject, &self.examples));
         let plan = |edits: &Vec<RandomEdit>| {
-            let own = edits.iter().map(|edit| edit.edit(subject, &self.examples));
-            shared.iter().cloned().chain(own).fold(Plan::new(), Plan::edit).read(Positions::All)
+            let edits = that_change_something(self.shared.iter().chain(edits), subject);
+            let edits = edits.into_iter().map(|edit| edit.edit(subject, &self.examples));
+            edits.fold(Plan::new(), Plan::edit).read(Positions::All)
         };
         let unedited = Plan::new().read(Positions::All);
         std::iter::once(unedited).chain(self.plans.iter().map(plan)).collect()
     }
+}
+
+/// The edits without those of a source of which nothing is read there or after it: they are refused.
+fn that_change_something<'a>(
+    edits: impl IntoIterator<Item = &'a RandomEdit>,
+    subject: &Subject,
+) -> Vec<&'a RandomEdit> {
+    let edits: Vec<&RandomEdit> = edits.into_iter().collect();
+    let sites = subject.sites();
+    let depth = |edit: &RandomEdit| sites[edit.site % sites.len()].depth();
+    let is_read = |edited: &RandomEdit| {
+        edits.iter().any(|edit| edit.reads_second() && depth(edit) >= depth(edited))
+    };
+    edits.iter().copied().filter(|edit| !edit.in_source || is_read(edit)).collect()
 }
 
 fn examples(examples: &[(Vec<u32>, Vec<u32>)], subject: &Subject) -> Vec<Example> {
@@ -153,7 +167,8 @@ impl RandomPlan {
     }
 
     pub fn plan(&self, subject: &Subject) -> Plan {
-        let edits = self.edits.iter().map(|edit| edit.edit(subject, &self.examples));
+        let edits = that_change_something(&self.edits, subject).into_iter();
+        let edits = edits.map(|edit| edit.edit(subject, &self.examples));
         edits.fold(Plan::new(), Plan::edit).read(Positions::All)
     }
 
@@ -171,17 +186,24 @@ impl RandomPlan {
     }
 
     /// The edits, each with the steps at which it is made. Sources are prompts: their edits are made there.
-    fn timed<'a>(&'a self, when: &'a [When]) -> impl Iterator<Item = (&'a RandomEdit, When)> {
-        self.edits.iter().zip(when.iter().cycle()).map(|(edit, when)| match edit.in_source {
-            true => (edit, When::Prompt),
-            false => (edit, when.clone()),
-        })
+    /// Only those that are made up to some step.
+    fn timed(&self, subject: &Subject, when: &[When], last: usize) -> Vec<(&RandomEdit, When)> {
+        let timed =
+            self.edits.iter().zip(when.iter().cycle()).map(|(edit, when)| {
+                (edit, if edit.in_source { When::Prompt } else { when.clone() })
+            });
+        let mut timed: Vec<_> =
+            timed.filter(|(_, when)| (0..=last).any(|step| when.covers(step))).collect();
+        let kept = that_change_something(timed.iter().map(|(edit, _)| *edit), subject);
+        timed.retain(|(edit, _)| kept.iter().any(|kept| std::ptr::eq(*kept, *edit)));
+        timed
     }
 
     /// The plan with each edit made at some steps.
     pub fn plan_at(&self, subject: &Subject, when: &[When]) -> Plan {
-        let edits = self.timed(when);
+        let edits = self.timed(subject, when, usize::from(u8::MAX));
         edits
+            .into_iter()
             .map(|(edit, when)| edit.edit(subject, &self.examples).when(when))
             .fold(Plan::new(), Plan::edit)
     }
@@ -190,7 +212,7 @@ impl RandomPlan {
     /// position, which reads what it reads for the prompt.
     pub fn plan_of_whole(&self, subject: &Subject, when: &[When], step: usize) -> Plan {
         let mut plan = Plan::new();
-        for (edit, when) in self.timed(when) {
+        for (edit, when) in self.timed(subject, when, step) {
             let read = edit.positions(&self.examples);
             for step in (0..=step).filter(|&step| when.covers(step)) {
                 // An example that is not edited is not edited at a new token.
@@ -225,6 +247,11 @@ fn chosen(bits: u32, length: usize) -> Vec<i64> {
 }
 
 impl RandomEdit {
+    /// Whether it reads the second source.
+    fn reads_second(&self) -> bool {
+        !self.in_source && (matches!(self.kind, 3 | 5) || self.kind == 0 && self.second)
+    }
+
     /// The positions that it edits in each example.
     fn positions(&self, examples: &[(Vec<u32>, Vec<u32>)]) -> Vec<Vec<i64>> {
         let of_example = |example: &(Vec<u32>, Vec<u32>)| {

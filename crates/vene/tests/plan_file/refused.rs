@@ -328,3 +328,50 @@ fn times_that_are_none() {
     refused(&edit("3"), &["line 5", "it is 3", "list of steps"]);
     refused(&edit("[-1]"), &["line 5", "from 0 on"]);
 }
+
+#[test]
+fn positions_of_a_prompt_on_which_no_edit_is_made() {
+    let edit = |positions: &str, intervention: &str| {
+        format!(
+            "[[edit]]\ncomponent = 'block_output'\nlayer = 1\nwhen = 'generated'\npositions = {positions}\n\
+             intervention = {intervention}\n"
+        )
+    };
+    for positions in ["0", "-3", "[1, 2]", "'all'", "{ phrase = 'a' }"] {
+        refused(&edit(positions, "'zero'"), &["line 5", "`positions` would change nothing"]);
+    }
+    // What is read of another run is read there.
+    for (positions, intervention) in [("0", "'interchange'"), ("'last'", "'zero'")] {
+        let file = PlanFile::parse(&edit(positions, intervention), Format::Toml, Path::new(""));
+        assert!(file.and_then(|file| file.plan(&outline())).is_ok());
+    }
+}
+
+#[test]
+fn given_values_may_be_each_example_s_own() {
+    let rows = vec!["0.5"; 20].join(", ");
+    for name in ["constant", "interchange", "steering"] {
+        let text = format!(
+            "[[edit]]\nintervention = '{name}'\ncomponent = 'block_output'\nlayer = 1\n\
+             source = {{ each = [[{rows}]] }}\n"
+        );
+        let file = PlanFile::parse(&text, Format::Toml, Path::new("")).unwrap();
+        file.plan(&outline()).unwrap_or_else(|error| panic!("{name}: {error}"));
+    }
+}
+
+/// candle knows the format and cannot convert it.
+#[test]
+fn floats_of_eight_bits() {
+    use safetensors::tensor::{Dtype, TensorView};
+    let folder = tempfile::tempdir().unwrap();
+    let values = [0u8; 20];
+    let view = TensorView::new(Dtype::F8_E4M3, vec![20], &values).unwrap();
+    let bytes = safetensors::serialize([("vector", view)], None).unwrap();
+    std::fs::write(folder.path().join("v.safetensors"), bytes).unwrap();
+    let text = "[[edit]]\nintervention = 'steering'\ncomponent = 'block_output'\nlayer = 1\n\
+                source = { file = 'v.safetensors', tensor = 'vector' }\n";
+    let file = PlanFile::parse(text, Format::Toml, folder.path()).unwrap();
+    let error = file.plan(&outline()).unwrap_err().to_string();
+    assert!(error.contains("`vector` holds F8E4M3; expected F16, BF16, F32 or F64"), "{error}");
+}
