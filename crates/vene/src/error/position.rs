@@ -80,8 +80,14 @@ pub enum PositionError {
     /// A phrase without a character.
     #[error("an empty phrase is nowhere")]
     EmptyPhrase,
+    /// Characters that end before they start.
+    #[error("characters {} to before {}: the end must lie after the start", range.start, range.end)]
+    NoCharacters {
+        /// What was asked for.
+        range: Range<usize>,
+    },
     /// Characters past the end.
-    #[error("characters {} to before {}: the prompt has {characters} characters, and the end must lie after the start", range.start, range.end)]
+    #[error("characters {}..{}: the prompt has {characters} characters", range.start, range.end)]
     CharactersPastEnd {
         /// What was asked for.
         range: Range<usize>,

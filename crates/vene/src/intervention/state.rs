@@ -121,7 +121,7 @@ pub(crate) fn read_with_model(
         None => Ok((tensors.into_iter().collect(), model)),
         Some((name, tensor)) => Err(ParameterError::file(
             path,
-            format!("`{name}` holds {:?}; expected F16, BF16, F32 or F64", tensor.dtype()),
+            format!("`{name}` holds {:?}; expected floats (F16, BF16, F32 or F64)", tensor.dtype()),
         )),
     }
 }

@@ -46,7 +46,10 @@ impl Occurrence {
     pub(super) fn characters(prompt: &Prompt, range: Range<usize>) -> Result<Self, PositionError> {
         let text = prompt.text().ok_or(PositionError::NoText)?;
         let characters = text.chars().count();
-        if range.is_empty() || range.end > characters {
+        if range.is_empty() {
+            return Err(PositionError::NoCharacters { range });
+        }
+        if range.end > characters {
             return Err(PositionError::CharactersPastEnd { range, characters });
         }
         let byte = |character: usize| {

@@ -203,12 +203,12 @@ fn whether_sources_are_read() {
         let plan = edits.into_iter().fold(Plan::new(), Plan::edit);
         plan.resolve(&subject.model, &[subject.example()]).unwrap().reads_sources()
     };
-    let of_source = Edit::interchange(BLOCK, 1);
+    let of_source = Edit::interchange(Component::MlpOutput, 1);
     let given = Source::Given(std::sync::Arc::new(vec![0.5; subject.model.config().d_model]));
     for edit in [
         Edit::zero(BLOCK, 0),
-        of_source.clone().source(Source::Base),
-        of_source.clone().source(given),
+        Edit::interchange(BLOCK, 1).source(Source::Base),
+        Edit::interchange(BLOCK, 1).source(given),
         Edit::skip(Module::Mlp, 0),
     ] {
         assert!(!reads(vec![edit.clone()]), "{edit:?}");

@@ -295,7 +295,7 @@ fn a_text_that_a_dictionary_holds_once_ends_at_the_budget() {
     write(&path, vec![("base", Arc::new(texts.finish()))]);
     assert!(std::fs::metadata(&path).unwrap().len() < 40 << 20);
     let error = read(&path).unwrap_err().to_string();
-    assert!(error.contains("more than a data set may have"), "{error}");
+    assert!(error.contains("its rows take more than 1073741824 bytes of memory"), "{error}");
 }
 
 #[test]
