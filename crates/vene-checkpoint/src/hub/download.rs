@@ -57,8 +57,7 @@ impl Download<'_> {
         content: &Content,
         progress: &mut dyn FnMut(Progress<'_>),
     ) -> Result<(), Failure> {
-        let options = File::options().create(true).truncate(false).read(true).write(true).clone();
-        let mut file = options.open(part).map_err(Failure::disk(part))?;
+        let mut file = vene_files::open_to_write(part).map_err(Failure::disk(part))?;
         let drop_part = |failure| {
             let _ = fs::remove_file(part);
             failure
@@ -166,9 +165,15 @@ impl Download<'_> {
     }
 }
 
-/// Whether a blob is there and is its content. One that is not is removed.
+/// Whether a blob is there and is its content. A file that is not is removed; anything else there is refused.
 fn is_whole(blob: &Path, content: &Content) -> Result<bool, Failure> {
-    let Ok(mut file) = File::open(blob) else { return Ok(false) };
+    let mut file = match vene_files::open(blob) {
+        Ok(file) => file,
+        Err(reason) if reason.kind() == std::io::ErrorKind::InvalidInput => {
+            return Err(Failure::disk(blob)(reason));
+        }
+        Err(_) => return Ok(false),
+    };
     let is_right = (|| {
         if file.metadata().ok()?.len() != content.size {
             return None;

@@ -104,7 +104,7 @@ impl Repository<'_> {
         progress: &mut dyn FnMut(Progress<'_>),
     ) -> Result<Checkpoint, CheckpointError> {
         let find = |commit: &str| ModelFiles::find(&self.cache.snapshot(commit).join(folder));
-        let cached = self.cache.commit(self.revision).filter(|commit| find(commit).is_ok());
+        let cached = self.commit_in_cache()?.filter(|commit| find(commit).is_ok());
         let (commit, doubt) = match cached {
             Some(commit) => {
                 let doubt = self.look_for_optional(&commit, folder, progress);
@@ -117,6 +117,11 @@ impl Repository<'_> {
             checkpoint.notices.add(doubt);
         }
         Ok(checkpoint)
+    }
+
+    /// The commit that the revision means, as far as the cache knows.
+    fn commit_in_cache(&self) -> Result<Option<String>, CheckpointError> {
+        self.cache.commit(self.revision).map_err(|failure| self.explain(&failure, None))
     }
 
     /// Asks the hub what the repository holds at a revision.

@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used)]
 
+#[cfg(unix)]
+mod irregular;
 mod misbehaving;
 mod optional;
 mod server;
