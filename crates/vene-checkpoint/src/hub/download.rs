@@ -174,18 +174,19 @@ fn is_whole(blob: &Path, content: &Content) -> Result<bool, Failure> {
         }
         Err(_) => return Ok(false),
     };
-    let is_right = (|| {
-        if file.metadata().ok()?.len() != content.size {
-            return None;
-        }
-        let mut hash = Hash::of(&content.etag, content.size)?;
-        hash_of_beginning(&mut file, &mut hash).ok()?;
-        hash.check(&content.etag).ok()
-    })();
-    if is_right.is_none() {
+    let is_right = file.metadata().is_ok_and(|found| found.len() == content.size)
+        && has_hash(&mut file, &content.etag).unwrap_or(false);
+    if !is_right {
         fs::remove_file(blob).map_err(Failure::disk(blob))?;
     }
-    Ok(is_right.is_some())
+    Ok(is_right)
+}
+
+/// Whether an etag is the hash of all that a file holds.
+pub(super) fn has_hash(file: &mut File, etag: &str) -> std::io::Result<bool> {
+    let Some(mut hash) = Hash::of(etag, file.metadata()?.len()) else { return Ok(false) };
+    hash_of_beginning(file, &mut hash)?;
+    Ok(hash.check(etag).is_ok())
 }
 
 /// Empties an incomplete file that holds more than the whole; gives its length.

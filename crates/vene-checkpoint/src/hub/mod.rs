@@ -18,6 +18,7 @@ mod cached;
 mod certificates;
 mod client;
 mod content;
+mod damage;
 mod download;
 mod explain;
 mod failure;
@@ -41,6 +42,8 @@ use cache::RepositoryCache;
 pub use cached::{CachedModel, cached_models};
 use client::Client;
 use content::Content;
+use damage::with_damage;
+pub(crate) use damage::{blob_of, delete};
 use download::Download;
 use failure::Failure;
 use listing::Listing;
@@ -68,11 +71,12 @@ pub(crate) fn open(
         revision: place.revision.as_deref().unwrap_or(DEFAULT_REVISION),
         cache: RepositoryCache::new(&settings.cache, &place.id),
     };
-    match &place.part {
+    let opened = match &place.part {
         HubPart::Root => repository.open_folder("", progress),
         HubPart::Folder(folder) => repository.open_folder(folder, progress),
         HubPart::File(_) | HubPart::Quantisation(_) => repository.open_gguf(progress),
-    }
+    };
+    opened.map_err(with_damage)
 }
 
 struct Repository<'a> {

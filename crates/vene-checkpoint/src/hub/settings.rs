@@ -177,8 +177,16 @@ mod tests {
         assert!(settings(&[("TRANSFORMERS_OFFLINE", "1")]).offline);
         let elsewhere = settings(&[("HF_HOME", home), ("HF_TOKEN_PATH", other.to_str().unwrap())]);
         assert_eq!(elsewhere.token.as_deref(), Some("from-other"));
+        let unwanted = settings(&[("HF_TOKEN", "given"), ("HF_HUB_DISABLE_IMPLICIT_TOKEN", "1")]);
+        assert_eq!(unwanted.token, None);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_token_is_in_a_file() {
+        let home = tempfile::tempdir().unwrap();
         // What is no file with a text is not waited for, and not passed over.
-        let [pipe, bytes] = ["pipe", "bytes"].map(|name| Path::new(home).join(name));
+        let [pipe, bytes] = ["pipe", "bytes"].map(|name| home.path().join(name));
         assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
         std::fs::write(&bytes, [0xff]).unwrap();
         for (path, expected) in [
@@ -193,8 +201,9 @@ mod tests {
         }
         let missing = settings(&[("HF_TOKEN_PATH", "/no/such/file")]);
         assert_eq!((missing.token, missing.unreadable_token), (None, None));
-        let unwanted = settings(&[("HF_TOKEN", "given"), ("HF_HUB_DISABLE_IMPLICIT_TOKEN", "1")]);
-        assert_eq!(unwanted.token, None);
+        let unwanted =
+            [("HF_TOKEN_PATH", pipe.to_str().unwrap()), ("HF_HUB_DISABLE_IMPLICIT_TOKEN", "1")];
+        assert_eq!(settings(&unwanted).unreadable_token, None);
     }
 
     #[test]
