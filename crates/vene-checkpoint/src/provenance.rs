@@ -1,10 +1,10 @@
 //! Which files a model came from, so that a result can name them.
 
-use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 
 use sha2::{Digest, Sha256};
 
+use crate::hub::{blob_of, delete};
 use crate::tensors::WeightsFile;
 use crate::watched::Watched;
 use crate::{CheckpointError, Tensors};
@@ -74,7 +74,9 @@ impl Provenance {
         let mut hash = Sha256::new();
         for file in &self.weights {
             hash.update(file.bytes());
-            let Some((blob, name)) = blob_of(file) else { continue };
+            let blob = file.watched().and_then(|watched| blob_of(watched.path()));
+            // Large files are named by their SHA-256, small ones by git's hash.
+            let Some((blob, name)) = blob.filter(|(_, name)| name.len() == 64) else { continue };
             let own = match self.weights.as_slice() {
                 [_] => hash.clone(),
                 _ => Sha256::new_with_prefix(file.bytes()),
@@ -84,8 +86,8 @@ impl Provenance {
                 return Err(CheckpointError::malformed(
                     &file.name,
                     format!(
-                        "is damaged in the hub's cache: its bytes have not the SHA-256 that is its name there; delete {} (the next run fetches it again), and do not trust what was computed",
-                        blob.display()
+                        "is damaged in the hub's cache: its bytes have not the SHA-256 that is its name there; {}, and do not trust what was computed",
+                        delete(&blob)
                     ),
                 ));
             }
@@ -99,14 +101,4 @@ impl Provenance {
 
 fn hexadecimal(hash: Sha256) -> String {
     hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-/// The content in the hub's cache that a file is, with the SHA-256 that is its name.
-fn blob_of(file: &WeightsFile) -> Option<(PathBuf, String)> {
-    let blob = file.watched()?.path().canonicalize().ok()?;
-    let name = blob.file_name()?.to_str()?.to_owned();
-    let is_blob = blob.parent()?.file_name()? == "blobs";
-    let is_hash =
-        name.len() == 64 && name.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
-    (is_blob && is_hash).then_some((blob, name))
 }

@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use anyhow::{Context, bail, ensure};
-use vene_files::LockError;
+use vene_files::{LOCK, LockError};
 
 use crate::interrupt::{self, Ending};
 use crate::record::{Kind, RECORD, Record, Status};
@@ -25,9 +25,6 @@ use earlier::{Earlier, remove_kept};
 use hold::Hold;
 
 pub use file::OutputFile;
-
-/// The lock's file.
-const LOCK: &str = ".vene-lock";
 
 /// What is wanted of a folder.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -201,8 +198,7 @@ impl Folder {
     ) -> anyhow::Result<()> {
         interrupt::undisturbed(|| {
             let refused = || refused(&self.path);
-            let mut staging = tempfile::Builder::new();
-            let staging = staging.prefix(".vene-").tempdir_in(&self.path).with_context(refused)?;
+            let staging = vene_files::temporary_folder(&self.path).with_context(refused)?;
             write(staging.path())?;
             let entries =
                 fs::read_dir(staging.path()).and_then(Iterator::collect::<Result<Vec<_>, _>>);

@@ -24,16 +24,7 @@ pub fn write_atomically<E: From<io::Error>>(
     if path.is_dir() {
         return Err(io::Error::from(io::ErrorKind::IsADirectory).into());
     }
-    let mut builder = tempfile::Builder::new();
-    builder.prefix(crate::PREFIX).suffix(".partial");
-    // Temporary files are private by default; this one becomes a file like any other, so it
-    // gets what the user's umask gives.
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt;
-        builder.permissions(std::fs::Permissions::from_mode(0o666));
-    }
-    let temporary = builder.tempfile_in(folder)?;
+    let temporary = crate::temporary::temporary_file(folder)?;
     let mut writer = BufWriter::new(temporary.as_file());
     write(&mut writer)?;
     writer.flush()?;

@@ -4,6 +4,8 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
+use crate::temporary_folder;
+
 /// Writes a folder through a hidden one beside it, which is renamed when it is complete.
 ///
 /// Readers of `path` see either the old folder or the complete new one, never files of both. A folder
@@ -24,15 +26,7 @@ pub fn write_folder<E: From<io::Error>>(
     };
     check_folder(path, names)?;
     fs::create_dir_all(parent)?;
-    let mut builder = tempfile::Builder::new();
-    builder.prefix(crate::PREFIX);
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt;
-        // What the user's umask gives, as for any other folder.
-        builder.permissions(fs::Permissions::from_mode(0o777));
-    }
-    let (new, old) = (builder.tempdir_in(parent)?, builder.tempdir_in(parent)?);
+    let (new, old) = (temporary_folder(parent)?, temporary_folder(parent)?);
     write(new.path())?;
     let aside = old.path().join("old");
     let is_there = path.symlink_metadata().is_ok();

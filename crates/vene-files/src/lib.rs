@@ -5,6 +5,7 @@
 //! same folder. Each crate that met this on its own would forget one of the cases. So they are met here once:
 //!
 //! * [`open`], [`read`] and [`read_text`] take regular files only, never block, and read no more than a limit;
+//!   [`open_to_write`] does not follow links either;
 //! * [`write_atomically`] and [`write_folder`] write the whole of something or nothing;
 //! * [`Lock`] makes a process the only writer of something, for as long as it lives;
 //! * [`sha256`] and [`sha256_of`] say whether bytes are still those that were written, [`FileState`] whether a file is
@@ -19,15 +20,14 @@ mod litter;
 mod lock;
 mod open;
 mod state;
+mod temporary;
 
 pub use atomic::write_atomically;
 pub use digest::{sha256, sha256_of};
 pub use folder::{check_folder, write_folder};
 pub use guard::{Panicked, guarded};
-pub use litter::remove_litter;
-pub use lock::{Lock, LockError};
-pub use open::{open, read, read_text};
+pub use litter::{is_litter, remove_litter};
+pub use lock::{LOCK, Lock, LockError, lock_of};
+pub use open::{open, open_to_write, read, read_text};
 pub use state::FileState;
-
-/// How the names of temporary files and folders begin, and those of locks.
-const PREFIX: &str = ".vene-";
+pub use temporary::temporary_folder;

@@ -4,10 +4,14 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::{Lock, PREFIX};
+use crate::Lock;
+use crate::lock::is_lock;
+use crate::temporary::is_temporary;
 
-/// How the names of locks begin.
-const LOCK: &str = ".vene-lock";
+/// Whether a name is one that temporary files and folders, or locks, have. Other hidden names may be a user's.
+pub fn is_litter(name: &str) -> bool {
+    is_temporary(name) || is_lock(name)
+}
 
 /// Removes temporary files and folders that processes left in a folder when they were killed, and their locks.
 ///
@@ -17,23 +21,26 @@ const LOCK: &str = ".vene-lock";
 /// # Errors
 /// What the system says, but for files that are gone already.
 pub fn remove_litter(folder: &Path, own: &Path) -> io::Result<()> {
-    let mut litter: Vec<(PathBuf, bool)> = Vec::new();
+    let (mut locks, mut files, mut folders): (Vec<PathBuf>, Vec<PathBuf>, Vec<PathBuf>) =
+        Default::default();
     for entry in fs::read_dir(folder)? {
         let entry = entry?;
-        let is_litter = entry.file_name().to_str().is_some_and(|name| name.starts_with(PREFIX));
-        if is_litter && entry.path() != own {
-            litter.push((entry.path(), entry.file_type()?.is_dir()));
+        let (name, kind, path) = (entry.file_name(), entry.file_type()?, entry.path());
+        let Some(name) = name.to_str().filter(|_| path != own) else { continue };
+        // Of nothing else is any made.
+        match (kind.is_file(), kind.is_dir()) {
+            (true, _) if is_lock(name) => locks.push(path),
+            (true, _) if is_temporary(name) => files.push(path),
+            (_, true) if is_temporary(name) => folders.push(path),
+            _ => {}
         }
     }
     // Looked at only now: whoever made a temporary file that was listed had its lock before.
-    let is_lock = |path: &Path| {
-        path.file_name().and_then(|name| name.to_str()).is_some_and(|name| name.starts_with(LOCK))
-    };
-    if litter.iter().any(|(path, _)| is_lock(path) && Lock::holder(path).is_some()) {
+    if locks.iter().any(|path| Lock::holder(path).is_some()) {
         return Ok(());
     }
-    for (path, is_folder) in litter {
-        let removed = if is_folder { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };
+    let removed = folders.iter().map(fs::remove_dir_all);
+    for removed in removed.chain(locks.iter().chain(&files).map(fs::remove_file)) {
         match removed {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             _ => {}
@@ -51,27 +58,34 @@ mod tests {
     fn only_what_the_dead_left_is_removed() {
         let folder = tempfile::tempdir().unwrap();
         let at = |name: &str| folder.path().join(name);
+        let other_lock = crate::lock_of("rows.jsonl".as_ref());
         let litter = || {
-            fs::create_dir_all(at(".vene-a1b2c3/deep")).unwrap();
-            fs::write(at(".vene-d4.partial"), "half").unwrap();
-            fs::write(at(".vene-lock-rows.jsonl"), "process 7").unwrap();
+            fs::create_dir_all(at(".vene-a1b2c3.partial/deep")).unwrap();
+            fs::write(at(".vene-d4e5f6.partial"), "half").unwrap();
+            fs::write(at(&other_lock), "process 7").unwrap();
         };
         litter();
-        for kept in ["mine.csv", ".venerable", "vene-x"] {
-            fs::write(at(kept), "").unwrap();
+        let mut kept = vec![".vene-lock.txt", ".vene-mine", ".venerable", "mine.csv", "vene-x"];
+        for name in &kept {
+            fs::write(at(name), "").unwrap();
         }
+        // Names with as many letters, and of another kind of thing than have such names.
+        fs::create_dir_all(at(".vene-backup/deep")).unwrap();
+        fs::create_dir_all(at(".vene-lock-0123456789abcdef/deep")).unwrap();
+        kept.extend([".vene-backup", ".vene-lock", ".vene-lock-0123456789abcdef"]);
+        kept.sort_unstable();
         let own = Lock::take(&at(".vene-lock"), "").unwrap();
         remove_litter(folder.path(), &at(".vene-lock")).unwrap();
         let mut left: Vec<_> =
             fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
         left.sort();
-        assert_eq!(left, [".vene-lock", ".venerable", "mine.csv", "vene-x"]);
+        assert_eq!(left, kept);
 
         // While another process writes into the folder, its files are its own.
         litter();
-        let other = Lock::take(&at(".vene-lock-rows.jsonl"), "").unwrap();
+        let other = Lock::take(&at(&other_lock), "").unwrap();
         remove_litter(folder.path(), &at(".vene-lock")).unwrap();
-        assert!(at(".vene-d4.partial").exists() && at(".vene-a1b2c3").exists());
+        assert!(at(".vene-d4e5f6.partial").exists() && at(".vene-a1b2c3.partial").exists());
         drop((own, other));
     }
 }

@@ -3,11 +3,33 @@
 //! The system's lock on a file ends with the process that holds it, however that ends; so a lock that is left behind
 //! by a killed process keeps nobody out. The file says which process holds it, for the message to another one.
 
-use std::fs::{self, File, OpenOptions, TryLockError};
+use std::ffi::OsStr;
+use std::fs::{self, File, TryLockError};
 use std::io::{self, Read, Seek, Write};
 use std::path::{Path, PathBuf};
 
-use crate::open::refuse_irregular;
+use crate::{open_to_write, sha256};
+
+/// The file of the lock of a folder.
+pub const LOCK: &str = ".vene-lock";
+
+/// Digits of a digest in the name of a file's lock.
+const DIGITS: usize = 16;
+
+/// The name of the lock of one file, beside it. Names can be as long as the system allows, so that it has a digest.
+pub fn lock_of(file: &OsStr) -> String {
+    format!("{LOCK}-{}", &sha256(file.as_encoded_bytes())[..DIGITS])
+}
+
+/// Whether a name is that of a folder's or a file's lock.
+pub(crate) fn is_lock(name: &str) -> bool {
+    let is_digest = |digits: &str| {
+        let is_digit = |byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
+        digits.len() == DIGITS && digits.bytes().all(is_digit)
+    };
+    name == LOCK
+        || name.strip_prefix(LOCK).and_then(|rest| rest.strip_prefix('-')).is_some_and(is_digest)
+}
 
 /// More than a holder says of itself.
 const MOST: u64 = 1000;
@@ -42,17 +64,7 @@ impl Lock {
     /// [`LockError`]. A call never waits.
     pub fn take(path: &Path, holder: &str) -> Result<Self, LockError> {
         loop {
-            let mut options = OpenOptions::new();
-            options.read(true).write(true).create(true).truncate(false);
-            #[cfg(unix)]
-            {
-                use std::os::unix::fs::OpenOptionsExt;
-                // Neither a named pipe nor a link to somebody's file is written to.
-                options.custom_flags(libc::O_NONBLOCK | libc::O_NOFOLLOW);
-            }
-            let file = options.open(path).map_err(LockError::File)?;
-            let metadata = file.metadata().map_err(LockError::File)?;
-            refuse_irregular(&metadata).map_err(LockError::File)?;
+            let file = open_to_write(path).map_err(|error| LockError::File(named(path, error)))?;
             match file.try_lock() {
                 Ok(()) => {}
                 Err(TryLockError::WouldBlock) => return Err(LockError::Held { by: said(file) }),
@@ -99,6 +111,16 @@ impl Lock {
 impl Drop for Lock {
     fn drop(&mut self) {
         self.end();
+    }
+}
+
+/// Names the lock's file, which no user knows of, where something else is in its place.
+fn named(path: &Path, error: io::Error) -> io::Error {
+    match error.kind() {
+        io::ErrorKind::InvalidInput => {
+            io::Error::new(error.kind(), format!("{}: {error}", path.display()))
+        }
+        _ => error,
     }
 }
 
@@ -163,6 +185,27 @@ mod tests {
         let lock = Lock::take(&path, "process 8").unwrap();
         assert_eq!(fs::read_to_string(&path).unwrap(), "process 8");
         drop(lock);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn what_is_in_the_place_of_a_lock_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join(LOCK);
+        let mine = folder.path().join("mine");
+        fs::write(&mine, "mine").unwrap();
+        std::os::unix::fs::symlink(&mine, &path).unwrap();
+        let Err(LockError::File(error)) = Lock::take(&path, "process 8") else { panic!("taken") };
+        let expected =
+            format!("{}: a link is in the place of this file; move it away", path.display());
+        assert_eq!(error.to_string(), expected);
+        assert_eq!(fs::read_to_string(&mine).unwrap(), "mine");
+    }
+
+    #[test]
+    fn names_are_known() {
+        assert!(is_lock(LOCK) && is_lock(&lock_of("rows.jsonl".as_ref())));
+        assert!(!is_lock(".vene-locks") && !is_lock(".vene-lock-rows.jsonl"));
     }
 
     #[test]

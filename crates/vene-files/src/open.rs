@@ -1,4 +1,6 @@
 //! Regular files only: a named pipe would block for ever, and a device has no end.
+//!
+//! What is written to is never reached through a link: it would be somebody's file elsewhere.
 
 use std::fs::{File, FileType, Metadata, OpenOptions};
 use std::io::{self, Read};
@@ -23,6 +25,32 @@ pub fn open(path: &Path) -> io::Result<File> {
     }
     let file = options.open(path)?;
     refuse_irregular(&file.metadata()?)?;
+    Ok(file)
+}
+
+/// Opens a regular file for reading and writing, and makes it where there is none. What it holds is left. Never
+/// blocks, and follows no link.
+///
+/// # Errors
+/// Whatever the system says; and an error of kind [`io::ErrorKind::InvalidInput`] that says what is in the file's
+/// place: a link, a folder, a named pipe, a socket, a device.
+pub fn open_to_write(path: &Path) -> io::Result<File> {
+    // Looked at first, for words that say more than the system's.
+    match path.symlink_metadata() {
+        Ok(there) => refuse_in_place(&there)?,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        Err(error) => return Err(error),
+    }
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).create(true).truncate(false);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::OpenOptionsExt;
+        // Something else may have come there in between.
+        options.custom_flags(libc::O_NONBLOCK | libc::O_NOFOLLOW);
+    }
+    let file = options.open(path)?;
+    refuse_in_place(&file.metadata()?)?;
     Ok(file)
 }
 
@@ -62,18 +90,30 @@ pub fn read_text(path: &Path, most: u64) -> io::Result<String> {
     })
 }
 
-/// Refuses anything but a regular file.
-pub(crate) fn refuse_irregular(metadata: &Metadata) -> io::Result<()> {
+/// Refuses anything but a regular file, where a user can give another.
+fn refuse_irregular(metadata: &Metadata) -> io::Result<()> {
+    refuse_unless_file(metadata, "is there; give a regular file")
+}
+
+/// The same where vene has the file's name from itself.
+fn refuse_in_place(metadata: &Metadata) -> io::Result<()> {
+    refuse_unless_file(metadata, "is in the place of this file; move it away")
+}
+
+fn refuse_unless_file(metadata: &Metadata, what_then: &str) -> io::Result<()> {
     if metadata.is_file() {
         return Ok(());
     }
-    let text = format!("{} is there; give a regular file", kind(metadata.file_type()));
+    let text = format!("{} {what_then}", kind(metadata.file_type()));
     Err(io::Error::new(io::ErrorKind::InvalidInput, text))
 }
 
 fn kind(kind: FileType) -> &'static str {
     if kind.is_dir() {
         return "a folder";
+    }
+    if kind.is_symlink() {
+        return "a link";
     }
     #[cfg(unix)]
     {
@@ -130,5 +170,36 @@ mod tests {
             assert_eq!(error.kind(), io::ErrorKind::InvalidInput);
             assert!(error.to_string().starts_with(expected), "{error}");
         }
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn what_is_written_to_is_a_regular_file_at_its_own_place() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        std::fs::write(at("mine"), "mine").unwrap();
+        // Neither what is there nor what would come to be there is reached.
+        std::os::unix::fs::symlink(at("mine"), at("link")).unwrap();
+        std::os::unix::fs::symlink(at("nothing"), at("loose link")).unwrap();
+        assert!(std::process::Command::new("mkfifo").arg(at("pipe")).status().unwrap().success());
+        std::fs::create_dir(at("folder")).unwrap();
+        let _listener = std::os::unix::net::UnixListener::bind(at("socket")).unwrap();
+        for (name, expected) in [
+            ("link", "a link"),
+            ("loose link", "a link"),
+            ("pipe", "a pipe"),
+            ("folder", "a folder"),
+            ("socket", "a socket"),
+        ] {
+            let error = open_to_write(&at(name)).unwrap_err();
+            assert_eq!(error.kind(), io::ErrorKind::InvalidInput);
+            let expected = format!("{expected} is in the place of this file; move it away");
+            assert_eq!(error.to_string(), expected);
+        }
+        assert!(!at("nothing").exists());
+        drop(open_to_write(&at("mine")).unwrap());
+        assert_eq!(std::fs::read_to_string(at("mine")).unwrap(), "mine");
+        drop(open_to_write(&at("new")).unwrap());
+        assert_eq!(std::fs::read(at("new")).unwrap(), b"");
     }
 }

@@ -6,7 +6,7 @@
 //! tools pass over, has the names of all files of a commit.
 
 use std::fs::{self, File, TryLockError};
-use std::io::{self, Read, Write};
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -14,6 +14,9 @@ use super::failure::Failure;
 use super::is_commit;
 use super::place::is_path;
 use crate::json;
+
+/// More than a reference takes.
+const LONGEST_REFERENCE: u64 = 256;
 
 /// One repository in the cache.
 pub(super) struct RepositoryCache {
@@ -28,16 +31,25 @@ impl RepositoryCache {
     }
 
     /// The commit that a revision means, as far as the cache knows.
-    pub fn commit(&self, revision: &str) -> Option<String> {
-        let mut text = String::new();
-        if let Ok(file) = File::open(self.root.join("refs").join(revision)) {
-            file.take(256).read_to_string(&mut text).ok()?;
-        } else {
-            // A commit is its own reference.
-            text.push_str(revision);
-        }
+    pub fn commit(&self, revision: &str) -> Result<Option<String>, Failure> {
+        let path = self.reference(revision);
+        let text = match vene_files::read_text(&path, LONGEST_REFERENCE) {
+            Ok(text) => text,
+            Err(reason) => match reason.kind() {
+                // A pipe or a device, or a folder.
+                io::ErrorKind::InvalidInput => return Err(Failure::disk(&path)(reason)),
+                // It is written anew.
+                io::ErrorKind::InvalidData | io::ErrorKind::FileTooLarge => return Ok(None),
+                // A commit is its own reference.
+                _ => revision.to_owned(),
+            },
+        };
         let commit = text.trim();
-        is_commit(commit).then(|| commit.to_owned())
+        Ok(is_commit(commit).then(|| commit.to_owned()))
+    }
+
+    fn reference(&self, revision: &str) -> PathBuf {
+        self.root.join("refs").join(revision)
     }
 
     /// Keeps which commit a revision means.
@@ -45,22 +57,13 @@ impl RepositoryCache {
         if revision == commit {
             return Ok(());
         }
-        let path = self.root.join("refs").join(revision);
-        if fs::read_to_string(&path).is_ok_and(|text| text == commit) {
+        let path = self.reference(revision);
+        if vene_files::read_text(&path, LONGEST_REFERENCE).is_ok_and(|text| text == commit) {
             return Ok(());
         }
-        let folder = make_parent(&path)?;
-        let temporary = folder.join(format!(".vene-{}", std::process::id()));
-        let write = || {
-            let mut file = File::create(&temporary)?;
-            file.write_all(commit.as_bytes())?;
-            file.sync_all()?;
-            fs::rename(&temporary, &path)
-        };
-        write().map_err(|reason| {
-            let _ = fs::remove_file(&temporary);
-            Failure::disk(&path)(reason)
-        })
+        make_parent(&path)?;
+        vene_files::write_atomically(&path, |file| file.write_all(commit.as_bytes()))
+            .map_err(Failure::disk(&path))
     }
 
     /// The folder with a commit's files.
@@ -85,7 +88,7 @@ impl RepositoryCache {
     pub fn set_lacking(&self, commit: &str, file: &str) {
         let path = self.absence(commit, file);
         if make_parent(&path).is_ok() {
-            let _ = File::create(&path);
+            let _ = vene_files::open_to_write(&path);
         }
     }
 
@@ -147,8 +150,7 @@ impl RepositoryCache {
     pub fn lock(&self, etag: &str, mut waiting: impl FnMut()) -> Result<Option<File>, Failure> {
         let path = self.locks.join(format!("{etag}.lock"));
         make_parent(&path)?;
-        let open = File::options().create(true).truncate(false).write(true).open(&path);
-        let file = open.map_err(Failure::disk(&path))?;
+        let file = vene_files::open_to_write(&path).map_err(Failure::disk(&path))?;
         loop {
             match file.try_lock() {
                 Ok(()) => return Ok(Some(file)),

@@ -5,12 +5,15 @@ use ureq::tls::{Certificate, PemItem, RootCerts, parse_pem};
 use super::Settings;
 use super::failure::Failure;
 
+/// More than all certificates of a system take.
+const LARGEST: u64 = 64 << 20;
+
 /// The certificates of the system, or those of a file that the environment names.
 pub(super) fn certificates(settings: &Settings) -> Result<RootCerts, Failure> {
     let Some(path) = &settings.certificates else {
         return Ok(RootCerts::PlatformVerifier);
     };
-    let text = std::fs::read(path).map_err(Failure::disk(path))?;
+    let text = vene_files::read(path, LARGEST).map_err(Failure::disk(path))?;
     let certificates: Vec<Certificate<'static>> = parse_pem(&text)
         .filter_map(|item| match item {
             Ok(PemItem::Certificate(certificate)) => Some(certificate),

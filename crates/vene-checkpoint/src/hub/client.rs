@@ -37,6 +37,9 @@ impl<'a> Client<'a> {
         {
             return Err(Failure::Token);
         }
+        if let Some((path, reason)) = settings.unreadable_token.clone() {
+            return Err(Failure::TokenFile { path, reason });
+        }
         let patience = settings.patience;
         let config = Agent::config_builder()
             .http_status_as_error(false)

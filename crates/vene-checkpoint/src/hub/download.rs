@@ -57,8 +57,7 @@ impl Download<'_> {
         content: &Content,
         progress: &mut dyn FnMut(Progress<'_>),
     ) -> Result<(), Failure> {
-        let options = File::options().create(true).truncate(false).read(true).write(true).clone();
-        let mut file = options.open(part).map_err(Failure::disk(part))?;
+        let mut file = vene_files::open_to_write(part).map_err(Failure::disk(part))?;
         let drop_part = |failure| {
             let _ = fs::remove_file(part);
             failure
@@ -166,21 +165,28 @@ impl Download<'_> {
     }
 }
 
-/// Whether a blob is there and is its content. One that is not is removed.
+/// Whether a blob is there and is its content. A file that is not is removed; anything else there is refused.
 fn is_whole(blob: &Path, content: &Content) -> Result<bool, Failure> {
-    let Ok(mut file) = File::open(blob) else { return Ok(false) };
-    let is_right = (|| {
-        if file.metadata().ok()?.len() != content.size {
-            return None;
+    let mut file = match vene_files::open(blob) {
+        Ok(file) => file,
+        Err(reason) if reason.kind() == std::io::ErrorKind::InvalidInput => {
+            return Err(Failure::disk(blob)(reason));
         }
-        let mut hash = Hash::of(&content.etag, content.size)?;
-        hash_of_beginning(&mut file, &mut hash).ok()?;
-        hash.check(&content.etag).ok()
-    })();
-    if is_right.is_none() {
+        Err(_) => return Ok(false),
+    };
+    let is_right = file.metadata().is_ok_and(|found| found.len() == content.size)
+        && has_hash(&mut file, &content.etag).unwrap_or(false);
+    if !is_right {
         fs::remove_file(blob).map_err(Failure::disk(blob))?;
     }
-    Ok(is_right.is_some())
+    Ok(is_right)
+}
+
+/// Whether an etag is the hash of all that a file holds.
+pub(super) fn has_hash(file: &mut File, etag: &str) -> std::io::Result<bool> {
+    let Some(mut hash) = Hash::of(etag, file.metadata()?.len()) else { return Ok(false) };
+    hash_of_beginning(file, &mut hash)?;
+    Ok(hash.check(etag).is_ok())
 }
 
 /// Empties an incomplete file that holds more than the whole; gives its length.

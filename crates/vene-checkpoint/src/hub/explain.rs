@@ -26,7 +26,10 @@ impl Repository<'_> {
                 self.revision
             ),
             Failure::Status { .. } => format!("{what}{endpoint} {failure}; try again later"),
-            Failure::Disk { .. } | Failure::Token | Failure::Proxy(_) => format!("{what}{failure}"),
+            Failure::Disk { .. }
+            | Failure::Token
+            | Failure::TokenFile { .. }
+            | Failure::Proxy(_) => format!("{what}{failure}"),
             Failure::NotAHub { .. } | Failure::Endpoint => {
                 format!("{what}{endpoint} {failure} (check HF_ENDPOINT)")
             }

@@ -37,6 +37,8 @@ pub(super) enum Failure {
     Endpoint,
     #[error("HF_TOKEN holds a character that no token has")]
     Token,
+    #[error("{}, which should hold your token: {reason}", path.display())]
+    TokenFile { path: PathBuf, reason: String },
     #[error("{}: {reason}", path.display())]
     Disk { path: PathBuf, reason: std::io::Error },
 }

@@ -17,7 +17,7 @@ impl Repository<'_> {
         &self,
         progress: &mut dyn FnMut(Progress<'_>),
     ) -> Result<Checkpoint, CheckpointError> {
-        let (cached, doubt) = match self.cache.commit(self.revision) {
+        let (cached, doubt) = match self.commit_in_cache()? {
             Some(commit) => self.choose_in_cache(&commit)?,
             None => (None, None),
         };

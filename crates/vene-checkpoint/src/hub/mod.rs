@@ -18,6 +18,7 @@ mod cached;
 mod certificates;
 mod client;
 mod content;
+mod damage;
 mod download;
 mod explain;
 mod failure;
@@ -41,6 +42,8 @@ use cache::RepositoryCache;
 pub use cached::{CachedModel, cached_models};
 use client::Client;
 use content::Content;
+use damage::with_damage;
+pub(crate) use damage::{blob_of, delete};
 use download::Download;
 use failure::Failure;
 use listing::Listing;
@@ -68,11 +71,12 @@ pub(crate) fn open(
         revision: place.revision.as_deref().unwrap_or(DEFAULT_REVISION),
         cache: RepositoryCache::new(&settings.cache, &place.id),
     };
-    match &place.part {
+    let opened = match &place.part {
         HubPart::Root => repository.open_folder("", progress),
         HubPart::Folder(folder) => repository.open_folder(folder, progress),
         HubPart::File(_) | HubPart::Quantisation(_) => repository.open_gguf(progress),
-    }
+    };
+    opened.map_err(with_damage)
 }
 
 struct Repository<'a> {
@@ -104,7 +108,7 @@ impl Repository<'_> {
         progress: &mut dyn FnMut(Progress<'_>),
     ) -> Result<Checkpoint, CheckpointError> {
         let find = |commit: &str| ModelFiles::find(&self.cache.snapshot(commit).join(folder));
-        let cached = self.cache.commit(self.revision).filter(|commit| find(commit).is_ok());
+        let cached = self.commit_in_cache()?.filter(|commit| find(commit).is_ok());
         let (commit, doubt) = match cached {
             Some(commit) => {
                 let doubt = self.look_for_optional(&commit, folder, progress);
@@ -117,6 +121,11 @@ impl Repository<'_> {
             checkpoint.notices.add(doubt);
         }
         Ok(checkpoint)
+    }
+
+    /// The commit that the revision means, as far as the cache knows.
+    fn commit_in_cache(&self) -> Result<Option<String>, CheckpointError> {
+        self.cache.commit(self.revision).map_err(|failure| self.explain(&failure, None))
     }
 
     /// Asks the hub what the repository holds at a revision.

@@ -8,6 +8,9 @@ use super::proxy::Proxies;
 
 const ENDPOINT: &str = "https://huggingface.co";
 
+/// More than a file with a token takes.
+const LONGEST_TOKEN: u64 = 1 << 16;
+
 /// Where the hub and its cache are, and how it is reached.
 #[derive(Debug, Clone)]
 pub(crate) struct Settings {
@@ -16,6 +19,8 @@ pub(crate) struct Settings {
     /// The hub's address, without a slash at its end.
     pub endpoint: String,
     pub token: Option<String>,
+    /// The file that should hold it and cannot be read, and why.
+    pub unreadable_token: Option<(PathBuf, String)>,
     /// Whether the network must not be used.
     pub offline: bool,
     pub proxies: Proxies,
@@ -76,10 +81,20 @@ impl Settings {
                 .unwrap_or_else(|| PathBuf::from(".cache"))
                 .join("huggingface")
         });
-        let token = first(&["HF_TOKEN", "HUGGING_FACE_HUB_TOKEN"]).or_else(|| {
-            let file = set("HF_TOKEN_PATH").map_or_else(|| home.join("token"), path);
-            std::fs::read_to_string(file).ok()
-        });
+        let mut unreadable_token = None;
+        let token = if is_on(&["HF_HUB_DISABLE_IMPLICIT_TOKEN"]) {
+            None
+        } else {
+            first(&["HF_TOKEN", "HUGGING_FACE_HUB_TOKEN"]).or_else(|| {
+                let file = set("HF_TOKEN_PATH").map_or_else(|| home.join("token"), path);
+                let read = vene_files::read_text(&file, LONGEST_TOKEN);
+                read.map_err(|reason| {
+                    let is_there = file.symlink_metadata().is_ok();
+                    unreadable_token = is_there.then(|| (file, reason.to_string()));
+                })
+                .ok()
+            })
+        };
         let patience = Patience::default();
         Self {
             cache: first(&["HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE"])
@@ -89,9 +104,8 @@ impl Settings {
                 .trim()
                 .trim_end_matches('/')
                 .to_owned(),
-            token: token
-                .map(|token| token.trim().to_owned())
-                .filter(|token| !token.is_empty() && !is_on(&["HF_HUB_DISABLE_IMPLICIT_TOKEN"])),
+            token: token.map(|token| token.trim().to_owned()).filter(|token| !token.is_empty()),
+            unreadable_token,
             offline: is_on(&["HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE"]),
             proxies: Proxies::from_variables(set),
             certificates: first(&["REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"])
@@ -165,6 +179,31 @@ mod tests {
         assert_eq!(elsewhere.token.as_deref(), Some("from-other"));
         let unwanted = settings(&[("HF_TOKEN", "given"), ("HF_HUB_DISABLE_IMPLICIT_TOKEN", "1")]);
         assert_eq!(unwanted.token, None);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_token_is_in_a_file() {
+        let home = tempfile::tempdir().unwrap();
+        // What is no file with a text is not waited for, and not passed over.
+        let [pipe, bytes] = ["pipe", "bytes"].map(|name| home.path().join(name));
+        assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+        std::fs::write(&bytes, [0xff]).unwrap();
+        for (path, expected) in [
+            (pipe.as_path(), "a pipe is there"),
+            (Path::new("/dev/zero"), "a device is there"),
+            (&bytes, "not a text"),
+        ] {
+            let found = settings(&[("HF_TOKEN_PATH", path.to_str().unwrap())]);
+            assert_eq!(found.token, None);
+            let (file, reason) = found.unreadable_token.unwrap();
+            assert!(file == path && reason.contains(expected), "{reason}");
+        }
+        let missing = settings(&[("HF_TOKEN_PATH", "/no/such/file")]);
+        assert_eq!((missing.token, missing.unreadable_token), (None, None));
+        let unwanted =
+            [("HF_TOKEN_PATH", pipe.to_str().unwrap()), ("HF_HUB_DISABLE_IMPLICIT_TOKEN", "1")];
+        assert_eq!(settings(&unwanted).unreadable_token, None);
     }
 
     #[test]

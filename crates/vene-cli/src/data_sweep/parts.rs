@@ -167,7 +167,7 @@ fn is_own(name: &str) -> bool {
         let is_number = !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit());
         (is_number && matches!(extension, "parquet" | "json")).then_some(())
     };
-    name.starts_with(".vene-") || number(name).is_some()
+    vene_files::is_litter(name) || number(name).is_some()
 }
 
 /// Refuses a folder in the place of that of parts, in which there is something else.

@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::{Context, bail, ensure};
-use vene_files::{Lock, LockError};
+use vene_files::{LOCK, Lock, LockError};
 
-use super::{LOCK, held, or_here};
+use super::{held, or_here};
 use crate::interrupt;
 
 /// A file that this process alone is about to write.
@@ -49,9 +49,7 @@ impl OutputFile {
         if let Some(by) = Lock::holder(&in_folder) {
             return Err(held(folder, &by));
         }
-        // Names can be as long as the system allows.
-        let digest = vene_files::sha256(name.as_encoded_bytes());
-        let place = folder.join(format!("{LOCK}-{}", &digest[..16]));
+        let place = folder.join(vene_files::lock_of(name));
         let holder = format!("process {}", std::process::id());
         let (lock, when_stopped) = interrupt::undisturbed(|| {
             let lock = match Lock::take(&place, &holder) {

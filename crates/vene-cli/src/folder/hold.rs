@@ -4,9 +4,8 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use vene_files::{Lock, LockError};
+use vene_files::{LOCK, Lock, LockError};
 
-use super::LOCK;
 use crate::record::{Kind, RECORD, Record, Status};
 
 /// A folder that this process holds.

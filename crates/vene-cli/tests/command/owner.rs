@@ -346,15 +346,28 @@ fn a_failed_run_is_recorded_as_failed() {
 fn what_dead_processes_left_is_removed() {
     let setting = Setting::new(24);
     let out = setting.path("out");
-    fs::create_dir_all(out.join(".vene-a1B2c3/deep")).unwrap();
-    fs::write(out.join(".vene-a1B2c3/deep/mean.svg"), "half").unwrap();
-    fs::write(out.join(".vene-xyz.partial"), "half").unwrap();
+    fs::create_dir_all(out.join(".vene-a1B2c3.partial/deep")).unwrap();
+    fs::write(out.join(".vene-a1B2c3.partial/deep/mean.svg"), "half").unwrap();
+    fs::write(out.join(".vene-xyz123.partial"), "half").unwrap();
     fs::write(out.join(".vene-lock"), "process 1, a demo").unwrap();
     fs::write(out.join(".venerable"), "mine").unwrap();
+    fs::create_dir_all(out.join(".vene-mine/deep")).unwrap();
     printed(&data_sweep(&setting.data, &out, &["--layers", "0"]));
     let hidden: Vec<String> =
         files(&out).into_iter().filter(|name| name.starts_with('.')).collect();
-    assert_eq!(hidden, [".venerable"]);
+    assert_eq!(hidden, [".vene-mine", ".venerable"]);
+}
+
+#[test]
+fn what_is_in_the_place_of_a_lock_is_named() {
+    let setting = Setting::new(24);
+    let out = setting.path("out");
+    let lock = out.join(".vene-lock");
+    fs::create_dir_all(&out).unwrap();
+    assert!(Command::new("mkfifo").arg(&lock).status().unwrap().success());
+    let said = refused(&data_sweep(&setting.data, &out, &["--layers", "0"]));
+    let expected = format!("{}: a pipe is in the place of this file; move it away", lock.display());
+    assert!(said.contains(&expected), "{said}");
 }
 
 #[test]

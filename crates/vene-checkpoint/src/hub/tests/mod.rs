@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used)]
 
+#[cfg(unix)]
+mod irregular;
 mod misbehaving;
 mod optional;
 mod server;
@@ -212,6 +214,37 @@ fn a_content_that_was_damaged_in_the_cache_is_found_by_its_hash() {
         std::fs::remove_file(&blob).unwrap();
         assert_eq!(open_tiny(&settings, None).unwrap().provenance.sha256().unwrap(), whole);
     }
+}
+
+#[test]
+fn a_file_that_was_cut_in_the_cache_is_named_with_its_content() {
+    let hub = Hub::serve(Contents::model());
+    let cache = tempfile::tempdir().unwrap();
+    let settings = hub.settings(cache.path());
+    open_tiny(&settings, None).unwrap();
+    let snapshot = cache.path().join("models--org--tiny/snapshots").join(COMMIT);
+    for name in ["model.safetensors", "config.json", "tokenizer.json"] {
+        let blob = snapshot.join(name).canonicalize().unwrap();
+        let bytes = std::fs::read(&blob).unwrap();
+        for length in [0, 5, bytes.len() - 5] {
+            std::fs::write(&blob, &bytes[..length]).unwrap();
+            let line = open_tiny(&settings, None).unwrap_err();
+            let advice = format!(
+                "; it was damaged in the hub's cache: delete {} (the next run fetches it again)",
+                blob.display()
+            );
+            assert!(line.contains(name) && line.ends_with(&advice), "{line}");
+        }
+        // The advice is good.
+        std::fs::remove_file(&blob).unwrap();
+        open_tiny(&settings, None).unwrap();
+    }
+
+    // A file that came as it is has to be another.
+    let hub = Hub::serve(Contents::model().with("config.json", "[]"));
+    let cache = tempfile::tempdir().unwrap();
+    let line = open_tiny(&hub.settings(cache.path()), None).unwrap_err();
+    assert!(line.contains("config.json") && !line.contains("damaged"), "{line}");
 }
 
 #[test]
