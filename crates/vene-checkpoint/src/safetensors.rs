@@ -159,7 +159,8 @@ impl ShardIndex {
         self.shards.keys().map(String::as_str)
     }
 
-    /// Opens all shards in `folder`.
+    /// Opens all shards in `folder`: with all tensors that they hold, as transformers does, also those
+    /// that the index leaves out.
     pub fn open(&self, folder: &Path) -> Result<Tensors, CheckpointError> {
         let mut parts = Vec::new();
         for (shard, wanted) in &self.shards {
@@ -171,19 +172,13 @@ impl ShardIndex {
                 ));
             }
             let file = WeightsFile::map(&path)?;
-            let mut stored = read(&file)?;
-            stored.retain(|tensor| wanted.contains(&tensor.name));
-            if stored.len() < wanted.len() {
-                let there: HashSet<&str> = stored.iter().map(|t| t.name.as_str()).collect();
-                let mut absent: Vec<&String> =
-                    wanted.iter().filter(|name| !there.contains(name.as_str())).collect();
-                absent.sort();
+            let stored = read(&file)?;
+            let there: HashSet<&str> = stored.iter().map(|tensor| tensor.name.as_str()).collect();
+            let absent = wanted.iter().filter(|name| !there.contains(name.as_str())).min();
+            if let Some(absent) = absent {
                 return Err(CheckpointError::malformed(
                     &self.file,
-                    format!(
-                        "puts tensor `{}` into `{shard}`, which does not hold it",
-                        absent.first().map_or("", |name| name.as_str())
-                    ),
+                    format!("puts tensor `{absent}` into `{shard}`, which does not hold it"),
                 ));
             }
             parts.push((file, stored));

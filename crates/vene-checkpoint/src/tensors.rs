@@ -115,11 +115,17 @@ impl Tensors {
         for (file, tensors) in parts {
             let file = Arc::new(file);
             for stored in tensors {
-                if by_name.insert(stored.name.clone(), entries.len()).is_some() {
-                    return Err(CheckpointError::malformed(
-                        &file.name,
-                        format!("tensor `{}` occurs twice", stored.name),
-                    ));
+                if let Some(earlier) = by_name.insert(stored.name.clone(), entries.len()) {
+                    let earlier: Option<&Entry> = entries.get(earlier);
+                    let other = earlier.map(|entry| entry.file.name.as_str());
+                    let problem = match other.filter(|other| *other != file.name) {
+                        Some(other) => format!(
+                            "tensor `{}` is here and in {other}, and only one of them can be the model's: take it out of the wrong file",
+                            stored.name
+                        ),
+                        None => format!("tensor `{}` occurs twice", stored.name),
+                    };
+                    return Err(CheckpointError::malformed(&file.name, problem));
                 }
                 entries.push(Entry { stored, file: Arc::clone(&file) });
             }

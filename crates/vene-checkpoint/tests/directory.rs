@@ -126,6 +126,20 @@ fn shards_are_joined() {
         let line = error(json!({"x": outside}));
         assert!(line.contains("a shard is a .safetensors file beside the index"), "{line}");
     }
+    // A shard's tensors are those of its header. transformers 4.52 and 5 read those that the index leaves
+    // out, and of two with one name the one that it does not ask for.
+    let more = safetensors(&[("y", &[1], &[2.0]), ("z", &[1], &[3.0])]);
+    std::fs::write(path.join("m-2.safetensors"), more).unwrap();
+    let map = json!({"weight_map": {"y": "m-2.safetensors", "x": "m-1.safetensors"}});
+    let model = open_with(map.clone()).unwrap();
+    assert_eq!(model.tensors.read_f32("z", &[1]).unwrap(), [3.0]);
+    let twice = safetensors(&[("y", &[1], &[2.0]), ("x", &[1], &[3.0])]);
+    std::fs::write(path.join("m-2.safetensors"), twice).unwrap();
+    let line = open_with(map).unwrap_err();
+    let (first, second) = (path.join("m-1.safetensors"), path.join("m-2.safetensors"));
+    let expected = format!("{}: tensor `x` is here and in {}", second.display(), first.display());
+    assert!(line.starts_with(&expected), "{line}");
+
     assert!(error(json!({})).contains("names no tensor"));
     assert!(open_with(json!([1])).unwrap_err().contains("is not the JSON that was expected"));
 }

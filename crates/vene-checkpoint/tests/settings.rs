@@ -91,7 +91,23 @@ fn files_are_put_together_as_transformers_does() {
         };
         let (four, five) = (of("four"), of("five"));
         let notices = model.notices.all();
-        if name.starts_with("first token: ") {
+        // Classes that split in their own way in transformers 5: asked by the cases of splitting.
+        let is_rebuilt = |told: &String| told.contains("of transformers 5 replaces its");
+        let rebuilt = notices.iter().filter(|told| is_rebuilt(told)).count();
+        let notices: Vec<String> = notices.into_iter().filter(|told| !is_rebuilt(told)).collect();
+        if let Some(way) = name.strip_prefix("splitting: ") {
+            assert_eq!(Some(&ids), four.as_ref(), "{name}");
+            let own = [
+                "GPT2, GPT-2's",
+                "CodeGen, GPT-2's",
+                "GPTNeoX, GPT-NeoX's",
+                "Qwen2, Qwen 2's",
+                "Cohere, Cohere's",
+            ];
+            let is_own = own.contains(&way) || way.starts_with("PreTrained");
+            assert_eq!(rebuilt, usize::from(!is_own), "{name}");
+            assert!(!is_own || four == five, "{name}");
+        } else if name.starts_with("first token: ") {
             // 5 decides; some of its classes split this text otherwise, which is not asked here.
             let first = |ids: &[u32]| ids.first().copied().filter(|&id| id < 2);
             let five = five.unwrap();
@@ -154,6 +170,11 @@ fn every_key_is_followed_or_named() {
         "{line}"
     );
     assert!(line.contains(r#"the tokens ["<tool>"] are not followed"#), "{line}");
+    let line = told(&[("added_tokens.json", json!({"<tool>": 5, "<a>": 6}))]);
+    assert!(line.contains(r#""<tool>" (5 is "<s>")"#) && !line.contains("<a>"), "{line}");
+    let line = told(&settings(json!({"additional_special_tokens": ["<s>", "<a>"],
+        "extra_special_tokens": ["<s>"]})));
+    assert!(line.contains(r#"["<a>"] of additional_special_tokens are not followed"#), "{line}");
     let line = told(&[("added_tokens.json", json!({"<tool>": 9}))]);
     assert!(
         line.contains(r#""<tool>" has the id 9 in the tokenizer's settings and 6 here"#),
@@ -162,6 +183,24 @@ fn every_key_is_followed_or_named() {
     let generation = json!({"do_sample": true, "temperature": 0.6, "eos_token_id": 5});
     let line = told(&[("generation_config.json", generation)]);
     assert!(line.contains("do_sample = true, temperature = 0.6 are not followed"), "{line}");
+}
+
+#[test]
+fn merges_that_transformers_4_52_drops_are_named() {
+    let told = |class: &str, merges: &str| {
+        let folder = Folder::new(&json!({"model_type": "gpt2"}));
+        let vocabulary = json!({"<|endoftext|>": 0, "a": 1, "b": 2, "ab": 3, "abb": 4});
+        folder.write("vocab.json", vocabulary.to_string());
+        folder.write("merges.txt", merges);
+        folder.write("tokenizer_config.json", json!({"tokenizer_class": class}).to_string());
+        folder.open().unwrap().notices.all().join("\n")
+    };
+    assert_eq!(told("GPT2Tokenizer", "#version: 0.2\na b\nab b\n"), "");
+    let line = told("GPT2Tokenizer", "a b\nab b\n");
+    assert!(line.contains("its first line is a merge and is used"), "{line}");
+    let line = told("GPT2Tokenizer", "#version: 0.2\na b\nab b");
+    assert!(line.contains("its last line is a merge and is used"), "{line}");
+    assert_eq!(told("Qwen2Tokenizer", "a b\nab b"), "");
 }
 
 #[test]

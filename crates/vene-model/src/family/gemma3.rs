@@ -243,9 +243,10 @@ fn sliding_layers(keys: &Keys<'_>, layers: usize) -> Result<Vec<bool>, ModelErro
         }),
     });
     let slides = slides.collect::<Result<Vec<_>, _>>()?;
-    if slides != by_pattern && keys.is_said("sliding_window_pattern") {
+    if slides != by_pattern {
+        let said = if keys.is_said("sliding_window_pattern") { "" } else { " (its default)" };
         keys.notices.add(format!(
-            "`layer_types` names other layers than `sliding_window_pattern` = {pattern}: `layer_types` is used, as \
+            "`layer_types` names other layers than `sliding_window_pattern` = {pattern}{said}: `layer_types` is used, as \
              transformers 5 does (transformers 4.52 uses the pattern)"
         ));
     }

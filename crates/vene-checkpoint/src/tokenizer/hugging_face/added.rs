@@ -1,9 +1,9 @@
 //! Added tokens that `tokenizer.json` lacks, or has with other properties: added as transformers does.
 //!
-//! First come the tokens of `added_tokens_decoder` (or `added_tokens.json`), by their ids, then special
-//! tokens that are named. Each gets the next free id; the ids in the files are compared with these.
+//! First come the tokens of `added_tokens_decoder` (or `added_tokens.json`, where `tokenizer.json` has no
+//! other token with the id), by their ids, then special tokens that are named. Each gets the next free id; the ids in the files are compared with these.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use tokenizers::AddedToken;
 
@@ -34,11 +34,12 @@ pub(super) fn add(
     wanted: &Wanted<'_>,
     notices: &Notices,
 ) -> Result<(), CheckpointError> {
-    let new = wanted.new_tokens(parsed, notices);
+    let added = wanted.added(file, parsed, notices);
+    let new = wanted.new_tokens(&added, parsed, notices);
     if !new.is_empty() {
         parsed.add(file, new)?;
     }
-    for (id, token) in &wanted.settings.added {
+    for (id, token) in &added {
         let given = parsed.tokenizer.token_to_id(&token.content);
         if given != Some(*id) {
             notices.add(format!(
@@ -54,7 +55,43 @@ pub(super) fn add(
 }
 
 impl Wanted<'_> {
-    fn new_tokens(&self, parsed: &Parsed, notices: &Notices) -> Vec<AddedToken> {
+    /// The added tokens by their ids in the files beside `tokenizer.json`. Where these give texts alone
+    /// (`added_tokens.json`), an id that `tokenizer.json` gives to another added token is that token's.
+    fn added(
+        &self,
+        file: &str,
+        parsed: &Parsed,
+        notices: &Notices,
+    ) -> BTreeMap<u32, AddedToken> {
+        let mut added = self.settings.added.clone();
+        if self.settings.added_in_full {
+            return added;
+        }
+        let present = parsed.tokenizer.get_added_vocabulary().get_added_tokens_decoder();
+        let mut displaced = Vec::new();
+        added.retain(|id, token| match present.get(id) {
+            Some(other) if other.content != token.content => {
+                displaced.push(format!("{} ({id} is {})", shown(&token.content), shown(&other.content)));
+                false
+            }
+            _ => true,
+        });
+        if !displaced.is_empty() {
+            let displaced: Vec<&str> = displaced.iter().map(String::as_str).collect();
+            notices.add(format!(
+                "added_tokens.json gives ids of other added tokens in {file}, which is followed, as in transformers: {}",
+                listed(&displaced)
+            ));
+        }
+        added
+    }
+
+    fn new_tokens(
+        &self,
+        added: &BTreeMap<u32, AddedToken>,
+        parsed: &Parsed,
+        notices: &Notices,
+    ) -> Vec<AddedToken> {
         let present: ByText<'_> = parsed
             .tokenizer
             .get_added_vocabulary()
@@ -66,7 +103,7 @@ impl Wanted<'_> {
         let mut new: Vec<AddedToken> = Vec::new();
         let mut at: HashMap<String, usize> = HashMap::new();
         let mut listed: ByText<'_> = HashMap::new();
-        for token in self.settings.added.values() {
+        for token in added.values() {
             let text = token.content.as_str();
             // A file of texts alone says nothing about a token that is there with its properties.
             if !self.settings.added_in_full && present.contains_key(text) {
@@ -159,6 +196,24 @@ fn take(
     if earlier.is_none_or(|earlier| special.in_full && *earlier != special.token) {
         at.insert(text.to_owned(), new.len());
         new.push(special.token);
+    }
+}
+
+/// The first of some tokens, and how many there are more.
+fn listed(tokens: &[&str]) -> String {
+    const SHOWN: usize = 8;
+    let shown = tokens.get(..SHOWN).unwrap_or(tokens).join(", ");
+    match tokens.len().saturating_sub(SHOWN) {
+        0 => shown,
+        more => format!("{shown} and {more} more"),
+    }
+}
+
+/// A token's text, cut at a sane length.
+fn shown(text: &str) -> String {
+    match text.char_indices().nth(60) {
+        Some((at, _)) => format!("{:?}…", text.get(..at).unwrap_or_default()),
+        None => format!("{text:?}"),
     }
 }
 

@@ -132,17 +132,25 @@ pub(in crate::tokenizer) fn comes_from_config(generation: &Map<String, Value>) -
 
 /// What would change a text, as `key = value`; `unknown` says whether a key that is not known counts.
 fn asked(object: &Map<String, Value>, unknown: bool) -> Vec<String> {
-    let draws = object.get("do_sample") == Some(&Value::Bool(true));
+    let draws = match object.get("do_sample") {
+        None | Some(Value::Bool(false)) => None,
+        Some(Value::Bool(true)) => Some("do_sample = true".to_owned()),
+        // In config.json that is as if it were not there.
+        Some(Value::Null) if !unknown => None,
+        Some(other) => Some(format!(
+            "do_sample = {} (which transformers 4.52 takes for true, and 5 for false)",
+            shown(other)
+        )),
+    };
     let mut asked: Vec<String> = Vec::new();
-    if draws {
-        asked.push("do_sample = true".to_owned());
-    }
+    let is_drawn = draws.is_some();
+    asked.extend(draws);
     for (key, value) in object {
         let neutral = |table: &[(&str, f64)]| {
             table.iter().find(|(name, _)| name == key).map(|(_, neutral)| *neutral)
         };
         let counts = if let Some(neutral) = neutral(&DRAWING) {
-            draws && !is_neutral(value, neutral)
+            is_drawn && !is_neutral(value, neutral)
         } else if let Some(neutral) = neutral(&CHANGING) {
             !is_neutral(value, neutral)
         } else {
@@ -212,6 +220,12 @@ mod tests {
             drawn.starts_with("g.json: do_sample = true, temperature = 0.6 are not"),
             "{drawn}"
         );
+        // As `GenerationConfig.get_generation_mode` says in both versions.
+        for (other, shown) in [("1", "1"), (r#""true""#, r#""true""#), ("0", "0")] {
+            let line = told(&format!(r#"{{"do_sample": {other}}}"#)).unwrap();
+            let expected = format!("g.json: do_sample = {shown} (which transformers 4.52 takes");
+            assert!(line.starts_with(&expected), "{line}");
+        }
         let penalty = told(r#"{"repetition_penalty": 1.1, "num_beams": 1, "max_length": 20}"#);
         assert!(penalty.unwrap().starts_with("g.json: repetition_penalty = 1.1 is not followed"));
         assert_eq!(told(r#"{"suppress_tokens": [], "bad_words_ids": null, "num_beams": 1}"#), None);

@@ -13,7 +13,7 @@ use super::{File, JsonFile};
 use crate::tokenizer::byte_level::{self, Parts};
 use crate::tokenizer::library::Parsed;
 use crate::tokenizer::words;
-use crate::{CheckpointError, json};
+use crate::{CheckpointError, Notices, json};
 
 /// Builds a tokenizer of both files.
 ///
@@ -24,6 +24,7 @@ pub(super) fn read(
     merges: &File,
     class: &Class,
     settings: Option<&JsonFile>,
+    notices: &Notices,
 ) -> Result<Parsed, CheckpointError> {
     let (expression, composes) = match class.name() {
         Some("GPT2Tokenizer") => (words::GPT2, false),
@@ -46,7 +47,7 @@ pub(super) fn read(
     let ids: HashMap<String, u32> = json::parse(&vocabulary.name, &vocabulary.bytes)?;
     let parts = Parts {
         vocabulary: ids.iter().map(|(text, &id)| (text.as_str(), id)).collect(),
-        merges: pairs(merges, &ids)?,
+        merges: pairs(merges, &ids, (!composes).then_some(notices))?,
         expressions: &[expression],
         keeps_whole_words: false,
         special: Vec::new(),
@@ -67,9 +68,13 @@ pub(super) fn read(
 }
 
 /// The merges, in order. A byte-order mark, a header and empty lines are passed over.
+///
+/// `GPT2Tokenizer` of transformers 4.52 passes over the first line and what follows the last line end,
+/// whatever they hold; `notices`, where they are given, hear of a merge there.
 fn pairs(
     merges: &File,
     ids: &HashMap<String, u32>,
+    notices: Option<&Notices>,
 ) -> Result<Vec<(String, String)>, CheckpointError> {
     let malformed = |problem: String| CheckpointError::malformed(merges.name.clone(), problem);
     let text = std::str::from_utf8(&merges.bytes)
@@ -90,6 +95,24 @@ fn pairs(
             malformed(format!("line {} is not a pair of pieces with a space between", number + 1))
         })?;
         pairs.push((left.to_owned(), right.to_owned()));
+    }
+    let Some(notices) = notices else { return Ok(pairs) };
+    let tell = |line: &str, why: &str| {
+        notices.add(format!(
+            "{}: its {line} is a merge and is used, as transformers 5 does (4.52 drops it, {why})",
+            merges.name
+        ));
+    };
+    let first = text.lines().next().unwrap_or_default();
+    let is_used = |line: &str, pair: Option<&(String, String)>| {
+        pair.is_some_and(|(left, right)| line == format!("{left} {right}"))
+    };
+    if is_used(first, pairs.first()) {
+        tell("first line", "taking it for a header");
+    }
+    let last = text.rsplit('\n').next().unwrap_or_default();
+    if is_used(last, pairs.last()) {
+        tell("last line", "since it has no line end");
     }
     Ok(pairs)
 }

@@ -7,6 +7,7 @@ pub(super) mod bos;
 mod class;
 pub(super) mod generation;
 mod merges;
+mod rebuilt;
 mod settings;
 mod splitting;
 
@@ -102,7 +103,7 @@ impl Tokenizer {
             Vocabulary::Json(file) => (&file.name, Parsed::from_json(&file.name, &file.bytes)?),
             Vocabulary::WithMerges(vocabulary, merges) => {
                 let settings = files.settings.as_ref();
-                (&vocabulary.name, merges::read(vocabulary, merges, &class, settings)?)
+                (&vocabulary.name, merges::read(vocabulary, merges, &class, settings, notices)?)
             }
         };
         let in_folder = files.in_folder;
@@ -112,6 +113,9 @@ impl Tokenizer {
         let wanted = Wanted { settings: &settings, class: &class, in_folder };
         added::add(file, &mut parsed, &wanted, notices)?;
         splitting::apply(file, &mut parsed, &settings, &class, notices)?;
+        if in_folder && matches!(files.vocabulary, Vocabulary::Json(_)) {
+            rebuilt::tell(file, &parsed, &class, notices);
+        }
 
         let configured = config.get("bos_token_id").and_then(Value::as_u64);
         let evidence = Evidence {

@@ -146,6 +146,26 @@ impl Settings {
                 "split_special_tokens" => {
                     self.split_special_tokens = reader.truth()?.unwrap_or(false);
                 }
+                "additional_special_tokens" if has_extra_list(&file.object) => {
+                    let extra = file.object.get("extra_special_tokens").and_then(Value::as_array);
+                    let is_there = |special: &Special| {
+                        let text = special.token.content.as_str();
+                        extra.into_iter().flatten().any(|other| {
+                            other.as_str().or_else(|| other.get("content")?.as_str()) == Some(text)
+                        })
+                    };
+                    let tokens = reader.tokens()?;
+                    let left_out = tokens.iter().filter(|special| !is_there(special));
+                    let left_out: Vec<&str> =
+                        left_out.map(|special| special.token.content.as_str()).collect();
+                    if !left_out.is_empty() {
+                        notices.add(format!(
+                            "{}: {} of additional_special_tokens are not followed beside the list extra_special_tokens, as in transformers 5 (4.52 refuses such a list)",
+                            file.name,
+                            some_of(&left_out)
+                        ));
+                    }
+                }
                 "additional_special_tokens"
                 | "extra_special_tokens"
                 | "model_specific_special_tokens" => self.extra.extend(reader.tokens()?),
@@ -179,6 +199,12 @@ impl Settings {
         }
         Ok(())
     }
+}
+
+/// Whether a file lists special tokens under the name that transformers 5 gives the list.
+fn has_extra_list(object: &Map<String, Value>) -> bool {
+    let list = object.get("extra_special_tokens").and_then(Value::as_array);
+    list.is_some_and(|list| !list.is_empty())
 }
 
 /// The first of some names, each cut at a sane length, and how many there are more.
