@@ -140,7 +140,7 @@ fn what_was_stopped_ends_where_it_would_have() {
     let said = setting.refused("stopped", &[]);
     assert!(said.contains("go on with --resume"), "{said}");
     let said = setting.refused("stopped", &["--resume", "--precision", "double"]);
-    assert!(said.contains("its options was other"), "{said}");
+    assert!(said.contains("on record of its options differs"), "{said}");
 
     setting.train("stopped", &["--resume"]);
     let bytes = |out: &str, file: &str| fs::read(setting.path(out).join(file)).unwrap();
