@@ -373,5 +373,8 @@ fn floats_of_eight_bits() {
                 source = { file = 'v.safetensors', tensor = 'vector' }\n";
     let file = PlanFile::parse(text, Format::Toml, folder.path()).unwrap();
     let error = file.plan(&outline()).unwrap_err().to_string();
-    assert!(error.contains("`vector` holds F8E4M3; expected floats (F16, BF16, F32 or F64)"), "{error}");
+    assert!(
+        error.contains("`vector` holds F8E4M3; expected floats (F16, BF16, F32 or F64)"),
+        "{error}"
+    );
 }
