@@ -57,12 +57,7 @@ pub(super) fn add(
 impl Wanted<'_> {
     /// The added tokens by their ids in the files beside `tokenizer.json`. Where these give texts alone
     /// (`added_tokens.json`), an id that `tokenizer.json` gives to another added token is that token's.
-    fn added(
-        &self,
-        file: &str,
-        parsed: &Parsed,
-        notices: &Notices,
-    ) -> BTreeMap<u32, AddedToken> {
+    fn added(&self, file: &str, parsed: &Parsed, notices: &Notices) -> BTreeMap<u32, AddedToken> {
         let mut added = self.settings.added.clone();
         if self.settings.added_in_full {
             return added;
@@ -71,7 +66,11 @@ impl Wanted<'_> {
         let mut displaced = Vec::new();
         added.retain(|id, token| match present.get(id) {
             Some(other) if other.content != token.content => {
-                displaced.push(format!("{} ({id} is {})", shown(&token.content), shown(&other.content)));
+                displaced.push(format!(
+                    "{} ({id} is {})",
+                    shown(&token.content),
+                    shown(&other.content)
+                ));
                 false
             }
             _ => true,
