@@ -8,11 +8,17 @@ use std::path::Path;
 
 use crate::CheckpointError;
 use crate::directory::{CONFIG, SHARD_INDEX, WEIGHTS};
-use crate::hub::is_gguf;
+use crate::hub::{gguf_models, is_gguf};
 use crate::source::{OLD_GGML, is_old_ggml};
 use crate::tokenizer_files::{MERGES, TOKENIZER, TOKENIZER_CONFIG, VOCABULARY};
 
 pub(crate) const ADAPTER_CONFIG: &str = "adapter_config.json";
+/// An adapter beside a model, by the first of these that is there.
+pub(crate) const ADAPTERS: [&str; 3] =
+    [ADAPTER_CONFIG, "adapter_model.safetensors", "adapter_model.bin"];
+/// Where trainers for reinforcement learning keep what judges a text.
+pub(crate) const VALUE_HEADS: [&str; 3] =
+    ["value_head.safetensors", "value_head.bin", "v_head.bin"];
 
 /// The files of a folder (with those of its folders, as `folder/file`) or of a repository.
 pub(crate) struct Found<'a> {
@@ -78,6 +84,7 @@ impl Found<'_> {
                     .contains(&name)
                     || name == "vocab.txt"
                     || name.ends_with(".tiktoken")
+                    || name == "tiktoken.model"
                     || name.starts_with("tokenizer.model.")
             })
             .or_else(|| self.first(|name| name == VOCABULARY || name == MERGES));
@@ -94,11 +101,8 @@ impl Found<'_> {
         if let Some(adapter) = self.adapter() {
             return format!(", it is an adapter ({adapter}) and not a whole model: {MERGE}");
         }
-        if let Some(gguf) = self
-            .first(is_gguf)
-            .or_else(|| self.names.iter().map(String::as_str).find(|name| is_gguf(name)))
-        {
-            return format!(", but GGUF files: give one of them, such as {}", (self.named)(gguf));
+        if let Some(gguf) = self.gguf() {
+            return gguf;
         }
         if let Some(instead) = self.folders_with_models() {
             return instead;
@@ -116,8 +120,11 @@ impl Found<'_> {
             return "; it is a pipeline of diffusers (model_index.json), not a language model"
                 .to_owned();
         }
-        if let Some(id) = self.cached_repository() {
-            return format!("; it is the hub's cache of a repository: give {id}");
+        if let Some(model) = self.cached_repository() {
+            return format!("; it is the hub's cache of a repository: give {model}");
+        }
+        if let Some(deepspeed) = self.deepspeed() {
+            return deepspeed;
         }
         if let Some(checkpoint) = self.folders().into_iter().find(|name| is_checkpoint(name)) {
             return format!(
@@ -167,17 +174,26 @@ impl Found<'_> {
                 ", but {weights}: if these are the model's weights, rename the file (or link it) to {WEIGHTS}"
             ));
         }
-        if let Some(gguf) = self.first(is_gguf) {
-            return Some(format!(
-                ", but GGUF files: give one of them, such as {}",
-                (self.named)(gguf)
-            ));
+        self.gguf().or_else(|| self.folders_with_models())
+    }
+
+    /// GGUF files, here or in folders: those of models before those that belong to a model and are none.
+    fn gguf(&self) -> Option<String> {
+        let models = gguf_models(self.names);
+        let here = models.iter().find(|name| !name.contains('/'));
+        if let Some(model) = here.or_else(|| models.first()) {
+            let model = (self.named)(model);
+            return Some(format!(", but GGUF files: give one of them, such as {model}"));
         }
-        self.folders_with_models()
+        let other = self.names.iter().find(|name| is_gguf(name))?;
+        Some(format!(", only a GGUF file that is no model by itself ({other})"))
     }
 
     /// Weights in formats that are not read.
     fn other_weights(&self) -> Option<String> {
+        if let Some(deepspeed) = self.deepspeed() {
+            return Some(deepspeed);
+        }
         let is_old_ggml = |name: &str| {
             name.ends_with(".bin")
                 && (name.contains("ggml") || is_old_ggml(Path::new(&(self.named)(name))))
@@ -192,6 +208,8 @@ impl Found<'_> {
             ));
         }
         let (file, what) = [
+            (".incomplete", "a download that was broken off"),
+            (".npz", "MLX or NumPy"),
             (".h5", "TensorFlow"),
             (".msgpack", "Flax"),
             (".onnx", "ONNX"),
@@ -199,9 +217,29 @@ impl Found<'_> {
             (".distcp", "a distributed training"),
         ]
         .into_iter()
-        .find_map(|(end, what)| Some((self.ending(&[end])?, what)))?;
+        .find_map(|(end, what)| Some((self.ending(&[end])?, what)))
+        .or_else(|| {
+            let is_onnx = |name: &&str| name.ends_with(".onnx");
+            Some((self.names.iter().map(String::as_str).find(is_onnx)?, "ONNX"))
+        })?;
+        Some(if file.ends_with(".incomplete") {
+            format!(", only {what} ({file}): download it again")
+        } else {
+            format!(
+                ", only weights of {what} ({file}), which are not read; save the model as safetensors with transformers"
+            )
+        })
+    }
+
+    /// A training's state as DeepSpeed saves it, here or in a folder such as `global_step500`.
+    fn deepspeed(&self) -> Option<String> {
+        let is_state = |name: &&String| {
+            name.ends_with("_model_states.pt") || name.ends_with("_optim_states.pt")
+        };
+        let state = self.names.iter().filter(is_state).min()?;
         Some(format!(
-            ", only weights of {what} ({file}), which are not read; save the model as safetensors with transformers"
+            ", only a training's state of DeepSpeed ({state}), which is not read: make safetensors of it with zero_to_fp32.py, \
+             which DeepSpeed puts beside it (--safe_serialization)"
         ))
     }
 
@@ -241,11 +279,18 @@ impl Found<'_> {
         })
     }
 
-    /// The id of a repository whose folder in the hub's cache this is.
+    /// What to give for a repository whose folder in the hub's cache this is: its id, or where the folder
+    /// has another name, a snapshot in it.
     fn cached_repository(&self) -> Option<String> {
-        let id = self.place.trim_end_matches('/').rsplit('/').next()?.strip_prefix("models--")?;
+        let snapshots = self.names.iter().filter(|name| name.starts_with("snapshots/"));
+        let snapshot = snapshots.max()?;
+        let name = self.place.trim_end_matches('/').rsplit('/').next()?;
+        if let Some(id) = name.strip_prefix("models--") {
+            return Some(id.replacen("--", "/", 1));
+        }
         let folders = self.folders();
-        (folders.contains(&"snapshots")).then(|| id.replacen("--", "/", 1))
+        let is_cache = folders.contains(&"refs") || folders.contains(&"blobs");
+        is_cache.then(|| (self.named)(snapshot))
     }
 }
 
@@ -293,4 +338,28 @@ pub(crate) fn stand_in(bytes: &[u8]) -> Option<String> {
         );
     }
     None
+}
+
+/// What a file of bytes holds where it is a text: an error's, or a pointer to the file.
+pub(crate) fn text_instead(bytes: &[u8]) -> Option<String> {
+    const SHOWN: usize = 60;
+    let start = bytes.get(..bytes.len().min(4 * SHOWN))?;
+    let start = match std::str::from_utf8(start) {
+        Ok(text) => text,
+        // Cut within a character.
+        Err(error) if error.error_len().is_none() => {
+            std::str::from_utf8(start.get(..error.valid_up_to())?).ok()?
+        }
+        Err(_) => return None,
+    };
+    let start = start.trim();
+    let is_text = !start.is_empty()
+        && start.chars().all(|character| !character.is_control() || character.is_whitespace());
+    is_text.then(|| {
+        let mut shown: String = start.chars().take(SHOWN).collect();
+        if shown.len() < start.len() {
+            shown.push('…');
+        }
+        format!("is a text and not what its name says: it begins {shown:?}")
+    })
 }

@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::path::{Path, PathBuf};
 
-use crate::absence::{ADAPTER_CONFIG, Found};
+use crate::absence::{ADAPTERS, Found, VALUE_HEADS};
 use crate::safetensors::{self, ShardIndex};
 use crate::tensors::{Tensors, WeightsFile};
 use crate::tokenizer_files::{MERGES, TOKENIZER, TokenizerFiles, VOCABULARY};
@@ -180,9 +180,15 @@ impl ModelFiles {
     /// What stands beside a whole model and changes it in other programs.
     fn notices(&self) -> Notices {
         let notices = Notices::default();
-        if self.folder.join(ADAPTER_CONFIG).is_file() {
+        let is_there = |name: &&&str| self.folder.join(name).is_file();
+        if let Some(head) = VALUE_HEADS.iter().find(is_there) {
             notices.add(format!(
-                "the folder has an adapter ({ADAPTER_CONFIG}) beside the model, which is left out: the model is used \
+                "the folder has a value head ({head}) beside the model, which is left out: only the language model is used"
+            ));
+        }
+        if let Some(adapter) = ADAPTERS.iter().find(is_there) {
+            notices.add(format!(
+                "the folder has an adapter ({adapter}) beside the model, which is left out: the model is used \
                  without it (transformers with peft would add it; merge it into the weights to use it here)"
             ));
         }

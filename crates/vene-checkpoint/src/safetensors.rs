@@ -10,7 +10,7 @@ use std::path::{Component, Path, PathBuf};
 use ::safetensors::{Dtype, SafeTensorError, SafeTensors};
 use serde::Deserialize;
 
-use crate::absence::stand_in;
+use crate::absence::{stand_in, text_instead};
 use crate::tensors::{Stored, Tensors, WeightsFile};
 use crate::{CheckpointError, Element, json};
 
@@ -18,7 +18,8 @@ use crate::{CheckpointError, Element, json};
 pub(crate) fn read(file: &WeightsFile) -> Result<Vec<Stored>, CheckpointError> {
     let bytes = file.bytes();
     let (header, metadata) = SafeTensors::read_metadata(bytes).map_err(|error| {
-        let problem = stand_in(bytes).unwrap_or_else(|| explain(&error, bytes));
+        let problem = stand_in(bytes).or_else(|| text_instead(bytes));
+        let problem = problem.unwrap_or_else(|| explain(&error, bytes));
         CheckpointError::malformed(&file.name, problem)
     })?;
     // The eight bytes before the header are its length.

@@ -42,6 +42,16 @@ fn what_is_there_without_a_configuration() {
             "F has no config.json; a model's folder holds config.json, model.safetensors",
         ),
         (&["m.gguf", "config.yaml"], "but GGUF files: give one of them, such as F/m.gguf"),
+        (&["imatrix.gguf", "q/m.gguf"], "but GGUF files: give one of them, such as F/q/m.gguf"),
+        (&["m.imatrix.gguf"], "only a GGUF file that is no model by itself (m.imatrix.gguf)"),
+        (
+            &["refs/main", "snapshots/0123/x"],
+            "the hub's cache of a repository: give F/snapshots/0123",
+        ),
+        (
+            &["global_step5/mp_rank_00_model_states.pt", "latest"],
+            "a training's state of DeepSpeed (global_step5/mp_rank_00_model_states.pt)",
+        ),
         (
             &["adapter_config.json", "adapter_model.safetensors", "tokenizer.json"],
             "it is an adapter (adapter_config.json) and not a whole model: merge it into the model",
@@ -105,6 +115,15 @@ fn what_is_there_without_weights_or_tokenizer() {
         ),
         (&["adapter_model.safetensors"], "only an adapter (adapter_model.safetensors)"),
         (&["m.Q8_0.gguf"], "but GGUF files: give one of them, such as F/m.Q8_0.gguf"),
+        (&["mmproj-m.gguf", "z.gguf"], "give one of them, such as F/z.gguf"),
+        (&["weights.npz"], "only weights of MLX or NumPy (weights.npz)"),
+        (&["onnx/model.onnx"], "only weights of ONNX (onnx/model.onnx)"),
+        (
+            &["model.safetensors.incomplete"],
+            "only a download that was broken off (model.safetensors.incomplete): download it again",
+        ),
+        (&["zero_pp_rank_0_mp_rank_00_optim_states.pt"], "only a training's state of DeepSpeed"),
+        (&["model.safetensors", "tiktoken.model"], "only tiktoken.model, which is not read here"),
         (&["tf_model.h5"], "only weights of TensorFlow (tf_model.h5)"),
         (&["model.safetensors"], "has no tokenizer.json (or vocab.json and merges.txt)"),
         (
@@ -145,6 +164,41 @@ fn stand_ins_for_files_are_named() {
     std::fs::write(&path, pointer).unwrap();
     let error = Checkpoint::open(&ModelSource::Gguf(path), &mut |_| ()).unwrap_err().to_string();
     assert!(error.contains("m.gguf: is only git-lfs's pointer"), "{error}");
+}
+
+#[test]
+fn a_text_in_place_of_weights_is_quoted() {
+    let long = "/annex/objects/SHA256E-s12345--".to_owned() + &"0123456789abcdef".repeat(20);
+    for (text, quoted) in [
+        ("Entry not found", "it begins \"Entry not found\""),
+        ("# xet version 0\nfilesize = 5\n", "it begins \"# xet version 0\\nfilesize = 5\""),
+        ("Oops", "it begins \"Oops\""),
+        (&long, "it begins \"/annex/objects/SHA256E-s12345--0123456789abcdef0123456789abc…\""),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        write_model(folder.path());
+        std::fs::write(folder.path().join("model.safetensors"), text).unwrap();
+        let line = open(folder.path()).unwrap_err();
+        assert!(line.contains("model.safetensors: is a text and not"), "{line}");
+        assert!(line.ends_with(quoted), "{line}");
+    }
+}
+
+#[test]
+fn value_heads_and_adapters_beside_a_model_are_named() {
+    for (file, expected) in [
+        ("value_head.safetensors", "has a value head (value_head.safetensors)"),
+        ("value_head.bin", "has a value head (value_head.bin)"),
+        ("v_head.bin", "has a value head (v_head.bin)"),
+        ("adapter_model.safetensors", "has an adapter (adapter_model.safetensors)"),
+        ("adapter_model.bin", "has an adapter (adapter_model.bin)"),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        write_model(folder.path());
+        std::fs::write(folder.path().join(file), "x").unwrap();
+        let notices = open(folder.path()).unwrap().notices.all();
+        assert!(notices.len() == 1 && notices[0].contains(expected), "{notices:?}");
+    }
 }
 
 #[test]

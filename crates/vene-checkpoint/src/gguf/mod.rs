@@ -11,7 +11,7 @@ pub(crate) mod parts;
 
 use std::path::Path;
 
-use crate::absence::stand_in;
+use crate::absence::{stand_in, text_instead};
 use crate::element::listed;
 use crate::tensors::{Stored, WeightsFile};
 use crate::{CheckpointError, Element};
@@ -83,7 +83,10 @@ fn read(file: &WeightsFile) -> Result<(Metadata, Vec<Stored>), CheckpointError> 
         return Err(cursor.error(problem));
     }
     if cursor.take(4, "the magic number")? != b"GGUF" {
-        return Err(cursor.error("is no GGUF file (it does not start with `GGUF`)"));
+        let problem = text_instead(file.bytes());
+        return Err(cursor.error(
+            problem.unwrap_or_else(|| "is no GGUF file (it does not start with `GGUF`)".to_owned()),
+        ));
     }
     match cursor.u32("the version")? {
         2 | 3 => (),

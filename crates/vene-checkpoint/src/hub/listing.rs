@@ -44,7 +44,7 @@ impl Listing {
 }
 
 /// The GGUF files of models, each once: of those in parts the first.
-pub(super) fn models(files: &[String]) -> Vec<&str> {
+pub(crate) fn models(files: &[String]) -> Vec<&str> {
     let mut found: Vec<&str> = files
         .iter()
         .map(String::as_str)

@@ -47,6 +47,7 @@ pub(crate) use damage::{blob_of, delete};
 use download::Download;
 use failure::Failure;
 use listing::Listing;
+pub(crate) use listing::models as gguf_models;
 use optional::optional_files;
 pub(crate) use place::is_gguf;
 pub use place::{HubPart, HubPlace};

@@ -281,7 +281,10 @@ fn what_is_not_followed_is_named() {
         ),
         ("gemma3 with a score cap", &["`attn_logit_softcapping` = 0.5 changes nothing"]),
         ("gemma3 multimodal, tied outside", &["true is used", "an image encoder", "the projector"]),
-        ("gemma3 of other layers", &[]),
+        (
+            "gemma3 of other layers",
+            &["`layer_types` names other layers than `sliding_window_pattern` = 6 (its default)"],
+        ),
         ("llama with rope_parameters", &[]),
         ("gemma3 with two scalings", &[]),
     ] {
