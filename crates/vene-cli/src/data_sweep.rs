@@ -53,7 +53,8 @@ impl DataSet {
         counterfactual: Option<&str>,
         limit: Option<u32>,
     ) -> anyhow::Result<Self> {
-        let DataFile { mut rows, unused, sha256, .. } = rows::read(path, counterfactual)?;
+        let DataFile { mut rows, unused, sha256, .. } =
+            rows::read(path, counterfactual).context("--data")?;
         if let Some(limit) = limit {
             rows.truncate(limit as usize);
         }

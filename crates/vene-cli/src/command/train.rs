@@ -171,7 +171,7 @@ impl Arguments {
                     ));
                 }
                 most = limit;
-                examples::of_file(path, counterfactual)?
+                examples::of_file(path, counterfactual).context("--data")?
             }
             (None, Some(path), _) => {
                 given.read_of_plan("data", &["counterfactual"]);
