@@ -239,7 +239,7 @@ impl Found<'_> {
         let state = self.names.iter().filter(is_state).min()?;
         Some(format!(
             ", only a training's state of DeepSpeed ({state}), which is not read: make safetensors of it with zero_to_fp32.py, \
-             which DeepSpeed puts beside it (--safe_serialization)"
+             which DeepSpeed puts beside it, told to write safetensors"
         ))
     }
 

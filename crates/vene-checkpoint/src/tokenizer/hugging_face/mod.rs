@@ -113,7 +113,9 @@ impl Tokenizer {
         let wanted = Wanted { settings: &settings, class: &class, in_folder };
         added::add(file, &mut parsed, &wanted, notices)?;
         splitting::apply(file, &mut parsed, &settings, &class, notices)?;
-        if in_folder && matches!(files.vocabulary, Vocabulary::Json(_)) {
+        // Where no file names the class, that of the architecture is a guess.
+        let is_named = settings.class.is_some() || config.contains_key("tokenizer_class");
+        if in_folder && is_named && matches!(files.vocabulary, Vocabulary::Json(_)) {
             rebuilt::tell(file, &parsed, &class, notices);
         }
 
