@@ -87,7 +87,7 @@ pub fn train(
     let held_out_objective = objectives::of(&section, label, &held_out)?;
     rows::warn_of_left_out(&left_out, settings.rows.rows.len());
     rows::warn_of_answers(&outline, seen.rows.iter().chain(&held_out.rows));
-    warn_of_foils(label, &seen.rows);
+    warn_of_foils(label, seen.rows.iter().chain(&held_out.rows));
 
     let mut record = record::begin(&outline, settings)?;
     let path = folder.path().join(CHECKPOINT);
@@ -221,16 +221,18 @@ fn advice(first: &LeftOut) -> &'static str {
 }
 
 /// Says so where nobody knows whether the foils that are learned are the sources' answers.
-fn warn_of_foils(label: Label, rows: &[PreparedRow]) {
-    let unknown = |row: &&PreparedRow| row.row.foil_is == FoilIs::Unknown;
+fn warn_of_foils<'r>(label: Label, rows: impl Iterator<Item = &'r PreparedRow>) {
+    let unknown: Vec<&PreparedRow> =
+        rows.filter(|row| row.row.foil_is == FoilIs::Unknown).collect();
+    let first = unknown.iter().min_by_key(|row| row.index);
     if label == Label::Foil
-        && let Some(row) = rows.iter().find(unknown)
+        && let Some(row) = first
     {
         terminal::warn(format!(
             "{}: the data set does not say whether the foil is the source's answer (in {} rows), and it is \
              what is learned",
             row.name(),
-            rows.iter().filter(unknown).count()
+            unknown.len()
         ));
     }
 }

@@ -180,7 +180,7 @@ impl DataSection {
         Ok(Self {
             path: table.read("path", text)?.map(PathBuf::from),
             task: table.read("task", text)?,
-            rows: table.read("rows", Item::count)?,
+            rows: table.read("rows", Item::positive)?,
             seed: table.read("seed", seed)?,
             counterfactual: table.read("counterfactual", text)?,
             base: table.read("base", text)?,
@@ -259,7 +259,7 @@ impl TrainSection {
             _ => Err(item.expected("a share of the rows, more than 0 and less than 1")),
         };
         let section = Self {
-            epochs: table.read("epochs", Item::count)?,
+            epochs: table.read("epochs", Item::positive)?,
             batch: table.read("batch", Item::count)?,
             learning_rate: table.read("learning_rate", Item::number)?,
             weight_decay: table.read("weight_decay", Item::number)?,

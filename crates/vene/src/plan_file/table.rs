@@ -93,6 +93,15 @@ impl<'a> Item<'a> {
         self.whole("a whole number from 0 on")
     }
 
+    /// A number of things of which there must be one.
+    pub fn positive(&self) -> Result<usize> {
+        let expected = "a whole number from 1 on";
+        match self.whole(expected)? {
+            0 => Err(self.expected(expected)),
+            count => Ok(count),
+        }
+    }
+
     /// A whole number of any integer type.
     pub fn whole<T: TryFrom<i128>>(&self, expected: &str) -> Result<T> {
         match self.node.value {

@@ -378,3 +378,9 @@ fn floats_of_eight_bits() {
         "{error}"
     );
 }
+
+#[test]
+fn numbers_of_nothing() {
+    refused("[data]\nrows = 0\n", &["line 2", "rows", "a whole number from 1 on"]);
+    refused("[train]\nepochs = 0\n", &["line 2", "epochs", "a whole number from 1 on"]);
+}
