@@ -2,7 +2,7 @@
 
 use rand::RngExt;
 
-use super::{Dice, changes, number, pick};
+use super::{Dice, changes, copies, number, pick};
 
 pub fn mutated(dice: &mut Dice, mut bytes: Vec<u8>, others: &[Vec<u8>]) -> Vec<u8> {
     for _ in 0..changes(dice) {
@@ -34,7 +34,7 @@ pub fn change(dice: &mut Dice, bytes: &mut Vec<u8>, others: &[Vec<u8>]) {
         8 => {
             let piece = bytes[at..end].to_vec();
             let times = if dice.random_ratio(1, 30) { dice.random_range(1..2000) } else { 1 };
-            bytes.splice(at..at, piece.repeat(times));
+            bytes.splice(at..at, piece.repeat(copies(times, piece.len())));
         }
         _ => {
             // The end of another one.

@@ -68,6 +68,11 @@ fn changes(dice: &mut Dice) -> usize {
     }
 }
 
+/// How many copies there may be of so many bytes, `times` at most: copies of copies grow without end.
+fn copies(times: usize, bytes: usize) -> usize {
+    times.min(LARGEST / bytes.max(1)).max(1)
+}
+
 /// A whole number at which things break.
 fn number(dice: &mut Dice) -> u64 {
     match dice.random_range(0..6) {

@@ -4,12 +4,14 @@ use std::ops::Range;
 
 use rand::RngExt;
 
-use super::{Dice, bytes, changes, number_text, odd_text, pick};
+use super::{Dice, LARGEST, bytes, changes, copies, number_text, odd_text, pick};
 
 pub fn mutated(dice: &mut Dice, seed: Vec<u8>, words: &[&str]) -> Vec<u8> {
     let Ok(mut text) = String::from_utf8(seed) else { return Vec::new() };
     for _ in 0..changes(dice) {
-        text = change(dice, text, words);
+        if text.len() < LARGEST {
+            text = change(dice, text, words);
+        }
     }
     let mut bytes = text.into_bytes();
     if dice.random_ratio(1, 10) {
@@ -42,7 +44,7 @@ fn change(dice: &mut Dice, mut text: String, words: &[&str]) -> String {
                 0 => 1 << dice.random_range(0..14),
                 _ => 1,
             };
-            text.insert_str(token.end, &old.repeat(times));
+            text.insert_str(token.end, &old.repeat(copies(times, old.len())));
         }
         7 => {
             let deep = 1 << dice.random_range(0..14);
@@ -81,7 +83,8 @@ fn lines(dice: &mut Dice, text: &str) -> String {
         _ => {
             let times = 1 << dice.random_range(0..10);
             let end = (from + dice.random_range(1..6)).min(lines.len());
-            let block = lines[from..end].repeat(times);
+            let bytes = lines[from..end].iter().map(|line| line.len()).sum();
+            let block = lines[from..end].repeat(copies(times, bytes));
             lines.splice(from..end, block);
         }
     }

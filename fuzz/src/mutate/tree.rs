@@ -5,12 +5,17 @@ use serde_json::{Map, Value, json};
 
 use super::{Dice, changes, number, odd_text, pick, text};
 
+/// Values of a tree at most: changes that copy parts of it make one many times as large, one after the other.
+const MOST: usize = 1 << 16;
+
 pub fn mutated(dice: &mut Dice, seed: Vec<u8>, words: &[&str]) -> Vec<u8> {
     let Ok(mut value) = serde_json::from_slice::<Value>(&seed) else {
         return text::mutated(dice, seed, words);
     };
     for _ in 0..changes(dice) {
-        change(dice, &mut value, words);
+        if count(&value) < MOST {
+            change(dice, &mut value, words);
+        }
     }
     let bytes = value.to_string().into_bytes();
     // What a tree cannot say: keys that stand twice, numbers of any length, damaged texts.
@@ -70,6 +75,7 @@ fn inside(dice: &mut Dice, node: &mut Value, other: Value, words: &[&str]) {
                 1 => items.swap(0, at),
                 _ => {
                     let item = if dice.random() { items[at].clone() } else { other };
+                    let times = fitting(times, &item);
                     items.splice(at..at, vec![item; times]);
                 }
             }
@@ -81,7 +87,8 @@ fn inside(dice: &mut Dice, node: &mut Value, other: Value, words: &[&str]) {
                 0 => drop(entries.remove(&key)),
                 1 => rename(entries, &key, odd_text(dice, words)),
                 2 if times > 1 => {
-                    let more = (0..times).map(|index| (format!("{key}{index}"), other.clone()));
+                    let more = (0..fitting(times, &other))
+                        .map(|index| (format!("{key}{index}"), other.clone()));
                     let more: Vec<_> = more.collect();
                     entries.extend(more);
                 }
@@ -93,6 +100,11 @@ fn inside(dice: &mut Dice, node: &mut Value, other: Value, words: &[&str]) {
         }
         node => *node = leaf(dice, node, words),
     }
+}
+
+/// How many copies there may be of a value, so many at most.
+fn fitting(times: usize, value: &Value) -> usize {
+    times.min(MOST / count(value)).max(1)
 }
 
 fn rename(entries: &mut Map<String, Value>, from: &str, to: String) {
@@ -146,5 +158,22 @@ fn nth_mut(value: &mut Value, index: usize) -> &mut Value {
             None => unreachable!("it was counted"),
         },
         value => value,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rand::SeedableRng;
+
+    /// Eleven changes may copy what the one before copied.
+    #[test]
+    fn trees_do_not_grow_without_end() {
+        let seed = json!({"a": [1, 2, {"b": [3, 4]}], "c": {"d": [[5]]}}).to_string();
+        for number in 0..20_000 {
+            let mut dice = Dice::seed_from_u64(number);
+            let found = mutated(&mut dice, seed.clone().into_bytes(), &["a", "b"]);
+            assert!(found.len() < 64 << 20, "{number}: {} bytes", found.len());
+        }
     }
 }
