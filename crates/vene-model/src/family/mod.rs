@@ -2,7 +2,7 @@
 //!
 //! A family is one file. It turns a `config.json` (or GGUF metadata) into a [`DecoderConfig`] and
 //! names its tensors; it computes nothing. Before it reads them, configuration and names are brought into one
-//! form ([`form`], [`names`]). To add a family: write its file, name it in `open`, and give it fixtures.
+//! form (`form.rs`, `names.rs`). To add a family: write its file, name it in `open`, and give it fixtures.
 
 mod activation;
 mod form;

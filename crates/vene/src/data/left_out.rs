@@ -26,7 +26,7 @@ impl Display for RowName {
 /// A row that cannot be used.
 #[derive(Clone, Debug)]
 pub struct LeftOut {
-    /// Which row it is, counted as [`PreparedRow::index`].
+    /// Which row it is, counted as [`PreparedRow::index`](super::PreparedRow::index).
     pub index: usize,
     /// Where it stands in its file.
     pub place: Option<Place>,

@@ -249,7 +249,7 @@ impl DataSweep {
     ///
     /// # Errors
     /// Failures of the computation or of an intervention;
-    /// [`RunError::Stopped`](crate::RunError::Stopped) where `progress` broke off;
+    /// [`RunError::Stopped`] where `progress` broke off;
     /// [`DataSweepError::NoBatch`] where the range is empty or reaches past the rows.
     pub fn run_batch(
         &self,

@@ -52,7 +52,7 @@ pub struct Estimate {
 /// # Errors
 ///
 /// [`StatisticsError::Observations`] and [`StatisticsError::Infinite`], which name the cell, and those
-/// of [`Bootstrap::check`].
+/// of [`Bootstrap::check_for`].
 pub fn means<Cell: AsRef<[f64]> + Sync>(
     cells: &[Cell],
     clusters: &Clusters,
