@@ -62,6 +62,10 @@ impl Budget {
             .into_iter()
             .map(|value| {
                 let refuse = |problem: &str| sentence("normalizer", Some(kind(value)), problem);
+                // The library takes lists for tables, in which nothing would be found here.
+                if !value.is_object() {
+                    return Err(refuse("is a list or a single value; a table is expected"));
+                }
                 let charsmap = value.get("precompiled_charsmap").and_then(Value::as_str);
                 check_charsmap(charsmap.unwrap_or_default()).map_err(|problem| refuse(&problem))?;
                 let normalizer = super::library::guarded(|| {
@@ -309,6 +313,10 @@ mod tests {
         for normalizer in [&claims, &nested] {
             let line = Budget::read(Some(normalizer), None, None).unwrap_err();
             assert!(line.contains("claims 4294967292 bytes, and 0 are there"), "{line}");
+        }
+        for hidden in [json!([[claims]]), json!(["/P///w=="]), json!({"normalizers": [[claims]]})] {
+            let line = Budget::read(Some(&hidden), None, None).unwrap_err();
+            assert!(line.contains("a table is expected"), "{line}");
         }
     }
 }
