@@ -23,18 +23,7 @@ pub(super) fn subspace(
         budget.dimensions(item, coordinates.unwrap_or(1))?;
         return Ok(Subspace::All);
     }
-    let names = match &item.node.value {
-        Value::Text(name) if range(name).is_none() => Some(vec![name.as_str()]),
-        Value::List(items) if !items.is_empty() => items
-            .iter()
-            .map(|node| match &node.value {
-                Value::Text(name) if range(name).is_none() => Some(name.as_str()),
-                _ => None,
-            })
-            .collect(),
-        _ => None,
-    };
-    match (names, partition) {
+    match (names(item), partition) {
         (None, _) => dimensions(item, coordinates, budget).map(Subspace::Dimensions),
         (Some(names), Some(partition)) => {
             let subspace =
@@ -49,6 +38,19 @@ pub(super) fn subspace(
              dimensions as [0, 1] or \"0..2\"",
             names.first().unwrap_or(&"")
         ))),
+    }
+}
+
+/// The parts of a partition that a subspace names, if it is told by names.
+pub(super) fn names<'a>(item: &Item<'a>) -> Option<Vec<&'a str>> {
+    let name = |node: &'a Node| match &node.value {
+        Value::Text(name) if range(name).is_none() => Some(name.as_str()),
+        _ => None,
+    };
+    match &item.node.value {
+        Value::Text(all) if all == "all" => None,
+        Value::List(items) if !items.is_empty() => items.iter().map(name).collect(),
+        _ => name(item.node).map(|name| vec![name]),
     }
 }
 

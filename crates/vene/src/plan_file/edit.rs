@@ -87,10 +87,14 @@ impl<'a> Reader<'a> {
         edit = edit.by(intervention);
         let subspaces = table.get("subspaces");
         edit.subspaces = subspaces
+            .as_ref()
             .map(|item| {
-                subspaces_of(&item, &described, edit.intervention.as_ref(), width, &self.budget)
+                subspaces_of(item, &described, edit.intervention.as_ref(), width, &self.budget)
             })
             .transpose()?;
+        if link.is_none() {
+            refuse_unread_partition(&described, subspaces.as_ref())?;
+        }
         let given = table.read("source", |item| source::read(item, self.config, self.files))?;
         let source = match SHORTHANDS.contains(&name) {
             true => Some(implied(&described, name, edit.component, given)?),
@@ -274,6 +278,19 @@ fn subspaces_of(
     let each = item.list("a list with a subspace for each example, or one for all")?;
     let subspace = |item| dimensions::subspace(item, coordinates, partition.as_ref(), budget);
     each.iter().map(subspace).collect()
+}
+
+/// Refuses a partition of which no subspace names a part. Where edits share an intervention, another one may.
+fn refuse_unread_partition(described: &Item<'_>, subspaces: Option<&Item<'_>>) -> Result<()> {
+    let Some(partition) = described.get("partition") else { return Ok(()) };
+    let each = subspaces.map(|item| item.list("a list of subspaces")).transpose()?;
+    let mut all = described.get("subspace").into_iter().chain(each.unwrap_or_default());
+    if all.any(|subspace| dimensions::names(&subspace).is_some()) {
+        return Ok(());
+    }
+    Err(partition.contradiction(
+        "no subspace names one of its parts, so that it would change nothing: leave it out",
+    ))
 }
 
 /// The run that is edited.

@@ -384,3 +384,26 @@ fn numbers_of_nothing() {
     refused("[data]\nrows = 0\n", &["line 2", "rows", "a whole number from 1 on"]);
     refused("[train]\nepochs = 0\n", &["line 2", "epochs", "a whole number from 1 on"]);
 }
+
+#[test]
+fn a_partition_of_which_no_part_is_named() {
+    let edit = |more: &str, subspaces: &str| {
+        format!(
+            "[[edit]]\ncomponent = 'block_output'\nlayer = 1\nintervention = {{ name = 'rotated_space'{more}, \
+             partition = {{ low = '0..4', rest = '4..20' }} }}\n{subspaces}"
+        )
+    };
+    let said = ["line 4", "partition", "no subspace names one of its parts"];
+    refused(&edit("", ""), &said);
+    refused(&edit(", subspace = [0, 1]", ""), &said);
+    refused(&edit(", subspace = 'all'", ""), &said);
+    refused(&edit("", "subspaces = [[0, 1]]\n"), &said);
+    for text in [
+        edit(", subspace = 'low'", ""),
+        edit("", "subspaces = ['low']\n"),
+        edit("", "subspaces = [['low', 'rest']]\n"),
+    ] {
+        let file = PlanFile::parse(&text, Format::Toml, Path::new(""));
+        file.and_then(|file| file.plan(&outline())).unwrap_or_else(|error| panic!("{error}"));
+    }
+}
