@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use crate::error::PlanError;
 use crate::intervention::ParameterError;
+use crate::shown::shown;
 
 /// Where in a file something is wrong.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -204,7 +205,7 @@ fn maybe(nearest: &Option<Box<str>>) -> String {
 pub(crate) fn listed<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
     const MOST: usize = 40;
     let mut names = names.into_iter();
-    let short = |name: &str| name.chars().take(80).collect::<String>();
+    let short = |name: &str| shown(name);
     let first: Vec<String> = names.by_ref().take(MOST).map(short).collect();
     match (first.is_empty(), names.count()) {
         (true, _) => "none".to_owned(),

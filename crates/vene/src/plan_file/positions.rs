@@ -6,6 +6,7 @@ use super::error::PlanFileError;
 use super::table::Item;
 use crate::data::RoleError;
 use crate::plan::{Part, Positions, SourcePositions};
+use crate::shown::shown;
 
 const EXPECTED: &str = "\"last\", \"all\", a position, a list of positions, or a table with `phrase`, \
                         `characters`, `role` or `each`";
@@ -24,7 +25,7 @@ pub(super) fn read(item: &Item<'_>) -> Result<Positions, PlanFileError> {
             "all" => Ok(Positions::All),
             phrase => Err(item.expected(format!(
                 "{EXPECTED}; a phrase is written {{ phrase = \"{}\" }}",
-                phrase.chars().take(80).collect::<String>()
+                shown(phrase)
             ))),
         };
     }

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use super::document::{Node, Value};
 use super::error::{Place, PlanFileError, listed, nearest};
+use crate::shown::shown;
 
 type Result<T> = std::result::Result<T, PlanFileError>;
 
@@ -38,7 +39,7 @@ impl<'a> Item<'a> {
     }
 
     fn named(&self, name: &str) -> String {
-        let name: String = name.chars().take(80).collect();
+        let name: String = shown(name);
         match self.place.entry.as_ref() {
             "" => name,
             entry => format!("{entry}, {name}"),
@@ -48,7 +49,7 @@ impl<'a> Item<'a> {
     /// The error that this value is none that is expected here.
     pub fn expected(&self, expected: impl Into<String>) -> PlanFileError {
         let found = match &self.node.value {
-            Value::Text(text) => format!("it is \"{}\"", text.chars().take(80).collect::<String>()),
+            Value::Text(text) => format!("it is \"{}\"", shown(text)),
             Value::Integer(number) => format!("it is {number}"),
             Value::Number(number) => format!("it is {number}"),
             Value::Flag(flag) => format!("it is {flag}"),
@@ -68,7 +69,7 @@ impl<'a> Item<'a> {
         PlanFileError::UnknownName {
             place: self.place.clone(),
             what,
-            name: name.chars().take(80).collect(),
+            name: shown(name),
             nearest: nearest(name, known),
             known: listed(known.iter().copied()).into(),
         }
@@ -162,7 +163,7 @@ impl<'a> Item<'a> {
         if let Some((key, item)) = self.entries(expected)?.into_iter().find(unknown) {
             return Err(PlanFileError::UnknownKey {
                 place: Place { entry: self.place.entry.clone(), ..item.place },
-                key: key.chars().take(80).collect(),
+                key: shown(key),
                 nearest: nearest(key, known),
                 known: match known.is_empty() {
                     true => "none".into(),

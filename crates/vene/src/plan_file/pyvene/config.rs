@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use crate::plan_file::error::{Place, PlanFileError};
 use crate::plan_file::text_of;
+use crate::shown::shown;
 
 /// No configuration is longer.
 const LONGEST: u64 = 16 << 20;
@@ -181,7 +182,7 @@ impl Reader<'_> {
             found.filter(|value| !value.is_null())
         };
         let wrong = |field: &str, value: &Value, expected: &str| {
-            let value: String = value.to_string().chars().take(80).collect();
+            let value: String = shown(&value.to_string());
             let entry = format!("representation {index}, {field}");
             self.wrong(&entry, format!("it is {value}; expected {expected}"))
         };

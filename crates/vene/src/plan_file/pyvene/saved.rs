@@ -14,6 +14,7 @@ use super::{parametrised, torch};
 use crate::intervention::Subspace;
 use crate::plan::{Edit, Plan, Run, Source};
 use crate::plan_file::error::{PlanFileError, listed};
+use crate::shown::shown;
 
 type Result<T> = std::result::Result<T, PlanFileError>;
 
@@ -149,7 +150,7 @@ impl PyveneSaved {
             Some(name) => Err(PlanFileError::UnknownName {
                 place: self.config.place(0),
                 what: "pair of locations",
-                name: name.chars().take(80).collect(),
+                name: shown(name),
                 nearest: None,
                 known: listed(known.iter().map(String::as_str)).into(),
             }),

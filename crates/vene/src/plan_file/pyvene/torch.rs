@@ -11,6 +11,7 @@ use zip::ZipArchive;
 
 use super::pickle::{self, Described, Element, LONGEST};
 use crate::intervention::ParameterError;
+use crate::shown::shown;
 
 type Result<T> = std::result::Result<T, String>;
 
@@ -48,9 +49,9 @@ fn tensors(path: &Path) -> Result<BTreeMap<String, Tensor>> {
     for (name, described) in
         pickle::read(&pickle).map_err(|reason| format!("data.pkl: {reason}"))?
     {
-        let tensor = storages.tensor(&described).map_err(|reason| {
-            format!("`{}`: {reason}", name.chars().take(80).collect::<String>())
-        })?;
+        let tensor = storages
+            .tensor(&described)
+            .map_err(|reason| format!("`{}`: {reason}", shown(&name)))?;
         if tensors.insert(name.to_string(), tensor).is_some() {
             return Err(format!("`{name}` stands in it twice"));
         }
