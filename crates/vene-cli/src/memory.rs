@@ -15,6 +15,14 @@ use crate::interrupt;
 /// Memory that is kept for the end, in bytes: a record is written then.
 const RESERVE: usize = 1 << 20;
 
+/// What Rust gives a thread for its stack, in bytes.
+#[cfg(unix)]
+const DEFAULT_STACK: usize = 2 << 20;
+
+/// More than the pages that guard a thread's stack, and the stack on which it handles signals, take in bytes.
+#[cfg(unix)]
+const BESIDE_A_STACK: usize = 64 << 10;
+
 static RESERVED: Mutex<Vec<u8>> = Mutex::new(Vec::new());
 
 /// Longer than a record takes to be written.
@@ -53,6 +61,41 @@ fn end(bytes: usize) -> ! {
         std::thread::sleep(LONGEST_END);
     }
     std::process::exit(2)
+}
+
+/// Where the process may have so many addresses only (`ulimit -v`), has the system's allocator take none in advance. It
+/// would reserve 64 MiB for each thread otherwise, and twice that for a moment, which other threads then lack.
+///
+/// To be called before any other thread is started.
+pub fn spare_addresses() {
+    #[cfg(all(target_os = "linux", target_env = "gnu"))]
+    {
+        use nix::sys::resource::{RLIM_INFINITY, Resource, getrlimit};
+        if getrlimit(Resource::RLIMIT_AS).is_ok_and(|(limit, _)| limit != RLIM_INFINITY) {
+            // SAFETY: the program has only its first thread yet; all other arguments are values.
+            unsafe { libc::mallopt(libc::M_ARENA_MAX, 1) };
+        }
+    }
+}
+
+/// Tries whether there are addresses for the stacks of so many threads. One that has none for the stack on which it
+/// would handle signals is not refused by the system, but ends the process.
+pub fn room_for_threads(count: usize) -> std::io::Result<()> {
+    #[cfg(unix)]
+    {
+        use std::num::NonZeroUsize;
+
+        use nix::sys::mman::{MapFlags, ProtFlags, mmap_anonymous, munmap};
+        let stack = std::env::var("RUST_MIN_STACK").ok().and_then(|bytes| bytes.parse().ok()).unwrap_or(DEFAULT_STACK);
+        let bytes = count.saturating_mul(stack.saturating_add(BESIDE_A_STACK)).saturating_add(RESERVE);
+        let Some(bytes) = NonZeroUsize::new(bytes) else { return Ok(()) };
+        // SAFETY: new addresses, which nothing else uses and nothing reads, are taken and given back.
+        unsafe {
+            let room = mmap_anonymous(None, bytes, ProtFlags::PROT_NONE, MapFlags::MAP_PRIVATE)?;
+            munmap(room, bytes.get())?;
+        }
+    }
+    Ok(())
 }
 
 fn checked(pointer: *mut u8, bytes: usize) -> *mut u8 {

@@ -4,6 +4,8 @@ use std::sync::{Arc, Mutex};
 
 use anyhow::Context;
 
+use crate::memory;
+
 /// What rayon reads when its pool starts, and candle for each matrix product.
 const VARIABLE: &str = "RAYON_NUM_THREADS";
 
@@ -17,9 +19,10 @@ pub fn limit(count: u16) {
 /// Starts them. The pool would start at its first use otherwise, and panic where the system has no threads to give.
 pub fn start() -> anyhow::Result<()> {
     let count = count();
-    rayon::ThreadPoolBuilder::new().num_threads(count).build_global().with_context(|| {
-        format!("{count} threads cannot be started; give fewer (--threads), or more memory")
-    })
+    let refused = || format!("{count} threads cannot be started; give fewer (--threads), or more memory");
+    memory::spare_addresses();
+    memory::room_for_threads(count).with_context(refused)?;
+    rayon::ThreadPoolBuilder::new().num_threads(count).build_global().with_context(refused)
 }
 
 /// Starts those on which candle adds the gradients of a training. Their pool would start in the middle of it otherwise,
@@ -31,7 +34,7 @@ pub fn start_for_training() -> anyhow::Result<()> {
             "{count} more threads, which a training needs, cannot be started; give fewer (--threads), or more memory"
         )
     };
-    can_start(count).with_context(refused)?;
+    memory::room_for_threads(count).and_then(|()| can_start(count)).with_context(refused)?;
     let started = vene_files::guarded(|| candle_core::utils::barrier_pool().n_workers());
     started.map(drop).map_err(|_| anyhow::anyhow!(refused()))
 }
