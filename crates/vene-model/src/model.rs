@@ -3,6 +3,7 @@
 use std::ops::Deref;
 use std::sync::{Mutex, OnceLock, PoisonError};
 
+use crate::config::DecoderConfig;
 use crate::decoder::Decoder;
 use crate::error::ModelError;
 use crate::operations::{Counted, Fused, Operations, Plain, Precision};
@@ -164,7 +165,14 @@ impl Model {
 impl Outline {
     /// A decoder of this model's shape that counts instead of computing. No weight is read.
     pub fn counted(&self) -> Decoder<Counted> {
-        let config = self.config().clone();
+        Decoder::counting(self.config())
+    }
+}
+
+impl Decoder<Counted> {
+    /// A decoder of this shape that counts instead of computing.
+    pub fn counting(config: &DecoderConfig) -> Self {
+        let config = config.clone();
         let outer = OuterTensors::outline(&config);
         let layers: Vec<BlockTensors> =
             (0..config.layers.len()).map(|layer| BlockTensors::outline(&config, layer)).collect();

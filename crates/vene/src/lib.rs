@@ -52,7 +52,7 @@ pub use data_sweep::{
 };
 pub use engine::{
     Distribution, ExampleOutcome, Executor, Forked, Gradients, PlanOutcome, Reading, Reference,
-    SiteGradients,
+    Session, SiteGradients,
 };
 pub use error::{PlanError, PositionError, RunError, SweepError, Whose};
 pub use generation::{Generation, GenerationError, Generator, Sampling};

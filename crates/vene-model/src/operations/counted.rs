@@ -73,11 +73,6 @@ impl Counted {
         self.work.borrow().clone()
     }
 
-    /// Tells that a pass has ended.
-    pub fn count_pass(&self) {
-        self.work.borrow_mut().passes += 1;
-    }
-
     fn rows(&self, rows: usize, width: usize) -> CountedRows {
         let mut work = self.work.borrow_mut();
         work.alive += rows * width;
@@ -205,6 +200,11 @@ impl Operations for Counted {
         Ok(())
     }
 
+    fn keep_first_rows(&self, x: &mut CountedRows, rows: usize) -> Result<(), OperationError> {
+        *x = self.rows(rows, x.width);
+        Ok(())
+    }
+
     fn attend(
         &self,
         queries: &CountedRows,
@@ -240,6 +240,10 @@ impl Operations for Counted {
 
     fn has_values(&self) -> bool {
         false
+    }
+
+    fn pass_ended(&self) {
+        self.work.borrow_mut().passes += 1;
     }
 
     fn plain(&self) -> Plain {

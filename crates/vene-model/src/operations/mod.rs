@@ -147,6 +147,9 @@ pub trait Operations {
     /// is kept of a text grows so.
     fn extend_rows(&self, x: &mut Self::Tensor, rows: &Self::Tensor) -> Result<(), OperationError>;
 
+    /// The first rows alone: what [`Operations::extend_rows`] added for a while is taken off again.
+    fn keep_first_rows(&self, x: &mut Self::Tensor, rows: usize) -> Result<(), OperationError>;
+
     /// All rows, one tensor after the other; there is at least one.
     fn stack(&self, parts: &[Self::Tensor]) -> Result<Self::Tensor, OperationError>;
 
@@ -179,6 +182,8 @@ pub trait Operations {
     fn has_values(&self) -> bool {
         true
     }
+    /// Told at the end of each forward pass: what counts them counts one.
+    fn pass_ended(&self) {}
     /// Plain operations on what [`Operations::values`] gives out.
     fn plain(&self) -> Plain;
     /// Rows `indices` as a candle tensor `[rows, width]`: how values get to an intervention, or to

@@ -340,6 +340,11 @@ impl Operations for Plain {
         Ok(())
     }
 
+    fn keep_first_rows(&self, x: &mut Tensor, rows: usize) -> Result<(), OperationError> {
+        *x = x.narrow(0, 0, rows)?;
+        Ok(())
+    }
+
     fn attend(
         &self,
         queries: &Tensor,

@@ -87,30 +87,90 @@ impl<'a> Application<'a> {
         written: &[usize],
         sources: &dyn Fn(&Tensor) -> Result<Vec<Tensor>, RunError>,
     ) -> Result<(Tensor, Measured), RunError> {
-        let unit = self.unit();
-        if unit.is_empty() {
+        if self.unit().is_empty() {
             return Ok((tensor.clone(), Measured::NotEdited));
         }
-        let split = by_head(tensor, unit, self.edit().site.component().heads(config))?;
-        let selection = row_selection(written, unit);
-        let before = unit::gather(&split, selection)?;
-        let (count, chosen, width) = before.dims3()?;
-        let columns = columns(unit, width);
-        let before = before.reshape((count, chosen * width))?;
+        let before = self.gather(config, tensor, written)?;
         let sources = sources(&before)?;
-        let shape = match self.edit().concatenated {
-            true => (1, count * chosen * width),
-            false => (count, chosen * width),
-        };
-        let before = before.reshape(shape)?;
-        let sources = sources
-            .iter()
-            .map(|source| source.reshape(shape))
-            .collect::<candle_core::Result<Vec<_>>>()?;
+        let sources = sources.iter().map(|source| self.as_handed_over(source));
+        let sources = sources.collect::<Result<Vec<_>, _>>()?;
+        let before = self.as_handed_over(&before)?;
+        let columns = self.columns(config, &before)?;
         let context = self.context(&columns, None);
         let (after, measured) = self.apply(&before, &sources, context, None)?;
-        let edited = unit::replace(&split, selection, &after.reshape((count, chosen, width))?)?;
-        Ok((edited.reshape(tensor.shape())?, measured))
+        Ok((self.put_back(config, tensor, written, &after)?, measured))
+    }
+
+    /// The values that the edit is about, of `written` rows of packed rows `[rows, width]`: a row for each of them.
+    pub(super) fn gather(
+        &self,
+        config: &DecoderConfig,
+        tensor: &Tensor,
+        written: &[usize],
+    ) -> Result<Tensor, RunError> {
+        let unit = self.unit();
+        let split = by_head(tensor, unit, self.edit().site.component().heads(config))?;
+        let values = unit::gather(&split, row_selection(written, unit))?;
+        let (count, chosen, width) = values.dims3()?;
+        Ok(values.reshape((count, chosen * width))?)
+    }
+
+    /// Values as the intervention is given them: a row for each position, or one for all where they are one vector.
+    pub(super) fn as_handed_over(&self, values: &Tensor) -> Result<Tensor, RunError> {
+        Ok(match self.edit().concatenated {
+            true => values.reshape((1, values.elem_count()))?,
+            false => values.clone(),
+        })
+    }
+
+    /// Packed rows `[rows, width]` with `written` ones changed to what [`Application::gather`] gave and was edited since.
+    pub(super) fn put_back(
+        &self,
+        config: &DecoderConfig,
+        tensor: &Tensor,
+        written: &[usize],
+        after: &Tensor,
+    ) -> Result<Tensor, RunError> {
+        let unit = self.unit();
+        let split = by_head(tensor, unit, self.edit().site.component().heads(config))?;
+        let (_, heads, width) = split.dims3()?;
+        let chosen = unit.heads.as_ref().map_or(heads, Vec::len);
+        let after = after.reshape((written.len(), chosen, width))?;
+        let edited = unit::replace(&split, row_selection(written, unit), &after)?;
+        Ok(edited.reshape(tensor.shape())?)
+    }
+
+    /// Where the edited stretches begin in a row of the component.
+    pub(super) fn columns(
+        &self,
+        config: &DecoderConfig,
+        gathered: &Tensor,
+    ) -> Result<Vec<usize>, RunError> {
+        let Some(heads) = &self.unit().heads else { return Ok(vec![0]) };
+        let width = match self.edit().site.component().width(config) {
+            Some(width) => width / self.edit().site.component().heads(config).unwrap_or(1),
+            None => gathered.dim(1)?,
+        };
+        Ok(heads.iter().map(|head| head * width).collect())
+    }
+
+    /// Compares the values before and after the edit.
+    ///
+    /// # Errors
+    /// A value after it that is NaN or infinite, except where a score of minus infinity hides a key.
+    pub(super) fn measure(&self, before: &Tensor, after: &Tensor) -> Result<Tally, RunError> {
+        let (old, new) = (unit::values(before)?, unit::values(after)?);
+        let (edit, example) = (self.edit(), self.example);
+        // A score of −∞ is a key that is not seen.
+        let hides = edit.site.component() == Component::AttentionScore;
+        let is_fine = |value: f64| value.is_finite() || (hides && value == f64::NEG_INFINITY);
+        if let Some(value) = new.iter().copied().find(|&value| !is_fine(value)) {
+            let (intervention, site) = (edit.intervention.name(), edit.site);
+            return Err(RunError::NotFinite { intervention, site, value, example });
+        }
+        let mut tally = Tally::default();
+        tally.add(&old, &new);
+        Ok(tally)
     }
 
     /// Edits an attention pattern `[heads, queries, keys]` of all keys, whose queries are at
@@ -209,22 +269,12 @@ impl<'a> Application<'a> {
         if self.is_shared_prefix() {
             return Ok((before.clone(), Measured::SharedPrefix));
         }
-        let (edit, example) = (self.edit(), self.example);
-        let (intervention, site) = (edit.intervention.name(), edit.site);
-        let after = applied(edit, before, sources, context)?;
+        let after = applied(self.edit(), before, sources, context)?;
         let after = match writable {
             Some(writable) => writable.where_cond(&after, before)?,
             None => after,
         };
-        let (old, new) = (unit::values(before)?, unit::values(&after)?);
-        // A score of −∞ is a key that is not seen.
-        let hides = site.component() == Component::AttentionScore;
-        let is_fine = |value: f64| value.is_finite() || (hides && value == f64::NEG_INFINITY);
-        if let Some(value) = new.iter().copied().find(|&value| !is_fine(value)) {
-            return Err(RunError::NotFinite { intervention, site, value, example });
-        }
-        let mut tally = Tally::default();
-        tally.add(&old, &new);
+        let tally = self.measure(before, &after)?;
         Ok((after, Measured::Counted(tally)))
     }
 

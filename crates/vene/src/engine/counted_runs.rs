@@ -26,7 +26,7 @@ pub(crate) fn work_of_reference(outline: &Outline, plans: &[ResolvedPlan]) -> Wo
         if !pass.runs.is_empty() {
             // Nothing is computed, so nothing fails.
             let _ = decoder.forward(&vec![0; pass.positions.len()], &mut pass);
-            decoder.operations().count_pass();
+            decoder.operations().pass_ended();
         }
     };
     for group in plans.chunk_by(|a, b| Arc::ptr_eq(&a.examples, &b.examples)) {

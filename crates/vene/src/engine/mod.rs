@@ -4,7 +4,7 @@
 //! at their sites, on plain operations. Whatever is faster is held to it.
 
 mod apply;
-mod continued;
+mod attend;
 mod counted_runs;
 mod distribution;
 mod executor;
@@ -18,11 +18,11 @@ mod suffix;
 mod trace;
 mod unit;
 
-pub(crate) use continued::{Continued, Sequence, Showed, with_sources_run};
 pub(crate) use counted_runs::work_of_reference;
 pub use distribution::Distribution;
 pub use executor::{ExampleOutcome, Executor, PlanOutcome};
-pub use forked::Forked;
+pub(crate) use forked::{Decode, Sequence, Showed, with_sources_run};
+pub use forked::{Forked, Session};
 pub use gradients::{Gradients, SiteGradients};
 pub use reading::Reading;
 pub use reference::Reference;

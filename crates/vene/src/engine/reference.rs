@@ -114,9 +114,11 @@ impl Executor for Reference<'_> {
     ) -> Result<(), RunError> {
         let fused = if self.fused { self.model.fused()? } else { None };
         let fused = fused.map(|decoder| decoder.over(Recorded));
-        in_stages(self.model, plans, each, &mut |plans, each| match &fused {
-            Some(decoder) => run_plans(decoder, plans, Some(QUERIES), each),
-            None => run_plans(self.model.plain()?, plans, None, each),
+        in_stages(self.model.key(), self.model.config(), plans, each, &mut |plans, each| {
+            match &fused {
+                Some(decoder) => run_plans(decoder, plans, Some(QUERIES), each),
+                None => run_plans(self.model.plain()?, plans, None, each),
+            }
         })
     }
 

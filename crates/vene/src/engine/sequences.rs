@@ -8,10 +8,10 @@ use std::ops::Range;
 
 use candle_core::Tensor;
 use vene_model::{
-    Attention, Component, DecoderConfig, Operations, Pass, Plain, Readout, Recurrence, Site,
-    TimeStep, Visibility,
+    Attention, Component, DecoderConfig, Operations, Pass, Readout, Recurrence, Site, TimeStep,
 };
 
+use super::attend::PatternAttention;
 use crate::error::RunError;
 
 /// Somebody who looks at sites while whole sequences pass by.
@@ -165,14 +165,20 @@ impl<O: Operations<Tensor = Tensor>, V: Visitor> Pass<O> for Sequences<'_, V> {
         let block = self.block.filter(|_| !is_seen);
         for (run, rows) in self.runs.iter().enumerate() {
             let part = |tensor: &Tensor| operations.slice_rows(tensor, rows.start, rows.len());
-            let steps = Steps { operations: &operations, config, layer, run };
-            let positions = &self.positions[rows.clone()];
-            let keys = (positions, &part(keys)?, &part(values)?);
+            let (keys, values) = (&part(keys)?, &part(values)?);
             for start in rows.clone().step_by(block.unwrap_or(rows.len())) {
                 let asked = start..rows.end.min(start + block.unwrap_or(rows.len()));
-                let queries = operations.slice_rows(queries, start, asked.len())?;
-                let queries = (&self.positions[asked], &queries);
-                mixed.push(steps.attend(queries, keys, self.visitor)?);
+                let attention = PatternAttention {
+                    plain: &operations,
+                    config,
+                    layer,
+                    example: run,
+                    queries: &operations.slice_rows(queries, start, asked.len())?,
+                    positions: &self.positions[asked],
+                    keys,
+                    values,
+                };
+                mixed.push(visited_attention(&attention, self.visitor)?);
             }
         }
         Ok(operations.stack_rows(&mixed)?)
@@ -191,6 +197,20 @@ impl<O: Operations<Tensor = Tensor>, V: Visitor> Pass<O> for Sequences<'_, V> {
             .collect();
         Readout { whole, chosen: Vec::new() }
     }
+}
+
+/// Attention at whose patterns a visitor looks where it wants to.
+pub(super) fn visited_attention<V: Visitor>(
+    attention: &PatternAttention<'_>,
+    visitor: &mut V,
+) -> Result<Tensor, RunError> {
+    let PatternAttention { config, layer, example, positions, .. } = *attention;
+    attention.attend(&mut |component, pattern| {
+        let site = Site::new(component, Some(layer), config).ok();
+        let Some(site) = site.filter(|site| visitor.wants(*site)) else { return Ok(false) };
+        visitor.pattern(site, example, positions, pattern)?;
+        Ok(true)
+    })
 }
 
 /// A recurrent block, runs side by side, each from its first position on.
@@ -214,66 +234,4 @@ pub(super) fn recur<O: Operations<Tensor = Tensor>, V: Visitor>(
         visitor.rows(site, &Rows::Whole(runs), &mut whole)?;
     }
     Ok(output)
-}
-
-/// One run's attention in a layer, step by step, so that its patterns can be looked at and edited.
-pub(super) struct Steps<'a> {
-    pub(super) operations: &'a Plain,
-    pub(super) config: &'a DecoderConfig,
-    pub(super) layer: usize,
-    pub(super) run: usize,
-}
-
-impl Steps<'_> {
-    /// The mixed values of queries, at their positions, that see keys and values at theirs.
-    pub(super) fn attend<V: Visitor>(
-        &self,
-        (positions, queries): (&[usize], &Tensor),
-        (key_positions, keys, values): (&[usize], &Tensor, &Tensor),
-        visitor: &mut V,
-    ) -> Result<Tensor, RunError> {
-        let Self { operations, config, layer, run } = *self;
-        let site = |component| {
-            Site::new(component, Some(layer), config).ok().filter(|site| visitor.wants(*site))
-        };
-        let (score_site, weight_site) =
-            (site(Component::AttentionScore), site(Component::AttentionWeight));
-        let options = &config.layers[layer];
-        let visibility =
-            Visibility { queries: positions, keys: key_positions, window: options.window };
-        let scores = operations.scores(queries, keys, config, options)?;
-        let mut scores = operations.hide(&scores, visibility, f64::NEG_INFINITY)?;
-        if let Some(site) = score_site {
-            visitor.pattern(site, run, positions, &mut scores)?;
-            // Attention stays causal whatever was edited.
-            scores = operations.hide(&scores, visibility, f64::NEG_INFINITY)?;
-            refuse_blind_queries(&scores, layer, positions, run)?;
-        }
-        let mut weights = operations.softmax(&scores)?;
-        if let Some(site) = weight_site {
-            visitor.pattern(site, run, positions, &mut weights)?;
-            weights = operations.hide(&weights, visibility, 0.0)?;
-        }
-        Ok(operations.weigh(&weights, values, config.head_dim)?)
-    }
-}
-
-/// Refuses a query that sees no key any more: its softmax would be no number.
-///
-/// `positions` are those of the queries.
-pub(super) fn refuse_blind_queries(
-    scores: &Tensor,
-    layer: usize,
-    positions: &[usize],
-    example: usize,
-) -> Result<(), RunError> {
-    let best = scores.max(candle_core::D::Minus1)?;
-    let best: Vec<Vec<f64>> = best.to_dtype(candle_core::DType::F64)?.to_vec2()?;
-    for (head, queries) in best.iter().enumerate() {
-        if let Some(query) = queries.iter().position(|score| *score == f64::NEG_INFINITY) {
-            let query = positions[query];
-            return Err(RunError::NothingToAttend { layer, head, query, example });
-        }
-    }
-    Ok(())
 }

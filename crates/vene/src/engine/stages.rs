@@ -10,7 +10,7 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use candle_core::Tensor;
-use vene_model::{DecoderConfig, Outline, Site};
+use vene_model::{DecoderConfig, ModelKey, Site};
 
 use super::apply;
 use super::executor::PlanOutcome;
@@ -28,14 +28,14 @@ type RunPlans<'e> = &'e mut dyn FnMut(&[ResolvedPlan], Each<'_>) -> Result<(), R
 
 /// Runs plans by somebody who knows only those of one run of base and sources.
 pub(super) fn in_stages(
-    outline: &Outline,
+    key: &ModelKey,
+    config: &DecoderConfig,
     plans: &[ResolvedPlan],
     each: Each<'_>,
     run: RunPlans<'_>,
 ) -> Result<(), RunError> {
-    let config = outline.config();
     for plan in plans {
-        plan.expect(outline)?;
+        plan.expect(key)?;
         plan.refuse_steps()?;
     }
     if plans.iter().all(ResolvedPlan::is_one_run) {

@@ -197,6 +197,36 @@ pub enum RunError {
         /// Tokens that have logits.
         vocabulary: usize,
     },
+    /// A prompt that a session has not run.
+    #[error(
+        "{prompt} is none of the prompts that this session has run; give it to the session when it is made, or run \
+         the plan on the model"
+    )]
+    NotInSession {
+        /// The prompt's text or tokens, shortened.
+        prompt: String,
+    },
+    /// A session of a recurrent network.
+    #[error(
+        "layer {layer} is recurrent: a session keeps keys and values of attention; run plans on the model itself"
+    )]
+    RecurrentSession {
+        /// The layer.
+        layer: usize,
+    },
+    /// A session that does not fit its budget.
+    #[error(
+        "keys and values of {rows} tokens take {least} bytes, and the session may take {budget}; give it more, or \
+         fewer prompts"
+    )]
+    SessionMemory {
+        /// What it may take, in bytes.
+        budget: usize,
+        /// The least that it takes, in bytes.
+        least: usize,
+        /// Tokens, those of equal beginnings counted once.
+        rows: usize,
+    },
     /// The run was stopped.
     #[error("stopped")]
     Stopped,

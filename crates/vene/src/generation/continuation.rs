@@ -87,7 +87,7 @@ impl Continuation {
         let (prompt, prompts) = (self.prompt, plan.examples().len());
         let example = plan.examples().get(prompt);
         let example = example.ok_or(GenerationError::NoPrompt { prompt, prompts })?;
-        plan.expect(outline).map_err(RunError::from)?;
+        plan.expect(outline.key()).map_err(RunError::from)?;
         let mut stream = TextStream::new(outline, &example.base);
         let tokens = match (self.end, self.tokens.split_last()) {
             (End::Stop, Some((_, before))) => before,

@@ -6,7 +6,7 @@ use vene_model::{Decoder, DecoderConfig, Model, Operations, Outline};
 
 use super::continuation::{Continuation, End, Generation, NewToken, StepReceipt};
 use super::{GenerationError, Sampling};
-use crate::engine::{Continued, Distribution, Sequence, Showed, with_sources_run};
+use crate::engine::{Decode, Distribution, Sequence, Showed, with_sources_run};
 use crate::error::RunError;
 use crate::plan::ResolvedPlan;
 use crate::random::Draws;
@@ -45,7 +45,7 @@ impl Generator {
     /// # Errors
     /// What is wrong with the settings, or with the plan for them; a plan of another model.
     pub fn check(&self, outline: &Outline, plan: &ResolvedPlan) -> Result<(), GenerationError> {
-        plan.expect(outline).map_err(RunError::from)?;
+        plan.expect(outline.key()).map_err(RunError::from)?;
         if self.max_new_tokens == 0 {
             return Err(GenerationError::NothingToGenerate);
         }
@@ -162,7 +162,7 @@ struct Text {
 
 impl Writer<'_, '_> {
     fn write<O: Operations>(mut self, decoder: &Decoder<O>) -> Result<Generation, GenerationError> {
-        let mut runs = Continued::new(decoder, self.plan)?;
+        let mut runs = Decode::new(decoder, self.plan)?;
         let (mut texts, first) = self.begin(&mut runs)?;
         let mut flow = ControlFlow::Continue(());
         for (text, prompt) in texts.iter_mut().zip(&first.places) {
@@ -207,7 +207,7 @@ impl Writer<'_, '_> {
     /// Reads the prompts, and begins the texts behind them.
     fn begin<O: Operations>(
         &mut self,
-        runs: &mut Continued<'_, O>,
+        runs: &mut Decode<'_, O>,
     ) -> Result<(Vec<Text>, First), GenerationError> {
         let examples = self.plan.examples();
         let kinds: &[bool] = if self.with_original { &[true, false] } else { &[true] };

@@ -117,8 +117,8 @@ impl ResolvedPlan {
     }
 
     /// Refuses another model than the one that it was resolved for.
-    pub(crate) fn expect(&self, outline: &Outline) -> Result<(), AnotherModel> {
-        self.model().map_or(Ok(()), |model| outline.expect("the plan", model))
+    pub(crate) fn expect(&self, key: &ModelKey) -> Result<(), AnotherModel> {
+        self.model().map_or(Ok(()), |model| model.expect("the plan", key))
     }
 
     /// The same plan for another model of the same shape and tokenizer, such as one that was fine-tuned

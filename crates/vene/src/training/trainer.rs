@@ -133,10 +133,10 @@ impl Trainer {
         checkpoint: Option<Checkpoint<'_>>,
         progress: &mut dyn FnMut(Progress<'_>) -> ControlFlow<()>,
     ) -> Result<Trained, TrainingError> {
-        plan.expect(model).map_err(RunError::from)?;
+        plan.expect(model.key()).map_err(RunError::from)?;
         objective.loss.check(plan)?;
         if let Some(held_out) = held_out {
-            held_out.plan.expect(model).map_err(RunError::from)?;
+            held_out.plan.expect(model.key()).map_err(RunError::from)?;
             held_out.objective.loss.check(held_out.plan)?;
         }
         if self.batch == 0 {

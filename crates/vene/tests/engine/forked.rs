@@ -28,7 +28,7 @@ static MODELS: LazyLock<Vec<(Subject, Subject)>> = LazyLock::new(|| {
 });
 
 /// The plans resolved; those whose edits contradict each other are left out.
-fn resolved(random: &RandomPlans, subject: &Subject) -> Vec<ResolvedPlan> {
+pub fn resolved(random: &RandomPlans, subject: &Subject) -> Vec<ResolvedPlan> {
     let examples: Arc<[Example]> = random.examples(subject).into();
     let mut plans = Vec::new();
     for plan in random.plans(subject) {
@@ -41,7 +41,7 @@ fn resolved(random: &RandomPlans, subject: &Subject) -> Vec<ResolvedPlan> {
     plans
 }
 
-fn run(executor: &dyn Executor, plans: &[ResolvedPlan]) -> Result<Vec<PlanOutcome>, String> {
+pub fn run(executor: &dyn Executor, plans: &[ResolvedPlan]) -> Result<Vec<PlanOutcome>, String> {
     let mut outcomes = vec![None; plans.len()];
     executor
         .run_all(plans, &mut |index, outcome| {
@@ -53,7 +53,7 @@ fn run(executor: &dyn Executor, plans: &[ResolvedPlan]) -> Result<Vec<PlanOutcom
 }
 
 /// The logits of every plan, example and position, one after the other.
-fn all_logits(outcomes: &[PlanOutcome]) -> Vec<f64> {
+pub fn all_logits(outcomes: &[PlanOutcome]) -> Vec<f64> {
     let of = |outcome: &PlanOutcome| {
         (0..outcome.examples.len())
             .flat_map(|example| logits_of(outcome, example).concat())
@@ -91,7 +91,7 @@ fn error(values: &[f64], right: &[f64]) -> f64 {
     largest(values.iter().zip(right).map(|(value, right)| value - right))
 }
 
-fn cases(otherwise: u32) -> ProptestConfig {
+pub fn cases(otherwise: u32) -> ProptestConfig {
     let cases = std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok());
     ProptestConfig {
         cases: cases.unwrap_or(otherwise),

@@ -20,5 +20,6 @@ mod properties;
 mod random_plan;
 mod run_errors;
 mod runs;
+mod sessions;
 mod sources;
 mod subject;

@@ -278,6 +278,11 @@ impl Operations for Fused {
         Ok(())
     }
 
+    fn keep_first_rows(&self, x: &mut FusedRows, rows: usize) -> Result<(), OperationError> {
+        x.buffer.resize(rows * x.width);
+        Ok(())
+    }
+
     fn attend(
         &self,
         queries: &FusedRows,

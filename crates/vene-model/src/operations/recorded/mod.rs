@@ -152,6 +152,10 @@ impl Operations for Recorded {
         self.plain().extend_rows(x, rows)
     }
 
+    fn keep_first_rows(&self, x: &mut Tensor, rows: usize) -> Result<(), OperationError> {
+        self.plain().keep_first_rows(x, rows)
+    }
+
     fn stack(&self, parts: &[Tensor]) -> Result<Tensor, OperationError> {
         self.plain().stack(parts)
     }

@@ -3,15 +3,40 @@
 use std::collections::{HashMap, HashSet};
 
 use candle_core::Tensor;
-use vene_model::{Attention, Component, Operations, Path, Query, Site, Visibility};
+use vene_model::{Attention, Component, Operations, Path, Query, Site};
 
-use super::pass::{ForkedPass, append};
-use super::tree::Stem;
-use crate::engine::sequences::refuse_blind_queries;
+use super::pass::{Cached, ForkedPass, append};
+use super::rows::{KeptKeys, KeyPaths};
+use super::tree::{RunId, RunPosition};
+use crate::engine::attend::PatternAttention;
 use crate::error::RunError;
-use crate::plan::{ResolvedSource, Run};
 
-impl ForkedPass<'_> {
+/// The components of a layer's attention pattern, in the order in which they come.
+const PATTERNS: [Component; 2] = [Component::AttentionScore, Component::AttentionWeight];
+
+/// The queries of each run that has any, ascending by position.
+type Queries = Vec<(RunId, Vec<Query>)>;
+
+/// The packed rows of keys and values, as they were before queries were computed.
+pub(super) struct Keys {
+    paths: KeyPaths,
+    /// How many there are.
+    packed: usize,
+    /// Those that are kept for later passes.
+    kept: Vec<usize>,
+}
+
+/// Queries, keys and values of a layer, and the ways of runs through the keys.
+struct Meeting<'a, O: Operations> {
+    operations: &'a O,
+    layer: usize,
+    queries: &'a O::Tensor,
+    keys: &'a O::Tensor,
+    values: &'a O::Tensor,
+    paths: &'a KeyPaths,
+}
+
+impl<O: Operations> ForkedPass<'_, O> {
     /// In the last layer, before queries are computed: the rows that are needed from here on.
     pub(super) fn narrow_before_queries(&mut self) -> Option<Vec<usize>> {
         use Component::*;
@@ -29,86 +54,38 @@ impl ForkedPass<'_> {
             AttentionScore,
             AttentionWeight,
         ];
-        if self.agenda.wants_any(self.config, last, &looked_at) {
+        if !self.narrows() || self.schedule.wants_any(self.config, last, &looked_at) {
             return None;
         }
-        self.key_paths = Some(self.rows.key_paths(self.tree, |fork| self.rows.has_left(fork)));
+        self.keys = Some(self.paths_of_keys(last));
         Some(self.drop_rows())
     }
 
-    /// Drops the rows that nobody needs behind the last layer's keys and values; returns those that
+    /// Drops the rows that nobody needs after the last layer's keys and values; returns those that
     /// are kept.
     fn drop_rows(&mut self) -> Vec<usize> {
         self.is_narrow = true;
-        let (tree, last) = (self.tree, self.config.layers.len() - 1);
-        let attention = Site::new(Component::AttentionScore, Some(last), self.config);
-        let is_ahead =
-            |site: Site| attention.as_ref().is_ok_and(|here| site.depth() >= here.depth());
-        let mut forks: Vec<Vec<usize>> = vec![Vec::new(); tree.forks.len()];
-        let mut trunk: Vec<Vec<usize>> = vec![Vec::new(); tree.trunk.runs().len()];
-        for leaf in &tree.leaves {
-            let needed = match leaf.stem {
-                Stem::Fork(fork) => &mut forks[fork],
-                Stem::Trunk(run) => &mut trunk[run],
-            };
-            needed.extend(leaf.plan.logit_positions(leaf.example));
-            for collect in leaf.plan.collects.iter().filter(|collect| is_ahead(collect.site)) {
-                needed.extend(&collect.positions[leaf.example]);
-            }
-        }
-        for (index, fork) in tree.forks.iter().enumerate().rev() {
-            for edit in fork.steps.iter().filter(|step| is_ahead(step.site)).flat_map(|s| &s.edits)
-            {
-                forks[index].extend(&edit.unit().positions);
-                if let Some(ResolvedSource::Runs { site, units }) = &edit.edit().source
-                    && *site == edit.edit().site
-                {
-                    for (run, unit) in &units[edit.example] {
-                        trunk[tree.run(edit.plan, edit.example, *run)].extend(&unit.positions);
-                    }
-                }
-            }
-            // Forks come behind their stems: going backwards, a stem learns what its forks need.
-            let needed = forks[index].clone();
-            match fork.stem {
-                Stem::Fork(stem) => forks[stem].extend(needed),
-                Stem::Trunk(run) => trunk[run].extend(needed),
-            }
-        }
-        let needed = trunk
-            .into_iter()
-            .enumerate()
-            .map(|(run, positions)| (Stem::Trunk(run), positions))
-            .chain(forks.into_iter().enumerate().map(|(fork, at)| (Stem::Fork(fork), at)))
-            .map(|(stem, mut positions)| {
-                positions.sort_unstable();
-                positions.dedup();
-                (stem, positions)
-            });
-        self.rows.keep_only(tree, needed)
+        self.rows.keep_only(self.tree, &self.needed)
     }
 
-    pub(super) fn attend_all<O: Operations>(
+    pub(super) fn attend_all(
         &mut self,
         attention: Attention<'_, O>,
         live: &mut [&mut O::Tensor],
     ) -> Result<O::Tensor, RunError> {
         let Attention { operations, config, layer, mut queries, keys, values } = attention;
-        let at = |component| Site::new(component, Some(layer), config).ok();
-        let steps = |component| {
-            let site = at(component)?;
-            Some((site, self.agenda.steps.get(&site)?.clone()))
+        let Keys { paths, packed, kept } = match self.keys.take() {
+            Some(keys) => keys,
+            None => self.paths_of_keys(layer),
         };
-        let (scores, weights) =
-            (steps(Component::AttentionScore), steps(Component::AttentionWeight));
-        let editors: HashSet<usize> =
-            scores.iter().chain(&weights).flat_map(|(_, steps)| steps).map(|step| step.0).collect();
-        let is_editor = |fork: usize| editors.contains(&fork);
-        self.collect_patterns(operations, layer, &queries, &keys)?;
-        let paths = self.key_paths.take().unwrap_or_else(|| {
-            self.rows.key_paths(self.tree, |fork| self.rows.has_left(fork) || is_editor(fork))
-        });
-        if layer + 1 == config.layers.len() && !self.is_narrow {
+        let met = match &mut self.cached {
+            Cached::Nothing => [keys, values],
+            Cached::All(cache) => cache.before(operations, layer, &paths.kept, [keys, values])?,
+            Cached::Extended(cache) => cache.take_extended(operations, layer, [keys, values])?,
+        };
+        let is_last = layer + 1 == config.layers.len();
+        let narrows = is_last && self.narrows();
+        if narrows && !self.is_narrow {
             let kept = self.drop_rows();
             queries = operations.take_rows(&queries, &kept)?;
             for tensor in live.iter_mut() {
@@ -119,17 +96,217 @@ impl ForkedPass<'_> {
         let mut all: Vec<&mut O::Tensor> = vec![&mut queries];
         all.extend(live.iter_mut().map(|tensor| &mut **tensor));
         let mut copied = Vec::new();
-        self.rows.spread(self.tree, &mut copied);
+        let needed = narrows.then_some(&self.needed);
+        self.rows.spread(self.tree, layer, needed, &mut copied);
         append(operations, &copied, &mut all)?;
-        for (site, steps) in scores.iter().chain(&weights) {
-            self.leave(operations, *site, steps, &mut all)?;
+        for component in PATTERNS {
+            let steps = self.pattern_steps(component, layer);
+            self.leave(operations, &steps, &mut all)?;
         }
+        if !self.is_narrow && self.pattern_reads(layer).is_empty() {
+            self.go_on_after_attention(operations, layer, &mut all)?;
+        }
+        let meeting = Meeting {
+            operations,
+            layer,
+            queries: &queries,
+            keys: &met[0],
+            values: &met[1],
+            paths: &paths,
+        };
+        let mixed = self.attend_rows(&meeting)?;
+        if let Cached::Extended(cache) = &mut self.cached {
+            cache.give_back(operations, layer, met, packed, &kept)?;
+        }
+        Ok(mixed)
+    }
 
-        let mut own: Vec<(Stem, Vec<Query>)> = Vec::new();
+    /// Whether the last block drops the rows that nobody reads.
+    fn narrows(&self) -> bool {
+        self.needed.narrows && !self.cached.keeps_output()
+    }
+
+    /// Each row's query meets the keys of its own run.
+    fn attend_rows(&mut self, meeting: &Meeting<'_, O>) -> Result<O::Tensor, RunError> {
+        let Meeting { operations, layer, queries, keys, values, paths } = *meeting;
+        let own = self.queries();
+        let editors = self.pattern_editors(layer);
+        let is_plain = |run: &RunId| !matches!(run, RunId::Fork(fork) if editors.contains(fork));
+        let plain: Vec<Path<'_>> = own
+            .iter()
+            .filter(|(run, _)| is_plain(run))
+            .map(|(run, queries)| Path { rows: paths.of(*run), queries })
+            .collect();
+        let options = &self.config.layers[layer];
+        let mut mixed = operations.attend(queries, keys, values, &plain, self.config, options)?;
+        if !operations.has_values() {
+            return Ok(mixed);
+        }
+        let mut reads: HashMap<RunId, Vec<usize>> = HashMap::new();
+        for read in self.pattern_reads(layer) {
+            reads.entry(self.holder(self.tree.reads[read].run)).or_default().push(read);
+        }
+        for (run, own_queries) in own.iter().filter(|(run, _)| !is_plain(run)) {
+            let reads = reads.remove(run).unwrap_or_default();
+            let own: Vec<usize> = own_queries.iter().map(|query| query.position as usize).collect();
+            let result = self.attend_watched(meeting, *run, &own, &reads)?;
+            let rows: Vec<usize> = own_queries.iter().map(|query| query.row as usize).collect();
+            operations.set_values(&mut mixed, &rows, &result)?;
+        }
+        for (run, reads) in reads {
+            self.attend_watched(meeting, run, &[], &reads)?;
+        }
+        Ok(mixed)
+    }
+
+    /// Attention of a run whose pattern is edited or read: the weighted values of its `own` positions.
+    fn attend_watched(
+        &mut self,
+        meeting: &Meeting<'_, O>,
+        run: RunId,
+        own: &[usize],
+        reads: &[usize],
+    ) -> Result<Tensor, RunError> {
+        let Meeting { operations, layer, queries, keys, values, paths } = *meeting;
+        // What is read is read whole.
+        let positions: Vec<usize> = match reads {
+            [] => own.to_vec(),
+            _ => (0..self.tree.run_length(run)).collect(),
+        };
+        let rows = self.rows.all_places(self.tree, run, &positions);
+        let seen: Vec<usize> = paths.of(run).iter().map(|row| *row as usize).collect();
+        let attention = PatternAttention {
+            plain: &operations.plain(),
+            config: self.config,
+            layer,
+            example: self.example_of(run, layer),
+            queries: &operations.values(queries, &rows)?,
+            positions: &positions,
+            keys: &operations.values(keys, &seen)?,
+            values: &operations.values(values, &seen)?,
+        };
+        let mixed = attention.attend(&mut |component, pattern| {
+            let is_edited = self.edit_pattern(component, layer, run, &positions, pattern)?;
+            for &read in reads {
+                if self.tree.reads[read].site.component() == component {
+                    self.found.reads.insert(read, pattern.clone());
+                }
+            }
+            Ok(is_edited)
+        })?;
+        if reads.is_empty() || own.is_empty() {
+            return Ok(mixed);
+        }
+        Ok(operations.plain().values(&mixed, own)?)
+    }
+
+    /// Applies a run's edits of an attention pattern `[heads, queries, keys]`, if it has any.
+    fn edit_pattern(
+        &mut self,
+        component: Component,
+        layer: usize,
+        run: RunId,
+        positions: &[usize],
+        pattern: &mut Tensor,
+    ) -> Result<bool, RunError> {
+        let Some((fork, step)) = self.pattern_step(run, layer) else { return Ok(false) };
+        let mut is_edited = false;
+        for (number, edit) in self.tree.forks[fork].steps[step].edits.iter().enumerate() {
+            if edit.edit().site.component() != component {
+                continue;
+            }
+            let read = |before: &Tensor| self.read(fork, step, number, None, before);
+            let (edited, receipt) =
+                edit.application.edit_pattern(self.config, pattern, positions, &read)?;
+            *pattern = edited;
+            is_edited = true;
+            self.found.outcomes[fork][step].push(receipt.outcome);
+        }
+        Ok(is_edited)
+    }
+
+    /// The step of a fork that edits a layer's pattern.
+    fn pattern_step(&self, run: RunId, layer: usize) -> Option<(usize, usize)> {
+        let RunId::Fork(fork) = run else { return None };
+        let is_here = |site: Site| site.component().is_pattern() && site.layer() == Some(layer);
+        let step = self.tree.forks[fork].steps.iter().position(|step| is_here(step.site))?;
+        Some((fork, step))
+    }
+
+    /// Whose example a run is, for errors.
+    fn example_of(&self, run: RunId, layer: usize) -> usize {
+        let edit = self.pattern_step(run, layer);
+        let edit = edit.and_then(|(fork, step)| self.tree.forks[fork].steps[step].edits.first());
+        edit.map_or(0, |edit| edit.application.example)
+    }
+
+    fn pattern_site(&self, component: Component, layer: usize) -> Option<Site> {
+        Site::new(component, Some(layer), self.config).ok()
+    }
+
+    fn pattern_steps(&self, component: Component, layer: usize) -> Vec<(usize, usize)> {
+        let site = self.pattern_site(component, layer);
+        site.and_then(|site| self.schedule.steps.get(&site).cloned()).unwrap_or_default()
+    }
+
+    /// The forks that edit a layer's pattern.
+    fn pattern_editors(&self, layer: usize) -> HashSet<usize> {
+        let steps = PATTERNS.into_iter().flat_map(|component| self.pattern_steps(component, layer));
+        steps.map(|(fork, _)| fork).collect()
+    }
+
+    /// The reads of a layer's pattern.
+    fn pattern_reads(&self, layer: usize) -> Vec<usize> {
+        let sites =
+            PATTERNS.into_iter().filter_map(|component| self.pattern_site(component, layer));
+        sites.filter_map(|site| self.schedule.reads.get(&site)).flatten().copied().collect()
+    }
+
+    /// The run of a line that has rows of its own by now: from here to the given one nothing was edited yet.
+    fn holder(&self, run: RunId) -> RunId {
+        let has_rows = |run: &RunId| match run {
+            RunId::Trunk(_) => true,
+            RunId::Fork(fork) => self.rows.has_left(*fork),
+        };
+        self.tree.line(run).find(has_rows).unwrap_or(run)
+    }
+
+    /// The ways through the keys of all runs that will have queries in this layer's attention.
+    fn paths_of_keys(&self, layer: usize) -> Keys {
+        let mut lengths: HashMap<RunId, usize> = HashMap::new();
+        for (run, position) in self.rows.owned() {
+            let length = lengths.entry(run).or_default();
+            *length = (*length).max(position + 1);
+        }
+        let editors = self.pattern_editors(layer);
+        for (fork, of_fork) in self.tree.forks.iter().enumerate() {
+            if self.rows.has_left(fork) || self.rows.spreads(fork, layer) || editors.contains(&fork)
+            {
+                lengths.insert(RunId::Fork(fork), of_fork.length);
+            }
+        }
+        for read in self.pattern_reads(layer) {
+            let run = self.tree.reads[read].run;
+            let length = self.tree.run_length(run);
+            lengths.extend(self.tree.line(run).map(|run| (run, length)));
+        }
+        let kept = match &self.cached {
+            Cached::Extended(cache) => KeptKeys::All(cache.rows()),
+            _ => KeptKeys::Some(self.cached.rows()),
+        };
+        let paths = self.rows.key_paths(self.tree, lengths.into_iter(), kept);
+        let place = |row: &RunPosition| self.rows.place(self.tree, row.run, row.position);
+        let kept = self.keep.iter().map(place).collect();
+        Keys { paths, packed: self.rows.positions().len(), kept }
+    }
+
+    /// The queries of all packed rows.
+    fn queries(&self) -> Queries {
+        let mut own: Queries = Vec::new();
         let mut place = HashMap::new();
-        for (row, (stem, position)) in self.rows.owned().enumerate() {
-            let index = *place.entry(stem).or_insert_with(|| {
-                own.push((stem, Vec::new()));
+        for (row, (run, position)) in self.rows.owned().enumerate() {
+            let index = *place.entry(run).or_insert_with(|| {
+                own.push((run, Vec::new()));
                 own.len() - 1
             });
             own[index].1.push(Query { row: row as u32, position: position as u32 });
@@ -137,143 +314,6 @@ impl ForkedPass<'_> {
         for (_, queries) in &mut own {
             queries.sort_unstable_by_key(|query| query.position);
         }
-        let edits_pattern = |stem: Stem| matches!(stem, Stem::Fork(fork) if is_editor(fork));
-        let plain: Vec<Path<'_>> = own
-            .iter()
-            .filter(|(stem, _)| !edits_pattern(*stem))
-            .map(|(stem, queries)| Path { rows: paths.of(*stem), queries })
-            .collect();
-        let options = &config.layers[layer];
-        let mut mixed = operations.attend(&queries, &keys, &values, &plain, config, options)?;
-        for (stem, own_queries) in &own {
-            let Stem::Fork(fork) = *stem else { continue };
-            if !is_editor(fork) || !operations.has_values() {
-                continue;
-            }
-            let rows: Vec<usize> = own_queries.iter().map(|query| query.row as usize).collect();
-            let positions: Vec<usize> =
-                own_queries.iter().map(|query| query.position as usize).collect();
-            let seen: Vec<usize> = paths.of(*stem).iter().map(|row| *row as usize).collect();
-            let meeting = Meeting {
-                layer,
-                fork,
-                queries: operations.values(&queries, &rows)?,
-                keys: operations.values(&keys, &seen)?,
-                values: operations.values(&values, &seen)?,
-                positions: &positions,
-            };
-            let result = self.attend_edited(operations, meeting)?;
-            operations.set_values(&mut mixed, &rows, &result)?;
-        }
-        Ok(mixed)
+        own
     }
-
-    /// Keeps the attention patterns of unedited runs that somebody collects.
-    fn collect_patterns<O: Operations>(
-        &mut self,
-        operations: &O,
-        layer: usize,
-        queries: &O::Tensor,
-        keys: &O::Tensor,
-    ) -> Result<(), RunError> {
-        let config = self.config;
-        if !operations.has_values() {
-            return Ok(());
-        }
-        for component in [Component::AttentionScore, Component::AttentionWeight] {
-            let Ok(site) = Site::new(component, Some(layer), config) else { continue };
-            for &(leaf, collect) in self.agenda.collects.get(&site).into_iter().flatten() {
-                let at = &self.tree.leaves[leaf];
-                let all: Vec<usize> = (0..at.plan.examples[at.example].base.len()).collect();
-                let rows = self.rows.all_packed(self.tree, at.stem, &all);
-                let plain = operations.plain();
-                let (queries, keys) =
-                    (operations.values(queries, &rows)?, operations.values(keys, &rows)?);
-                let options = &config.layers[layer];
-                let visibility = Visibility { queries: &all, keys: &all, window: options.window };
-                let scores = plain.scores(&queries, &keys, config, options)?;
-                let mut pattern = plain.hide(&scores, visibility, f64::NEG_INFINITY)?;
-                if component == Component::AttentionWeight {
-                    pattern = plain.softmax(&pattern)?;
-                }
-                self.found.collected.insert((leaf, collect), pattern);
-            }
-        }
-        Ok(())
-    }
-
-    /// Attention of a fork that edits its pattern, on plain operations.
-    fn attend_edited<O: Operations>(
-        &mut self,
-        operations: &O,
-        meeting: Meeting<'_>,
-    ) -> Result<Tensor, RunError> {
-        let (plain, config, layer) = (operations.plain(), self.config, meeting.layer);
-        let options = &config.layers[layer];
-        let all: Vec<usize> = (0..meeting.keys.dim(0)?).collect();
-        let visibility =
-            Visibility { queries: meeting.positions, keys: &all, window: options.window };
-        let scores = plain.scores(&meeting.queries, &meeting.keys, config, options)?;
-        let mut scores = plain.hide(&scores, visibility, f64::NEG_INFINITY)?;
-        if let Some(example) =
-            self.edit_pattern(Component::AttentionScore, &meeting, &mut scores)?
-        {
-            scores = plain.hide(&scores, visibility, f64::NEG_INFINITY)?;
-            refuse_blind_queries(&scores, layer, meeting.positions, example)?;
-        }
-        let mut weights = plain.softmax(&scores)?;
-        if self.edit_pattern(Component::AttentionWeight, &meeting, &mut weights)?.is_some() {
-            weights = plain.hide(&weights, visibility, 0.0)?;
-        }
-        Ok(plain.weigh(&weights, &meeting.values, config.head_dim)?)
-    }
-
-    /// Applies a fork's edits of an attention pattern `[heads, queries, keys]`; their example, if
-    /// there are any.
-    fn edit_pattern(
-        &mut self,
-        component: Component,
-        meeting: &Meeting<'_>,
-        pattern: &mut Tensor,
-    ) -> Result<Option<usize>, RunError> {
-        let fork = &self.tree.forks[meeting.fork];
-        let is_here =
-            |site: Site| site.component().is_pattern() && site.layer() == Some(meeting.layer);
-        let Some(step) = fork.steps.iter().position(|step| is_here(step.site)) else {
-            return Ok(None);
-        };
-        let mut example = None;
-        for (edit, application) in fork.steps[step].edits.iter().enumerate() {
-            if application.edit().site.component() != component {
-                continue;
-            }
-            let read = |before: &Tensor| self.read(meeting.fork, step, edit, None, before);
-            let (edited, receipt) =
-                application.edit_pattern(self.config, pattern, meeting.positions, &read)?;
-            *pattern = edited;
-            example = Some(application.example);
-            self.found.outcomes[meeting.fork][step].push(receipt.outcome);
-        }
-        Ok(example)
-    }
-
-    /// The trunk's run that an application reads.
-    pub(super) fn source_run(
-        &self,
-        application: &crate::engine::apply::Application<'_>,
-        run: Run,
-    ) -> usize {
-        self.tree.run(application.plan, application.example, run)
-    }
-}
-
-/// The queries of a fork with the keys and values that they meet.
-struct Meeting<'a> {
-    layer: usize,
-    fork: usize,
-    queries: Tensor,
-    keys: Tensor,
-    values: Tensor,
-    /// The queries' positions.
-    positions: &'a [usize],
 }

@@ -5,9 +5,9 @@
 
 use vene_model::{DecoderConfig, Site};
 
-use super::tree::Job;
+use super::tree::{ExampleRuns, Job};
 
-/// Bytes that the rows of one pass may take unless told: from here on more rows at once do not make
+/// Bytes that the rows of one pass may take by default: from here on more rows at once do not make
 /// the products any faster.
 const MEMORY: usize = 128 << 20;
 
@@ -20,37 +20,37 @@ pub(crate) fn memory() -> usize {
     free.map_or(MEMORY, |kilobytes| (kilobytes * 1024 / 8).min(MEMORY))
 }
 
-/// Jobs, by index, in chunks each of which takes about `memory` bytes at most.
+/// Jobs, by index, in chunks each of which takes about `memory` bytes at most. `runs` are those of each job's prompts;
+/// `trunk_rows` says how many rows a prompt's run adds to a pass, if its rows are not there yet.
 pub(super) fn of(
-    jobs: &[(usize, Job<'_>)],
+    jobs: &[Job<'_>],
+    runs: &[ExampleRuns],
     config: &DecoderConfig,
     memory: usize,
+    is_kept: bool,
 ) -> Vec<Vec<usize>> {
     let mut order: Vec<usize> = (0..jobs.len()).collect();
-    order.sort_by_key(|&job| {
-        let (_, Job { plan, example }) = jobs[job];
-        (std::ptr::from_ref(&plan.examples[example]), first_site(jobs[job].1).map(Site::depth))
-    });
-    let (mut chunks, mut chunk, mut bytes, mut last) = (Vec::new(), Vec::new(), 0, None);
+    order.sort_by_key(|&job| (&runs[job], first_site(jobs[job]).map(Site::depth)));
+    let (mut chunks, mut chunk, mut bytes) = (Vec::new(), Vec::new(), 0);
+    let mut last: Option<&ExampleRuns> = None;
     for job in order {
-        let Job { plan, example } = jobs[job].1;
-        let place = std::ptr::from_ref(&plan.examples[example]);
-        let new_trunk = match last == Some(place) {
-            true => 0,
-            false => {
-                let example = &plan.examples[example];
-                let prompts = std::iter::once(&example.base).chain(&example.sources);
-                prompts.map(|prompt| prompt.len()).sum()
-            }
+        let Job { plan, example } = jobs[job];
+        let is_new = last != Some(&runs[job]);
+        let new_trunk = if is_new && !is_kept {
+            let example = &plan.examples[example];
+            let prompts = std::iter::once(&example.base).chain(&example.sources);
+            prompts.map(|prompt| prompt.len()).sum()
+        } else {
+            0
         };
         let distributions = if plan.outputs.whole() { plan.read[example].len() } else { 0 };
-        let cost = (rows(jobs[job].1) + new_trunk) * row_bytes(config)
+        let cost = (rows(jobs[job]) + new_trunk) * row_bytes(config)
             + distributions * 4 * config.vocabulary;
         if bytes + cost > memory && !chunk.is_empty() {
             chunks.push(std::mem::take(&mut chunk));
             bytes = 0;
         }
-        (bytes, last) = (bytes + cost, Some(place));
+        (bytes, last) = (bytes + cost, Some(&runs[job]));
         chunk.push(job);
     }
     if !chunk.is_empty() {
@@ -62,7 +62,7 @@ pub(super) fn of(
 /// Bytes of a packed row where most is alive at once (residual stream, its norm, queries, keys,
 /// values and what attention gives, or the two sides of the MLP), and of buffers that wait for
 /// their next use.
-fn row_bytes(config: &DecoderConfig) -> usize {
+pub(super) fn row_bytes(config: &DecoderConfig) -> usize {
     let heads = (2 * config.heads + 2 * config.key_value_heads) * config.head_dim;
     let mlp = if config.gated { 2 } else { 1 } * config.d_mlp;
     4 * (3 * config.d_model + heads + mlp)

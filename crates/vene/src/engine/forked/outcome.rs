@@ -1,10 +1,10 @@
-//! What a pass found, leaf by leaf, put together to outcomes of plans.
+//! What a pass found, job by job, put together to outcomes of plans.
 
 use vene_model::{Logits, Operations};
 
 use super::pass::Found;
 use super::readout::Kind;
-use super::tree::{Leaf, Mark, Tree};
+use super::tree::{EditPlace, PlanRun, Tree};
 use crate::engine::apply::Application;
 use crate::engine::distribution::Distribution;
 use crate::engine::executor::{ExampleOutcome, PlanOutcome};
@@ -12,7 +12,7 @@ use crate::engine::reading::Reading;
 use crate::error::RunError;
 use crate::plan::{Outcome, Receipt, ResolvedPlan};
 
-/// What a leaf's run showed, and its receipts.
+/// What a job's run showed, and its receipts.
 pub(super) fn showed<O: Operations>(
     operations: &O,
     tree: &Tree<'_>,
@@ -20,8 +20,8 @@ pub(super) fn showed<O: Operations>(
     found: &mut Found,
     logits: &Logits<O>,
 ) -> Result<(ExampleOutcome, Vec<Receipt>), RunError> {
-    let leaf = &tree.leaves[index];
-    let Leaf { plan, example, .. } = *leaf;
+    let end = &tree.ends[index];
+    let PlanRun { plan, example, .. } = *end;
     let mut showed = ExampleOutcome::default();
     let chosen = plan.outputs.chosen(example);
     for (read, &position) in plan.read[example].iter().enumerate() {
@@ -41,19 +41,19 @@ pub(super) fn showed<O: Operations>(
             }
         }
     }
-    for collect in 0..plan.collects.len() {
-        showed.collected.extend(found.collected.remove(&(index, collect)));
-    }
-    let receipt = |(edit, mark): (usize, &Mark)| {
-        let outcome = match *mark {
-            Mark::Unchanged => Outcome::SharedPrefix,
-            Mark::NotEdited => Outcome::NotEdited,
-            Mark::Fork { fork, step, edit } => found.outcomes[fork][step][edit].clone(),
-            Mark::Logits => found.on_logits.remove(&(index, edit)).unwrap_or(Outcome::SameValues),
+    showed.collected.extend(end.reads.clone().filter_map(|read| found.reads.remove(&read)));
+    let receipt = |(edit, place): (usize, &EditPlace)| {
+        let outcome = match *place {
+            EditPlace::Unchanged => Outcome::SharedPrefix,
+            EditPlace::NotEdited => Outcome::NotEdited,
+            EditPlace::Fork { fork, step, edit } => found.outcomes[fork][step][edit].clone(),
+            EditPlace::Logits => {
+                found.on_logits.remove(&(index, edit)).unwrap_or(Outcome::SameValues)
+            }
         };
         Application::new(plan, edit, example).receipt(outcome)
     };
-    Ok((showed, leaf.marks.iter().enumerate().map(receipt).collect()))
+    Ok((showed, end.places.iter().enumerate().map(receipt).collect()))
 }
 
 /// What an example showed, and its receipts.
@@ -61,15 +61,15 @@ type Showed = (ExampleOutcome, Vec<Receipt>);
 
 /// Outcomes of plans, whose examples may come in several chunks.
 pub(super) struct Outcomes<'a> {
-    plans: &'a [(usize, &'a ResolvedPlan)],
+    plans: &'a [ResolvedPlan],
     /// By plan and example.
     examples: Vec<Vec<Option<Showed>>>,
     missing: Vec<usize>,
 }
 
 impl<'a> Outcomes<'a> {
-    pub(super) fn new(plans: &'a [(usize, &'a ResolvedPlan)]) -> Self {
-        let missing: Vec<usize> = plans.iter().map(|(_, plan)| plan.examples.len()).collect();
+    pub(super) fn new(plans: &'a [ResolvedPlan]) -> Self {
+        let missing: Vec<usize> = plans.iter().map(|plan| plan.examples.len()).collect();
         let empty = |&examples: &usize| (0..examples).map(|_| None).collect();
         Self { plans, examples: missing.iter().map(empty).collect(), missing }
     }
@@ -87,13 +87,13 @@ impl<'a> Outcomes<'a> {
         if self.missing[place] > 0 {
             return None;
         }
-        let (index, plan) = self.plans[place];
+        let plan = &self.plans[place];
         let collected = plan.collects.iter().map(|collect| collect.site).collect();
         let mut outcome = PlanOutcome { collected, ..PlanOutcome::default() };
         for (showed, receipts) in std::mem::take(&mut self.examples[place]).into_iter().flatten() {
             outcome.examples.push(showed);
             outcome.receipts.extend(receipts);
         }
-        Some((index, outcome))
+        Some((place, outcome))
     }
 }

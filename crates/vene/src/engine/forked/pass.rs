@@ -1,42 +1,113 @@
-//! One pass in which base, sources and forks ride together.
+//! One pass: the runs that are computed together, and what is done to their rows on the way.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
+use std::ops::Range;
 
 use candle_core::Tensor;
-use vene_model::{Attention, Component, DecoderConfig, Operations, Pass, Readout, Site};
+use vene_model::{
+    Attention, Component, Decoder, DecoderConfig, Logits, OperationError, Operations, Pass,
+    Readout, Site,
+};
 
+use super::attention::Keys;
+use super::cache::ActivationCache;
+use super::needed::Needed;
+use super::presence::{Kept, Presence, spreads_in, stage_after_attention, stage_before_attention};
 use super::readout::Readouts;
-use super::rows::{KeyPaths, Rows};
-use super::tree::{Mark, Stem, Tree};
+use super::rows::{Change, PackedRows};
+use super::schedule::Schedule;
+use super::tree::{RunId, RunPosition, Tree};
+use super::trunk::TrunkRun;
 use crate::error::RunError;
 use crate::plan::Outcome;
 
-/// The rows of a pass, and what is to be done with them.
-pub(super) struct ForkedPass<'a> {
-    pub(super) config: &'a DecoderConfig,
-    pub(super) tree: &'a Tree<'a>,
-    /// What is read where no row of it is at hand, by run of the trunk.
-    pub(super) kept: &'a HashMap<(usize, Site), Tensor>,
-    pub(super) rows: Rows,
-    /// What is to be done where.
-    pub(super) agenda: Agenda,
-    pub(super) found: Found,
-    /// Paths of keys, where rows were dropped before attention.
-    pub(super) key_paths: Option<KeyPaths>,
-    /// Whether the last layer has dropped the rows that nobody needs.
-    pub(super) is_narrow: bool,
+/// What is known of the trunk's rows from earlier passes, and whether this one adds to it.
+pub(super) enum Cached<'a, O: Operations> {
+    /// Nothing: all rows are run from their tokens on.
+    Nothing,
+    /// All of it.
+    All(&'a ActivationCache<O>),
+    /// Its first rows; those of this pass are kept beside them.
+    Extended(&'a mut ActivationCache<O>),
 }
 
-/// What is to be done at each site.
+impl<O: Operations> Cached<'_, O> {
+    pub(super) fn cache(&self) -> Option<&ActivationCache<O>> {
+        match self {
+            Self::Nothing => None,
+            Self::All(cache) => Some(cache),
+            Self::Extended(cache) => Some(cache),
+        }
+    }
+
+    /// Whether this pass is to keep the residual stream behind all blocks.
+    pub(super) fn keeps_output(&self) -> bool {
+        matches!(self, Self::Extended(cache) if cache.keeps_output())
+    }
+
+    /// How many of the trunk's rows have their keys and values kept.
+    pub(super) fn rows(&self) -> usize {
+        self.cache().map_or(0, ActivationCache::rows)
+    }
+}
+
+/// What unedited runs showed at sites, before this pass.
 #[derive(Default)]
-pub(super) struct Agenda {
-    /// Steps of forks: (fork, step).
-    pub(super) steps: HashMap<Site, Vec<(usize, usize)>>,
-    /// Edits that read their own run here: (fork, step, edit).
-    pub(super) currents: HashMap<Site, Vec<(usize, usize, usize)>>,
-    /// Collects of leaves: (leaf, collect).
-    pub(super) collects: HashMap<Site, Vec<(usize, usize)>>,
-    wanted: BTreeSet<Site>,
+pub(super) struct Activations {
+    found: HashMap<(usize, Site), Rows>,
+}
+
+/// Rows of a run at a site, of these positions, ascending; of attention patterns, which are whole, none are named.
+struct Rows {
+    positions: Vec<usize>,
+    values: Tensor,
+}
+
+impl Activations {
+    pub(super) fn keep(&mut self, run: usize, site: Site, positions: Vec<usize>, values: Tensor) {
+        self.found.insert((run, site), Rows { positions, values });
+    }
+
+    /// What a run showed at a site, and which of its rows are these positions'.
+    pub(super) fn find(
+        &self,
+        run: usize,
+        site: Site,
+        positions: &[usize],
+    ) -> Option<(&Tensor, Vec<usize>)> {
+        let Rows { positions: there, values } = self.found.get(&(run, site))?;
+        if site.component().is_pattern() {
+            return Some((values, Vec::new()));
+        }
+        let row = |position: &usize| there.binary_search(position).ok();
+        Some((values, positions.iter().map(row).collect::<Option<_>>()?))
+    }
+}
+
+/// The rows of a pass, and what is to be done with them.
+pub(super) struct ForkedPass<'a, O: Operations> {
+    pub(super) decoder: &'a Decoder<O>,
+    pub(super) config: &'a DecoderConfig,
+    pub(super) tree: &'a Tree<'a>,
+    pub(super) needed: Needed,
+    pub(super) presence: Presence,
+    pub(super) cached: Cached<'a, O>,
+    /// What edits read where no row of it is at hand.
+    pub(super) activations: &'a Activations,
+    pub(super) rows: PackedRows,
+    /// What is to be done where.
+    pub(super) schedule: Schedule,
+    pub(super) found: Found,
+    /// The keys as they were, where rows were dropped before attention.
+    pub(super) keys: Option<Keys>,
+    /// The rows whose keys and values are kept for later passes.
+    pub(super) keep: Vec<RunPosition>,
+    /// Whether the last layer has dropped the rows that nobody needs.
+    pub(super) is_narrow: bool,
+    /// The next block whose entrance rows pass.
+    entrance: usize,
+    /// The set of the trunk's rows that is live.
+    live_set: usize,
 }
 
 /// What a pass found.
@@ -46,124 +117,234 @@ pub(super) struct Found {
     pub(super) outcomes: Vec<Vec<Vec<Outcome>>>,
     /// What edits read of their own run, by fork, step and edit.
     pub(super) current: HashMap<(usize, usize, usize), Tensor>,
-    /// By leaf and collect.
-    pub(super) collected: HashMap<(usize, usize), Tensor>,
-    /// What edits of logits did, by leaf and edit.
+    /// By read.
+    pub(super) reads: HashMap<usize, Tensor>,
+    /// What edits of logits did, by job and edit.
     pub(super) on_logits: HashMap<(usize, usize), Outcome>,
     pub(super) readouts: Readouts,
 }
 
-impl Agenda {
-    fn of(tree: &Tree<'_>) -> Self {
-        let mut agenda = Self::default();
-        for (index, fork) in tree.forks.iter().enumerate() {
-            for (number, step) in fork.steps.iter().enumerate() {
-                agenda.steps.entry(step.site).or_default().push((index, number));
-                for (edit, application) in step.edits.iter().enumerate() {
-                    if let Some(site) = application.edit().reads_current() {
-                        agenda.currents.entry(site).or_default().push((index, number, edit));
-                    }
-                }
-            }
-        }
-        for (index, leaf) in tree.leaves.iter().enumerate() {
-            for (number, collect) in leaf.plan.collects.iter().enumerate() {
-                agenda.collects.entry(collect.site).or_default().push((index, number));
-            }
-            for (edit, mark) in leaf.plan.edits.iter().zip(&leaf.marks) {
-                if matches!(mark, Mark::Logits) {
-                    agenda.wanted.insert(edit.site);
-                }
-            }
-        }
-        let sites = agenda.steps.keys().chain(agenda.currents.keys()).chain(agenda.collects.keys());
-        agenda.wanted.extend(sites.copied().collect::<Vec<_>>());
-        agenda
-    }
-
-    /// Whether something is to be done at one of these components of a layer.
-    pub(super) fn wants_any(
-        &self,
-        config: &DecoderConfig,
-        layer: usize,
-        components: &[Component],
-    ) -> bool {
-        let site = |&component: &Component| Site::new(component, Some(layer), config).ok();
-        components.iter().filter_map(site).any(|site| self.wanted.contains(&site))
-    }
-}
-
-impl<'a> ForkedPass<'a> {
+impl<'a, O: Operations> ForkedPass<'a, O> {
     pub(super) fn new(
-        config: &'a DecoderConfig,
+        decoder: &'a Decoder<O>,
         tree: &'a Tree<'a>,
-        kept: &'a HashMap<(usize, Site), Tensor>,
+        cached: Cached<'a, O>,
+        activations: &'a Activations,
     ) -> Self {
+        let config = decoder.config();
+        let needed = Needed::of_tree(tree, config);
+        let entrances = cached.cache().map(ActivationCache::entrances);
+        let kept = entrances.as_ref().map(|entrances| Kept { entrances });
+        let presence = Presence::of(tree, config, &needed, kept.as_ref());
+        Self::with_presence(decoder, tree, cached, activations, needed, presence)
+    }
+
+    /// A pass over the trunk's rows that are not kept yet; of `keep`, keys and values are kept.
+    pub(super) fn keeping(
+        decoder: &'a Decoder<O>,
+        tree: &'a Tree<'a>,
+        cache: &'a mut ActivationCache<O>,
+        activations: &'a Activations,
+        keep: Vec<RunPosition>,
+    ) -> Self {
+        let config = decoder.config();
+        let needed = Needed::of_tree(tree, config);
+        let presence = Presence::of_extension(tree, config, &needed, cache.rows(), &keep);
+        let cached = Cached::Extended(cache);
+        let pass = Self::with_presence(decoder, tree, cached, activations, needed, presence);
+        Self { keep, ..pass }
+    }
+
+    /// A pass that runs these rows of the trunk through all blocks, to keep them.
+    pub(super) fn extending(
+        decoder: &'a Decoder<O>,
+        tree: &'a Tree<'a>,
+        cached: Cached<'a, O>,
+        activations: &'a Activations,
+        rows: Range<usize>,
+    ) -> Self {
+        let needed = Needed::of_tree(tree, decoder.config());
+        let presence = Presence::of_new_rows(rows.clone(), decoder.config());
+        let pass = Self::with_presence(decoder, tree, cached, activations, needed, presence);
+        let runs = tree.trunk.runs().iter().enumerate();
+        let of_run = |(run, of_trunk): (usize, &TrunkRun)| {
+            let first = of_trunk.path.len() - of_trunk.own.len();
+            let own = of_trunk.own.clone().zip(first..);
+            let own: Vec<_> = own.filter(|(row, _)| rows.contains(row)).collect();
+            own.into_iter()
+                .map(move |(_, position)| RunPosition { run: RunId::Trunk(run), position })
+        };
+        let keep = runs.flat_map(of_run).collect();
+        Self { keep, ..pass }
+    }
+
+    fn with_presence(
+        decoder: &'a Decoder<O>,
+        tree: &'a Tree<'a>,
+        cached: Cached<'a, O>,
+        activations: &'a Activations,
+        needed: Needed,
+        presence: Presence,
+    ) -> Self {
+        let config = decoder.config();
         let outcomes = tree.forks.iter().map(|fork| vec![Vec::new(); fork.steps.len()]).collect();
         Self {
+            decoder,
             config,
             tree,
-            kept,
-            rows: Rows::new(tree),
-            agenda: Agenda::of(tree),
+            needed,
+            rows: PackedRows::new(tree, presence.set(presence.initial())),
+            entrance: presence.first,
+            live_set: presence.initial(),
+            presence,
+            cached,
+            activations,
+            schedule: Schedule::of(tree),
             found: Found { outcomes, ..Found::default() },
-            key_paths: None,
+            keys: None,
+            keep: Vec::new(),
             is_narrow: false,
         }
     }
 
-    /// Lets forks have rows of their own where they edit, before a site or inside attention. `live`
-    /// are all tensors of packed rows.
-    pub(super) fn leave<O: Operations>(
+    /// Runs the pass.
+    pub(super) fn run(mut self) -> Result<(Found, Logits<O>), RunError> {
+        let nothing = Logits { whole: None, chosen: Vec::new() };
+        if self.rows.positions().is_empty() {
+            return Ok((self.found, nothing));
+        }
+        let decoder = self.decoder;
+        let Presence { first, end, reads_output, .. } = self.presence;
+        let rows = self.presence.set(self.live_set).iter().map(|&row| row as usize);
+        let rows: Vec<usize> = rows.collect();
+        let mut residual = self.residual(first, &rows)?;
+        decoder.enter(first, &mut residual, &mut self)?;
+        for block in first..end {
+            residual = decoder.block(block, residual, &mut self)?;
+        }
+        let logits = if reads_output {
+            let normed = decoder.leave(&residual, &mut self)?;
+            drop(residual);
+            decoder.unembed(&normed, &mut self)?
+        } else {
+            nothing
+        };
+        decoder.operations().pass_ended();
+        Ok((self.found, logits))
+    }
+
+    /// The residual stream of some of the trunk's rows as it enters a block: as it was kept, or from their tokens.
+    fn residual(&self, block: usize, rows: &[usize]) -> Result<O::Tensor, OperationError> {
+        let operations = self.decoder.operations();
+        let kept = self.cached.cache().and_then(|cache| cache.residual(operations, block, rows));
+        kept.unwrap_or_else(|| {
+            let trunk = self.tree.trunk;
+            let tokens: Vec<u32> = rows.iter().map(|&row| trunk.tokens()[row]).collect();
+            let positions: Vec<usize> = rows.iter().map(|&row| trunk.positions()[row]).collect();
+            self.decoder.embed(&tokens, &positions)
+        })
+    }
+
+    /// At the entrance of a block, of which nothing but the residual stream is live: rows of the trunk come in, and go.
+    fn enter(&mut self, block: usize, residual: &mut O::Tensor) -> Result<(), RunError> {
+        if block < self.entrance {
+            return Ok(());
+        }
+        self.entrance = block + 1;
+        let operations = self.decoder.operations();
+        let set = self.presence.set_at(stage_before_attention(block));
+        if set != std::mem::replace(&mut self.live_set, set) {
+            let live = self.presence.set(set);
+            let may_enter = self.cached.cache().is_some();
+            let Change { kept, entering } = self.rows.change_trunk(self.tree, live, may_enter);
+            if let Some(kept) = kept.filter(|kept| !kept.is_empty()) {
+                *residual = operations.take_rows(residual, &kept)?;
+                if !entering.is_empty() {
+                    operations.extend_rows(residual, &self.residual(block, &entering)?)?;
+                }
+            } else if !entering.is_empty() {
+                let rows = self.residual(block, &entering)?;
+                if entering.len() == self.rows.positions().len() {
+                    *residual = rows;
+                } else {
+                    operations.extend_rows(residual, &rows)?;
+                }
+            }
+        }
+        if let Cached::Extended(cache) = &mut self.cached {
+            cache.keep_residual(operations, block, residual)?;
+        }
+        Ok(())
+    }
+
+    /// Drops rows of the trunk that nobody needs after a block's attention.
+    pub(super) fn go_on_after_attention(
         &mut self,
         operations: &O,
-        site: Site,
+        block: usize,
+        live: &mut [&mut O::Tensor],
+    ) -> Result<(), RunError> {
+        let set = self.presence.set_at(stage_after_attention(block));
+        if set == std::mem::replace(&mut self.live_set, set) {
+            return Ok(());
+        }
+        let change = self.rows.change_trunk(self.tree, self.presence.set(set), false);
+        if let Some(kept) = change.kept {
+            for tensor in live {
+                **tensor = operations.take_rows(tensor, &kept)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Lets forks have rows of their own where they edit, before a site or inside attention. `live`
+    /// are all tensors of packed rows.
+    pub(super) fn leave(
+        &mut self,
+        operations: &O,
         steps: &[(usize, usize)],
         live: &mut [&mut O::Tensor],
     ) -> Result<(), RunError> {
         let mut copied = Vec::new();
         for &(fork, step) in steps {
-            let edits = &self.tree.forks[fork].steps[step].edits;
-            let edited = || edits.iter().flat_map(|edit| edit.unit().positions.iter().copied());
-            self.rows.leave(self.tree, fork, edited(), &mut copied);
-            if let Some(first) = edited().min() {
-                self.rows.will_spread(fork, first, changes_queries_only(site.component()));
-            }
+            let step = &self.tree.forks[fork].steps[step];
+            let block = spreads_in(step.site, self.config);
+            let block = Some(block).filter(|&block| self.presence.spreads(fork, block));
+            self.rows.leave_at(self.tree, fork, step, block, &mut copied);
         }
         append(operations, &copied, live)
     }
 
     /// Keeps what edits read of their own run at this site.
-    fn keep_current<O: Operations>(
+    fn keep_current(
         &mut self,
         operations: &O,
         site: Site,
         tensor: &O::Tensor,
     ) -> Result<(), RunError> {
-        for &(fork, step, edit) in self.agenda.currents.get(&site).into_iter().flatten() {
+        for &(fork, step, edit) in self.schedule.currents.get(&site).into_iter().flatten() {
             let positions = &self.tree.forks[fork].steps[step].edits[edit].unit().positions;
-            let rows = self.rows.all_packed(self.tree, Stem::Fork(fork), positions);
+            let rows = self.rows.all_places(self.tree, RunId::Fork(fork), positions);
             let values = operations.values(tensor, &rows)?;
             self.found.current.insert((fork, step, edit), values);
         }
         Ok(())
     }
 
-    /// Keeps what plans collect at a site.
-    fn collect<O: Operations>(
+    /// Keeps what is read at a site.
+    fn keep_reads(
         &mut self,
         operations: &O,
         site: Site,
         tensor: &O::Tensor,
     ) -> Result<(), RunError> {
-        for &(leaf, collect) in self.agenda.collects.get(&site).into_iter().flatten() {
-            let at = &self.tree.leaves[leaf];
-            let positions = &at.plan.collects[collect].positions[at.example];
+        for &index in self.schedule.reads.get(&site).into_iter().flatten() {
+            let read = &self.tree.reads[index];
             let rows = match site.component() {
-                Component::Logits => self.found.readouts.whole_rows(leaf, positions),
-                _ => self.rows.all_packed(self.tree, at.stem, positions),
+                Component::Logits => self.found.readouts.rows_of_read(self.tree, index),
+                _ => self.rows.all_places(self.tree, read.run, &read.positions),
             };
-            self.found.collected.insert((leaf, collect), operations.values(tensor, &rows)?);
+            self.found.reads.insert(index, operations.values(tensor, &rows)?);
         }
         Ok(())
     }
@@ -183,14 +364,7 @@ pub(super) fn append<O: Operations>(
     Ok(())
 }
 
-/// Whether an edit here, before attention, changes what the edited position attends to and nothing
-/// of what others see of it.
-fn changes_queries_only(component: Component) -> bool {
-    use Component::*;
-    matches!(component, QueryOutput | NormedQuery | RotatedQuery)
-}
-
-impl<O: Operations> Pass<O> for ForkedPass<'_> {
+impl<O: Operations> Pass<O> for ForkedPass<'_, O> {
     type Error = RunError;
 
     fn positions(&self) -> &[usize] {
@@ -202,7 +376,7 @@ impl<O: Operations> Pass<O> for ForkedPass<'_> {
     }
 
     fn wants(&self, site: Site) -> bool {
-        self.agenda.wanted.contains(&site)
+        self.schedule.wants(site)
     }
 
     fn visit(
@@ -211,7 +385,16 @@ impl<O: Operations> Pass<O> for ForkedPass<'_> {
         site: Site,
         live: &mut [&mut O::Tensor],
     ) -> Result<(), RunError> {
-        if !self.agenda.wanted.contains(&site) {
+        let enters = match (site.component(), site.layer()) {
+            (Component::Embedding, _) => Some(0),
+            (Component::BlockInput, Some(layer)) => Some(layer),
+            (Component::BlockOutput, Some(layer)) => Some(layer + 1),
+            _ => None,
+        };
+        if let (Some(block), Some(residual)) = (enters, live.first_mut()) {
+            self.enter(block, residual)?;
+        }
+        if !self.schedule.wants(site) {
             return Ok(());
         }
         if site.component() == Component::Logits {
@@ -220,16 +403,16 @@ impl<O: Operations> Pass<O> for ForkedPass<'_> {
             }
             let Some(logits) = live.first_mut() else { return Ok(()) };
             self.edit_logits(operations, logits)?;
-            return self.collect(operations, site, logits);
+            return self.keep_reads(operations, site, logits);
         }
-        let steps = self.agenda.steps.get(&site).cloned().unwrap_or_default();
-        self.leave(operations, site, &steps, live)?;
+        let steps = self.schedule.steps.get(&site).cloned().unwrap_or_default();
+        self.leave(operations, &steps, live)?;
         let Some(own) = live.first_mut().filter(|_| operations.has_values()) else {
             return Ok(());
         };
         self.keep_current(operations, site, own)?;
         self.edit(operations, &steps, own)?;
-        self.collect(operations, site, own)
+        self.keep_reads(operations, site, own)
     }
 
     fn narrow(&mut self) -> Option<Vec<usize>> {

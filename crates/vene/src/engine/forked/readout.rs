@@ -1,25 +1,27 @@
-//! Which logits the leaves of a pass need, and where to find them afterwards.
+//! Which logits the plans of a pass need, and where to find them afterwards.
 //!
-//! Leaves that end in the same row (all those that nothing could change end in their base's) share
-//! it; leaves that want the logits of the same tokens are served by one product.
+//! Plans that end in the same row (all those that nothing could change end in their base's) share
+//! it; plans that want the logits of the same tokens are served by one product.
 
 use std::collections::HashMap;
 
 use vene_model::{Choice, Component, Readout};
 
-use super::rows::Rows;
-use super::tree::{Leaf, Tree};
+use super::rows::PackedRows;
+use super::tree::{PlanRun, Tree};
 
 /// What is asked of the decoder, and for whom.
 #[derive(Default)]
 pub(super) struct Readouts {
     whole: Vec<usize>,
     chosen: Vec<Choice>,
-    /// For each leaf what it needs.
-    leaves: Vec<Vec<Place>>,
+    /// For each job what it needs.
+    jobs: Vec<Vec<Place>>,
+    /// For reads of logits that belong to no plan their rows among the whole distributions.
+    reads: HashMap<usize, Vec<usize>>,
 }
 
-/// Where the logits of a leaf's position are.
+/// Where the logits of a run's position are.
 #[derive(Clone, Copy)]
 pub(super) struct Place {
     position: usize,
@@ -40,24 +42,24 @@ pub(super) enum Kind {
 /// By packed row, which of the rows of a kind it is.
 type RowOf = HashMap<usize, usize>;
 
-/// Whether a leaf edits or collects its logits: then it has rows for itself.
-fn touches_logits(leaf: &Leaf<'_>) -> bool {
-    let edits = leaf.plan.edits.iter().map(|edit| edit.site);
-    let collects = leaf.plan.collects.iter().map(|collect| collect.site);
+/// Whether a plan edits or collects its logits: then it has rows for itself.
+fn touches_logits(end: &PlanRun<'_>) -> bool {
+    let edits = end.plan.edits.iter().map(|edit| edit.site);
+    let collects = end.plan.collects.iter().map(|collect| collect.site);
     edits.chain(collects).any(|site| site.component() == Component::Logits)
 }
 
 impl Readouts {
-    pub(super) fn new(tree: &Tree<'_>, rows: &Rows) -> Self {
+    pub(super) fn new(tree: &Tree<'_>, rows: &PackedRows) -> Self {
         let mut readouts = Self::default();
         let mut shared = RowOf::new();
         let mut choices: HashMap<(&[u32], bool), (usize, RowOf)> = HashMap::new();
-        for leaf in &tree.leaves {
-            let own = touches_logits(leaf);
-            let chosen = leaf.plan.outputs.chosen(leaf.example).filter(|_| !own);
+        for end in &tree.ends {
+            let own = touches_logits(end);
+            let chosen = end.plan.outputs.chosen(end.example).filter(|_| !own);
             let mut places = Vec::new();
-            for position in leaf.plan.logit_positions(leaf.example) {
-                let packed = rows.packed(tree, leaf.stem, position);
+            for position in end.plan.logit_positions(end.example) {
+                let packed = rows.place(tree, end.run, position);
                 let (of, row) = match chosen {
                     None => {
                         let next = readouts.whole.len();
@@ -86,7 +88,14 @@ impl Readouts {
                 };
                 places.push(Place { position, of, row });
             }
-            readouts.leaves.push(places);
+            readouts.jobs.push(places);
+        }
+        for (index, read) in tree.reads.iter().enumerate() {
+            if read.site.component() == Component::Logits && read.job.is_none() {
+                let start = readouts.whole.len();
+                readouts.whole.extend(rows.all_places(tree, read.run, &read.positions));
+                readouts.reads.insert(index, (start..readouts.whole.len()).collect());
+            }
         }
         readouts
     }
@@ -96,14 +105,22 @@ impl Readouts {
         Readout { whole: self.whole.clone(), chosen: self.chosen.clone() }
     }
 
-    /// Where the logits of a leaf's position are.
-    pub(super) fn place(&self, leaf: usize, position: usize) -> Option<Place> {
-        self.leaves[leaf].iter().find(|place| place.position == position).copied()
+    /// Where the logits of a job's position are.
+    pub(super) fn place(&self, job: usize, position: usize) -> Option<Place> {
+        self.jobs[job].iter().find(|place| place.position == position).copied()
     }
 
-    /// The rows, among the whole distributions, of positions of a leaf that has them for itself.
-    pub(super) fn whole_rows(&self, leaf: usize, positions: &[usize]) -> Vec<usize> {
-        let row = |position: &usize| Some(self.place(leaf, *position)?.row);
+    /// The rows, among the whole distributions, of positions of a job that has them for itself.
+    pub(super) fn whole_rows(&self, job: usize, positions: &[usize]) -> Vec<usize> {
+        let row = |position: &usize| Some(self.place(job, *position)?.row);
         positions.iter().filter_map(row).collect()
+    }
+
+    /// The rows, among the whole distributions, of a read of logits.
+    pub(super) fn rows_of_read(&self, tree: &Tree<'_>, read: usize) -> Vec<usize> {
+        match tree.reads[read].job {
+            Some(job) => self.whole_rows(job, &tree.reads[read].positions),
+            None => self.reads.get(&read).cloned().unwrap_or_default(),
+        }
     }
 }

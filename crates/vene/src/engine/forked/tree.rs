@@ -5,33 +5,42 @@
 //! they are interned as prompts are: a noised run that a thousand plans repair, each at another
 //! place, is run once. Steps that are sure to change nothing are left out before, with a receipt.
 //!
-//! A *fork* is a stretch of steps behind which runs part or end. It leaves its *stem*, which is a
+//! A *fork* is a stretch of steps after which runs part or end. It leaves its *parent*, which is a
 //! run of the trunk or another fork.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
-use std::collections::hash_map::Entry;
+use std::ops::Range;
 use std::sync::Arc;
 
-use vene_model::{Component, DecoderConfig, Prompt, Site};
+use vene_model::{Component, Site};
 
 use super::trunk::Trunk;
 use crate::engine::apply::Application;
-use crate::plan::{Example, ResolvedEdit, ResolvedPlan, ResolvedSource, Run, Unit};
+use crate::intervention::Granularity;
+use crate::plan::{ResolvedEdit, ResolvedPlan, ResolvedSource, Run, Unit};
 
-/// What a run branches off from.
+/// A run of a pass.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) enum Stem {
+pub(super) enum RunId {
     /// A run of the trunk.
     Trunk(usize),
     /// A fork.
     Fork(usize),
 }
 
-/// An edited run, from where it leaves its stem.
+/// A position of a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct RunPosition {
+    pub(super) run: RunId,
+    pub(super) position: usize,
+}
+
+/// An edited run, from where it leaves its parent.
 pub(super) struct Fork<'a> {
-    pub(super) stem: Stem,
+    pub(super) parent: RunId,
     pub(super) steps: Vec<Step<'a>>,
-    /// Tokens of the whole run.
+    /// How many of the run's first tokens matter: none after them is edited or read.
     pub(super) length: usize,
 }
 
@@ -40,29 +49,49 @@ pub(super) struct Fork<'a> {
 pub(super) struct Step<'a> {
     /// The first edit's.
     pub(super) site: Site,
-    pub(super) edits: Vec<Application<'a>>,
+    pub(super) edits: Vec<StepEdit<'a>>,
+}
+
+/// An edit of a step.
+#[derive(Clone, Copy)]
+pub(super) struct StepEdit<'a> {
+    pub(super) application: Application<'a>,
+    /// Whose runs it reads.
+    runs: RunsId,
 }
 
 /// Where a plan's run in one example ends up.
-pub(super) struct Leaf<'a> {
+pub(super) struct PlanRun<'a> {
     pub(super) plan: &'a ResolvedPlan,
     pub(super) example: usize,
-    /// The fork, or run of the trunk, that is its run.
-    pub(super) stem: Stem,
+    pub(super) run: RunId,
+    runs: RunsId,
     /// For each edit of the plan where it is applied.
-    pub(super) marks: Vec<Mark>,
+    pub(super) places: Vec<EditPlace>,
+    /// The reads that the plan's collects are.
+    pub(super) reads: Range<usize>,
 }
 
-/// Where an edit of a leaf is applied.
+/// Values that are read of a run as it passes a site.
+pub(super) struct SiteRead<'a> {
+    pub(super) run: RunId,
+    pub(super) site: Site,
+    /// A row for each; of attention patterns, which are read whole, none.
+    pub(super) positions: Cow<'a, [usize]>,
+    /// The plan's run that it is a collect of, by job.
+    pub(super) job: Option<usize>,
+}
+
+/// Where an edit of a plan is applied.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Mark {
+pub(super) enum EditPlace {
     /// Nowhere: it is sure to change nothing.
     Unchanged,
     /// Nowhere: it names nothing of this example.
     NotEdited,
     /// By a fork, at one of its steps, as one of the edits there.
     Fork { fork: usize, step: usize, edit: usize },
-    /// On the leaf's own logits.
+    /// On the plan's own logits.
     Logits,
 }
 
@@ -73,45 +102,209 @@ pub(super) struct Job<'a> {
     pub(super) example: usize,
 }
 
-/// Trunk, forks and leaves of a pass.
+/// The runs of an example's prompts.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) struct ExampleRuns {
+    pub(super) base: usize,
+    pub(super) sources: Vec<usize>,
+}
+
+/// The index of an [`ExampleRuns`] in its tree.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+struct RunsId(usize);
+
+/// Forks and ends of a pass.
 pub(super) struct Tree<'a> {
-    pub(super) trunk: Trunk,
+    pub(super) trunk: &'a Trunk,
+    /// Each after its parent.
     pub(super) forks: Vec<Fork<'a>>,
     /// One for each job.
-    pub(super) leaves: Vec<Leaf<'a>>,
-    /// The trunk's run of each example's runs.
-    runs: HashMap<(*const Example, Run), usize>,
+    pub(super) ends: Vec<PlanRun<'a>>,
+    pub(super) reads: Vec<SiteRead<'a>>,
+    /// Whether sources are runs of the trunk; else what edits read of them was read before.
+    pub(super) has_sources: bool,
+    runs: Vec<ExampleRuns>,
+}
+
+/// Runs of the trunk for jobs, one for each.
+pub(super) fn runs_of(
+    jobs: &[Job<'_>],
+    run: &mut dyn FnMut(&vene_model::Prompt) -> usize,
+) -> Vec<ExampleRuns> {
+    let mut all: Vec<ExampleRuns> = Vec::with_capacity(jobs.len());
+    for (index, job) in jobs.iter().enumerate() {
+        // Plans over the same examples stand together as a rule: their prompts need not be found again.
+        let same = |other: &&Job<'_>| {
+            other.example == job.example && Arc::ptr_eq(&other.plan.examples, &job.plan.examples)
+        };
+        if index.checked_sub(1).and_then(|before| jobs.get(before)).filter(same).is_some() {
+            all.push(all[index - 1].clone());
+            continue;
+        }
+        let example = &job.plan.examples[job.example];
+        let base = run(&example.base);
+        all.push(ExampleRuns { base, sources: example.sources.iter().map(&mut *run).collect() });
+    }
+    all
 }
 
 impl<'a> Tree<'a> {
-    pub(super) fn new(config: &DecoderConfig, jobs: &[Job<'a>]) -> Self {
-        let mut trunk = Trunk::default();
-        let mut runs = HashMap::new();
+    /// The tree of jobs, whose prompts are these runs of the trunk.
+    pub(super) fn new(trunk: &'a Trunk, jobs: &[Job<'a>], runs: Vec<ExampleRuns>) -> Self {
+        let mut interned: HashMap<ExampleRuns, RunsId> = HashMap::new();
         let mut nodes = Nodes::default();
         let mut ends = Vec::with_capacity(jobs.len());
-        for job in jobs {
-            let example = &job.plan.examples[job.example];
-            let place = std::ptr::from_ref(example);
-            if let Entry::Vacant(entry) = runs.entry((place, Run::Base)) {
-                let mut run = |prompt: &Prompt| {
-                    trunk.run(prompt.tokens(), config.rotary_length(prompt.len()))
-                };
-                let base = *entry.insert(run(&example.base));
-                let sources: Vec<usize> = example.sources.iter().map(run).collect();
-                debug_assert_eq!(trunk.runs()[base].path.len(), example.base.len());
-                for (index, source) in sources.into_iter().enumerate() {
-                    runs.insert((place, Run::Source(index)), source);
-                }
-            }
-            ends.push(nodes.add(*job, runs[&(place, Run::Base)]));
+        for (&job, runs) in jobs.iter().zip(runs) {
+            let next = RunsId(nodes.runs.len());
+            let id = *interned.entry(runs).or_insert_with_key(|runs| {
+                nodes.runs.push(runs.clone());
+                next
+            });
+            ends.push(nodes.add(job, id));
         }
-        let (forks, leaves) = nodes.into_forks(jobs, ends);
-        Self { trunk, forks, leaves, runs }
+        let mut tree = nodes.into_tree(trunk, jobs, ends);
+        for (job, end) in tree.ends.iter_mut().enumerate() {
+            let start = tree.reads.len();
+            tree.reads.extend(end.plan.collects.iter().map(|collect| SiteRead {
+                run: end.run,
+                site: collect.site,
+                positions: Cow::Borrowed(match collect.site.component().is_pattern() {
+                    true => &[],
+                    false => &collect.positions[end.example],
+                }),
+                job: Some(job),
+            }));
+            end.reads = start..tree.reads.len();
+        }
+        tree.shorten();
+        tree
     }
 
-    /// The trunk's run of one of an example's runs.
-    pub(super) fn run(&self, plan: &ResolvedPlan, example: usize, run: Run) -> usize {
-        self.runs[&(std::ptr::from_ref(&plan.examples[example]), run)]
+    /// The same where what edits read of sources was read before.
+    pub(super) fn without_sources(self) -> Self {
+        Self { has_sources: false, ..self }
+    }
+
+    /// Whether an edit's source is a row of the pass at the very site at which it is written.
+    pub(super) fn reads_in_passing(&self, edit: &ResolvedEdit) -> bool {
+        self.has_sources && could_read_in_passing(edit)
+    }
+
+    /// Unedited runs of which something is read.
+    pub(super) fn of_reads(trunk: &'a Trunk, reads: Vec<SiteRead<'a>>) -> Self {
+        let (forks, ends, runs) = (Vec::new(), Vec::new(), Vec::new());
+        Self { trunk, forks, ends, reads, has_sources: true, runs }
+    }
+
+    /// How many tokens a run has.
+    pub(super) fn run_length(&self, run: RunId) -> usize {
+        self.trunk.runs()[self.trunk_run(run)].path.len()
+    }
+
+    /// The positions of a run whose rows a read needs.
+    pub(super) fn positions_of<'r>(&self, read: &'r SiteRead<'_>) -> Cow<'r, [usize]> {
+        if read.site.component().is_pattern() {
+            Cow::Owned((0..self.run_length(read.run)).collect())
+        } else {
+            Cow::Borrowed(&read.positions)
+        }
+    }
+
+    /// The run that an edit reads as one of its example's.
+    pub(super) fn read_run(&self, edit: &StepEdit<'_>, run: Run) -> RunId {
+        self.run_of(edit.runs, run)
+    }
+
+    /// The run that a plan reads as one of its example's.
+    pub(super) fn run_of_plan(&self, end: &PlanRun<'_>, run: Run) -> RunId {
+        self.run_of(end.runs, run)
+    }
+
+    fn run_of(&self, RunsId(runs): RunsId, run: Run) -> RunId {
+        let runs = &self.runs[runs];
+        RunId::Trunk(match run {
+            Run::Base => runs.base,
+            Run::Source(index) => runs.sources[index],
+        })
+    }
+
+    /// A fork and its parents, up to the trunk's run.
+    pub(super) fn line(&self, run: RunId) -> impl Iterator<Item = RunId> + '_ {
+        std::iter::successors(Some(run), |run| match run {
+            RunId::Trunk(_) => None,
+            RunId::Fork(fork) => Some(self.forks[*fork].parent),
+        })
+    }
+
+    /// The run of the trunk that a run leaves in the end.
+    pub(super) fn trunk_run(&self, run: RunId) -> usize {
+        let last = self.line(run).last();
+        last.map_or(0, |run| match run {
+            RunId::Trunk(run) => run,
+            RunId::Fork(_) => unreachable!("a line ends in the trunk"),
+        })
+    }
+
+    /// Attention looks back only: what comes after the last position that is edited or read is not computed.
+    fn shorten(&mut self) {
+        let mut lengths: Vec<usize> =
+            self.forks.iter().map(|fork| fork.last_edited() + 1).collect();
+        for end in &self.ends {
+            if let RunId::Fork(fork) = end.run {
+                let last = end.plan.logit_positions(end.example).last().copied();
+                lengths[fork] = lengths[fork].max(last.map_or(0, |last| last + 1));
+            }
+        }
+        for read in &self.reads {
+            if let RunId::Fork(fork) = read.run {
+                let last = self.positions_of(read).iter().max().copied();
+                lengths[fork] = lengths[fork].max(last.map_or(0, |last| last + 1));
+            }
+        }
+        for (index, fork) in self.forks.iter_mut().enumerate().rev() {
+            fork.length = lengths[index];
+            if let RunId::Fork(parent) = fork.parent {
+                lengths[parent] = lengths[parent].max(lengths[index]);
+            }
+        }
+    }
+}
+
+/// Whether an edit's source could be a row of the pass at the very site at which it is written.
+pub(super) fn could_read_in_passing(edit: &ResolvedEdit) -> bool {
+    let component = edit.site.component();
+    matches!(&edit.source, Some(ResolvedSource::Runs { site, .. }) if *site == edit.site)
+        && !component.is_pattern()
+        && component != Component::Logits
+}
+
+impl Fork<'_> {
+    /// The first position that it edits.
+    pub(super) fn first_edited(&self) -> usize {
+        self.steps.iter().flat_map(Step::positions).min().unwrap_or(0)
+    }
+
+    fn last_edited(&self) -> usize {
+        let edits = self.steps.iter().flat_map(|step| &step.edits);
+        let positions = edits.flat_map(|edit| &edit.application.unit().positions);
+        positions.max().copied().unwrap_or(0)
+    }
+}
+
+impl<'a> Step<'a> {
+    /// The positions that it edits, one edit after the other.
+    pub(super) fn positions(&self) -> impl Iterator<Item = usize> + '_ {
+        self.edits.iter().flat_map(|edit| edit.application.unit().positions.iter().copied())
+    }
+}
+
+impl<'a> StepEdit<'a> {
+    pub(super) fn edit(&self) -> &'a ResolvedEdit {
+        self.application.edit()
+    }
+
+    pub(super) fn unit(&self) -> &'a Unit {
+        self.application.unit()
     }
 }
 
@@ -120,22 +313,22 @@ impl<'a> Tree<'a> {
 struct Nodes<'a> {
     nodes: Vec<Node<'a>>,
     known: HashMap<Key<'a>, usize>,
+    runs: Vec<ExampleRuns>,
 }
 
 struct Node<'a> {
     parent: Option<usize>,
     run: usize,
-    length: usize,
     step: Step<'a>,
     children: usize,
     ends: bool,
 }
 
-/// What makes two steps the same.
+/// What makes two steps the same: they leave the same run, and their edits are the same.
 #[derive(PartialEq, Eq, Hash)]
 struct Key<'a> {
     parent: Option<usize>,
-    example: *const Example,
+    run: usize,
     edits: Vec<EditKey<'a>>,
 }
 
@@ -145,6 +338,8 @@ struct Key<'a> {
 struct EditKey<'a> {
     site: Site,
     intervention: *const (),
+    /// The example, where what the intervention does may depend on it.
+    example: Option<usize>,
     unit: &'a Unit,
     source: SourceKey<'a>,
     subspace: Option<&'a [usize]>,
@@ -154,24 +349,34 @@ struct EditKey<'a> {
 #[derive(PartialEq, Eq, Hash)]
 enum SourceKey<'a> {
     None,
-    Runs(Site, &'a [(Run, Unit)]),
+    /// Which run of the trunk is read, and what of it.
+    Runs(Site, Vec<(usize, &'a Unit)>),
     Current(Site),
     Given(Vec<*const Vec<f64>>),
 }
 
 impl<'a> EditKey<'a> {
-    fn of(edit: &'a ResolvedEdit, example: usize) -> Self {
+    fn of(edit: &'a ResolvedEdit, example: usize, runs: &ExampleRuns) -> Self {
+        let run = |run: Run| match run {
+            Run::Base => runs.base,
+            Run::Source(index) => runs.sources[index],
+        };
         let source = match &edit.source {
             None => SourceKey::None,
-            Some(ResolvedSource::Runs { site, units }) => SourceKey::Runs(*site, &units[example]),
+            Some(ResolvedSource::Runs { site, units }) => {
+                let read = units[example].iter().map(|(read, unit)| (run(*read), unit));
+                SourceKey::Runs(*site, read.collect())
+            }
             Some(ResolvedSource::Current(site)) => SourceKey::Current(*site),
             Some(ResolvedSource::Given(values)) => {
                 SourceKey::Given(values[example].iter().map(Arc::as_ptr).collect())
             }
         };
+        let is_whole = edit.intervention.traits().granularity == Granularity::Whole;
         Self {
             site: edit.site,
             intervention: Arc::as_ptr(&edit.intervention).cast(),
+            example: is_whole.then_some(example),
             unit: &edit.units[example],
             source,
             concatenated: edit.concatenated,
@@ -187,24 +392,24 @@ fn are_one(a: Site, b: Site) -> bool {
     a == b || (both_patterns && a.layer() == b.layer())
 }
 
-/// Where a job ends: its last node, or its base's run; and its marks, with nodes for forks.
+/// Where a job ends: its last node, if any; and the places of its edits, with nodes for forks.
 struct End {
     node: Option<usize>,
-    run: usize,
-    marks: Vec<Mark>,
+    runs: RunsId,
+    places: Vec<EditPlace>,
 }
 
 impl<'a> Nodes<'a> {
-    fn add(&mut self, job: Job<'a>, run: usize) -> End {
+    fn add(&mut self, job: Job<'a>, id: RunsId) -> End {
         let Job { plan, example } = job;
         let application = |index| Application::new(plan, index, example);
-        let mut marks = vec![Mark::Unchanged; plan.edits.len()];
+        let mut places = vec![EditPlace::Unchanged; plan.edits.len()];
         let mut edits: Vec<usize> = Vec::with_capacity(plan.edits.len());
         for (index, edit) in plan.edits.iter().enumerate() {
             if edit.units[example].is_empty() {
-                marks[index] = Mark::NotEdited;
+                places[index] = EditPlace::NotEdited;
             } else if edit.site.component() == Component::Logits {
-                marks[index] = Mark::Logits;
+                places[index] = EditPlace::Logits;
             } else if !application(index).is_shared_prefix() {
                 edits.push(index);
             }
@@ -213,72 +418,76 @@ impl<'a> Nodes<'a> {
         let mut parent = None;
         for step in edits.chunk_by(|&a, &b| are_one(plan.edits[a].site, plan.edits[b].site)) {
             let site = plan.edits[step[0]].site;
-            let key = Key {
-                parent,
-                example: &plan.examples[example],
-                edits: step.iter().map(|&edit| EditKey::of(&plan.edits[edit], example)).collect(),
-            };
-            let next = self.nodes.len();
+            let runs = &self.runs[id.0];
+            let keys = step.iter().map(|&edit| EditKey::of(&plan.edits[edit], example, runs));
+            let (run, next) = (runs.base, self.nodes.len());
+            let key = Key { parent, run, edits: keys.collect() };
             let node = *self.known.entry(key).or_insert(next);
             if node == next {
                 if let Some(parent) = parent {
                     self.nodes[parent].children += 1;
                 }
-                let edits = step.iter().map(|&edit| application(edit)).collect();
-                let length = plan.examples[example].base.len();
-                let step = Step { site, edits };
-                self.nodes.push(Node { parent, run, length, step, children: 0, ends: false });
+                let edit = |&edit| StepEdit { application: application(edit), runs: id };
+                let step = Step { site, edits: step.iter().map(edit).collect() };
+                self.nodes.push(Node { parent, run, step, children: 0, ends: false });
             }
             for (edit, &index) in step.iter().enumerate() {
-                marks[index] = Mark::Fork { fork: node, step: 0, edit };
+                places[index] = EditPlace::Fork { fork: node, step: 0, edit };
             }
             parent = Some(node);
         }
         if let Some(node) = parent {
             self.nodes[node].ends = true;
         }
-        End { node: parent, run, marks }
+        End { node: parent, runs: id, places }
     }
 
     /// Joins what does not part.
-    fn into_forks(self, jobs: &[Job<'a>], ends: Vec<End>) -> (Vec<Fork<'a>>, Vec<Leaf<'a>>) {
+    fn into_tree(self, trunk: &'a Trunk, jobs: &[Job<'a>], ends: Vec<End>) -> Tree<'a> {
         let goes_on: Vec<bool> =
             self.nodes.iter().map(|node| node.children == 1 && !node.ends).collect();
         let mut forks: Vec<Fork<'a>> = Vec::with_capacity(self.nodes.len());
         // Of each node the fork, and the step in it.
-        let mut places: Vec<(usize, usize)> = Vec::with_capacity(self.nodes.len());
+        let mut at: Vec<(usize, usize)> = Vec::with_capacity(self.nodes.len());
         for node in self.nodes {
             let place = match node.parent {
                 Some(parent) if goes_on[parent] => {
-                    let fork = places[parent].0;
+                    let fork = at[parent].0;
                     forks[fork].steps.push(node.step);
                     (fork, forks[fork].steps.len() - 1)
                 }
                 parent => {
-                    let stem =
-                        parent.map_or(Stem::Trunk(node.run), |parent| Stem::Fork(places[parent].0));
-                    forks.push(Fork { stem, steps: vec![node.step], length: node.length });
+                    let parent =
+                        parent.map_or(RunId::Trunk(node.run), |parent| RunId::Fork(at[parent].0));
+                    forks.push(Fork { parent, steps: vec![node.step], length: 0 });
                     (forks.len() - 1, 0)
                 }
             };
-            places.push(place);
+            at.push(place);
         }
-        let leaf = |(job, end): (&Job<'a>, End)| Leaf {
+        let runs = self.runs;
+        let end = |(job, end): (&Job<'a>, End)| PlanRun {
             plan: job.plan,
             example: job.example,
-            stem: end.node.map_or(Stem::Trunk(end.run), |node| Stem::Fork(places[node].0)),
-            marks: end
-                .marks
+            run: match end.node {
+                None => RunId::Trunk(runs[end.runs.0].base),
+                Some(node) => RunId::Fork(at[node].0),
+            },
+            runs: end.runs,
+            reads: 0..0,
+            places: end
+                .places
                 .into_iter()
-                .map(|mark| match mark {
-                    Mark::Fork { fork: node, edit, .. } => {
-                        let (fork, step) = places[node];
-                        Mark::Fork { fork, step, edit }
+                .map(|place| match place {
+                    EditPlace::Fork { fork: node, edit, .. } => {
+                        let (fork, step) = at[node];
+                        EditPlace::Fork { fork, step, edit }
                     }
-                    mark => mark,
+                    place => place,
                 })
                 .collect(),
         };
-        (forks, jobs.iter().zip(ends).map(leaf).collect())
+        let ends = jobs.iter().zip(ends).map(end).collect();
+        Tree { trunk, forks, ends, reads: Vec::new(), has_sources: true, runs }
     }
 }

@@ -3,13 +3,15 @@
 use std::collections::HashMap;
 use std::ops::Range;
 
+use vene_model::{DecoderConfig, Prompt};
+
 /// Unedited runs as paths through a prefix tree of rows. The rows of the trunk are the first of
 /// a pass: row `n` of the tree is row `n` of the pass.
-#[derive(Default)]
+#[derive(Clone, Debug, Default)]
 pub(in crate::engine) struct Trunk {
     tokens: Vec<u32>,
     positions: Vec<usize>,
-    /// The length of each row's text, as [`DecoderConfig::rotary_length`](vene_model::DecoderConfig) has it.
+    /// The length of each row's text, as [`DecoderConfig::rotary_length`] has it.
     lengths: Vec<usize>,
     runs: Vec<TrunkRun>,
     children: HashMap<(Before, u32), u32>,
@@ -18,7 +20,7 @@ pub(in crate::engine) struct Trunk {
 }
 
 /// What a token comes after.
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Before {
     /// Nothing: it begins a text, of this length as far as rotary encodings depend on it. Texts that are
     /// turned at other frequencies have no row in common.
@@ -28,6 +30,7 @@ enum Before {
 }
 
 /// A run: a row for each position, and which of them it was the first to need.
+#[derive(Clone, Debug)]
 pub(in crate::engine) struct TrunkRun {
     /// The row of each position.
     pub(in crate::engine) path: Vec<u32>,
@@ -36,12 +39,16 @@ pub(in crate::engine) struct TrunkRun {
 }
 
 impl Trunk {
-    /// The run of a prompt's tokens, which is added if it is not there yet. `length` is that of the text they
-    /// begin, as [`DecoderConfig::rotary_length`](vene_model::DecoderConfig) has it.
-    pub(in crate::engine) fn run(&mut self, prompt: &[u32], length: usize) -> usize {
+    /// The run of a prompt, which is added if it is not there yet.
+    pub(in crate::engine) fn add(&mut self, prompt: &Prompt, config: &DecoderConfig) -> usize {
+        self.run(prompt.tokens(), config.rotary_length(prompt.len()))
+    }
+
+    /// The run of tokens that begin a text of this length, as [`DecoderConfig::rotary_length`] has it.
+    pub(in crate::engine) fn run(&mut self, tokens: &[u32], length: usize) -> usize {
         let start = self.tokens.len();
-        let mut path: Vec<u32> = Vec::with_capacity(prompt.len());
-        for (position, &token) in prompt.iter().enumerate() {
+        let mut path: Vec<u32> = Vec::with_capacity(tokens.len());
+        for (position, &token) in tokens.iter().enumerate() {
             let next = self.tokens.len() as u32;
             let before = path.last().map_or(Before::Start(length), |&row| Before::Row(row));
             let row = *self.children.entry((before, token)).or_insert(next);
@@ -58,6 +65,34 @@ impl Trunk {
             self.runs.push(TrunkRun { path, own: start..self.tokens.len() });
             self.runs.len() - 1
         })
+    }
+
+    /// A trunk whose first rows are kept from earlier passes: what they are the rows of is known to those who made them.
+    pub(in crate::engine) fn after(kept: usize) -> Self {
+        let (tokens, positions, lengths) = (vec![0; kept], vec![0; kept], vec![0; kept]);
+        Self { tokens, positions, lengths, ..Self::default() }
+    }
+
+    /// The run of a text of which one token is new, after the rows of those before it.
+    pub(in crate::engine) fn push(&mut self, before: &[u32], token: u32, length: usize) -> usize {
+        let row = self.tokens.len();
+        self.tokens.push(token);
+        self.positions.push(before.len());
+        self.lengths.push(length);
+        let path = before.iter().copied().chain([row as u32]).collect();
+        self.runs.push(TrunkRun { path, own: row..row + 1 });
+        self.runs.len() - 1
+    }
+
+    /// The run of a prompt, if it is there.
+    pub(in crate::engine) fn find(&self, prompt: &Prompt, config: &DecoderConfig) -> Option<usize> {
+        let mut before = Before::Start(config.rotary_length(prompt.len()));
+        let mut last = None;
+        for &token in prompt.tokens() {
+            let row = *self.children.get(&(before, token))?;
+            (before, last) = (Before::Row(row), Some(row));
+        }
+        self.ends.get(&last?).copied()
     }
 
     /// The token of each row.

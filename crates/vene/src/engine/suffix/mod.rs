@@ -102,7 +102,7 @@ impl Suffix {
         plan: ResolvedPlan,
         looked_at: &[Site],
     ) -> Result<Self, RunError> {
-        plan.expect(model)?;
+        plan.expect(model.key())?;
         plan.refuse_steps()?;
         let plan = given_plan(model, plan)?;
         let layer = live::first_block(&plan, looked_at, model.config());

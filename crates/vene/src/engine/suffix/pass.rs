@@ -8,7 +8,8 @@ use vene_model::{
 };
 
 use super::layout::Layout;
-use crate::engine::sequences::{Rows, Steps, Visitor, recur};
+use crate::engine::attend::PatternAttention;
+use crate::engine::sequences::{Rows, Visitor, recur, visited_attention};
 use crate::error::RunError;
 
 /// Live rows of a batch, and somebody who looks at them.
@@ -65,11 +66,17 @@ impl<'a, V: Visitor> LiveRows<'a, V> {
             };
             let keys = all(earlier.map(|earlier| &earlier.keys), keys)?;
             let values = all(earlier.map(|earlier| &earlier.values), values)?;
-            let key_positions: Vec<usize> = (0..layout.first[run] + rows.len()).collect();
-            let steps = Steps { operations: &operations, config, layer, run };
-            let queries = (&layout.positions[rows.clone()], &own(queries)?);
-            let keys = (key_positions.as_slice(), &keys, &values);
-            mixed.push(steps.attend(queries, keys, self.visitor)?);
+            let attention = PatternAttention {
+                plain: &operations,
+                config,
+                layer,
+                example: run,
+                queries: &own(queries)?,
+                positions: &layout.positions[rows.clone()],
+                keys: &keys,
+                values: &values,
+            };
+            mixed.push(visited_attention(&attention, self.visitor)?);
         }
         Ok(operations.stack_rows(&mixed)?)
     }

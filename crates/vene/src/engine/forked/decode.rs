@@ -1,0 +1,257 @@
+//! Runs that go on, token by token: prefill, then decode.
+//!
+//! What a run has behind it is there as keys and values ([`ActivationCache`]), as they were edited: attention
+//! is causal, so that a new token sees nothing else of it. Prompts of any lengths are computed in one pass, those that
+//! begin alike share the rows of their beginning, and edits are forks, as in a sweep. A new token is one row of its
+//! sequence; where it is edited a fork leaves that row, and the fork's keys and values are kept in its place.
+
+use std::collections::HashMap;
+use std::ops::Range;
+
+use vene_model::{Decoder, Model, Operations};
+
+use super::Forked;
+use super::cache::ActivationCache;
+use super::outcome::showed;
+use super::pass::{Activations, ForkedPass};
+use super::runner::{Reads, read, reads_of};
+use super::stage::Stage;
+use super::tree::{ExampleRuns, Job, RunId, RunPosition, Tree};
+use super::trunk::Trunk;
+use crate::engine::distribution::Distribution;
+use crate::engine::executor::Executor;
+use crate::engine::stages::given_sources;
+use crate::error::RunError;
+use crate::plan::{Receipt, ResolvedPlan};
+
+/// About how many new rows one pass has, so that what lives between two layers stays small.
+const ROWS: usize = 1024;
+
+/// A run that can go on: where the keys and values of its positions are.
+#[derive(Clone, Debug)]
+pub(crate) struct Sequence {
+    example: usize,
+    is_edited: bool,
+    /// The cache's row of each position.
+    rows: Vec<u32>,
+}
+
+impl Sequence {
+    /// An example's base before anything of it was read; with the plan's edits, or as it is.
+    pub(crate) fn new(example: usize, is_edited: bool) -> Self {
+        Self { example, is_edited, rows: Vec::new() }
+    }
+}
+
+/// What a step showed.
+#[derive(Default)]
+pub(crate) struct Showed {
+    /// The next-token distribution of each sequence.
+    pub(crate) distributions: Vec<Distribution>,
+    /// What edits did, with the sequence's place among those of the step.
+    pub(crate) receipts: Vec<(usize, Receipt)>,
+}
+
+/// The runs of a plan's bases, with what they have behind them.
+pub(crate) struct Decode<'a, O: Operations> {
+    decoder: &'a Decoder<O>,
+    plan: &'a ResolvedPlan,
+    /// What edits read of unedited runs, and these runs for each example.
+    activations: Activations,
+    sources: Vec<ExampleRuns>,
+    cache: ActivationCache<O>,
+}
+
+/// The plan of the base's run alone: sources that it edits are run, and what is read of them is given. The
+/// receipts are those of sources.
+///
+/// # Errors
+/// Failures of the computation or of an intervention.
+pub(crate) fn with_sources_run(
+    model: &Model,
+    plan: &ResolvedPlan,
+) -> Result<(ResolvedPlan, Vec<Receipt>), RunError> {
+    let executor = Forked::new(model);
+    given_sources(model.config(), plan, &mut |plans, each| executor.run_all(plans, each))
+}
+
+impl<'a, O: Operations> Decode<'a, O> {
+    /// Runs what the plan's edits read, once; no source is edited in it.
+    ///
+    /// # Errors
+    /// Failures of the computation.
+    pub(crate) fn new(decoder: &'a Decoder<O>, plan: &'a ResolvedPlan) -> Result<Self, RunError> {
+        let mut trunk = Trunk::default();
+        let mut run = |prompt| trunk.add(prompt, decoder.config());
+        let sources = plan.examples.iter().map(|example| ExampleRuns {
+            base: run(&example.base),
+            sources: example.sources.iter().map(&mut run).collect(),
+        });
+        let sources: Vec<ExampleRuns> = sources.collect();
+        let mut reads = Reads::new();
+        for (example, runs) in sources.iter().enumerate() {
+            reads_of(Job { plan, example }, runs, &|_| true, &mut reads);
+        }
+        let keeps = vec![false; decoder.config().layers.len() + 1];
+        Ok(Self {
+            decoder,
+            plan,
+            activations: read(decoder, None, &trunk, reads)?,
+            sources,
+            cache: ActivationCache::new(keeps),
+        })
+    }
+
+    /// Reads the prompts of new sequences: step 0.
+    ///
+    /// # Errors
+    /// Failures of the computation or of an intervention.
+    pub(crate) fn read(&mut self, sequences: &mut [&mut Sequence]) -> Result<Showed, RunError> {
+        let config = self.decoder.config();
+        let length = |sequence: &&mut Sequence| self.plan.examples[sequence.example].base.len();
+        let lengths: Vec<usize> = sequences.iter().map(length).collect();
+        let stage = Stage::of_prompts(self.plan);
+        let mut showed = Showed::default();
+        for chunk in chunks(&lengths) {
+            let mut trunk = Trunk::after(self.cache.rows());
+            let run = |sequence: &&mut Sequence| {
+                trunk.add(&self.plan.examples[sequence.example].base, config)
+            };
+            let runs = sequences[chunk.clone()].iter().map(run).collect();
+            self.pass(&stage, &trunk, runs, sequences, chunk, &mut showed)?;
+        }
+        Ok(showed)
+    }
+
+    /// Takes one more token in each sequence, all of them their `step`-th.
+    ///
+    /// # Errors
+    /// Failures of the computation or of an intervention.
+    pub(crate) fn step(
+        &mut self,
+        step: usize,
+        sequences: &mut [&mut Sequence],
+        tokens: &[u32],
+    ) -> Result<Showed, RunError> {
+        let config = self.decoder.config();
+        let stage = Stage::of_new_tokens(self.plan, step);
+        let mut showed = Showed::default();
+        for chunk in chunks(&vec![1; tokens.len()]) {
+            let mut trunk = Trunk::after(self.cache.rows());
+            let new = sequences[chunk.clone()].iter().zip(&tokens[chunk.clone()]);
+            let runs = new.map(|(sequence, &token)| {
+                let length = config.rotary_length(sequence.rows.len() + 1);
+                trunk.push(&sequence.rows, token, length)
+            });
+            let runs = runs.collect();
+            self.pass(&stage, &trunk, runs, sequences, chunk, &mut showed)?;
+        }
+        Ok(showed)
+    }
+
+    /// One pass over the new rows of some sequences, whose runs of the trunk these are.
+    fn pass(
+        &mut self,
+        stage: &Stage,
+        trunk: &Trunk,
+        runs: Vec<usize>,
+        sequences: &mut [&mut Sequence],
+        chunk: Range<usize>,
+        to: &mut Showed,
+    ) -> Result<(), RunError> {
+        let sequences = &mut sequences[chunk.clone()];
+        let jobs: Vec<Job<'_>> = sequences
+            .iter()
+            .map(|sequence| Job { plan: stage.plan(sequence.is_edited), example: sequence.example })
+            .collect();
+        let runs = sequences.iter().zip(runs).map(|(sequence, base)| {
+            let sources = self.sources[sequence.example].sources.clone();
+            ExampleRuns { base, sources }
+        });
+        let tree = Tree::new(trunk, &jobs, runs.collect()).without_sources();
+        let (rows, keep) = new_rows(&tree, self.cache.rows());
+        let count = keep.len();
+        let pass =
+            ForkedPass::keeping(self.decoder, &tree, &mut self.cache, &self.activations, keep);
+        let (mut found, logits) = pass.run()?;
+        self.cache.grow(count);
+        for (place, (sequence, rows)) in sequences.iter_mut().zip(rows).enumerate() {
+            sequence.rows = rows;
+            let (showed, receipts) =
+                showed(self.decoder.operations(), &tree, place, &mut found, &logits)?;
+            to.distributions.extend(showed.distributions);
+            to.receipts.extend(receipts.into_iter().map(|receipt| (chunk.start + place, receipt)));
+        }
+        Ok(())
+    }
+}
+
+/// For each plan of a tree the rows of its run, after a pass whose new rows are kept behind the first `kept`: those that
+/// were kept already, and those that are to be.
+fn new_rows(tree: &Tree<'_>, kept: usize) -> (Vec<Vec<u32>>, Vec<RunPosition>) {
+    let mut keep = Vec::new();
+    let mut known: HashMap<RowKey, u32> = HashMap::new();
+    let mut row_of = |run: RunId, position: usize| {
+        let key = owner(tree, run, position);
+        match key {
+            RowKey::Trunk(row) if (row as usize) < kept => row,
+            key => *known.entry(key).or_insert_with(|| {
+                keep.push(RunPosition { run, position });
+                (kept + keep.len() - 1) as u32
+            }),
+        }
+    };
+    let rows = tree.ends.iter().map(|end| {
+        (0..tree.run_length(end.run)).map(|position| row_of(end.run, position)).collect()
+    });
+    (rows.collect(), keep)
+}
+
+/// What makes rows the same in the end.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+enum RowKey {
+    Trunk(u32),
+    Fork(usize, usize),
+}
+
+/// Whose row a run's position has in the end.
+fn owner(tree: &Tree<'_>, run: RunId, position: usize) -> RowKey {
+    for run in tree.line(run) {
+        match run {
+            RunId::Trunk(run) => return RowKey::Trunk(tree.trunk.runs()[run].path[position]),
+            RunId::Fork(fork) if position >= tree.forks[fork].first_edited() => {
+                return RowKey::Fork(fork, position);
+            }
+            RunId::Fork(_) => {}
+        }
+    }
+    unreachable!("a line ends in the trunk")
+}
+
+/// Sequences that are computed in one pass: as many as have about [`ROWS`] new rows, and one at least.
+fn chunks(lengths: &[usize]) -> Vec<Range<usize>> {
+    let mut chunks: Vec<Range<usize>> = Vec::new();
+    let mut rows = 0;
+    for (index, length) in lengths.iter().enumerate() {
+        match chunks.last_mut() {
+            Some(chunk) if rows + length <= ROWS => chunk.end = index + 1,
+            _ => {
+                chunks.push(index..index + 1);
+                rows = 0;
+            }
+        }
+        rows += length;
+    }
+    chunks
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_prompts_are_computed_alone() {
+        assert_eq!(chunks(&[600, 400, 100, 2000, 1]), [0..2, 2..3, 3..4, 4..5]);
+        assert!(chunks(&[]).is_empty());
+    }
+}

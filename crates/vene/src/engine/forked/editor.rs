@@ -1,0 +1,351 @@
+//! Edits of a pass: the one place in it where interventions are applied.
+//!
+//! The forks that edit at a site edit rows of their own, so that their first edits there can be made together, then
+//! their second ones. Edits by one intervention that treats row by row are one call, whatever examples they are of.
+//! What works on each value by itself is written where the values lie, without any call of a tensor's operation.
+
+use candle_core::Tensor;
+use vene_files::guarded;
+use vene_model::{HostRows, Operations};
+
+use super::pass::ForkedPass;
+use super::tree::{EditPlace, RunId, StepEdit};
+use crate::engine::apply::{self, Application};
+use crate::error::RunError;
+use crate::intervention::UnitContext;
+use crate::plan::{Outcome, ResolvedSource, Run, Tally};
+
+/// What a read finds at the site that is being visited: the rows it asks for.
+pub(super) type RowsHere<'a> = &'a dyn Fn(&[usize]) -> Result<Tensor, RunError>;
+
+/// The rows that a step edits, taken out of the packed ones.
+struct Taken {
+    fork: usize,
+    step: usize,
+    /// Ascending.
+    positions: Vec<usize>,
+    /// Where the rows are among the packed ones.
+    places: Vec<usize>,
+    /// `[positions, width]`.
+    values: Tensor,
+}
+
+/// Edits that are one call of their intervention: indices of [`Taken`].
+struct Together {
+    number: usize,
+    members: Vec<usize>,
+}
+
+impl<O: Operations> ForkedPass<'_, O> {
+    /// Applies steps of forks at the site that is being visited.
+    pub(super) fn edit(
+        &mut self,
+        operations: &O,
+        steps: &[(usize, usize)],
+        tensor: &mut O::Tensor,
+    ) -> Result<(), RunError> {
+        let mut taken = Vec::new();
+        for &(fork, step) in steps {
+            if let Some(host) = operations.host(tensor)
+                && self.edit_in_place(fork, step, host)?
+            {
+                continue;
+            }
+            taken.push(self.take(operations, fork, step, tensor)?);
+        }
+        if taken.is_empty() {
+            return Ok(());
+        }
+        let here = |rows: &[usize]| Ok(operations.values(tensor, rows)?);
+        let edits = |taken: &Taken| self.tree.forks[taken.fork].steps[taken.step].edits.len();
+        for number in 0..taken.iter().map(edits).max().unwrap_or(0) {
+            for together in self.together(&taken, number) {
+                self.edit_together(&mut taken, &together, &here)?;
+            }
+        }
+        // The rows of all forks at once: where tensors are immutable, each write is a copy of all.
+        let places: Vec<usize> =
+            taken.iter().flat_map(|taken| taken.places.iter().copied()).collect();
+        let values: Vec<&Tensor> = taken.iter().map(|taken| &taken.values).collect();
+        operations.set_values(tensor, &places, &Tensor::cat(&values, 0)?)?;
+        Ok(())
+    }
+
+    fn take(
+        &self,
+        operations: &O,
+        fork: usize,
+        step: usize,
+        tensor: &O::Tensor,
+    ) -> Result<Taken, RunError> {
+        let mut positions: Vec<usize> = self.tree.forks[fork].steps[step].positions().collect();
+        positions.sort_unstable();
+        positions.dedup();
+        let places = self.rows.all_places(self.tree, RunId::Fork(fork), &positions);
+        let values = operations.values(tensor, &places)?;
+        Ok(Taken { fork, step, positions, places, values })
+    }
+
+    /// Which of the steps' edits of this number are one call.
+    fn together(&self, taken: &[Taken], number: usize) -> Vec<Together> {
+        let mut groups: Vec<Together> = Vec::new();
+        let mut known = std::collections::HashMap::new();
+        for (index, taken) in taken.iter().enumerate() {
+            let Some(edit) = self.tree.forks[taken.fork].steps[taken.step].edits.get(number) else {
+                continue;
+            };
+            let next = groups.len();
+            let group = match alike(edit) {
+                Some(key) => *known.entry(key).or_insert(next),
+                None => next,
+            };
+            if group == next {
+                groups.push(Together { number, members: Vec::new() });
+            }
+            groups[group].members.push(index);
+        }
+        groups
+    }
+
+    /// One call of an intervention, for all rows of several forks.
+    fn edit_together(
+        &mut self,
+        taken: &mut [Taken],
+        together: &Together,
+        here: RowsHere<'_>,
+    ) -> Result<(), RunError> {
+        let (tree, number) = (self.tree, together.number);
+        let edit_of = |taken: &Taken| &tree.forks[taken.fork].steps[taken.step].edits[number];
+        let (mut rows, mut positions) = (Vec::new(), Vec::new());
+        let mut sources: Vec<Vec<Tensor>> = Vec::new();
+        for &member in &together.members {
+            let (member, edit) = (&taken[member], edit_of(&taken[member]));
+            let before =
+                edit.application.gather(self.config, &member.values, &member.written(edit))?;
+            let read = self.read(member.fork, member.step, number, Some(here), &before)?;
+            for (place, source) in read.into_iter().enumerate() {
+                if sources.len() == place {
+                    sources.push(Vec::new());
+                }
+                sources[place].push(edit.application.as_handed_over(&source)?);
+            }
+            positions.extend(&edit.unit().positions);
+            rows.push(edit.application.as_handed_over(&before)?);
+        }
+        let Some(&first) = together.members.first() else { return Ok(()) };
+        let first = *edit_of(&taken[first]);
+        let before = joined(&rows)?;
+        let sources = sources.iter().map(|parts| joined(parts)).collect::<Result<Vec<_>, _>>()?;
+        let columns = first.application.columns(self.config, &before)?;
+        let context =
+            UnitContext { positions: &positions, ..first.application.context(&columns, None) };
+        let after = apply::applied(first.edit(), &before, &sources, context)?;
+
+        let mut start = 0;
+        for (&index, before) in together.members.iter().zip(&rows) {
+            let (count, member) = (before.dim(0)?, &mut taken[index]);
+            let after = after.narrow(0, start, count)?;
+            start += count;
+            let edit = tree.forks[member.fork].steps[member.step].edits[number];
+            let tally = edit.application.measure(before, &after)?;
+            self.found.outcomes[member.fork][member.step].push(tally.outcome());
+            let written = member.written(&edit);
+            member.values =
+                edit.application.put_back(self.config, &member.values, &written, &after)?;
+        }
+        Ok(())
+    }
+
+    /// Applies a step to the values where they lie, or nothing if one of its edits cannot be
+    /// applied so.
+    fn edit_in_place(
+        &mut self,
+        fork: usize,
+        step: usize,
+        mut host: HostRows<'_>,
+    ) -> Result<bool, RunError> {
+        let edits = &self.tree.forks[fork].steps[step].edits;
+        let works = |edit: &StepEdit<'_>| {
+            let reads_nothing = edit.edit().source.is_none();
+            (reads_nothing || self.tree.reads_in_passing(edit.edit()))
+                && edit.edit().intervention.traits().is_in_place()
+        };
+        if !edits.iter().all(works) {
+            return Ok(false);
+        }
+        for edit in edits {
+            let outcome = self.apply_in_place(fork, edit, &mut host)?;
+            self.found.outcomes[fork][step].push(outcome);
+        }
+        Ok(true)
+    }
+
+    fn apply_in_place(
+        &self,
+        fork: usize,
+        step_edit: &StepEdit<'_>,
+        host: &mut HostRows<'_>,
+    ) -> Result<Outcome, RunError> {
+        let (edit, unit) = (step_edit.edit(), step_edit.unit());
+        let example = step_edit.application.example;
+        let heads = edit.site.component().heads(self.config).filter(|_| unit.heads.is_some());
+        let stretch = host.width / heads.unwrap_or(1);
+        let all = [0];
+        let (own_heads, mut tally) = (unit.heads.as_deref().unwrap_or(&all), Tally::default());
+        let sources: &[_] = match &edit.source {
+            Some(ResolvedSource::Runs { units, .. }) => &units[example],
+            _ => &[],
+        };
+        let mut before = vec![0.0; stretch];
+        let mut read: Vec<Vec<f32>> = vec![vec![0.0; stretch]; sources.len()];
+        for (index, &position) in unit.positions.iter().enumerate() {
+            let row = self.rows.place(self.tree, RunId::Fork(fork), position);
+            for (number, head) in own_heads.iter().enumerate() {
+                for ((run, unit), values) in sources.iter().zip(&mut read) {
+                    let run = self.tree.read_run(step_edit, *run);
+                    let row = self.rows.place(self.tree, run, unit.positions[index]);
+                    let head = unit.heads.as_deref().unwrap_or(&all)[number];
+                    let start = row * host.width + head * stretch;
+                    values.copy_from_slice(&host.values[start..start + stretch]);
+                }
+                let start = row * host.width + head * stretch;
+                let own = &mut host.values[start..start + stretch];
+                before.copy_from_slice(own);
+                let read: Vec<&[f32]> = read.iter().map(Vec::as_slice).collect();
+                guarded(|| edit.intervention.apply_in_place(own, &read))
+                    .map_err(|panic| apply::panicked(edit, read.len(), panic))?;
+                tally.add(&before, own);
+                if let Some(&value) = own.iter().find(|value| !value.is_finite()) {
+                    return Err(RunError::NotFinite {
+                        intervention: edit.intervention.name(),
+                        site: edit.site,
+                        value: value.into(),
+                        example,
+                    });
+                }
+            }
+        }
+        Ok(tally.outcome())
+    }
+
+    /// The values that an edit reads.
+    pub(super) fn read(
+        &self,
+        fork: usize,
+        step: usize,
+        edit: usize,
+        here: Option<RowsHere<'_>>,
+        before: &Tensor,
+    ) -> Result<Vec<Tensor>, RunError> {
+        let step_edit = &self.tree.forks[fork].steps[step].edits[edit];
+        if step_edit.edit().reads_current().is_some() {
+            let kept = self.found.current.get(&(fork, step, edit)).into_iter();
+            let application = step_edit.application;
+            return kept
+                .map(|kept| apply::read_current(self.config, application, kept, before))
+                .collect();
+        }
+        self.read_runs(
+            step_edit.application,
+            &|run| self.tree.read_run(step_edit, run),
+            here,
+            before,
+        )
+    }
+
+    /// The same for edits that read anything but their own run. `run_of` says which run one of the example's is.
+    fn read_runs(
+        &self,
+        application: Application<'_>,
+        run_of: &dyn Fn(Run) -> RunId,
+        here: Option<RowsHere<'_>>,
+        before: &Tensor,
+    ) -> Result<Vec<Tensor>, RunError> {
+        let (edit, config) = (application.edit(), self.config);
+        let (site, units) = match &edit.source {
+            None | Some(ResolvedSource::Current(_)) => return Ok(Vec::new()),
+            Some(ResolvedSource::Given(values)) => {
+                let values = values[application.example].iter();
+                return values.map(|values| apply::given(values, before)).collect();
+            }
+            Some(ResolvedSource::Runs { site, units }) => (*site, &units[application.example]),
+        };
+        let read = |(run, unit): &(_, crate::plan::Unit)| {
+            let run = run_of(*run);
+            if let (true, Some(here)) = (self.tree.reads_in_passing(edit), here) {
+                let rows = self.rows.all_places(self.tree, run, &unit.positions);
+                let all: Vec<usize> = (0..rows.len()).collect();
+                return apply::read_rows(config, edit, &here(&rows)?, &all, unit, before);
+            }
+            let RunId::Trunk(run) = run else { return Err(RunError::NotTraced { site }) };
+            let found = self.activations.find(run, site, &unit.positions);
+            let (kept, rows) = found.ok_or(RunError::NotTraced { site })?;
+            if site.component().is_pattern() {
+                apply::read_pattern(kept, unit)
+            } else {
+                apply::read_rows(config, edit, kept, &rows, unit, before)
+            }
+        };
+        units.iter().map(read).collect()
+    }
+
+    /// Applies plans' edits of their logits.
+    pub(super) fn edit_logits(
+        &mut self,
+        operations: &O,
+        logits: &mut O::Tensor,
+    ) -> Result<(), RunError> {
+        for (job, end) in self.tree.ends.iter().enumerate() {
+            let on_logits = end.places.iter().enumerate();
+            for (edit, _) in on_logits.filter(|(_, place)| matches!(place, EditPlace::Logits)) {
+                let application = Application::new(end.plan, edit, end.example);
+                let rows = self.found.readouts.whole_rows(job, &application.unit().positions);
+                let own = operations.values(logits, &rows)?;
+                let all: Vec<usize> = (0..rows.len()).collect();
+                let run_of = |run| self.tree.run_of_plan(end, run);
+                let read = |before: &Tensor| self.read_runs(application, &run_of, None, before);
+                let (after, receipt) = application.edit_rows(self.config, &own, &all, &read)?;
+                operations.set_values(logits, &rows, &after)?;
+                self.found.on_logits.insert((job, edit), receipt.outcome);
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Taken {
+    /// The rows that an edit writes, among those that were taken out.
+    fn written(&self, edit: &StepEdit<'_>) -> Vec<usize> {
+        let row = |position: &usize| self.positions.binary_search(position).ok();
+        edit.unit().positions.iter().filter_map(row).collect()
+    }
+}
+
+/// One tensor after the other.
+fn joined(parts: &[Tensor]) -> candle_core::Result<Tensor> {
+    match parts {
+        [one] => Ok(one.clone()),
+        parts => Tensor::cat(parts, 0),
+    }
+}
+
+/// What edits have in common that can be one call, if they may be at all: the intervention, the heads and coordinates,
+/// and the number of sources.
+type Alike<'a> = (*const (), Option<&'a [usize]>, Option<&'a [usize]>, usize);
+
+fn alike<'a>(edit: &StepEdit<'a>) -> Option<Alike<'a>> {
+    let example = edit.application.example;
+    let edit = edit.edit();
+    if edit.concatenated || !edit.intervention.traits().is_by_row() {
+        return None;
+    }
+    let sources = match &edit.source {
+        None => 0,
+        Some(ResolvedSource::Current(_)) => 1,
+        Some(ResolvedSource::Runs { units, .. }) => units[example].len(),
+        Some(ResolvedSource::Given(values)) => values[example].len(),
+    };
+    let subspace = edit.subspaces.as_ref().map(|subspaces| subspaces[example].as_slice());
+    let intervention = std::sync::Arc::as_ptr(&edit.intervention).cast();
+    Some((intervention, edit.units[example].heads.as_deref(), subspace, sources))
+}
