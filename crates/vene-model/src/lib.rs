@@ -46,7 +46,7 @@ pub use operations::{
 pub use outline::{EMBEDDED, Loading, Outline};
 pub use pass::{Attention, Choice, Pass, Readout, RowPlaces};
 pub use prompt::Prompt;
-pub use recurrence::{AtStep, Recurrence, TimeStep};
+pub use recurrence::{AtStep, Recurrence, StateFrom, TimeStep};
 pub use site::Site;
 pub use vene_checkpoint::{
     BeginningOfSequence, Checkpoint, CheckpointError, Progress, Provenance, Tokenizer,

@@ -30,30 +30,73 @@ pub struct Recurrence<'a, O: Operations> {
     pub(crate) input: O::Tensor,
 }
 
-/// The rows of one position.
-#[derive(Clone, Copy, Debug)]
-pub struct TimeStep<'a> {
-    /// The position.
+/// The rows that go through one time step.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TimeStep {
+    /// The position of all of them.
     pub position: usize,
-    /// The run of each row, by its index; ascending. Runs that have ended are not among them.
-    pub runs: &'a [usize],
+    /// Packed rows.
+    pub rows: Vec<usize>,
+    /// For each of them where its state comes from.
+    pub states: Vec<StateFrom>,
 }
 
-/// Whoever looks at a site inside the block at one time step: the rows `[runs, d_model]` are what the
-/// runs show there, and what is written is what they go on with.
+/// Where a row's state comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StateFrom {
+    /// It is the first of its text: zeros.
+    Start,
+    /// A packed row of the step before.
+    Row(usize),
+    /// A row of the states that were kept from an earlier pass.
+    Kept(usize),
+}
+
+impl TimeStep {
+    /// The steps of runs side by side, each with the packed rows of its positions from 0 on.
+    pub fn of_runs(runs: &[Range<usize>]) -> Vec<Self> {
+        let longest = runs.iter().map(ExactSizeIterator::len).max().unwrap_or(0);
+        let step = |position: usize| {
+            let there = runs.iter().filter(|run| run.len() > position);
+            let rows: Vec<usize> = there.map(|run| run.start + position).collect();
+            let state = |&row: &usize| match position {
+                0 => StateFrom::Start,
+                _ => StateFrom::Row(row - 1),
+            };
+            Self { position, states: rows.iter().map(state).collect(), rows }
+        };
+        (0..longest).map(step).collect()
+    }
+
+    /// For each of so many packed rows its place among the rows of all steps, which come one step after the other.
+    pub fn packed_order(steps: &[Self], rows: usize) -> Vec<usize> {
+        let mut order = vec![0; rows];
+        let all = steps.iter().flat_map(|step| &step.rows);
+        all.enumerate().for_each(|(place, &row)| order[row] = place);
+        order
+    }
+}
+
+/// Whoever looks at a site inside the block at one time step, by its index: the rows `[rows, d_model]` are what the
+/// step's rows show there, and what is written is what they go on with.
 pub type AtStep<'a, O, E> =
-    dyn FnMut(Site, TimeStep<'_>, &mut <O as Operations>::Tensor) -> Result<(), E> + 'a;
+    dyn FnMut(Site, usize, &mut <O as Operations>::Tensor) -> Result<(), E> + 'a;
 
 impl<O: Operations> Recurrence<'_, O> {
-    /// Runs the block. `runs` are the rows of each run, one position after the other; `visit` is told
-    /// of `reset_gate`, `update_gate`, `new_gate` and `block_output` at every step. Returns the states
-    /// that the steps end with, `[rows, d_model]`.
+    /// What enters the block, `[rows, d_model]`.
+    pub fn input_mut(&mut self) -> &mut O::Tensor {
+        &mut self.input
+    }
+
+    /// Runs the block. `visit` is told of `reset_gate`, `update_gate`, `new_gate` and `block_output` at every step.
+    /// Returns the states that the steps end with, `[rows, d_model]`. `kept` are states from an earlier pass.
     ///
     /// # Errors
     /// What `visit` finds wrong, and failures of the operations.
     pub fn run<E: From<OperationError>>(
         &self,
-        runs: &[Range<usize>],
+        steps: &[TimeStep],
+        kept: Option<&O::Tensor>,
         visit: &mut AtStep<'_, O, E>,
     ) -> Result<O::Tensor, E> {
         use Component::{BlockOutput, NewGate, ResetGate, UpdateGate};
@@ -64,56 +107,59 @@ impl<O: Operations> Recurrence<'_, O> {
                 .map(|gate| operations.linear(&self.input, gate));
         let (input_reset, input_update, input_new) = (input_reset?, input_update?, input_new?);
 
-        let mut alive: Vec<usize> = (0..runs.len()).collect();
-        let (mut state, mut outputs): (Option<O::Tensor>, _) = (None, Vec::new());
-        for position in 0..runs.iter().map(ExactSizeIterator::len).max().unwrap_or(0) {
-            let goes_on = |place: &usize| runs[alive[*place]].len() > position;
-            let places: Vec<usize> = (0..alive.len()).filter(goes_on).collect();
-            if places.len() < alive.len() {
-                alive = places.iter().map(|&place| alive[place]).collect();
-                state = state.map(|state| operations.take_rows(&state, &places)).transpose()?;
-            }
-            let rows: Vec<usize> = alive.iter().map(|&run| runs[run].start + position).collect();
-            let step = TimeStep { position, runs: &alive };
-            // Every run begins with a state of zeros.
-            let before = match state {
-                Some(state) => state,
-                None => operations.scale(operations.take_rows(&self.input, &rows)?, 0.0)?,
-            };
-            let of_input = |projected| operations.take_rows(projected, &rows);
+        let mut outputs: Vec<O::Tensor> = Vec::with_capacity(steps.len());
+        for (index, step) in steps.iter().enumerate() {
+            let previous = index.checked_sub(1).map(|before| (&steps[before], &outputs[before]));
+            let before = self.states(step, previous, kept)?;
+            let of_input = |projected| operations.take_rows(projected, &step.rows);
             let of_state = |gate| operations.linear(&before, gate);
 
             let reset = operations.add(of_input(&input_reset)?, &of_state(&cell.state.reset)?)?;
             let mut reset = operations.activate(reset, Activation::Sigmoid)?;
-            visit(at(ResetGate), step, &mut reset)?;
+            visit(at(ResetGate), index, &mut reset)?;
             let update =
                 operations.add(of_input(&input_update)?, &of_state(&cell.state.update)?)?;
             let mut update = operations.activate(update, Activation::Sigmoid)?;
-            visit(at(UpdateGate), step, &mut update)?;
+            visit(at(UpdateGate), index, &mut update)?;
             let remembered = operations.multiply(reset, &of_state(&cell.state.new)?)?;
             let new = operations.add(of_input(&input_new)?, &remembered)?;
             let mut new = operations.activate(new, Activation::Tanh)?;
-            visit(at(NewGate), step, &mut new)?;
+            visit(at(NewGate), index, &mut new)?;
             // (1 − update) * new + update * before.
             let kept = operations.multiply(update, &operations.subtract(before, &new)?)?;
             let mut output = operations.add(new, &kept)?;
-            visit(at(BlockOutput), step, &mut output)?;
-            outputs.push(output.clone());
-            state = Some(output);
+            visit(at(BlockOutput), index, &mut output)?;
+            outputs.push(output);
         }
-        Ok(operations.take_rows(&operations.stack(&outputs)?, &Self::packed_order(runs))?)
+        let rows = steps.iter().flat_map(|step| &step.rows).max().map_or(0, |last| last + 1);
+        let order = TimeStep::packed_order(steps, rows);
+        Ok(operations.take_rows(&operations.stack(&outputs)?, &order)?)
     }
 
-    /// For each packed row its place among the rows of all steps, which come one step after the other.
-    pub fn packed_order(runs: &[Range<usize>]) -> Vec<usize> {
-        let rows = runs.iter().map(|run| run.end).max().unwrap_or(0);
-        let (mut order, mut next) = (vec![0; rows], 0);
-        for position in 0..runs.iter().map(ExactSizeIterator::len).max().unwrap_or(0) {
-            for run in runs.iter().filter(|run| run.len() > position) {
-                order[run.start + position] = next;
-                next += 1;
-            }
+    /// The states with which rows go into a step.
+    fn states(
+        &self,
+        step: &TimeStep,
+        previous: Option<(&TimeStep, &O::Tensor)>,
+        kept: Option<&O::Tensor>,
+    ) -> Result<O::Tensor, OperationError> {
+        let operations = self.operations;
+        // Zeros, the states of the step before, those that were kept.
+        let zeros = operations.scale(operations.take_rows(&self.input, &step.rows[..1])?, 0.0)?;
+        let (mut all, mut places, mut first_kept) = (vec![zeros], Vec::new(), 1);
+        if let Some((before, states)) = previous {
+            let last = before.rows.iter().max().map_or(0, |last| last + 1);
+            places = TimeStep::packed_order(std::slice::from_ref(before), last);
+            first_kept += before.rows.len();
+            all.push(states.clone());
         }
-        order
+        all.extend(kept.cloned());
+        let origin = step.states.iter().map(|state| match *state {
+            StateFrom::Start => 0,
+            StateFrom::Row(row) => 1 + places[row],
+            StateFrom::Kept(row) => first_kept + row,
+        });
+        let origin: Vec<usize> = origin.collect();
+        operations.take_rows(&operations.stack(&all)?, &origin)
     }
 }

@@ -107,12 +107,14 @@ impl Pass<Plain> for Recorder {
 
     fn recur(&mut self, recurrence: Recurrence<'_, Plain>) -> Result<Tensor, OperationError> {
         let mut steps: BTreeMap<Site, Vec<Tensor>> = BTreeMap::new();
-        let keep = &mut |site, _: TimeStep<'_>, tensor: &mut Tensor| {
+        let time = TimeStep::of_runs(&self.runs);
+        let keep = &mut |site, _: usize, tensor: &mut Tensor| {
             steps.entry(site).or_default().push(tensor.clone());
             Ok::<_, OperationError>(())
         };
-        let output = recurrence.run(&self.runs, keep)?;
-        let order = Recurrence::<Plain>::packed_order(&self.runs);
+        let output = recurrence.run(&time, None, keep)?;
+        let rows = self.runs.last().map_or(0, |run| run.end);
+        let order = TimeStep::packed_order(&time, rows);
         for (site, steps) in steps {
             let steps = recurrence.operations.stack_rows(&steps)?;
             let whole = recurrence.operations.take_rows(&steps, &order)?;

@@ -322,7 +322,7 @@ impl<'a> Application<'a> {
     }
 
     /// A source's values out of a whole run's rows, in the shape of the values that are written.
-    fn read_run(
+    pub(super) fn read_run(
         &self,
         config: &DecoderConfig,
         kept: &Tensor,
@@ -334,7 +334,7 @@ impl<'a> Application<'a> {
     }
 
     /// Given values in the shape of the values that are written.
-    fn given(&self, values: &[f64], before: &Tensor) -> Result<Tensor, RunError> {
+    pub(super) fn given(&self, values: &[f64], before: &Tensor) -> Result<Tensor, RunError> {
         let row = before.elem_count();
         match self.part {
             Some(place) if values.len() > row => {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use vene_model::{
     Attention, Counted, CountedRows, OperationError, Operations, Outline, Pass, Path, Query,
-    Readout, Recurrence, Site, Work,
+    Readout, Recurrence, Site, TimeStep, Work,
 };
 
 use super::trace::Wanted;
@@ -100,7 +100,7 @@ impl Pass<Counted> for CountedRuns {
         &mut self,
         recurrence: Recurrence<'_, Counted>,
     ) -> Result<CountedRows, OperationError> {
-        recurrence.run(&self.runs, &mut |_, _, _| Ok(()))
+        recurrence.run(&TimeStep::of_runs(&self.runs), None, &mut |_, _, _| Ok(()))
     }
 
     fn readout(&mut self) -> Readout {

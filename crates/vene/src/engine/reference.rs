@@ -8,13 +8,13 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use candle_core::Tensor;
-use vene_model::{Decoder, DecoderConfig, Model, Operations, Recorded, Site, TimeStep};
+use vene_model::{Decoder, DecoderConfig, Model, Operations, Recorded, Site};
 
 use super::apply::{Application, Measured};
 use super::distribution::Distribution;
 use super::executor::{ExampleOutcome, Executor, PlanOutcome, embeddings, run_one};
 use super::forked::Forked;
-use super::sequences::{Rows, Sequences, Visitor};
+use super::sequences::{Rows, Sequences, StepRuns, Visitor};
 use super::stages::in_stages;
 use super::trace::{Trace, Wanted};
 use super::unit;
@@ -132,11 +132,7 @@ impl Executor for Reference<'_> {
     /// Forks, over the same weights.
     fn twin(&self) -> Option<Box<dyn Executor + '_>> {
         let forked = Forked::new(self.model);
-        match (self.model.config().is_recurrent(), self.fused) {
-            (true, _) => None,
-            (false, true) => Some(Box::new(forked)),
-            (false, false) => Some(Box::new(forked.plain())),
-        }
+        Some(Box::new(if self.fused { forked } else { forked.plain() }))
     }
 }
 
@@ -300,7 +296,7 @@ impl Visitor for Editor<'_> {
     fn step(
         &mut self,
         site: Site,
-        step: TimeStep<'_>,
+        step: StepRuns<'_>,
         tensor: &mut Tensor,
     ) -> Result<(), RunError> {
         let plan = self.plan;

@@ -27,7 +27,7 @@ pub(super) trait Visitor {
     fn step(
         &mut self,
         site: Site,
-        step: TimeStep<'_>,
+        step: StepRuns<'_>,
         tensor: &mut Tensor,
     ) -> Result<(), RunError> {
         let _ = (site, step, tensor);
@@ -46,6 +46,14 @@ pub(super) trait Visitor {
 
     /// The positions of a run whose logits are wanted, ascending.
     fn logit_positions(&self, run: usize) -> &[usize];
+}
+
+/// The rows of one time step.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct StepRuns<'a> {
+    pub(super) position: usize,
+    /// The run of each row, by its index; ascending. Runs that have ended are not among them.
+    pub(super) runs: &'a [usize],
 }
 
 /// Which rows belong to which run.
@@ -220,15 +228,21 @@ pub(super) fn recur<O: Operations<Tensor = Tensor>, V: Visitor>(
     visitor: &mut V,
 ) -> Result<Tensor, RunError> {
     let operations = recurrence.operations;
+    let steps = TimeStep::of_runs(runs);
+    let goes_on = |position: usize| {
+        runs.iter().enumerate().filter(move |(_, run)| run.len() > position).map(|(run, _)| run)
+    };
     let mut seen: BTreeMap<Site, Vec<Tensor>> = BTreeMap::new();
-    let output = recurrence.run::<RunError>(runs, &mut |site, step, tensor| {
+    let output = recurrence.run::<RunError>(&steps, None, &mut |site, index, tensor| {
         if visitor.wants(site) {
-            visitor.step(site, step, tensor)?;
+            let position = steps[index].position;
+            let runs: Vec<usize> = goes_on(position).collect();
+            visitor.step(site, StepRuns { position, runs: &runs }, tensor)?;
             seen.entry(site).or_default().push(tensor.clone());
         }
         Ok(())
     })?;
-    let order = Recurrence::<O>::packed_order(runs);
+    let order = TimeStep::packed_order(&steps, runs.last().map_or(0, |run| run.end));
     for (site, steps) in seen {
         let mut whole = operations.take_rows(&operations.stack(&steps)?, &order)?;
         visitor.rows(site, &Rows::Whole(runs), &mut whole)?;

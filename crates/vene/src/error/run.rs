@@ -206,14 +206,6 @@ pub enum RunError {
         /// The prompt's text or tokens, shortened.
         prompt: String,
     },
-    /// A session of a recurrent network.
-    #[error(
-        "layer {layer} is recurrent: a session keeps keys and values of attention; run plans on the model itself"
-    )]
-    RecurrentSession {
-        /// The layer.
-        layer: usize,
-    },
     /// A session that does not fit its budget.
     #[error(
         "keys and values of {rows} tokens take {least} bytes, and the session may take {budget}; give it more, or \

@@ -221,20 +221,23 @@ fn what_is_not_there_is_refused_with_what_is() {
     assert!(Plan::new().edit(one).resolve(&gru.model, &[gru.example()]).is_ok());
 }
 
-/// The products of a pass over so many rows in so many steps: gates of the input, of the state, logits.
+/// The products of rows in time steps: three gates of the input, three of the state, logits.
 #[test]
 fn work_is_counted_without_weights() {
     let fixture = Fixture::new("gru-plain");
     let outline = fixture.outline().unwrap();
-    let prompt = outline.prompt_from_tokens(&[1, 2, 3, 4]).unwrap();
-    let examples: Arc<[Example]> = [Example::new(prompt.clone()).source(prompt)].into();
+    let prompt = |tokens: &[u32]| outline.prompt_from_tokens(tokens).unwrap();
+    let example = Example::new(prompt(&[1, 2, 3, 4])).source(prompt(&[5, 6, 7, 8]));
+    let examples: Arc<[Example]> = [example].into();
     let edit = Edit::interchange(Component::BlockOutput, 0);
     let plan = Plan::new().edit(edit).resolve_shared(&outline, &examples).unwrap();
     let work = Forked::work_of(&outline, &[plan], 1 << 20).unwrap();
-    let (width, classes, layers) = (12, 5, 2);
-    let of_pass = layers * (4 * 3 + 4 * 3) * width * width + width * classes;
-    // The source's run and the base's.
-    assert_eq!((work.passes, work.operations()), (2, 2.0 * 2.0 * of_pass as f64));
+    let (width, classes) = (12, 5);
+    // The source's four rows through the first layer; the base's four and the fork's one; then the fork's and the three
+    // that it goes on from. Of the fork alone logits are read.
+    let rows = 4 + 5 + 4;
+    let of_passes = rows * (3 + 3) * width * width + width * classes;
+    assert_eq!((work.passes, work.operations()), (2, 2.0 * of_passes as f64));
 }
 
 #[test]

@@ -90,7 +90,7 @@ impl<'a, O: Operations> Decode<'a, O> {
         let sources: Vec<ExampleRuns> = sources.collect();
         let mut reads = Reads::new();
         for (example, runs) in sources.iter().enumerate() {
-            reads_of(Job { plan, example }, runs, &|_| true, &mut reads);
+            reads_of(Job { plan, example }, runs, &mut reads);
         }
         let keeps = vec![false; decoder.config().layers.len() + 1];
         Ok(Self {

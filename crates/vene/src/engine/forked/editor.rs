@@ -237,20 +237,26 @@ impl<O: Operations> ForkedPass<'_, O> {
         here: Option<RowsHere<'_>>,
         before: &Tensor,
     ) -> Result<Vec<Tensor>, RunError> {
-        let step_edit = &self.tree.forks[fork].steps[step].edits[edit];
-        if step_edit.edit().reads_current().is_some() {
+        let application = self.tree.forks[fork].steps[step].edits[edit].application;
+        self.read_for(application, (fork, step, edit), here, before)
+    }
+
+    /// The values that an application of an edit reads, which may be of one of its positions only.
+    pub(super) fn read_for(
+        &self,
+        application: Application<'_>,
+        (fork, step, edit): (usize, usize, usize),
+        here: Option<RowsHere<'_>>,
+        before: &Tensor,
+    ) -> Result<Vec<Tensor>, RunError> {
+        if application.edit().reads_current().is_some() {
             let kept = self.found.current.get(&(fork, step, edit)).into_iter();
-            let application = step_edit.application;
             return kept
                 .map(|kept| apply::read_current(self.config, application, kept, before))
                 .collect();
         }
-        self.read_runs(
-            step_edit.application,
-            &|run| self.tree.read_run(step_edit, run),
-            here,
-            before,
-        )
+        let step_edit = &self.tree.forks[fork].steps[step].edits[edit];
+        self.read_runs(application, &|run| self.tree.read_run(step_edit, run), here, before)
     }
 
     /// The same for edits that read anything but their own run. `run_of` says which run one of the example's is.
@@ -266,7 +272,7 @@ impl<O: Operations> ForkedPass<'_, O> {
             None | Some(ResolvedSource::Current(_)) => return Ok(Vec::new()),
             Some(ResolvedSource::Given(values)) => {
                 let values = values[application.example].iter();
-                return values.map(|values| apply::given(values, before)).collect();
+                return values.map(|values| application.given(values, before)).collect();
             }
             Some(ResolvedSource::Runs { site, units }) => (*site, &units[application.example]),
         };
@@ -283,7 +289,7 @@ impl<O: Operations> ForkedPass<'_, O> {
             if site.component().is_pattern() {
                 apply::read_pattern(kept, unit)
             } else {
-                apply::read_rows(config, edit, kept, &rows, unit, before)
+                application.read_run(config, kept, &rows, unit, before)
             }
         };
         units.iter().map(read).collect()

@@ -15,8 +15,7 @@
 //!
 //! Where the unedited runs are kept ([`cache`]), a pass begins where its forks do.
 //!
-//! Recurrent networks are left to the reference executor: their state goes from row to row, so that
-//! there is little to share after a fork.
+//! A recurrent block goes on from the state of the row before ([`recurrence`]).
 //!
 //! None of this depends on what it is computed with: fused operations on 32-bit floats, or plain
 //! ones of any type.
@@ -31,6 +30,7 @@ mod outcome;
 mod pass;
 mod presence;
 mod readout;
+mod recurrence;
 mod rows;
 mod runner;
 mod schedule;
@@ -43,7 +43,6 @@ use std::ops::ControlFlow;
 
 use vene_model::{Model, Outline, Work};
 
-use super::counted_runs::work_of_reference;
 use super::executor::{Executor, PlanOutcome, embeddings, run_one};
 use super::reference::Reference;
 use super::stages::in_stages;
@@ -114,9 +113,6 @@ impl<'a> Forked<'a> {
         memory: usize,
     ) -> Result<Work, RunError> {
         plans.iter().try_for_each(|plan| plan.expect(outline.key()))?;
-        if outline.config().is_recurrent() {
-            return Ok(work_of_reference(outline, plans));
-        }
         Ok(count_once(&outline.counted(), plans, memory))
     }
 
@@ -142,10 +138,6 @@ impl Executor for Forked<'_> {
         plans: &[ResolvedPlan],
         each: &mut dyn FnMut(usize, PlanOutcome) -> ControlFlow<()>,
     ) -> Result<(), RunError> {
-        // A fork has only some of its run's rows, and a state goes through all of them.
-        if self.model.config().is_recurrent() {
-            return Reference::new(self.model).run_all(plans, each);
-        }
         let (key, config) = (self.model.key(), self.model.config());
         in_stages(key, config, plans, each, &mut |plans, each| self.run_plans(plans, each))
     }
@@ -153,11 +145,8 @@ impl Executor for Forked<'_> {
     /// Whole runs, over the same weights: none are read a second time.
     fn twin(&self) -> Option<Box<dyn Executor + '_>> {
         let reference = Reference::new(self.model);
-        match (self.model.config().is_recurrent(), self.plain) {
-            (true, _) => None,
-            (false, true) => Some(Box::new(reference)),
-            (false, false) => Some(Box::new(reference.fused())),
-        }
+        let is_plain = self.plain || self.model.config().is_recurrent();
+        Some(Box::new(if is_plain { reference } else { reference.fused() }))
     }
 
     fn token_embeddings(&self, tokens: &[u32]) -> Result<Vec<Vec<f64>>, RunError> {

@@ -2,7 +2,7 @@
 //!
 //! From there on no row looks at another one any more: what is left of the pass is about the rows that are read.
 
-use vene_model::{Component, DecoderConfig, Site};
+use vene_model::{BlockKind, Component, DecoderConfig, Site};
 
 use super::tree::{RunId, Tree};
 use crate::plan::ResolvedSource;
@@ -25,7 +25,8 @@ impl Needed {
         let is_last_pattern =
             |site: Site| site.component().is_pattern() && site.layer() == Some(last);
         let mut needed = Self {
-            narrows: !tree.reads.iter().any(|read| is_last_pattern(read.site)),
+            narrows: config.layers[last].kind == BlockKind::Transformer
+                && !tree.reads.iter().any(|read| is_last_pattern(read.site)),
             trunk: vec![Vec::new(); tree.trunk.runs().len()],
             forks: vec![Vec::new(); tree.forks.len()],
         };
@@ -39,9 +40,8 @@ impl Needed {
             for edit in fork.steps.iter().filter(|step| is_ahead(step.site)).flat_map(|s| &s.edits)
             {
                 needed.forks[index].extend(&edit.unit().positions);
-                if let Some(ResolvedSource::Runs { site, units }) = &edit.edit().source
-                    && *site == edit.edit().site
-                    && tree.has_sources
+                if let Some(ResolvedSource::Runs { units, .. }) = &edit.edit().source
+                    && tree.reads_in_passing(edit.edit())
                 {
                     for (run, unit) in &units[edit.application.example] {
                         needed.of_mut(tree.read_run(edit, *run)).extend(&unit.positions);

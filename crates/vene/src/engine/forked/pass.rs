@@ -6,7 +6,7 @@ use std::ops::Range;
 use candle_core::Tensor;
 use vene_model::{
     Attention, Component, Decoder, DecoderConfig, Logits, OperationError, Operations, Pass,
-    Readout, Site,
+    Readout, Recurrence, Site,
 };
 
 use super::attention::Keys;
@@ -133,7 +133,12 @@ impl<'a, O: Operations> ForkedPass<'a, O> {
     ) -> Self {
         let config = decoder.config();
         let needed = Needed::of_tree(tree, config);
-        let entrances = cached.cache().map(ActivationCache::entrances);
+        let mut entrances = cached.cache().map(ActivationCache::entrances);
+        if let (Some(entrances), true) = (&mut entrances, config.recurs(config.layers.len() - 1)) {
+            // Nothing is announced behind a recurrent block but what its steps announce.
+            entrances.pop();
+            entrances.push(false);
+        }
         let kept = entrances.as_ref().map(|entrances| Kept { entrances });
         let presence = Presence::of(tree, config, &needed, kept.as_ref());
         Self::with_presence(decoder, tree, cached, activations, needed, presence)
@@ -332,7 +337,7 @@ impl<'a, O: Operations> ForkedPass<'a, O> {
     }
 
     /// Keeps what is read at a site.
-    fn keep_reads(
+    pub(super) fn keep_reads(
         &mut self,
         operations: &O,
         site: Site,
@@ -425,6 +430,10 @@ impl<O: Operations> Pass<O> for ForkedPass<'_, O> {
         live: &mut [&mut O::Tensor],
     ) -> Result<O::Tensor, RunError> {
         self.attend_all(attention, live)
+    }
+
+    fn recur(&mut self, recurrence: Recurrence<'_, O>) -> Result<O::Tensor, RunError> {
+        self.recur_all(recurrence)
     }
 
     fn readout(&mut self) -> Readout {

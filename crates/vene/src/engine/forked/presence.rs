@@ -52,6 +52,7 @@ pub(super) fn stage_of(site: Site, config: &DecoderConfig) -> usize {
     match (site.component(), site.layer()) {
         (Component::Embedding, _) => 0,
         (_, None) => 2 * config.layers.len(),
+        (_, Some(layer)) if site.is_by_step(config) => stage_after_attention(layer),
         (Component::BlockOutput, Some(layer)) => stage_before_attention(layer + 1),
         (component, Some(layer)) if component <= Component::AttentionWeight => {
             stage_before_attention(layer)
@@ -60,7 +61,8 @@ pub(super) fn stage_of(site: Site, config: &DecoderConfig) -> usize {
     }
 }
 
-/// The block in whose attention an edit at a site makes later positions differ; the number of blocks where there is none.
+/// The block in whose attention, or recurrence, an edit at a site makes later positions differ; the number of blocks
+/// where there is none.
 pub(super) fn spreads_in(site: Site, config: &DecoderConfig) -> usize {
     let blocks = config.layers.len();
     let next = match (site.component(), site.layer()) {
@@ -69,11 +71,11 @@ pub(super) fn spreads_in(site: Site, config: &DecoderConfig) -> usize {
         (component, Some(layer)) => {
             let is_before =
                 component < Component::AttentionScore && !changes_queries_only(component);
-            if is_before { layer } else { layer + 1 }
+            if is_before || site.is_by_step(config) { layer } else { layer + 1 }
         }
     };
-    let attends = |block: &usize| config.layers[*block].kind == BlockKind::Transformer;
-    (next..blocks).find(attends).unwrap_or(blocks)
+    let rows_meet = |block: &usize| config.layers[*block].kind != BlockKind::Feedforward;
+    (next..blocks).find(rows_meet).unwrap_or(blocks)
 }
 
 /// Whether an edit here, before attention, changes what the edited position attends to and nothing
@@ -94,13 +96,10 @@ impl Presence {
         let mut demand = Demand::new(tree, config, needed);
         demand.reads();
         for (index, fork) in tree.forks.iter().enumerate() {
-            if tree.has_sources {
-                demand.sources(fork);
-            }
-            match kept {
-                // Its rows look back at those of its run in all blocks.
-                None => demand.whole_run(index),
-                Some(_) => demand.departures(index),
+            demand.sources(fork);
+            demand.departures(index);
+            if kept.is_none() {
+                demand.beginning(index);
             }
         }
         match kept {
@@ -174,10 +173,18 @@ impl Moment {
     fn of(site: Site, config: &DecoderConfig) -> Self {
         let order = match site.component() {
             // What enters a block.
-            Component::BlockOutput | Component::Embedding => 0,
+            Component::BlockOutput | Component::Embedding if !site.is_by_step(config) => 0,
             component => 2 * (component as usize + 1),
         };
         Self { stage: stage_of(site, config), order }
+    }
+
+    /// When a fork has rows of its own where an edit at a site is made: before the block, if it is inside a recurrent one.
+    fn of_leaving(site: Site, config: &DecoderConfig) -> Self {
+        match site.layer() {
+            Some(layer) if site.is_by_step(config) => Self::of_spread(layer),
+            _ => Self::of(site, config),
+        }
     }
 
     /// When forks get rows of their own in a block's attention: before its pattern is edited.
@@ -272,7 +279,7 @@ impl<'a, 't> Demand<'a, 't> {
                 let Some(ResolvedSource::Runs { site, units }) = &edit.edit().source else {
                     continue;
                 };
-                if *site != edit.edit().site {
+                if !tree.reads_in_passing(edit.edit()) {
                     continue;
                 }
                 let stage = stage_of(*site, self.config);
@@ -285,11 +292,14 @@ impl<'a, 't> Demand<'a, 't> {
         }
     }
 
-    /// A run that forks leave is computed as far as it matters to them, through all blocks.
-    fn whole_run(&mut self, fork: usize) {
-        let RunId::Trunk(run) = self.tree.forks[fork].parent else { return };
-        let last = self.tree.forks[fork].length - 1;
-        self.row(run, last, self.forks[fork]);
+    /// A fork's rows look back at those of its run before its first edited position, in all blocks.
+    fn beginning(&mut self, fork: usize) {
+        let of_fork = &self.tree.forks[fork];
+        if let (RunId::Trunk(run), Some(before)) =
+            (of_fork.parent, of_fork.first_edited().checked_sub(1))
+        {
+            self.row(run, before, self.forks[fork]);
+        }
     }
 
     /// Rows of the trunk from which a fork's own are copied.
@@ -298,7 +308,7 @@ impl<'a, 't> Demand<'a, 't> {
         let fork = &tree.forks[index];
         let mut spreads: Vec<(usize, usize)> = Vec::new();
         for step in &fork.steps {
-            let moment = Moment::of(step.site, config);
+            let moment = Moment::of_leaving(step.site, config);
             for position in step.positions() {
                 self.read(fork.parent, position, moment);
             }
@@ -361,7 +371,7 @@ impl<'a, 't> Demand<'a, 't> {
             let fork = &tree.forks[fork];
             let mut since = vec![Moment::NEVER; fork.length];
             for step in &fork.steps {
-                let moment = Moment::of(step.site, config);
+                let moment = Moment::of_leaving(step.site, config);
                 for position in step.positions() {
                     since[position] = since[position].min(moment);
                 }

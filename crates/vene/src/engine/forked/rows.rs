@@ -194,6 +194,34 @@ impl PackedRows {
         }
     }
 
+    /// Gives a fork rows of its own from the first position on that a step edits inside a recurrent block.
+    pub(super) fn leave_from(
+        &mut self,
+        tree: &Tree<'_>,
+        fork: usize,
+        step: usize,
+        copied: &mut Vec<usize>,
+    ) {
+        let of_fork = &tree.forks[fork];
+        if let Some(first) = of_fork.steps[step].positions().min() {
+            self.leave(tree, fork, first..of_fork.length, copied);
+        }
+    }
+
+    /// The place of the row of a run's position, or its number where it is not live.
+    pub(super) fn live_place(
+        &self,
+        tree: &Tree<'_>,
+        run: RunId,
+        position: usize,
+    ) -> Result<usize, usize> {
+        let row = self.row(tree, run, position) as usize;
+        match self.places[row] {
+            NONE => Err(row),
+            place => Ok(place as usize),
+        }
+    }
+
     /// Gives a fork rows of its own where a step edits, and remembers in which block's attention the edit
     /// spreads, if it does in any that matters.
     pub(super) fn leave_at(

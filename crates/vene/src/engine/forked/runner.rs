@@ -10,7 +10,9 @@ use super::cache::ActivationCache;
 use super::chunks;
 use super::outcome::{Outcomes, showed};
 use super::pass::{Activations, Cached, ForkedPass};
-use super::tree::{ExampleRuns, Job, RunId, SiteRead, Tree, could_read_in_passing, runs_of};
+use super::tree::{
+    EditPlace, ExampleRuns, Job, RunId, SiteRead, Tree, could_read_in_passing, runs_of,
+};
 use super::trunk::Trunk;
 use crate::engine::executor::PlanOutcome;
 use crate::error::RunError;
@@ -112,8 +114,8 @@ fn run_chunk<O: Operations>(
     outcomes: &mut Outcomes<'_>,
     each: Each<'_>,
 ) -> Result<(), RunError> {
-    let activations = read(decoder, cache, trunk, reads_elsewhere(jobs, &runs))?;
     let tree = Tree::new(trunk, jobs, runs);
+    let activations = read(decoder, cache, trunk, reads_elsewhere(&tree))?;
     let cached = cache.map_or(Cached::Nothing, Cached::All);
     let (mut found, logits) = ForkedPass::new(decoder, &tree, cached, &activations).run()?;
     if !decoder.operations().has_values() {
@@ -135,29 +137,38 @@ pub(super) type Reads = BTreeMap<(usize, Site), Vec<usize>>;
 
 /// What edits read of unedited runs where no row of theirs is at hand: at other sites than
 /// those at which they write, and of attention patterns and logits.
-fn reads_elsewhere(jobs: &[Job<'_>], runs: &[ExampleRuns]) -> Reads {
+fn reads_elsewhere(tree: &Tree<'_>) -> Reads {
     let mut reads = Reads::new();
-    for (job, runs) in jobs.iter().zip(runs) {
-        reads_of(*job, runs, &|edit| !could_read_in_passing(edit), &mut reads);
+    let mut add = |edit: &ResolvedEdit, example: usize, run_of: &dyn Fn(Run) -> RunId| {
+        if could_read_in_passing(edit) {
+            return;
+        }
+        let Some(ResolvedSource::Runs { site, units }) = &edit.source else { return };
+        for (run, unit) in &units[example] {
+            if let RunId::Trunk(run) = run_of(*run) {
+                reads.entry((run, *site)).or_default().extend(&unit.positions);
+            }
+        }
+    };
+    for edit in tree.forks.iter().flat_map(|fork| &fork.steps).flat_map(|step| &step.edits) {
+        add(edit.edit(), edit.application.example, &|run| tree.read_run(edit, run));
+    }
+    for end in &tree.ends {
+        let on_logits = end.plan.edits.iter().zip(&end.places);
+        for (edit, _) in on_logits.filter(|(_, place)| matches!(place, EditPlace::Logits)) {
+            add(edit, end.example, &|run| tree.run_of_plan(end, run));
+        }
     }
     reads
 }
 
-/// What some edits of a job read of unedited runs.
-pub(super) fn reads_of(
-    Job { plan, example }: Job<'_>,
-    runs: &ExampleRuns,
-    is_meant: &dyn Fn(&ResolvedEdit) -> bool,
-    reads: &mut Reads,
-) {
-    for edit in plan.edits.iter().filter(|edit| is_meant(edit)) {
+/// What all edits of a job read of unedited runs.
+pub(super) fn reads_of(job: Job<'_>, runs: &ExampleRuns, reads: &mut Reads) {
+    let Job { plan, example } = job;
+    for edit in &plan.edits {
         let Some(ResolvedSource::Runs { site, units }) = &edit.source else { continue };
         for (run, unit) in &units[example] {
-            let run = match run {
-                Run::Base => runs.base,
-                Run::Source(source) => runs.sources[*source],
-            };
-            reads.entry((run, *site)).or_default().extend(&unit.positions);
+            reads.entry((runs.of(*run), *site)).or_default().extend(&unit.positions);
         }
     }
 }

@@ -25,6 +25,8 @@ impl Schedule {
             for (number, step) in fork.steps.iter().enumerate() {
                 schedule.steps.entry(step.site).or_default().push((index, number));
                 for (edit, step_edit) in step.edits.iter().enumerate() {
+                    // A step may be several sites' of one block.
+                    schedule.wanted.insert(step_edit.edit().site);
                     if let Some(site) = step_edit.edit().reads_current() {
                         schedule.currents.entry(site).or_default().push((index, number, edit));
                     }

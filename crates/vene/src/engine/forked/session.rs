@@ -67,7 +67,7 @@ impl Session {
     /// stream that enters it, keys and values.
     ///
     /// # Errors
-    /// Prompts of another model, a recurrent network, failures of the computation.
+    /// Prompts of another model, failures of the computation.
     pub fn new<'p>(
         model: &Model,
         prompts: impl IntoIterator<Item = &'p Prompt>,
@@ -92,9 +92,6 @@ impl Session {
             trunk.add(prompt, model.config());
         }
         let config = model.config();
-        if let Some(layer) = (0..config.layers.len()).find(|&layer| config.recurs(layer)) {
-            return Err(RunError::RecurrentSession { layer });
-        }
         let memory = chunks::memory();
         let keeps = kept_entrances(config, trunk.tokens().len(), bytes)?;
         let runs = match model.fused()? {
@@ -205,6 +202,10 @@ fn kept_entrances(
     budget: usize,
 ) -> Result<Vec<bool>, RunError> {
     let blocks = config.layers.len();
+    if config.is_recurrent() {
+        // What leaves a block is also its state.
+        return Ok(vec![true; blocks + 1]);
+    }
     let of_attention = 2 * blocks * config.key_value_heads * config.head_dim;
     let bytes = |floats: usize| rows.saturating_mul(floats).saturating_mul(size_of::<f32>());
     let least = bytes(of_attention);

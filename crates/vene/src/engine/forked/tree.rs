@@ -109,6 +109,16 @@ pub(super) struct ExampleRuns {
     pub(super) sources: Vec<usize>,
 }
 
+impl ExampleRuns {
+    /// The run of the trunk that one of the example's is.
+    pub(super) fn of(&self, run: Run) -> usize {
+        match run {
+            Run::Base => self.base,
+            Run::Source(index) => self.sources[index],
+        }
+    }
+}
+
 /// The index of an [`ExampleRuns`] in its tree.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 struct RunsId(usize);
@@ -221,11 +231,7 @@ impl<'a> Tree<'a> {
     }
 
     fn run_of(&self, RunsId(runs): RunsId, run: Run) -> RunId {
-        let runs = &self.runs[runs];
-        RunId::Trunk(match run {
-            Run::Base => runs.base,
-            Run::Source(index) => runs.sources[index],
-        })
+        RunId::Trunk(self.runs[runs].of(run))
     }
 
     /// A fork and its parents, up to the trunk's run.
@@ -274,6 +280,7 @@ impl<'a> Tree<'a> {
 pub(super) fn could_read_in_passing(edit: &ResolvedEdit) -> bool {
     let component = edit.site.component();
     matches!(&edit.source, Some(ResolvedSource::Runs { site, .. }) if *site == edit.site)
+        && !edit.by_step
         && !component.is_pattern()
         && component != Component::Logits
 }
@@ -357,14 +364,10 @@ enum SourceKey<'a> {
 
 impl<'a> EditKey<'a> {
     fn of(edit: &'a ResolvedEdit, example: usize, runs: &ExampleRuns) -> Self {
-        let run = |run: Run| match run {
-            Run::Base => runs.base,
-            Run::Source(index) => runs.sources[index],
-        };
         let source = match &edit.source {
             None => SourceKey::None,
             Some(ResolvedSource::Runs { site, units }) => {
-                let read = units[example].iter().map(|(read, unit)| (run(*read), unit));
+                let read = units[example].iter().map(|(read, unit)| (runs.of(*read), unit));
                 SourceKey::Runs(*site, read.collect())
             }
             Some(ResolvedSource::Current(site)) => SourceKey::Current(*site),
@@ -385,11 +388,12 @@ impl<'a> EditKey<'a> {
     }
 }
 
-/// Whether edits at two sites are one step: at the same site, or both of one layer's attention
-/// pattern, of which no row is live between scores and weights.
-fn are_one(a: Site, b: Site) -> bool {
-    let both_patterns = a.component().is_pattern() && b.component().is_pattern();
-    a == b || (both_patterns && a.layer() == b.layer())
+/// Whether two edits are one step: at the same site, or both of one layer's attention
+/// pattern, of which no row is live between scores and weights, or both inside one layer's recurrent block.
+fn are_one(a: &ResolvedEdit, b: &ResolvedEdit) -> bool {
+    let both = |is_so: fn(&ResolvedEdit) -> bool| is_so(a) && is_so(b);
+    let in_one_place = both(|edit| edit.site.component().is_pattern()) || both(|edit| edit.by_step);
+    a.site == b.site || (in_one_place && a.site.layer() == b.site.layer())
 }
 
 /// Where a job ends: its last node, if any; and the places of its edits, with nodes for forks.
@@ -416,7 +420,7 @@ impl<'a> Nodes<'a> {
         }
         edits.sort_by_key(|&index| plan.edits[index].site.depth());
         let mut parent = None;
-        for step in edits.chunk_by(|&a, &b| are_one(plan.edits[a].site, plan.edits[b].site)) {
+        for step in edits.chunk_by(|&a, &b| are_one(&plan.edits[a], &plan.edits[b])) {
             let site = plan.edits[step[0]].site;
             let runs = &self.runs[id.0];
             let keys = step.iter().map(|&edit| EditKey::of(&plan.edits[edit], example, runs));

@@ -6,11 +6,11 @@
 //! handed over together, and there is one.
 
 use candle_core::{DType, Tensor};
-use vene_model::{DecoderConfig, Site, TimeStep};
+use vene_model::{DecoderConfig, Site};
 
 use crate::engine::apply::{self, Application};
 use crate::engine::reference::Editor;
-use crate::engine::sequences::{Rows, Visitor};
+use crate::engine::sequences::{Rows, StepRuns, Visitor};
 use crate::engine::unit;
 use crate::error::RunError;
 use crate::intervention::UnitContext;
@@ -162,7 +162,7 @@ impl Visitor for Edits<'_> {
     fn step(
         &mut self,
         site: Site,
-        step: TimeStep<'_>,
+        step: StepRuns<'_>,
         tensor: &mut Tensor,
     ) -> Result<(), RunError> {
         self.editor.step(site, step, tensor)?;

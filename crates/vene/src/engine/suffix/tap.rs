@@ -4,9 +4,9 @@ use std::collections::{BTreeSet, HashMap};
 
 use candle_core::backprop::GradStore;
 use candle_core::{Tensor, Var};
-use vene_model::{Site, TimeStep};
+use vene_model::Site;
 
-use crate::engine::sequences::{Rows, Visitor};
+use crate::engine::sequences::{Rows, StepRuns, Visitor};
 use crate::error::RunError;
 
 /// Zeros that are added at sites: the gradient of a metric with respect to them is that with respect to the
@@ -136,7 +136,7 @@ impl<V: Visitor> Visitor for Tapped<'_, V> {
     fn step(
         &mut self,
         site: Site,
-        step: TimeStep<'_>,
+        step: StepRuns<'_>,
         tensor: &mut Tensor,
     ) -> Result<(), RunError> {
         if self.inner.wants(site) {
