@@ -39,7 +39,7 @@ pub use key::{AnotherModel, ModelKey};
 pub use model::Model;
 pub use opening::Opening;
 pub use operations::{
-    ChosenLogits, Counted, CountedRows, Differentiable, Earlier, Fused, HostRows, OperationError,
+    ChosenLogits, Counted, CountedRows, Differentiable, Fused, HostRows, OperationError,
     Operations, OwnedPath, Path, Plain, Precision, Query, Recorded, Visibility, Work,
     cross_entropy_of, with_backward,
 };

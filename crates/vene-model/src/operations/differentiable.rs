@@ -3,13 +3,10 @@
 //! Two sets have them: [`Plain`](super::Plain), written from elementary operations in any precision, and
 //! [`Recorded`](super::Recorded), fast on a CPU and held to it.
 
-use std::sync::Arc;
-
 use candle_core::{D, DType, Tensor};
 use vene_kernels::ranking::Standing;
 
 use super::{OperationError, Operations, Path, Query};
-use crate::config::{DecoderConfig, LayerConfig};
 
 /// A [`Path`] that belongs to whoever has it, since a graph outlives the call.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -20,20 +17,17 @@ pub struct OwnedPath {
     pub queries: Vec<Query>,
 }
 
+impl From<&Path<'_>> for OwnedPath {
+    fn from(path: &Path<'_>) -> Self {
+        Self { rows: path.rows.to_vec(), queries: path.queries.to_vec() }
+    }
+}
+
 impl OwnedPath {
     /// The same, borrowed.
     pub fn as_path(&self) -> Path<'_> {
         Path { rows: &self.rows, queries: &self.queries }
     }
-}
-
-/// Keys and values of rows that were computed before: no gradient flows to them.
-#[derive(Clone, Debug)]
-pub struct Earlier {
-    /// `[rows, key_value_heads * head_dim]`.
-    pub keys: Tensor,
-    /// `[rows, key_value_heads * head_dim]`.
-    pub values: Tensor,
 }
 
 /// Operations on candle tensors whose results have a graph behind them wherever their inputs have one, to
@@ -50,23 +44,6 @@ pub trait Differentiable:
     + Sync
     + 'static
 {
-    /// [`Operations::attend`] where the first rows of the paths are the earlier ones, and the rows of `keys`
-    /// and `values`, each in one path only, follow them.
-    ///
-    /// # Errors
-    /// Failures of the computation.
-    #[allow(clippy::too_many_arguments)]
-    fn attend_behind(
-        &self,
-        queries: &Tensor,
-        keys: &Tensor,
-        values: &Tensor,
-        earlier: Option<&Earlier>,
-        paths: &Arc<[OwnedPath]>,
-        config: &DecoderConfig,
-        layer: &LayerConfig,
-    ) -> Result<Tensor, OperationError>;
-
     /// -log p(target) of each row `[rows, d_model]` after the unembedding and its soft cap, in nats, `[rows]`;
     /// and where each target stands among all tokens.
     ///

@@ -15,7 +15,7 @@ mod plain;
 mod recorded;
 
 pub use counted::{Counted, CountedRows, Work};
-pub use differentiable::{Differentiable, Earlier, OwnedPath, cross_entropy_of};
+pub use differentiable::{Differentiable, OwnedPath, cross_entropy_of};
 pub use fused::Fused;
 pub use node::with_backward;
 pub use pattern::Visibility;
@@ -166,6 +166,28 @@ pub trait Operations {
         config: &DecoderConfig,
         layer: &LayerConfig,
     ) -> Result<Self::Tensor, OperationError>;
+
+    /// [`Operations::attend`] where keys and values come from two passes: the first rows of the paths are the earlier
+    /// ones, those of `keys` and `values` follow them. Where gradients flow, each of these is in one path only, and none
+    /// flows to the earlier ones.
+    #[allow(clippy::too_many_arguments)]
+    fn attend_behind(
+        &self,
+        queries: &Self::Tensor,
+        keys: &Self::Tensor,
+        values: &Self::Tensor,
+        earlier: Option<[Self::Tensor; 2]>,
+        paths: &[Path<'_>],
+        config: &DecoderConfig,
+        layer: &LayerConfig,
+    ) -> Result<Self::Tensor, OperationError> {
+        let Some([mut all_keys, mut all_values]) = earlier else {
+            return self.attend(queries, keys, values, paths, config, layer);
+        };
+        self.extend_rows(&mut all_keys, keys)?;
+        self.extend_rows(&mut all_values, values)?;
+        self.attend(queries, &all_keys, &all_values, paths, config, layer)
+    }
 
     /// The logits of `tokens` in every row, soft-capped where there is a cap, and where `normalised`
     /// also each row's log-normaliser over the whole vocabulary.

@@ -3,17 +3,12 @@
 //! Each is written the obvious way from elementary operations. The reference executor runs on
 //! these, in f32 or in f64; they define what is right, and speed is somebody else's business.
 
-use std::sync::Arc;
-
 use candle_core::{D, DType, Device, Error, Tensor};
 use vene_kernels::ranking::Standing;
 
 use super::differentiable::cross_entropy_of;
 use super::node::{linear_map, with_backward};
-use super::{
-    ChosenLogits, Differentiable, Earlier, HostRows, OperationError, Operations, OwnedPath, Path,
-    Visibility,
-};
+use super::{ChosenLogits, Differentiable, HostRows, OperationError, Operations, Path, Visibility};
 use crate::config::{Activation, DecoderConfig, LayerConfig, NormKind, Rotary};
 use crate::pass::RowPlaces;
 use crate::tensors::{HostTensor, LinearTensors, NormTensors};
@@ -433,26 +428,6 @@ impl Operations for Plain {
 }
 
 impl Differentiable for Plain {
-    fn attend_behind(
-        &self,
-        queries: &Tensor,
-        keys: &Tensor,
-        values: &Tensor,
-        earlier: Option<&Earlier>,
-        paths: &Arc<[OwnedPath]>,
-        config: &DecoderConfig,
-        layer: &LayerConfig,
-    ) -> Result<Tensor, OperationError> {
-        let all = |earlier: Option<&Tensor>, live: &Tensor| match earlier {
-            Some(earlier) => Tensor::cat(&[earlier, live], 0),
-            None => Ok(live.clone()),
-        };
-        let keys = all(earlier.map(|earlier| &earlier.keys), keys)?;
-        let values = all(earlier.map(|earlier| &earlier.values), values)?;
-        let paths: Vec<Path<'_>> = paths.iter().map(OwnedPath::as_path).collect();
-        self.attend(queries, &keys, &values, &paths, config, layer)
-    }
-
     fn cross_entropy(
         &self,
         x: &Tensor,

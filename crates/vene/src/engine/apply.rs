@@ -219,11 +219,11 @@ impl<'a> Application<'a> {
             Some(ResolvedSource::Runs { site, units }) => units[self.example]
                 .iter()
                 .map(|(run, unit)| {
-                    let found = trace.find(self.example, *run, *site, &unit.positions);
-                    let (kept, rows) = found.ok_or(RunError::NotTraced { site: *site })?;
+                    let kept = trace.get(self.example, *run, *site);
+                    let kept = kept.ok_or(RunError::NotTraced { site: *site })?;
                     match site.component().is_pattern() {
                         true => read_pattern(kept, unit),
-                        false => self.read_run(config, kept, &rows, unit, before),
+                        false => self.read_run(config, kept, &unit.positions, unit, before),
                     }
                 })
                 .collect(),
@@ -372,12 +372,6 @@ pub(super) fn panicked(edit: &ResolvedEdit, sources: usize, panic: Panicked) -> 
     let (intervention, site) = (edit.intervention.name(), edit.site);
     let message = panic.message;
     RunError::InterventionPanicked { intervention, site, sources, message }
-}
-
-/// Where the edited stretches begin in a row, each of which is `width` wide.
-pub(super) fn columns(unit: &Unit, width: usize) -> Vec<usize> {
-    let heads = unit.heads.as_ref();
-    heads.map_or(vec![0], |heads| heads.iter().map(|head| head * width).collect())
 }
 
 /// A source's values at `rows` of packed rows, in the shape of the values that are written.

@@ -5,12 +5,14 @@
 //! (Sundararajan et al. 2017) average it along a way.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use candle_core::{DType, Tensor};
 use vene_files::guarded;
 use vene_model::{Model, Site};
 
-use super::suffix::{Suffix, Taps};
+use super::forked::TrainRun;
+use super::tap::{Tap, tapped};
 use crate::error::RunError;
 use crate::plan::ResolvedPlan;
 
@@ -34,8 +36,8 @@ use crate::plan::ResolvedPlan;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub struct Gradients {
-    suffix: Suffix,
-    sites: Vec<Site>,
+    runs: TrainRun,
+    taps: Vec<(Site, Arc<Tap>)>,
 }
 
 /// What a metric came to, and its gradients.
@@ -52,17 +54,22 @@ impl Gradients {
     /// # Errors
     /// Failures of the computation; a site that this model does not have.
     pub fn new(model: &Model, plan: ResolvedPlan, sites: &[Site]) -> Result<Self, RunError> {
+        let config = model.config();
         for &site in sites {
-            let here = Site::new(site.component(), site.layer(), model.config());
+            let here = Site::new(site.component(), site.layer(), config);
             here.map_err(|problem| RunError::NoSite { site, problem })?;
         }
-        Ok(Self { suffix: Suffix::behind(model, plan, sites)?, sites: sites.to_vec() })
+        let (mut plan, mut taps) = (plan, Vec::new());
+        for &site in sites {
+            taps.push((site, tapped(&mut plan, site, site.is_by_step(config))));
+        }
+        Ok(Self { runs: TrainRun::new(model, plan)?, taps })
     }
 
-    /// With some blocks run once more on the way back: [`Suffix::recomputing`].
+    /// With some blocks run once more on the way back: [`TrainRun::recomputing`].
     #[must_use]
     pub fn recomputing(mut self, recomputes: bool) -> Self {
-        self.suffix = self.suffix.recomputing(recomputes);
+        self.runs = self.runs.recomputing(recomputes);
         self
     }
 
@@ -76,20 +83,18 @@ impl Gradients {
         examples: &[usize],
         metric: &dyn Fn(&Tensor) -> candle_core::Result<Tensor>,
     ) -> Result<SiteGradients, RunError> {
-        self.suffix.expect(examples)?;
-        let lengths =
-            examples.iter().map(|&example| self.suffix.plan().examples()[example].base.len());
-        let mut taps = Taps::new(&self.sites, lengths.collect());
-        let logits = self.suffix.tapped(examples, &mut taps)?;
+        self.taps.iter().for_each(|(_, tap)| tap.clear());
+        let logits = self.runs.logits(examples)?;
         let metric = guarded(|| metric(&logits));
         let metric = metric.map_err(|panic| RunError::panicked("a metric", panic))?;
         let sum = metric?.sum_all()?;
         let gradients = sum.backward()?;
         let mut found = HashMap::new();
-        for (run, &example) in examples.iter().enumerate() {
-            for &site in &self.sites {
-                if let Some(both) = taps.of(site, run, &gradients)? {
-                    found.insert((example, site), both);
+        for &example in examples {
+            let length = self.runs.plan().examples()[example].base.len();
+            for (site, tap) in &self.taps {
+                if let Some(both) = tap.of(example, length, &gradients)? {
+                    found.insert((example, *site), both);
                 }
             }
         }

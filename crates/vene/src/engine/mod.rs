@@ -14,7 +14,7 @@ mod reading;
 mod reference;
 mod sequences;
 mod stages;
-mod suffix;
+mod tap;
 mod trace;
 mod unit;
 
@@ -22,8 +22,7 @@ pub(crate) use counted_runs::work_of_reference;
 pub use distribution::Distribution;
 pub use executor::{ExampleOutcome, Executor, PlanOutcome};
 pub(crate) use forked::{Decode, Sequence, Showed, with_sources_run};
-pub use forked::{Forked, Session};
+pub use forked::{Forked, Session, TrainRun};
 pub use gradients::{Gradients, SiteGradients};
 pub use reading::Reading;
 pub use reference::Reference;
-pub use suffix::Suffix;

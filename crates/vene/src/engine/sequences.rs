@@ -62,8 +62,6 @@ pub(super) enum Rows<'a> {
     Whole(&'a [Range<usize>]),
     /// Of each run the positions whose logits are wanted, behind those of the runs before it.
     Logits(Vec<&'a [usize]>),
-    /// Of each run a stretch of positions, and which one comes first.
-    Behind(&'a [Range<usize>], &'a [usize]),
 }
 
 impl Rows<'_> {
@@ -72,14 +70,6 @@ impl Rows<'_> {
         match self {
             Rows::Whole(runs) => {
                 Some(positions.iter().map(|position| runs[run].start + position).collect())
-            }
-            Rows::Behind(runs, first) => {
-                let (run, first) = (&runs[run], first[run]);
-                let row = |&position: &usize| {
-                    let row = run.start + position.checked_sub(first)?;
-                    (row < run.end).then_some(row)
-                };
-                positions.iter().map(row).collect()
             }
             Rows::Logits(read) => {
                 let start: usize = read[..run].iter().map(|positions| positions.len()).sum();

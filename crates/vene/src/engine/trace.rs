@@ -11,76 +11,19 @@ use crate::plan::{Example, ResolvedPlan, ResolvedSource, Run};
 
 /// Activations that examples' unedited runs showed at the sites that were asked for.
 #[derive(Clone, Debug, Default)]
-pub struct Trace {
+pub(super) struct Trace {
     kept: HashMap<(usize, Run, Site), Tensor>,
-    /// Where not all positions are kept: those of the rows that are.
-    positions: HashMap<(usize, Run, Site), Vec<usize>>,
 }
 
 impl Trace {
-    /// What an example's run showed at a site: `[positions, width]`, or `[heads, queries, keys]`
-    /// for attention patterns, or `None` if it was not asked for.
-    pub fn get(&self, example: usize, run: Run, site: Site) -> Option<&Tensor> {
-        self.kept.get(&(example, run, site))
-    }
-
     pub(super) fn keep(&mut self, example: usize, run: Run, site: Site, tensor: Tensor) {
         self.kept.insert((example, run, site), tensor);
     }
 
-    /// The same of some positions only, a row for each.
-    pub(super) fn keep_rows(
-        &mut self,
-        example: usize,
-        run: Run,
-        site: Site,
-        positions: Vec<usize>,
-        rows: Tensor,
-    ) {
-        self.positions.insert((example, run, site), positions);
-        self.keep(example, run, site, rows);
-    }
-
-    /// What was kept of packed rows, and in which rows of it these positions are.
-    pub(super) fn find(
-        &self,
-        example: usize,
-        run: Run,
-        site: Site,
-        positions: &[usize],
-    ) -> Option<(&Tensor, Vec<usize>)> {
-        let key = (example, run, site);
-        let kept = self.kept.get(&key)?;
-        let rows = match self.positions.get(&key) {
-            None => positions.to_vec(),
-            Some(there) => {
-                let row = |position| there.iter().position(|kept| kept == position);
-                positions.iter().map(row).collect::<Option<_>>()?
-            }
-        };
-        Some((kept, rows))
-    }
-
-    /// Each of so many examples by itself, as example 0 of a trace of its own.
-    pub(super) fn by_example(self, examples: usize) -> Vec<Self> {
-        let mut traces = vec![Self::default(); examples];
-        for ((example, run, site), tensor) in self.kept {
-            traces[example].keep(0, run, site, tensor);
-        }
-        for ((example, run, site), positions) in self.positions {
-            traces[example].positions.insert((0, run, site), positions);
-        }
-        traces
-    }
-
-    /// Takes what a trace of one example kept, as that of the example with this index here.
-    pub(super) fn add(&mut self, example: usize, of_one: &Self) {
-        for ((_, run, site), tensor) in &of_one.kept {
-            self.keep(example, *run, *site, tensor.clone());
-        }
-        for ((_, run, site), positions) in &of_one.positions {
-            self.positions.insert((example, *run, *site), positions.clone());
-        }
+    /// What an example's run showed at a site: `[positions, width]`, or `[heads, queries, keys]`
+    /// for attention patterns.
+    pub(super) fn get(&self, example: usize, run: Run, site: Site) -> Option<&Tensor> {
+        self.kept.get(&(example, run, site))
     }
 
     /// Runs what is wanted, unedited and each run whole, and keeps the sites.
@@ -168,7 +111,6 @@ impl Visitor for Keeper<'_> {
             let length = match rows {
                 Rows::Whole(_) => self.prompts[index].len(),
                 Rows::Logits(read) => read[index].len(),
-                Rows::Behind(runs, _) => runs[index].len(),
             };
             self.keep(index, site, tensor.narrow(0, start, length)?.contiguous()?);
             start += length;

@@ -220,29 +220,6 @@ impl ResolvedPlan {
             self.edits.iter().all(|edit| edit.is_shared_prefix(index, prompts))
         })
     }
-
-    /// The same plan for some of its examples.
-    pub(crate) fn select(&self, examples: &[usize]) -> Self {
-        let edits =
-            |edits: &[ResolvedEdit]| edits.iter().map(|edit| edit.select(examples)).collect();
-        let edited_source = |edited: &EditedSource| EditedSource {
-            source: edited.source,
-            edits: edits(&edited.edits),
-        };
-        let collect = |collect: &ResolvedCollect| ResolvedCollect {
-            site: collect.site,
-            positions: chosen(examples, &collect.positions),
-        };
-        Self {
-            examples: chosen(examples, &self.examples).into(),
-            edits: edits(&self.edits),
-            edited_sources: self.edited_sources.iter().map(edited_source).collect(),
-            collects: self.collects.iter().map(collect).collect(),
-            read: chosen(examples, &self.read),
-            outputs: self.outputs.clone(),
-            original: self.original,
-        }
-    }
 }
 
 impl ResolvedEdit {
@@ -278,24 +255,6 @@ impl ResolvedEdit {
             _ => None,
         }
     }
-
-    fn select(&self, examples: &[usize]) -> Self {
-        let source = self.source.as_ref().map(|source| match source {
-            ResolvedSource::Runs { site, units } => {
-                ResolvedSource::Runs { site: *site, units: chosen(examples, units) }
-            }
-            ResolvedSource::Current(site) => ResolvedSource::Current(*site),
-            ResolvedSource::Given(values) => ResolvedSource::Given(chosen(examples, values)),
-        });
-        Self {
-            intervention: self.intervention.clone(),
-            units: chosen(examples, &self.units),
-            when: self.when.clone(),
-            source,
-            subspaces: self.subspaces.as_ref().map(|subspaces| chosen(examples, subspaces)),
-            ..*self
-        }
-    }
 }
 
 /// Examples as another model of the same shape and tokenizer has them.
@@ -305,8 +264,4 @@ pub(crate) fn taken_over(
 ) -> Result<Arc<[Example]>, PlanError> {
     let examples = examples.iter().enumerate();
     examples.map(|(index, example)| example.for_another_model(index, outline)).collect()
-}
-
-fn chosen<T: Clone>(examples: &[usize], all: &[T]) -> Vec<T> {
-    examples.iter().map(|&index| all[index].clone()).collect()
 }

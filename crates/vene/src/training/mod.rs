@@ -4,7 +4,7 @@
 //! edited runs answer as they should: with the label that a causal model gives to the counterfactual
 //! (distributed alignment search, Geiger et al. 2024), or with whatever a loss of one's own says. Only the
 //! part of the model behind the first edit is run; all that no edit changes is kept from the first pass on
-//! ([`Suffix`]).
+//! ([`TrainRun`]).
 
 mod annealing;
 mod checkpoint;
@@ -17,7 +17,7 @@ mod progress;
 mod schedule;
 mod trainer;
 
-pub use crate::engine::Suffix;
+pub use crate::engine::TrainRun;
 pub use annealing::Annealing;
 pub use control::{split, with_random_directions};
 pub use error::TrainingError;

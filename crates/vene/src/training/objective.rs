@@ -7,7 +7,7 @@ use candle_core::{D, DType, Tensor};
 use vene_files::guarded;
 
 use super::error::TrainingError;
-use crate::engine::Suffix;
+use crate::engine::TrainRun;
 use crate::error::RunError;
 use crate::intervention::Parameter;
 use crate::plan::ResolvedPlan;
@@ -36,7 +36,7 @@ pub trait Loss: Debug + Send + Sync {
     ///
     /// # Errors
     /// Failures of the computation.
-    fn of(&self, suffix: &Suffix, examples: &[usize]) -> Result<BatchLoss, TrainingError>;
+    fn of(&self, suffix: &TrainRun, examples: &[usize]) -> Result<BatchLoss, TrainingError>;
 }
 
 /// The cross entropy with labels: -log p(label) in nats. A read is right where the label is the likeliest
@@ -63,7 +63,7 @@ impl Loss for CrossEntropy {
         fits("labels", &self.labels, plan)
     }
 
-    fn of(&self, suffix: &Suffix, examples: &[usize]) -> Result<BatchLoss, TrainingError> {
+    fn of(&self, suffix: &TrainRun, examples: &[usize]) -> Result<BatchLoss, TrainingError> {
         suffix.expect(examples)?;
         self.check(suffix.plan())?;
         let labels: Vec<u32> =
@@ -94,7 +94,7 @@ impl Loss for Divergence {
         fits("distributions", &self.log_probabilities, plan)
     }
 
-    fn of(&self, suffix: &Suffix, examples: &[usize]) -> Result<BatchLoss, TrainingError> {
+    fn of(&self, suffix: &TrainRun, examples: &[usize]) -> Result<BatchLoss, TrainingError> {
         self.check(suffix.plan())?;
         let logits = suffix.logits(examples)?;
         let (reads, vocabulary) = logits.dims2()?;
@@ -148,7 +148,7 @@ impl Loss for LogitDifference {
         fits("pairs", &self.pairs, plan)
     }
 
-    fn of(&self, suffix: &Suffix, examples: &[usize]) -> Result<BatchLoss, TrainingError> {
+    fn of(&self, suffix: &TrainRun, examples: &[usize]) -> Result<BatchLoss, TrainingError> {
         self.check(suffix.plan())?;
         let logits = suffix.logits(examples)?;
         let pairs: Vec<[u32; 2]> =
@@ -191,7 +191,7 @@ impl Loss for FromLogits {
         Ok(())
     }
 
-    fn of(&self, suffix: &Suffix, examples: &[usize]) -> Result<BatchLoss, TrainingError> {
+    fn of(&self, suffix: &TrainRun, examples: &[usize]) -> Result<BatchLoss, TrainingError> {
         let logits = suffix.logits(examples)?;
         let loss = guarded(|| (self.0)(&logits, examples));
         Ok(loss.map_err(|panic| RunError::panicked("a loss", panic))??)

@@ -13,7 +13,7 @@ use super::objective::Objective;
 use super::optimizer::State;
 use super::progress::{Epoch, Evaluation, Progress, Step, Trained};
 use super::{AdamW, Schedule};
-use crate::engine::Suffix;
+use crate::engine::TrainRun;
 use crate::error::RunError;
 use crate::intervention::Parameter;
 use crate::plan::ResolvedPlan;
@@ -38,7 +38,7 @@ pub struct Trainer {
     /// else the epoch's mean.
     pub patience: Option<usize>,
     /// Whether blocks behind the edits are run once more on the way back instead of being remembered
-    /// ([`Suffix::recomputing`]): for batches that would not fit the memory.
+    /// ([`TrainRun::recomputing`]): for batches that would not fit the memory.
     pub recomputes: bool,
 }
 
@@ -176,10 +176,10 @@ impl Trainer {
             trained.stopped_early = trained.epochs.len() < self.epochs;
             return Ok(trained);
         }
-        let suffix = Suffix::new(model, plan.clone())?.recomputing(self.recomputes);
+        let suffix = TrainRun::new(model, plan.clone())?.recomputing(self.recomputes);
         let held_out = match held_out {
             Some(held_out) => {
-                let suffix = Suffix::new(model, held_out.plan.clone())?.without_gradients();
+                let suffix = TrainRun::new(model, held_out.plan.clone())?.without_gradients();
                 Some((suffix, held_out.objective))
             }
             None => None,
@@ -267,13 +267,13 @@ impl Trainer {
         if self.batch == 0 {
             return Err(TrainingError::EmptyBatch);
         }
-        let suffix = Suffix::new(model, examples.plan.clone())?.without_gradients();
+        let suffix = TrainRun::new(model, examples.plan.clone())?.without_gradients();
         self.evaluation(&suffix, examples.objective)
     }
 
     fn evaluation(
         &self,
-        suffix: &Suffix,
+        suffix: &TrainRun,
         objective: &Objective,
     ) -> Result<Evaluation, TrainingError> {
         let all: Vec<usize> = (0..suffix.examples()).collect();

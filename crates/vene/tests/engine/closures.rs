@@ -9,7 +9,7 @@ use vene::intervention::{
     Granularity, Intervention, SourceCount, Traits, UnitContext, from_fn, from_fn_with_source,
     from_fn_with_sources,
 };
-use vene::training::{Examples, FromLogits, Objective, Suffix, Trainer};
+use vene::training::{Examples, FromLogits, Objective, TrainRun, Trainer};
 use vene::{
     Component, Distribution, Edit, Example, Executor, Forked, Generator, Gradients, Plan,
     Positions, Precision, Reduce, Reference, Site, Source, When,
@@ -247,7 +247,7 @@ fn a_training_edits_each_example_s_own_heads() {
             .at(Positions::Last)
             .heads(vec![vec![0], vec![2], vec![]]);
         let plan = Plan::new().edit(edit).resolve(model, &examples).unwrap();
-        let suffix = Suffix::new(model, plan.clone()).unwrap();
+        let suffix = TrainRun::new(model, plan.clone()).unwrap();
         let found = suffix.logits(&[0, 1, 2]).unwrap().to_dtype(DType::F64).unwrap();
         let found = found.to_vec2::<f64>().unwrap();
         let expected = Reference::new(model).run(&plan).unwrap();

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
 use vene::plan::ResolvedPlan;
-use vene::training::Suffix;
+use vene::training::TrainRun;
 use vene::{
     Component, Edit, Example, Executor, Forked, Generator, Model, Plan, Positions, Precision,
     Reference,
@@ -119,7 +119,7 @@ fn training_and_its_kept_rows_are_turned_as_the_whole_text() {
             let edit = Edit::interchange(Component::BlockOutput, 0).at(Positions::index(5));
             let plan = Plan::new().edit(edit).resolve(&model, &examples).unwrap();
             let right = Reference::new(&model).run(&plan).unwrap();
-            let logits = Suffix::new(&model, plan).unwrap().logits(&[0, 1]).unwrap();
+            let logits = TrainRun::new(&model, plan).unwrap().logits(&[0, 1]).unwrap();
             for index in 0..2 {
                 let found = vene_test_support::values(&logits.narrow(0, index, 1).unwrap());
                 let error = relative_error(&found, &logits_of(&right, index).concat());

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use candle_core::{DType, Tensor};
-use vene::training::Suffix;
+use vene::training::TrainRun;
 use vene::{
     Component, Edit, Example, Gradients, Model, Module, Plan, Positions, Precision, Reference,
     Site, Source,
@@ -65,7 +65,7 @@ fn are_those_of_small_differences_at_every_site_of_every_model() {
             let at = if name.starts_with("mlp") { -1 } else { -2 };
             let edit = Edit::new(component, layer, shift.clone()).at(Positions::index(at));
             let plan = Plan::new().edit(edit);
-            let suffix = Suffix::new(&model, plan.resolve(&model, &examples).unwrap()).unwrap();
+            let suffix = TrainRun::new(&model, plan.resolve(&model, &examples).unwrap()).unwrap();
             let logits = suffix.logits(&[0, 1]).unwrap();
             let loss = sum(&logits);
             let by_reference = sum_by_reference(&model, &plan, &examples);
@@ -114,7 +114,7 @@ fn reach_no_frozen_weight() {
         let shift = Arc::new(Shift::new(config.d_model, 0.1));
         let edit = Edit::new(Component::BlockOutput, 0, shift.clone()).at(Positions::Last);
         let plan = Plan::new().edit(edit).resolve(&model, examples).unwrap();
-        let logits = Suffix::new(&model, plan).unwrap().logits(&[0]).unwrap();
+        let logits = TrainRun::new(&model, plan).unwrap().logits(&[0]).unwrap();
         let gradients = sum(&logits.to_dtype(DType::F64).unwrap()).backward().unwrap();
         assert!(gradients.get(&shift.vector).is_some());
         let heads = [config.heads, config.key_value_heads].map(|heads| heads * config.head_dim);
@@ -180,7 +180,7 @@ fn suffixes_say_what_the_reference_says() {
                 _ => examples.clone(),
             };
             let plan = plan.resolve(&model, &examples).unwrap();
-            let suffix = Suffix::new(&model, plan.clone()).unwrap();
+            let suffix = TrainRun::new(&model, plan.clone()).unwrap();
             let outcome = Reference::new(&model).run(&plan).unwrap();
             // Also in another order, and one by itself.
             for chosen in [vec![0, 1], vec![1, 0], vec![1]] {
@@ -217,7 +217,7 @@ fn fused_operations_have_those_of_plain_ones() {
                 let edit = Edit::new(component, 0, shift.clone()).at(Positions::index(at));
                 let examples = examples(&model, &fixture);
                 let plan = Plan::new().edit(edit).resolve(&model, &examples).unwrap();
-                let suffix = Suffix::new(&model, plan).unwrap().recomputing(recomputes);
+                let suffix = TrainRun::new(&model, plan).unwrap().recomputing(recomputes);
                 let loss = match labels {
                     Some(labels) => suffix.cross_entropy(&[0, 1], &labels).unwrap().0.sum_all(),
                     None => Ok(sum(&suffix.logits(&[0, 1]).unwrap())),

@@ -13,7 +13,7 @@ use vene::intervention::{
 };
 use vene::plan::ResolvedPlan;
 use vene::training::{
-    AdamW, Annealing, CrossEntropy, Examples, Loss, Objective, Rotations, Suffix, SumOf, Trainer,
+    AdamW, Annealing, CrossEntropy, Examples, Loss, Objective, Rotations, SumOf, TrainRun, Trainer,
 };
 use vene::{Component, Edit, Example, Model, Plan, Positions, Precision};
 use vene_test_support::{Fixture, json, tensors};
@@ -184,7 +184,7 @@ fn the_first_gradients_are_the_same() {
             let temperature = parameters.iter().find(|one| one.name == "temperature").unwrap();
             temperature.variable.set(&Tensor::new(first, &Device::Cpu).unwrap()).unwrap();
         }
-        let suffix = Suffix::new(&model, plan(&model, &about, intervention.clone())).unwrap();
+        let suffix = TrainRun::new(&model, plan(&model, &about, intervention.clone())).unwrap();
         let labels: Vec<u32> = about.pairs.iter().map(|pair| pair.label).collect();
         let batch: Vec<usize> = (0..about.batch).collect();
         let loss = CrossEntropy::new(&labels).of(&suffix, &batch).unwrap().loss;

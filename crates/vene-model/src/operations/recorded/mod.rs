@@ -18,8 +18,8 @@ use super::differentiable::cross_entropy_of;
 use super::fused::{self, Direction, FusedLinear, FusedNorm, FusedRotary};
 use super::node::with_backward;
 use super::{
-    ChosenLogits, Differentiable, Earlier, Fused, HostRows, OperationError, Operations, OwnedPath,
-    Path, Plain, Precision,
+    ChosenLogits, Differentiable, Fused, HostRows, OperationError, Operations, OwnedPath, Path,
+    Plain, Precision,
 };
 use crate::config::{Activation, DecoderConfig, LayerConfig, NormKind, Rotary};
 use crate::pass::RowPlaces;
@@ -181,6 +181,27 @@ impl Operations for Recorded {
         Ok(Tensor::from_vec(mixed, queries.shape(), &Device::Cpu)?)
     }
 
+    fn attend_behind(
+        &self,
+        queries: &Tensor,
+        keys: &Tensor,
+        values: &Tensor,
+        earlier: Option<[Tensor; 2]>,
+        paths: &[Path<'_>],
+        config: &DecoderConfig,
+        layer: &LayerConfig,
+    ) -> Result<Tensor, OperationError> {
+        let attend = Attend {
+            shape: fused::shape(config, layer),
+            window: layer.window,
+            earlier,
+            paths: paths.iter().map(OwnedPath::from).collect(),
+        };
+        let [queries, keys, values] =
+            [queries.contiguous()?, keys.contiguous()?, values.contiguous()?];
+        Ok(queries.apply_op3(&keys, &values, attend)?)
+    }
+
     fn choose_logits(
         &self,
         x: &Tensor,
@@ -225,27 +246,6 @@ impl Operations for Recorded {
 }
 
 impl Differentiable for Recorded {
-    fn attend_behind(
-        &self,
-        queries: &Tensor,
-        keys: &Tensor,
-        values: &Tensor,
-        earlier: Option<&Earlier>,
-        paths: &Arc<[OwnedPath]>,
-        config: &DecoderConfig,
-        layer: &LayerConfig,
-    ) -> Result<Tensor, OperationError> {
-        let attend = Attend {
-            shape: fused::shape(config, layer),
-            window: layer.window,
-            earlier: earlier.cloned(),
-            paths: paths.clone(),
-        };
-        let [queries, keys, values] =
-            [queries.contiguous()?, keys.contiguous()?, values.contiguous()?];
-        Ok(queries.apply_op3(&keys, &values, attend)?)
-    }
-
     fn cross_entropy(
         &self,
         x: &Tensor,

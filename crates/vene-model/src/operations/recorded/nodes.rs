@@ -8,7 +8,7 @@ use candle_core::{
 use vene_kernels::{self as kernels, AttentionGradient, PackedMatrix};
 
 use super::slices::{floats, with_floats};
-use super::{Direction, Earlier, FusedLinear, FusedNorm, FusedRotary, OwnedPath};
+use super::{Direction, FusedLinear, FusedNorm, FusedRotary, OwnedPath};
 use crate::config::{Activation, NormKind};
 use crate::operations::Path;
 use crate::pass::RowPlaces;
@@ -263,8 +263,9 @@ impl CustomOp2 for Gate {
 pub(super) struct Attend {
     pub(super) shape: kernels::Shape,
     pub(super) window: Option<usize>,
-    pub(super) earlier: Option<Earlier>,
-    pub(super) paths: Arc<[OwnedPath]>,
+    /// Keys and values of an earlier pass.
+    pub(super) earlier: Option<[Tensor; 2]>,
+    pub(super) paths: Vec<OwnedPath>,
 }
 
 impl Attend {
@@ -277,7 +278,7 @@ impl Attend {
     ) -> Result<T> {
         match &self.earlier {
             None => Ok(attend(keys, values, 0)),
-            Some(Earlier { keys: earlier_keys, values: earlier_values }) => {
+            Some([earlier_keys, earlier_values]) => {
                 let width = self.shape.key_value_heads * self.shape.head_dim;
                 with_floats([earlier_keys, earlier_values], |[earlier_keys, earlier_values]| {
                     let keys = [earlier_keys, keys].concat();

@@ -3,10 +3,11 @@
 use std::collections::{HashMap, HashSet};
 
 use candle_core::Tensor;
-use vene_model::{Attention, Component, Operations, Path, Query, Site};
+use vene_model::{Attention, BlockKind, Component, Operations, OwnedPath, Path, Query, Site};
 
 use super::pass::{Cached, ForkedPass, append};
 use super::rows::{KeptKeys, KeyPaths};
+use super::still::Still;
 use super::tree::{RunId, RunPosition};
 use crate::engine::attend::PatternAttention;
 use crate::error::RunError;
@@ -78,11 +79,24 @@ impl<O: Operations> ForkedPass<'_, O> {
             Some(keys) => keys,
             None => self.paths_of_keys(layer),
         };
-        let met = match &mut self.cached {
-            Cached::Nothing => [keys, values],
-            Cached::All(cache) => cache.before(operations, layer, &paths.kept, [keys, values])?,
-            Cached::Extended(cache) => cache.take_extended(operations, layer, [keys, values])?,
+        let (mut earlier, mut met) = match &mut self.cached {
+            Cached::Nothing => (None, [keys, values]),
+            Cached::All(cache) => {
+                (cache.attention(operations, layer, &paths.kept)?, [keys, values])
+            }
+            Cached::Extended(cache) => {
+                (None, cache.take_extended(operations, layer, [keys, values])?)
+            }
         };
+        if self.watches_patterns(layer)
+            && let Some(mut all) = earlier.take()
+        {
+            // A pattern is looked at whole.
+            for (all, met) in all.iter_mut().zip(&met) {
+                operations.extend_rows(all, met)?;
+            }
+            met = all;
+        }
         let is_last = layer + 1 == config.layers.len();
         let narrows = is_last && self.narrows();
         if narrows && !self.is_narrow {
@@ -114,11 +128,31 @@ impl<O: Operations> ForkedPass<'_, O> {
             values: &met[1],
             paths: &paths,
         };
-        let mixed = self.attend_rows(&meeting)?;
+        let mixed = self.attend_rows(&meeting, earlier)?;
         if let Cached::Extended(cache) = &mut self.cached {
             cache.give_back(operations, layer, met, packed, &kept)?;
         }
         Ok(mixed)
+    }
+
+    /// The rows of a block by themselves, where nothing happens to them in it: none are edited, read, added or dropped.
+    pub(super) fn still(&self, block: usize) -> Result<Option<Still<O>>, RunError> {
+        let is_still = block + 1 < self.config.layers.len()
+            && self.config.layers[block].kind == BlockKind::Transformer
+            && !self.schedule.wants_in(block)
+            && !(0..self.tree.forks.len()).any(|fork| self.rows.spreads(fork, block))
+            && self.changes_in(block).is_none();
+        let Some(cache) = self.cached.cache().filter(|_| is_still) else { return Ok(None) };
+        let Keys { paths, .. } = self.paths_of_keys(block);
+        let path = |(run, queries): &(RunId, Vec<Query>)| {
+            OwnedPath::from(&Path { rows: paths.of(*run), queries })
+        };
+        Ok(Some(Still {
+            positions: self.rows.positions().to_vec(),
+            lengths: self.rows.lengths().to_vec(),
+            earlier: cache.attention(self.decoder.operations(), block, &paths.kept)?,
+            paths: self.queries().iter().map(path).collect(),
+        }))
     }
 
     /// Whether the last block drops the rows that nobody reads.
@@ -127,7 +161,11 @@ impl<O: Operations> ForkedPass<'_, O> {
     }
 
     /// Each row's query meets the keys of its own run.
-    fn attend_rows(&mut self, meeting: &Meeting<'_, O>) -> Result<O::Tensor, RunError> {
+    fn attend_rows(
+        &mut self,
+        meeting: &Meeting<'_, O>,
+        earlier: Option<[O::Tensor; 2]>,
+    ) -> Result<O::Tensor, RunError> {
         let Meeting { operations, layer, queries, keys, values, paths } = *meeting;
         let own = self.queries();
         let editors = self.pattern_editors(layer);
@@ -137,8 +175,9 @@ impl<O: Operations> ForkedPass<'_, O> {
             .filter(|(run, _)| is_plain(run))
             .map(|(run, queries)| Path { rows: paths.of(*run), queries })
             .collect();
-        let options = &self.config.layers[layer];
-        let mut mixed = operations.attend(queries, keys, values, &plain, self.config, options)?;
+        let (config, options) = (self.config, &self.config.layers[layer]);
+        let mut mixed =
+            operations.attend_behind(queries, keys, values, earlier, &plain, config, options)?;
         if !operations.has_values() {
             return Ok(mixed);
         }
@@ -253,6 +292,11 @@ impl<O: Operations> ForkedPass<'_, O> {
     fn pattern_editors(&self, layer: usize) -> HashSet<usize> {
         let steps = PATTERNS.into_iter().flat_map(|component| self.pattern_steps(component, layer));
         steps.map(|(fork, _)| fork).collect()
+    }
+
+    /// Whether a layer's pattern is edited or read.
+    fn watches_patterns(&self, layer: usize) -> bool {
+        !self.pattern_editors(layer).is_empty() || !self.pattern_reads(layer).is_empty()
     }
 
     /// The reads of a layer's pattern.

@@ -62,23 +62,18 @@ impl<O: Operations> ActivationCache<O> {
         Some(operations.take_rows(kept, rows))
     }
 
-    /// The keys and values of some rows in a block, and after them others.
-    pub(super) fn before(
+    /// The keys and values of some rows in a block, if there are any.
+    pub(super) fn attention(
         &self,
         operations: &O,
         block: usize,
         rows: &[usize],
-        others: [O::Tensor; 2],
-    ) -> Result<[O::Tensor; 2], OperationError> {
-        let Some(kept) = self.attention[block].as_ref().filter(|_| !rows.is_empty()) else {
-            return Ok(others);
+    ) -> Result<Option<[O::Tensor; 2]>, OperationError> {
+        let Some([keys, values]) = self.attention[block].as_ref().filter(|_| !rows.is_empty())
+        else {
+            return Ok(None);
         };
-        let [keys, values] = kept;
-        let mut all = [operations.take_rows(keys, rows)?, operations.take_rows(values, rows)?];
-        for (all, others) in all.iter_mut().zip(&others) {
-            operations.extend_rows(all, others)?;
-        }
-        Ok(all)
+        Ok(Some([operations.take_rows(keys, rows)?, operations.take_rows(values, rows)?]))
     }
 
     /// All keys and values of a block, with others after them, for one attention: [`ActivationCache::give_back`] takes

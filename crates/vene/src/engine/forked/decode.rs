@@ -83,9 +83,10 @@ impl<'a, O: Operations> Decode<'a, O> {
     pub(crate) fn new(decoder: &'a Decoder<O>, plan: &'a ResolvedPlan) -> Result<Self, RunError> {
         let mut trunk = Trunk::default();
         let mut run = |prompt| trunk.add(prompt, decoder.config());
-        let sources = plan.examples.iter().map(|example| ExampleRuns {
-            base: run(&example.base),
-            sources: example.sources.iter().map(&mut run).collect(),
+        let sources = plan.examples.iter().map(|example| {
+            let base = run(&example.base);
+            let sources = example.sources.iter().map(&mut run).collect();
+            ExampleRuns { edited: base, base, sources }
         });
         let sources: Vec<ExampleRuns> = sources.collect();
         let mut reads = Reads::new();
@@ -164,9 +165,9 @@ impl<'a, O: Operations> Decode<'a, O> {
             .iter()
             .map(|sequence| Job { plan: stage.plan(sequence.is_edited), example: sequence.example })
             .collect();
-        let runs = sequences.iter().zip(runs).map(|(sequence, base)| {
-            let sources = self.sources[sequence.example].sources.clone();
-            ExampleRuns { base, sources }
+        let runs = sequences.iter().zip(runs).map(|(sequence, edited)| ExampleRuns {
+            edited,
+            ..self.sources[sequence.example].clone()
         });
         let tree = Tree::new(trunk, &jobs, runs.collect()).without_sources();
         let (rows, keep) = new_rows(&tree, self.cache.rows());

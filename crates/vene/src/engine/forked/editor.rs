@@ -4,11 +4,11 @@
 //! their second ones. Edits by one intervention that treats row by row are one call, whatever examples they are of.
 //! What works on each value by itself is written where the values lie, without any call of a tensor's operation.
 
-use candle_core::Tensor;
+use candle_core::{DType, Tensor};
 use vene_files::guarded;
 use vene_model::{HostRows, Operations};
 
-use super::pass::ForkedPass;
+use super::pass::{ForkedPass, Training};
 use super::tree::{EditPlace, RunId, StepEdit};
 use crate::engine::apply::{self, Application};
 use crate::error::RunError;
@@ -139,16 +139,26 @@ impl<O: Operations> ForkedPass<'_, O> {
         let columns = first.application.columns(self.config, &before)?;
         let context =
             UnitContext { positions: &positions, ..first.application.context(&columns, None) };
-        let after = apply::applied(first.edit(), &before, &sources, context)?;
-
+        let mut after = apply::applied(first.edit(), &before, &sources, context)?;
+        let is_fine = match self.training {
+            None => false,
+            Some(Training { detaches }) => {
+                if detaches {
+                    after = after.detach();
+                }
+                is_finite(&after)?
+            }
+        };
         let mut start = 0;
         for (&index, before) in together.members.iter().zip(&rows) {
             let (count, member) = (before.dim(0)?, &mut taken[index]);
             let after = after.narrow(0, start, count)?;
             start += count;
             let edit = tree.forks[member.fork].steps[member.step].edits[number];
-            let tally = edit.application.measure(before, &after)?;
-            self.found.outcomes[member.fork][member.step].push(tally.outcome());
+            if !is_fine {
+                let tally = edit.application.measure(before, &after)?;
+                self.found.outcomes[member.fork][member.step].push(tally.outcome());
+            }
             let written = member.written(&edit);
             member.values =
                 edit.application.put_back(self.config, &member.values, &written, &after)?;
@@ -325,6 +335,12 @@ impl Taken {
         let row = |position: &usize| self.positions.binary_search(position).ok();
         edit.unit().positions.iter().filter_map(row).collect()
     }
+}
+
+/// Whether all values are finite: if one is not, the sum is not.
+fn is_finite(values: &Tensor) -> candle_core::Result<bool> {
+    let sum = values.detach().to_dtype(DType::F64)?.sum_all()?;
+    Ok(sum.to_scalar::<f64>()?.is_finite())
 }
 
 /// One tensor after the other.

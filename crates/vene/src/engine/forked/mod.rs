@@ -36,6 +36,8 @@ mod runner;
 mod schedule;
 mod session;
 mod stage;
+mod still;
+mod train_run;
 mod tree;
 pub(super) mod trunk;
 
@@ -51,6 +53,7 @@ use crate::plan::ResolvedPlan;
 pub(crate) use decode::{Decode, Sequence, Showed, with_sources_run};
 use runner::{count_once, run_once};
 pub use session::Session;
+pub use train_run::TrainRun;
 
 /// Runs many plans in one forward pass.
 #[derive(Clone, Copy)]

@@ -84,6 +84,13 @@ impl Activations {
     }
 }
 
+/// What a training wants of its passes.
+#[derive(Clone, Copy)]
+pub(super) struct Training {
+    /// Whether no gradient is to flow to what interventions have learned.
+    pub(super) detaches: bool,
+}
+
 /// The rows of a pass, and what is to be done with them.
 pub(super) struct ForkedPass<'a, O: Operations> {
     pub(super) decoder: &'a Decoder<O>,
@@ -104,11 +111,21 @@ pub(super) struct ForkedPass<'a, O: Operations> {
     pub(super) keep: Vec<RunPosition>,
     /// Whether the last layer has dropped the rows that nobody needs.
     pub(super) is_narrow: bool,
+    /// Whether it is a pass of a training, of which gradients are wanted and no receipts.
+    pub(super) training: Option<Training>,
     /// The next block whose entrance rows pass.
     entrance: usize,
     /// The set of the trunk's rows that is live.
     live_set: usize,
 }
+
+/// Computes a block of a pass, from the residual stream that enters it, or leaves that to the pass.
+pub(super) type Instead<'e, 'a, O> = dyn FnMut(
+        &mut ForkedPass<'a, O>,
+        usize,
+        &<O as Operations>::Tensor,
+    ) -> Result<Option<<O as Operations>::Tensor>, RunError>
+    + 'e;
 
 /// What a pass found.
 #[derive(Default)]
@@ -208,34 +225,51 @@ impl<'a, O: Operations> ForkedPass<'a, O> {
             found: Found { outcomes, ..Found::default() },
             keys: None,
             keep: Vec::new(),
+            training: None,
             is_narrow: false,
         }
     }
 
     /// Runs the pass.
     pub(super) fn run(mut self) -> Result<(Found, Logits<O>), RunError> {
-        let nothing = Logits { whole: None, chosen: Vec::new() };
+        let decoder = self.decoder;
+        let logits = match self.blocks(&mut |_, _, _| Ok(None))? {
+            None => Logits { whole: None, chosen: Vec::new() },
+            Some(residual) => {
+                let normed = decoder.leave(&residual, &mut self)?;
+                drop(residual);
+                decoder.unembed(&normed, &mut self)?
+            }
+        };
+        decoder.operations().pass_ended();
+        Ok((self.found, logits))
+    }
+
+    /// Goes through the blocks: the residual stream behind them, if anything is read there. `instead` may compute a block
+    /// in which nothing but the residual stream changes in another way.
+    pub(super) fn blocks(
+        &mut self,
+        instead: &mut Instead<'_, 'a, O>,
+    ) -> Result<Option<O::Tensor>, RunError> {
         if self.rows.positions().is_empty() {
-            return Ok((self.found, nothing));
+            return Ok(None);
         }
         let decoder = self.decoder;
         let Presence { first, end, reads_output, .. } = self.presence;
         let rows = self.presence.set(self.live_set).iter().map(|&row| row as usize);
         let rows: Vec<usize> = rows.collect();
         let mut residual = self.residual(first, &rows)?;
-        decoder.enter(first, &mut residual, &mut self)?;
+        decoder.enter(first, &mut residual, self)?;
         for block in first..end {
-            residual = decoder.block(block, residual, &mut self)?;
+            residual = match instead(self, block, &residual)? {
+                None => decoder.block(block, residual, self)?,
+                Some(mut residual) => {
+                    self.enter(block + 1, &mut residual)?;
+                    residual
+                }
+            };
         }
-        let logits = if reads_output {
-            let normed = decoder.leave(&residual, &mut self)?;
-            drop(residual);
-            decoder.unembed(&normed, &mut self)?
-        } else {
-            nothing
-        };
-        decoder.operations().pass_ended();
-        Ok((self.found, logits))
+        Ok(reads_output.then_some(residual))
     }
 
     /// The residual stream of some of the trunk's rows as it enters a block: as it was kept, or from their tokens.
@@ -282,6 +316,12 @@ impl<'a, O: Operations> ForkedPass<'a, O> {
         Ok(())
     }
 
+    /// The set of the trunk's rows that a block goes on with after its attention, if it is another one.
+    pub(super) fn changes_in(&self, block: usize) -> Option<usize> {
+        let set = self.presence.set_at(stage_after_attention(block));
+        Some(set).filter(|set| *set != self.live_set)
+    }
+
     /// Drops rows of the trunk that nobody needs after a block's attention.
     pub(super) fn go_on_after_attention(
         &mut self,
@@ -289,10 +329,8 @@ impl<'a, O: Operations> ForkedPass<'a, O> {
         block: usize,
         live: &mut [&mut O::Tensor],
     ) -> Result<(), RunError> {
-        let set = self.presence.set_at(stage_after_attention(block));
-        if set == std::mem::replace(&mut self.live_set, set) {
-            return Ok(());
-        }
+        let Some(set) = self.changes_in(block) else { return Ok(()) };
+        self.live_set = set;
         let change = self.rows.change_trunk(self.tree, self.presence.set(set), false);
         if let Some(kept) = change.kept {
             for tensor in live {

@@ -54,6 +54,11 @@ impl Schedule {
         self.wanted.contains(&site)
     }
 
+    /// Whether something is to be done anywhere in a layer.
+    pub(super) fn wants_in(&self, layer: usize) -> bool {
+        self.wanted.iter().any(|site| site.layer() == Some(layer))
+    }
+
     /// Whether something is to be done at one of these components of a layer.
     pub(super) fn wants_any(
         &self,

@@ -222,7 +222,7 @@ fn kept_entrances(
 }
 
 /// Runs a trunk in passes of about `memory` bytes, and keeps what is wanted of it.
-fn kept<O: Operations>(
+pub(super) fn kept<O: Operations>(
     decoder: &Decoder<O>,
     trunk: &Trunk,
     keeps: Vec<bool>,

@@ -102,9 +102,12 @@ pub(super) struct Job<'a> {
     pub(super) example: usize,
 }
 
-/// The runs of an example's prompts.
+/// The runs of an example's prompts. Those that are read may be of another trunk, whose runs were read before.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct ExampleRuns {
+    /// The run that is edited, in the trunk.
+    pub(super) edited: usize,
+    /// What is read as the base, unedited.
     pub(super) base: usize,
     pub(super) sources: Vec<usize>,
 }
@@ -153,7 +156,8 @@ pub(super) fn runs_of(
         }
         let example = &job.plan.examples[job.example];
         let base = run(&example.base);
-        all.push(ExampleRuns { base, sources: example.sources.iter().map(&mut *run).collect() });
+        let sources = example.sources.iter().map(&mut *run).collect();
+        all.push(ExampleRuns { edited: base, base, sources });
     }
     all
 }
@@ -253,8 +257,15 @@ impl<'a> Tree<'a> {
 
     /// Attention looks back only: what comes after the last position that is edited or read is not computed.
     fn shorten(&mut self) {
-        let mut lengths: Vec<usize> =
-            self.forks.iter().map(|fork| fork.last_edited() + 1).collect();
+        let length = |fork: &Fork<'_>| {
+            // A pattern has all keys of its run.
+            let is_pattern = |step: &Step<'_>| step.site.component().is_pattern();
+            match fork.steps.iter().any(is_pattern) {
+                true => self.run_length(fork.parent),
+                false => fork.last_edited() + 1,
+            }
+        };
+        let mut lengths: Vec<usize> = self.forks.iter().map(length).collect();
         for end in &self.ends {
             if let RunId::Fork(fork) = end.run {
                 let last = end.plan.logit_positions(end.example).last().copied();
@@ -424,7 +435,7 @@ impl<'a> Nodes<'a> {
             let site = plan.edits[step[0]].site;
             let runs = &self.runs[id.0];
             let keys = step.iter().map(|&edit| EditKey::of(&plan.edits[edit], example, runs));
-            let (run, next) = (runs.base, self.nodes.len());
+            let (run, next) = (runs.edited, self.nodes.len());
             let key = Key { parent, run, edits: keys.collect() };
             let node = *self.known.entry(key).or_insert(next);
             if node == next {
@@ -474,7 +485,7 @@ impl<'a> Nodes<'a> {
             plan: job.plan,
             example: job.example,
             run: match end.node {
-                None => RunId::Trunk(runs[end.runs.0].base),
+                None => RunId::Trunk(runs[end.runs.0].edited),
                 Some(node) => RunId::Fork(at[node].0),
             },
             runs: end.runs,

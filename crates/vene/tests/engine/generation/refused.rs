@@ -2,7 +2,7 @@
 
 use std::ops::ControlFlow;
 
-use vene::training::Suffix;
+use vene::training::TrainRun;
 use vene::{
     Component, Edit, Example, Executor, Forked, Generator, Plan, Positions, Precision, Reference,
     RunError, Sampling, Source, When,
@@ -120,7 +120,7 @@ fn executors_refuse_what_lies_behind_the_prompt() {
         assert!(error.to_string().contains("mlp_output of layer 1"));
         run(When::EveryStep).unwrap();
     }
-    let error = Suffix::new(&subject.model, plan(When::Generated)).unwrap_err();
+    let error = TrainRun::new(&subject.model, plan(When::Generated)).unwrap_err();
     assert!(matches!(error, RunError::NotOnPrompt { edit: 1, .. }), "{error}");
 }
 

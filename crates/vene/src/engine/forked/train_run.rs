@@ -1,0 +1,323 @@
+//! A plan's runs with gradients, again and again: what a training, and whoever reads gradients at sites, is made of.
+//!
+//! The unedited runs are a session's: they are run once and kept, without any graph. Each call runs the forks of some
+//! examples from there, on operations that gradients flow through; the graph leads back to the interventions'
+//! parameters and to nothing else: what was kept has none, and weights are frozen.
+//!
+//! In single precision all this runs on the fused operations ([`Recorded`]), in double on plain ones
+//! ([`Plain`]).
+
+use std::fmt;
+use std::sync::Arc;
+
+use candle_core::{Tensor, Var};
+use vene_model::{
+    Decoder, DecoderConfig, Differentiable, Model, Plain, Recorded, cross_entropy_of, with_backward,
+};
+
+use super::cache::ActivationCache;
+use super::chunks;
+use super::pass::{Activations, Cached, ForkedPass, Training};
+use super::presence::{spreads_in, stage_of};
+use super::runner::{Reads, read, reads_of};
+use super::session::kept;
+use super::still::Still;
+use super::tree::{EditPlace, ExampleRuns, Job, Tree};
+use super::trunk::Trunk;
+use crate::engine::executor::Executor;
+use crate::engine::stages::given_sources;
+use crate::error::RunError;
+use crate::plan::{Outputs, ResolvedPlan};
+use crate::ranking::Standing;
+
+/// A plan's runs, the unedited ones kept.
+#[derive(Clone)]
+pub struct TrainRun {
+    plan: ResolvedPlan,
+    runs: Runs,
+    recomputes: bool,
+    without_gradients: bool,
+}
+
+/// The model that is run, its weights shared with whoever has it, and what is kept.
+#[derive(Clone)]
+enum Runs {
+    Recorded(Arc<KeptRuns<Recorded>>),
+    Plain(Arc<KeptRuns<Plain>>),
+}
+
+struct KeptRuns<O: Differentiable> {
+    decoder: Arc<Decoder<O>>,
+    trunk: Trunk,
+    /// By example.
+    examples: Vec<ExampleRuns>,
+    cache: ActivationCache<O>,
+    /// What edits read of unedited runs.
+    activations: Activations,
+}
+
+impl fmt::Debug for TrainRun {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("TrainRun")
+            .field("examples", &self.examples())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Calls a generic function with whichever runs there are.
+macro_rules! with_runs {
+    ($runs:expr, $kept:ident => $call:expr) => {
+        match $runs {
+            Runs::Recorded($kept) => $call,
+            Runs::Plain($kept) => $call,
+        }
+    };
+}
+
+/// What is computed of the rows that are read.
+enum Target<'a> {
+    Logits,
+    /// The cross entropy with these tokens, one for each row.
+    CrossEntropy(&'a [u32]),
+}
+
+impl TrainRun {
+    /// Runs base and sources of each example once, and keeps what the plan's edits need of them.
+    ///
+    /// # Errors
+    /// Failures of the computation.
+    pub fn new(model: &Model, plan: ResolvedPlan) -> Result<Self, RunError> {
+        plan.expect(model.key())?;
+        plan.refuse_steps()?;
+        let mut plan = given_plan(model, plan)?;
+        // Of a training distributions are all that is read.
+        plan.collects.clear();
+        plan.outputs = Outputs::Distributions;
+        let runs = match model.fused()? {
+            Some(fused) => Runs::Recorded(Arc::new(KeptRuns::of(fused.over(Recorded), &plan)?)),
+            None => {
+                let plain = model.plain()?;
+                let decoder = plain.over(plain.operations().clone());
+                Runs::Plain(Arc::new(KeptRuns::of(decoder, &plan)?))
+            }
+        };
+        Ok(Self { plan, runs, recomputes: false, without_gradients: false })
+    }
+
+    /// Whether blocks without edits are run once more on the way back instead of being remembered (gradient
+    /// checkpointing): less memory, more time, and the same gradients. The last block, and blocks of other networks than
+    /// transformers, are remembered.
+    #[must_use]
+    pub fn recomputing(mut self, recomputes: bool) -> Self {
+        self.recomputes = recomputes;
+        self
+    }
+
+    /// For runs whose gradients nobody wants: nothing is remembered for them.
+    #[must_use]
+    pub fn without_gradients(mut self) -> Self {
+        self.without_gradients = true;
+        self
+    }
+
+    /// How many examples there are.
+    pub fn examples(&self) -> usize {
+        self.plan.examples.len()
+    }
+
+    /// The plan.
+    pub fn plan(&self) -> &ResolvedPlan {
+        &self.plan
+    }
+
+    /// The logits of the edited runs of some examples, at the positions that the plan reads, one after
+    /// the other: `[reads, vocabulary]`. Gradients flow to the interventions' parameters.
+    ///
+    /// # Errors
+    /// Failures of the computation or of an intervention.
+    pub fn logits(&self, examples: &[usize]) -> Result<Tensor, RunError> {
+        Ok(self.run(examples, &Target::Logits)?.0)
+    }
+
+    /// The cross entropy of what these runs say and what they should: -log p(label) in nats at the positions
+    /// that the plan reads, one label each, `[reads]`; and where each label stands among all tokens there. As good
+    /// as that of the logits, which are not kept.
+    ///
+    /// # Errors
+    /// Failures of the computation or of an intervention; another number of labels than reads.
+    pub fn cross_entropy(
+        &self,
+        examples: &[usize],
+        labels: &[u32],
+    ) -> Result<(Tensor, Vec<Standing>), RunError> {
+        self.expect(examples)?;
+        let reads: usize = examples.iter().map(|&example| self.plan.read[example].len()).sum();
+        if reads != labels.len() {
+            let given = labels.len();
+            return Err(RunError::Labels { given, reads });
+        }
+        let vocabulary = with_runs!(&self.runs, runs => runs.decoder.config().vocabulary);
+        if let Some(&label) = labels.iter().find(|&&label| label as usize >= vocabulary) {
+            return Err(RunError::NoToken { label, vocabulary });
+        }
+        self.run(examples, &Target::CrossEntropy(labels))
+    }
+
+    /// Refuses examples that the plan does not have.
+    pub(crate) fn expect(&self, chosen: &[usize]) -> Result<(), RunError> {
+        let examples = self.examples();
+        match chosen.iter().find(|&&example| example >= examples) {
+            Some(&example) => Err(RunError::NoExample { example, examples }),
+            None if chosen.is_empty() => Err(RunError::NoneChosen),
+            None => Ok(()),
+        }
+    }
+
+    fn run(
+        &self,
+        examples: &[usize],
+        target: &Target<'_>,
+    ) -> Result<(Tensor, Vec<Standing>), RunError> {
+        self.expect(examples)?;
+        let training = Training { detaches: self.without_gradients };
+        with_runs!(&self.runs, runs => {
+            runs.run(&self.plan, examples, training, self.recomputes, target)
+        })
+    }
+}
+
+impl<O: Differentiable> KeptRuns<O> {
+    fn of(decoder: Decoder<O>, plan: &ResolvedPlan) -> Result<Self, RunError> {
+        let config = decoder.config();
+        let (mut trunk, mut sources) = (Trunk::default(), Trunk::default());
+        let (mut examples, mut reads) = (Vec::new(), Reads::new());
+        for (index, example) in plan.examples.iter().enumerate() {
+            let mut of_sources = |prompt| sources.add(prompt, config);
+            let base = of_sources(&example.base);
+            let of_example = ExampleRuns {
+                edited: trunk.add(&example.base, config),
+                base,
+                sources: example.sources.iter().map(&mut of_sources).collect(),
+            };
+            reads_of(Job { plan, example: index }, &of_example, &mut reads);
+            examples.push(of_example);
+        }
+        let cache = kept(&decoder, &trunk, entrances(plan, config), chunks::memory())?;
+        let activations = read(&decoder, None, &sources, reads)?;
+        Ok(Self { decoder: Arc::new(decoder), trunk, examples, cache, activations })
+    }
+
+    fn run(
+        &self,
+        plan: &ResolvedPlan,
+        examples: &[usize],
+        training: Training,
+        recomputes: bool,
+        target: &Target<'_>,
+    ) -> Result<(Tensor, Vec<Standing>), RunError> {
+        let decoder = &self.decoder;
+        let jobs: Vec<Job<'_>> = examples.iter().map(|&example| Job { plan, example }).collect();
+        let runs = examples.iter().map(|&example| self.examples[example].clone());
+        let tree = Tree::new(&self.trunk, &jobs, runs.collect()).without_sources();
+        let cached = Cached::All(&self.cache);
+        let mut pass = ForkedPass::new(decoder, &tree, cached, &self.activations);
+        pass.training = Some(training);
+        let residual = pass.blocks(&mut |pass, block, residual| {
+            if !recomputes || !residual.track_op() {
+                return Ok(None);
+            }
+            let Some(still) = pass.still(block)? else { return Ok(None) };
+            recomputed(decoder, block, residual, still).map(Some)
+        })?;
+        let normed = decoder.leave(&residual.ok_or(RunError::Stopped)?, &mut pass)?;
+
+        let operations = decoder.operations();
+        let reads = || {
+            let ends = tree.ends.iter().enumerate();
+            ends.flat_map(|(job, end)| plan.read[end.example].iter().map(move |&read| (job, read)))
+        };
+        let edits_logits = tree
+            .ends
+            .iter()
+            .any(|end| end.places.iter().any(|place| matches!(place, EditPlace::Logits)));
+        if let (Target::CrossEntropy(labels), false) = (target, edits_logits) {
+            let row = |(job, position): (usize, usize)| {
+                pass.rows.place(&tree, tree.ends[job].run, position)
+            };
+            let rows: Vec<usize> = reads().map(row).collect();
+            let rows = operations.take_rows(&normed, &rows)?;
+            let (unembedding, cap) = (decoder.unembedding(), decoder.config().logit_soft_cap);
+            return Ok(operations.cross_entropy(&rows, unembedding, cap, labels)?);
+        }
+        let logits = decoder.unembed(&normed, &mut pass)?.whole.ok_or(RunError::Stopped)?;
+        let row = |(job, position)| Some(pass.found.readouts.place(job, position)?.row);
+        let rows: Vec<usize> = reads().filter_map(row).collect();
+        let logits = operations.take_rows(&logits, &rows)?;
+        match target {
+            Target::Logits => Ok((logits, Vec::new())),
+            Target::CrossEntropy(labels) => Ok(cross_entropy_of(&logits, labels)?),
+        }
+    }
+}
+
+/// The blocks at which forks of a plan need rows of the unedited runs: where they edit, and where later positions begin
+/// to differ; and behind all blocks, where an example is not edited.
+fn entrances(plan: &ResolvedPlan, config: &DecoderConfig) -> Vec<bool> {
+    let blocks = config.layers.len();
+    // What leaves a recurrent block is also its state.
+    let mut entrances = vec![config.is_recurrent(); blocks + 1];
+    entrances[blocks] = true;
+    for edit in &plan.edits {
+        for site in [Some(edit.site), edit.reads_current()].into_iter().flatten() {
+            entrances[stage_of(site, config) / 2] = true;
+        }
+        entrances[spreads_in(edit.site, config)] = true;
+    }
+    entrances
+}
+
+/// The plan with the values of sources that are edited themselves, which learn nothing.
+fn given_plan(model: &Model, plan: ResolvedPlan) -> Result<ResolvedPlan, RunError> {
+    if plan.edited_sources.is_empty() {
+        return Ok(plan);
+    }
+    let edited = plan.edited_sources.iter().flat_map(|source| &source.edits);
+    let parameters = edited.flat_map(|edit| edit.intervention.parameters());
+    if parameters.into_iter().any(|parameter| parameter.is_trained()) {
+        return Err(RunError::LearnsInSource);
+    }
+    let executor = super::Forked::new(model);
+    let (given, _) =
+        given_sources(model.config(), &plan, &mut |plans, each| executor.run_all(plans, each))?;
+    Ok(given)
+}
+
+/// A block whose inner steps are forgotten, and run once more on the way back.
+fn recomputed<O: Differentiable>(
+    decoder: &Arc<Decoder<O>>,
+    layer: usize,
+    residual: &Tensor,
+    still: Still<O>,
+) -> Result<Tensor, RunError> {
+    let block = move |decoder: &Decoder<O>, residual: &Tensor, still: &Still<O>| {
+        let mut pass = still.clone();
+        decoder.block(layer, residual.clone(), &mut pass).map_err(candle_core::Error::wrap)
+    };
+    let again = (decoder.clone(), still.clone());
+    Ok(with_backward(
+        residual,
+        |residual| block(decoder, residual, &still),
+        move |residual, gradient| {
+            let (decoder, still) = &again;
+            let residual = Var::from_tensor(residual)?;
+            let result = block(decoder, &residual, still)?;
+            // The gradient of this sum is that of the result, carried on.
+            let gradients = (result * gradient)?.sum_all()?.backward()?;
+            match gradients.get(&residual) {
+                Some(gradient) => Ok(gradient.clone()),
+                None => residual.zeros_like(),
+            }
+        },
+    )?)
+}
