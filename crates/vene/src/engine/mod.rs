@@ -14,6 +14,7 @@ mod reading;
 mod reference;
 mod sequences;
 mod stages;
+mod still;
 mod tap;
 mod trace;
 mod unit;

@@ -7,9 +7,9 @@ use vene_model::{Attention, BlockKind, Component, Operations, OwnedPath, Path, Q
 
 use super::pass::{Cached, ForkedPass, append};
 use super::rows::{KeptKeys, KeyPaths};
-use super::still::Still;
 use super::tree::{RunId, RunPosition};
 use crate::engine::attend::PatternAttention;
+use crate::engine::still::Still;
 use crate::error::RunError;
 
 /// The components of a layer's attention pattern, in the order in which they come.
@@ -152,6 +152,8 @@ impl<O: Operations> ForkedPass<'_, O> {
             lengths: self.rows.lengths().to_vec(),
             earlier: cache.attention(self.decoder.operations(), block, &paths.kept)?,
             paths: self.queries().iter().map(path).collect(),
+            runs: Vec::new(),
+            read: Vec::new(),
         }))
     }
 

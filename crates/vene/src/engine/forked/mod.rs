@@ -36,7 +36,6 @@ mod runner;
 mod schedule;
 mod session;
 mod stage;
-mod still;
 mod train_run;
 mod tree;
 pub(super) mod trunk;
