@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use vene_model::{Component, Outline, Prompt};
 
-use super::by_row::{AsLarge, ByRow};
+use super::match_norm::MatchNorm;
 use super::partners;
 use super::{
     Control, DataCell, DataSweep, DataSweepError, Direction, EffectType, Means, NoiseSize,
@@ -34,8 +34,6 @@ pub(super) struct Side<'a> {
     drawn: Vec<Vec<usize>>,
     /// For each row in the batch the row whose other prompt stands in for its own.
     shuffled: Vec<usize>,
-    /// For each example its row's index in the data set.
-    of_example: Arc<[usize]>,
     /// The standard deviation of noise, where some is drawn.
     deviation: Option<f64>,
     /// What was drawn so far: one object each, so that runs with the same noise are run once.
@@ -80,7 +78,6 @@ impl<'a> Side<'a> {
             examples: Arc::new([]),
             drawn,
             shuffled,
-            of_example: places.iter().map(|&(row, _)| rows[row].index).collect(),
             places,
             deviation: match sweep.treatment {
                 Treatment::Noise { standard_deviation, .. } => Some(standard_deviation),
@@ -95,7 +92,7 @@ impl<'a> Side<'a> {
         let example = |&(row, run): &(usize, usize)| -> Result<Example, DataSweepError> {
             let prepared = &rows[row];
             let base = prepared.answers.runs[run].behind(side.edited(prepared), outline)?;
-            let mut example = Example::new(base);
+            let mut example = Example::new(base).of_row(prepared.index);
             for source in side.sources(row) {
                 example = example.source(source.clone());
             }
@@ -121,12 +118,7 @@ impl<'a> Side<'a> {
             }
         };
         let mut known = self.drawn_in.borrow_mut();
-        known.entry(drawn).or_insert_with(|| self.by_row(make())).clone()
-    }
-
-    /// An intervention that is told rows of the data set for examples of the batch.
-    fn by_row(&self, inner: Arc<dyn Intervention>) -> Arc<dyn Intervention> {
-        Arc::new(ByRow { inner, rows: self.of_example.clone() })
+        known.entry(drawn).or_insert_with(make).clone()
     }
 
     /// The prompt whose run is edited.
@@ -258,10 +250,6 @@ impl<'a> Side<'a> {
                 method => method,
             };
             let mut edit = method.edit(component, layer, at.clone(), from)?;
-            // What draws, or might: a row's numbers depend on no other row.
-            if let Method::Noise { .. } | Method::Custom(_) = method {
-                edit.intervention = self.by_row(edit.intervention);
-            }
             if component.is_pattern() && edit.source.is_some() {
                 // The answer's tokens stand behind the base only.
                 edit = edit.keys(self.positions(|row| self.written(None, row)));
@@ -285,7 +273,7 @@ impl<'a> Side<'a> {
                 let direction = self.of_draw(Drawn::Direction { distance });
                 edit.intervention = match treatment {
                     Method::Interchange => direction,
-                    _ => Arc::new(AsLarge { change: edit.intervention, direction }),
+                    _ => Arc::new(MatchNorm { change: edit.intervention, direction }),
                 };
                 return Ok(edit);
             }

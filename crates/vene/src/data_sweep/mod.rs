@@ -33,10 +33,10 @@
 
 mod batch;
 mod builder;
-mod by_row;
 mod check;
 mod edits;
 mod error;
+mod match_norm;
 mod means;
 mod noise;
 mod numbers;

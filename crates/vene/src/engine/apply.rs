@@ -18,6 +18,8 @@ pub(super) struct Application<'a> {
     pub(super) example: usize,
     /// Of a unit that is edited step by step, inside a recurrent block: which of its positions.
     pub(super) part: Option<usize>,
+    /// The step of the training that is going on.
+    pub(super) step: Option<u64>,
 }
 
 /// What was measured of an application.
@@ -43,7 +45,7 @@ impl Measured {
 impl<'a> Application<'a> {
     /// Of all positions at once.
     pub(super) fn new(plan: &'a ResolvedPlan, index: usize, example: usize) -> Self {
-        Self { plan, index, example, part: None }
+        Self { plan, index, example, part: None, step: None }
     }
 
     pub(super) fn edit(&self) -> &'a ResolvedEdit {
@@ -254,7 +256,8 @@ impl<'a> Application<'a> {
         let (example, positions) = (self.example, self.positions());
         let subspaces = self.edit().subspaces.as_ref();
         let subspace = subspaces.map(|subspaces| subspaces[example].as_slice());
-        UnitContext { example, positions, columns, keys, subspace }
+        let row = self.plan.examples[example].row.unwrap_or(example);
+        UnitContext { example, row, step: self.step, positions, columns, keys, subspace }
     }
 
     /// The edited values of the unit, and what was measured. Only `writable` values (1, else 0) change.

@@ -313,7 +313,7 @@ impl Visitor for Editor<'_> {
                 if edit.site != site {
                     continue;
                 }
-                let application = Application { plan, index, example, part };
+                let application = Application { part, ..Application::new(plan, index, example) };
                 let read = |before: &Tensor| self.read(application, before);
                 let (edited, measured) =
                     application.rewrite_rows(self.config, tensor, &[row], &read)?;

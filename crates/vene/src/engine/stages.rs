@@ -137,6 +137,7 @@ impl<'p> Staged<'p> {
         let turned = |example: &Example| Example {
             base: example.sources[*source].clone(),
             sources: example.sources.iter().chain([&example.base]).cloned().collect(),
+            row: example.row,
         };
         let examples: Arc<[Example]> = self.plan.examples.iter().map(turned).collect();
         let read = vec![Vec::new(); examples.len()];

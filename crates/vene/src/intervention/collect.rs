@@ -106,6 +106,8 @@ mod tests {
         let collect = Collect::new(Subspace::dimensions([2, 0]));
         let context = |example| UnitContext {
             example,
+            row: example,
+            step: None,
             positions: &[4],
             columns: &[0],
             keys: None,

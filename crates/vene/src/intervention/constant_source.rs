@@ -113,10 +113,6 @@ impl Intervention for ConstantSource {
         [own].into_iter().chain(self.inner.parameters()).collect()
     }
 
-    fn set_training_step(&self, step: Option<u64>) {
-        self.inner.set_training_step(step);
-    }
-
     fn apply(
         &self,
         base: &Tensor,
@@ -142,6 +138,8 @@ mod tests {
         let base = Tensor::new(&[[1.0f32, 1.0], [3.0, 3.0]], &Device::Cpu).unwrap();
         let context = UnitContext {
             example: 0,
+            row: 0,
+            step: None,
             positions: &[0, 1],
             columns: &[0],
             keys: None,

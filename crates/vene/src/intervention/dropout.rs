@@ -1,7 +1,7 @@
 //! Dropout behind an intervention, in training only (Srivastava et al. 2014; the `dropout` of
 //! pyreft's interventions, which drops of the *edited values*, not of the edit).
 
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 
 use candle_core::Tensor;
 
@@ -11,20 +11,18 @@ use crate::random::Draws;
 /// In a training step, each of the inner intervention's values is 0 with this probability, and else
 /// divided by one less it; otherwise nothing is dropped.
 ///
-/// What is dropped depends on the seed, the step ([`Intervention::set_training_step`]), the
-/// example, the position and the column alone. A clone is in the same step.
+/// What is dropped depends on the seed, the step, the row ([`UnitContext`]), the position and the column alone.
 #[derive(Clone, Debug)]
 pub struct Dropout {
     inner: Arc<dyn Intervention>,
     probability: f64,
     seed: u64,
-    step: Arc<RwLock<Option<u64>>>,
 }
 
 impl Dropout {
     /// Behind this intervention.
     pub fn new(inner: Arc<dyn Intervention>, probability: f64, seed: u64) -> Self {
-        Self { inner, probability, seed, step: Arc::default() }
+        Self { inner, probability, seed }
     }
 }
 
@@ -70,11 +68,6 @@ impl Intervention for Dropout {
         self.inner.parameters()
     }
 
-    fn set_training_step(&self, step: Option<u64>) {
-        *self.step.write().unwrap_or_else(PoisonError::into_inner) = step;
-        self.inner.set_training_step(step);
-    }
-
     fn apply(
         &self,
         base: &Tensor,
@@ -82,15 +75,14 @@ impl Intervention for Dropout {
         context: UnitContext<'_>,
     ) -> candle_core::Result<Tensor> {
         let edited = self.inner.apply(base, sources, context)?;
-        let step = *self.step.read().unwrap_or_else(PoisonError::into_inner);
+        let UnitContext { row, step, positions, columns, .. } = context;
         let Some(step) = step else { return Ok(edited) };
-        let UnitContext { example, positions, columns, .. } = context;
         let stretch = base.elem_count() / (positions.len() * columns.len()).max(1);
         let kept = 1.0 / (1.0 - self.probability);
         let threshold = (self.probability * (1u64 << 32) as f64) as usize;
         let factors = positions.iter().flat_map(|&position| {
             columns.iter().flat_map(|&column| column..column + stretch).map(move |column| {
-                let key = [self.seed, step, example as u64, position as u64, column as u64];
+                let key = [self.seed, step, row as u64, position as u64, column as u64];
                 if Draws::new(key).below(1 << 32) < threshold { 0.0 } else { kept }
             })
         });
@@ -113,9 +105,10 @@ mod tests {
         let ones = Tensor::ones((50, 200), DType::F64, &Device::Cpu).unwrap();
         let positions: Vec<usize> = (0..50).collect();
         let apply = |step| {
-            dropout.set_training_step(step);
             let context = UnitContext {
                 example: 0,
+                row: 0,
+                step,
                 positions: &positions,
                 columns: &[0],
                 keys: None,

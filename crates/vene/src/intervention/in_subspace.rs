@@ -73,10 +73,6 @@ impl Intervention for InSubspace {
         self.inner.parameters()
     }
 
-    fn set_training_step(&self, step: Option<u64>) {
-        self.inner.set_training_step(step);
-    }
-
     fn apply(
         &self,
         base: &Tensor,
@@ -106,8 +102,15 @@ mod tests {
         let source = tensor(&[[10.0, 20.0, 30.0], [40.0, 50.0, 60.0]]);
         let apply = |inner: Arc<dyn Intervention>, subspace: Option<&[usize]>| {
             let edit = InSubspace::new(inner, Subspace::dimensions([2, 0]));
-            let context =
-                UnitContext { example: 0, positions: &[0, 1], columns: &[0], keys: None, subspace };
+            let context = UnitContext {
+                example: 0,
+                row: 0,
+                step: None,
+                positions: &[0, 1],
+                columns: &[0],
+                keys: None,
+                subspace,
+            };
             let edited = edit.apply(&base, std::slice::from_ref(&source), context).unwrap();
             edited.to_vec2::<f64>().unwrap()
         };

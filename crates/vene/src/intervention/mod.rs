@@ -109,8 +109,13 @@ fn only_source(sources: &[Tensor]) -> candle_core::Result<&Tensor> {
 /// Which unit of which example is being edited; what a seeded intervention draws from.
 #[derive(Clone, Copy, Debug)]
 pub struct UnitContext<'a> {
-    /// The example's index.
+    /// The example's index in its plan.
     pub example: usize,
+    /// What draws depend on: the example's row in its data set ([`Example::row`](crate::Example::row)), or its index.
+    pub row: usize,
+    /// The step of the training that is going on; `None` where there is none. What is random in training only
+    /// ([`Dropout`]) draws by it.
+    pub step: Option<u64>,
     /// The token positions that are edited, one for each row of the values.
     pub positions: &'a [usize],
     /// Where the first edited column stands in the component's row, for each edited head; of
@@ -166,13 +171,6 @@ pub trait Intervention: Debug + Send + Sync {
     /// Its parameters, each under a name of its own; always the same variables.
     fn parameters(&self) -> Vec<Parameter> {
         Vec::new()
-    }
-
-    /// Tells the step of a training that is going on, or `None` that there is none: what is random
-    /// in training only ([`Dropout`]) draws by it. A trainer calls it before each step, and with
-    /// `None` at the end.
-    fn set_training_step(&self, step: Option<u64>) {
-        let _ = step;
     }
 
     /// The edited values, of the base's shape: `[positions, width]`, where `width` spans the

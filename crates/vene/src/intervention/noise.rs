@@ -47,9 +47,9 @@ impl Intervention for Noise {
         _: &[Tensor],
         context: UnitContext<'_>,
     ) -> candle_core::Result<Tensor> {
-        let UnitContext { example, positions, columns, keys, .. } = context;
+        let UnitContext { row, positions, columns, keys, .. } = context;
         let draw = |position: usize, column: u64| {
-            let key = [self.seed, example as u64, position as u64, column];
+            let key = [self.seed, row as u64, position as u64, column];
             self.standard_deviation * standard_normal(key)
         };
         let mut noise = Vec::with_capacity(base.elem_count());
@@ -89,8 +89,15 @@ mod tests {
         let noise = Noise { standard_deviation: 2.0, seed: 1 };
         let zeros = |rows| Tensor::zeros((rows, 4), candle_core::DType::F64, &Device::Cpu).unwrap();
         let draw = |positions: &[usize], columns: &[usize]| {
-            let context =
-                UnitContext { example: 5, positions, columns, keys: None, subspace: None };
+            let context = UnitContext {
+                example: 5,
+                row: 5,
+                step: None,
+                positions,
+                columns,
+                keys: None,
+                subspace: None,
+            };
             noise.apply(&zeros(positions.len()), &[], context).unwrap().to_vec2::<f64>().unwrap()
         };
         let both = draw(&[2, 3], &[8]);
@@ -108,6 +115,8 @@ mod tests {
             let zeros = Tensor::zeros(shape, candle_core::DType::F64, &Device::Cpu).unwrap();
             let context = UnitContext {
                 example: 0,
+                row: 0,
+                step: None,
                 positions,
                 columns: heads,
                 keys: Some(keys),

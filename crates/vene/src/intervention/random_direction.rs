@@ -39,7 +39,7 @@ impl Intervention for RandomDirection {
         sources: &[Tensor],
         context: UnitContext<'_>,
     ) -> candle_core::Result<Tensor> {
-        let UnitContext { example, positions, columns, keys, .. } = context;
+        let UnitContext { row, positions, columns, keys, .. } = context;
         if keys.is_some() {
             candle_core::bail!("a random direction of an attention pattern is no pattern");
         }
@@ -47,7 +47,7 @@ impl Intervention for RandomDirection {
         let draw = |position: usize| {
             let columns = columns.iter().flat_map(move |&column| column..column + stretch);
             columns.map(move |column| {
-                standard_normal([self.seed, example as u64, position as u64, column as u64])
+                standard_normal([self.seed, row as u64, position as u64, column as u64])
             })
         };
         let direction: Vec<f64> = positions.iter().flat_map(|&position| draw(position)).collect();
@@ -74,6 +74,8 @@ mod tests {
         let apply = |example, seed| {
             let context = UnitContext {
                 example,
+                row: example,
+                step: None,
                 positions: &[3, 5],
                 columns: &[0],
                 keys: None,

@@ -52,6 +52,9 @@ pub struct Example {
     pub base: Prompt,
     /// The prompts whose runs are read.
     pub sources: Vec<Prompt>,
+    /// Which row of a data set it is, where it is one: what is drawn at random is drawn by it, so that a row's numbers
+    /// depend on no other row. Default: the example's index in its plan.
+    pub row: Option<usize>,
 }
 
 /// One of an example's runs.
@@ -66,7 +69,14 @@ pub enum Run {
 impl Example {
     /// An example without sources.
     pub fn new(base: Prompt) -> Self {
-        Self { base, sources: Vec::new() }
+        Self { base, sources: Vec::new(), row: None }
+    }
+
+    /// As this row of a data set.
+    #[must_use]
+    pub fn of_row(mut self, row: usize) -> Self {
+        self.row = Some(row);
+        self
     }
 
     /// Adds a source; its index is the number of sources so far.
@@ -91,6 +101,7 @@ impl Example {
         Ok(Self {
             base: taken(Run::Base, &self.base)?,
             sources: sources.collect::<Result<_, _>>()?,
+            row: self.row,
         })
     }
 

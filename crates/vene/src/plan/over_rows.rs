@@ -70,7 +70,7 @@ impl Plan {
         rows: &[PreparedRow],
     ) -> Result<ResolvedPlan, PlanError> {
         let example = |row: &PreparedRow| {
-            let example = Example::new(row.base.clone());
+            let example = Example::new(row.base.clone()).of_row(row.index);
             match &row.source {
                 Some(source) => example.source(source.clone()),
                 None => example,

@@ -208,7 +208,7 @@ impl<'a> SweepBuilder<'a> {
             return Err(SweepError::NoPositions);
         }
         let example: Arc<[Example]> =
-            [Example { base: base.clone(), sources: sources.clone() }].into();
+            [Example { base: base.clone(), sources: sources.clone(), row: None }].into();
         let tokens: Vec<u32> = targets.iter().map(|target| target.id).collect();
         let config = self.outline.config();
         let (mut cells, mut plans) = (Vec::new(), Vec::new());

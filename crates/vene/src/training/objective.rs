@@ -36,7 +36,7 @@ pub trait Loss: Debug + Send + Sync {
     ///
     /// # Errors
     /// Failures of the computation.
-    fn of(&self, suffix: &TrainRun, examples: &[usize]) -> Result<BatchLoss, TrainingError>;
+    fn of(&self, runs: &TrainRun, examples: &[usize]) -> Result<BatchLoss, TrainingError>;
 }
 
 /// The cross entropy with labels: -log p(label) in nats. A read is right where the label is the likeliest
@@ -63,12 +63,12 @@ impl Loss for CrossEntropy {
         fits("labels", &self.labels, plan)
     }
 
-    fn of(&self, suffix: &TrainRun, examples: &[usize]) -> Result<BatchLoss, TrainingError> {
-        suffix.expect(examples)?;
-        self.check(suffix.plan())?;
+    fn of(&self, runs: &TrainRun, examples: &[usize]) -> Result<BatchLoss, TrainingError> {
+        runs.expect(examples)?;
+        self.check(runs.plan())?;
         let labels: Vec<u32> =
             examples.iter().flat_map(|&example| self.labels[example].iter().copied()).collect();
-        let (losses, standings) = suffix.cross_entropy(examples, &labels)?;
+        let (losses, standings) = runs.cross_entropy(examples, &labels)?;
         let right = standings.iter().map(|standing| standing.accuracy()).sum();
         Ok(BatchLoss { loss: losses.mean_all()?, right, reads: labels.len() })
     }
@@ -94,9 +94,9 @@ impl Loss for Divergence {
         fits("distributions", &self.log_probabilities, plan)
     }
 
-    fn of(&self, suffix: &TrainRun, examples: &[usize]) -> Result<BatchLoss, TrainingError> {
-        self.check(suffix.plan())?;
-        let logits = suffix.logits(examples)?;
+    fn of(&self, runs: &TrainRun, examples: &[usize]) -> Result<BatchLoss, TrainingError> {
+        self.check(runs.plan())?;
+        let logits = runs.logits(examples)?;
         let (reads, vocabulary) = logits.dims2()?;
         let given: Vec<f64> =
             examples.iter().flat_map(|&example| self.log_probabilities[example].concat()).collect();
@@ -148,9 +148,9 @@ impl Loss for LogitDifference {
         fits("pairs", &self.pairs, plan)
     }
 
-    fn of(&self, suffix: &TrainRun, examples: &[usize]) -> Result<BatchLoss, TrainingError> {
-        self.check(suffix.plan())?;
-        let logits = suffix.logits(examples)?;
+    fn of(&self, runs: &TrainRun, examples: &[usize]) -> Result<BatchLoss, TrainingError> {
+        self.check(runs.plan())?;
+        let logits = runs.logits(examples)?;
         let pairs: Vec<[u32; 2]> =
             examples.iter().flat_map(|&example| self.pairs[example].iter().copied()).collect();
         let reads = pairs.len();
@@ -191,8 +191,8 @@ impl Loss for FromLogits {
         Ok(())
     }
 
-    fn of(&self, suffix: &TrainRun, examples: &[usize]) -> Result<BatchLoss, TrainingError> {
-        let logits = suffix.logits(examples)?;
+    fn of(&self, runs: &TrainRun, examples: &[usize]) -> Result<BatchLoss, TrainingError> {
+        let logits = runs.logits(examples)?;
         let loss = guarded(|| (self.0)(&logits, examples));
         Ok(loss.map_err(|panic| RunError::panicked("a loss", panic))??)
     }

@@ -119,20 +119,7 @@ impl Trainer {
         checkpoint: Option<Checkpoint<'_>>,
         progress: &mut dyn FnMut(Progress<'_>) -> ControlFlow<()>,
     ) -> Result<Trained, TrainingError> {
-        let trained = self.epochs(model, examples, held_out, checkpoint, progress);
-        // However it ended, interventions are no longer in training.
-        announce(examples.plan, None);
-        trained
-    }
-
-    fn epochs(
-        &self,
-        model: &Model,
-        Examples { plan, objective }: Examples<'_>,
-        held_out: Option<Examples<'_>>,
-        checkpoint: Option<Checkpoint<'_>>,
-        progress: &mut dyn FnMut(Progress<'_>) -> ControlFlow<()>,
-    ) -> Result<Trained, TrainingError> {
+        let Examples { plan, objective } = examples;
         plan.expect(model.key()).map_err(RunError::from)?;
         objective.loss.check(plan)?;
         if let Some(held_out) = held_out {
@@ -176,11 +163,11 @@ impl Trainer {
             trained.stopped_early = trained.epochs.len() < self.epochs;
             return Ok(trained);
         }
-        let suffix = TrainRun::new(model, plan.clone())?.recomputing(self.recomputes);
+        let mut runs = TrainRun::new(model, plan.clone())?.recomputing(self.recomputes);
         let held_out = match held_out {
             Some(held_out) => {
-                let suffix = TrainRun::new(model, held_out.plan.clone())?.without_gradients();
-                Some((suffix, held_out.objective))
+                let runs = TrainRun::new(model, held_out.plan.clone())?.without_gradients();
+                Some((runs, held_out.objective))
             }
             None => None,
         };
@@ -188,11 +175,11 @@ impl Trainer {
             let mut sums = Sums::default();
             for (index, batch) in self.order(count, epoch).chunks(self.batch).enumerate() {
                 let step = epoch * batches + index;
-                announce(plan, Some(step as u64));
+                runs.set_step(Some(step as u64));
                 if let Some(annealing) = self.annealing {
                     annealing::set(&temperatures, annealing.temperature(step, steps))?;
                 }
-                let found = objective.loss.of(&suffix, batch)?;
+                let found = objective.loss.of(&runs, batch)?;
                 let loss = found.loss.to_dtype(DType::F64)?;
                 let penalised = match objective.penalised(&learned)? {
                     Some(penalty) => (&loss + penalty)?,
@@ -212,9 +199,9 @@ impl Trainer {
                     return Err(RunError::Stopped.into());
                 }
             }
-            announce(plan, None);
+            runs.set_step(None);
             let held_out = match &held_out {
-                Some((suffix, objective)) => Some(self.evaluation(suffix, objective)?),
+                Some((runs, objective)) => Some(self.evaluation(runs, objective)?),
                 None => None,
             };
             let epochs = self.epochs;
@@ -267,19 +254,19 @@ impl Trainer {
         if self.batch == 0 {
             return Err(TrainingError::EmptyBatch);
         }
-        let suffix = TrainRun::new(model, examples.plan.clone())?.without_gradients();
-        self.evaluation(&suffix, examples.objective)
+        let runs = TrainRun::new(model, examples.plan.clone())?.without_gradients();
+        self.evaluation(&runs, examples.objective)
     }
 
     fn evaluation(
         &self,
-        suffix: &TrainRun,
+        runs: &TrainRun,
         objective: &Objective,
     ) -> Result<Evaluation, TrainingError> {
-        let all: Vec<usize> = (0..suffix.examples()).collect();
+        let all: Vec<usize> = (0..runs.examples()).collect();
         let mut sums = Sums::default();
         for batch in all.chunks(self.batch) {
-            let found = objective.loss.of(suffix, batch)?;
+            let found = objective.loss.of(runs, batch)?;
             let loss = found.loss.to_dtype(DType::F64)?.to_scalar::<f64>()?;
             sums.add(loss, found.right, found.reads);
         }
@@ -322,11 +309,4 @@ pub(super) fn learned(plan: &ResolvedPlan) -> Vec<Parameter> {
         }
     }
     learned
-}
-
-/// Tells interventions the step of the training, or that there is none.
-fn announce(plan: &ResolvedPlan, step: Option<u64>) {
-    for edit in plan.edits() {
-        edit.intervention.set_training_step(step);
-    }
 }

@@ -34,7 +34,7 @@ impl<I: Intervention> Intervention for OfRow<I> {
         sources: &[Tensor],
         context: UnitContext<'_>,
     ) -> candle_core::Result<Tensor> {
-        self.inner.apply(base, sources, UnitContext { example: self.row, ..context })
+        self.inner.apply(base, sources, UnitContext { row: self.row, ..context })
     }
 }
 

@@ -139,6 +139,8 @@ fn each_layer_of_a_window_has_noise_of_its_own() {
         );
         let context = vene::intervention::UnitContext {
             example: 0,
+            row: 0,
+            step: None,
             positions: &[0, 1, 2, 3],
             columns: &[0],
             keys: None,

@@ -228,6 +228,8 @@ impl Case {
             let positions: Vec<usize> = (0..count).collect();
             let context = UnitContext {
                 example: row,
+                row: row,
+                step: None,
                 positions: &positions,
                 columns: &[0],
                 keys: None,

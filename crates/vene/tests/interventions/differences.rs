@@ -55,6 +55,8 @@ fn vene_does_what_was_asked() {
         let source: &Tensor = if itself { base } else { tensors.get("source") };
         let context = UnitContext {
             example: 0,
+            row: 0,
+            step: None,
             positions: &[0, 1, 2, 3],
             columns: &[0],
             keys: None,

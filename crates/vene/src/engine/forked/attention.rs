@@ -8,6 +8,7 @@ use vene_model::{Attention, BlockKind, Component, Operations, OwnedPath, Path, Q
 use super::pass::{Cached, ForkedPass, append};
 use super::rows::{KeptKeys, KeyPaths};
 use super::tree::{RunId, RunPosition};
+use crate::engine::apply::Application;
 use crate::engine::attend::PatternAttention;
 use crate::engine::still::Still;
 use crate::error::RunError;
@@ -257,8 +258,9 @@ impl<O: Operations> ForkedPass<'_, O> {
                 continue;
             }
             let read = |before: &Tensor| self.read(fork, step, number, None, before);
+            let application = Application { step: self.step(), ..edit.application };
             let (edited, receipt) =
-                edit.application.edit_pattern(self.config, pattern, positions, &read)?;
+                application.edit_pattern(self.config, pattern, positions, &read)?;
             *pattern = edited;
             is_edited = true;
             self.found.outcomes[fork][step].push(receipt.outcome);

@@ -133,7 +133,8 @@ impl<O: Operations> ForkedPass<'_, O> {
             rows.push(edit.application.as_handed_over(&before)?);
         }
         let Some(&first) = together.members.first() else { return Ok(()) };
-        let first = *edit_of(&taken[first]);
+        let mut first = *edit_of(&taken[first]);
+        first.application.step = self.step();
         let before = joined(&rows)?;
         let sources = sources.iter().map(|parts| joined(parts)).collect::<Result<Vec<_>, _>>()?;
         let columns = first.application.columns(self.config, &before)?;
@@ -142,7 +143,7 @@ impl<O: Operations> ForkedPass<'_, O> {
         let mut after = apply::applied(first.edit(), &before, &sources, context)?;
         let is_fine = match self.training {
             None => false,
-            Some(Training { detaches }) => {
+            Some(Training { detaches, .. }) => {
                 if detaches {
                     after = after.detach();
                 }
@@ -238,6 +239,11 @@ impl<O: Operations> ForkedPass<'_, O> {
         Ok(tally.outcome())
     }
 
+    /// The step of the training that is going on, if one is.
+    pub(super) fn step(&self) -> Option<u64> {
+        self.training.and_then(|training| training.step)
+    }
+
     /// The values that an edit reads.
     pub(super) fn read(
         &self,
@@ -314,7 +320,10 @@ impl<O: Operations> ForkedPass<'_, O> {
         for (job, end) in self.tree.ends.iter().enumerate() {
             let on_logits = end.places.iter().enumerate();
             for (edit, _) in on_logits.filter(|(_, place)| matches!(place, EditPlace::Logits)) {
-                let application = Application::new(end.plan, edit, end.example);
+                let application = Application {
+                    step: self.step(),
+                    ..Application::new(end.plan, edit, end.example)
+                };
                 let rows = self.found.readouts.whole_rows(job, &application.unit().positions);
                 let own = operations.values(logits, &rows)?;
                 let all: Vec<usize> = (0..rows.len()).collect();

@@ -89,6 +89,8 @@ impl Activations {
 pub(super) struct Training {
     /// Whether no gradient is to flow to what interventions have learned.
     pub(super) detaches: bool,
+    /// The step that is going on, if one is.
+    pub(super) step: Option<u64>,
 }
 
 /// The rows of a pass, and what is to be done with them.

@@ -130,7 +130,7 @@ impl<O: Operations> ForkedPass<'_, O> {
                 if edit.edit().site != site {
                     continue;
                 }
-                let application = Application { part, ..edit.application };
+                let application = Application { part, step: self.step(), ..edit.application };
                 let read = |before: &Tensor| {
                     self.read_for(application, (fork, step, number), None, before)
                 };

@@ -37,6 +37,7 @@ pub struct TrainRun {
     runs: Runs,
     recomputes: bool,
     without_gradients: bool,
+    step: Option<u64>,
 }
 
 /// The model that is run, its weights shared with whoever has it, and what is kept.
@@ -102,7 +103,7 @@ impl TrainRun {
                 Runs::Plain(Arc::new(KeptRuns::of(decoder, &plan)?))
             }
         };
-        Ok(Self { plan, runs, recomputes: false, without_gradients: false })
+        Ok(Self { plan, runs, recomputes: false, without_gradients: false, step: None })
     }
 
     /// Whether blocks without edits are run once more on the way back instead of being remembered (gradient
@@ -119,6 +120,12 @@ impl TrainRun {
     pub fn without_gradients(mut self) -> Self {
         self.without_gradients = true;
         self
+    }
+
+    /// From now on the runs are those of a training's step, or of none: what is random in training only
+    /// ([`Dropout`](crate::intervention::Dropout)) draws by it.
+    pub fn set_step(&mut self, step: Option<u64>) {
+        self.step = step;
     }
 
     /// How many examples there are.
@@ -180,7 +187,7 @@ impl TrainRun {
         target: &Target<'_>,
     ) -> Result<(Tensor, Vec<Standing>), RunError> {
         self.expect(examples)?;
-        let training = Training { detaches: self.without_gradients };
+        let training = Training { detaches: self.without_gradients, step: self.step };
         with_runs!(&self.runs, runs => {
             runs.run(&self.plan, examples, training, self.recomputes, target)
         })

@@ -96,6 +96,8 @@ mod tests {
             let edit = LatentInterchange::new(autoencoder.clone(), Subspace::first(1), error_term);
             let context = UnitContext {
                 example: 0,
+                row: 0,
+                step: None,
                 positions: &[0, 1],
                 columns: &[0],
                 keys: None,

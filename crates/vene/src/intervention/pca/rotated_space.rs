@@ -145,6 +145,8 @@ mod tests {
             let edit = PcaRotatedSpace::new(&fitted, Subspace::first(1), error_term).unwrap();
             let context = UnitContext {
                 example: 0,
+                row: 0,
+                step: None,
                 positions: &[0],
                 columns: &[0],
                 keys: None,
