@@ -182,3 +182,40 @@ fn what_is_none_of_its_prompts_is_refused() {
     let error = Session::within(&model, [&spain], 100).unwrap_err().to_string();
     assert!(error.contains("bytes, and the session may take 100"), "{error}");
 }
+
+#[test]
+fn plans_that_were_made_apart_share_what_clones_share() {
+    let model = vene::Model::load("embedded").unwrap();
+    let example = [Example::new(model.prompt("The capital of Spain is").unwrap())];
+    let layers = model.config().layers.len();
+    // A noised run that plans repair, each at another place.
+    let noise = || Edit::noise(Component::Embedding, None, 0.5, 7).at(Positions::index(3));
+    let steering = |layer| Edit::steering(Component::BlockOutput, layer, vec![0.25; 64]);
+    let plan = |shared: Edit, layer: usize| {
+        Plan::new().edit(shared).edit(Edit::zero(Component::MlpOutput, layer)).edit(steering(layer))
+    };
+    let resolved = |plans: Vec<Plan>| -> Vec<_> {
+        plans.iter().map(|plan| plan.resolve(&model, &example).unwrap()).collect()
+    };
+    let shared = noise();
+    let together = resolved((0..layers).map(|layer| plan(shared.clone(), layer)).collect());
+    let apart = resolved((0..layers).map(|layer| plan(noise(), layer)).collect());
+    let forked = Forked::new(&model);
+    assert_eq!(forked.work(&apart).unwrap(), forked.work(&together).unwrap());
+    let alone: f64 = apart
+        .iter()
+        .map(|plan| forked.work(std::slice::from_ref(plan)).unwrap().operations())
+        .sum();
+    assert!(forked.work(&apart).unwrap().operations() < 0.8 * alone);
+    assert!(
+        all_logits(&run(&forked, &apart).unwrap()) == all_logits(&run(&forked, &together).unwrap())
+    );
+    // Other noise is another run.
+    let other = |layer| {
+        let seed = layer as u64;
+        let noise = Edit::noise(Component::Embedding, None, 0.5, seed).at(Positions::index(3));
+        plan(noise, layer)
+    };
+    let other = resolved((0..layers).map(other).collect());
+    assert!(forked.work(&other).unwrap().operations() > forked.work(&apart).unwrap().operations());
+}

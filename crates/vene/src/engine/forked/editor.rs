@@ -8,6 +8,7 @@ use candle_core::{DType, Tensor};
 use vene_files::guarded;
 use vene_model::{HostRows, Operations};
 
+use super::identity::InterventionId;
 use super::pass::{ForkedPass, Training};
 use super::tree::{EditPlace, RunId, StepEdit};
 use crate::engine::apply::{self, Application};
@@ -362,10 +363,10 @@ fn joined(parts: &[Tensor]) -> candle_core::Result<Tensor> {
 
 /// What edits have in common that can be one call, if they may be at all: the intervention, the heads and coordinates,
 /// and the number of sources.
-type Alike<'a> = (*const (), Option<&'a [usize]>, Option<&'a [usize]>, usize);
+type Alike<'a> = (InterventionId, Option<&'a [usize]>, Option<&'a [usize]>, usize);
 
 fn alike<'a>(edit: &StepEdit<'a>) -> Option<Alike<'a>> {
-    let example = edit.application.example;
+    let (example, intervention) = (edit.application.example, edit.intervention);
     let edit = edit.edit();
     if edit.concatenated || !edit.intervention.traits().is_by_row() {
         return None;
@@ -377,6 +378,5 @@ fn alike<'a>(edit: &StepEdit<'a>) -> Option<Alike<'a>> {
         Some(ResolvedSource::Given(values)) => values[example].len(),
     };
     let subspace = edit.subspaces.as_ref().map(|subspaces| subspaces[example].as_slice());
-    let intervention = std::sync::Arc::as_ptr(&edit.intervention).cast();
     Some((intervention, edit.units[example].heads.as_deref(), subspace, sources))
 }

@@ -25,6 +25,7 @@ mod cache;
 mod chunks;
 mod decode;
 mod editor;
+mod identity;
 mod needed;
 mod outcome;
 mod pass;

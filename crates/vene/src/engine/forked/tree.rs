@@ -10,11 +10,13 @@
 
 use std::borrow::Cow;
 use std::collections::HashMap;
+use std::hash::{Hash, Hasher};
 use std::ops::Range;
 use std::sync::Arc;
 
 use vene_model::{Component, Site};
 
+use super::identity::{Interned, InterventionId};
 use super::trunk::Trunk;
 use crate::engine::apply::Application;
 use crate::intervention::Granularity;
@@ -56,6 +58,7 @@ pub(super) struct Step<'a> {
 #[derive(Clone, Copy)]
 pub(super) struct StepEdit<'a> {
     pub(super) application: Application<'a>,
+    pub(super) intervention: InterventionId,
     /// Whose runs it reads.
     runs: RunsId,
 }
@@ -331,6 +334,7 @@ impl<'a> StepEdit<'a> {
 struct Nodes<'a> {
     nodes: Vec<Node<'a>>,
     known: HashMap<Key<'a>, usize>,
+    interned: Interned,
     runs: Vec<ExampleRuns>,
 }
 
@@ -350,12 +354,10 @@ struct Key<'a> {
     edits: Vec<EditKey<'a>>,
 }
 
-/// Interventions are the same if they are one object; an edit that is cloned from plan to plan
-/// shares it.
 #[derive(PartialEq, Eq, Hash)]
 struct EditKey<'a> {
     site: Site,
-    intervention: *const (),
+    intervention: InterventionId,
     /// The example, where what the intervention does may depend on it.
     example: Option<usize>,
     unit: &'a Unit,
@@ -370,11 +372,39 @@ enum SourceKey<'a> {
     /// Which run of the trunk is read, and what of it.
     Runs(Site, Vec<(usize, &'a Unit)>),
     Current(Site),
-    Given(Vec<*const Vec<f64>>),
+    Given(Vec<Given<'a>>),
+}
+
+/// Given values, compared by their bits.
+struct Given<'a>(&'a [f64]);
+
+impl Given<'_> {
+    fn bits(&self) -> impl Iterator<Item = u64> {
+        self.0.iter().map(|value| value.to_bits())
+    }
+}
+
+impl PartialEq for Given<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        std::ptr::eq(self.0, other.0) || self.bits().eq(other.bits())
+    }
+}
+
+impl Eq for Given<'_> {}
+
+impl Hash for Given<'_> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.bits().for_each(|bits| bits.hash(state));
+    }
 }
 
 impl<'a> EditKey<'a> {
-    fn of(edit: &'a ResolvedEdit, example: usize, runs: &ExampleRuns) -> Self {
+    fn of(
+        edit: &'a ResolvedEdit,
+        intervention: InterventionId,
+        example: usize,
+        runs: &ExampleRuns,
+    ) -> Self {
         let source = match &edit.source {
             None => SourceKey::None,
             Some(ResolvedSource::Runs { site, units }) => {
@@ -383,13 +413,13 @@ impl<'a> EditKey<'a> {
             }
             Some(ResolvedSource::Current(site)) => SourceKey::Current(*site),
             Some(ResolvedSource::Given(values)) => {
-                SourceKey::Given(values[example].iter().map(Arc::as_ptr).collect())
+                SourceKey::Given(values[example].iter().map(|values| Given(values)).collect())
             }
         };
         let is_whole = edit.intervention.traits().granularity == Granularity::Whole;
         Self {
             site: edit.site,
-            intervention: Arc::as_ptr(&edit.intervention).cast(),
+            intervention,
             example: is_whole.then_some(example),
             unit: &edit.units[example],
             source,
@@ -433,8 +463,12 @@ impl<'a> Nodes<'a> {
         let mut parent = None;
         for step in edits.chunk_by(|&a, &b| are_one(&plan.edits[a], &plan.edits[b])) {
             let site = plan.edits[step[0]].site;
+            let ids = step.iter().map(|&edit| self.interned.id(&plan.edits[edit].intervention));
+            let ids: Vec<InterventionId> = ids.collect();
             let runs = &self.runs[id.0];
-            let keys = step.iter().map(|&edit| EditKey::of(&plan.edits[edit], example, runs));
+            let keys = step.iter().zip(&ids).map(|(&edit, &intervention)| {
+                EditKey::of(&plan.edits[edit], intervention, example, runs)
+            });
             let (run, next) = (runs.edited, self.nodes.len());
             let key = Key { parent, run, edits: keys.collect() };
             let node = *self.known.entry(key).or_insert(next);
@@ -442,8 +476,11 @@ impl<'a> Nodes<'a> {
                 if let Some(parent) = parent {
                     self.nodes[parent].children += 1;
                 }
-                let edit = |&edit| StepEdit { application: application(edit), runs: id };
-                let step = Step { site, edits: step.iter().map(edit).collect() };
+                let edit = |(&edit, &intervention)| {
+                    let application = application(edit);
+                    StepEdit { application, intervention, runs: id }
+                };
+                let step = Step { site, edits: step.iter().zip(&ids).map(edit).collect() };
                 self.nodes.push(Node { parent, run, step, children: 0, ends: false });
             }
             for (edit, &index) in step.iter().enumerate() {
