@@ -33,7 +33,7 @@ impl Intervention for Tap {
     }
 
     fn traits(&self) -> Traits {
-        Traits::of(SourceCount::None)
+        Traits::of(SourceCount::None).observing()
     }
 
     fn apply(

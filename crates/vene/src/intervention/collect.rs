@@ -59,7 +59,7 @@ impl Intervention for Collect {
     }
 
     fn traits(&self) -> Traits {
-        Traits::of(SourceCount::None)
+        Traits::of(SourceCount::None).observing()
     }
 
     fn check(&self, width: Option<usize>) -> Result<(), String> {

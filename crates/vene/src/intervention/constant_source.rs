@@ -83,7 +83,7 @@ impl Intervention for ConstantSource {
         let result = inner.result.max(Dependence::Absolute);
         // The vector's values belong to columns.
         let granularity = inner.granularity.max(Granularity::Row);
-        Traits { sources: SourceCount::None, result, granularity }
+        Traits { sources: SourceCount::None, result, granularity, ..inner }
     }
 
     fn problem(&self) -> Option<String> {

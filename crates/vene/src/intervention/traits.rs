@@ -46,12 +46,19 @@ pub struct Traits {
     pub result: Dependence,
     /// What it must be shown together.
     pub granularity: Granularity,
+    /// Whether the object keeps what it is shown: then it stands for no other object of equal settings.
+    pub observes: bool,
 }
 
 impl Traits {
     /// An intervention of which no more is known: its result depends on the base, and on all rows of an example.
     pub const fn of(sources: SourceCount) -> Self {
-        Self { sources, result: Dependence::Relative, granularity: Granularity::Whole }
+        Self {
+            sources,
+            result: Dependence::Relative,
+            granularity: Granularity::Whole,
+            observes: false,
+        }
     }
 
     /// The same, with another dependence of the result.
@@ -64,6 +71,12 @@ impl Traits {
     #[must_use]
     pub const fn granularity(self, granularity: Granularity) -> Self {
         Self { granularity, ..self }
+    }
+
+    /// The same of one whose object keeps what it is shown.
+    #[must_use]
+    pub const fn observing(self) -> Self {
+        Self { observes: true, ..self }
     }
 
     /// Whether the result does not depend on the base's values.

@@ -58,6 +58,9 @@ impl Interned {
 }
 
 fn described(intervention: &dyn Intervention) -> Option<Identity> {
+    if intervention.traits().observes {
+        return None;
+    }
     let settings = format!("{:?}", intervention.settings()?);
     let parameters = intervention.parameters();
     if parameters.iter().any(Parameter::is_trained) {
