@@ -26,6 +26,7 @@
 //! * [`plan_file`]: plans in files, and saved with what their interventions learned;
 //! * [`intervention`]: what can be done to values;
 //! * [`Reference`]: the executor that defines what is right;
+//! * [`Session`]: unedited runs that are kept, and any number of plans run from them;
 //! * [`Sweep`]: the same intervention at many places;
 //! * [`Generator`]: text, with edits made while it is written.
 

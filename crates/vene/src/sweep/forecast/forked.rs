@@ -25,9 +25,7 @@ pub(super) fn forecast(
 ) -> Result<Forecast, RunError> {
     let memory = memory.unwrap_or_else(Forked::default_memory);
     let work = Forked::work_of(outline, &sweep.all_plans(), memory)?;
-    // Of recurrent networks there is one way only.
-    let again = if outline.config().is_recurrent() { Vec::new() } else { sweep.noise_plans() };
-    let noise = work_of_reference(outline, &again);
+    let noise = work_of_reference(outline, &sweep.noise_plans());
     let [cost, noise] = costs(outline, [work, noise])?;
     Ok(Forecast {
         interventions: sweep.cells.len(),
