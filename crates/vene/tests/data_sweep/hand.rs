@@ -47,7 +47,7 @@ impl Done {
     fn run(&self, model: &Model, front: &[u32]) -> PlanOutcome {
         let tokens = [self.prompt.tokens(), front].concat();
         let base = model.prompt_from_tokens(&tokens).unwrap();
-        let example = Example { base, sources: self.sources.clone() };
+        let example = Example { base, sources: self.sources.clone(), row: None };
         let plan = (self.edits)(front.len()).into_iter().fold(Plan::new(), Plan::edit);
         let plan = plan.resolve(model, &[example]).unwrap_or_else(|error| panic!("{error}"));
         Reference::new(model).run(&plan).unwrap_or_else(|error| panic!("{error}"))
