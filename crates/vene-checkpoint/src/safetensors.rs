@@ -17,11 +17,8 @@ use crate::{CheckpointError, Element, json};
 /// Reads and checks a file's header.
 pub(crate) fn read(file: &WeightsFile) -> Result<Vec<Stored>, CheckpointError> {
     let bytes = file.bytes();
-    let (header, metadata) = SafeTensors::read_metadata(bytes).map_err(|error| {
-        let problem = stand_in(bytes).or_else(|| text_instead(bytes));
-        let problem = problem.unwrap_or_else(|| explain(&error, bytes));
-        CheckpointError::malformed(&file.name, problem)
-    })?;
+    let (header, metadata) = SafeTensors::read_metadata(bytes)
+        .map_err(|error| CheckpointError::malformed(&file.name, in_words(&error, bytes)))?;
     // The eight bytes before the header are its length.
     let start = header + 8;
     let tensors = metadata.tensors();
@@ -45,6 +42,16 @@ pub(crate) fn read(file: &WeightsFile) -> Result<Vec<Stored>, CheckpointError> {
             Ok(Stored { name, shape: info.shape.clone(), element: element(info.dtype), range })
         })
         .collect()
+}
+
+/// What is wrong with the bytes of a safetensors file: words that follow the file's name.
+pub fn problem(bytes: &[u8]) -> Option<String> {
+    SafeTensors::read_metadata(bytes).err().map(|error| in_words(&error, bytes))
+}
+
+fn in_words(error: &SafeTensorError, bytes: &[u8]) -> String {
+    let instead = stand_in(bytes).or_else(|| text_instead(bytes));
+    instead.unwrap_or_else(|| explain(error, bytes))
 }
 
 fn element(dtype: Dtype) -> Result<Element, String> {

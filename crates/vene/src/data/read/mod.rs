@@ -232,7 +232,7 @@ fn open(path: &Path) -> Result<(File, Records), DataError> {
         _ => return Err(DataError::Extension { path: path.to_owned() }),
     };
     let unreadable = |source| DataError::Read { path: path.to_owned(), source };
-    let file = vene_files::open(path).map_err(unreadable)?;
+    let file = crate::opened::open(path).map_err(unreadable)?;
     let bytes = file.metadata().map_err(unreadable)?.len();
     if bytes > MOST_BYTES {
         return Err(DataError::TooLarge { path: path.to_owned(), bytes, most: MOST_BYTES });

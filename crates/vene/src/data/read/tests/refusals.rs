@@ -54,6 +54,21 @@ fn formats_that_are_broken() {
     assert!(text.starts_with(": "), "{text}");
 }
 
+/// What git-lfs leaves in the place of a file that it did not fetch.
+#[test]
+fn files_that_are_not_there_themselves() {
+    let pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n";
+    for name in ["a.csv", "a.jsonl", "a.json", "a.parquet"] {
+        let message = refused(name, pointer);
+        assert!(
+            message.starts_with(": is only git-lfs's pointer to the file of 12345 bytes, not the file: run `git lfs pull`"),
+            "{message}"
+        );
+        let page = refused(name, "<!DOCTYPE html><html></html>");
+        assert!(page.starts_with(": is a page of the web (HTML)"), "{page}");
+    }
+}
+
 #[test]
 fn an_object_over_two_lines_is_named_by_its_own() {
     let message =
