@@ -86,8 +86,12 @@ pub fn room_for_threads(count: usize) -> std::io::Result<()> {
         use std::num::NonZeroUsize;
 
         use nix::sys::mman::{MapFlags, ProtFlags, mmap_anonymous, munmap};
-        let stack = std::env::var("RUST_MIN_STACK").ok().and_then(|bytes| bytes.parse().ok()).unwrap_or(DEFAULT_STACK);
-        let bytes = count.saturating_mul(stack.saturating_add(BESIDE_A_STACK)).saturating_add(RESERVE);
+        let stack = std::env::var("RUST_MIN_STACK")
+            .ok()
+            .and_then(|bytes| bytes.parse().ok())
+            .unwrap_or(DEFAULT_STACK);
+        let bytes =
+            count.saturating_mul(stack.saturating_add(BESIDE_A_STACK)).saturating_add(RESERVE);
         let Some(bytes) = NonZeroUsize::new(bytes) else { return Ok(()) };
         // SAFETY: new addresses, which nothing else uses and nothing reads, are taken and given back.
         unsafe {

@@ -19,7 +19,8 @@ pub fn limit(count: u16) {
 /// Starts them. The pool would start at its first use otherwise, and panic where the system has no threads to give.
 pub fn start() -> anyhow::Result<()> {
     let count = count();
-    let refused = || format!("{count} threads cannot be started; give fewer (--threads), or more memory");
+    let refused =
+        || format!("{count} threads cannot be started; give fewer (--threads), or more memory");
     memory::spare_addresses();
     memory::room_for_threads(count).with_context(refused)?;
     rayon::ThreadPoolBuilder::new().num_threads(count).build_global().with_context(refused)
