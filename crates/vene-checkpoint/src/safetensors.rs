@@ -86,7 +86,9 @@ fn explain(error: &SafeTensorError, bytes: &[u8]) -> String {
             format!("is no safetensors file: its header is not UTF-8 ({error})")
         }
         SafeTensorError::InvalidHeaderDeserialization(error) => {
-            format!("has a header that does not describe tensors: {error}")
+            let problem = json::plain(&error.to_string());
+            let problem = problem.map_or_else(String::new, |problem| format!(": {problem}"));
+            format!("has a header that does not describe tensors{problem}")
         }
         SafeTensorError::MetadataIncompleteBuffer => {
             format!(
@@ -143,7 +145,8 @@ impl ShardIndex {
         struct Index {
             weight_map: HashMap<String, String>,
         }
-        let index: Index = json::parse(file, bytes)?;
+        let index: Index =
+            json::described(bytes).map_err(|problem| CheckpointError::malformed(file, problem))?;
         if index.weight_map.is_empty() {
             return Err(CheckpointError::malformed(file, "its weight_map names no tensor"));
         }
