@@ -9,7 +9,7 @@ use std::time::Duration;
 use ureq::http::header::CONTENT_RANGE;
 
 use super::cache::{RepositoryCache, make_parent};
-use super::client::Client;
+use super::client::{Client, Location};
 use super::content::{Content, Hash};
 use super::failure::Failure;
 use super::flow::Flow;
@@ -87,7 +87,7 @@ impl Download<'_> {
             attempts = if done > furthest { 0 } else { attempts + 1 };
             furthest = furthest.max(done);
             // An address that is signed is good for a while.
-            let has_expired = matches!(failure, Failure::Status { status: 401 | 403, .. });
+            let has_expired = matches!(failure.cause(), Failure::Status { status: 401 | 403, .. });
             if attempts >= ATTEMPTS || !(failure.may_pass() || has_expired && attempts < 2) {
                 return Err(failure);
             }
@@ -111,7 +111,7 @@ impl Download<'_> {
         file: &mut File,
         part: &Path,
         content: &Content,
-        location: &url::Url,
+        location: &Location,
         progress: &mut dyn FnMut(Progress<'_>),
     ) -> Result<(), Failure> {
         let total = content.size;
