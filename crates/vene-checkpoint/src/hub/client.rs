@@ -220,6 +220,17 @@ impl<'a> Client<'a> {
         Failure::Elsewhere { host: url.origin().ascii_serialization(), failure: Box::new(failure) }
     }
 
+    /// A failure of a content that came from a place, with its host where that is not the hub.
+    pub fn sent_from(&self, place: &Location, failure: Failure) -> Failure {
+        match failure {
+            Failure::Stalled { .. }
+            | Failure::Cut { .. }
+            | Failure::Corrupt { .. }
+            | Failure::TooLong { .. } => self.of_host(&place.url, failure),
+            other => other,
+        }
+    }
+
     fn require_success(&self, place: &Location, response: &Response<Body>) -> Result<(), Failure> {
         let status = response.status().as_u16();
         if matches!(status, 200 | 206) {

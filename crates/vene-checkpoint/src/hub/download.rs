@@ -72,9 +72,10 @@ impl Download<'_> {
                 Ok(()) => {
                     return file.sync_all().map_err(Failure::disk(part));
                 }
-                Err(failure) => failure,
+                Err(failure) => self.client.sent_from(&location, failure),
             };
-            let is_corrupt = matches!(failure, Failure::Corrupt { .. } | Failure::TooLong { .. });
+            let is_corrupt =
+                matches!(failure.cause(), Failure::Corrupt { .. } | Failure::TooLong { .. });
             if is_corrupt && taken_up > 0 {
                 // What was there may have been another's beginning.
                 file.set_len(0).map_err(Failure::disk(part))?;

@@ -66,6 +66,13 @@ fn the_host_that_fails_is_named() {
         format!("sends on to {}, which answered with HTTP status 403", refusing.endpoint);
     assert!(line.contains(&expected) && !line.contains("token"), "{line}");
 
+    // One that sends half of what it has.
+    let contents = Contents::model();
+    let breaking = Hub::serve_with(move |asked| contents.answer(asked).cut(0));
+    let line = refusal(&sending_on_to(format!("{}/elsewhere/{WEIGHTS}", breaking.endpoint)));
+    let expected = format!("sends on to {}, which ended the connection after 0", breaking.endpoint);
+    assert!(line.contains(&expected) && line.contains("what came is kept"), "{line}");
+
     // Nobody listens there any more.
     let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let line = refusal(&sending_on_to(format!("http://{closed}/x")));
