@@ -159,7 +159,7 @@ mod fault {
         context: *mut libc::c_void,
     ) {
         // SAFETY: the system gives a valid `info` to a handler with SA_SIGINFO; a sentence is leaked
-        // memory of its length; `write`, `_exit` and `sigaction` may be called in a handler; the
+        // memory of its length; `write`, `_exit`, `sigaction` and a prepared will may be called in a handler; the
         // handler from before is called as it was registered.
         unsafe {
             let address = (*info).si_addr() as usize;
@@ -169,6 +169,7 @@ mod fault {
                     let sentence = slot.sentence.load(Ordering::Acquire);
                     let length = slot.length.load(Ordering::Acquire);
                     libc::write(2, sentence.cast(), length);
+                    vene_files::execute_will();
                     libc::_exit(2);
                 }
             }

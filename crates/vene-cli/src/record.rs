@@ -157,7 +157,7 @@ impl Record {
     }
 
     /// The file's text, with its digest.
-    fn file(&self) -> anyhow::Result<String> {
+    pub fn file(&self) -> anyhow::Result<String> {
         let mut record = self.0.clone();
         record.remove(DIGEST);
         record.insert(DIGEST.to_owned(), "".into());
