@@ -34,13 +34,8 @@ fn ctrl_c_leaves_no_half_written_file() {
 fn a_run_whose_model_is_cut_short_has_failed() {
     let Some(model) = RealModel::SmolLm2.path() else { return };
     let folder = tempfile::tempdir().unwrap();
-    let (own, out) = (folder.path().join("model"), folder.path().join("out"));
-    std::fs::create_dir(&own).unwrap();
-    for entry in std::fs::read_dir(model).unwrap().flatten() {
-        if entry.path().is_file() {
-            std::fs::copy(entry.path(), own.join(entry.file_name())).unwrap();
-        }
-    }
+    let (own, out) = (folder.path().join("model.gguf"), folder.path().join("out"));
+    std::fs::copy(model, &own).unwrap();
     let more = ["--component", "block_output", "--model", own.to_str().unwrap()];
     let running = Command::new(assert_cmd::cargo::cargo_bin("vene"))
         .args(sweep(&out, &more))
@@ -53,12 +48,11 @@ fn a_run_whose_model_is_cut_short_has_failed() {
     while !record.exists() && started.elapsed() < Duration::from_secs(60) {
         std::thread::sleep(Duration::from_millis(2));
     }
-    let weights = own.join("model.safetensors");
-    std::fs::File::options().write(true).open(weights).unwrap().set_len(5000).unwrap();
+    std::fs::File::options().write(true).open(&own).unwrap().set_len(5000).unwrap();
     let ended = running.wait_with_output().unwrap();
     let said = String::from_utf8_lossy(&ended.stderr);
     assert!(matches!(ended.status.code(), Some(1 | 2)), "{said}");
-    assert!(said.contains("model.safetensors"), "{said}");
+    assert!(said.contains("model.gguf"), "{said}");
     let text = std::fs::read_to_string(&record).unwrap();
     let record: serde_json::Value = serde_json::from_str(&text).unwrap();
     assert_eq!(record["status"], "failed", "{said}");
