@@ -98,6 +98,9 @@ impl Found<'_> {
     }
 
     fn instead_of_config(&self) -> String {
+        if let Some(plan) = self.trained_plan() {
+            return plan;
+        }
         if let Some(adapter) = self.adapter() {
             return format!(", it is an adapter ({adapter}) and not a whole model: {MERGE}");
         }
@@ -243,6 +246,25 @@ impl Found<'_> {
         ))
     }
 
+    /// What `vene train` writes, here or in a folder.
+    fn trained_plan(&self) -> Option<String> {
+        let is_plan = |folder: &str| {
+            let has = |name: &str| self.has(&format!("{folder}{name}"));
+            has("plan.json") && has("interventions.safetensors")
+        };
+        let place = if is_plan("") {
+            self.place.trim_end_matches('/').to_owned()
+        } else if is_plan("trained/") {
+            (self.named)("trained")
+        } else {
+            return None;
+        };
+        Some(format!(
+            "; it holds a trained plan, not a model: give {place} with --plan, and as the model the one that it was \
+             trained on"
+        ))
+    }
+
     fn adapter(&self) -> Option<&str> {
         self.first(|name| name == ADAPTER_CONFIG || name.starts_with("adapter_model."))
     }
@@ -311,8 +333,23 @@ fn listed(folders: &[&str]) -> String {
     format!("{}{more}", shown.join(", "))
 }
 
-/// What a file holds instead of what its name says, where that is one of the usual mishaps.
+/// What a file holds instead of what its name says, where that is one of the usual mishaps: words that
+/// follow the file's name.
 pub(crate) fn stand_in(bytes: &[u8]) -> Option<String> {
+    if let Some(problem) = placeholder(bytes) {
+        return Some(problem);
+    }
+    if bytes.starts_with(b"PK\x03\x04") {
+        return Some(
+            "is a zip archive, as PyTorch's pickles are, and not what its name says: save the model as safetensors".to_owned(),
+        );
+    }
+    None
+}
+
+/// What stands in a file's place, whatever the file should be: git-lfs's pointer to it, or a page of the web.
+/// Words that follow the file's name. The first 2 KiB of a file are enough to tell.
+pub fn placeholder(bytes: &[u8]) -> Option<String> {
     const POINTER: &[u8] = b"version https://git-lfs.github.com/spec/";
     if bytes.starts_with(POINTER) && bytes.len() <= 1024 {
         let text = String::from_utf8_lossy(bytes);
@@ -332,16 +369,12 @@ pub(crate) fn stand_in(bytes: &[u8]) -> Option<String> {
             "is a page of the web (HTML), not the file: download the file itself".to_owned(),
         );
     }
-    if bytes.starts_with(b"PK\x03\x04") {
-        return Some(
-            "is a zip archive, as PyTorch's pickles are, and not what its name says: save the model as safetensors".to_owned(),
-        );
-    }
     None
 }
 
-/// What a file of bytes holds where it is a text: an error's, or a pointer to the file.
-pub(crate) fn text_instead(bytes: &[u8]) -> Option<String> {
+/// What a file of bytes holds where it is a text: an error's, or a pointer to the file. Words that follow the
+/// file's name.
+pub fn text_instead(bytes: &[u8]) -> Option<String> {
     const SHOWN: usize = 60;
     let start = bytes.get(..bytes.len().min(4 * SHOWN))?;
     let start = match std::str::from_utf8(start) {

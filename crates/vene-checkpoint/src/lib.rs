@@ -48,6 +48,7 @@ mod tokenizer;
 mod tokenizer_files;
 mod watched;
 
+pub use absence::{placeholder, text_instead};
 pub use checkpoint::Checkpoint;
 pub use description::Description;
 pub use element::Element;
@@ -56,6 +57,7 @@ pub use hub::{CachedModel, HubPart, HubPlace, cached_models};
 pub use notice::Notices;
 pub use progress::Progress;
 pub use provenance::{FileIdentity, Provenance};
+pub use safetensors::problem as safetensors_problem;
 pub use source::ModelSource;
 pub use tensors::Tensors;
 pub use tokenizer::{BeginningOfSequence, Encoding, Tokenizer};

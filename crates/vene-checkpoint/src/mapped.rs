@@ -72,7 +72,7 @@ mod fault {
 
     use std::path::Path;
     use std::ptr;
-    use std::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
+    use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicUsize, Ordering};
     use std::sync::{Once, OnceLock};
 
     /// More maps than any model has files; those past it are not watched.
@@ -95,6 +95,9 @@ mod fault {
             length: AtomicUsize::new(0),
         }
     }; MOST];
+
+    /// Whether a thread is ending the program.
+    static DYING: AtomicBool = AtomicBool::new(false);
 
     static BEFORE: OnceLock<libc::sigaction> = OnceLock::new();
 
@@ -159,7 +162,7 @@ mod fault {
         context: *mut libc::c_void,
     ) {
         // SAFETY: the system gives a valid `info` to a handler with SA_SIGINFO; a sentence is leaked
-        // memory of its length; `write`, `_exit` and `sigaction` may be called in a handler; the
+        // memory of its length; `write`, `pause`, `_exit`, `sigaction` and a prepared will may be called in a handler; the
         // handler from before is called as it was registered.
         unsafe {
             let address = (*info).si_addr() as usize;
@@ -168,7 +171,12 @@ mod fault {
                 if start > 1 && start <= address && address < slot.end.load(Ordering::Acquire) {
                     let sentence = slot.sentence.load(Ordering::Acquire);
                     let length = slot.length.load(Ordering::Acquire);
+                    // Threads that read the same file die together: one of them speaks for all.
+                    while DYING.swap(true, Ordering::AcqRel) {
+                        libc::pause();
+                    }
                     libc::write(2, sentence.cast(), length);
+                    vene_files::execute_will();
                     libc::_exit(2);
                 }
             }

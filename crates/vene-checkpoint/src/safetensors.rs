@@ -17,11 +17,8 @@ use crate::{CheckpointError, Element, json};
 /// Reads and checks a file's header.
 pub(crate) fn read(file: &WeightsFile) -> Result<Vec<Stored>, CheckpointError> {
     let bytes = file.bytes();
-    let (header, metadata) = SafeTensors::read_metadata(bytes).map_err(|error| {
-        let problem = stand_in(bytes).or_else(|| text_instead(bytes));
-        let problem = problem.unwrap_or_else(|| explain(&error, bytes));
-        CheckpointError::malformed(&file.name, problem)
-    })?;
+    let (header, metadata) = SafeTensors::read_metadata(bytes)
+        .map_err(|error| CheckpointError::malformed(&file.name, in_words(&error, bytes)))?;
     // The eight bytes before the header are its length.
     let start = header + 8;
     let tensors = metadata.tensors();
@@ -45,6 +42,16 @@ pub(crate) fn read(file: &WeightsFile) -> Result<Vec<Stored>, CheckpointError> {
             Ok(Stored { name, shape: info.shape.clone(), element: element(info.dtype), range })
         })
         .collect()
+}
+
+/// What is wrong with the bytes of a safetensors file: words that follow the file's name.
+pub fn problem(bytes: &[u8]) -> Option<String> {
+    SafeTensors::read_metadata(bytes).err().map(|error| in_words(&error, bytes))
+}
+
+fn in_words(error: &SafeTensorError, bytes: &[u8]) -> String {
+    let instead = stand_in(bytes).or_else(|| text_instead(bytes));
+    instead.unwrap_or_else(|| explain(error, bytes))
 }
 
 fn element(dtype: Dtype) -> Result<Element, String> {
@@ -79,7 +86,9 @@ fn explain(error: &SafeTensorError, bytes: &[u8]) -> String {
             format!("is no safetensors file: its header is not UTF-8 ({error})")
         }
         SafeTensorError::InvalidHeaderDeserialization(error) => {
-            format!("has a header that does not describe tensors: {error}")
+            let problem = json::plain(&error.to_string());
+            let problem = problem.map_or_else(String::new, |problem| format!(": {problem}"));
+            format!("has a header that does not describe tensors{problem}")
         }
         SafeTensorError::MetadataIncompleteBuffer => {
             format!(
@@ -136,7 +145,8 @@ impl ShardIndex {
         struct Index {
             weight_map: HashMap<String, String>,
         }
-        let index: Index = json::parse(file, bytes)?;
+        let index: Index =
+            json::described(bytes).map_err(|problem| CheckpointError::malformed(file, problem))?;
         if index.weight_map.is_empty() {
             return Err(CheckpointError::malformed(file, "its weight_map names no tensor"));
         }

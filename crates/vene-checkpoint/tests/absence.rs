@@ -41,6 +41,14 @@ fn what_is_there_without_a_configuration() {
             &["notes.md"],
             "F has no config.json; a model's folder holds config.json, model.safetensors",
         ),
+        (
+            &["plan.json", "interventions.safetensors"],
+            "F has no config.json; it holds a trained plan, not a model: give F with --plan",
+        ),
+        (
+            &["run.json", "training.csv", "trained/plan.json", "trained/interventions.safetensors"],
+            "it holds a trained plan, not a model: give F/trained with --plan",
+        ),
         (&["m.gguf", "config.yaml"], "but GGUF files: give one of them, such as F/m.gguf"),
         (&["imatrix.gguf", "q/m.gguf"], "but GGUF files: give one of them, such as F/q/m.gguf"),
         (&["m.imatrix.gguf"], "only a GGUF file that is no model by itself (m.imatrix.gguf)"),

@@ -34,6 +34,7 @@ fn a_file_that_is_cut_while_it_is_mapped_ends_in_a_sentence() {
     if let Some(folder) = std::env::var_os(CHILD) {
         let folder = Path::new(&folder);
         let model = open(folder);
+        vene_files::set_will(&folder.join("run.json"), b"failed".to_vec(), &folder.join("lock"));
         let weights = File::options().write(true).open(folder.join("model.safetensors")).unwrap();
         weights.set_len(5000).unwrap();
         let read = model.tensors.read_f32("w", &[1 << 18]);
@@ -41,6 +42,8 @@ fn a_file_that_is_cut_while_it_is_mapped_ends_in_a_sentence() {
     }
     let folder = tempfile::tempdir().unwrap();
     write_large(folder.path());
+    fs::write(folder.path().join("run.json"), "running").unwrap();
+    fs::write(folder.path().join("lock"), "").unwrap();
     let child = Command::new(std::env::current_exe().unwrap())
         .args([
             "--exact",
@@ -55,6 +58,9 @@ fn a_file_that_is_cut_while_it_is_mapped_ends_in_a_sentence() {
     let path = folder.path().join("model.safetensors");
     let sentence = format!("error: {} was cut short while it was being read", path.display());
     assert!(said.lines().any(|line| line.starts_with(&sentence)), "{said}");
+    // What was prepared for such an end is done.
+    assert_eq!(fs::read_to_string(folder.path().join("run.json")).unwrap(), "failed");
+    assert!(!folder.path().join("lock").exists());
 }
 
 /// What handled the signal before still does, where the address is none of ours.
@@ -107,12 +113,20 @@ fn changes_are_seen_and_no_hash_is_given() {
         rewrite("model.safetensors")(folder);
         fs::remove_file(folder.join("model.safetensors")).unwrap();
     };
-    let changes: [Change<'_>; 5] = [
+    let rewrite_and_set_back = |folder: &Path| {
+        let path = folder.join("model.safetensors");
+        let modified = fs::metadata(&path).unwrap().modified().unwrap();
+        rewrite("model.safetensors")(folder);
+        let times = fs::FileTimes::new().set_modified(modified);
+        File::options().write(true).open(&path).unwrap().set_times(times).unwrap();
+    };
+    let changes: [Change<'_>; 6] = [
         ("model.safetensors", &rewrite("model.safetensors"), "was written to"),
         ("model.safetensors", &replace, "was replaced by another file"),
         ("tokenizer.json", &lengthen, "bytes instead of"),
         ("config.json", &rewrite("config.json"), "was written to"),
         ("model.safetensors", &write_and_remove, "was written to"),
+        ("model.safetensors", &rewrite_and_set_back, "written to with its time set back"),
     ];
     for (name, change, expected) in changes {
         let folder = tempfile::tempdir().unwrap();

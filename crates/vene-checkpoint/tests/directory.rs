@@ -141,7 +141,7 @@ fn shards_are_joined() {
     assert!(line.starts_with(&expected), "{line}");
 
     assert!(error(json!({})).contains("names no tensor"));
-    assert!(open_with(json!([1])).unwrap_err().contains("is not the JSON that was expected"));
+    assert!(open_with(json!([1])).unwrap_err().contains("holds an array, expected a JSON object"));
 }
 
 #[test]

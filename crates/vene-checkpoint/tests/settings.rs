@@ -123,6 +123,12 @@ fn files_are_put_together_as_transformers_does() {
             // The rest is about special tokens of classes.
             let others = notices.iter().filter(|told| told.starts_with("the vocabulary lacks"));
             assert_eq!(told + others.count(), notices.len(), "{name}: {notices:?}");
+        } else if name.starts_with("lower case: ") {
+            // Classes like BERT's put their own tokens around a text in 5; what comes after it is left out here.
+            let mut five = five.unwrap();
+            let after = model.tokenizer.single_token("[SEP]").unwrap();
+            five.retain(|&id| id != after);
+            assert_eq!(ids, five, "{name}: {notices:?}");
         } else if name.starts_with("5 decides: ") {
             let five = five.unwrap();
             assert_eq!(ids, five, "{name}: {notices:?}");

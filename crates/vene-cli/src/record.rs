@@ -13,6 +13,8 @@ use std::time::SystemTime;
 use anyhow::{Context, bail};
 use serde_json::{Map, Value, json};
 
+mod difference;
+
 /// The file's name.
 pub const RECORD: &str = "run.json";
 
@@ -155,7 +157,7 @@ impl Record {
     }
 
     /// The file's text, with its digest.
-    fn file(&self) -> anyhow::Result<String> {
+    pub fn file(&self) -> anyhow::Result<String> {
         let mut record = self.0.clone();
         record.remove(DIGEST);
         record.insert(DIGEST.to_owned(), "".into());
@@ -212,6 +214,21 @@ impl Record {
             let [said, says] = [&one, &two].map(Value::to_string);
             (said != says).then_some((key, one, two))
         })
+    }
+
+    /// What [`Record::first_difference`] finds, in words for one line.
+    pub fn difference_in_words(&self, other: &Self, keys: &[&str]) -> Option<String> {
+        let (key, one, two) = self.first_difference(other, keys)?;
+        let what = match key {
+            "vene" => "the version of vene",
+            "data" => "the data set",
+            "model" => "the model",
+            "options" => "an option",
+            "plan" => return Some("the plan's file is not what it was".to_owned()),
+            "batches" => "the number of batches",
+            key => key,
+        };
+        Some(format!("{what} is not what it was: {}", difference::in_words(&one, &two)))
     }
 
     /// The files that it names as the run's own, less any that would lead out of the folder.

@@ -104,6 +104,20 @@ pub fn spans(rows: &[Row]) -> String {
     }
 }
 
+/// By how much of all rows a share may be off before that is said.
+const SHARE_OFF: f64 = 0.1;
+
+/// Warns where rows that stay together make another share than was asked for.
+pub fn warn_of_share(what: &str, asked: f64, taken: usize, rows: usize) {
+    let share = taken as f64 / rows as f64;
+    if (share - asked).abs() > SHARE_OFF {
+        terminal::warn(format!(
+            "{what} {asked}: it came to {taken} of {rows} rows ({share:.2}), the nearest that rows which stay together \
+             (of the same prompts or group, as --together says) allow"
+        ));
+    }
+}
+
 /// Warns of answers that a model would write otherwise.
 pub fn warn_of_answers<'r>(outline: &Outline, rows: impl IntoIterator<Item = &'r PreparedRow>) {
     if let Some(answer) = unspaced(outline, rows) {

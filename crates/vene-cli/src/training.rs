@@ -204,6 +204,7 @@ fn sides(
     let [seen, held_out] = split(&usable, share, seed, settings.together, reads_source)
         .context("a training needs rows to be trained on and rows that are held out")?
         .map(|side| side.into_iter().map(|row| usable[row].clone()).collect::<Vec<Row>>());
+    rows::warn_of_share("held_out =", share, held_out.len(), usable.len());
     Ok(Sides {
         label,
         seen: plan.over_rows(outline, &seen, bos)?,

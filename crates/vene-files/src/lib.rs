@@ -10,6 +10,7 @@
 //! * [`Lock`] makes a process the only writer of something, for as long as it lives;
 //! * [`sha256`] and [`sha256_of`] say whether bytes are still those that were written, [`FileState`] whether a file is
 //!   still the one that was opened;
+//! * `set_will` prepares what a signal handler can still write when the process dies;
 //! * [`guarded`] calls a library that may panic on hostile input, and prints nothing when it does.
 
 mod atomic;
@@ -21,6 +22,8 @@ mod lock;
 mod open;
 mod state;
 mod temporary;
+#[cfg(unix)]
+mod will;
 
 pub use atomic::write_atomically;
 pub use digest::{sha256, sha256_of};
@@ -31,3 +34,5 @@ pub use lock::{LOCK, Lock, LockError, lock_of};
 pub use open::{open, open_to_write, read, read_text};
 pub use state::FileState;
 pub use temporary::temporary_folder;
+#[cfg(unix)]
+pub use will::{execute_will, revoke_will, set_will};

@@ -43,6 +43,13 @@ fn builder(mode: u32) -> Builder<'static, 'static> {
     builder
 }
 
+/// A name that this process alone uses, made without asking whether it is there.
+#[cfg(unix)]
+pub(crate) fn name_of_process() -> String {
+    let number = std::process::id() as usize % 10_usize.pow(RANDOM as u32);
+    format!("{BEGINNING}{number:0RANDOM$}{END}")
+}
+
 /// Whether a name is that of a temporary file or folder.
 pub(crate) fn is_temporary(name: &str) -> bool {
     name.strip_prefix(BEGINNING).and_then(|rest| rest.strip_suffix(END)).is_some_and(|random| {
@@ -57,6 +64,8 @@ mod tests {
 
     #[test]
     fn names_are_known() {
+        #[cfg(unix)]
+        assert!(is_temporary(&name_of_process()));
         let outer = tempfile::tempdir().unwrap();
         let made = [
             temporary_folder(outer.path()).unwrap().path().to_owned(),

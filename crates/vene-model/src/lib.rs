@@ -49,6 +49,7 @@ pub use prompt::Prompt;
 pub use recurrence::{AtStep, Recurrence, StateFrom, TimeStep};
 pub use site::Site;
 pub use vene_checkpoint::{
-    BeginningOfSequence, Checkpoint, CheckpointError, Progress, Provenance, Tokenizer,
+    BeginningOfSequence, Checkpoint, CheckpointError, Progress, Provenance, Tokenizer, placeholder,
+    safetensors_problem, text_instead,
 };
 pub use vene_kernels::ranking;

@@ -38,6 +38,7 @@ mod error;
 pub mod generation;
 pub mod intervention;
 pub mod metric;
+mod opened;
 pub mod plan;
 pub mod plan_file;
 mod random;

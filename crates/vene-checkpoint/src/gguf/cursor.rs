@@ -24,6 +24,11 @@ impl<'a> Cursor<'a> {
         CheckpointError::malformed(self.file, problem)
     }
 
+    /// The error that something is not there in full: mostly a download that was broken off.
+    pub fn cut_short(&self, problem: &str) -> CheckpointError {
+        self.error(format!("is cut short, or damaged: {problem}; download or copy it again"))
+    }
+
     fn remaining(&self) -> usize {
         self.bytes.len() - self.at
     }
@@ -32,8 +37,8 @@ impl<'a> Cursor<'a> {
         let taken =
             self.at.checked_add(len).and_then(|end| self.bytes.get(self.at..end)).ok_or_else(
                 || {
-                    self.error(format!(
-                        "ends too early: {what} needs {len} bytes at byte {}, and {} are left",
+                    self.cut_short(&format!(
+                        "{what} needs {len} bytes at byte {}, and {} are left",
                         self.at,
                         self.remaining()
                     ))
@@ -65,8 +70,8 @@ impl<'a> Cursor<'a> {
             .ok()
             .filter(|&n| n.checked_mul(bytes_each).is_some_and(|b| b <= self.remaining()))
             .ok_or_else(|| {
-                self.error(format!(
-                    "claims {what} of {count}, more than its {} remaining bytes can hold",
+                self.cut_short(&format!(
+                    "it claims {what} of {count}, more than its {} remaining bytes can hold",
                     self.remaining()
                 ))
             })

@@ -198,7 +198,7 @@ impl TensorHeader {
             .and_then(|first| Some(first..first.checked_add(bytes)?))
             .filter(|range| range.end <= file_len)
             .ok_or_else(|| {
-                cursor.error(format!(
+                cursor.cut_short(&format!(
                     "tensor `{name}` lies past the end: {bytes} bytes at offset {offset} of the weights, in a file of {file_len}"
                 ))
             })?;

@@ -20,6 +20,21 @@ use super::failure::{Failure, is_timeout};
 /// Redirects that one request may take.
 const MAX_REDIRECTS: usize = 5;
 
+/// An address, and how one came to it.
+#[derive(Debug, Clone)]
+pub(super) struct Location {
+    pub url: Url,
+    /// Whether a redirect left the hub on the way: the token is not sent there, even if it is the hub again.
+    has_left: bool,
+}
+
+impl From<Url> for Location {
+    /// An address that nobody sent on to.
+    fn from(url: Url) -> Self {
+        Self { url, has_left: false }
+    }
+}
+
 /// The hub, as it is reached with some settings.
 pub(super) struct Client<'a> {
     pub settings: &'a Settings,
@@ -69,8 +84,9 @@ impl<'a> Client<'a> {
     /// A text of at most `limit` bytes.
     pub fn text(&self, url: &Url, limit: u64) -> Result<Vec<u8>, Failure> {
         self.patiently(|| {
-            let (_, mut response) = self.follow(&Method::GET, url, None, |_| false)?;
-            require_success(&response)?;
+            let start = url.clone().into();
+            let (place, mut response) = self.follow(&Method::GET, &start, None, |_| false)?;
+            self.require_success(&place, &response)?;
             let mut bytes = Vec::new();
             let reader = response.body_mut().as_reader().take(limit + 1);
             self.drain(reader, &mut bytes)?;
@@ -90,7 +106,15 @@ impl<'a> Client<'a> {
             let count = match reader.read(&mut buffer) {
                 Ok(0) => return Ok(()),
                 Ok(count) => count,
-                Err(error) => return Err(self.broken(&error, bytes.len() as u64, 0)),
+                Err(error) => {
+                    let done = bytes.len() as u64;
+                    return Err(match self.broken(&error, done, done) {
+                        Failure::Stalled { .. } | Failure::Cut { .. } => {
+                            Failure::HalfAnswer { done }
+                        }
+                        other => other,
+                    });
+                }
             };
             bytes.extend(&buffer[..count]);
             if std::time::Instant::now() > until {
@@ -100,28 +124,29 @@ impl<'a> Client<'a> {
     }
 
     /// The head of an answer about a file: the first that says which content it is, or the last.
-    pub fn head(&self, url: &Url) -> Result<(Url, HeaderMap), Failure> {
+    pub fn head(&self, url: &Url) -> Result<(Location, HeaderMap), Failure> {
         self.patiently(|| {
             let decides = |headers: &HeaderMap| {
                 ["x-linked-etag", "x-linked-size", "x-repo-commit"]
                     .iter()
                     .all(|name| headers.contains_key(*name))
             };
-            let (url, response) = self.follow(&Method::HEAD, url, None, decides)?;
+            let start = url.clone().into();
+            let (place, response) = self.follow(&Method::HEAD, &start, None, decides)?;
             let headers = response.headers().clone();
             if is_redirect(&response) {
-                return Ok((self.target(&url, &response)?, headers));
+                return Ok((self.next(&place, &response)?, headers));
             }
-            require_success(&response)?;
-            Ok((url, headers))
+            self.require_success(&place, &response)?;
+            Ok((place, headers))
         })
     }
 
     /// The content at an address, from a byte on.
-    pub fn content(&self, url: &Url, from: u64) -> Result<Response<Body>, Failure> {
-        let (_, response) = self.follow(&Method::GET, url, Some(from), |_| false)?;
+    pub fn content(&self, start: &Location, from: u64) -> Result<Response<Body>, Failure> {
+        let (place, response) = self.follow(&Method::GET, start, Some(from), |_| false)?;
         if response.status().as_u16() != 416 {
-            require_success(&response)?;
+            self.require_success(&place, &response)?;
         }
         Ok(response)
     }
@@ -144,7 +169,9 @@ impl<'a> Client<'a> {
         for _ in 0..2 {
             match ask() {
                 // Nobody at home will not change within seconds, and costs a user the wait.
-                Err(failure @ Failure::Status { .. }) if failure.may_pass() => {
+                Err(failure)
+                    if failure.may_pass() && matches!(failure.cause(), Failure::Status { .. }) =>
+                {
                     std::thread::sleep(pause);
                     pause = pause.saturating_mul(2);
                 }
@@ -157,21 +184,61 @@ impl<'a> Client<'a> {
     fn follow(
         &self,
         method: &Method,
-        start: &Url,
+        start: &Location,
         from: Option<u64>,
         decides: impl Fn(&HeaderMap) -> bool,
-    ) -> Result<(Url, Response<Body>), Failure> {
-        let mut url = start.clone();
-        let mut at_home = true;
+    ) -> Result<(Location, Response<Body>), Failure> {
+        let mut place = start.clone();
         for _ in 0..=MAX_REDIRECTS {
-            at_home &= url.origin() == self.endpoint.origin();
-            let response = self.send(method, &url, from, at_home)?;
+            place.has_left |= !self.is_home(&place.url);
+            let sent = self.send(method, &place.url, from, !place.has_left);
+            let response = sent.map_err(|failure| self.of_host(&place.url, failure))?;
             if !is_redirect(&response) || decides(response.headers()) {
-                return Ok((url, response));
+                return Ok((place, response));
             }
-            url = self.target(&url, &response)?;
+            place = self.next(&place, &response)?;
         }
-        Err(Failure::TooManyRedirects { from: shown(start), limit: MAX_REDIRECTS })
+        Err(Failure::TooManyRedirects { from: shown(&start.url), limit: MAX_REDIRECTS })
+    }
+
+    /// Where a redirect leads, and whether the hub was left on the way.
+    fn next(&self, place: &Location, response: &Response<Body>) -> Result<Location, Failure> {
+        let url = self.target(&place.url, response)?;
+        let has_left = place.has_left || !self.is_home(&url);
+        Ok(Location { url, has_left })
+    }
+
+    fn is_home(&self, url: &Url) -> bool {
+        url.origin() == self.endpoint.origin()
+    }
+
+    /// A failure, with the host that it happened at where that is not the hub.
+    fn of_host(&self, url: &Url, failure: Failure) -> Failure {
+        if self.is_home(url) || matches!(failure, Failure::Proxy(_)) {
+            return failure;
+        }
+        Failure::Elsewhere { host: url.origin().ascii_serialization(), failure: Box::new(failure) }
+    }
+
+    /// A failure of a content that came from a place, with its host where that is not the hub.
+    pub fn sent_from(&self, place: &Location, failure: Failure) -> Failure {
+        match failure {
+            Failure::Stalled { .. }
+            | Failure::Cut { .. }
+            | Failure::Corrupt { .. }
+            | Failure::TooLong { .. } => self.of_host(&place.url, failure),
+            other => other,
+        }
+    }
+
+    fn require_success(&self, place: &Location, response: &Response<Body>) -> Result<(), Failure> {
+        let status = response.status().as_u16();
+        if matches!(status, 200 | 206) {
+            return Ok(());
+        }
+        let code = response.headers().get("x-error-code").and_then(|code| code.to_str().ok());
+        let failure = Failure::Status { status, code: code.map(str::to_owned) };
+        Err(self.of_host(&place.url, failure))
     }
 
     fn send(
@@ -225,15 +292,6 @@ fn is_redirect(response: &Response<Body>) -> bool {
 /// An address without what may be secret in it.
 pub(super) fn shown(url: &Url) -> String {
     format!("{}{}", url.origin().ascii_serialization(), url.path())
-}
-
-fn require_success(response: &Response<Body>) -> Result<(), Failure> {
-    let status = response.status().as_u16();
-    if matches!(status, 200 | 206) {
-        return Ok(());
-    }
-    let code = response.headers().get("x-error-code").and_then(|code| code.to_str().ok());
-    Err(Failure::Status { status, code: code.map(str::to_owned) })
 }
 
 #[cfg(test)]

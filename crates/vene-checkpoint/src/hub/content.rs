@@ -6,8 +6,8 @@
 use sha1::Sha1;
 use sha2::{Digest, Sha256};
 use ureq::http::header::{CONTENT_LENGTH, ETAG, HeaderMap};
-use url::Url;
 
+use super::client::Location;
 use super::failure::Failure;
 use super::is_commit;
 
@@ -18,7 +18,7 @@ pub(super) struct Content {
     pub etag: String,
     pub size: u64,
     /// Where the bytes are.
-    pub location: Url,
+    pub location: Location,
 }
 
 impl Content {
@@ -26,7 +26,7 @@ impl Content {
     ///
     /// # Errors
     /// What every hub says and this one does not, or a commit other than `commit`.
-    pub fn of(commit: &str, location: Url, headers: &HeaderMap) -> Result<Self, Failure> {
+    pub fn of(commit: &str, location: Location, headers: &HeaderMap) -> Result<Self, Failure> {
         let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
         let found = header("x-repo-commit").filter(|found| is_commit(found));
         let found = found.ok_or_else(|| Failure::not_a_hub("it names no commit"))?;

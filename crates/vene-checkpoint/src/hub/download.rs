@@ -9,7 +9,7 @@ use std::time::Duration;
 use ureq::http::header::CONTENT_RANGE;
 
 use super::cache::{RepositoryCache, make_parent};
-use super::client::Client;
+use super::client::{Client, Location};
 use super::content::{Content, Hash};
 use super::failure::Failure;
 use super::flow::Flow;
@@ -72,9 +72,10 @@ impl Download<'_> {
                 Ok(()) => {
                     return file.sync_all().map_err(Failure::disk(part));
                 }
-                Err(failure) => failure,
+                Err(failure) => self.client.sent_from(&location, failure),
             };
-            let is_corrupt = matches!(failure, Failure::Corrupt { .. } | Failure::TooLong { .. });
+            let is_corrupt =
+                matches!(failure.cause(), Failure::Corrupt { .. } | Failure::TooLong { .. });
             if is_corrupt && taken_up > 0 {
                 // What was there may have been another's beginning.
                 file.set_len(0).map_err(Failure::disk(part))?;
@@ -87,7 +88,7 @@ impl Download<'_> {
             attempts = if done > furthest { 0 } else { attempts + 1 };
             furthest = furthest.max(done);
             // An address that is signed is good for a while.
-            let has_expired = matches!(failure, Failure::Status { status: 401 | 403, .. });
+            let has_expired = matches!(failure.cause(), Failure::Status { status: 401 | 403, .. });
             if attempts >= ATTEMPTS || !(failure.may_pass() || has_expired && attempts < 2) {
                 return Err(failure);
             }
@@ -111,7 +112,7 @@ impl Download<'_> {
         file: &mut File,
         part: &Path,
         content: &Content,
-        location: &url::Url,
+        location: &Location,
         progress: &mut dyn FnMut(Progress<'_>),
     ) -> Result<(), Failure> {
         let total = content.size;

@@ -11,7 +11,14 @@ impl Repository<'_> {
         let id = &self.place.id;
         let what = file.map(|file| format!("{file}: ")).unwrap_or_default();
         let terms = format!("accept its terms at {endpoint}/{id}");
-        self.error(match failure {
+        let is_elsewhere = matches!(failure, Failure::Elsewhere { .. });
+        let mut problem = match failure.cause() {
+            Failure::Status { .. } if is_elsewhere && failure.may_pass() => {
+                format!("{what}{endpoint} {failure}; try again later")
+            }
+            Failure::Status { .. } if is_elsewhere => format!(
+                "{what}{endpoint} {failure}; look at what stands between (HF_ENDPOINT, a proxy)"
+            ),
             Failure::Status { status: 401 | 403, .. } if self.settings.token.is_none() => format!(
                 "{what}{endpoint} does not show it without a token: it does not exist, or is private or gated ({terms} and set HF_TOKEN)"
             ),
@@ -25,7 +32,15 @@ impl Repository<'_> {
                 "{what}{endpoint} has no such repository, or not at revision `{}` (nor is there such a path here)",
                 self.revision
             ),
-            Failure::Status { .. } => format!("{what}{endpoint} {failure}; try again later"),
+            Failure::Status { .. } if failure.may_pass() => {
+                format!("{what}{endpoint} {failure}; try again later")
+            }
+            Failure::Status { .. } => format!(
+                "{what}{endpoint} {failure}, which is no answer of a Hugging Face hub (check HF_ENDPOINT and what stands between, such as a proxy)"
+            ),
+            Failure::HalfAnswer { .. } => {
+                format!("{what}{endpoint} {failure}; nothing of it was kept: try again")
+            }
             Failure::Disk { .. }
             | Failure::Token
             | Failure::TokenFile { .. }
@@ -46,7 +61,11 @@ impl Repository<'_> {
                 "{what}{endpoint} {failure}; nothing of it was kept: try again, or look at what stands between (HF_ENDPOINT, a proxy)"
             ),
             _ => format!("{what}{endpoint} {failure}"),
-        })
+        };
+        for doubt in &self.settings.doubts {
+            problem.push_str(&format!("; {doubt}"));
+        }
+        self.error(problem)
     }
 
     /// The hub's address, without a password that may be in it.

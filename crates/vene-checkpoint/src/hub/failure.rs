@@ -27,6 +27,12 @@ pub(super) enum Failure {
     Stalled { seconds: u64, done: u64, total: u64 },
     #[error("ended the connection after {done} of {total} bytes")]
     Cut { done: u64, total: u64 },
+    /// An answer whose length nobody knows, and of which nothing is kept.
+    #[error("broke off in the middle of an answer, after {done} bytes")]
+    HalfAnswer { done: u64 },
+    /// What another host did, to which the hub had sent on.
+    #[error("sends on to {host}, which {failure}")]
+    Elsewhere { host: String, failure: Box<Failure> },
     #[error("does not answer: {0}")]
     Unreachable(String),
     #[error("cannot be trusted: {0}")]
@@ -53,11 +59,22 @@ impl Failure {
         Self::NotAHub { problem: problem.into() }
     }
 
+    /// What went wrong, whichever host it was.
+    pub fn cause(&self) -> &Self {
+        match self {
+            Self::Elsewhere { failure, .. } => failure.cause(),
+            other => other,
+        }
+    }
+
     /// Whether asking again may help.
     pub fn may_pass(&self) -> bool {
-        match self {
+        match self.cause() {
             Self::Status { status, .. } => matches!(status, 408 | 429 | 500 | 502 | 503 | 504),
-            Self::Stalled { .. } | Self::Cut { .. } | Self::Unreachable(_) => true,
+            Self::Stalled { .. }
+            | Self::Cut { .. }
+            | Self::HalfAnswer { .. }
+            | Self::Unreachable(_) => true,
             _ => false,
         }
     }

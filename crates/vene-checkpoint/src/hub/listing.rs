@@ -6,6 +6,7 @@ use super::failure::Failure;
 use super::is_commit;
 use super::place::{is_gguf, is_path};
 use crate::gguf::parts::part_of;
+use crate::json;
 
 /// A repository's files at one commit.
 pub(super) struct Listing {
@@ -26,8 +27,8 @@ impl Listing {
         struct Sibling {
             rfilename: String,
         }
-        let answer: Answer = serde_json::from_slice(bytes)
-            .map_err(|error| Failure::not_a_hub(format!("its listing is {error}")))?;
+        let answer: Answer = json::described(bytes)
+            .map_err(|problem| Failure::not_a_hub(format!("its listing {problem}")))?;
         if !is_commit(&answer.sha) {
             return Err(Failure::not_a_hub("its listing names no commit"));
         }
@@ -116,6 +117,13 @@ mod tests {
         assert_eq!(found.map(|listing| listing.within("a")), Some(vec!["b.json".to_owned()]));
         assert_eq!(found.map(|listing| listing.files.len()), Some(2));
         assert!(listing("../../x").is_err());
-        assert!(Listing::parse(b"<html>").is_err());
+        let refused = |text: &str| {
+            let failure = Listing::parse(text.as_bytes()).err();
+            failure.map_or_else(String::new, |failure| failure.to_string())
+        };
+        assert!(refused("<html>").contains("is not JSON"));
+        assert!(refused("[]").ends_with("holds an array, expected a JSON object"));
+        let line = refused(&format!(r#"{{"sha":"{commit}","siblings":[[]]}}"#));
+        assert!(line.contains("expected an object at line 1"), "{line}");
     }
 }

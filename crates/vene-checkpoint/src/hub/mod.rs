@@ -31,6 +31,7 @@ mod proxy;
 mod settings;
 #[cfg(test)]
 mod tests;
+mod variables;
 
 use std::path::PathBuf;
 
@@ -77,7 +78,9 @@ pub(crate) fn open(
         HubPart::Folder(folder) => repository.open_folder(folder, progress),
         HubPart::File(_) | HubPart::Quantisation(_) => repository.open_gguf(progress),
     };
-    opened.map_err(with_damage)
+    let checkpoint = opened.map_err(with_damage)?;
+    settings.doubts.iter().for_each(|doubt| checkpoint.notices.add(doubt));
+    Ok(checkpoint)
 }
 
 struct Repository<'a> {

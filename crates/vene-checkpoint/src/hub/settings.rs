@@ -1,10 +1,12 @@
 //! The environment variables that all tools of the hub share, and those of every network program.
 
-use std::env;
+use std::cell::RefCell;
+use std::env::{self, VarError};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::proxy::Proxies;
+use super::variables::Variables;
 
 const ENDPOINT: &str = "https://huggingface.co";
 
@@ -27,6 +29,8 @@ pub(crate) struct Settings {
     /// A file with the certificates to trust instead of the system's.
     pub certificates: Option<PathBuf>,
     pub patience: Patience,
+    /// What of the environment is not followed, a sentence each.
+    pub doubts: Vec<String>,
 }
 
 /// How long to wait for a server.
@@ -54,25 +58,28 @@ impl Default for Patience {
 impl Settings {
     /// As `HF_HOME`, `HF_HUB_CACHE`, `HF_ENDPOINT`, `HF_TOKEN` and the others say.
     pub fn from_environment() -> Self {
-        Self::from_variables(|name| env::var(name).ok(), env::home_dir())
+        let unreadable = RefCell::new(Vec::new());
+        let find = |name: &str| match env::var(name) {
+            Ok(value) => Some(value),
+            Err(VarError::NotPresent) => None,
+            Err(VarError::NotUnicode(value)) => {
+                let doubt = format!("{name}={value:?} is not UTF-8: it is taken for unset");
+                unreadable.borrow_mut().push(doubt);
+                None
+            }
+        };
+        let mut settings = Self::from_variables(find, env::home_dir());
+        settings.doubts.extend(unreadable.into_inner());
+        settings
     }
 
     pub(super) fn from_variables(
         variable: impl Fn(&str) -> Option<String>,
         user: Option<PathBuf>,
     ) -> Self {
-        let set = |name: &str| variable(name).filter(|value| !value.trim().is_empty());
-        let first = |names: &[&str]| names.iter().find_map(|name| set(name));
-        let is_on = |names: &[&str]| {
-            first(names).is_some_and(|value| {
-                matches!(value.to_ascii_uppercase().as_str(), "1" | "ON" | "YES" | "TRUE")
-            })
-        };
+        let variables = Variables::new(variable);
+        let set = |name: &str| variables.set(name);
         let path = |text: String| in_home(&text, user.as_deref());
-        let seconds = |name: &str, default: Duration| {
-            let given = set(name).and_then(|text| text.trim().parse::<u64>().ok());
-            given.filter(|&seconds| seconds > 0).map_or(default, Duration::from_secs)
-        };
 
         let home = set("HF_HOME").map(path).unwrap_or_else(|| {
             set("XDG_CACHE_HOME")
@@ -82,23 +89,43 @@ impl Settings {
                 .join("huggingface")
         });
         let mut unreadable_token = None;
-        let token = if is_on(&["HF_HUB_DISABLE_IMPLICIT_TOKEN"]) {
+        let given = variables.first(&["HF_TOKEN", "HUGGING_FACE_HUB_TOKEN"]);
+        let token = if variables.is_on(&["HF_HUB_DISABLE_IMPLICIT_TOKEN"]) {
             None
+        } else if let Some((_, token)) = given {
+            Some(token)
         } else {
-            first(&["HF_TOKEN", "HUGGING_FACE_HUB_TOKEN"]).or_else(|| {
-                let file = set("HF_TOKEN_PATH").map_or_else(|| home.join("token"), path);
-                let read = vene_files::read_text(&file, LONGEST_TOKEN);
-                read.map_err(|reason| {
-                    let is_there = file.symlink_metadata().is_ok();
-                    unreadable_token = is_there.then(|| (file, reason.to_string()));
-                })
-                .ok()
+            let named = set("HF_TOKEN_PATH");
+            let file = named.clone().map_or_else(|| home.join("token"), path);
+            let read = vene_files::read_text(&file, LONGEST_TOKEN);
+            read.map_err(|reason| {
+                if file.symlink_metadata().is_ok() {
+                    unreadable_token = Some((file, reason.to_string()));
+                } else if let Some(named) = named {
+                    variables.doubt("HF_TOKEN_PATH", &named, "is not there: no token is sent");
+                }
             })
+            .ok()
         };
         let patience = Patience::default();
+        let patience = Patience {
+            answer: variables.seconds("HF_HUB_ETAG_TIMEOUT", patience.answer),
+            stall: variables.seconds("HF_HUB_DOWNLOAD_TIMEOUT", patience.stall),
+            ..patience
+        };
+        let certificates = variables.first(&["REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"]);
+        let certificates = certificates.and_then(|(name, value)| {
+            let file = path(value.clone());
+            if !file.is_file() {
+                let what = "is not a file: the certificates of the system are trusted";
+                variables.doubt(name, &value, what);
+            }
+            Some(file).filter(|file| file.is_file())
+        });
         Self {
-            cache: first(&["HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE"])
-                .map_or_else(|| home.join("hub"), path),
+            cache: variables
+                .first(&["HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE"])
+                .map_or_else(|| home.join("hub"), |(_, cache)| path(cache)),
             endpoint: set("HF_ENDPOINT")
                 .unwrap_or_else(|| ENDPOINT.to_owned())
                 .trim()
@@ -106,16 +133,11 @@ impl Settings {
                 .to_owned(),
             token: token.map(|token| token.trim().to_owned()).filter(|token| !token.is_empty()),
             unreadable_token,
-            offline: is_on(&["HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE"]),
+            offline: variables.is_on(&["HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE"]),
             proxies: Proxies::from_variables(set),
-            certificates: first(&["REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"])
-                .map(path)
-                .filter(|file| file.is_file()),
-            patience: Patience {
-                answer: seconds("HF_HUB_ETAG_TIMEOUT", patience.answer),
-                stall: seconds("HF_HUB_DOWNLOAD_TIMEOUT", patience.stall),
-                ..patience
-            },
+            certificates,
+            patience,
+            doubts: variables.doubts(),
         }
     }
 }
@@ -213,5 +235,34 @@ mod tests {
         assert_eq!((given.answer.as_secs(), given.stall.as_secs()), (3, 60));
         let usual = settings(&[("HF_HUB_ETAG_TIMEOUT", "0")]).patience;
         assert_eq!((usual.answer.as_secs(), usual.stall.as_secs()), (10, 10));
+        // More than a clock can count.
+        for long in ["9223372036854775807", "99999999999999999999999"] {
+            let given = settings(&[("HF_HUB_ETAG_TIMEOUT", long)]);
+            assert_eq!(given.patience.answer.as_secs(), 86_400);
+            assert!(given.doubts[0].ends_with("is longer than a day: 86400 s are used"));
+        }
+    }
+
+    #[test]
+    fn what_is_not_followed_is_told() {
+        for (name, value, expected) in [
+            ("HF_HUB_ETAG_TIMEOUT", "abc", "is not a whole number of seconds: 10 s are used"),
+            ("HF_HUB_DOWNLOAD_TIMEOUT", "-5", "is not a whole number of seconds: 10 s are used"),
+            ("HF_HUB_DOWNLOAD_TIMEOUT", "0", "is no time: 10 s are used"),
+            ("HF_HUB_OFFLINE", "maybe", "it is taken for 0"),
+            ("HF_HUB_DISABLE_IMPLICIT_TOKEN", "y", "it is taken for 0"),
+            ("REQUESTS_CA_BUNDLE", "/no/such", "the certificates of the system are trusted"),
+            ("CURL_CA_BUNDLE", "/", "the certificates of the system are trusted"),
+            ("HF_TOKEN_PATH", "/no/such/file", "is not there: no token is sent"),
+        ] {
+            let doubts = settings(&[(name, value)]).doubts;
+            let [doubt] = &doubts[..] else { panic!("{name}: {doubts:?}") };
+            assert!(doubt.starts_with(&format!("{name}={value} ")), "{doubt}");
+            assert!(doubt.ends_with(expected), "{doubt}");
+        }
+        let followed = [("HF_HUB_OFFLINE", "off"), ("HF_HUB_ETAG_TIMEOUT", " 3 ")];
+        assert_eq!(settings(&followed).doubts, [] as [String; 0]);
+        let steered = settings(&[("HF_HUB_OFFLINE", "\u{1b}[2J\n")]).doubts;
+        assert!(!steered[0].contains(char::is_control), "{steered:?}");
     }
 }

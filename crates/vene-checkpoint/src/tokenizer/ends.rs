@@ -9,6 +9,9 @@ use crate::{CheckpointError, Notices};
 
 const KEY: &str = "eos_token_id";
 
+/// The configuration of a multimodal model's language part.
+const TEXT: &str = "text_config";
+
 impl Tokenizer {
     /// The tokens at which the model's own files say that a text ends; there may be none.
     pub fn ends(&self) -> &[u32] {
@@ -44,10 +47,25 @@ impl Named<'_> {
         {
             return self.known(&file.name, ids, comes_from_config(&file.object), notices);
         }
-        let absent = !self.config.contains_key(KEY);
+        let outer = ids("config.json", self.config)?;
+        let nested = self.config.get(TEXT).and_then(Value::as_object);
+        let inner = nested.filter(|_| outer.is_none());
+        // A multimodal model's language part is asked where the whole model says nothing.
+        let said = match inner {
+            Some(inner) => ids("config.json (text_config)", inner)?,
+            None => outer,
+        };
+        let absent = !inner.unwrap_or(self.config).contains_key(KEY);
         let default = || Some(vec![self.default_of_architecture().filter(|_| absent)?]);
         let default = || default().filter(|ids| ids.iter().all(|&id| self.is_token(id)));
-        let Some(mut ids) = ids("config.json", self.config)?.or_else(default) else {
+        let Some(mut ids) = said.or_else(default) else {
+            if let Some(eos) = self.eos.filter(|&eos| u64::from(eos) >= self.rows()) {
+                notices.add(format!(
+                    "no file names the ends of generated texts ({KEY}), and the tokenizer's eos_token, which would be token {eos}, is not one of the model's {} tokens: they end at none, as in transformers",
+                    self.rows()
+                ));
+                return Ok(Vec::new());
+            }
             if let Some(eos) = self.eos {
                 notices.add(format!(
                     "no file names the ends of generated texts ({KEY}); they end at the tokenizer's eos_token, which is token {eos} (transformers would not end them)"
@@ -96,19 +114,23 @@ impl Named<'_> {
         Ok(Vec::new())
     }
 
-    /// Whether a model can say it; the embedding may have rows for which the tokenizer has no text.
+    /// Whether a model or its tokenizer has it; the embedding may have rows for which the tokenizer has no text.
     fn is_token(&self, id: u32) -> bool {
+        u64::from(id) < self.rows().max(self.tokens as u64)
+    }
+
+    /// How many tokens a model can say: not those that a class of tokenizers adds.
+    fn rows(&self) -> u64 {
         let rows = |config: &Map<String, Value>| config.get("vocab_size").and_then(Value::as_u64);
-        let nested = || rows(self.config.get("text_config")?.as_object()?);
-        let rows = rows(self.config).or_else(nested).unwrap_or(0);
-        u64::from(id) < rows.max(self.tokens as u64)
+        let nested = || rows(self.config.get(TEXT)?.as_object()?);
+        rows(self.config).or_else(nested).unwrap_or(self.tokens as u64)
     }
 
     fn default_of_architecture(&self) -> Option<u32> {
         match self.config.get("model_type").and_then(Value::as_str)? {
             "gpt2" => Some(50256),
             "llama" => Some(2),
-            "gemma3_text" => Some(1),
+            "gemma3" | "gemma3_text" => Some(1),
             _ => None,
         }
     }

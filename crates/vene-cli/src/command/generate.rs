@@ -10,13 +10,16 @@ use anyhow::{Context, bail};
 use clap::Args;
 use vene::generation::NewToken;
 use vene::plan::{ResolvedPlan, ResolvedSource};
-use vene::plan_file::{DataSection, GenerateSection, ModelSection, PlanFile, Saved, Sections};
-use vene::{Example, Outline, Plan, Prompt, Run};
+use vene::plan_file::{
+    DataSection, GenerateSection, ModelSection, PlanFile, SAVED_FILES, Saved, Sections,
+};
+use vene::{Example, Outline, Plan, PlanError, Prompt, Run};
 
 use crate::another_model;
 use crate::arguments::{Given, ReadBy, prompt_text, read};
 use crate::model::{self, ModelArgument, RunArguments};
 use crate::terminal;
+use crate::training::TRAINED;
 use job::Job;
 
 /// Text behind a prompt, as the model writes it, with or without edits
@@ -69,7 +72,7 @@ pub struct Arguments {
     #[arg(long, value_name = "N")]
     num_samples: Option<NonZeroUsize>,
 
-    /// The edits: a .toml or .json file, or the folder of a saved plan
+    /// The edits: a .toml or .json file, or the folder of a saved plan (or of the training that made it)
     #[arg(long, value_name = "PLAN")]
     plan: Option<PathBuf>,
 
@@ -152,7 +155,7 @@ enum PlanGiven {
 impl PlanGiven {
     fn read(path: &Path) -> anyhow::Result<Self> {
         Ok(match path.is_dir() {
-            true => Self::Saved(Saved::open(path)?),
+            true => Self::Saved(Saved::open(&saved_in(path))?),
             false => Self::File(PlanFile::read(path)?),
         })
     }
@@ -195,6 +198,13 @@ impl PlanGiven {
     }
 }
 
+/// The folder of the saved plan, where the folder of the training that made it is given.
+fn saved_in(folder: &Path) -> PathBuf {
+    let is_plan = |folder: &Path| folder.join(SAVED_FILES[0]).symlink_metadata().is_ok();
+    let trained = folder.join(TRAINED);
+    if !is_plan(folder) && is_plan(&trained) { trained } else { folder.to_owned() }
+}
+
 impl Arguments {
     pub fn run(&self, mut given: Given) -> anyhow::Result<()> {
         let plan = read!(given, self => plan).as_deref().map(PlanGiven::read).transpose()?;
@@ -207,11 +217,16 @@ impl Arguments {
         if let Some(PlanGiven::File(_)) = &plan {
             warn_about_model(name, &said);
         }
-        let another = || *read!(given, self => another_model);
+        let (has_plan, another) = (plan.is_some(), || *read!(given, self => another_model));
         let plan = plan.map(|plan| plan.plan(&outline, another)).transpose()?;
         let job = self.job(&given, &outline, &said, plan)?;
         let (precision, json) = (*read!(given, self.run => precision), *read!(given, self => json));
         given.check("a generation", READ_BY)?;
+        if has_plan && job.plan.edits().is_empty() {
+            terminal::warn(
+                "the plan has no edits of the prompt's run ([[edit]]): the text is what the model writes anyway",
+            );
+        }
         let model = model::load(outline, precision)?;
         let generation = match json {
             false => job.stream(&model)?,
@@ -250,7 +265,8 @@ impl Arguments {
         let example = self.example(given, outline, said)?;
         let prompt = example.base.text().unwrap_or_default().to_owned();
         let generator = self.section(given, said).generator(outline).context("what ends a text")?;
-        let plan = plan.resolve(outline, &[example])?;
+        let plan = plan.resolve(outline, &[example]).map_err(with_option)?;
+        refuse_same_texts(&plan)?;
         let sources = sources_read(&plan);
         given.read_first("sources", sources);
         if !self.sources.is_empty() || said.data.sources.len() <= sources {
@@ -293,6 +309,35 @@ impl Arguments {
             samples: count(read!(given, self => num_samples)).or(said.samples),
             ..said
         }
+    }
+}
+
+/// Refuses the original text beside that of a plan without edits: it would be the same text twice.
+fn refuse_same_texts(plan: &ResolvedPlan) -> anyhow::Result<()> {
+    if plan.wants_original() && plan.edits().is_empty() {
+        bail!(
+            "the plan has no edits of the prompt's run ([[edit]]), so that the text without them is the same: leave out \
+             --with-original (in a plan's [read], `original`), or add edits"
+        );
+    }
+    Ok(())
+}
+
+/// The error, with the option that would help.
+fn with_option(error: PlanError) -> anyhow::Error {
+    match error {
+        PlanError::NoSource { edit, intervention, site, source_index, sources, .. } => {
+            anyhow::anyhow!(
+                "edit {edit} ({intervention}, {site}) needs source {source_index}, counted from 0, and {}: give the \
+                 text with --source, or in the plan ([data], sources)",
+                match sources {
+                    0 => "there is none".to_owned(),
+                    1 => "there is one source".to_owned(),
+                    sources => format!("there are {sources}"),
+                }
+            )
+        }
+        error => error.into(),
     }
 }
 

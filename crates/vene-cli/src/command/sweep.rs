@@ -156,7 +156,7 @@ pub struct Arguments {
     #[command(flatten)]
     run: RunArguments,
 
-    /// Say what would run and what it would cost; read no weights, write nothing
+    /// Say what would run and what it would cost; read no weights, write nothing (in --out neither)
     #[arg(long)]
     dry_run: bool,
 
@@ -319,10 +319,11 @@ impl Arguments {
     /// The folder, for a new run; a forecast has none.
     fn claim(&self, given: &Given, kind: Kind) -> anyhow::Result<Option<Folder>> {
         let out = read!(given, self => out);
+        // So that a dry run may be tried of any command line: what it says names the folder, and writes nothing.
+        let force = *read!(given, self => force);
         if *read!(given, self => dry_run) {
             return Ok(None);
         }
-        let force = *read!(given, self => force);
         Folder::claim(out, Purpose::New { kind, force }).map(Some)
     }
 
@@ -454,6 +455,10 @@ impl Arguments {
             SweepError::DifferentLengths { .. }
             | SweepError::UnequalSpans { .. }
             | SweepError::NoPositions => "--positions",
+            SweepError::PositionTwice { .. } | SweepError::PositionShared { .. } => {
+                let list = self.positions.as_deref().unwrap_or_default();
+                return anyhow::anyhow!("{error} (--positions {list})");
+            }
             SweepError::SourceLists { .. } => "--source-subject",
             SweepError::HeadsWithoutUnit | SweepError::NoHeads { .. } => "--unit",
             _ => return error.into(),

@@ -35,26 +35,16 @@ pub fn check_same(before: &Record, now: &Record, folder: &std::path::Path) -> an
     if before.spec() == now.spec() {
         return Ok(());
     }
-    let (what, before, now) = match before.first_difference(now, &DETERMINES) {
-        Some((key, before, now)) => {
-            let what = match key {
-                "vene" => "the version of vene",
-                "data" => "the data set",
-                "model" => "the model",
-                "options" => "an option",
-                _ => "the number of batches",
-            };
-            (what, before, now)
-        }
+    match before.difference_in_words(now, &DETERMINES) {
+        Some(difference) => bail!(
+            "cannot go on with {}: {difference}; put it back as it was, or start again in another folder (--out)",
+            folder.display(),
+        ),
         None => bail!(
             "cannot go on with {}: its record is not of the sweep that it says; start again in another folder",
             folder.display()
         ),
-    };
-    bail!(
-        "cannot go on with {}: {what} is not what it was ({before} then, {now} now); start again in another folder",
-        folder.display(),
-    )
+    }
 }
 
 /// Says what was known before the sweep.

@@ -43,10 +43,33 @@ impl Hold {
     /// A run began, or says more of itself.
     pub fn begun(&mut self, record: &Record) {
         self.running = Some(record.clone());
+        self.prepare(record);
+    }
+
+    /// Prepares the record for a death at which nothing can be computed.
+    #[cfg(unix)]
+    fn prepare(&self, record: &Record) {
+        let mut record = record.clone();
+        record.set_failed(
+            "a file of the model was cut short while it was being read; put the whole file back and run again",
+        );
+        if let Ok(text) = record.file() {
+            vene_files::set_will(&self.path.join(RECORD), text.into_bytes(), &self.path.join(LOCK));
+        }
+    }
+
+    #[cfg(not(unix))]
+    fn prepare(&self, _: &Record) {}
+
+    /// The record has an end: nothing is to be written in its place.
+    fn settle(&self) {
+        #[cfg(unix)]
+        vene_files::revoke_will();
     }
 
     /// The run's end is recorded.
     pub fn ended(&mut self) {
+        self.settle();
         self.running = None;
         self.made.clear();
     }
@@ -65,6 +88,7 @@ impl Hold {
     /// to go on with when it is stopped leaves nothing at all.
     pub fn end(&mut self, status: Status) {
         if let Some(mut record) = self.running.take() {
+            self.settle();
             // What was being written when the program ended.
             let _ = vene_files::remove_litter(&self.path, &self.path.join(LOCK));
             let in_one_go = matches!(record.kind(), Some(Kind::Demo | Kind::Sweep));

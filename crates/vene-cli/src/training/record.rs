@@ -39,11 +39,16 @@ pub fn check_same(before: &Record, now: &Record, folder: &Path) -> anyhow::Resul
     if before.spec() == now.spec() {
         return Ok(());
     }
-    let key = before.first_difference(now, &DETERMINES).map_or("spec", |(key, _, _)| key);
-    bail!(
-        "the training in {} cannot be gone on with: what is on record of its {key} differs from what is given now",
-        folder.display()
-    )
+    match before.difference_in_words(now, &DETERMINES) {
+        Some(difference) => bail!(
+            "cannot go on with {}: {difference}; put it back as it was, or start again in another folder (--out)",
+            folder.display()
+        ),
+        None => bail!(
+            "cannot go on with {}: its record is not of the training that it says; start again in another folder",
+            folder.display()
+        ),
+    }
 }
 
 fn evaluation(Evaluation { loss, accuracy }: Evaluation) -> Value {

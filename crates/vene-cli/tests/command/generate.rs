@@ -110,6 +110,37 @@ fn a_full_context_is_said() {
 }
 
 #[test]
+fn a_plan_without_edits_says_so() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = plan(folder.path(), "[generate]\ntokens = 1\n");
+    let output = vene(&["generate", "--plan", &file, BASE]);
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.success(), "{said}");
+    assert!(said.starts_with("warning: the plan has no edits"), "{said}");
+    let said = refused(&["generate", "--plan", &file, "--with-original", BASE]);
+    assert!(
+        said.contains("the plan has no edits") && said.contains("leave out --with-original"),
+        "{said}"
+    );
+    let file = plan(folder.path(), "[generate]\ntokens = 1\n[read]\noriginal = true\n");
+    let said = refused(&["generate", "--plan", &file, BASE]);
+    assert!(said.contains("(in a plan's [read], `original`)"), "{said}");
+}
+
+#[test]
+fn a_source_that_is_missing_is_named_with_its_edit() {
+    let folder = tempfile::tempdir().unwrap();
+    let edit = "[[edit]]\nintervention = 'interchange'\ncomponent = 'block_output'\nlayer = 0\npositions = 'last'\n";
+    let file = plan(folder.path(), edit);
+    let said = refused(&["generate", "--plan", &file, BASE]);
+    assert!(
+        said.contains("edit 0 (interchange, block_output of layer 0) needs source 0, counted from 0, and there is none"),
+        "{said}"
+    );
+    assert!(said.contains("--source") && !said.contains("example"), "{said}");
+}
+
+#[test]
 fn a_plan_edits_prompt_and_new_tokens() {
     let folder = tempfile::tempdir().unwrap();
     let file = plan(

@@ -148,7 +148,8 @@ fn what_would_not_be_the_same_is_not_gone_on_with() {
     let rows = fs::read_to_string(&data).unwrap();
     fs::write(&data, rows.lines().take(11).collect::<Vec<_>>().join("\n")).unwrap();
     let said = refused(&["sweep", "--resume", out.to_str().unwrap()]);
-    assert!(said.contains("the data set is not what it was"), "{said}");
+    assert!(said.contains("the data set is not what it was: SHA-256 ("), "{said}");
+    assert!(said.contains("rows (60 then, 11 now); put it back") && !said.contains('{'), "{said}");
 
     let nothing = folder.path().join("nothing");
     fs::create_dir(&nothing).unwrap();
@@ -171,6 +172,72 @@ fn a_dry_run_asks_the_model_and_writes_nothing() {
     let saved = forecast["floating_point_operations_one_by_one"].as_f64().unwrap();
     assert!(saved > 2.0 * forecast["floating_point_operations"].as_f64().unwrap());
     assert!(!out.exists());
+}
+
+/// What one row lacks leaves out that row.
+#[test]
+fn rows_without_a_source_or_a_text_are_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let (data, out) = (folder.path().join("rows.jsonl"), folder.path().join("out"));
+    let row = |base: &str, source: &str, target: &str, subject: &str| {
+        format!(
+            "{{\"base\":{base},\"source\":{source},\"target\":{target},\"foil\":\" Rome\",\"subject\":{subject},\
+             \"source_subject\":\"Italy\"}}"
+        )
+    };
+    let [spain, italy] = ["\"The capital of Spain is\"", "\"The capital of Italy is\""];
+    let rows = [
+        row(spain, italy, "\" Madrid\"", "\"Spain\""),
+        row(spain, "null", "\" Madrid\"", "\"Spain\""),
+        row(spain, italy, "\" Madrid\"", "null"),
+        row("\"\"", italy, "\" Madrid\"", "\"Spain\""),
+        row(spain, "\"\"", "\" Madrid\"", "\"Spain\""),
+        row(spain, italy, "\"\"", "\"Spain\""),
+    ];
+    fs::write(&data, rows.join("\n")).unwrap();
+    let said = printed(&sweep(&data, &out, &["--dry-run"]));
+    for part in [
+        "1 of 6 rows",
+        "no source",
+        "subject_last is not found in the base",
+        "the base is missing, or an empty text",
+        "the source is an empty text",
+        "the target is an empty text",
+    ] {
+        assert!(said.contains(part), "{part}: {said}");
+    }
+    let said = printed(&sweep(&data, &out, &["--dry-run", "--intervention", "zero"]));
+    assert!(said.contains("2 of 6 rows"), "{said}");
+}
+
+#[test]
+fn a_metric_of_single_tokens_names_the_option_for_longer_answers() {
+    let folder = tempfile::tempdir().unwrap();
+    let (data, out) = (folder.path().join("rows.csv"), folder.path().join("out"));
+    fs::write(
+        &data,
+        "base,source,target,foil\nThe capital of Spain is,The capital of Italy is, Madrid is, Rome is\n",
+    )
+    .unwrap();
+    let line = |more: &[&'static str]| {
+        let mut line = vec!["sweep", "--data", data.to_str().unwrap(), "--component"];
+        line.extend(["block_output", "--out", out.to_str().unwrap(), "--dry-run"]);
+        line.extend(more);
+        line
+    };
+    let said = refused(&line(&["--metric", "rank"]));
+    assert!(said.contains("has 2 tokens") && said.contains("(--answers first lets"), "{said}");
+    printed(&line(&["--metric", "rank", "--answers", "first"]));
+    fs::write(
+        &data,
+        "base,source,target,foil\nThe capital of Spain is,The capital of Italy is, Madrid is, Madrid of\n",
+    )
+    .unwrap();
+    let said = refused(&line(&["--answers", "first"]));
+    assert!(
+        said.contains("begin with the same token") && said.contains("(--answers whole"),
+        "{said}"
+    );
 }
 
 #[test]

@@ -460,7 +460,7 @@ fn a_training_is_owned_too() {
     fs::remove_file(&path).unwrap();
     fs::write(&setting.plan, PLAN).unwrap();
     let said = refused(&[refs(&arguments), vec!["--resume"]].concat());
-    assert!(said.contains("on record of its plan differs"), "{said}");
+    assert!(said.contains("the plan's file is not what it was"), "{said}");
 }
 
 #[test]

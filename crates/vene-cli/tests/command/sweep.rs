@@ -3,7 +3,7 @@
 use serde_json::Value;
 use vene_table::{Kind, Table};
 
-use crate::support::{BASE, SOURCE, files, printed, sweep, vene};
+use crate::support::{BASE, SOURCE, files, printed, refused, sweep, vene};
 
 const HEADER: &str = "component,layer,position,head,token,token_id,probability,logit,\
                       base_probability,source_probability,note";
@@ -167,6 +167,19 @@ fn positions_have_names() {
     let (_folder, table, _) = run(&options);
     let positions = table.optional_integers("position").unwrap();
     assert_eq!(positions, [Some(3), Some(3), Some(4), Some(4)]);
+}
+
+/// One token of the base, read at two of the source: the table has the base's position alone.
+#[test]
+fn positions_that_a_table_could_not_tell_apart_are_refused() {
+    let mut line = vec!["sweep", "--base", BASE, "--token", " Madrid", "--subject", "Spain"];
+    line.extend(["--source", "The capital of Papua New Guinea is"]);
+    line.extend(["--source-subject", "Papua New Guinea", "--component", "block_output"]);
+    line.extend(["--dry-run", "--positions"]);
+    let said = refused(&[&line[..], &["subject_first,subject_last"]].concat());
+    assert!(said.contains("two of the named positions are position 3 of the base"), "{said}");
+    assert!(said.contains("(--positions subject_first,subject_last)"), "{said}");
+    printed(&[&line[..], &["subject_last,after_subject"]].concat());
 }
 
 #[test]

@@ -140,7 +140,17 @@ fn what_was_stopped_ends_where_it_would_have() {
     let said = setting.refused("stopped", &[]);
     assert!(said.contains("go on with --resume"), "{said}");
     let said = setting.refused("stopped", &["--resume", "--precision", "double"]);
-    assert!(said.contains("on record of its options differs"), "{said}");
+    assert!(
+        said.contains(
+            "an option is not what it was: precision (single then, double now); put it back"
+        ),
+        "{said}"
+    );
+    let other = setting.path("other");
+    other_model(&other);
+    let said = setting.refused("stopped", &["--resume", "--model", other.to_str().unwrap()]);
+    assert!(said.contains("the model is not what it was: SHA-256 ("), "{said}");
+    assert!(said.len() < 500 && !said.contains('{'), "{said}");
 
     setting.train("stopped", &["--resume"]);
     let bytes = |out: &str, file: &str| fs::read(setting.path(out).join(file)).unwrap();
@@ -231,6 +241,50 @@ fn a_row_that_cannot_be_used_does_not_end_a_training() {
         held_out.contains(&Value::from(2)),
         "{held_out:?}"
     );
+}
+
+/// What is wrong with every row names the first by its line.
+#[test]
+fn a_plan_that_fits_no_row_names_one() {
+    let setting = Setting::new(&short().replace("{ role = \"subject_last\" }", "[99]"));
+    let said = setting.refused("out", &[]);
+    assert!(said.contains("none of the 128 rows can be used; line 1 (row 0): the base"), "{said}");
+    assert!(said.contains("position 99") && !said.contains("example"), "{said}");
+}
+
+#[test]
+fn a_share_that_clusters_do_not_allow_is_told() {
+    let setting = Setting::new(&short().replace("held_out = 0.25", "held_out = 0.1"));
+    let rows = fs::read_to_string(setting.path("capital.jsonl")).unwrap();
+    let grouped = |(index, line): (usize, &str)| {
+        let mut row: Value = serde_json::from_str(line).unwrap();
+        row["group"] = if index % 12 < 6 { "one" } else { "two" }.into();
+        row.to_string()
+    };
+    let rows: Vec<String> = rows.lines().take(24).enumerate().map(grouped).collect();
+    fs::write(setting.path("capital.jsonl"), rows.join("\n")).unwrap();
+    let arguments = setting.arguments("out", &["--together", "groups"]);
+    let output = vene(&arguments.iter().map(String::as_str).collect::<Vec<_>>());
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(said.contains("warning: held_out = 0.1: it came to 12 of 24 rows (0.50)"), "{said}");
+}
+
+#[test]
+fn a_plan_is_found_in_its_training_s_folder() {
+    let setting =
+        Setting::new(&short().replace("{ role = \"subject_last\" }", "{ phrase = \"capital\" }"));
+    setting.train("out", &[]);
+    let (out, trained) = (setting.path("out"), setting.path("out/trained"));
+    let [out, trained] = [&out, &trained].map(|path| path.to_str().unwrap());
+    let generate = |plan: &str| {
+        printed(&["generate", "--plan", plan, "--source", SOURCE, "--max-new-tokens", "1", BASE])
+    };
+    assert_eq!(generate(out), generate(trained));
+    for model in [out, trained] {
+        let said = refused(&["top", "--model", model, BASE]);
+        let expected = format!("it holds a trained plan, not a model: give {trained} with --plan");
+        assert!(said.contains(&expected), "{said}");
+    }
 }
 
 #[test]

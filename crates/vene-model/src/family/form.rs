@@ -83,8 +83,22 @@ fn lifted(
             }
         }
     }
+    leave_out_logit_cap(&mut inner, notices);
     inner.insert("model_type".into(), text_type.into());
     Ok(inner)
+}
+
+/// Logits of a multimodal model are not capped: its class in transformers has a head of its own, which does not
+/// read the key.
+fn leave_out_logit_cap(inner: &mut Map<String, Value>, notices: &Notices) {
+    const CAP: &str = "final_logit_softcapping";
+    if let Some(cap) = inner.shift_remove(CAP).filter(|cap| !cap.is_null()) {
+        notices.add(format!(
+            "`{CAP}` = {} changes nothing: the logits of a multimodal Gemma 3 are not capped, as in transformers 4.52 \
+             and 5, which do not read the key there",
+            shortened(&cap)
+        ));
+    }
 }
 
 /// Whether a multimodal model's head is its embedding: transformers 5 asks the whole model's configuration,
@@ -184,6 +198,20 @@ mod tests {
         assert_eq!(notices.len(), 2);
         assert!(notices[0].contains("`head_dim` is 7 in config.json and 4 in its `text_config`"));
         assert!(notices[1].contains("`rms_norm_eps` = 1 outside"));
+    }
+
+    #[test]
+    fn logits_of_a_multimodal_model_are_not_capped() {
+        let cap = "final_logit_softcapping";
+        let (inside, notices) =
+            form(json!({"model_type": "gemma3", "text_config": {"hidden_size": 8, cap: 5.0}}));
+        assert_eq!(inside.unwrap(), json!({"hidden_size": 8, "model_type": "gemma3_text"}));
+        assert!(notices[0].starts_with("`final_logit_softcapping` = 5.0 changes nothing"));
+        let (none, notices) =
+            form(json!({"model_type": "gemma3", "text_config": {"hidden_size": 8, cap: null}}));
+        assert_eq!((none.unwrap().get(cap), notices.len()), (None, 0));
+        let (text, _) = form(json!({"model_type": "gemma3_text", cap: 5.0}));
+        assert_eq!(text.unwrap()[cap], 5.0);
     }
 
     #[test]

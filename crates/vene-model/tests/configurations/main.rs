@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod gemma3;
 mod heads;
 mod names;
 

@@ -2,7 +2,7 @@
 //! any other program.
 //!
 //! The keys of an object are `base`, `source`, `target`, `foil`, `foil_is` (where the foil is not the
-//! source's answer), the names of its spans, and `group`. An answer is a string, several are an array. A span `subject` is the text in the base,
+//! source's answer), the names of its spans, and `group`. An answer is a string, several are an array, as is one that starts with a bracket. A span `subject` is the text in the base,
 //! `source_subject` that in the source, `subject_occurrence` and `source_subject_occurrence` say
 //! which occurrence is meant, counted from 0; a stretch of characters is `[start, end]`, the end
 //! excluded. What a row does not have has no key.
@@ -62,7 +62,10 @@ fn object_of(row: &Row) -> Result<Map<String, Value>, String> {
     for (key, answers) in [("target", &row.target), ("foil", &row.foil)] {
         match answers.as_slice() {
             [] => {}
-            [only] => drop(object.insert(key.to_owned(), json!(only))),
+            // A text that starts with a bracket is taken for a list that was quoted.
+            [only] if !only.starts_with('[') => {
+                object.insert(key.to_owned(), json!(only));
+            }
             several => drop(object.insert(key.to_owned(), json!(several))),
         }
     }
@@ -132,6 +135,12 @@ mod tests {
              \"source_io\":\"Ann\",\"s2\":\"John\",\"s2_occurrence\":1,\"source_s2\":\"Tom\",\
              \"source_s2_occurrence\":1,\"group\":\"g\"}\n"
         );
+    }
+
+    #[test]
+    fn an_answer_that_begins_like_a_list_is_one() {
+        let row = Row::of_base("a").target("[MASK]").foil(" [x]");
+        assert_eq!(written(&[row]), "{\"base\":\"a\",\"target\":[\"[MASK]\"],\"foil\":\" [x]\"}\n");
     }
 
     #[test]

@@ -52,6 +52,11 @@ pub enum Reason {
         /// What is wrong.
         problem: String,
     },
+    /// A prompt or an answer is an empty text, or the base is missing.
+    Empty {
+        /// Base, source, target or foil.
+        what: &'static str,
+    },
     /// It has no source, and one is read.
     NoSource,
     /// It has no target.
@@ -62,6 +67,13 @@ pub enum Reason {
     SameAnswer {
         /// The answer.
         answer: String,
+    },
+    /// Answers to base and source begin with the same token, and no more of them is looked at.
+    SameFirstToken {
+        /// The answer that is right for the base.
+        target: String,
+        /// The one that is right for the source.
+        foil: String,
     },
     /// An answer begins with one to the other prompt, so that whoever says it says both.
     Overlap {
@@ -157,10 +169,16 @@ impl Reason {
     pub fn kind(&self) -> String {
         match self {
             Self::Prompt { whose, .. } => format!("the model cannot take the {whose}"),
+            Self::Empty { what: "base" } => "the base is missing, or an empty text".to_owned(),
+            Self::Empty { what } => format!("the {what} is an empty text"),
             Self::NoSource => "no source".to_owned(),
             Self::NoTarget => "no target".to_owned(),
             Self::NoFoil => "no foil".to_owned(),
             Self::SameAnswer { .. } => "target and foil share an answer".to_owned(),
+            Self::SameFirstToken { .. } => {
+                "target and foil begin with the same token, and only first tokens are compared"
+                    .to_owned()
+            }
             Self::Overlap { .. } => "target and foil begin alike to the end of one".to_owned(),
             Self::Answer { .. } => "an answer is no continuation in tokens".to_owned(),
             Self::SeveralTokens { .. } => "an answer has several tokens".to_owned(),
@@ -186,6 +204,13 @@ impl Display for Reason {
             Self::SameAnswer { answer } => {
                 write!(formatter, "`{}` is right for both base and source", shown(answer))
             }
+            Self::SameFirstToken { target, foil } => write!(
+                formatter,
+                "`{}` and `{}` begin with the same token, and only first tokens are compared: give answers that \
+                 differ in their first token",
+                shown(target),
+                shown(foil)
+            ),
             Self::Overlap { target, foil } => write!(
                 formatter,
                 "in tokens one of `{}` and `{}` begins the other, so that who says the longer has said both",
@@ -225,7 +250,14 @@ impl Display for Reason {
                 "the foil is not the source's answer (the row says so in `foil_is`), so that the edited run \
                  should not say it"
             ),
-            Self::NoSource | Self::NoTarget | Self::NoFoil | Self::SamePosition { .. } => {
+            Self::Empty { what } if *what != "base" => {
+                write!(formatter, "{}; leave it out (or null) if there is none", self.kind())
+            }
+            Self::Empty { .. }
+            | Self::NoSource
+            | Self::NoTarget
+            | Self::NoFoil
+            | Self::SamePosition { .. } => {
                 write!(formatter, "{}", self.kind())
             }
         }

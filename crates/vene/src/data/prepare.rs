@@ -119,6 +119,9 @@ struct Preparer<'a> {
 impl Preparer<'_> {
     fn prepare(&self, index: usize) -> Result<PreparedRow, Reason> {
         let Self { row, requirements, .. } = self;
+        if let Some(what) = empty_text(row) {
+            return Err(Reason::Empty { what });
+        }
         if row.source.is_none() && requirements.reads_source {
             return Err(Reason::NoSource);
         }
@@ -206,8 +209,21 @@ impl Preparer<'_> {
                 return Err(Reason::SeveralTokens { answer, tokens });
             }
         }
-        if let Some(index) = target.iter().position(|tokens| foil.contains(tokens)) {
-            return Err(Reason::SameAnswer { answer: row.target[index].clone() });
+        for (answer, tokens) in row.target.iter().zip(&target) {
+            let shared =
+                |(other, found): &(&String, &Vec<u32>)| *found == tokens && *other == answer;
+            let alike = |(_, found): &(&String, &Vec<u32>)| *found == tokens;
+            let mut foils = row.foil.iter().zip(&foil);
+            if foils.clone().any(|foil| shared(&foil)) {
+                return Err(Reason::SameAnswer { answer: answer.clone() });
+            }
+            if let Some((foil, _)) = foils.find(alike) {
+                let (target, foil) = (answer.clone(), foil.clone());
+                return Err(match requirements.first_tokens {
+                    true => Reason::SameFirstToken { target, foil },
+                    false => Reason::SameAnswer { answer: target },
+                });
+            }
         }
         for (answer, target) in row.target.iter().zip(&target) {
             let overlaps = |foil: &Vec<u32>| foil.starts_with(target) || target.starts_with(foil);
@@ -243,6 +259,22 @@ impl Preparer<'_> {
                  the end of the prompt",
             )),
         }
+    }
+}
+
+/// Which of a row's prompts and answers is an empty text.
+fn empty_text(row: &Row) -> Option<&'static str> {
+    let is_empty = |texts: &[String]| texts.iter().any(String::is_empty);
+    if row.base.is_empty() {
+        Some("base")
+    } else if row.source.as_ref().is_some_and(String::is_empty) {
+        Some("source")
+    } else if is_empty(&row.target) {
+        Some("target")
+    } else if is_empty(&row.foil) {
+        Some("foil")
+    } else {
+        None
     }
 }
 
@@ -303,6 +335,31 @@ mod tests {
     }
 
     #[test]
+    fn answers_that_differ_behind_their_first_token_say_so() {
+        let model = Model::load("embedded").unwrap();
+        let requirements = Requirements {
+            bos: BeginningOfSequence::Model,
+            roles: &[],
+            distinct_roles: 0,
+            reads_source: true,
+            same_length: false,
+            needs_foil: true,
+            needs_single_tokens: false,
+            first_tokens: true,
+        };
+        let alike = Row { target: vec![" Madrid a".to_owned()], ..row().foil(" Madrid b") };
+        let alike = Row { foil: vec![" Madrid b".to_owned()], ..alike };
+        let same = Row { foil: vec![" Madrid".to_owned()], ..row() };
+        let (_, left_out) = prepare(&model, &[alike, same], &requirements);
+        let said: Vec<String> = left_out.iter().map(|row| row.reason.to_string()).collect();
+        assert!(
+            said[0].starts_with("` Madrid a` and ` Madrid b` begin with the same token"),
+            "{said:?}"
+        );
+        assert!(said[1].starts_with("` Madrid` is right for both"), "{said:?}");
+    }
+
+    #[test]
     fn what_cannot_be_used_says_why() {
         let same = Span { base: "Spain".into(), source: None };
         let mut other = row();
@@ -325,9 +382,9 @@ mod tests {
             "2: no target",
             "3: no foil",
             "4: ` Madrid` is right for both",
-            "5: ``: it is empty",
+            "5: the target is an empty text; leave it out",
             "6: `in`: its first token swallows",
-            "7: source: ",
+            "7: the source is an empty text; leave it out",
             "8: subject_last, source: `Spain` is not in `The capital of Italy is` (say in `source_subject`",
         ];
         assert!(kept.is_empty(), "{kept:?}");

@@ -274,7 +274,7 @@ impl DataSweep {
             (true, Some(first)) => Err(DataSweepError::NoneUsable {
                 rows: self.left_out.len(),
                 first: first.name(),
-                reason: first.reason.to_string(),
+                reason: Box::new(first.reason.clone()),
             }),
             _ => Ok(()),
         }

@@ -2,7 +2,7 @@
 
 use vene_model::Component;
 
-use crate::data::{Role, RowName};
+use crate::data::{Reason, Role, RowName};
 use crate::error::{PlanError, RunError, SweepError};
 
 /// A sweep over a data set that cannot be run.
@@ -20,7 +20,7 @@ pub enum DataSweepError {
         /// The first.
         first: RowName,
         /// What is wrong with it.
-        reason: String,
+        reason: Box<Reason>,
     },
     /// A list without anything in it.
     #[error("a sweep over a data set needs {what}, and the list is empty")]

@@ -186,10 +186,17 @@ pub enum PlanError {
         component: Component,
     },
     /// A source that the example lacks.
-    #[error("edit {edit} reads source {source_index} of example {example}, which has {sources}")]
+    #[error(
+        "edit {edit} ({intervention}, {site}) needs source {source_index} of example {example}, counted from 0, \
+         which has {sources}: give its prompts as sources"
+    )]
     NoSource {
         /// The edit.
         edit: usize,
+        /// What it does.
+        intervention: &'static str,
+        /// Where.
+        site: Site,
         /// The example.
         example: usize,
         /// The source that was asked for.
@@ -334,6 +341,22 @@ pub enum PlanError {
         /// The component.
         component: Component,
     },
+}
+
+impl PlanError {
+    /// Whether it is about one of the examples, so that the plan may still fit others.
+    pub(crate) fn is_of_an_example(&self) -> bool {
+        matches!(
+            self,
+            Self::Input { .. }
+                | Self::Position { .. }
+                | Self::LandsNowhere { .. }
+                | Self::NoSource { .. }
+                | Self::SourceLists { .. }
+                | Self::Unequal { .. }
+                | Self::Conflict { .. }
+        )
+    }
 }
 
 fn grouped(heads: usize, query_heads: usize) -> String {

@@ -93,6 +93,22 @@ pub enum SweepError {
         /// The position.
         position: usize,
     },
+    /// Positions of different names that are one position of the base, where the sources' differ.
+    #[error(
+        "two of the named positions are position {position} of the base, and read position {one} and {other} of \
+         the source{}: what comes of them could not be told apart; sweep one of them at a time",
+        whose.among_several()
+    )]
+    PositionShared {
+        /// The position in the base.
+        position: usize,
+        /// What the first of them reads.
+        one: usize,
+        /// What the second reads.
+        other: usize,
+        /// Which source that is.
+        whose: Whose,
+    },
     /// A head sweep over a component without heads.
     #[error("{component} has no heads: sweep it by position (unit pos)")]
     NoHeads {

@@ -14,13 +14,17 @@ use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::Path;
 
-use candle_core::{DType, Device, Tensor};
+use candle_core::safetensors::Load;
+use candle_core::{Device, Tensor};
+use safetensors::{Dtype, SafeTensors};
 use serde_json::Value;
+use vene_model::safetensors_problem;
 
 use super::{Constraint, Intervention, ParameterError, orthogonal, parameter};
+use crate::shown::shown;
 
 /// The formats that parameters are read in. Smaller ones are not converted by the library that reads them.
-const FLOATS: [DType; 4] = [DType::F16, DType::BF16, DType::F32, DType::F64];
+const FLOATS: [Dtype; 4] = [Dtype::F16, Dtype::BF16, Dtype::F32, Dtype::F64];
 
 /// The entry of a file's metadata in which it says, as JSON, of which model its tensors are.
 pub(crate) const NOTES: &str = "vene";
@@ -50,16 +54,19 @@ pub fn save(intervention: &dyn Intervention, path: &Path) -> Result<(), Paramete
 /// A file that is no safetensors file, that lacks a parameter or has a tensor that is none; another
 /// shape; values that are no numbers; a rotation that is none.
 pub fn load(intervention: &dyn Intervention, path: &Path) -> Result<(), ParameterError> {
-    let mut found = read(path)?;
+    let Tensors { mut floats, others } = read(path)?;
     let parameters = intervention.parameters();
     let mut new = Vec::with_capacity(parameters.len());
     for parameter in &parameters {
         let name = &parameter.name;
-        let tensor = found.remove(name).ok_or_else(|| ParameterError::Missing {
+        if let Some(holds) = others.get(name) {
+            return Err(not_floats(path, name, holds));
+        }
+        let tensor = floats.remove(name).ok_or_else(|| ParameterError::Missing {
             path: path.to_owned(),
             intervention: intervention.name(),
             name: name.clone(),
-            found: listed(found.keys()),
+            found: listed(floats.keys().chain(others.keys())),
         })?;
         if tensor.dims() != parameter.variable.dims() {
             return Err(ParameterError::Shape {
@@ -77,7 +84,7 @@ pub fn load(intervention: &dyn Intervention, path: &Path) -> Result<(), Paramete
         }
         new.push(parameter::cast(&tensor, &parameter.variable)?);
     }
-    if let Some(name) = found.keys().next() {
+    if let Some(name) = floats.keys().chain(others.keys()).next() {
         return Err(ParameterError::Unknown {
             path: path.to_owned(),
             intervention: intervention.name(),
@@ -91,39 +98,87 @@ pub fn load(intervention: &dyn Intervention, path: &Path) -> Result<(), Paramete
     Ok(())
 }
 
+/// The tensors of a safetensors file, by name.
+#[derive(Debug, Default)]
+pub(crate) struct Tensors {
+    pub floats: BTreeMap<String, Tensor>,
+    /// What those hold that are no floats, and whose values are not read: nobody may ask for them.
+    pub others: BTreeMap<String, String>,
+}
+
+impl Tensors {
+    /// The tensor of this name, if there is one.
+    ///
+    /// # Errors
+    /// One that holds no floats.
+    pub fn get(&self, path: &Path, name: &str) -> Result<Option<&Tensor>, ParameterError> {
+        match self.others.get(name) {
+            None => Ok(self.floats.get(name)),
+            Some(holds) => Err(not_floats(path, name, holds)),
+        }
+    }
+
+    /// All names.
+    pub fn names(&self) -> impl Iterator<Item = &String> {
+        self.floats.keys().chain(self.others.keys())
+    }
+
+    /// The tensors of a file in which nothing but floats is expected.
+    ///
+    /// # Errors
+    /// The first that holds something else.
+    pub fn only_floats(self, path: &Path) -> Result<BTreeMap<String, Tensor>, ParameterError> {
+        match self.others.first_key_value() {
+            None => Ok(self.floats),
+            Some((name, holds)) => Err(not_floats(path, name, holds)),
+        }
+    }
+}
+
+/// The error that a tensor that is needed holds no floats.
+pub(crate) fn not_floats(path: &Path, name: &str, holds: &str) -> ParameterError {
+    let name = shown(name);
+    let reason = format!("`{name}` holds {holds}; expected floats (F16, BF16, F32 or F64)");
+    ParameterError::file(path, reason)
+}
+
 /// The tensors of a safetensors file by name; the `safetensors` crate checks its header against its
 /// length.
-pub(crate) fn read(path: &Path) -> Result<BTreeMap<String, Tensor>, ParameterError> {
+pub(crate) fn read(path: &Path) -> Result<Tensors, ParameterError> {
     Ok(read_with_model(path, None)?.0)
 }
 
 /// The same, and what the file says of the model that its tensors are of, if it does, as what `vene collect`
 /// and saved plans write. The file must have this SHA-256, where one is given.
-#[allow(clippy::type_complexity)]
 pub(crate) fn read_with_model(
     path: &Path,
     sha256: Option<&str>,
-) -> Result<(BTreeMap<String, Tensor>, Option<Value>), ParameterError> {
+) -> Result<(Tensors, Option<Value>), ParameterError> {
     let bytes =
         vene_files::read(path, u64::MAX).map_err(|error| ParameterError::file(path, error))?;
     if sha256.is_some_and(|expected| vene_files::sha256(&bytes) != expected) {
         let problem = "it is not as it was saved: its SHA-256 is another one than the plan says";
         return Err(ParameterError::file(path, problem));
     }
-    let header = safetensors::SafeTensors::read_metadata(&bytes).ok();
+    let header = SafeTensors::read_metadata(&bytes).ok();
     let notes = header.and_then(|(_, header)| header.metadata().as_ref()?.get(NOTES).cloned());
     let notes = notes.and_then(|notes| serde_json::from_str::<Value>(&notes).ok());
     let model = notes.and_then(|notes| notes.get("model").cloned());
-    let tensors = candle_core::safetensors::load_buffer(&bytes, &Device::Cpu)
-        .map_err(|error| ParameterError::file(path, error))?;
-    let not_floats = tensors.iter().find(|(_, tensor)| !FLOATS.contains(&tensor.dtype()));
-    match not_floats {
-        None => Ok((tensors.into_iter().collect(), model)),
-        Some((name, tensor)) => Err(ParameterError::file(
-            path,
-            format!("`{name}` holds {:?}; expected floats (F16, BF16, F32 or F64)", tensor.dtype()),
-        )),
+    let file = SafeTensors::deserialize(&bytes).map_err(|error| {
+        let problem = safetensors_problem(&bytes).unwrap_or_else(|| error.to_string());
+        ParameterError::file(path, problem)
+    })?;
+    let mut tensors = Tensors::default();
+    for (name, view) in file.iter() {
+        if FLOATS.contains(&view.dtype()) {
+            let tensor =
+                view.load(&Device::Cpu).map_err(|error| ParameterError::file(path, error))?;
+            tensors.floats.insert(name.to_owned(), tensor);
+        } else {
+            tensors.others.insert(name.to_owned(), format!("{:?}", view.dtype()));
+        }
     }
+    Ok((tensors, model))
 }
 
 pub(crate) fn listed<'a>(names: impl Iterator<Item = &'a String>) -> String {
@@ -190,8 +245,20 @@ mod tests {
         assert!(refused(&[(name, (&rotation / 0.0).unwrap())]).contains("expected finite numbers"));
         let integers = rotation.to_dtype(candle_core::DType::U8).unwrap();
         assert!(refused(&[(name, integers)]).contains("expected floats"));
+        let flags = Tensor::zeros(3, candle_core::DType::I64, &Device::Cpu).unwrap();
+        assert!(
+            refused(&[(name, rotation.clone()), ("flags", flags)]).contains("no parameter `flags`")
+        );
         std::fs::write(&path, [255; 40]).unwrap();
-        assert!(load(&das, &path).is_err());
+        let bytes = load(&das, &path).unwrap_err().to_string();
+        assert!(bytes.contains("is no safetensors file, or cut short"), "{bytes}");
+        std::fs::write(&path, "mask = 0.5\nrotation = 1.5\n").unwrap();
+        let text = load(&das, &path).unwrap_err().to_string();
+        assert!(text.contains("is a text and not what its name says"), "{text}");
+        let pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n";
+        std::fs::write(&path, pointer).unwrap();
+        let text = load(&das, &path).unwrap_err().to_string();
+        assert!(text.contains("git-lfs's pointer to the file of 12345 bytes"), "{text}");
     }
 
     #[test]

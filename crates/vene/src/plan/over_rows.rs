@@ -24,7 +24,7 @@ impl Plan {
     /// prompt may be too short for its positions.
     ///
     /// # Errors
-    /// As [`Plan::resolve`], if there is no row that it fits; no row that could be used.
+    /// As [`Plan::resolve`], where it is wrong whatever the rows; no row that could be used.
     pub fn over_rows(
         &self,
         outline: &Outline,
@@ -51,8 +51,12 @@ impl Plan {
             Ok(plan) => plan,
             Err(error) => {
                 let unfit = self.leave_out_unfit(outline, &roles, &mut prepared);
-                if unfit.is_empty() || prepared.is_empty() {
+                if unfit.is_empty() || (prepared.is_empty() && !error.is_of_an_example()) {
                     return Err(error);
+                }
+                if let (true, Some(first)) = (prepared.is_empty(), unfit.first()) {
+                    let reason = format!("{}: {}", first.name(), first.reason);
+                    return Err(PlanError::NoRows { rows: rows.len(), reason });
                 }
                 left_out.extend(unfit);
                 left_out.sort_by_key(|row| row.index);
@@ -214,7 +218,13 @@ mod tests {
         let reason = over.left_out[0].reason.to_string();
         assert!(reason.contains("the base") && !reason.contains("example"), "{reason}");
         let none = fixed.over_rows(&model, &[short], BeginningOfSequence::Model).unwrap_err();
-        assert!(none.to_string().contains("the base"), "{none}");
+        let none = none.to_string();
+        assert!(none.starts_with("none of the 1 rows can be used; row 0"), "{none}");
+        assert!(none.contains("the base") && !none.contains("example"), "{none}");
+        // What is wrong whatever the rows is no row's fault.
+        let nowhere = Plan::new().edit(Edit::interchange(Component::BlockOutput, 99));
+        let none = nowhere.over_rows(&model, &rows, BeginningOfSequence::Model).unwrap_err();
+        assert!(matches!(none, PlanError::Site(_)), "{none}");
         // Of a pattern both the query and the key are found in the source anew.
         let pattern = Edit::interchange(Component::AttentionWeight, 1)
             .at(role("last"))

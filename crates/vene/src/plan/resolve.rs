@@ -212,9 +212,17 @@ impl Resolver<'_> {
         match run {
             Run::Base => Ok(&prompts.base),
             Run::Source(source_index) => {
-                let (edit, sources) = (self.index, prompts.sources.len());
-                let missing = PlanError::NoSource { edit, example, source_index, sources };
-                prompts.sources.get(source_index).ok_or(missing)
+                if let Some(prompt) = prompts.sources.get(source_index) {
+                    return Ok(prompt);
+                }
+                Err(PlanError::NoSource {
+                    edit: self.index,
+                    intervention: self.edit.intervention.name(),
+                    site: Site::new(self.edit.component, self.edit.layer, self.config)?,
+                    example,
+                    source_index,
+                    sources: prompts.sources.len(),
+                })
             }
         }
     }

@@ -6,16 +6,16 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::Arc;
 
-use candle_core::{DType, Tensor};
+use candle_core::DType;
 use serde_json::Value;
 use vene_model::{ModelKey, Outline};
 
 use super::error::PlanFileError;
 use super::table::Item;
+use crate::intervention::ParameterError;
 use crate::intervention::parameter::finite;
-use crate::intervention::{ParameterError, state};
+use crate::intervention::state::{self, Tensors};
 
-type Tensors = BTreeMap<String, Tensor>;
 type Values = Arc<Vec<f64>>;
 
 /// Files by the names that a plan calls them, each read once.
@@ -153,8 +153,9 @@ impl Files {
         if let Some(values) = self.values.borrow().get(&key) {
             return Ok(values.clone());
         }
-        let tensor = tensors.get(name).ok_or_else(|| {
-            let known: Vec<&str> = tensors.keys().map(String::as_str).collect();
+        let found = tensors.get(&path, name).map_err(|error| parameters(item, error))?;
+        let tensor = found.ok_or_else(|| {
+            let known: Vec<&str> = tensors.names().map(String::as_str).collect();
             name_item.unknown("tensor", name, &known)
         })?;
         finite(name, tensor).map_err(|error| parameters(item, error))?;

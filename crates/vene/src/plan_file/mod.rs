@@ -81,7 +81,7 @@ fn text_of(path: &Path, most: u64) -> Result<String> {
     if bytes > most {
         return Err(PlanFileError::TooLarge { path: path.to_owned(), bytes, most });
     }
-    vene_files::read_text(path, most).map_err(failed)
+    crate::opened::read_text(path, most).map_err(failed)
 }
 
 /// No plan is larger; what is, holds values that belong into a file of tensors.

@@ -40,6 +40,7 @@ mod estimate;
 mod interval;
 mod ratio;
 mod sampler;
+pub(crate) mod share;
 mod significance;
 mod split;
 

@@ -11,6 +11,7 @@ use rand::rngs::Xoshiro256PlusPlus;
 use rand::seq::SliceRandom;
 
 use super::StatisticsError;
+use super::share::nearest;
 use crate::data::Row;
 
 /// How rows are divided.
@@ -113,8 +114,9 @@ impl Default for Split {
 }
 
 impl Split {
-    /// Divides the rows. What stays together is shuffled and handed to discovery, one after the
-    /// other, until its share is as near as that brings it; neither side is left empty.
+    /// Divides the rows. What stays together is shuffled, and as much of it is discovery's as brings its share
+    /// as near as can be; of the choices that are as near, the one whose clusters come first in the
+    /// shuffled order. Neither side is left empty.
     ///
     /// # Errors
     ///
@@ -131,21 +133,15 @@ impl Split {
         }
         blocks.shuffle(&mut Xoshiro256PlusPlus::seed_from_u64(self.seed));
         let wanted = share * rows.len() as f64;
-        let mut taken = 0;
-        let distances = blocks.iter().map(|block| {
-            taken += block.len();
-            (taken as f64 - wanted).abs()
-        });
-        // The last block is evaluation's in any case. Of equal distances the first is taken.
-        let nearest = distances.take(blocks.len() - 1).enumerate();
-        let nearest = nearest.min_by(|(_, one), (_, other)| one.total_cmp(other));
-        let evaluation = blocks.split_off(nearest.map_or(1, |(index, _)| index + 1));
-        let ascending = |blocks: Vec<Vec<usize>>| {
-            let mut indices = blocks.concat();
+        let sizes: Vec<usize> = blocks.iter().map(Vec::len).collect();
+        let taken = nearest(&sizes, wanted);
+        let side = |side: bool| {
+            let blocks = blocks.iter().zip(&taken).filter(|(_, taken)| **taken == side);
+            let mut indices: Vec<usize> = blocks.flat_map(|(block, _)| block).copied().collect();
             indices.sort_unstable();
             indices
         };
-        Ok(SplitRows { discovery: ascending(blocks), evaluation: ascending(evaluation) })
+        Ok(SplitRows { discovery: side(true), evaluation: side(false) })
     }
 
     /// The rows that stay together, in an order that does not depend on theirs.
@@ -288,6 +284,16 @@ mod tests {
         for (discovery, expected) in [(0.5, 50), (0.2, 20), (0.001, 1), (0.999, 99)] {
             let halves = Split { discovery, ..Split::default() }.rows(&pairs(100)).unwrap();
             assert_eq!(halves.discovery.len(), expected, "{discovery}");
+        }
+    }
+
+    #[test]
+    fn the_share_is_met_by_clusters_of_different_sizes() {
+        let row = |index| Row::new(format!("base {index}"), "source");
+        let rows: Vec<Row> = (0..12).map(|index| row(usize::from(index < 2))).collect();
+        for seed in 0..8 {
+            let halves = Split { discovery: 0.2, seed, ..Split::default() }.rows(&rows).unwrap();
+            assert_eq!(halves.discovery, [0, 1]);
         }
     }
 

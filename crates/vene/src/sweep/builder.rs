@@ -286,10 +286,8 @@ impl<'a> SweepBuilder<'a> {
                 let mut pairs: Vec<Pair> = Vec::new();
                 for (in_base, in_sources) in names {
                     for pair in named(base, in_base, read, in_sources)? {
-                        if pairs.contains(&pair) {
-                            return Err(SweepError::PositionTwice {
-                                position: pair.0.unwrap_or(0),
-                            });
+                        if let Some(other) = pairs.iter().find(|other| other.0 == pair.0) {
+                            return Err(twice(other, &pair));
                         }
                         pairs.push(pair);
                     }
@@ -327,6 +325,20 @@ impl<'a> SweepBuilder<'a> {
 
 /// A position in the base (`None`: all), and that in each source that is read.
 type Pair = (Option<usize>, Vec<usize>);
+
+/// The error that two names are one position of the base.
+fn twice((position, one): &Pair, (_, other): &Pair) -> SweepError {
+    let position = position.unwrap_or(0);
+    let sources = one.len();
+    let mut differ = one.iter().zip(other).enumerate().filter(|(_, (one, other))| one != other);
+    match differ.next() {
+        None => SweepError::PositionTwice { position },
+        Some((index, (&one, &other))) => {
+            let whose = Whose::Source { index, sources };
+            SweepError::PositionShared { position, one, other, whose }
+        }
+    }
+}
 
 /// Positions of the base that have a counterpart in each source.
 fn aligned(base: &Prompt, sources: &[Prompt]) -> Vec<Pair> {
@@ -391,5 +403,28 @@ mod tests {
         let refused = sweep.clone().positions(SweepPositions::Named(last)).build();
         assert!(matches!(refused, Err(SweepError::PositionsWithoutUnit)));
         assert!(sweep.build().is_ok());
+    }
+
+    #[test]
+    fn positions_that_a_table_could_not_tell_apart_are_refused() {
+        let outline = Outline::open(vene_model::EMBEDDED, &mut |_| {}).unwrap();
+        let pair = |source: i64| (Positions::index(3), Positions::index(source).into());
+        let refused = |sources: [i64; 2]| {
+            let sweep = Sweep::builder(&outline)
+                .base("The capital of Spain is")
+                .source("The capital of Papua New Guinea is")
+                .components([Component::BlockOutput])
+                .positions(SweepPositions::Named(sources.map(pair).into()))
+                .tokens([" Madrid"]);
+            sweep.build().err().unwrap().to_string()
+        };
+        assert_eq!(refused([4, 4]), "position 3 is named twice");
+        let shared = refused([3, 5]);
+        assert!(
+            shared.starts_with(
+                "two of the named positions are position 3 of the base, and read position 3 and 5 of the source:"
+            ),
+            "{shared}"
+        );
     }
 }

@@ -7,6 +7,7 @@ use crate::data::Row;
 use crate::intervention::{Constraint, Parameter, orthogonal};
 use crate::plan::ResolvedPlan;
 use crate::random::Draws;
+use crate::statistics::share::nearest;
 use crate::statistics::{StatisticsError, Together};
 
 /// Runs something while the plan's rotations are random ones, all equally likely, and gives what it gave; `None` where
@@ -52,8 +53,8 @@ fn draw(rotations: &[Parameter], seed: u64) -> Result<(), TrainingError> {
     Ok(())
 }
 
-/// Which rows are trained on, and which are held out: about the given share of them, at least one of each,
-/// drawn by the seed; both in ascending order. What stays `together` is on one side.
+/// Which rows are trained on, and which are held out: as near to the given share of them as what stays `together`
+/// allows, at least one of each. The seed draws among the choices that are as near. Both are in ascending order.
 ///
 /// # Errors
 /// [`StatisticsError::Inseparable`] where all rows belong together; [`StatisticsError::Share`].
@@ -72,18 +73,15 @@ pub fn split(
         return Err(StatisticsError::Inseparable { rows: rows.len(), together, reads_source });
     }
     let wanted = (rows.len() as f64 * held_out).round().clamp(1.0, rows.len() as f64 - 1.0);
+    // The last of the order are held out, as far as they make the share.
     let mut order = Draws::new([seed, 0x4845_4c44]).order(blocks.len());
-    // From the end, as many as bring the share nearest; of equal distances the first is taken.
-    let mut taken = 0;
-    let distances = order.iter().rev().map(|&block| {
-        taken += blocks[block].len();
-        (taken as f64 - wanted).abs()
-    });
-    let nearest = distances.take(blocks.len() - 1).enumerate();
-    let nearest = nearest.min_by(|(_, one), (_, other)| one.total_cmp(other));
-    let held_out = order.split_off(blocks.len() - 1 - nearest.map_or(0, |(index, _)| index));
-    Ok([order, held_out].map(|side| {
-        let mut rows: Vec<usize> = side.iter().flat_map(|&block| &blocks[block]).copied().collect();
+    order.reverse();
+    let sizes: Vec<usize> = order.iter().map(|&block| blocks[block].len()).collect();
+    let taken = nearest(&sizes, wanted);
+    Ok([false, true].map(|side| {
+        let blocks_there = order.iter().zip(&taken).filter(|(_, taken)| **taken == side);
+        let mut rows: Vec<usize> =
+            blocks_there.flat_map(|(&block, _)| &blocks[block]).copied().collect();
         rows.sort_unstable();
         rows
     }))
@@ -117,6 +115,14 @@ mod tests {
         last.sort_unstable();
         assert_eq!(held_out, last);
         assert_eq!(halves(&ten[..2], 0.01, 0).map(|side| side.len()), [1, 1]);
+    }
+
+    #[test]
+    fn the_share_is_met_by_twins_of_different_numbers() {
+        let twins = rows(&[0, 0, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1]);
+        for seed in 0..8 {
+            assert_eq!(halves(&twins, 0.2, seed)[1], [0, 1]);
+        }
     }
 
     #[test]

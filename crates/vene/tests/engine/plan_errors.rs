@@ -150,7 +150,7 @@ fn sources() {
         subject,
         &Plan::new().edit(Edit::interchange(BLOCK, 0)),
         &alone,
-        "edit 0 reads source 0 of example 1, which has 0",
+        "edit 0 (interchange, block_output of layer 0) needs source 0 of example 1, counted from 0, which has 0: give its prompts as sources",
     );
     assert!(matches!(error, PlanError::NoSource { example: 1, .. }));
     let error = Plan::new().edit(Edit::mean(BLOCK, 0)).resolve(&subject.model, &alone).unwrap_err();

@@ -365,18 +365,81 @@ fn given_values_may_be_each_example_s_own() {
 fn floats_of_eight_bits() {
     use safetensors::tensor::{Dtype, TensorView};
     let folder = tempfile::tempdir().unwrap();
-    let values = [0u8; 20];
-    let view = TensorView::new(Dtype::F8_E4M3, vec![20], &values).unwrap();
-    let bytes = safetensors::serialize([("vector", view)], None).unwrap();
+    let values = [0u8; 80];
+    let view = |dtype, bytes: usize| TensorView::new(dtype, vec![20], &values[..bytes]).unwrap();
+    let tensors = [
+        ("vector", view(Dtype::F8_E4M3, 20)),
+        ("step", view(Dtype::I16, 40)),
+        ("mask", view(Dtype::BOOL, 20)),
+        ("a.rotate_layer.weight", view(Dtype::U8, 20)),
+        ("floats", view(Dtype::F32, 80)),
+    ];
+    let bytes = safetensors::serialize(tensors, None).unwrap();
     std::fs::write(folder.path().join("v.safetensors"), bytes).unwrap();
-    let text = "[[edit]]\nintervention = 'steering'\ncomponent = 'block_output'\nlayer = 1\n\
-                source = { file = 'v.safetensors', tensor = 'vector' }\n";
-    let file = PlanFile::parse(text, Format::Toml, folder.path()).unwrap();
-    let error = file.plan(&outline()).unwrap_err().to_string();
+    let plan = |text: &str| {
+        let text = format!("[[edit]]\ncomponent = 'block_output'\nlayer = 1\n{text}\n");
+        let file = PlanFile::parse(&text, Format::Toml, folder.path()).unwrap();
+        file.plan(&outline()).map_err(|error| error.to_string())
+    };
+    let steering = |tensor: &str| {
+        plan(&format!(
+            "intervention = 'steering'\nsource = {{ file = 'v.safetensors', tensor = '{tensor}' }}"
+        ))
+    };
+    let error = steering("vector").unwrap_err();
     assert!(
-        error.contains("`vector` holds F8E4M3; expected floats (F16, BF16, F32 or F64)"),
+        error.contains("`vector` holds F8_E4M3; expected floats (F16, BF16, F32 or F64)"),
         "{error}"
     );
+    // Nobody asked for the others.
+    steering("floats").unwrap();
+    let rotated = |prefix: &str| {
+        plan(&format!(
+            "intervention = {{ name = 'rotated_space', parameters = {{ file = 'v.safetensors', prefix = '{prefix}' }} }}\n\
+             positions = 0"
+        ))
+        .unwrap_err()
+    };
+    let error = rotated("a.");
+    assert!(error.contains("`a.rotate_layer.weight` holds U8; expected floats"), "{error}");
+    let error = rotated("b.");
+    assert!(error.contains("no tensor whose name begins with `b.`"), "{error}");
+}
+
+/// What is left in a file's place where git-lfs did not fetch it, and a text where tensors should be.
+#[test]
+fn files_that_are_not_there_themselves() {
+    let folder = tempfile::tempdir().unwrap();
+    let pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n";
+    let plan = |contents: &str, intervention: &str| {
+        std::fs::create_dir_all(folder.path().join("sae")).unwrap();
+        for name in ["v.safetensors", "v.npz", "sae/cfg.json"] {
+            std::fs::write(folder.path().join(name), contents).unwrap();
+        }
+        let text = format!("[[edit]]\ncomponent = 'block_output'\nlayer = 1\n{intervention}\n");
+        let file = PlanFile::parse(&text, Format::Toml, folder.path()).unwrap();
+        file.plan(&outline()).unwrap_err().to_string()
+    };
+    let autoencoder = |name: &str, path: &str| {
+        format!(
+            "intervention = {{ name = 'latent_interchange', autoencoder = {{ name = '{name}', path = '{path}' }} }}"
+        )
+    };
+    let source = "intervention = 'steering'\nsource = { file = 'v.safetensors', tensor = 'v' }";
+    let parameters =
+        "intervention = { name = 'rotated_space', parameters = 'v.safetensors' }\npositions = 0";
+    for given in
+        [source, parameters, &autoencoder("gemma_scope", "v.npz"), &autoencoder("sae_lens", "sae")]
+    {
+        let error = plan(pointer, given);
+        assert!(
+            error.contains(" is only git-lfs's pointer to the file of 12345 bytes")
+                && error.contains("run `git lfs pull`"),
+            "{error}"
+        );
+    }
+    let error = plan("0.5 0.25\n", source);
+    assert!(error.contains("v.safetensors: is a text and not what its name says"), "{error}");
 }
 
 #[test]

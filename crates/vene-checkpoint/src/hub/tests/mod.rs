@@ -6,6 +6,7 @@
 mod irregular;
 mod misbehaving;
 mod optional;
+mod redirected;
 mod server;
 #[path = "../../../tests/support/mod.rs"]
 mod support;

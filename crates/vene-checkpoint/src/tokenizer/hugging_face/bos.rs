@@ -11,6 +11,8 @@ use crate::tokenizer::library::Parsed;
 use crate::tokenizer::post_processor::Surround;
 use crate::{CheckpointError, Notices};
 
+const BOS: &str = "bos_token";
+
 /// The decision.
 #[derive(Debug)]
 pub(in crate::tokenizer) struct Bos {
@@ -33,7 +35,9 @@ pub(super) struct Evidence<'a> {
     pub lacks_default: bool,
 }
 
-const NONE_IS_NAMED: &str = "no file names a bos_token, nor does the class";
+fn none_is_named(key: &str) -> String {
+    format!("no file names a {key}, nor does the class")
+}
 
 /// Decides where there is a `tokenizer.json`.
 ///
@@ -59,16 +63,22 @@ pub(super) fn with_template(
             ));
         }
     };
-    let named = named(evidence, parsed);
     let class_name = class.name().unwrap_or("the tokenizer");
     let decided = match class.bos_in_5() {
-        BosRule::Template | BosRule::Setting(_) => in_template,
-        BosRule::Always => named.id(),
+        BosRule::Template | BosRule::Setting(_) | BosRule::Several => in_template,
+        BosRule::Always(key) => named(evidence, parsed, key).id(),
         BosRule::Never | BosRule::Unknown => None,
     };
+    if class.bos_in_5() == BosRule::Several && evidence.in_folder {
+        notices.add(format!(
+            "beginning of sequence: {class_name} of transformers 5 puts several tokens, which name a language and a task, in front of each text, whatever tokenizer.json says; tokenizer.json is followed, as transformers 4.52 does: write such tokens in front of your prompts"
+        ));
+    }
     let why = match (class.bos_in_5(), &parsed.around, in_template) {
-        (BosRule::Always, ..) if decided.is_none() => NONE_IS_NAMED.to_owned(),
-        (BosRule::Always, ..) => format!("{class_name} of transformers 5 always puts it in front"),
+        (BosRule::Always(key), ..) if decided.is_none() => none_is_named(key),
+        (BosRule::Always(_), ..) => {
+            format!("{class_name} of transformers 5 always puts it in front")
+        }
         (BosRule::Never, ..) => format!("{class_name} of transformers 5 never puts it in front"),
         (_, _, Some(_)) => "the template in tokenizer.json puts it in front".to_owned(),
         (_, Some(_), None) => "the template in tokenizer.json does not put it in front".to_owned(),
@@ -76,8 +86,11 @@ pub(super) fn with_template(
     };
     let in_4_52 = match class.bos_in_4_52() {
         BosRule::Template => Some(in_template.map_or(In452::None, In452::Puts)),
-        BosRule::Setting(default) => Some(named.in_4_52(settings.add_bos.unwrap_or(default))),
-        BosRule::Always | BosRule::Never | BosRule::Unknown => None,
+        BosRule::Setting(default) => {
+            let wanted = settings.add_bos.unwrap_or(default);
+            Some(named(evidence, parsed, BOS).in_4_52(wanted))
+        }
+        BosRule::Always(_) | BosRule::Several | BosRule::Never | BosRule::Unknown => None,
     };
     Ok(decide(evidence, parsed, Decided { id: decided, why, in_4_52 }, notices))
 }
@@ -85,10 +98,10 @@ pub(super) fn with_template(
 /// Decides where there is no `tokenizer.json`: by the setting, if a file or the class names a token.
 pub(super) fn without_template(evidence: &Evidence<'_>, parsed: &Parsed, notices: &Notices) -> Bos {
     let Evidence { settings, class, .. } = *evidence;
-    let named = named(evidence, parsed);
+    let named = named(evidence, parsed, BOS);
     let wanted = settings.add_bos.unwrap_or(false);
     let why = match settings.add_bos {
-        Some(true) if named.id().is_none() => NONE_IS_NAMED.to_owned(),
+        Some(true) if named.id().is_none() => none_is_named(BOS),
         Some(add) => format!("tokenizer_config.json says add_bos_token = {add}"),
         None => "no file asks for it".to_owned(),
     };
@@ -139,20 +152,21 @@ fn decide(evidence: &Evidence<'_>, parsed: &Parsed, decided: Decided, notices: &
         others.push(format!("tokenizer_config.json says add_bos_token = {add}"));
     }
     let differs = |text: &str| id.is_some_and(|id| parsed.tokenizer.token_to_id(text) != Some(id));
-    let given = settings.named.get("bos_token").and_then(Option::as_ref);
+    let given = settings.named.get(BOS).and_then(Option::as_ref);
     if let Some(bos) = given.filter(|bos| differs(&bos.token.content)) {
         others.push(format!("the tokenizer's settings say bos_token = {:?}", bos.token.content));
     }
     if !others.is_empty() {
         notices.add(format!(
-            "beginning of sequence: {why}{}; {}. vene does as transformers 5 does and {}; --bos always and --bos never decide otherwise",
+            "beginning of sequence: {why}{}; {}. vene does as transformers {} does and {}; --bos always and --bos never decide otherwise",
             id.map_or(String::new(), |id| format!(" ({})", entry(parsed, id))),
             others.join(", and "),
+            if class.bos_in_5() == BosRule::Several { "4.52" } else { "5" },
             puts(id)
         ));
     }
     // Where it is only asked for, a token that the model was trained with goes before one that its class adds.
-    let named = named(evidence, parsed).id();
+    let named = named(evidence, parsed, BOS).id();
     let is_new = evidence.lacks_default && given.is_none();
     let known = |id: &u32| parsed.tokenizer.id_to_token(*id).is_some();
     let to_ask_for = || named.filter(|_| !is_new).or(evidence.configured.filter(known)).or(named);
@@ -187,13 +201,13 @@ impl Named {
     }
 }
 
-fn named(evidence: &Evidence<'_>, parsed: &Parsed) -> Named {
+fn named(evidence: &Evidence<'_>, parsed: &Parsed, key: &str) -> Named {
     let id = |text: &str| parsed.tokenizer.token_to_id(text).map(Named::Token);
-    match evidence.settings.named.get("bos_token") {
+    match evidence.settings.named.get(key) {
         // All that are named have been added.
         Some(Some(special)) => id(&special.token.content).unwrap_or(Named::None),
         Some(None) => Named::None,
-        None => match evidence.class.default_token("bos_token") {
+        None => match evidence.class.default_token(key) {
             Some(default) => id(default.text).unwrap_or(Named::Missing(default.text)),
             None => Named::None,
         },

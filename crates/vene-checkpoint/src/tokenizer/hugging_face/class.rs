@@ -19,8 +19,10 @@ pub(super) enum BosRule {
     Template,
     /// `add_bos_token` in the settings, with this default.
     Setting(bool),
-    /// The class, whatever the files say.
-    Always,
+    /// The class, whatever the files say: its special token of this name.
+    Always(&'static str),
+    /// The class puts several in front, for a language and a task, whatever the files say.
+    Several,
     Never,
     /// The class does not exist there.
     Unknown,
@@ -84,10 +86,44 @@ impl Class {
     /// The rule of transformers 5 where there is a `tokenizer.json`.
     pub fn bos_in_5(&self) -> BosRule {
         match self.known() {
-            "CodeLlamaTokenizer" | "RobertaTokenizer" | "BartTokenizer" => BosRule::Always,
+            "CodeLlamaTokenizer" | "NougatTokenizer" => BosRule::Always("bos_token"),
             "GPTNeoXTokenizer" => BosRule::Never,
+            "WhisperTokenizer" => BosRule::Several,
+            _ if self.is_like_roberta() || self.is_like_bert() => BosRule::Always("cls_token"),
             _ => BosRule::Template,
         }
+    }
+
+    /// Classes that are RoBERTa's to transformers 5, by their own name or as what it takes for them.
+    fn is_like_roberta(&self) -> bool {
+        const ALIKE: [&str; 7] = [
+            "BartTokenizer",
+            "LEDTokenizer",
+            "LongformerTokenizer",
+            "LukeTokenizer",
+            "MPNetTokenizer",
+            "MvpTokenizer",
+            "RobertaTokenizer",
+        ];
+        ALIKE.contains(&self.known())
+    }
+
+    /// Those that are BERT's to transformers 5, or end a text as it does.
+    fn is_like_bert(&self) -> bool {
+        const ALIKE: [&str; 11] = [
+            "BertTokenizer",
+            "ConvBertTokenizer",
+            "DebertaTokenizer",
+            "DistilBertTokenizer",
+            "ElectraTokenizer",
+            "FunnelTokenizer",
+            "LayoutLMTokenizer",
+            "LxmertTokenizer",
+            "MobileBertTokenizer",
+            "SplinterTokenizer",
+            "SqueezeBertTokenizer",
+        ];
+        ALIKE.contains(&self.known())
     }
 
     /// Whether transformers 4.52 follows `add_bos_token` where there is no `tokenizer.json`.
@@ -126,12 +162,54 @@ impl Class {
                 ("eos_token", "</s>", Only4_52),
                 ("unk_token", "<unk>", Only4_52),
             ],
-            "RobertaTokenizer" | "BartTokenizer" => &[
+            "DebertaTokenizer" => &[
+                ("bos_token", "[CLS]", Both),
+                ("eos_token", "[SEP]", Both),
+                ("unk_token", "[UNK]", Both),
+                ("sep_token", "[SEP]", Both),
+                ("pad_token", "[PAD]", Both),
+                ("cls_token", "[CLS]", Both),
+                ("mask_token", "[MASK]", Both),
+            ],
+            "MPNetTokenizer" => &[
+                ("bos_token", "<s>", Both),
+                ("eos_token", "</s>", Both),
+                ("unk_token", "[UNK]", Both),
+                ("sep_token", "</s>", Both),
+                ("pad_token", "<pad>", Both),
+                ("cls_token", "<s>", Both),
+                ("mask_token", "<mask>", Both),
+            ],
+            "NougatTokenizer" => &[
                 ("bos_token", "<s>", Both),
                 ("eos_token", "</s>", Both),
                 ("unk_token", "<unk>", Both),
                 ("pad_token", "<pad>", Both),
+            ],
+            "FunnelTokenizer" => &[
+                ("bos_token", "<s>", Both),
+                ("eos_token", "</s>", Both),
+                ("unk_token", "<unk>", Both),
+                ("sep_token", "<sep>", Both),
+                ("pad_token", "<pad>", Both),
+                ("cls_token", "<cls>", Both),
                 ("mask_token", "<mask>", Both),
+            ],
+            _ if self.is_like_roberta() => &[
+                ("bos_token", "<s>", Both),
+                ("eos_token", "</s>", Both),
+                ("unk_token", "<unk>", Both),
+                ("sep_token", "</s>", Both),
+                ("pad_token", "<pad>", Both),
+                ("cls_token", "<s>", Both),
+                ("mask_token", "<mask>", Both),
+            ],
+            _ if self.is_like_bert() => &[
+                ("unk_token", "[UNK]", Both),
+                ("sep_token", "[SEP]", Both),
+                ("pad_token", "[PAD]", Both),
+                ("cls_token", "[CLS]", Both),
+                ("mask_token", "[MASK]", Both),
             ],
             "GemmaTokenizer" => &[
                 ("bos_token", "<bos>", Both),

@@ -119,7 +119,10 @@ impl Tokenizer {
             rebuilt::tell(file, &parsed, &class, notices);
         }
 
-        let configured = config.get("bos_token_id").and_then(Value::as_u64);
+        // The language part of a multimodal model says it inside.
+        let id = |config: &Map<String, Value>| config.get("bos_token_id").and_then(Value::as_u64);
+        let nested = || id(config.get("text_config")?.as_object()?);
+        let configured = id(config).or_else(nested);
         let evidence = Evidence {
             file,
             settings: &settings,

@@ -27,11 +27,15 @@ enum Step<'a> {
     Words(&'a str),
     Bytes,
     SentencePieceSpaces,
+    /// Spaces are spelled as SentencePiece does before a text is split.
+    SpelledSpaces,
+    /// Splits at spaces, of which there are none where they are spelled.
+    AtSpaces,
     Other,
 }
 
 fn own(class: &Class) -> Option<Own> {
-    use Step::{Bytes, Composed, EachDigit, SentencePieceSpaces, Words};
+    use Step::{Bytes, Composed, EachDigit, SentencePieceSpaces, SpelledSpaces, Words};
     const GPT2: &[Step<'_>] = &[Words(words::GPT2), Bytes];
     let (normalizer, pre_tokenizer): (&[_], &[_]) = match class.name()? {
         "GPT2Tokenizer" | "CodeGenTokenizer" => (&[], GPT2),
@@ -39,6 +43,7 @@ fn own(class: &Class) -> Option<Own> {
         "Qwen2Tokenizer" => (&[Composed], &[Words(words::QWEN2_FOLDED), Bytes]),
         "CohereTokenizer" => (&[Composed], &[EachDigit, Words(words::GPT2), Bytes]),
         "CodeLlamaTokenizer" => (&[], &[SentencePieceSpaces]),
+        "GemmaTokenizer" => (&[SpelledSpaces], &[]),
         _ => return None,
     };
     Some(Own { normalizer, pre_tokenizer })
@@ -54,7 +59,10 @@ pub(super) fn tell(file: &str, parsed: &Parsed, class: &Class, notices: &Notices
         return;
     }
     let normalizer = is(parsed.tokenizer.get_normalizer(), own.normalizer);
-    let pre_tokenizer = is(parsed.tokenizer.get_pre_tokenizer(), own.pre_tokenizer);
+    let splits_at_spaces = own.normalizer != [Step::SpelledSpaces]
+        && steps(parsed.tokenizer.get_pre_tokenizer(), |found| found.contains(&Step::AtSpaces));
+    let pre_tokenizer =
+        !splits_at_spaces && is(parsed.tokenizer.get_pre_tokenizer(), own.pre_tokenizer);
     let parts = match (normalizer, pre_tokenizer) {
         (true, true) => return,
         (false, true) => "normalizer",
@@ -67,13 +75,18 @@ pub(super) fn tell(file: &str, parsed: &Parsed, class: &Class, notices: &Notices
     ));
 }
 
-/// Whether a part of the library's tokenizer has these steps.
-fn is(part: Option<&impl Serialize>, steps: &[Step<'_>]) -> bool {
+/// Whether a part of the library's tokenizer has these steps; splitting at spaces is not asked for.
+fn is(part: Option<&impl Serialize>, own: &[Step<'_>]) -> bool {
+    steps(part, |found| found.iter().filter(|step| **step != Step::AtSpaces).eq(own))
+}
+
+/// Asks for the steps of a part of the library's tokenizer.
+fn steps(part: Option<&impl Serialize>, ask: impl Fn(&[Step<'_>]) -> bool) -> bool {
     let part = part.map_or(Ok(Value::Null), serde_json::to_value);
     part.is_ok_and(|part| {
         let mut found = Vec::new();
         collect(&part, &mut found);
-        found == steps
+        ask(&found)
     })
 }
 
@@ -95,6 +108,10 @@ fn collect<'a>(part: &'a Value, steps: &mut Vec<Step<'a>>) {
             }
             steps.push(Step::Bytes);
         }
+        Some("Replace") if string(part) == Some(" ") && text("content") == Some("\u{2581}") => {
+            steps.push(Step::SpelledSpaces);
+        }
+        Some("Split") if string(part) == Some(" ") => steps.push(Step::AtSpaces),
         Some("Split") => {
             let expression = part.get("pattern").and_then(|pattern| pattern.get("Regex")?.as_str());
             // What matches is a word, and so is the rest; or what matches alone, which is all of a text.
@@ -107,4 +124,9 @@ fn collect<'a>(part: &'a Value, steps: &mut Vec<Step<'a>>) {
         }
         _ => steps.push(Step::Other),
     }
+}
+
+/// The literal text that a step looks for.
+fn string(part: &Value) -> Option<&str> {
+    part.get("pattern")?.get("String")?.as_str()
 }

@@ -88,17 +88,14 @@ fn sentence_piece_space(
         Some(PreTokenizerWrapper::Metaspace(metaspace)) => Some(metaspace.clone()),
         _ => None,
     };
+    let in_5 =
+        if settings.legacy == Some(true) { PrependScheme::Always } else { PrependScheme::First };
     let inside = normalizers.iter().any(is_prepend)
         || metaspace
             .as_ref()
             .is_some_and(|metaspace| metaspace.prepend_scheme != PrependScheme::Never);
     let name = class.name().unwrap_or_default();
     if inside && settings.prefix_space != Some(false) {
-        let in_5 = if settings.legacy == Some(true) {
-            PrependScheme::Always
-        } else {
-            PrependScheme::First
-        };
         let same = metaspace.as_ref().is_some_and(|metaspace| metaspace.prepend_scheme == in_5);
         if !same || normalizers.iter().any(is_prepend) {
             notices.add(format!(
@@ -117,12 +114,19 @@ fn sentence_piece_space(
     if wanted == inside {
         return Ok(());
     }
+    let in_words = metaspace.is_some() || settings.legacy == Some(false);
+    let who = if wanted && !(in_words && in_5 == PrependScheme::First) {
+        format!(
+            "as transformers 4.52 does; {name} of transformers 5 puts one there in another way, so that a text that begins with a space, or follows a special token, can have other tokens there"
+        )
+    } else {
+        "as transformers 4.52 and 5 do".to_owned()
+    };
     notices.add(format!(
-        "{file} puts {} space in front of a text, and tokenizer_config.json says add_prefix_space = {wanted}, which is followed",
+        "{file} puts {} space in front of a text, and tokenizer_config.json says add_prefix_space = {wanted}, which is followed, {who}",
         if inside { "a" } else { "no" }
     ));
     normalizers.retain(|step| !is_prepend(step));
-    let in_words = metaspace.is_some() || settings.legacy == Some(false);
     if wanted && !in_words {
         normalizers.insert(0, NormalizerWrapper::Prepend(Prepend::new(SPACE.to_string())));
     }

@@ -4,12 +4,13 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail, ensure};
 use clap::{Args, ValueEnum};
-use vene::data::{Role, Row};
+use vene::data::{Reason, Role, Row};
 use vene::data_sweep::Summary;
 use vene::metric::{self, Metric};
 use vene::statistics::{Bootstrap, Clusters, Correction, Split, Together};
 use vene::{
-    Control, DataSweep, Direction, EffectType, Method, NoiseSize, Outline, SweepUnit, Treatment,
+    Control, DataSweep, DataSweepError, Direction, EffectType, Method, NoiseSize, Outline,
+    SweepUnit, Treatment,
 };
 
 use super::{Arguments, MethodName, READ_BY};
@@ -264,7 +265,7 @@ impl Arguments {
         if let Some(heads) = self.heads(given, outline)? {
             builder = builder.heads(heads);
         }
-        Ok(builder.build()?)
+        builder.build().map_err(with_option)
     }
 
     /// The positions; where none is named, the last one. None where all are edited at once.
@@ -381,10 +382,25 @@ impl Arguments {
                 let reads_source = sweep.treatment().reads_source();
                 let split = Split { discovery, seed, together, reads_source };
                 let found = split.rows(&rows).context("--discovery")?.discovery;
+                rows::warn_of_share("--discovery", discovery, found.len(), rows.len());
                 Some(found.into_iter().map(|row| sweep.rows()[row].index).collect())
             }
         };
         Ok(Summary { bootstrap, correction, discovery })
+    }
+}
+
+/// The error, with the option that would help, which the library does not know.
+fn with_option(error: DataSweepError) -> anyhow::Error {
+    let DataSweepError::NoneUsable { reason, .. } = &error else { return error.into() };
+    match **reason {
+        Reason::SeveralTokens { .. } => {
+            anyhow::anyhow!("{error} (--answers first lets an answer's first token stand for it)")
+        }
+        Reason::SameFirstToken { .. } => {
+            anyhow::anyhow!("{error} (--answers whole compares all of their tokens)")
+        }
+        _ => error.into(),
     }
 }
 

@@ -24,7 +24,7 @@ pub const READ_BY: &ReadBy = &[
     ("dry_run", ANEW),
     ("json", ANEW),
     ("out", ANEW),
-    ("force", "where something is written anew (without --dry-run and --resume)"),
+    ("force", "where something is written anew (without --resume)"),
     ("data", ANEW),
     ("base", OVER_A_PAIR),
     ("source", OVER_A_PAIR),

@@ -6,7 +6,7 @@ use std::path::Path;
 use assert_cmd::Command;
 
 use super::walk::{UNREAD, shared};
-use crate::support::{BASE, SOURCE, printed, refused};
+use crate::support::{BASE, SOURCE, files, printed, refused};
 
 #[test]
 fn what_the_walk_leaves_apart() {
@@ -17,8 +17,14 @@ fn what_the_walk_leaves_apart() {
     let said = with(&["--executor", "reference", "--memory", "1G"]);
     assert!(said.contains("--memory would change nothing"), "{said}");
     assert!(said.contains("it is read only with --executor forked"), "{said}");
-    let said = with(&["--force"]);
-    assert!(said.contains("--force would change nothing") && said.contains("read only"), "{said}");
+    // A whole command line may be tried.
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("mine"), "mine").unwrap();
+    let out = folder.path().to_str().unwrap();
+    let tried = ["--token", " Madrid", "--dry-run", "--out", out, "--force"];
+    let said = printed(&[&pair[..], &tried].concat());
+    assert!(said.contains("nothing was run, nothing written") && said.contains(out), "{said}");
+    assert_eq!(files(folder.path()), ["mine"]);
     let said = with(&["--source", "The capital of Peru is"]);
     assert!(said.contains("--source is given 2 times, and 1 would be read"), "{said}");
     let said = with(&["--resume", "folder"]);

@@ -63,7 +63,11 @@ pub(super) fn of_layers(
     context: usize,
 ) -> Result<[Described; 2], ModelError> {
     let mut scaling = keys.optional_object(SCALING)?;
-    let mut parameters = keys.optional_object(PARAMETERS)?.unwrap_or_default();
+    let parameters = keys.optional_object(PARAMETERS)?;
+    if let (Some(scaling), None) = (&mut scaling, &parameters) {
+        leave_out_old_type(keys, scaling);
+    }
+    let mut parameters = parameters.unwrap_or_default();
     let mut part = |layers: &str| -> Result<Option<Map<String, Value>>, ModelError> {
         match parameters.remove(layers) {
             None | Some(Value::Null) => Ok(None),
@@ -120,6 +124,23 @@ pub(super) fn of_layers(
         stated(places, merged, theta).described()?,
         stated(vec![SLIDING], sliding.unwrap_or_default(), local_theta).described()?,
     ])
+}
+
+/// Layers of several kinds have a `rope_type` before their `rope_scaling` is read, so that an old `type` in it says
+/// nothing.
+fn leave_out_old_type(keys: &Keys<'_>, scaling: &mut Map<String, Value>) {
+    if scaling.get("rope_type").is_some_and(|kind| !kind.is_null()) {
+        return;
+    }
+    if let Some(kind) =
+        scaling.shift_remove("type").filter(|kind| !kind.is_null() && kind != DEFAULT)
+    {
+        keys.notices.add(format!(
+            "`{SCALING}.type` = {} is not read, as in transformers 5, which scales nothing then (transformers 4.52 \
+             refuses such a file): to have the scaling, name it `rope_type`",
+            shortened(&kind)
+        ));
+    }
 }
 
 /// Says so where a `rope_scaling`, which is used, and what stands beside it differ.

@@ -23,8 +23,8 @@ pub(super) fn row(record: &Record) -> Result<Row, RowError> {
         }
     }
     Ok(Row {
-        base: record.needed_text("clean", "the clean prompt, as a text")?,
-        source: Some(record.needed_text("corrupt", "the corrupt prompt, as a text")?),
+        base: record.needed_prompt("clean")?.unwrap_or_default(),
+        source: record.needed_prompt("corrupt")?,
         target: record.answers("answers")?,
         foil: record.answers("wrong_answers")?,
         foil_is: FoilIs::Unknown,

@@ -8,14 +8,13 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use super::record::{Record, index, kind, text};
+use super::record::{PROMPT, Record, index, kind, maybe_empty, text};
 use super::{DataError, ReadOptions, RowError};
 use crate::data::{FoilIs, Row};
 
 /// How the columns of counterfactuals end.
 pub(super) const SUFFIX: &str = "_counterfactual";
 
-const PROMPT: &str = "a prompt, as a text";
 const OBJECT: &str = "an object with a `prompt` (read MIB's Parquet or JSON, not a CSV of it)";
 const LABEL: &str = "a label, as a text or a whole number";
 
@@ -46,7 +45,7 @@ impl Reader {
     }
 
     pub fn row(&self, record: &Record) -> Result<Row, RowError> {
-        let base = record.needed_text("prompt", PROMPT)?;
+        let base = record.needed_prompt("prompt")?.unwrap_or_default();
         let missing = || RowError::NoCounterfactual { counterfactual: self.counterfactual.clone() };
         let counterfactual = record.value(&self.counterfactual).ok_or_else(missing)?;
         let inside = |key: &str| format!("{}.{key}", self.counterfactual);
@@ -56,7 +55,7 @@ impl Reader {
         }
         // A column of objects may hold one whose parts are all null.
         let source = field(counterfactual, "prompt").ok_or_else(missing)?;
-        let source = text(&inside("prompt"), source, PROMPT)?;
+        let source = maybe_empty(&inside("prompt"), source, PROMPT)?;
         let mut foil_is = FoilIs::SourceAnswer;
         let (target, foil) = match self.task {
             Task::IndirectObject => {

@@ -33,8 +33,9 @@
 //! * **The space in front of an answer matters** (`" Madrid"` and `"Madrid"` are different tokens)
 //!   and is kept; no cell is trimmed.
 //! * Several answers are an array of texts in JSON, a list column in Parquet, or a text cell in
-//!   CSV and Parquet that is such an array: `[" Rome"," Roma"]`. A text cell that starts with a
-//!   bracket has to be one; an answer that starts with a bracket is `["[MASK]"]`.
+//!   CSV and Parquet that is such an array: `[" Rome"," Roma"]`. A text that starts with a bracket
+//!   and is no such array is refused in every format; an answer that starts with a bracket is
+//!   `["[MASK]"]`.
 //! * `NAME` may also be `[start, end]`, the characters (Unicode scalar values) from `start` to
 //!   before `end`, counted from 0; in a text cell it is written the same, `[15,20]`.
 //! * A row in which a phrase does not occur, or occurs several times without an index, is read; it is
@@ -47,8 +48,10 @@
 //!   without a name (as pandas writes its index).
 //! * A span has no name that `--positions` understands otherwise: `all`, `aligned`, `first`,
 //!   `last`, a number, `after_…`, `…_first`, `…_last`, `…_after`, or the key of something else.
-//! * What is `null`, absent, or an empty cell of a CSV is not there. An empty text in JSON or
-//!   Parquet is refused.
+//! * What is `null`, absent, or an empty cell of a CSV is not there. A row whose prompt or answer is
+//!   an empty text is read, and left out when the rows are prepared; so is one with nothing under
+//!   `base`. `source_NAME` and `NAME_occurrence` say nothing in a row that has no `NAME` (or no
+//!   `source`); where no row has it, the column is refused.
 //!
 //! # Others' layouts
 //!
@@ -229,7 +232,7 @@ fn open(path: &Path) -> Result<(File, Records), DataError> {
         _ => return Err(DataError::Extension { path: path.to_owned() }),
     };
     let unreadable = |source| DataError::Read { path: path.to_owned(), source };
-    let file = vene_files::open(path).map_err(unreadable)?;
+    let file = crate::opened::open(path).map_err(unreadable)?;
     let bytes = file.metadata().map_err(unreadable)?.len();
     if bytes > MOST_BYTES {
         return Err(DataError::TooLarge { path: path.to_owned(), bytes, most: MOST_BYTES });

@@ -7,8 +7,6 @@ use super::record::{Record, kind, text};
 use super::span::Columns;
 use crate::data::{FoilIs, Row};
 
-const PROMPT: &str = "a prompt, as a text";
-
 /// Reads rows, and keeps in mind what their other columns hold.
 #[derive(Default)]
 pub(super) struct Reader {
@@ -18,8 +16,8 @@ pub(super) struct Reader {
 
 impl Reader {
     pub fn row(&mut self, record: &Record) -> Result<Row, RowError> {
-        let base = record.needed_text("base", PROMPT)?;
-        let source = record.text("source", PROMPT)?;
+        let base = record.needed_prompt("base")?.unwrap_or_default();
+        let source = record.prompt("source")?;
         let spans = self.columns.spans(record, &base, source.as_deref())?;
         Ok(Row {
             base,

@@ -7,6 +7,9 @@ use serde_json::{Map, Value};
 use super::{DataError, Place, RowError, UnusedColumn};
 use crate::shown::shown;
 
+/// What a prompt has to be.
+pub(super) const PROMPT: &str = "a prompt, as a text";
+
 /// What a file holds.
 pub(super) struct Records {
     /// Its rows, one after the other.
@@ -43,9 +46,17 @@ impl Record {
         self.value(key).map(|value| text(key, value, expected)).transpose()
     }
 
-    /// A text that has to be there.
-    pub fn needed_text(&self, key: &str, expected: &'static str) -> Result<String, RowError> {
-        self.text(key, expected)?.ok_or_else(|| RowError::Missing { key: key.to_owned(), expected })
+    /// A prompt, if there is one. An empty one is the fault of its row alone, which is left out.
+    pub fn prompt(&self, key: &str) -> Result<Option<String>, RowError> {
+        self.value(key).map(|value| maybe_empty(key, value, PROMPT)).transpose()
+    }
+
+    /// The prompt under a key that every row has; `None` where nothing stands there.
+    pub fn needed_prompt(&self, key: &str) -> Result<Option<String>, RowError> {
+        if !self.values.contains_key(key) {
+            return Err(RowError::Missing { key: key.to_owned(), expected: PROMPT });
+        }
+        self.prompt(key)
     }
 
     /// A text, or several of which any is right; none where there is nothing.
@@ -55,26 +66,23 @@ impl Record {
         match self.value(key) {
             None => Ok(Vec::new()),
             Some(Value::String(cell)) if cell.starts_with('[') => {
-                self.listed(key, cell)?.map_or_else(
-                    || Ok(vec![cell.clone()]),
-                    |answers| answers.iter().map(|answer| text(key, answer, EXPECTED)).collect(),
-                )
+                let answers = self.listed(key, cell)?;
+                answers.iter().map(|answer| maybe_empty(key, answer, EXPECTED)).collect()
             }
             Some(Value::Array(answers)) => {
-                answers.iter().map(|answer| text(key, answer, EXPECTED)).collect()
+                answers.iter().map(|answer| maybe_empty(key, answer, EXPECTED)).collect()
             }
-            Some(answer) => Ok(vec![text(key, answer, EXPECTED)?]),
+            Some(answer) => Ok(vec![maybe_empty(key, answer, EXPECTED)?]),
         }
     }
 
-    /// The items of a text that looks like a list: a cell has to be one. JSON has lists of its own,
-    /// so that a text there must not be one.
-    fn listed(&self, key: &str, cell: &str) -> Result<Option<Vec<Value>>, RowError> {
+    /// The items of a text that begins like a list: it has to be one. JSON has lists of its own, so
+    /// that a text there must not be one either.
+    fn listed(&self, key: &str, cell: &str) -> Result<Vec<Value>, RowError> {
         let items = serde_json::from_str::<Vec<Value>>(cell).ok();
         match (self.cells, items) {
-            (true, Some(items)) => Ok(Some(items)),
-            (true, None) => Err(RowError::NoList { key: key.to_owned(), cell: shown(cell) }),
-            (false, None) => Ok(None),
+            (true, Some(items)) => Ok(items),
+            (_, None) => Err(RowError::NoList { key: key.to_owned(), cell: shown(cell) }),
             (false, Some(_)) => {
                 Err(RowError::ListAsText { key: key.to_owned(), text: shown(cell) })
             }
@@ -100,6 +108,17 @@ impl Record {
 pub(super) fn text(key: &str, value: &Value, expected: &'static str) -> Result<String, RowError> {
     match value {
         Value::String(text) if text.is_empty() => Err(RowError::EmptyText { key: key.to_owned() }),
+        value => maybe_empty(key, value, expected),
+    }
+}
+
+/// A text. Where it is empty, the row is read, and left out when it is prepared.
+pub(super) fn maybe_empty(
+    key: &str,
+    value: &Value,
+    expected: &'static str,
+) -> Result<String, RowError> {
+    match value {
         Value::String(text) => Ok(text.clone()),
         other => Err(RowError::Kind { key: key.to_owned(), found: kind(other), expected }),
     }

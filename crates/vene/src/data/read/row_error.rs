@@ -28,7 +28,7 @@ pub enum RowError {
         /// Its key.
         key: String,
     },
-    /// A cell that begins like a list and is none.
+    /// A text that begins like a list and is none.
     #[error(
         "`{key}` is `{cell}`, which looks like a list and is none; expected a list of texts as JSON \
          writes it, [\" Rome\", \" Roma\"] (a text that begins with a bracket is a list of one: \
@@ -239,6 +239,7 @@ impl RowError {
                 | Self::SeveralPhrases { .. }
                 | Self::NoOccurrence { .. }
                 | Self::Characters { .. }
+                | Self::EmptyText { .. }
         )
     }
 }

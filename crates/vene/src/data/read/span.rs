@@ -18,9 +18,35 @@ pub(super) const OURS: [&str; 6] = ["base", "source", "target", "foil", "foil_is
 const IGNORED: [&str; 10] =
     ["", "id", "idx", "index", "example_id", "split", "template", "metadata", "comment", "notes"];
 
-/// What was seen in the columns of a file that may hold phrases, by name.
+/// What was seen in the columns of a file that may hold phrases.
 #[derive(Default)]
-pub(super) struct Columns(BTreeMap<String, Seen>);
+pub(super) struct Columns {
+    /// By the span's name.
+    spans: BTreeMap<String, Seen>,
+    /// The columns that say more of a span, by their key.
+    companions: BTreeMap<String, Companion>,
+}
+
+/// What was seen in a column that belongs to others, as `source_NAME` does to `NAME` and `source`.
+#[derive(Default)]
+struct Companion {
+    /// Whether any row has what it belongs to.
+    joined: bool,
+    /// The first row that has not.
+    alone: Option<(Place, RowError)>,
+}
+
+impl Companion {
+    fn saw(&mut self, place: Place, key: &str, missing: Option<&str>) {
+        match missing {
+            None => self.joined = true,
+            Some(missing) => {
+                let error = RowError::Alone { key: key.to_owned(), missing: missing.to_owned() };
+                self.alone.get_or_insert((place, error));
+            }
+        }
+    }
+}
 
 /// What was seen in one of them.
 #[derive(Default)]
@@ -49,13 +75,21 @@ impl Columns {
             if let Some(reason) = reserved(name) {
                 return Err(RowError::SpanName { key: key.clone(), name: name.to_owned(), reason });
             }
-            if record.value(key).is_some() && record.value(name).is_none() {
-                return Err(RowError::Alone { key: key.clone(), missing: name.to_owned() });
+            if key != name && record.value(key).is_some() {
+                let missing = if record.value(name).is_none() {
+                    Some(name)
+                } else if key.starts_with("source_") && source.is_none() {
+                    Some("source")
+                } else {
+                    None
+                };
+                let companion = self.companions.entry(key.clone()).or_default();
+                companion.saw(record.place, key, missing);
             }
             if key != name || record.value(name).is_none() {
                 continue;
             }
-            let seen = self.0.entry(name.to_owned()).or_default();
+            let seen = self.spans.entry(name.to_owned()).or_default();
             let of_base = Side { record, whose: "base", prompt: base, key, name };
             if let Some(error) = of_base.strange() {
                 let holds = record.value(key).map_or("null", kind);
@@ -84,13 +118,21 @@ impl Columns {
     /// Whether a column belongs to phrases that were read, and says something else of them where it is left out.
     pub fn are_changed_by(&self, column: &str) -> bool {
         let name = name_of(column);
-        name != column && !is_ignored(column) && self.0.get(name).is_some_and(|seen| seen.phrases)
+        name != column
+            && !is_ignored(column)
+            && self.spans.get(name).is_some_and(|seen| seen.phrases)
     }
 
     /// The columns that hold no phrase in any row; or the first row of one that holds some.
     pub fn unused(self) -> Result<Vec<UnusedColumn>, Box<(Place, RowError)>> {
+        // One row that lacks what a column belongs to says less. Where all do, the column is something else.
+        for Companion { joined, alone } in self.companions.into_values() {
+            if let (false, Some(alone)) = (joined, alone) {
+                return Err(Box::new(alone));
+            }
+        }
         let mut unused = Vec::new();
-        for (name, seen) in self.0 {
+        for (name, seen) in self.spans {
             match seen {
                 Seen { phrases: false, strange: Some((_, _, holds)), .. } => {
                     let holds = match holds {
@@ -112,7 +154,7 @@ impl Columns {
     }
 }
 
-/// The phrase that replaces the base's in the source; `None` where it is the same.
+/// The phrase that replaces the base's in the source; `None` where it is the same, or there is no source.
 fn counterpart(
     record: &Record,
     source: Option<&str>,
@@ -120,16 +162,9 @@ fn counterpart(
     phrase: &Phrase,
     told: &mut Option<RowError>,
 ) -> Result<Option<Phrase>, RowError> {
+    let Some(prompt) = source else { return Ok(None) };
     let key = format!("source_{name}");
-    if let Some(prompt) = source {
-        let side = Side { record, whose: "source", prompt, key: &key, name };
-        return side.counterpart(phrase, told);
-    }
-    let keys = [key.clone(), format!("{key}_occurrence")];
-    match keys.into_iter().find(|key| record.value(key).is_some()) {
-        Some(key) => Err(RowError::Alone { key, missing: "source".to_owned() }),
-        None => Ok(None),
-    }
+    Side { record, whose: "source", prompt, key: &key, name }.counterpart(phrase, told)
 }
 
 /// Whether a column says nothing that is read here.

@@ -19,7 +19,7 @@ const LONGEST_HEADER: usize = 1 << 16;
 /// The arrays by name.
 pub(super) fn read(path: &Path) -> Result<BTreeMap<String, Tensor>, ParameterError> {
     let wrong = |reason: String| ParameterError::file(path, reason);
-    let file = vene_files::open(path).map_err(|error| wrong(error.to_string()))?;
+    let file = crate::opened::open(path).map_err(|error| wrong(error.to_string()))?;
     let length = file.metadata().map_err(|error| wrong(error.to_string()))?.len();
     let mut archive = ZipArchive::new(BufReader::new(file))
         .map_err(|error| wrong(format!("is no .npz file: {}", in_words(&error))))?;

@@ -26,7 +26,7 @@ pub fn load(folder: &Path) -> Result<(SparseAutoencoder, AutoencoderOrigin), Par
     let config = config(folder)?;
     let wrong = |reason: String| ParameterError::file(&folder.join("cfg.json"), reason);
     let weights = folder.join("sae_weights.safetensors");
-    let mut tensors = state::read(&weights)?;
+    let mut tensors = state::read(&weights)?.only_floats(&weights)?;
     if let Some(dtype) = config.dtype {
         for tensor in tensors.values_mut() {
             *tensor = rounded(tensor, dtype)?;
@@ -58,7 +58,8 @@ pub fn origin(folder: &Path) -> Result<AutoencoderOrigin, ParameterError> {
 fn config(folder: &Path) -> Result<SaeConfig, ParameterError> {
     let path = folder.join("cfg.json");
     let wrong = |reason: String| ParameterError::file(&path, reason);
-    let text = vene_files::read_text(&path, LARGEST).map_err(|error| wrong(error.to_string()))?;
+    let text =
+        crate::opened::read_text(&path, LARGEST).map_err(|error| wrong(error.to_string()))?;
     let config: Value = serde_json::from_str(&text).map_err(|error| wrong(error.to_string()))?;
     SaeConfig::read(&config).map_err(wrong)
 }

@@ -8,7 +8,7 @@ use candle_core::{DType, Tensor};
 
 use super::{Making, Result};
 use crate::intervention::ParameterError;
-use crate::intervention::state::listed;
+use crate::intervention::state::{listed, not_floats};
 use crate::plan_file::budget::Budget;
 use crate::plan_file::error::PlanFileError;
 use crate::plan_file::files::parameters;
@@ -42,11 +42,16 @@ impl<'a> Stored<'a> {
             Some((name.strip_prefix(prefix)?.to_owned(), tensor.clone()))
         };
         // They stand together, as names are sorted.
-        let tensors: BTreeMap<_, _> = all.range(prefix.to_owned()..).map_while(own).collect();
+        let tensors: BTreeMap<_, _> =
+            all.floats.range(prefix.to_owned()..).map_while(own).collect();
+        let other = all.others.range(prefix.to_owned()..).next();
+        if let Some((name, holds)) = other.filter(|(name, _)| name.starts_with(prefix)) {
+            return Err(parameters(&item, not_floats(&path, name, holds)));
+        }
         if tensors.is_empty() {
             let reason = format!(
                 "there is no tensor whose name begins with `{prefix}`; there are {}",
-                listed(all.keys())
+                listed(all.names())
             );
             return Err(parameters(&item, ParameterError::File { path, reason }));
         }

@@ -24,7 +24,7 @@ pub(super) fn state_dict(
 
 fn tensors(path: &Path) -> Result<BTreeMap<String, Tensor>> {
     let failed = |error: std::io::Error| error.to_string();
-    let file = vene_files::open(path).map_err(failed)?;
+    let file = crate::opened::open(path).map_err(failed)?;
     let length = file.metadata().map_err(failed)?.len();
     let archive = ZipArchive::new(BufReader::new(file)).map_err(|error| {
         format!("it is no zip archive, as torch.save has written since PyTorch 1.6: {error}")

@@ -54,6 +54,21 @@ fn formats_that_are_broken() {
     assert!(text.starts_with(": "), "{text}");
 }
 
+/// What git-lfs leaves in the place of a file that it did not fetch.
+#[test]
+fn files_that_are_not_there_themselves() {
+    let pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n";
+    for name in ["a.csv", "a.jsonl", "a.json", "a.parquet"] {
+        let message = refused(name, pointer);
+        assert!(
+            message.starts_with(": is only git-lfs's pointer to the file of 12345 bytes, not the file: run `git lfs pull`"),
+            "{message}"
+        );
+        let page = refused(name, "<!DOCTYPE html><html></html>");
+        assert!(page.starts_with(": is a page of the web (HTML)"), "{page}");
+    }
+}
+
 #[test]
 fn an_object_over_two_lines_is_named_by_its_own() {
     let message =
@@ -98,22 +113,15 @@ fn bases_answers_and_groups() {
         row(r#"{"target": " a"}"#),
         ", line 2 (row 1): `base` is missing; expected a prompt, as a text"
     );
-    assert!(row(r#"{"base": null}"#).contains("`base` is missing"));
     assert!(row(r#"{"base": 3}"#).contains("`base` is a number; expected a prompt"));
-    assert!(
-        row(r#"{"base": "x", "source": ""}"#).contains("`source` is an empty text; leave it out")
-    );
     let number = row(r#"{"base": "x", "target": 12}"#);
     assert!(
         number.contains("`target` is a number; expected a text with its leading space"),
         "{number}"
     );
     assert!(row(r#"{"base": "x", "foil": [" a", 3]}"#).contains("`foil` is a number"));
-    assert!(row(r#"{"base": "x", "foil": [" a", ""]}"#).contains("`foil` is an empty text"));
     assert!(row(r#"{"base": "x", "target": {"text": " a"}}"#).contains("`target` is an object"));
     assert!(row(r#"{"base": "x", "group": 1.5}"#).contains("`group` is a number; expected a name"));
-    let csv = refused("a.csv", "base,target\nx, a\n,\" b\n c\"\n");
-    assert!(csv.starts_with(", line 3 (row 1): `base` is missing"), "{csv}");
     assert!(
         row(r#"{"base": "x", "foil": " a", "foil_is": "wrong"}"#)
             .ends_with("`foil_is` is `wrong`; expected source_answer, wrong_answer or unknown")
@@ -259,6 +267,45 @@ fn a_phrase_of_the_base_that_no_source_has_is_no_fault_of_the_file() {
     }
 }
 
+/// Which rows can be used is not known here.
+#[test]
+fn what_one_row_lacks_is_no_fault_of_the_file() {
+    let good = r#"{"base": "of Spain", "source": "of Italy", "x": "Spain", "source_x": "Italy", "x_occurrence": 0}"#;
+    for row in [
+        r#"{"base": "of Peru", "source": null, "x": "Peru", "source_x": "Italy"}"#,
+        r#"{"base": "of Peru", "source": "of Italy", "x": null, "source_x": "Italy"}"#,
+        r#"{"base": "of Peru", "source": "of Italy", "x_occurrence": 0}"#,
+        r#"{"base": "of Peru", "source": "of Italy", "x": "", "source_x": "Italy"}"#,
+        r#"{"base": "of Peru", "source": "of Italy", "x": "Peru", "source_x": ""}"#,
+        r#"{"base": ""}"#,
+        r#"{"base": null, "x": "Peru"}"#,
+        r#"{"base": "of Peru", "source": ""}"#,
+        r#"{"base": "of Peru", "target": "", "foil": [" a", ""]}"#,
+    ] {
+        for lines in [[row, good], [good, row]] {
+            let file = read_bytes("a.jsonl", lines.join("\n").as_bytes(), &ReadOptions::default())
+                .unwrap();
+            assert_eq!(file.rows.len(), 2, "{row}");
+        }
+    }
+    let csv = "base,source,x,source_x\nof Spain,of Italy,Spain,Italy\nof Peru,,Peru,Italy\n,of Italy,,Italy\n";
+    let rows = read_bytes("a.csv", csv.as_bytes(), &ReadOptions::default()).unwrap().rows;
+    assert_eq!((rows.len(), rows[1].spans["x"].source.as_ref()), (3, None));
+    // Where no row has a source, none may be meant to replace a phrase in it.
+    let sourceless = refused("a.csv", "base,source,x,source_x\nof Peru,,Peru,Italy\n");
+    assert!(
+        sourceless
+            .starts_with(", line 2 (row 0): `source_x` belongs to `source`, which the row lacks"),
+        "{sourceless}"
+    );
+    let empty = r#"{"clean": "a", "corrupt": "b", "answers": "c"}
+{"clean": "", "corrupt": null, "answers": [""]}"#;
+    assert_eq!(
+        read_bytes("a.jsonl", empty.as_bytes(), &ReadOptions::default()).unwrap().rows.len(),
+        2
+    );
+}
+
 #[test]
 fn cells_that_look_like_lists() {
     let cell = |column: &str, cell: &str| {
@@ -283,9 +330,15 @@ fn cells_that_look_like_lists() {
     assert_eq!(rows[0].spans["x"].base, crate::data::Phrase::from("[MASK]"));
     let text = row(r#"{"base": "f", "target": "[\"a\"]"}"#);
     assert!(text.contains("`target` is the text `[\"a\"]`, which looks like a list"), "{text}");
-    let fine = br#"{"base": "f", "target": "[MASK]"}"#;
+    // In JSON, too, a text that only looks like a list is more likely one of another language.
+    for list in ["[' a']", "[MASK]", "[1,2"] {
+        let text = row(&format!(r#"{{"base": "f", "target": "{list}"}}"#));
+        let expected = format!("`target` is `{list}`, which looks like a list and is none");
+        assert!(text.starts_with(", line 2 (row 1): ") && text.contains(&expected), "{text}");
+    }
+    let fine = br#"{"base": "f", "target": ["[MASK]"], "foil": " [x]"}"#;
     let rows = read_bytes("a.jsonl", fine, &ReadOptions::default()).unwrap().rows;
-    assert_eq!(rows[0].target, ["[MASK]"]);
+    assert_eq!((rows[0].target[0].as_str(), rows[0].foil[0].as_str()), ("[MASK]", " [x]"));
 }
 
 #[test]
