@@ -159,6 +159,39 @@ proptest! {
         }
     }
 
+    /// A plan by itself of which one position is read: rows that nobody needs are not computed, and those that somebody
+    /// does are.
+    #[test]
+    fn the_same_bits_whatever_else_is_read(random in random_plans(MODELS.len())) {
+        let (single, double) = &MODELS[random.subject];
+        let is_plain = single.model.config().is_recurrent();
+        let subject = if is_plain { double } else { single };
+        let whole = resolved(&random, subject);
+        let Ok(whole_outcomes) = run(&Forked::new(&subject.model), &whole) else { return Ok(()) };
+        for (place, (plan, whole_outcome)) in whole.iter().zip(&whole_outcomes).enumerate() {
+            let is_pattern = |edit: &vene::plan::ResolvedEdit| edit.site.component().is_pattern();
+            let is_plain = is_plain || plan.edits().iter().any(is_pattern);
+            for read in [Positions::index(0), Positions::Last] {
+                let plans = random.plans_reading(subject, &read);
+                let examples: Arc<[Example]> = plan.examples().into();
+                let Some(Ok(one)) = plans.iter().map(|plan| plan.resolve_shared(&subject.model, &examples))
+                    .filter(|plan| !matches!(plan, Err(PlanError::Conflict { .. }))).nth(place)
+                else {
+                    continue;
+                };
+                let own = run(&Forked::new(&subject.model), &[one]).map_err(TestCaseError::fail)?;
+                for example in 0..examples.len() {
+                    let all = logits_of(whole_outcome, example);
+                    let right = if read == Positions::Last { all.last() } else { all.first() }.unwrap();
+                    let own = &logits_of(&own[0], example)[0];
+                    let is_same =
+                        if is_plain { relative_error(own, right) < 1e-5 } else { own == right };
+                    prop_assert!(is_same, "{}, {read:?}, plan {place}", subject.name);
+                }
+            }
+        }
+    }
+
     /// Whatever rides along and however many threads compute. (Edited attention patterns and
     /// recurrent networks are left to plain operations, whose products round otherwise in another batch: what holds for
     /// those is that a run repeats itself.)

@@ -127,12 +127,17 @@ impl RandomPlans {
 
     /// The plans; the first edits nothing.
     pub fn plans(&self, subject: &Subject) -> Vec<Plan> {
+        self.plans_reading(subject, &Positions::All)
+    }
+
+    /// The same, of which other positions are read.
+    pub fn plans_reading(&self, subject: &Subject, read: &Positions) -> Vec<Plan> {
         let plan = |edits: &Vec<RandomEdit>| {
             let edits = that_change_something(self.shared.iter().chain(edits), subject);
             let edits = edits.into_iter().map(|edit| edit.edit(subject, &self.examples));
-            edits.fold(Plan::new(), Plan::edit).read(Positions::All)
+            edits.fold(Plan::new(), Plan::edit).read(read.clone())
         };
-        let unedited = Plan::new().read(Positions::All);
+        let unedited = Plan::new().read(read.clone());
         std::iter::once(unedited).chain(self.plans.iter().map(plan)).collect()
     }
 }

@@ -190,7 +190,8 @@ fn plans_that_were_made_apart_share_what_clones_share() {
     let layers = model.config().layers.len();
     // A noised run that plans repair, each at another place.
     let noise = || Edit::noise(Component::Embedding, None, 0.5, 7).at(Positions::index(3));
-    let steering = |layer| Edit::steering(Component::BlockOutput, layer, vec![0.25; 64]);
+    let width = model.config().d_model;
+    let steering = |layer| Edit::steering(Component::BlockOutput, layer, vec![0.25; width]);
     let plan = |shared: Edit, layer: usize| {
         Plan::new().edit(shared).edit(Edit::zero(Component::MlpOutput, layer)).edit(steering(layer))
     };

@@ -228,7 +228,7 @@ impl Case {
             let positions: Vec<usize> = (0..count).collect();
             let context = UnitContext {
                 example: row,
-                row: row,
+                row,
                 step: None,
                 positions: &positions,
                 columns: &[0],

@@ -171,6 +171,14 @@ impl<O: Operations> ForkedPass<'_, O> {
     ) -> Result<O::Tensor, RunError> {
         let Meeting { operations, layer, queries, keys, values, paths } = *meeting;
         let own = self.queries();
+        let is_broken = |(run, queries): &&(RunId, Vec<Query>)| {
+            queries.last().is_some_and(|last| !paths.is_whole(*run, last.position as usize))
+        };
+        if let Some((run, _)) = own.iter().find(is_broken) {
+            // What a query sees is known before it is asked: this cannot be, and would be a wrong number.
+            let message = format!("layer {layer}: a row that {run:?} looks at was not computed");
+            return Err(candle_core::Error::Msg(message).into());
+        }
         let editors = self.pattern_editors(layer);
         let is_plain = |run: &RunId| !matches!(run, RunId::Fork(fork) if editors.contains(fork));
         let plain: Vec<Path<'_>> = own

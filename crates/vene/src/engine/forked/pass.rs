@@ -294,10 +294,14 @@ impl<'a, O: Operations> ForkedPass<'a, O> {
         self.entrance = block + 1;
         let operations = self.decoder.operations();
         let set = self.presence.set_at(stage_before_attention(block));
-        if set != std::mem::replace(&mut self.live_set, set) {
+        let stage = stage_before_attention(block);
+        let is_other = set != std::mem::replace(&mut self.live_set, set);
+        if is_other || self.presence.ends_before(stage) {
             let live = self.presence.set(set);
             let may_enter = self.cached.cache().is_some();
-            let Change { kept, entering } = self.rows.change_trunk(self.tree, live, may_enter);
+            let is_needed = |fork| self.presence.needs(fork, stage);
+            let Change { kept, entering } =
+                self.rows.change_trunk(self.tree, live, may_enter, &is_needed);
             if let Some(kept) = kept.filter(|kept| !kept.is_empty()) {
                 *residual = operations.take_rows(residual, &kept)?;
                 if !entering.is_empty() {
@@ -333,7 +337,10 @@ impl<'a, O: Operations> ForkedPass<'a, O> {
     ) -> Result<(), RunError> {
         let Some(set) = self.changes_in(block) else { return Ok(()) };
         self.live_set = set;
-        let change = self.rows.change_trunk(self.tree, self.presence.set(set), false);
+        let stage = stage_after_attention(block);
+        let is_needed = |fork| self.presence.needs(fork, stage);
+        let set = self.presence.set(set);
+        let change = self.rows.change_trunk(self.tree, set, false, &is_needed);
         if let Some(kept) = change.kept {
             for tensor in live {
                 **tensor = operations.take_rows(tensor, &kept)?;

@@ -99,7 +99,7 @@ impl Presence {
             demand.sources(fork);
             demand.departures(index);
             if kept.is_none() {
-                demand.beginning(index);
+                demand.looked_back_at(index);
             }
         }
         match kept {
@@ -136,6 +136,16 @@ impl Presence {
         let end = config.layers.len();
         let (sets, stages) = (vec![rows], vec![0; 2 * end + 1]);
         Self { sets, stages, forks: Vec::new(), first: 0, end, reads_output: false }
+    }
+
+    /// Whether anything of a fork is needed from a stage on.
+    pub(super) fn needs(&self, fork: usize, stage: usize) -> bool {
+        self.forks.get(fork).is_none_or(|last| *last >= stage)
+    }
+
+    /// Whether any fork is needed up to a stage and not after it.
+    pub(super) fn ends_before(&self, stage: usize) -> bool {
+        self.forks.iter().any(|last| *last + 1 == stage || *last + 2 == stage)
     }
 
     /// Whether a fork's later positions matter in the block in whose attention an edit makes them differ.
@@ -292,13 +302,13 @@ impl<'a, 't> Demand<'a, 't> {
         }
     }
 
-    /// A fork's rows look back at those of its run before its first edited position, in all blocks.
-    fn beginning(&mut self, fork: usize) {
+    /// A fork's rows look back at those of its run wherever it has none of its own yet.
+    fn looked_back_at(&mut self, fork: usize) {
         let of_fork = &self.tree.forks[fork];
-        if let (RunId::Trunk(run), Some(before)) =
-            (of_fork.parent, of_fork.first_edited().checked_sub(1))
-        {
-            self.row(run, before, self.forks[fork]);
+        let RunId::Trunk(run) = of_fork.parent else { return };
+        for position in 0..of_fork.length {
+            let until = self.own_since(fork, position).stage.min(self.forks[fork]);
+            self.row(run, position, until);
         }
     }
 

@@ -74,9 +74,16 @@ pub(super) struct KeyPaths {
     ranges: HashMap<RunId, Range<usize>>,
     /// The rows of the trunk whose keys and values are taken from what was kept.
     pub(super) kept: Vec<usize>,
+    /// Of runs of which a row is neither live nor kept, the first such position.
+    broken: HashMap<RunId, usize>,
 }
 
 impl KeyPaths {
+    /// Whether all rows of a run are there up to a position.
+    pub(super) fn is_whole(&self, run: RunId, last: usize) -> bool {
+        self.broken.get(&run).is_none_or(|first| *first > last)
+    }
+
     /// A run's rows, position by position.
     pub(super) fn of(&self, run: RunId) -> &[u32] {
         self.ranges.get(&run).map_or(&[], |range| &self.rows[range.clone()])
@@ -305,8 +312,10 @@ impl PackedRows {
                         }
                         *taken
                     }
-                    // What is not live comes after all that is: no query looks at it.
-                    (_, NONE) => 0,
+                    (_, NONE) => {
+                        paths.broken.entry(run).or_insert(position);
+                        0
+                    }
                     (_, place) => PACKED | place,
                 });
             }
@@ -322,15 +331,19 @@ impl PackedRows {
         paths
     }
 
-    /// Rearranges the trunk's rows, so that these are live; forks' rows stay.
+    /// Rearranges the trunk's rows, so that these are live; of forks those rows stay that are still needed.
     /// Others may come in only where they are kept.
     pub(super) fn change_trunk(
         &mut self,
         tree: &Tree<'_>,
         live: &[u32],
         may_enter: bool,
+        is_needed: &dyn Fn(usize) -> bool,
     ) -> Change {
-        let stays = |row: u32| row as usize >= self.trunk || live.binary_search(&row).is_ok();
+        let stays = |row: u32| match self.owners[row as usize] {
+            RunId::Fork(fork) => is_needed(fork),
+            RunId::Trunk(_) => live.binary_search(&row).is_ok(),
+        };
         let kept: Vec<usize> =
             (0..self.numbers.len()).filter(|&place| stays(self.numbers[place])).collect();
         let entering: Vec<u32> = live
