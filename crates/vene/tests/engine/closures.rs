@@ -184,7 +184,7 @@ fn surplus_sources_are_refused_when_the_plan_is_resolved() {
     let error = edit(SourceCount::One, Some(Source::AllRuns)).unwrap_err().to_string();
     assert!(error.contains("own reads one source"), "{error}");
     let error = edit(SourceCount::One, Some(Source::Run(1))).unwrap_err().to_string();
-    assert!(error.contains("source 1 of example 0, which has 1"), "{error}");
+    assert!(error.contains("needs source 1 of example 0, counted from 0, which has 1"), "{error}");
     assert!(edit(SourceCount::Several, None).is_ok());
 }
 
