@@ -23,15 +23,15 @@ fn each_says_why() {
     let long = vec!["t10"; 21].join(" ");
     let many = vec!["t10"; 18].join(" ");
     let cases = [
-        (Row { base: String::new(), ..row() }, "base: "),
+        (Row { base: String::new(), ..row() }, "the base is missing, or an empty text"),
         (Row { base: "  ".to_owned(), ..row() }, "base: "),
         (Row { base: long.clone(), ..row() }, "base: "),
         (Row { source: Some(long), ..row() }, "source: "),
-        (Row { source: Some(String::new()), ..row() }, "source: "),
+        (Row { source: Some(String::new()), ..row() }, "the source is an empty text"),
         (Row { source: None, ..row() }, "no source"),
         (Row { target: vec![], ..row() }, "no target"),
         (Row { foil: vec![], ..row() }, "no foil"),
-        (Row { target: vec![String::new()], ..row() }, "``: it is empty"),
+        (Row { target: vec![String::new()], ..row() }, "the target is an empty text"),
         (Row { foil: vec![" ".to_owned()], ..row() }, "` `: it is empty"),
         (row().target(" t31"), "` t31` is right for both base and source"),
         (row().target(" t31 t32"), "in tokens one of ` t31 t32` and ` t31` begins the other"),
