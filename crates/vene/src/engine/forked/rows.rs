@@ -23,8 +23,6 @@ pub(super) struct PackedRows {
     places: Vec<u32>,
     /// By number whose each row is.
     owners: Vec<RunId>,
-    /// How many rows the trunk has.
-    trunk: usize,
     /// By place the number of each packed row.
     numbers: Vec<u32>,
     /// By place its position.
@@ -102,7 +100,6 @@ impl PackedRows {
         let mut rows = Self {
             places: vec![NONE; trunk],
             owners,
-            trunk,
             numbers: Vec::new(),
             positions: Vec::new(),
             lengths: Vec::new(),
