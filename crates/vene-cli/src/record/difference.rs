@@ -1,5 +1,7 @@
 //! What two entries of records say differently, in words for one line.
 
+use std::collections::BTreeMap;
+
 use serde_json::Value;
 
 /// How many differences are named.
@@ -10,7 +12,7 @@ const DIGITS: usize = 12;
 const CHARACTERS: usize = 60;
 
 /// Keys whose difference says the most, by which others are explained.
-const FIRST: [&str; 4] = ["sha256", "identity", "shape", "tokenizer"];
+const FIRST: [&str; 3] = ["sha256", "shape", "tokenizer"];
 
 /// The values that differ: what they were and what they are.
 pub(super) fn in_words(before: &Value, now: &Value) -> String {
@@ -18,11 +20,13 @@ pub(super) fn in_words(before: &Value, now: &Value) -> String {
     collect(&mut Vec::new(), before, now, &mut found);
     let rank = |path: &str| FIRST.iter().position(|key| *key == path).unwrap_or(FIRST.len());
     found.sort_by_key(|difference| rank(&difference.path));
-    // Two digests of the same weights, and the files that they are in.
+    // Other weights are in other files.
     if found.iter().any(|difference| difference.path == "sha256") {
-        found.retain(|difference| {
-            difference.path != "identity" && !difference.path.starts_with("files")
-        });
+        found.retain(|difference| !difference.path.starts_with("files"));
+    }
+    // The identity is another one whatever of the model is.
+    if found.iter().any(|difference| difference.path != "identity") {
+        found.retain(|difference| difference.path != "identity");
     }
     let more = found.len().saturating_sub(NAMED);
     let mut words: Vec<String> = found.iter().take(NAMED).map(Difference::in_words).collect();
@@ -44,7 +48,7 @@ impl Difference {
         let Self { path, before, now } = self;
         let name = match path.as_str() {
             "sha256" => "SHA-256",
-            "identity" => "the weights' identity",
+            "identity" => "the model's identity",
             path => path,
         };
         match name {
@@ -58,7 +62,7 @@ fn collect(path: &mut Vec<String>, before: &Value, now: &Value, found: &mut Vec<
     if before == now {
         return;
     }
-    let (Value::Object(one), Value::Object(two)) = (before, now) else {
+    let (Some(one), Some(two)) = (by_key(before), by_key(now)) else {
         let [before, now] = [before, now].map(shown);
         found.push(Difference { path: path.join("."), before, now });
         return;
@@ -66,9 +70,23 @@ fn collect(path: &mut Vec<String>, before: &Value, now: &Value, found: &mut Vec<
     let new = two.keys().filter(|key| !one.contains_key(*key));
     for key in one.keys().chain(new) {
         path.push(key.clone());
-        let [before, now] = [one, two].map(|object| object.get(key).unwrap_or(&Value::Null));
+        let [before, now] = [&one, &two].map(|object| *object.get(key).unwrap_or(&&Value::Null));
         collect(path, before, now, found);
         path.pop();
+    }
+}
+
+/// What an object has under its keys, or a list of objects that have names under these.
+fn by_key(value: &Value) -> Option<BTreeMap<String, &Value>> {
+    match value {
+        Value::Object(object) => {
+            Some(object.iter().map(|(key, value)| (key.clone(), value)).collect())
+        }
+        Value::Array(list) if !list.is_empty() => list
+            .iter()
+            .map(|entry| Some((entry.get("name")?.as_str()?.to_owned(), entry)))
+            .collect(),
+        _ => None,
     }
 }
 
@@ -108,6 +126,15 @@ mod tests {
             "SHA-256 (000000000000… then, 111111111111… now)"
         );
         assert_eq!(in_words(&model("0", "a"), &model("0", "b")), "name (a then, b now)");
+        let configured = |bytes: usize| {
+            let files =
+                json!([{ "name": "config.json", "bytes": bytes }, { "name": "a", "bytes": 1 }]);
+            json!({ "identity": bytes.to_string(), "sha256": "0", "files": files })
+        };
+        assert_eq!(
+            in_words(&configured(668), &configured(607)),
+            "files.config.json.bytes (668 then, 607 now)"
+        );
         let options = |factor: f64| json!({ "intervention": { "factor": factor }, "unit": "pos" });
         assert_eq!(
             in_words(&options(0.5), &options(1.5)),
