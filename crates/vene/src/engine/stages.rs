@@ -21,7 +21,7 @@ use crate::plan::{
 };
 
 /// Who is told of outcomes, by the plan's index.
-type Each<'e> = &'e mut dyn FnMut(usize, PlanOutcome) -> ControlFlow<()>;
+pub(super) type Each<'e> = &'e mut dyn FnMut(usize, PlanOutcome) -> ControlFlow<()>;
 
 /// Somebody who runs plans of one run of base and sources.
 type RunPlans<'e> = &'e mut dyn FnMut(&[ResolvedPlan], Each<'_>) -> Result<(), RunError>;

@@ -269,7 +269,7 @@ impl<O: Operations> ForkedPass<'_, O> {
             let application = Application { step: self.step(), ..edit.application };
             let (edited, receipt) =
                 application.edit_pattern(self.config, pattern, positions, &read)?;
-            *pattern = edited;
+            *pattern = self.remembered(edited);
             is_edited = true;
             self.found.outcomes[fork][step].push(receipt.outcome);
         }

@@ -20,8 +20,8 @@ pub(crate) fn memory() -> usize {
     free.map_or(MEMORY, |kilobytes| (kilobytes * 1024 / 8).min(MEMORY))
 }
 
-/// Jobs, by index, in chunks each of which takes about `memory` bytes at most. `runs` are those of each job's prompts;
-/// `trunk_rows` says how many rows a prompt's run adds to a pass, if its rows are not there yet.
+/// Jobs, by index, in chunks each of which takes about `memory` bytes at most. `runs` are those of each job's prompts,
+/// and `is_kept` says whether they were run before.
 pub(super) fn of(
     jobs: &[Job<'_>],
     runs: &[ExampleRuns],

@@ -12,6 +12,7 @@ use vene_model::{Decoder, Model, Operations};
 
 use super::Forked;
 use super::cache::ActivationCache;
+use super::chunks::memory;
 use super::outcome::showed;
 use super::pass::{Activations, ForkedPass};
 use super::runner::{Reads, read, reads_of};
@@ -97,7 +98,7 @@ impl<'a, O: Operations> Decode<'a, O> {
         Ok(Self {
             decoder,
             plan,
-            activations: read(decoder, None, &trunk, reads)?,
+            activations: read(decoder, None, &trunk, reads, memory())?,
             sources,
             cache: ActivationCache::new(keeps),
         })

@@ -9,7 +9,7 @@ use vene_files::guarded;
 use vene_model::{HostRows, Operations};
 
 use super::identity::InterventionId;
-use super::pass::{ForkedPass, Training};
+use super::pass::ForkedPass;
 use super::tree::{EditPlace, RunId, StepEdit};
 use crate::engine::apply::{self, Application};
 use crate::error::RunError;
@@ -144,10 +144,8 @@ impl<O: Operations> ForkedPass<'_, O> {
         let mut after = apply::applied(first.edit(), &before, &sources, context)?;
         let is_fine = match self.training {
             None => false,
-            Some(Training { detaches, .. }) => {
-                if detaches {
-                    after = after.detach();
-                }
+            Some(_) => {
+                after = self.remembered(after);
                 is_finite(&after)?
             }
         };
@@ -245,6 +243,15 @@ impl<O: Operations> ForkedPass<'_, O> {
         self.training.and_then(|training| training.step)
     }
 
+    /// Edited values, without what they were made of where no gradient is wanted.
+    pub(super) fn remembered(&self, edited: Tensor) -> Tensor {
+        if self.training.is_some_and(|training| training.detaches) {
+            edited.detach()
+        } else {
+            edited
+        }
+    }
+
     /// The values that an edit reads.
     pub(super) fn read(
         &self,
@@ -331,7 +338,7 @@ impl<O: Operations> ForkedPass<'_, O> {
                 let run_of = |run| self.tree.run_of_plan(end, run);
                 let read = |before: &Tensor| self.read_runs(application, &run_of, None, before);
                 let (after, receipt) = application.edit_rows(self.config, &own, &all, &read)?;
-                operations.set_values(logits, &rows, &after)?;
+                operations.set_values(logits, &rows, &self.remembered(after))?;
                 self.found.on_logits.insert((job, edit), receipt.outcome);
             }
         }

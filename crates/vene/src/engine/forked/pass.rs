@@ -12,7 +12,7 @@ use vene_model::{
 use super::attention::Keys;
 use super::cache::ActivationCache;
 use super::needed::Needed;
-use super::presence::{Kept, Presence, spreads_in, stage_after_attention, stage_before_attention};
+use super::presence::{Presence, spreads_in, stage_after_attention, stage_before_attention};
 use super::readout::Readouts;
 use super::rows::{Change, PackedRows};
 use super::schedule::Schedule;
@@ -158,8 +158,7 @@ impl<'a, O: Operations> ForkedPass<'a, O> {
             entrances.pop();
             entrances.push(false);
         }
-        let kept = entrances.as_ref().map(|entrances| Kept { entrances });
-        let presence = Presence::of(tree, config, &needed, kept.as_ref());
+        let presence = Presence::of(tree, config, &needed, entrances.as_deref());
         Self::with_presence(decoder, tree, cached, activations, needed, presence)
     }
 
@@ -293,8 +292,8 @@ impl<'a, O: Operations> ForkedPass<'a, O> {
         }
         self.entrance = block + 1;
         let operations = self.decoder.operations();
-        let set = self.presence.set_at(stage_before_attention(block));
         let stage = stage_before_attention(block);
+        let set = self.presence.set_at(stage);
         let is_other = set != std::mem::replace(&mut self.live_set, set);
         if is_other || self.presence.ends_before(stage) {
             let live = self.presence.set(set);

@@ -31,12 +31,6 @@ pub(super) struct Presence {
     pub(super) reads_output: bool,
 }
 
-/// What is kept of a trunk.
-pub(super) struct Kept<'a> {
-    /// For each block, and for what follows them all, whether the residual stream is kept as it enters.
-    pub(super) entrances: &'a [bool],
-}
-
 /// The stage up to a block's attention.
 pub(super) fn stage_before_attention(block: usize) -> usize {
     2 * block
@@ -86,25 +80,26 @@ fn changes_queries_only(component: Component) -> bool {
 }
 
 impl Presence {
-    /// Of a tree whose trunk is run in this pass, or was kept by an earlier one.
+    /// Of a tree whose trunk is run in this pass, or was kept by an earlier one: then, for each block and what follows
+    /// them all, whether rows can come in there.
     pub(super) fn of(
         tree: &Tree<'_>,
         config: &DecoderConfig,
         needed: &Needed,
-        kept: Option<&Kept<'_>>,
+        entrances: Option<&[bool]>,
     ) -> Self {
         let mut demand = Demand::new(tree, config, needed);
         demand.reads();
         for (index, fork) in tree.forks.iter().enumerate() {
             demand.sources(fork);
             demand.departures(index);
-            if kept.is_none() {
+            if entrances.is_none() {
                 demand.looked_back_at(index);
             }
         }
-        match kept {
+        match entrances {
             None => demand.look_back(0),
-            Some(kept) => demand.enter_where_kept(kept),
+            Some(entrances) => demand.enter_where_kept(entrances),
         }
         demand.into_presence()
     }
@@ -444,11 +439,11 @@ impl<'a, 't> Demand<'a, 't> {
     }
 
     /// A row comes in where the residual stream is kept, at the block that needs it or before that.
-    fn enter_where_kept(&mut self, kept: &Kept<'_>) {
+    fn enter_where_kept(&mut self, entrances: &[bool]) {
         for stage in (1..=self.last).rev() {
             self.stages[stage].sort_unstable();
             self.stages[stage].dedup();
-            let is_entrance = stage % 2 == 0 && kept.entrances[stage / 2];
+            let is_entrance = stage % 2 == 0 && entrances[stage / 2];
             if !is_entrance {
                 let needed = self.stages[stage].clone();
                 self.stages[stage - 1].extend(needed);

@@ -137,7 +137,7 @@ impl<O: Operations> ForkedPass<'_, O> {
                 let own = operations.values(rows, &[row])?;
                 let (edited, measured) =
                     application.rewrite_rows(self.config, &own, &[0], &read)?;
-                operations.set_values(rows, &[row], &edited)?;
+                operations.set_values(rows, &[row], &self.remembered(edited))?;
                 if let Measured::Counted(tally) = measured {
                     tallies.entry((fork, step, number)).or_default().join(&tally);
                 }

@@ -14,13 +14,10 @@ use super::tree::{
     EditPlace, ExampleRuns, Job, RunId, SiteRead, Tree, could_read_in_passing, runs_of,
 };
 use super::trunk::Trunk;
-use crate::engine::executor::PlanOutcome;
+use crate::engine::stages::Each;
 use crate::error::RunError;
 use crate::plan::{ResolvedEdit, ResolvedPlan, ResolvedSource, Run};
 use crate::shown::shown;
-
-/// Is told each plan's outcome, with the plan's index.
-pub(super) type Each<'e> = &'e mut dyn FnMut(usize, PlanOutcome) -> ControlFlow<()>;
 
 /// Runs plans whose prompts are run with them, in passes of about `memory` bytes.
 pub(super) fn run_once<O: Operations>(
@@ -38,7 +35,7 @@ pub(super) fn run_once<O: Operations>(
         let mut trunk = Trunk::default();
         let runs = runs_of(&jobs, &mut |prompt| trunk.add(prompt, decoder.config()));
         let places = chunk.iter().map(|&job| places[job]);
-        run_chunk(decoder, None, &trunk, &jobs, runs, places, &mut outcomes, each)?;
+        run_chunk(decoder, None, &trunk, &jobs, runs, places, memory, &mut outcomes, each)?;
     }
     Ok(())
 }
@@ -59,7 +56,7 @@ pub(super) fn run_kept<O: Operations>(
         let jobs: Vec<Job<'_>> = chunk.iter().map(|&job| jobs[job]).collect();
         let runs = chunk.iter().map(|&job| runs[job].clone()).collect();
         let places = chunk.iter().map(|&job| places[job]);
-        run_chunk(decoder, Some(cache), trunk, &jobs, runs, places, &mut outcomes, each)?;
+        run_chunk(decoder, Some(cache), trunk, &jobs, runs, places, memory, &mut outcomes, each)?;
     }
     Ok(())
 }
@@ -111,11 +108,12 @@ fn run_chunk<O: Operations>(
     jobs: &[Job<'_>],
     runs: Vec<ExampleRuns>,
     places: impl Iterator<Item = usize>,
+    memory: usize,
     outcomes: &mut Outcomes<'_>,
     each: Each<'_>,
 ) -> Result<(), RunError> {
     let tree = Tree::new(trunk, jobs, runs);
-    let activations = read(decoder, cache, trunk, reads_elsewhere(&tree))?;
+    let activations = read(decoder, cache, trunk, reads_elsewhere(&tree), memory)?;
     let cached = cache.map_or(Cached::Nothing, Cached::All);
     let (mut found, logits) = ForkedPass::new(decoder, &tree, cached, &activations).run()?;
     if !decoder.operations().has_values() {
@@ -140,14 +138,8 @@ pub(super) type Reads = BTreeMap<(usize, Site), Vec<usize>>;
 fn reads_elsewhere(tree: &Tree<'_>) -> Reads {
     let mut reads = Reads::new();
     let mut add = |edit: &ResolvedEdit, example: usize, run_of: &dyn Fn(Run) -> RunId| {
-        if could_read_in_passing(edit) {
-            return;
-        }
-        let Some(ResolvedSource::Runs { site, units }) = &edit.source else { return };
-        for (run, unit) in &units[example] {
-            if let RunId::Trunk(run) = run_of(*run) {
-                reads.entry((run, *site)).or_default().extend(&unit.positions);
-            }
+        if !could_read_in_passing(edit) {
+            add_reads(edit, example, run_of, &mut reads);
         }
     };
     for edit in tree.forks.iter().flat_map(|fork| &fork.steps).flat_map(|step| &step.edits) {
@@ -164,26 +156,62 @@ fn reads_elsewhere(tree: &Tree<'_>) -> Reads {
 
 /// What all edits of a job read of unedited runs.
 pub(super) fn reads_of(job: Job<'_>, runs: &ExampleRuns, reads: &mut Reads) {
-    let Job { plan, example } = job;
-    for edit in &plan.edits {
-        let Some(ResolvedSource::Runs { site, units }) = &edit.source else { continue };
-        for (run, unit) in &units[example] {
-            reads.entry((runs.of(*run), *site)).or_default().extend(&unit.positions);
+    for edit in &job.plan.edits {
+        add_reads(edit, job.example, &|run| RunId::Trunk(runs.of(run)), reads);
+    }
+}
+
+/// What an edit reads of unedited runs in an example. `run_of` says which run one of the example's is.
+fn add_reads(
+    edit: &ResolvedEdit,
+    example: usize,
+    run_of: &dyn Fn(Run) -> RunId,
+    reads: &mut Reads,
+) {
+    let Some(ResolvedSource::Runs { site, units }) = &edit.source else { return };
+    for (run, unit) in &units[example] {
+        if let RunId::Trunk(run) = run_of(*run) {
+            reads.entry((run, *site)).or_default().extend(&unit.positions);
         }
     }
 }
 
-/// Reads unedited runs in a pass of their own.
+/// Reads unedited runs in passes of their own, of about `memory` bytes.
 pub(super) fn read<O: Operations>(
     decoder: &Decoder<O>,
     cache: Option<&ActivationCache<O>>,
     trunk: &Trunk,
     reads: Reads,
+    memory: usize,
 ) -> Result<Activations, RunError> {
     let mut activations = Activations::default();
     if reads.is_empty() {
         return Ok(activations);
     }
+    let most = (memory / chunks::row_bytes(decoder.config())).max(1);
+    let (mut chunk, mut rows, mut last) = (Reads::new(), 0, None);
+    for ((run, site), positions) in reads {
+        if last != Some(run) {
+            rows += trunk.runs()[run].path.len();
+            last = Some(run);
+            if rows > most && !chunk.is_empty() {
+                read_at_once(decoder, cache, trunk, std::mem::take(&mut chunk), &mut activations)?;
+                rows = trunk.runs()[run].path.len();
+            }
+        }
+        chunk.insert((run, site), positions);
+    }
+    read_at_once(decoder, cache, trunk, chunk, &mut activations)?;
+    Ok(activations)
+}
+
+fn read_at_once<O: Operations>(
+    decoder: &Decoder<O>,
+    cache: Option<&ActivationCache<O>>,
+    trunk: &Trunk,
+    reads: Reads,
+    activations: &mut Activations,
+) -> Result<(), RunError> {
     let reads = reads.into_iter().map(|((run, site), mut positions)| {
         positions.sort_unstable();
         positions.dedup();
@@ -201,7 +229,7 @@ pub(super) fn read<O: Operations>(
         let RunId::Trunk(run) = read.run else { continue };
         activations.keep(run, read.site, read.positions.to_vec(), values);
     }
-    Ok(activations)
+    Ok(())
 }
 
 /// Every plan in every example; and for each the plan's index.

@@ -26,7 +26,7 @@ use crate::plan::ResolvedPlan;
 /// ```
 /// use std::sync::Arc;
 /// use vene::intervention::Zero;
-/// use vene::{Component, Edit, Example, Executor, Model, Plan, Session};
+/// use vene::{Component, Edit, Example, Model, Plan, Session};
 ///
 /// let model = Model::load("embedded")?;
 /// let prompt = model.prompt("The capital of Spain is")?;
@@ -75,8 +75,8 @@ impl Session {
         Self::within(model, prompts, usize::MAX)
     }
 
-    /// The same in about so many bytes, weights aside. Keys and values are always kept; the residual stream as it enters
-    /// as many blocks as there is room for, the deeper half of the model first. A fork begins at the last block before
+    /// The same in about so many bytes, weights aside. Keys and values are always kept (of a recurrent network all
+    /// states); the residual stream as it enters as many blocks as there is room for, evenly spread. A fork begins at the last block before
     /// its edit whose residual stream is kept.
     ///
     /// # Errors
@@ -93,16 +93,18 @@ impl Session {
         }
         let config = model.config();
         let memory = chunks::memory();
-        let keeps = kept_entrances(config, trunk.tokens().len(), bytes)?;
+        let keeps = |size| kept_entrances(config, trunk.tokens().len(), size, bytes);
         let runs = match model.fused()? {
             Some(fused) => {
                 let decoder = fused.over(fused.operations().clone());
+                let keeps = keeps(size_of_value(decoder.operations()))?;
                 let cache = kept(&decoder, &trunk, keeps, memory)?;
                 Runs::Fused(decoder, cache)
             }
             None => {
                 let plain = model.plain()?;
                 let decoder = plain.over(plain.operations().clone());
+                let keeps = keeps(size_of_value(decoder.operations()))?;
                 let cache = kept(&decoder, &trunk, keeps, memory)?;
                 Runs::Plain(decoder, cache)
             }
@@ -199,20 +201,23 @@ fn size_of_value<O: Operations>(operations: &O) -> usize {
 fn kept_entrances(
     config: &DecoderConfig,
     rows: usize,
+    size_of_value: usize,
     budget: usize,
 ) -> Result<Vec<bool>, RunError> {
     let blocks = config.layers.len();
-    if config.is_recurrent() {
-        // What leaves a block is also its state.
-        return Ok(vec![true; blocks + 1]);
-    }
-    let of_attention = 2 * blocks * config.key_value_heads * config.head_dim;
-    let bytes = |floats: usize| rows.saturating_mul(floats).saturating_mul(size_of::<f32>());
-    let least = bytes(of_attention);
+    let bytes = |values: usize| rows.saturating_mul(values).saturating_mul(size_of_value);
+    // What leaves a recurrent block is also its state.
+    let least = bytes(match config.is_recurrent() {
+        true => (blocks + 1) * config.d_model,
+        false => 2 * blocks * config.key_value_heads * config.head_dim,
+    });
     let Some(left) = budget.checked_sub(least) else {
         return Err(RunError::SessionMemory { budget, least, rows });
     };
-    let room = if budget == usize::MAX { blocks + 1 } else { left / bytes(config.d_model).max(1) };
+    if config.is_recurrent() || budget == usize::MAX {
+        return Ok(vec![true; blocks + 1]);
+    }
+    let room = left / bytes(config.d_model).max(1);
     let mut keeps = vec![false; blocks + 1];
     // Evenly, and always what follows all blocks if anything is kept.
     for kept in 0..room.min(blocks + 1) {

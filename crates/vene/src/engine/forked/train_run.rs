@@ -211,7 +211,7 @@ impl<O: Differentiable> KeptRuns<O> {
             examples.push(of_example);
         }
         let cache = kept(&decoder, &trunk, entrances(plan, config), chunks::memory())?;
-        let activations = read(&decoder, None, &sources, reads)?;
+        let activations = read(&decoder, None, &sources, reads, chunks::memory())?;
         Ok(Self { decoder: Arc::new(decoder), trunk, examples, cache, activations })
     }
 

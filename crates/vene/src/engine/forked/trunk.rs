@@ -41,11 +41,7 @@ pub(in crate::engine) struct TrunkRun {
 impl Trunk {
     /// The run of a prompt, which is added if it is not there yet.
     pub(in crate::engine) fn add(&mut self, prompt: &Prompt, config: &DecoderConfig) -> usize {
-        self.run(prompt.tokens(), config.rotary_length(prompt.len()))
-    }
-
-    /// The run of tokens that begin a text of this length, as [`DecoderConfig::rotary_length`] has it.
-    pub(in crate::engine) fn run(&mut self, tokens: &[u32], length: usize) -> usize {
+        let (tokens, length) = (prompt.tokens(), config.rotary_length(prompt.len()));
         let start = self.tokens.len();
         let mut path: Vec<u32> = Vec::with_capacity(tokens.len());
         for (position, &token) in tokens.iter().enumerate() {
