@@ -104,15 +104,7 @@ mod tests {
     fn what_is_collected_has_gradients() {
         let base = Var::new(&[[1.0, 2.0, 3.0]], &Device::Cpu).unwrap();
         let collect = Collect::new(Subspace::dimensions([2, 0]));
-        let context = |example| UnitContext {
-            example,
-            row: example,
-            step: None,
-            positions: &[4],
-            columns: &[0],
-            keys: None,
-            subspace: None,
-        };
+        let context = |example| UnitContext { example, row: example, ..UnitContext::at(&[4]) };
         for example in [1, 0] {
             let after = collect.clone().apply(&base, &[], context(example)).unwrap();
             assert_eq!(after.to_vec2::<f64>().unwrap(), [[1.0, 2.0, 3.0]]);

@@ -136,15 +136,7 @@ mod tests {
         let vector = Tensor::new(&[1.0, -2.0], &Device::Cpu).unwrap();
         let steering = ConstantSource::new(Arc::new(Addition), &vector).unwrap().trained();
         let base = Tensor::new(&[[1.0f32, 1.0], [3.0, 3.0]], &Device::Cpu).unwrap();
-        let context = UnitContext {
-            example: 0,
-            row: 0,
-            step: None,
-            positions: &[0, 1],
-            columns: &[0],
-            keys: None,
-            subspace: None,
-        };
+        let context = UnitContext::at(&[0, 1]);
         let edited = steering.apply(&base, &[], context).unwrap();
         assert_eq!(edited.to_vec2::<f32>().unwrap(), [[2.0, -1.0], [4.0, 1.0]]);
         let gradients = edited.sum_all().unwrap().backward().unwrap();

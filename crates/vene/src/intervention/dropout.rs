@@ -105,15 +105,7 @@ mod tests {
         let ones = Tensor::ones((50, 200), DType::F64, &Device::Cpu).unwrap();
         let positions: Vec<usize> = (0..50).collect();
         let apply = |step| {
-            let context = UnitContext {
-                example: 0,
-                row: 0,
-                step,
-                positions: &positions,
-                columns: &[0],
-                keys: None,
-                subspace: None,
-            };
+            let context = UnitContext { step, ..UnitContext::at(&positions) };
             let edited = dropout.apply(&ones, std::slice::from_ref(&ones), context).unwrap();
             edited.to_vec2::<f64>().unwrap().concat()
         };

@@ -134,15 +134,7 @@ mod tests {
             from_fn_with_source("own", move |base, source| base + source.broadcast_mul(&used)?)
                 .parameters([Parameter::trained("factor", &factor)]);
         let tensor = |value: f64| Tensor::new(&[[value]], &Device::Cpu).unwrap();
-        let context = UnitContext {
-            example: 0,
-            row: 0,
-            step: None,
-            positions: &[0],
-            columns: &[0],
-            keys: None,
-            subspace: None,
-        };
+        let context = UnitContext::at(&[0]);
         let edited = own.apply(&tensor(1.0), &[tensor(2.0)], context).unwrap();
         assert_eq!(edited.to_vec2::<f64>().unwrap(), [[7.0]]);
         let parameter = &Intervention::parameters(&own)[0];

@@ -102,15 +102,7 @@ mod tests {
         let source = tensor(&[[10.0, 20.0, 30.0], [40.0, 50.0, 60.0]]);
         let apply = |inner: Arc<dyn Intervention>, subspace: Option<&[usize]>| {
             let edit = InSubspace::new(inner, Subspace::dimensions([2, 0]));
-            let context = UnitContext {
-                example: 0,
-                row: 0,
-                step: None,
-                positions: &[0, 1],
-                columns: &[0],
-                keys: None,
-                subspace,
-            };
+            let context = UnitContext { subspace, ..UnitContext::at(&[0, 1]) };
             let edited = edit.apply(&base, std::slice::from_ref(&source), context).unwrap();
             edited.to_vec2::<f64>().unwrap()
         };

@@ -86,15 +86,7 @@ mod tests {
         let edit = LowRankRotatedSpace::new(Rotation::new(&rotation).unwrap(), Subspace::first(1));
         let base = Tensor::new(&[[1.0, 2.0, 3.0]], &Device::Cpu).unwrap();
         let source = Tensor::new(&[[5.0, 9.0, 0.0]], &Device::Cpu).unwrap();
-        let context = UnitContext {
-            example: 0,
-            row: 0,
-            step: None,
-            positions: &[0],
-            columns: &[0],
-            keys: None,
-            subspace: None,
-        };
+        let context = UnitContext::at(&[0]);
         let edited = edit.apply(&base, &[source], context).unwrap().to_vec2::<f64>().unwrap();
         // Along the direction: 3.0 for the base, 3.0 for the source.
         assert!(edited[0].iter().zip([1.0, 2.0, 3.0]).all(|(e, b)| (e - b).abs() < 1e-15));

@@ -129,6 +129,22 @@ pub struct UnitContext<'a> {
     pub subspace: Option<&'a [usize]>,
 }
 
+impl<'a> UnitContext<'a> {
+    /// Rows at these positions of a plan's first example, whole and outside any training: for calling an intervention by
+    /// hand.
+    pub const fn at(positions: &'a [usize]) -> Self {
+        Self {
+            example: 0,
+            row: 0,
+            step: None,
+            positions,
+            columns: &[0],
+            keys: None,
+            subspace: None,
+        }
+    }
+}
+
 /// A function (base, sources) → edited base.
 pub trait Intervention: Debug + Send + Sync {
     /// The name under which it stands in receipts and tables.

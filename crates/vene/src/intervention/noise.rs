@@ -89,15 +89,7 @@ mod tests {
         let noise = Noise { standard_deviation: 2.0, seed: 1 };
         let zeros = |rows| Tensor::zeros((rows, 4), candle_core::DType::F64, &Device::Cpu).unwrap();
         let draw = |positions: &[usize], columns: &[usize]| {
-            let context = UnitContext {
-                example: 5,
-                row: 5,
-                step: None,
-                positions,
-                columns,
-                keys: None,
-                subspace: None,
-            };
+            let context = UnitContext { example: 5, row: 5, columns, ..UnitContext::at(positions) };
             noise.apply(&zeros(positions.len()), &[], context).unwrap().to_vec2::<f64>().unwrap()
         };
         let both = draw(&[2, 3], &[8]);
@@ -113,15 +105,8 @@ mod tests {
         let draw = |heads: &[usize], positions: &[usize], keys: &[usize]| {
             let shape = (heads.len(), positions.len(), keys.len());
             let zeros = Tensor::zeros(shape, candle_core::DType::F64, &Device::Cpu).unwrap();
-            let context = UnitContext {
-                example: 0,
-                row: 0,
-                step: None,
-                positions,
-                columns: heads,
-                keys: Some(keys),
-                subspace: None,
-            };
+            let context =
+                UnitContext { columns: heads, keys: Some(keys), ..UnitContext::at(positions) };
             noise.apply(&zeros, &[], context).unwrap().to_vec3::<f64>().unwrap()
         };
         let all = draw(&[0, 1], &[4, 5], &[0, 1, 2]);

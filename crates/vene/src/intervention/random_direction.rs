@@ -72,15 +72,7 @@ mod tests {
         let base = tensor(&[1.0, 2.0, 3.0, 4.0, 0.0, 0.0, 0.0, 0.0]);
         let source = tensor(&[4.0, 2.0, 7.0, 4.0, 0.0, 0.0, 2.0, 0.0]);
         let apply = |example, seed| {
-            let context = UnitContext {
-                example,
-                row: example,
-                step: None,
-                positions: &[3, 5],
-                columns: &[0],
-                keys: None,
-                subspace: None,
-            };
+            let context = UnitContext { example, row: example, ..UnitContext::at(&[3, 5]) };
             let edited =
                 RandomDirection { seed }.apply(&base, std::slice::from_ref(&source), context);
             (edited.unwrap() - &base).unwrap().to_vec2::<f64>().unwrap()

@@ -81,15 +81,7 @@ mod tests {
     use candle_core::Device;
 
     fn context(subspace: Option<&[usize]>) -> UnitContext<'_> {
-        UnitContext {
-            example: 0,
-            row: 0,
-            step: None,
-            positions: &[0, 1, 2],
-            columns: &[0],
-            keys: None,
-            subspace,
-        }
+        UnitContext { subspace, ..UnitContext::at(&[0, 1, 2]) }
     }
 
     #[test]

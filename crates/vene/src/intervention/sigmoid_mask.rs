@@ -109,15 +109,7 @@ mod tests {
         let edit = SigmoidMask::with_mask(&mask, 2.0).unwrap();
         let base = Tensor::new(&[[1.0, 1.0, 1.0]], &Device::Cpu).unwrap();
         let source = Tensor::new(&[[3.0, 3.0, 3.0]], &Device::Cpu).unwrap();
-        let context = UnitContext {
-            example: 0,
-            row: 0,
-            step: None,
-            positions: &[0],
-            columns: &[0],
-            keys: None,
-            subspace: None,
-        };
+        let context = UnitContext::at(&[0]);
         let edited = edit.apply(&base, &[source], context).unwrap();
         assert_eq!(edited.to_vec2::<f64>().unwrap(), [[1.0, 2.0, 3.0]]);
         assert!(edit.check(Some(2)).is_err());

@@ -129,15 +129,7 @@ mod tests {
         let masks = Tensor::new(&[90.0, -90.0, 0.0], &Device::Cpu).unwrap();
         let edit = SigmoidMaskRotatedSpace::with_masks(rotation.clone(), &masks, 1.0).unwrap();
         let [base, source] = [1, 2].map(|_| Tensor::randn(0.0, 1.0, (1, 3), &Device::Cpu).unwrap());
-        let context = UnitContext {
-            example: 0,
-            row: 0,
-            step: None,
-            positions: &[0],
-            columns: &[0],
-            keys: None,
-            subspace: None,
-        };
+        let context = UnitContext::at(&[0]);
         let edited = edit.apply(&base, std::slice::from_ref(&source), context).unwrap();
         let [edited, base, source] = [edited, base, source].map(|values| {
             values.matmul(rotation.directions()).unwrap().to_vec2::<f64>().unwrap().concat()

@@ -137,15 +137,7 @@ fn each_layer_of_a_window_has_noise_of_its_own() {
             candle_core::DType::F64,
             &candle_core::Device::Cpu,
         );
-        let context = vene::intervention::UnitContext {
-            example: 0,
-            row: 0,
-            step: None,
-            positions: &[0, 1, 2, 3],
-            columns: &[0],
-            keys: None,
-            subspace: None,
-        };
+        let context = vene::intervention::UnitContext::at(&[0, 1, 2, 3]);
         let drawn = noise.apply(&zeros.unwrap(), &[], context).unwrap();
         drawn.flatten_all().unwrap().to_vec1::<f64>().unwrap()
     };

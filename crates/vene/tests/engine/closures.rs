@@ -131,15 +131,7 @@ fn an_intervention_that_panics_in_place() {
 #[test]
 fn an_intervention_that_is_called_by_itself_with_other_sources() {
     let base = Tensor::zeros((1, 4), DType::F64, &candle_core::Device::Cpu).unwrap();
-    let context = UnitContext {
-        example: 0,
-        row: 0,
-        step: None,
-        positions: &[0],
-        columns: &[0],
-        keys: None,
-        subspace: None,
-    };
+    let context = UnitContext::at(&[0]);
     use vene::intervention::*;
     let rotation = || Rotation::random(4, 4, 1).unwrap();
     let all: Vec<Box<dyn Intervention>> = vec![

@@ -226,15 +226,8 @@ impl Case {
             let narrow = |tensor: &Var| tensor.narrow(0, row, count).unwrap();
             let sources: Vec<Tensor> = sources.iter().map(narrow).collect();
             let positions: Vec<usize> = (0..count).collect();
-            let context = UnitContext {
-                example: row,
-                row,
-                step: None,
-                positions: &positions,
-                columns: &[0],
-                keys: None,
-                subspace,
-            };
+            let context =
+                UnitContext { example: row, row, subspace, ..UnitContext::at(&positions) };
             intervention.apply(&narrow(base), &sources, context).unwrap()
         };
         match &self.by_example {

@@ -53,15 +53,7 @@ fn vene_does_what_was_asked() {
         };
         let base = tensors.get("base");
         let source: &Tensor = if itself { base } else { tensors.get("source") };
-        let context = UnitContext {
-            example: 0,
-            row: 0,
-            step: None,
-            positions: &[0, 1, 2, 3],
-            columns: &[0],
-            keys: None,
-            subspace: None,
-        };
+        let context = UnitContext::at(&[0, 1, 2, 3]);
         let edited = edit.apply(base, std::slice::from_ref(source), context).unwrap();
         let (edited, right) = (values(&edited), values(tensors.get("right")));
         assert!(relative_error(&edited, &right) < 1e-12, "{name}");

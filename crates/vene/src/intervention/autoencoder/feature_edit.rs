@@ -155,15 +155,7 @@ mod tests {
     fn edited(changes: &[(usize, FeatureChange)], error_term: ErrorTerm) -> Vec<f64> {
         let edit = FeatureEdit::new(autoencoder(), changes, error_term);
         let base = Tensor::new(&[[2.0, 7.0]], &Device::Cpu).unwrap();
-        let context = UnitContext {
-            example: 0,
-            row: 0,
-            step: None,
-            positions: &[0],
-            columns: &[0],
-            keys: None,
-            subspace: None,
-        };
+        let context = UnitContext::at(&[0]);
         edit.apply(&base, &[], context).unwrap().to_vec2::<f64>().unwrap().concat()
     }
 

@@ -94,15 +94,7 @@ mod tests {
         let base = Tensor::randn(0.0, 1.0, (2, 6), &Device::Cpu).unwrap();
         let apply = |error_term| {
             let edit = LatentInterchange::new(autoencoder.clone(), Subspace::first(1), error_term);
-            let context = UnitContext {
-                example: 0,
-                row: 0,
-                step: None,
-                positions: &[0, 1],
-                columns: &[0],
-                keys: None,
-                subspace: None,
-            };
+            let context = UnitContext::at(&[0, 1]);
             let edited = edit.apply(&base, std::slice::from_ref(&base), context).unwrap();
             edited.to_vec2::<f64>().unwrap()
         };

@@ -143,15 +143,7 @@ mod tests {
         };
         let apply = |error_term| {
             let edit = PcaRotatedSpace::new(&fitted, Subspace::first(1), error_term).unwrap();
-            let context = UnitContext {
-                example: 0,
-                row: 0,
-                step: None,
-                positions: &[0],
-                columns: &[0],
-                keys: None,
-                subspace: None,
-            };
+            let context = UnitContext::at(&[0]);
             let (base, source) =
                 (tensor(&[1.0, 2.0, 3.0], &[1, 3]), tensor(&[4.0, 5.0, 6.0], &[1, 3]));
             edit.apply(&base, &[source], context).unwrap().to_vec2::<f64>().unwrap().concat()

@@ -85,15 +85,7 @@ mod tests {
         let rotation =
             Rotation::new(&tensor(&[[0.6, 0.0, 0.8]]).t().unwrap().contiguous().unwrap());
         let constant = Tensor::new(&[5.0], &Device::Cpu).unwrap();
-        let context = UnitContext {
-            example: 0,
-            row: 0,
-            step: None,
-            positions: &[0],
-            columns: &[0],
-            keys: None,
-            subspace: None,
-        };
+        let context = UnitContext::at(&[0]);
         let edit = ConsReft::new(rotation.unwrap(), &constant).unwrap();
         let base = tensor(&[[1.0, 2.0, 3.0]]);
         let edited = edit.apply(&base, &[], context).unwrap().to_vec2::<f64>().unwrap();

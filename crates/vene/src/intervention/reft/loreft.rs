@@ -94,15 +94,7 @@ mod tests {
             Rotation::new(&tensor(&[[0.6, 0.0, 0.8]]).t().unwrap().contiguous().unwrap());
         let bias = Tensor::new(&[-1.0], &Device::Cpu).unwrap();
         let source = Linear::new(&tensor(&[[1.0, 1.0, 0.0]]), Some(&bias)).unwrap();
-        let context = UnitContext {
-            example: 0,
-            row: 0,
-            step: None,
-            positions: &[0],
-            columns: &[0],
-            keys: None,
-            subspace: None,
-        };
+        let context = UnitContext::at(&[0]);
         let edit = LoReft::new(rotation.unwrap(), source, Activation::Linear).unwrap();
         let base = tensor(&[[1.0, 2.0, 3.0]]);
         let edited = edit.apply(&base, &[], context).unwrap().to_vec2::<f64>().unwrap();

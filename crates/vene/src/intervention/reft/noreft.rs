@@ -96,15 +96,7 @@ mod tests {
         let projection = Linear::new(&tensor(&[[1.0, 0.0, 2.0]]), Some(&half)).unwrap();
         let bias = Tensor::new(&[-1.0], &Device::Cpu).unwrap();
         let source = Linear::new(&tensor(&[[1.0, 1.0, 0.0]]), Some(&bias)).unwrap();
-        let context = UnitContext {
-            example: 0,
-            row: 0,
-            step: None,
-            positions: &[0],
-            columns: &[0],
-            keys: None,
-            subspace: None,
-        };
+        let context = UnitContext::at(&[0]);
         let edit = NoReft::new(projection, source, Activation::Linear).unwrap();
         let base = tensor(&[[1.0, 2.0, 3.0]]);
         let edited = edit.apply(&base, &[], context).unwrap().to_vec2::<f64>().unwrap();
