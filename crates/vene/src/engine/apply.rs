@@ -8,12 +8,14 @@ use super::trace::Trace;
 use super::unit::{self, Selection};
 use crate::error::RunError;
 use crate::intervention::UnitContext;
-use crate::plan::{Outcome, Receipt, ResolvedEdit, ResolvedPlan, ResolvedSource, Run, Tally, Unit};
+use crate::plan::{Example, Outcome, Receipt, ResolvedEdit, ResolvedSource, Tally, Unit};
 
 /// An edit of a plan in one of its examples.
 #[derive(Clone, Copy)]
 pub(super) struct Application<'a> {
-    pub(super) plan: &'a ResolvedPlan,
+    /// The edits of the same run.
+    pub(super) edits: &'a [ResolvedEdit],
+    pub(super) examples: &'a [Example],
     pub(super) index: usize,
     pub(super) example: usize,
     /// Of a unit that is edited step by step, inside a recurrent block: which of its positions.
@@ -22,34 +24,19 @@ pub(super) struct Application<'a> {
     pub(super) step: Option<u64>,
 }
 
-/// What was measured of an application.
-pub(super) enum Measured {
-    /// The plan leaves the example alone here.
-    NotEdited,
-    /// Sure to change nothing.
-    SharedPrefix,
-    /// What values were written over.
-    Counted(Tally),
-}
-
-impl Measured {
-    fn outcome(self) -> Outcome {
-        match self {
-            Self::NotEdited => Outcome::NotEdited,
-            Self::SharedPrefix => Outcome::SharedPrefix,
-            Self::Counted(tally) => tally.outcome(),
-        }
-    }
-}
-
 impl<'a> Application<'a> {
     /// Of all positions at once.
-    pub(super) fn new(plan: &'a ResolvedPlan, index: usize, example: usize) -> Self {
-        Self { plan, index, example, part: None, step: None }
+    pub(super) fn new(
+        edits: &'a [ResolvedEdit],
+        examples: &'a [Example],
+        index: usize,
+        example: usize,
+    ) -> Self {
+        Self { edits, examples, index, example, part: None, step: None }
     }
 
     pub(super) fn edit(&self) -> &'a ResolvedEdit {
-        &self.plan.edits[self.index]
+        &self.edits[self.index]
     }
 
     pub(super) fn unit(&self) -> &'a Unit {
@@ -76,22 +63,7 @@ impl<'a> Application<'a> {
         tensor: &Tensor,
         written: &[usize],
         sources: &dyn Fn(&Tensor) -> Result<Vec<Tensor>, RunError>,
-    ) -> Result<(Tensor, Receipt), RunError> {
-        let (edited, measured) = self.rewrite_rows(config, tensor, written, sources)?;
-        Ok((edited, self.receipt(measured.outcome())))
-    }
-
-    /// The same, with what was measured on the way to a receipt.
-    pub(super) fn rewrite_rows(
-        &self,
-        config: &DecoderConfig,
-        tensor: &Tensor,
-        written: &[usize],
-        sources: &dyn Fn(&Tensor) -> Result<Vec<Tensor>, RunError>,
-    ) -> Result<(Tensor, Measured), RunError> {
-        if self.unit().is_empty() {
-            return Ok((tensor.clone(), Measured::NotEdited));
-        }
+    ) -> Result<(Tensor, Tally), RunError> {
         let before = self.gather(config, tensor, written)?;
         let sources = sources(&before)?;
         let sources = sources.iter().map(|source| self.as_handed_over(source));
@@ -99,8 +71,8 @@ impl<'a> Application<'a> {
         let before = self.as_handed_over(&before)?;
         let columns = self.columns(config, &before)?;
         let context = self.context(&columns, None);
-        let (after, measured) = self.apply(&before, &sources, context, None)?;
-        Ok((self.put_back(config, tensor, written, &after)?, measured))
+        let (after, tally) = self.apply(&before, &sources, context, None)?;
+        Ok((self.put_back(config, tensor, written, &after)?, tally))
     }
 
     /// The values that the edit is about, of `written` rows of packed rows `[rows, width]`: a row for each of them.
@@ -183,11 +155,8 @@ impl<'a> Application<'a> {
         pattern: &Tensor,
         positions: &[usize],
         sources: &dyn Fn(&Tensor) -> Result<Vec<Tensor>, RunError>,
-    ) -> Result<(Tensor, Receipt), RunError> {
+    ) -> Result<(Tensor, Tally), RunError> {
         let unit = self.unit();
-        if unit.is_empty() {
-            return Ok((pattern.clone(), self.receipt(Outcome::NotEdited)));
-        }
         let place = |position: &usize| positions.binary_search(position).ok();
         let queries: Vec<usize> = unit.positions.iter().filter_map(place).collect();
         let selection = pattern_selection(&queries, unit);
@@ -197,8 +166,8 @@ impl<'a> Application<'a> {
         let keys = unit.keys.clone().unwrap_or_else(|| (0..all_keys).collect());
         let visible = self.visible(config, &keys, &before)?;
         let context = self.context(&heads, Some(&keys));
-        let (after, measured) = self.apply(&before, &sources(&before)?, context, Some(&visible))?;
-        Ok((unit::replace(pattern, selection, &after)?, self.receipt(measured.outcome())))
+        let (after, tally) = self.apply(&before, &sources(&before)?, context, Some(&visible))?;
+        Ok((unit::replace(pattern, selection, &after)?, tally))
     }
 
     /// The values that the edit reads, each in the shape of the values that it writes: of runs what
@@ -256,7 +225,7 @@ impl<'a> Application<'a> {
         let (example, positions) = (self.example, self.positions());
         let subspaces = self.edit().subspaces.as_ref();
         let subspace = subspaces.map(|subspaces| subspaces[example].as_slice());
-        let row = self.plan.examples[example].row.unwrap_or(example);
+        let row = self.examples[example].row.unwrap_or(example);
         UnitContext { example, row, step: self.step, positions, columns, keys, subspace }
     }
 
@@ -267,49 +236,19 @@ impl<'a> Application<'a> {
         sources: &[Tensor],
         context: UnitContext<'_>,
         writable: Option<&Tensor>,
-    ) -> Result<(Tensor, Measured), RunError> {
-        // Runs of another length round otherwise: the source's values would differ by noise.
-        if self.is_shared_prefix() {
-            return Ok((before.clone(), Measured::SharedPrefix));
-        }
+    ) -> Result<(Tensor, Tally), RunError> {
         let after = applied(self.edit(), before, sources, context)?;
         let after = match writable {
             Some(writable) => writable.where_cond(&after, before)?,
             None => after,
         };
         let tally = self.measure(before, &after)?;
-        Ok((after, Measured::Counted(tally)))
-    }
-
-    /// Whether the edit is sure to change nothing: it is an interchange within a shared prefix
-    /// ([`ResolvedEdit::is_shared_prefix`]), and nothing that its values depend on was edited.
-    pub(super) fn is_shared_prefix(&self) -> bool {
-        let prompts = &self.plan.examples[self.example];
-        let last = self.unit().positions.iter().max();
-        let order = |index: usize| (self.plan.edits[index].site.depth(), index);
-        let touches = |index: usize| {
-            let edit = &self.plan.edits[index];
-            let first = edit.units[self.example].positions.iter().min();
-            // A recurrent block's state carries a change to all of the block's sites further on.
-            let is_carried = edit.by_step && edit.site.layer() == self.edit().site.layer();
-            first.is_some()
-                && ((order(index) < order(self.index) && first <= last)
-                    || (is_carried && index != self.index && first < last))
-                && !edit.is_shared_prefix(self.example, prompts)
-        };
-        self.edit().is_shared_prefix(self.example, prompts)
-            && !(0..self.plan.edits.len()).any(touches)
+        Ok((after, tally))
     }
 
     pub(super) fn receipt(&self, outcome: Outcome) -> Receipt {
         let (edit, unit) = (self.edit(), self.unit());
-        let read = match &edit.source {
-            Some(ResolvedSource::Runs { units, .. }) => {
-                let of_run = |(run, unit): &(Run, Unit)| (*run, unit.positions.clone());
-                units[self.example].iter().map(of_run).collect()
-            }
-            _ => Vec::new(),
-        };
+        let read = edit.positions_read(self.example);
         Receipt {
             example: self.example,
             edit: edit.index,

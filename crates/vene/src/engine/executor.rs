@@ -119,7 +119,10 @@ impl ExampleOutcome {
     }
 }
 
-/// Somebody who runs plans.
+/// Who is told of outcomes, by the plan's index.
+pub(super) type Each<'e> = &'e mut dyn FnMut(usize, PlanOutcome) -> ControlFlow<()>;
+
+/// A type that runs plans.
 pub trait Executor {
     /// Its name, for records.
     fn name(&self) -> &'static str;

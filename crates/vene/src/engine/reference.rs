@@ -10,7 +10,7 @@ use std::sync::Arc;
 use candle_core::Tensor;
 use vene_model::{Decoder, DecoderConfig, Model, Operations, Recorded, Site};
 
-use super::apply::{Application, Measured};
+use super::apply::Application;
 use super::distribution::Distribution;
 use super::executor::{ExampleOutcome, Executor, PlanOutcome, embeddings, run_one};
 use super::forked::Forked;
@@ -19,7 +19,7 @@ use super::stages::in_stages;
 use super::trace::{Trace, Wanted};
 use super::unit;
 use crate::error::RunError;
-use crate::plan::{Outcome, Receipt, ResolvedPlan, Tally};
+use crate::plan::{Outcome, Receipt, ResolvedPlan, Tally, unchanged};
 
 /// Runs plans one full forward pass each.
 #[derive(Clone, Copy)]
@@ -148,6 +148,9 @@ pub(super) struct Editor<'a> {
     /// What edits read of their own run, by edit and example.
     current: HashMap<(usize, usize), Tensor>,
     collected: HashMap<(usize, usize), Tensor>,
+    /// By example which edits are sure to change nothing: runs of another length round otherwise, so that the source's values
+    /// would differ by noise.
+    is_unchanged: Vec<Vec<bool>>,
     /// What edits inside recurrent blocks changed so far, by edit and example.
     tallies: HashMap<(usize, usize), Tally>,
     receipts: Vec<Receipt>,
@@ -167,7 +170,11 @@ impl<'a> Editor<'a> {
             wanted.extend(edit.reads_current());
         }
         wanted.extend(plan.collects.iter().map(|collect| collect.site));
+        let examples = plan.examples.iter().enumerate();
+        let is_unchanged =
+            examples.map(|(index, example)| unchanged(&plan.edits, index, example)).collect();
         Self {
+            is_unchanged,
             plan,
             sources,
             config,
@@ -201,15 +208,21 @@ impl<'a> Editor<'a> {
         Ok(PlanOutcome { examples, collected, receipts, ..PlanOutcome::default() })
     }
 
-    /// The receipt of an edit whose steps are all done.
-    fn told_of_steps(&self, index: usize, example: usize) -> Receipt {
-        let application = Application::new(self.plan, index, example);
-        application.receipt(match self.tallies.get(&(index, example)) {
-            Some(tally) => tally.outcome(),
-            None if application.unit().is_empty() => Outcome::NotEdited,
-            // Whatever is applied is counted, unless it is sure to change nothing.
-            None => Outcome::SharedPrefix,
-        })
+    fn application(&self, index: usize, example: usize) -> Application<'a> {
+        Application::new(&self.plan.edits, &self.plan.examples, index, example)
+    }
+
+    /// What comes of an edit that need not be applied.
+    fn left_out(&self, index: usize, example: usize) -> Option<Outcome> {
+        if self.plan.edits[index].units[example].is_empty() {
+            Some(Outcome::NotEdited)
+        } else {
+            self.is_unchanged[example][index].then_some(Outcome::SharedPrefix)
+        }
+    }
+
+    fn tell(&mut self, application: Application<'_>, outcome: Outcome) {
+        self.receipts.push(application.receipt(outcome));
     }
 
     /// The values that an edit reads, each in the shape of the values that it writes.
@@ -244,17 +257,22 @@ impl Editor<'_> {
         if edit.site != site {
             return Ok(());
         }
+        let application = self.application(index, example);
+        if let Some(outcome) = self.left_out(index, example) {
+            self.tell(application, outcome);
+            return Ok(());
+        }
         if by_step {
-            let receipt = self.told_of_steps(index, example);
-            self.receipts.push(receipt);
+            // All steps are done.
+            let tally = self.tallies.remove(&(index, example)).unwrap_or_default();
+            self.tell(application, tally.outcome());
             return Ok(());
         }
         let written = rows.of(example, &unit.positions).unwrap_or_default();
-        let application = Application::new(plan, index, example);
         let read = |before: &Tensor| self.read(application, before);
-        let (edited, receipt) = application.edit_rows(self.config, tensor, &written, &read)?;
+        let (edited, tally) = application.edit_rows(self.config, tensor, &written, &read)?;
         *tensor = edited;
-        self.receipts.push(receipt);
+        self.tell(application, tally.outcome());
         Ok(())
     }
 
@@ -310,17 +328,14 @@ impl Visitor for Editor<'_> {
                 if edit.reads_current() == Some(site) {
                     self.current.insert((index, example), tensor.narrow(0, row, 1)?);
                 }
-                if edit.site != site {
+                if edit.site != site || self.is_unchanged[example][index] {
                     continue;
                 }
-                let application = Application { part, ..Application::new(plan, index, example) };
+                let application = Application { part, ..self.application(index, example) };
                 let read = |before: &Tensor| self.read(application, before);
-                let (edited, measured) =
-                    application.rewrite_rows(self.config, tensor, &[row], &read)?;
+                let (edited, tally) = application.edit_rows(self.config, tensor, &[row], &read)?;
                 *tensor = edited;
-                if let Measured::Counted(tally) = measured {
-                    self.tallies.entry((index, example)).or_default().join(&tally);
-                }
+                self.tallies.entry((index, example)).or_default().join(&tally);
             }
         }
         Ok(())
@@ -335,12 +350,15 @@ impl Visitor for Editor<'_> {
     ) -> Result<(), RunError> {
         let plan = self.plan;
         for (index, _) in plan.edits.iter().enumerate().filter(|(_, edit)| edit.site == site) {
-            let application = Application::new(plan, index, run);
+            let application = self.application(index, run);
+            if let Some(outcome) = self.left_out(index, run) {
+                self.tell(application, outcome);
+                continue;
+            }
             let read = |before: &Tensor| self.read(application, before);
-            let (edited, receipt) =
-                application.edit_pattern(self.config, tensor, queries, &read)?;
+            let (edited, tally) = application.edit_pattern(self.config, tensor, queries, &read)?;
             *tensor = edited;
-            self.receipts.push(receipt);
+            self.tell(application, tally.outcome());
         }
         for (index, _) in plan.collects.iter().enumerate().filter(|(_, c)| c.site == site) {
             self.collected.insert((index, run), tensor.clone());

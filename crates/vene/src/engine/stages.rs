@@ -1,9 +1,8 @@
-//! Plans that need more than one run of base and sources.
+//! Plans that need more than one run of base and sources, as the reference executor runs them: each run by itself, in full.
 //!
 //! A source that is itself edited is a plan of its own, in which it is the base: what is read of its
-//! run is collected there, and given to those who read it. So executors know only plans of one base
+//! run is collected there, and given to those who read it. So the executor knows only plans of one base
 //! whose sources are unedited; this module makes those of the others and puts their outcomes together.
-//! Stages of many plans are handed to the executor at once.
 
 use std::collections::{BTreeSet, HashMap};
 use std::ops::ControlFlow;
@@ -13,20 +12,17 @@ use candle_core::Tensor;
 use vene_model::{DecoderConfig, ModelKey, Site};
 
 use super::apply;
-use super::executor::PlanOutcome;
+use super::executor::{Each, PlanOutcome};
 use crate::error::RunError;
 use crate::plan::{
     EditedSource, Example, Outputs, Receipt, ResolvedCollect, ResolvedEdit, ResolvedPlan,
     ResolvedSource, Run, Unit,
 };
 
-/// Who is told of outcomes, by the plan's index.
-pub(super) type Each<'e> = &'e mut dyn FnMut(usize, PlanOutcome) -> ControlFlow<()>;
-
-/// Somebody who runs plans of one run of base and sources.
+/// Runs plans of one run of base and sources.
 type RunPlans<'e> = &'e mut dyn FnMut(&[ResolvedPlan], Each<'_>) -> Result<(), RunError>;
 
-/// Runs plans by somebody who knows only those of one run of base and sources.
+/// Runs plans by `run`, which knows only those of one run of base and sources.
 pub(super) fn in_stages(
     key: &ModelKey,
     config: &DecoderConfig,
@@ -59,19 +55,6 @@ pub(super) fn in_stages(
             None => ControlFlow::Continue(()),
         }
     })
-}
-
-/// A plan of the base's run alone: its edited sources are run, and what is read of them is given. The
-/// receipts are those of sources.
-pub(super) fn given_sources(
-    config: &DecoderConfig,
-    plan: &ResolvedPlan,
-    run: RunPlans<'_>,
-) -> Result<(ResolvedPlan, Vec<Receipt>), RunError> {
-    match run_sources(config, std::slice::from_ref(plan), run)?.pop() {
-        Some(staged) => Ok((staged.base()?, staged.receipts)),
-        None => Ok((plan.clone(), Vec::new())),
-    }
 }
 
 fn run_sources<'p>(
@@ -160,15 +143,19 @@ impl<'p> Staged<'p> {
                 self.showed.insert((example, source, site), values);
             }
         }
-        let receipts = outcome.receipts.into_iter().map(|mut receipt| {
-            // The base was read as the last of the sources.
-            let last = Run::Source(self.plan.examples[receipt.example].sources.len());
-            for (run, _) in receipt.read.iter_mut().filter(|(run, _)| *run == last) {
-                *run = Run::Base;
+        self.receipts.extend(outcome.receipts);
+    }
+
+    /// Receipts say what edits read of runs, whether or not it was given to them.
+    fn say_what_was_read(&self, receipts: &mut [Receipt]) {
+        let of_sources = self.plan.edited_sources.iter().flat_map(|source| &source.edits);
+        let edits = self.plan.edits.iter().chain(of_sources);
+        let edits: HashMap<usize, &ResolvedEdit> = edits.map(|edit| (edit.index, edit)).collect();
+        for receipt in receipts {
+            if let Some(edit) = edits.get(&receipt.edit) {
+                receipt.read = edit.positions_read(receipt.example);
             }
-            receipt
-        });
-        self.receipts.extend(receipts);
+        }
     }
 
     /// The base's run with its edits.
@@ -203,6 +190,7 @@ impl<'p> Staged<'p> {
         }
         let mut whole = self.edited.take()?;
         whole.receipts.append(&mut self.receipts);
+        self.say_what_was_read(&mut whole.receipts);
         whole.receipts.sort_by_key(|receipt| (receipt.example, receipt.edit));
         whole.original = self.original.take().map(|original| original.examples).unwrap_or_default();
         Some(whole)

@@ -6,7 +6,7 @@ use vene_model::{Decoder, DecoderConfig, Model, Operations, Outline};
 
 use super::continuation::{Continuation, End, Generation, NewToken, StepReceipt};
 use super::{GenerationError, Sampling};
-use crate::engine::{Decode, Distribution, Sequence, Showed, with_sources_run};
+use crate::engine::{Decode, Distribution, Sequence, Showed};
 use crate::error::RunError;
 use crate::plan::ResolvedPlan;
 use crate::random::Draws;
@@ -120,15 +120,12 @@ impl Generator {
         self.check(model, plan)?;
         let own = || model.tokenizer().ends().to_vec();
         let stop = self.stop.clone().unwrap_or_else(own);
-        let (of_bases, of_sources) = with_sources_run(model, plan)?;
-        let receipt = |receipt| StepReceipt { step: 0, sample: 0, receipt };
         let writer = Writer {
             generator: self,
-            plan: &of_bases,
-            with_original: plan.original,
+            plan,
             stop,
             context: model.config().context,
-            receipts: of_sources.into_iter().map(receipt).collect(),
+            receipts: Vec::new(),
             each,
         };
         match model.fused()? {
@@ -142,7 +139,6 @@ impl Generator {
 struct Writer<'a, 'e> {
     generator: &'a Generator,
     plan: &'a ResolvedPlan,
-    with_original: bool,
     stop: Vec<u32>,
     context: usize,
     receipts: Vec<StepReceipt>,
@@ -210,15 +206,16 @@ impl Writer<'_, '_> {
         runs: &mut Decode<'_, O>,
     ) -> Result<(Vec<Text>, First), GenerationError> {
         let examples = self.plan.examples();
-        let kinds: &[bool] = if self.with_original { &[true, false] } else { &[true] };
+        let kinds: &[bool] = if self.plan.original { &[true, false] } else { &[true] };
         let all = |&is_edited: &bool| (0..examples.len()).map(move |example| (example, is_edited));
         let kinds: Vec<(usize, bool)> = kinds.iter().flat_map(all).collect();
         let mut sequences: Vec<Sequence> =
             kinds.iter().map(|&(example, is_edited)| Sequence::new(example, is_edited)).collect();
         let Showed { distributions, receipts: made } =
             runs.read(&mut sequences.iter_mut().collect::<Vec<_>>())?;
-        let receipt = |(_, receipt)| StepReceipt { step: 0, sample: 0, receipt };
-        self.receipts.extend(made.into_iter().map(receipt));
+        let made = runs.source_receipts().iter().cloned().chain(made.into_iter().map(|(_, of)| of));
+        let receipt = |receipt| StepReceipt { step: 0, sample: 0, receipt };
+        self.receipts.extend(made.map(receipt));
         self.receipts.sort_by_key(|made| (made.receipt.example, made.receipt.edit));
         let (mut texts, mut places) = (Vec::new(), Vec::new());
         for (place, ((prompt, is_edited), sequence)) in kinds.into_iter().zip(sequences).enumerate()

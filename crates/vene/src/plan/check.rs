@@ -1,5 +1,7 @@
 //! What can be said of an edit before there are examples: a plan in a file is refused early.
 
+use std::collections::BTreeSet;
+
 use crate::data::{Role, SpanPart};
 use vene_model::DecoderConfig;
 
@@ -24,7 +26,8 @@ pub(crate) enum Width {
 impl Edit {
     /// Refuses what no example can make right.
     pub(crate) fn check(&self, index: usize, config: &DecoderConfig) -> Result<(), PlanError> {
-        let resolver = Resolver { index, edit: self, config, examples: &[], edits: &[] };
+        let edited = BTreeSet::new();
+        let resolver = Resolver { index, edit: self, config, examples: &[], edited: &edited };
         let site = resolver.site()?;
         for heads in [&self.heads, &self.source_heads].into_iter().flatten() {
             let lists = if let Heads::Each(lists) = heads { lists.len() } else { 1 };
@@ -67,7 +70,8 @@ impl Edit {
             (true, Some(positions)) => positions,
             (true, None) => return Width::Unknown,
         };
-        let resolver = Resolver { index: 0, edit: self, config, examples: &[], edits: &[] };
+        let edited = BTreeSet::new();
+        let resolver = Resolver { index: 0, edit: self, config, examples: &[], edited: &edited };
         let unit = Unit { positions: vec![0; positions], heads, keys: None };
         match resolver.widths(&[unit]).first() {
             Some(Some(width)) => Width::Known(*width),

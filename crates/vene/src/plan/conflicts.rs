@@ -1,6 +1,6 @@
 //! Edits that contradict each other.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use vene_model::{DecoderConfig, Site};
 
@@ -12,14 +12,14 @@ pub(super) fn refuse_conflicts(
     edits: &[ResolvedEdit],
     config: &DecoderConfig,
 ) -> Result<(), PlanError> {
-    // Only edits of one place can meet.
-    let mut at_place: HashMap<(Run, Site), Vec<(usize, &ResolvedEdit)>> = HashMap::new();
+    let mut at_place: HashMap<(Run, Site), Earlier> = HashMap::new();
     for (second, later) in edits.iter().enumerate() {
         if !later.intervention.traits().is_absolute() {
             continue;
         }
         let before = at_place.entry((later.run, later.site.place(config))).or_default();
-        for &(first, earlier) in before.iter() {
+        for first in before.meeting(later) {
+            let earlier = &edits[first];
             let (on_prompt, at_new_token) =
                 (earlier.when.covers(0) && later.when.covers(0), earlier.when.meets(&later.when));
             for (example, (a, b)) in earlier.units.iter().zip(&later.units).enumerate() {
@@ -43,9 +43,41 @@ pub(super) fn refuse_conflicts(
                 }
             }
         }
-        before.push((second, later));
+        before.add(second, later);
     }
     Ok(())
+}
+
+/// Earlier edits of one place, found by what a later one could meet them at.
+#[derive(Default)]
+struct Earlier {
+    /// By example and position.
+    on_prompts: HashMap<(usize, usize), Vec<usize>>,
+    at_new_tokens: Vec<usize>,
+}
+
+impl Earlier {
+    fn meeting(&self, later: &ResolvedEdit) -> BTreeSet<usize> {
+        let on_prompts = cells(later).filter_map(|cell| self.on_prompts.get(&cell)).flatten();
+        let at_new_tokens = self.at_new_tokens.iter().filter(|_| later.when.covers_new_tokens());
+        on_prompts.chain(at_new_tokens).copied().collect()
+    }
+
+    fn add(&mut self, index: usize, edit: &ResolvedEdit) {
+        for cell in cells(edit) {
+            self.on_prompts.entry(cell).or_default().push(index);
+        }
+        if edit.when.covers_new_tokens() {
+            self.at_new_tokens.push(index);
+        }
+    }
+}
+
+/// The examples and positions that an edit writes.
+fn cells(edit: &ResolvedEdit) -> impl Iterator<Item = (usize, usize)> + '_ {
+    let units = edit.units.iter().enumerate();
+    units
+        .flat_map(|(example, unit)| unit.positions.iter().map(move |&position| (example, position)))
 }
 
 /// Something that both lists hold, where `None` stands for everything: `Some(None)` if that is

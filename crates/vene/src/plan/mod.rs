@@ -21,6 +21,7 @@ mod resolved;
 mod runs;
 mod source_positions;
 mod span;
+mod unchanged;
 mod when;
 
 pub use alignment::align;
@@ -38,6 +39,7 @@ pub use resolved::{
     EditedSource, ResolvedCollect, ResolvedEdit, ResolvedPlan, ResolvedSource, Unit,
 };
 pub use source_positions::SourcePositions;
+pub(crate) use unchanged::unchanged;
 pub use when::When;
 
 use std::sync::Arc;
@@ -58,7 +60,7 @@ pub struct Example {
 }
 
 /// One of an example's runs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Run {
     /// The base's.
     Base,
@@ -118,6 +120,14 @@ impl Example {
         match run {
             Run::Base => &self.base,
             Run::Source(index) => &self.sources[index],
+        }
+    }
+
+    /// The prompt of a run, if there is one.
+    pub(crate) fn get(&self, run: Run) -> Option<&Prompt> {
+        match run {
+            Run::Base => Some(&self.base),
+            Run::Source(index) => self.sources.get(index),
         }
     }
 }

@@ -31,12 +31,13 @@ pub(super) fn resolve(
     }
     let config = outline.config();
     plan.outputs.check(examples.len(), config.vocabulary)?;
+    let edited: BTreeSet<Run> = plan.edits.iter().map(|edit| edit.run).collect();
     let edits = plan
         .edits
         .iter()
         .enumerate()
         .map(|(index, edit)| {
-            Resolver { index, edit, config, examples: &examples, edits: &plan.edits }.resolve()
+            Resolver { index, edit, config, examples: &examples, edited: &edited }.resolve()
         })
         .collect::<Result<Vec<_>, _>>()?;
     refuse_conflicts(&edits, config)?;
@@ -111,8 +112,8 @@ pub(super) struct Resolver<'a> {
     pub(super) edit: &'a Edit,
     pub(super) config: &'a DecoderConfig,
     pub(super) examples: &'a [Example],
-    /// All of the plan.
-    pub(super) edits: &'a [Edit],
+    /// The runs that the plan edits.
+    pub(super) edited: &'a BTreeSet<Run>,
 }
 
 impl Resolver<'_> {
@@ -235,7 +236,7 @@ impl Resolver<'_> {
             _ => false,
         };
         // A run that reads itself reads itself unedited.
-        self.edits.iter().any(|edit| edit.run != self.edit.run && reads(edit.run))
+        self.edited.iter().any(|run| *run != self.edit.run && reads(*run))
     }
 
     /// How many values the intervention is handed at once in each example that is edited: of the edited

@@ -223,21 +223,16 @@ impl ResolvedPlan {
 }
 
 impl ResolvedEdit {
-    /// Whether the edit is sure to change nothing in an example: it is an interchange whose every
-    /// read row is its write row, since base and source are the same up to there.
+    /// Whether the edit is sure to change nothing in an example that is not edited otherwise: it is an interchange whose
+    /// every read row is its write row, since both runs are the same up to there.
     pub fn is_shared_prefix(&self, example: usize, prompts: &Example) -> bool {
         let Some(ResolvedSource::Runs { site, units }) = &self.source else { return false };
         let (Some(unit), Some(read)) = (self.units.get(example), units.get(example)) else {
             return false;
         };
         let is_shared = |(run, read): &(Run, Unit)| {
-            let shared = match run {
-                Run::Base => prompts.base.len(),
-                Run::Source(index) => match prompts.sources.get(*index) {
-                    Some(source) => prompts.base.shared_run(source),
-                    None => return false,
-                },
-            };
+            let prompts = prompts.get(self.run).zip(prompts.get(*run));
+            let shared = prompts.map_or(0, |(written, read)| written.shared_run(read));
             read == unit && unit.positions.iter().all(|&position| position < shared)
         };
         !self.control
@@ -246,6 +241,28 @@ impl ResolvedEdit {
             && self.intervention.traits().result == Dependence::Copies
             && *site == self.site
             && read.iter().all(is_shared)
+    }
+
+    /// Where it reads runs of the example, if it does.
+    pub(crate) fn read_site(&self) -> Option<Site> {
+        match self.source {
+            Some(ResolvedSource::Runs { site, .. }) => Some(site),
+            _ => None,
+        }
+    }
+
+    /// The runs of an example that it reads, with the positions that are read there.
+    pub(crate) fn positions_read(&self, example: usize) -> Vec<(Run, Vec<usize>)> {
+        self.units_read(example).map(|(run, unit)| (run, unit.positions.clone())).collect()
+    }
+
+    /// The runs of an example that it reads, with what it reads of each.
+    pub(crate) fn units_read(&self, example: usize) -> impl Iterator<Item = (Run, &Unit)> {
+        let units = match &self.source {
+            Some(ResolvedSource::Runs { units, .. }) => units[example].as_slice(),
+            _ => &[],
+        };
+        units.iter().map(|(run, unit)| (*run, unit))
     }
 
     /// Where it reads the edited run itself, if it does.

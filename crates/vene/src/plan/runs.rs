@@ -46,16 +46,18 @@ pub(super) fn in_order(
 
 /// Refuses an edit of a source's run that changes nothing that another run reads.
 fn refuse_unread(of_base: &[ResolvedEdit], ordered: &[EditedSource]) -> Result<(), PlanError> {
+    // How deep each source is read by runs that are not its own.
+    let mut read_to: BTreeMap<usize, _> = BTreeMap::new();
+    for edit in of_base.iter().chain(ordered.iter().flat_map(|source| &source.edits)) {
+        let Some(ResolvedSource::Runs { site, .. }) = &edit.source else { continue };
+        for source in sources_read(edit).filter(|source| edit.run != Run::Source(*source)) {
+            let deepest = read_to.entry(source).or_insert(site.depth());
+            *deepest = site.depth().max(*deepest);
+        }
+    }
     for EditedSource { source, edits } in ordered {
-        let others = ordered.iter().filter(|other| other.source != *source);
-        let readers: Vec<&ResolvedEdit> =
-            of_base.iter().chain(others.flat_map(|other| &other.edits)).collect();
         let is_read = |edit: &ResolvedEdit| {
-            readers.iter().any(|reader| {
-                let Some(ResolvedSource::Runs { site, .. }) = &reader.source else { return false };
-                site.depth() >= edit.site.depth()
-                    && sources_read(reader).any(|read| read == *source)
-            })
+            read_to.get(source).is_some_and(|deepest| *deepest >= edit.site.depth())
         };
         if let Some(edit) = edits.iter().find(|edit| !is_read(edit)) {
             return Err(PlanError::EditUnread { edit: edit.index, site: edit.site, run: *source });

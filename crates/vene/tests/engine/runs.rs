@@ -325,3 +325,65 @@ fn many_plans_with_edited_sources_at_once() {
     }
     assert!(distance(&logits[0], &logits[1]) > 1e-6);
 }
+
+#[test]
+fn an_edited_source_is_one_more_fork_of_the_same_pass() {
+    let model = vene::Model::load("embedded").unwrap();
+    let [spain, italy] = ["The capital of Spain is", "The capital of Italy is"]
+        .map(|text| model.prompt(text).unwrap());
+    let example = [Example::new(spain.clone()).source(italy.clone())];
+    let last = model.config().layers.len() - 1;
+    let in_source = |layer: usize| {
+        Edit::zero(Component::MlpOutput, layer).at(Positions::index(3)).within(Run::Source(0))
+    };
+    let read = Edit::interchange(BLOCK, last).at(Positions::Last);
+    let plan = |edits: &[Edit]| {
+        let plan = edits.iter().fold(Plan::new(), |plan, edit| plan.edit(edit.clone()));
+        plan.resolve(&model, &example).unwrap()
+    };
+    let forked = Forked::new(&model);
+    let unedited = forked.work(&[plan(std::slice::from_ref(&read))]).unwrap();
+    let edited = forked.work(&[plan(&[in_source(last), read.clone()])]).unwrap();
+    assert_eq!((unedited.passes, edited.passes), (1, 1));
+    // The source's edit in the last block moves the last token through no product but its own MLP's and that of the row that
+    // looks at it; a pass more would be half as much again.
+    assert!(edited.operations() < 1.1 * unedited.operations(), "{edited:?} {unedited:?}");
+    // Plans that edit the source alike run it once.
+    let many: Vec<_> =
+        (0..=last).map(|layer| plan(&[in_source(0), Edit::interchange(BLOCK, layer)])).collect();
+    let other = |layer: usize| {
+        let source = Edit::scaling(Component::MlpOutput, 0, layer as f64 + 2.0);
+        let source = source.at(Positions::index(3)).within(Run::Source(0));
+        plan(&[source, Edit::interchange(BLOCK, layer)])
+    };
+    let other: Vec<_> = (0..=last).map(other).collect();
+    let operations = |plans: &[_]| forked.work(plans).unwrap().operations();
+    assert_eq!(operations(&many[..1]), operations(&other[..1]));
+    assert!(operations(&many) < 0.8 * operations(&other));
+    // From a session, too.
+    let session = vene::Session::new(&model, [&spain, &italy]).unwrap();
+    for plan in many.iter().chain([&plan(&[in_source(last), read])]) {
+        let (session, whole) = (session.run(plan).unwrap(), forked.run(plan).unwrap());
+        assert_eq!(logits_of(&session, 0), logits_of(&whole, 0));
+        assert_eq!(session.receipts, whole.receipts);
+        let said = &whole.receipts.last().unwrap().read;
+        assert_eq!(said, &[(Run::Source(0), vec![4])]);
+    }
+}
+
+/// A source's logits may be edited like anything else.
+#[test]
+fn edited_logits_of_a_source_are_read() {
+    let subject = subject();
+    let scaled =
+        Edit::scaling(Component::Logits, None, 3.0).at(Positions::index(2)).within(Run::Source(0));
+    let read = Edit::interchange(Component::Logits, None).at(Positions::index(2));
+    let outcome = run(&subject, &Plan::new().edit(scaled).edit(read), &examples(&subject));
+    for (example, prompts) in examples(&subject).iter().enumerate() {
+        let alone = [Example::new(prompts.sources[0].clone())];
+        let source = run(&subject, &Plan::new(), &alone);
+        let expected: Vec<f64> = logits_of(&source, 0)[2].iter().map(|logit| 3.0 * logit).collect();
+        let found = logits_of(&outcome, example)[2].clone();
+        assert!(distance(&[found], &[expected]) < CLOSE);
+    }
+}

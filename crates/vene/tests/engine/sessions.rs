@@ -1,8 +1,10 @@
 //! Sessions: kept runs, and forks of them.
 
+use std::path::Path;
 use std::sync::{Arc, LazyLock};
 
 use proptest::prelude::*;
+use vene::plan_file::{Format, PlanFile};
 use vene::{
     Component, Edit, Example, Executor, Forked, Plan, Positions, Precision, Prompt, Reference,
     RunError, Session,
@@ -219,4 +221,30 @@ fn plans_that_were_made_apart_share_what_clones_share() {
     };
     let other = resolved((0..layers).map(other).collect());
     assert!(forked.work(&other).unwrap().operations() > forked.work(&apart).unwrap().operations());
+}
+
+proptest! {
+    #![proptest_config(cases(60))]
+
+    /// What is written to files and read back, one plan at a time, shares what the plans did.
+    #[test]
+    fn plans_of_files_share_what_plans_of_a_program_share(random in random_plans(MODELS.len())) {
+        let (single, _) = &MODELS[random.subject];
+        let plans = random.plans(single);
+        let read_back = |plan: &Plan| {
+            let text = PlanFile::of(plan).ok()?.text(Format::Toml);
+            let file = PlanFile::parse(&text, Format::Toml, Path::new(".")).unwrap();
+            Some(file.plan(&single.model).unwrap())
+        };
+        let Some(read): Option<Vec<Plan>> = plans.iter().map(read_back).collect() else { return Ok(()) };
+        let examples: Arc<[Example]> = random.examples(single).into();
+        let resolved = |plans: &[Plan]| -> Result<Vec<_>, _> {
+            plans.iter().map(|plan| plan.resolve_shared(&single.model, &examples)).collect()
+        };
+        let (Ok(plans), Ok(read)) = (resolved(&plans), resolved(&read)) else { return Ok(()) };
+        let forked = Forked::new(&single.model);
+        prop_assert_eq!(forked.work(&read).unwrap(), forked.work(&plans).unwrap());
+        let (Ok(read), Ok(plans)) = (run(&forked, &read), run(&forked, &plans)) else { return Ok(()) };
+        prop_assert_eq!(all_logits(&read), all_logits(&plans));
+    }
 }

@@ -267,11 +267,11 @@ impl<O: Operations> ForkedPass<'_, O> {
             }
             let read = |before: &Tensor| self.read(fork, step, number, None, before);
             let application = Application { step: self.step(), ..edit.application };
-            let (edited, receipt) =
+            let (edited, tally) =
                 application.edit_pattern(self.config, pattern, positions, &read)?;
             *pattern = self.remembered(edited);
             is_edited = true;
-            self.found.outcomes[fork][step].push(receipt.outcome);
+            self.found.outcomes[fork][step].push(tally.outcome());
         }
         Ok(is_edited)
     }

@@ -6,6 +6,7 @@
 use vene_model::{DecoderConfig, Site};
 
 use super::tree::{ExampleRuns, Job};
+use crate::plan::{ResolvedEdit, Run};
 
 /// Bytes that the rows of one pass may take by default: from here on more rows at once do not make
 /// the products any faster.
@@ -34,7 +35,7 @@ pub(super) fn of(
     let (mut chunks, mut chunk, mut bytes) = (Vec::new(), Vec::new(), 0);
     let mut last: Option<&ExampleRuns> = None;
     for job in order {
-        let Job { plan, example } = jobs[job];
+        let Job { plan, example, .. } = jobs[job];
         let is_new = last != Some(&runs[job]);
         let new_trunk = if is_new && !is_kept {
             let example = &plan.examples[example];
@@ -70,9 +71,17 @@ pub(super) fn row_bytes(config: &DecoderConfig) -> usize {
 
 /// Rows that a job ends up with, at most.
 fn rows(job: Job<'_>) -> usize {
-    let Job { plan, example } = job;
-    let edited = plan.edits.iter().flat_map(|edit| &edit.units[example].positions).min();
-    edited.map_or(0, |first| plan.examples[example].base.len() - first)
+    let Job { plan, example, .. } = job;
+    let of_run = |edits: &[ResolvedEdit], run: Run| {
+        let first = edits.iter().flat_map(|edit| &edit.units[example].positions).min();
+        first.map_or(0, |first| plan.examples[example].prompt(run).len() - first)
+    };
+    if !job.is_edited {
+        return 0;
+    }
+    let sources = plan.edited_sources.iter();
+    let sources: usize = sources.map(|s| of_run(&s.edits, Run::Source(s.source))).sum();
+    of_run(&plan.edits, Run::Base) + sources
 }
 
 fn first_site(job: Job<'_>) -> Option<Site> {

@@ -8,20 +8,17 @@
 use std::collections::HashMap;
 use std::ops::Range;
 
-use vene_model::{Decoder, Model, Operations};
+use vene_model::{Decoder, Operations};
 
-use super::Forked;
 use super::cache::ActivationCache;
 use super::chunks::memory;
 use super::outcome::showed;
-use super::pass::{Activations, ForkedPass};
-use super::runner::{Reads, read, reads_of};
+use super::pass::ForkedPass;
+use super::sources::Sources;
 use super::stage::Stage;
 use super::tree::{ExampleRuns, Job, RunId, RunPosition, Tree};
 use super::trunk::Trunk;
 use crate::engine::distribution::Distribution;
-use crate::engine::executor::Executor;
-use crate::engine::stages::given_sources;
 use crate::error::RunError;
 use crate::plan::{Receipt, ResolvedPlan};
 
@@ -57,51 +54,29 @@ pub(crate) struct Showed {
 pub(crate) struct Decode<'a, O: Operations> {
     decoder: &'a Decoder<O>,
     plan: &'a ResolvedPlan,
-    /// What edits read of unedited runs, and these runs for each example.
-    activations: Activations,
-    sources: Vec<ExampleRuns>,
+    /// What edits read of other runs.
+    sources: Sources,
     cache: ActivationCache<O>,
 }
 
-/// The plan of the base's run alone: sources that it edits are run, and what is read of them is given. The
-/// receipts are those of sources.
-///
-/// # Errors
-/// Failures of the computation or of an intervention.
-pub(crate) fn with_sources_run(
-    model: &Model,
-    plan: &ResolvedPlan,
-) -> Result<(ResolvedPlan, Vec<Receipt>), RunError> {
-    let executor = Forked::new(model);
-    given_sources(model.config(), plan, &mut |plans, each| executor.run_all(plans, each))
-}
-
 impl<'a, O: Operations> Decode<'a, O> {
-    /// Runs what the plan's edits read, once; no source is edited in it.
+    /// Runs what the plan's edits read, once.
     ///
     /// # Errors
-    /// Failures of the computation.
+    /// Failures of the computation or of an intervention.
     pub(crate) fn new(decoder: &'a Decoder<O>, plan: &'a ResolvedPlan) -> Result<Self, RunError> {
-        let mut trunk = Trunk::default();
-        let mut run = |prompt| trunk.add(prompt, decoder.config());
-        let sources = plan.examples.iter().map(|example| {
-            let base = run(&example.base);
-            let sources = example.sources.iter().map(&mut run).collect();
-            ExampleRuns { edited: base, base, sources }
-        });
-        let sources: Vec<ExampleRuns> = sources.collect();
-        let mut reads = Reads::new();
-        for (example, runs) in sources.iter().enumerate() {
-            reads_of(Job { plan, example }, runs, &mut reads);
-        }
         let keeps = vec![false; decoder.config().layers.len() + 1];
         Ok(Self {
             decoder,
             plan,
-            activations: read(decoder, None, &trunk, reads, memory())?,
-            sources,
+            sources: Sources::of(decoder, plan, memory())?,
             cache: ActivationCache::new(keeps),
         })
+    }
+
+    /// What edits of sources did.
+    pub(crate) fn source_receipts(&self) -> &[Receipt] {
+        &self.sources.receipts
     }
 
     /// Reads the prompts of new sequences: step 0.
@@ -164,17 +139,20 @@ impl<'a, O: Operations> Decode<'a, O> {
         let sequences = &mut sequences[chunk.clone()];
         let jobs: Vec<Job<'_>> = sequences
             .iter()
-            .map(|sequence| Job { plan: stage.plan(sequence.is_edited), example: sequence.example })
+            .map(|sequence| {
+                let Sequence { example, is_edited, .. } = **sequence;
+                Job { plan: stage.plan(is_edited), example, is_edited }
+            })
             .collect();
         let runs = sequences.iter().zip(runs).map(|(sequence, edited)| ExampleRuns {
             edited,
-            ..self.sources[sequence.example].clone()
+            ..self.sources.runs[sequence.example].clone()
         });
-        let tree = Tree::new(trunk, &jobs, runs.collect()).without_sources();
+        let tree = Tree::after_sources(trunk, &jobs, runs.collect());
         let (rows, keep) = new_rows(&tree, self.cache.rows());
         let count = keep.len();
-        let pass =
-            ForkedPass::keeping(self.decoder, &tree, &mut self.cache, &self.activations, keep);
+        let activations = &self.sources.activations;
+        let pass = ForkedPass::keeping(self.decoder, &tree, &mut self.cache, activations, keep);
         let (mut found, logits) = pass.run()?;
         self.cache.grow(count);
         for (place, (sequence, rows)) in sequences.iter_mut().zip(rows).enumerate() {
@@ -221,10 +199,11 @@ fn owner(tree: &Tree<'_>, run: RunId, position: usize) -> RowKey {
     for run in tree.line(run) {
         match run {
             RunId::Trunk(run) => return RowKey::Trunk(tree.trunk.runs()[run].path[position]),
-            RunId::Fork(fork) if position >= tree.forks[fork].first_edited() => {
-                return RowKey::Fork(fork, position);
+            RunId::Fork(fork) => {
+                if tree.forks[fork].first_own().is_some_and(|first| position >= first) {
+                    return RowKey::Fork(fork, position);
+                }
             }
-            RunId::Fork(_) => {}
         }
     }
     unreachable!("a line ends in the trunk")

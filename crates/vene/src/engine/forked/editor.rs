@@ -4,17 +4,19 @@
 //! their second ones. Edits by one intervention that treats row by row are one call, whatever examples they are of.
 //! What works on each value by itself is written where the values lie, without any call of a tensor's operation.
 
+use std::collections::HashSet;
+
 use candle_core::{DType, Tensor};
 use vene_files::guarded;
 use vene_model::{HostRows, Operations};
 
 use super::identity::InterventionId;
 use super::pass::ForkedPass;
-use super::tree::{EditPlace, RunId, StepEdit};
+use super::tree::{RunId, StepEdit};
 use crate::engine::apply::{self, Application};
 use crate::error::RunError;
 use crate::intervention::UnitContext;
-use crate::plan::{Outcome, ResolvedSource, Run, Tally};
+use crate::plan::{Outcome, ResolvedSource, Tally, Unit};
 
 /// What a read finds at the site that is being visited: the rows it asks for.
 pub(super) type RowsHere<'a> = &'a dyn Fn(&[usize]) -> Result<Tensor, RunError>;
@@ -38,8 +40,39 @@ struct Together {
 }
 
 impl<O: Operations> ForkedPass<'_, O> {
-    /// Applies steps of forks at the site that is being visited.
+    /// Applies steps of forks at the site that is being visited, those that are read there first.
     pub(super) fn edit(
+        &mut self,
+        operations: &O,
+        steps: &[(usize, usize)],
+        tensor: &mut O::Tensor,
+    ) -> Result<(), RunError> {
+        let mut left: Vec<(usize, usize)> = steps.to_vec();
+        while !left.is_empty() {
+            let here: HashSet<usize> = left.iter().map(|(fork, _)| *fork).collect();
+            let (mut waiting, mut ready): (Vec<_>, Vec<_>) =
+                left.iter().partition(|(fork, step)| {
+                    let edits = &self.tree.forks[*fork].steps[*step].edits;
+                    let mut read = edits.iter().flat_map(|edit| self.tree.read_in_passing(edit));
+                    read.any(|(run, _)| {
+                        self.tree.line(run).any(|run| match run {
+                            RunId::Fork(fork) => here.contains(&fork),
+                            RunId::Trunk(_) => false,
+                        })
+                    })
+                });
+            // Runs never read each other in a circle.
+            if ready.is_empty() {
+                std::mem::swap(&mut waiting, &mut ready);
+            }
+            left = waiting;
+            self.edit_at_once(operations, &ready, tensor)?;
+        }
+        Ok(())
+    }
+
+    /// Applies steps that read nothing of each other.
+    fn edit_at_once(
         &mut self,
         operations: &O,
         steps: &[(usize, usize)],
@@ -175,10 +208,17 @@ impl<O: Operations> ForkedPass<'_, O> {
         mut host: HostRows<'_>,
     ) -> Result<bool, RunError> {
         let edits = &self.tree.forks[fork].steps[step].edits;
-        let works = |edit: &StepEdit<'_>| {
-            let reads_nothing = edit.edit().source.is_none();
-            (reads_nothing || self.tree.reads_in_passing(edit.edit()))
-                && edit.edit().intervention.traits().is_in_place()
+        let works = |step_edit: &StepEdit<'_>| {
+            let edit = step_edit.edit();
+            let mut read = self.tree.runs_read(step_edit);
+            let is_here = match &edit.source {
+                None => true,
+                Some(ResolvedSource::Runs { .. }) => {
+                    read.all(|(run, _)| self.tree.reads_in_passing(edit, run))
+                }
+                Some(_) => false,
+            };
+            is_here && edit.intervention.traits().is_in_place()
         };
         if !edits.iter().all(works) {
             return Ok(false);
@@ -202,18 +242,14 @@ impl<O: Operations> ForkedPass<'_, O> {
         let stretch = host.width / heads.unwrap_or(1);
         let all = [0];
         let (own_heads, mut tally) = (unit.heads.as_deref().unwrap_or(&all), Tally::default());
-        let sources: &[_] = match &edit.source {
-            Some(ResolvedSource::Runs { units, .. }) => &units[example],
-            _ => &[],
-        };
+        let sources: Vec<(RunId, &Unit)> = self.tree.runs_read(step_edit).collect();
         let mut before = vec![0.0; stretch];
         let mut read: Vec<Vec<f32>> = vec![vec![0.0; stretch]; sources.len()];
         for (index, &position) in unit.positions.iter().enumerate() {
             let row = self.rows.place(self.tree, RunId::Fork(fork), position);
             for (number, head) in own_heads.iter().enumerate() {
                 for ((run, unit), values) in sources.iter().zip(&mut read) {
-                    let run = self.tree.read_run(step_edit, *run);
-                    let row = self.rows.place(self.tree, run, unit.positions[index]);
+                    let row = self.rows.place(self.tree, *run, unit.positions[index]);
                     let head = unit.heads.as_deref().unwrap_or(&all)[number];
                     let start = row * host.width + head * stretch;
                     values.copy_from_slice(&host.values[start..start + stretch]);
@@ -273,41 +309,28 @@ impl<O: Operations> ForkedPass<'_, O> {
         here: Option<RowsHere<'_>>,
         before: &Tensor,
     ) -> Result<Vec<Tensor>, RunError> {
-        if application.edit().reads_current().is_some() {
-            let kept = self.found.current.get(&(fork, step, edit)).into_iter();
-            return kept
-                .map(|kept| apply::read_current(self.config, application, kept, before))
-                .collect();
-        }
         let step_edit = &self.tree.forks[fork].steps[step].edits[edit];
-        self.read_runs(application, &|run| self.tree.read_run(step_edit, run), here, before)
-    }
-
-    /// The same for edits that read anything but their own run. `run_of` says which run one of the example's is.
-    fn read_runs(
-        &self,
-        application: Application<'_>,
-        run_of: &dyn Fn(Run) -> RunId,
-        here: Option<RowsHere<'_>>,
-        before: &Tensor,
-    ) -> Result<Vec<Tensor>, RunError> {
-        let (edit, config) = (application.edit(), self.config);
-        let (site, units) = match &edit.source {
-            None | Some(ResolvedSource::Current(_)) => return Ok(Vec::new()),
+        let (edit, config, place) = (application.edit(), self.config, (fork, step, edit));
+        let site = match &edit.source {
+            None => return Ok(Vec::new()),
+            Some(ResolvedSource::Current(_)) => {
+                let kept = self.found.current.get(&place).into_iter();
+                return kept
+                    .map(|kept| apply::read_current(config, application, kept, before))
+                    .collect();
+            }
             Some(ResolvedSource::Given(values)) => {
                 let values = values[application.example].iter();
                 return values.map(|values| application.given(values, before)).collect();
             }
-            Some(ResolvedSource::Runs { site, units }) => (*site, &units[application.example]),
+            Some(ResolvedSource::Runs { site, .. }) => *site,
         };
-        let read = |(run, unit): &(_, crate::plan::Unit)| {
-            let run = run_of(*run);
-            if let (true, Some(here)) = (self.tree.reads_in_passing(edit), here) {
+        let read = |(run, unit): (RunId, &Unit)| {
+            if let (true, Some(here)) = (self.tree.reads_in_passing(edit, run), here) {
                 let rows = self.rows.all_places(self.tree, run, &unit.positions);
                 let all: Vec<usize> = (0..rows.len()).collect();
                 return apply::read_rows(config, edit, &here(&rows)?, &all, unit, before);
             }
-            let RunId::Trunk(run) = run else { return Err(RunError::NotTraced { site }) };
             let found = self.activations.find(run, site, &unit.positions);
             let (kept, rows) = found.ok_or(RunError::NotTraced { site })?;
             if site.component().is_pattern() {
@@ -316,30 +339,26 @@ impl<O: Operations> ForkedPass<'_, O> {
                 application.read_run(config, kept, &rows, unit, before)
             }
         };
-        units.iter().map(read).collect()
+        self.tree.runs_read(step_edit).map(read).collect()
     }
 
-    /// Applies plans' edits of their logits.
+    /// Applies steps of forks to their logits.
     pub(super) fn edit_logits(
         &mut self,
         operations: &O,
+        steps: &[(usize, usize)],
         logits: &mut O::Tensor,
     ) -> Result<(), RunError> {
-        for (job, end) in self.tree.ends.iter().enumerate() {
-            let on_logits = end.places.iter().enumerate();
-            for (edit, _) in on_logits.filter(|(_, place)| matches!(place, EditPlace::Logits)) {
-                let application = Application {
-                    step: self.step(),
-                    ..Application::new(end.plan, edit, end.example)
-                };
-                let rows = self.found.readouts.whole_rows(job, &application.unit().positions);
+        for &(fork, step) in steps {
+            for (number, edit) in self.tree.forks[fork].steps[step].edits.iter().enumerate() {
+                let application = Application { step: self.step(), ..edit.application };
+                let rows = self.found.readouts.edited_rows(fork, &edit.unit().positions);
                 let own = operations.values(logits, &rows)?;
                 let all: Vec<usize> = (0..rows.len()).collect();
-                let run_of = |run| self.tree.run_of_plan(end, run);
-                let read = |before: &Tensor| self.read_runs(application, &run_of, None, before);
-                let (after, receipt) = application.edit_rows(self.config, &own, &all, &read)?;
+                let read = |before: &Tensor| self.read(fork, step, number, None, before);
+                let (after, tally) = application.edit_rows(self.config, &own, &all, &read)?;
                 operations.set_values(logits, &rows, &self.remembered(after))?;
-                self.found.on_logits.insert((job, edit), receipt.outcome);
+                self.found.outcomes[fork][step].push(tally.outcome());
             }
         }
         Ok(())

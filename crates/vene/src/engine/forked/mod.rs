@@ -36,6 +36,7 @@ mod rows;
 mod runner;
 mod schedule;
 mod session;
+mod sources;
 mod stage;
 mod train_run;
 mod tree;
@@ -47,11 +48,10 @@ use vene_model::{Model, Outline, Work};
 
 use super::executor::{Executor, PlanOutcome, embeddings, run_one};
 use super::reference::Reference;
-use super::stages::in_stages;
 use crate::error::RunError;
 use crate::plan::ResolvedPlan;
-pub(crate) use decode::{Decode, Sequence, Showed, with_sources_run};
-use runner::{count_once, run_once};
+pub(crate) use decode::{Decode, Sequence, Showed};
+use runner::{check, count_once, run_once};
 pub use session::Session;
 pub use train_run::TrainRun;
 
@@ -118,17 +118,6 @@ impl<'a> Forked<'a> {
         plans.iter().try_for_each(|plan| plan.expect(outline.key()))?;
         Ok(count_once(&outline.counted(), plans, memory))
     }
-
-    fn run_plans(
-        &self,
-        plans: &[ResolvedPlan],
-        each: &mut dyn FnMut(usize, PlanOutcome) -> ControlFlow<()>,
-    ) -> Result<(), RunError> {
-        match self.model.fused()?.filter(|_| !self.plain) {
-            Some(decoder) => run_once(decoder, plans, self.memory, each),
-            None => run_once(self.model.plain()?, plans, self.memory, each),
-        }
-    }
 }
 
 impl Executor for Forked<'_> {
@@ -141,8 +130,11 @@ impl Executor for Forked<'_> {
         plans: &[ResolvedPlan],
         each: &mut dyn FnMut(usize, PlanOutcome) -> ControlFlow<()>,
     ) -> Result<(), RunError> {
-        let (key, config) = (self.model.key(), self.model.config());
-        in_stages(key, config, plans, each, &mut |plans, each| self.run_plans(plans, each))
+        check(plans, self.model.key())?;
+        match self.model.fused()?.filter(|_| !self.plain) {
+            Some(decoder) => run_once(decoder, plans, self.memory, each),
+            None => run_once(self.model.plain()?, plans, self.memory, each),
+        }
     }
 
     /// Whole runs, over the same weights: none are read a second time.

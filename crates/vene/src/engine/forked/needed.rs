@@ -5,7 +5,6 @@
 use vene_model::{BlockKind, Component, DecoderConfig, Site};
 
 use super::tree::{RunId, Tree};
-use crate::plan::ResolvedSource;
 
 /// Positions of runs, ascending.
 pub(super) struct Needed {
@@ -36,18 +35,16 @@ impl Needed {
         for read in tree.reads.iter().filter(|read| is_ahead(read.site)) {
             needed.of_mut(read.run).extend(read.positions.iter());
         }
-        for (index, fork) in tree.forks.iter().enumerate().rev() {
+        for (index, fork) in tree.forks.iter().enumerate() {
             for edit in fork.steps.iter().filter(|step| is_ahead(step.site)).flat_map(|s| &s.edits)
             {
                 needed.forks[index].extend(&edit.unit().positions);
-                if let Some(ResolvedSource::Runs { units, .. }) = &edit.edit().source
-                    && tree.reads_in_passing(edit.edit())
-                {
-                    for (run, unit) in &units[edit.application.example] {
-                        needed.of_mut(tree.read_run(edit, *run)).extend(&unit.positions);
-                    }
+                for (run, unit) in tree.read_in_passing(edit) {
+                    needed.of_mut(run).extend(&unit.positions);
                 }
             }
+        }
+        for (index, fork) in tree.forks.iter().enumerate().rev() {
             // Forks come after their parents: going backwards, a parent learns what its forks need.
             let of_fork = needed.forks[index].clone();
             needed.of_mut(fork.parent).extend(of_fork);

@@ -51,10 +51,10 @@ impl<O: Operations> Cached<'_, O> {
     }
 }
 
-/// What unedited runs showed at sites, before this pass.
+/// What runs showed at sites before this pass: those of the trunk, and forks that are read.
 #[derive(Default)]
 pub(super) struct Activations {
-    found: HashMap<(usize, Site), Rows>,
+    found: HashMap<(RunId, Site), Rows>,
 }
 
 /// Rows of a run at a site, of these positions, ascending; of attention patterns, which are whole, none are named.
@@ -64,14 +64,14 @@ struct Rows {
 }
 
 impl Activations {
-    pub(super) fn keep(&mut self, run: usize, site: Site, positions: Vec<usize>, values: Tensor) {
+    pub(super) fn keep(&mut self, run: RunId, site: Site, positions: Vec<usize>, values: Tensor) {
         self.found.insert((run, site), Rows { positions, values });
     }
 
     /// What a run showed at a site, and which of its rows are these positions'.
     pub(super) fn find(
         &self,
-        run: usize,
+        run: RunId,
         site: Site,
         positions: &[usize],
     ) -> Option<(&Tensor, Vec<usize>)> {
@@ -138,8 +138,6 @@ pub(super) struct Found {
     pub(super) current: HashMap<(usize, usize, usize), Tensor>,
     /// By read.
     pub(super) reads: HashMap<usize, Tensor>,
-    /// What edits of logits did, by job and edit.
-    pub(super) on_logits: HashMap<(usize, usize), Outcome>,
     pub(super) readouts: Readouts,
 }
 
@@ -392,7 +390,7 @@ impl<'a, O: Operations> ForkedPass<'a, O> {
         for &index in self.schedule.reads.get(&site).into_iter().flatten() {
             let read = &self.tree.reads[index];
             let rows = match site.component() {
-                Component::Logits => self.found.readouts.rows_of_read(self.tree, index),
+                Component::Logits => self.found.readouts.rows_of_read(index).to_vec(),
                 _ => self.rows.all_places(self.tree, read.run, &read.positions),
             };
             self.found.reads.insert(index, operations.values(tensor, &rows)?);
@@ -453,7 +451,8 @@ impl<O: Operations> Pass<O> for ForkedPass<'_, O> {
                 return Ok(());
             }
             let Some(logits) = live.first_mut() else { return Ok(()) };
-            self.edit_logits(operations, logits)?;
+            let steps = self.schedule.steps.get(&site).cloned().unwrap_or_default();
+            self.edit_logits(operations, &steps, logits)?;
             return self.keep_reads(operations, site, logits);
         }
         let steps = self.schedule.steps.get(&site).cloned().unwrap_or_default();

@@ -12,8 +12,7 @@ use std::ops::Range;
 use vene_model::{BlockKind, Component, DecoderConfig, Site};
 
 use super::needed::Needed;
-use super::tree::{Fork, RunId, RunPosition, Tree};
-use crate::plan::ResolvedSource;
+use super::tree::{Fork, RunId, RunPosition, Step, Tree};
 
 /// For each stage which rows of the trunk are live.
 pub(super) struct Presence {
@@ -245,8 +244,21 @@ impl<'a, 't> Demand<'a, 't> {
             let RunId::Fork(fork) = read.run else { continue };
             self.forks[fork] = self.forks[fork].max(stage_of(read.site, config));
         }
+        for edit in tree.edits() {
+            for (run, _) in tree.read_in_passing(edit) {
+                if let RunId::Fork(fork) = run {
+                    let stage = stage_of(edit.edit().site, config);
+                    self.forks[fork] = self.forks[fork].max(stage);
+                }
+            }
+        }
         for (index, fork) in tree.forks.iter().enumerate().rev() {
-            let steps = fork.steps.iter().map(|step| stage_of(step.site, config));
+            let stage = |step: &Step<'_>| match step.site.layer() {
+                // A pattern is there when rows meet, whatever is needed of them then.
+                Some(layer) if step.site.component().is_pattern() => stage_after_attention(layer),
+                _ => stage_of(step.site, config),
+            };
+            let steps = fork.steps.iter().map(stage);
             let deepest = steps.max().unwrap_or(0).max(self.forks[index]);
             self.forks[index] = deepest;
             self.deepest = self.deepest.max(deepest);
@@ -276,23 +288,13 @@ impl<'a, 't> Demand<'a, 't> {
         }
     }
 
-    /// What edits of a fork read of runs of the trunk as they pass by.
+    /// What edits of a fork read of other runs as they pass by.
     fn sources(&mut self, fork: &Fork<'_>) {
         let tree = self.tree;
-        for step in &fork.steps {
-            for edit in &step.edits {
-                let Some(ResolvedSource::Runs { site, units }) = &edit.edit().source else {
-                    continue;
-                };
-                if !tree.reads_in_passing(edit.edit()) {
-                    continue;
-                }
-                let stage = stage_of(*site, self.config);
-                for (run, unit) in &units[edit.application.example] {
-                    if let RunId::Trunk(run) = tree.read_run(edit, *run) {
-                        unit.positions.iter().for_each(|&position| self.row(run, position, stage));
-                    }
-                }
+        for edit in fork.steps.iter().flat_map(|step| &step.edits) {
+            let moment = Moment::of(edit.edit().site, self.config);
+            for (run, unit) in tree.read_in_passing(edit) {
+                unit.positions.iter().for_each(|&position| self.read(run, position, moment));
             }
         }
     }

@@ -8,17 +8,20 @@ use std::collections::HashMap;
 use vene_model::{Choice, Component, Readout};
 
 use super::rows::PackedRows;
-use super::tree::{PlanRun, Tree};
+use super::tree::{PlanRun, RunId, SiteRead, Tree};
 
 /// What is asked of the decoder, and for whom.
 #[derive(Default)]
 pub(super) struct Readouts {
+    /// Packed rows.
     whole: Vec<usize>,
     chosen: Vec<Choice>,
     /// For each job what it needs.
     jobs: Vec<Vec<Place>>,
-    /// For reads of logits that belong to no plan their rows among the whole distributions.
+    /// For reads of logits their rows among the whole distributions.
     reads: HashMap<usize, Vec<usize>>,
+    /// The same for forks that edit their logits, by fork and position.
+    edited: HashMap<(usize, usize), usize>,
 }
 
 /// Where the logits of a run's position are.
@@ -42,33 +45,25 @@ pub(super) enum Kind {
 /// By packed row, which of the rows of a kind it is.
 type RowOf = HashMap<usize, usize>;
 
-/// Whether a plan edits or collects its logits: then it has rows for itself.
-fn touches_logits(end: &PlanRun<'_>) -> bool {
-    let edits = end.plan.edits.iter().map(|edit| edit.site);
-    let collects = end.plan.collects.iter().map(|collect| collect.site);
-    edits.chain(collects).any(|site| site.component() == Component::Logits)
+/// Whether a plan's run needs whole distributions, whatever is read of them.
+fn needs_whole(tree: &Tree<'_>, end: &PlanRun<'_>) -> bool {
+    let is_logits = |read: &SiteRead<'_>| read.site.component() == Component::Logits;
+    tree.edits_logits(end.run).is_some() || tree.reads[end.reads.clone()].iter().any(is_logits)
 }
 
 impl Readouts {
     pub(super) fn new(tree: &Tree<'_>, rows: &PackedRows) -> Self {
         let mut readouts = Self::default();
-        let mut shared = RowOf::new();
+        let mut wholes = Wholes::default();
         let mut choices: HashMap<(&[u32], bool), (usize, RowOf)> = HashMap::new();
         for end in &tree.ends {
-            let own = touches_logits(end);
-            let chosen = end.plan.outputs.chosen(end.example).filter(|_| !own);
+            let chosen = end.plan.outputs.chosen(end.example);
+            let chosen = chosen.filter(|_| !needs_whole(tree, end));
             let mut places = Vec::new();
             for position in end.plan.logit_positions(end.example) {
                 let packed = rows.place(tree, end.run, position);
                 let (of, row) = match chosen {
-                    None => {
-                        let next = readouts.whole.len();
-                        let row = if own { next } else { *shared.entry(packed).or_insert(next) };
-                        if row == next {
-                            readouts.whole.push(packed);
-                        }
-                        (Kind::Whole, row)
-                    }
+                    None => (Kind::Whole, wholes.row(tree, end.run, position, packed)),
                     Some((tokens, normalised)) => {
                         let next = readouts.chosen.len();
                         let (choice, known) = choices
@@ -91,13 +86,26 @@ impl Readouts {
             readouts.jobs.push(places);
         }
         for (index, read) in tree.reads.iter().enumerate() {
-            if read.site.component() == Component::Logits && read.job.is_none() {
-                let start = readouts.whole.len();
-                readouts.whole.extend(rows.all_places(tree, read.run, &read.positions));
-                readouts.reads.insert(index, (start..readouts.whole.len()).collect());
+            if read.site.component() == Component::Logits {
+                let places = rows.all_places(tree, read.run, &read.positions).into_iter();
+                let rows = places.zip(read.positions.iter());
+                let rows =
+                    rows.map(|(packed, &position)| wholes.row(tree, read.run, position, packed));
+                readouts.reads.insert(index, rows.collect());
             }
         }
-        readouts
+        // Of edited logits all rows are there, whoever reads them.
+        for (fork, of_fork) in tree.forks.iter().enumerate() {
+            let run = RunId::Fork(fork);
+            let Some(step) = of_fork.steps.last().filter(|_| tree.edits_logits(run).is_some())
+            else {
+                continue;
+            };
+            for position in step.positions() {
+                wholes.row(tree, run, position, rows.place(tree, run, position));
+            }
+        }
+        Self { whole: wholes.packed, edited: wholes.edited, ..readouts }
     }
 
     /// What the decoder is asked for.
@@ -110,17 +118,37 @@ impl Readouts {
         self.jobs[job].iter().find(|place| place.position == position).copied()
     }
 
-    /// The rows, among the whole distributions, of positions of a job that has them for itself.
-    pub(super) fn whole_rows(&self, job: usize, positions: &[usize]) -> Vec<usize> {
-        let row = |position: &usize| Some(self.place(job, *position)?.row);
+    /// The rows, among the whole distributions, of positions of a fork that edits them.
+    pub(super) fn edited_rows(&self, fork: usize, positions: &[usize]) -> Vec<usize> {
+        let row = |&position: &usize| self.edited.get(&(fork, position)).copied();
         positions.iter().filter_map(row).collect()
     }
 
     /// The rows, among the whole distributions, of a read of logits.
-    pub(super) fn rows_of_read(&self, tree: &Tree<'_>, read: usize) -> Vec<usize> {
-        match tree.reads[read].job {
-            Some(job) => self.whole_rows(job, &tree.reads[read].positions),
-            None => self.reads.get(&read).cloned().unwrap_or_default(),
+    pub(super) fn rows_of_read(&self, read: usize) -> &[usize] {
+        self.reads.get(&read).map_or(&[], Vec::as_slice)
+    }
+}
+
+/// Whole distributions that are asked for: those of equal packed rows once, those that a fork edits for itself.
+#[derive(Default)]
+struct Wholes {
+    packed: Vec<usize>,
+    shared: RowOf,
+    edited: HashMap<(usize, usize), usize>,
+}
+
+impl Wholes {
+    /// Which of the whole distributions that of a run's position is, which lies in this packed row.
+    fn row(&mut self, tree: &Tree<'_>, run: RunId, position: usize, packed: usize) -> usize {
+        let next = self.packed.len();
+        let row = match tree.edits_logits(run) {
+            Some(fork) => *self.edited.entry((fork, position)).or_insert(next),
+            None => *self.shared.entry(packed).or_insert(next),
+        };
+        if row == next {
+            self.packed.push(packed);
         }
+        row
     }
 }

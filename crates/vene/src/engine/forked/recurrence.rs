@@ -10,7 +10,7 @@ use vene_model::{Component, Operations, Recurrence, Site, StateFrom, TimeStep};
 
 use super::pass::{Cached, ForkedPass, append};
 use super::tree::RunId;
-use crate::engine::apply::{Application, Measured};
+use crate::engine::apply::Application;
 use crate::error::RunError;
 use crate::plan::Tally;
 
@@ -135,12 +135,9 @@ impl<O: Operations> ForkedPass<'_, O> {
                     self.read_for(application, (fork, step, number), None, before)
                 };
                 let own = operations.values(rows, &[row])?;
-                let (edited, measured) =
-                    application.rewrite_rows(self.config, &own, &[0], &read)?;
+                let (edited, tally) = application.edit_rows(self.config, &own, &[0], &read)?;
                 operations.set_values(rows, &[row], &self.remembered(edited))?;
-                if let Measured::Counted(tally) = measured {
-                    tallies.entry((fork, step, number)).or_default().join(&tally);
-                }
+                tallies.entry((fork, step, number)).or_default().join(&tally);
             }
         }
         Ok(())

@@ -1,23 +1,28 @@
 //! Plans are run: chunk by chunk, each one pass.
 
-use std::borrow::Cow;
-use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
-use vene_model::{Counted, Decoder, Operations, Prompt, Site, Work};
+use vene_model::{Counted, Decoder, ModelKey, Operations, Prompt, Work};
 
 use super::cache::ActivationCache;
 use super::chunks;
 use super::outcome::{Outcomes, showed};
-use super::pass::{Activations, Cached, ForkedPass};
-use super::tree::{
-    EditPlace, ExampleRuns, Job, RunId, SiteRead, Tree, could_read_in_passing, runs_of,
-};
+use super::pass::{Cached, ForkedPass};
+use super::sources::Reader;
+use super::tree::{ExampleRuns, Job, Tree, runs_of};
 use super::trunk::Trunk;
-use crate::engine::stages::Each;
+use crate::engine::executor::Each;
 use crate::error::RunError;
-use crate::plan::{ResolvedEdit, ResolvedPlan, ResolvedSource, Run};
+use crate::plan::ResolvedPlan;
 use crate::shown::shown;
+
+/// Refuses plans of another model, and those that only a generation can run.
+pub(super) fn check(plans: &[ResolvedPlan], key: &ModelKey) -> Result<(), RunError> {
+    plans.iter().try_for_each(|plan| {
+        plan.expect(key)?;
+        plan.refuse_steps()
+    })
+}
 
 /// Runs plans whose prompts are run with them, in passes of about `memory` bytes.
 pub(super) fn run_once<O: Operations>(
@@ -112,16 +117,21 @@ fn run_chunk<O: Operations>(
     outcomes: &mut Outcomes<'_>,
     each: Each<'_>,
 ) -> Result<(), RunError> {
-    let tree = Tree::new(trunk, jobs, runs);
-    let activations = read(decoder, cache, trunk, reads_elsewhere(&tree), memory)?;
+    let mut tree = Tree::new(trunk, jobs, runs);
+    let read = Reader { decoder, cache, memory }.read_before(&mut tree)?;
     let cached = cache.map_or(Cached::Nothing, Cached::All);
-    let (mut found, logits) = ForkedPass::new(decoder, &tree, cached, &activations).run()?;
+    let (mut found, logits) = ForkedPass::new(decoder, &tree, cached, &read.activations).run()?;
     if !decoder.operations().has_values() {
         return Ok(());
     }
+    for (fork, outcomes) in read.outcomes {
+        if tree.forks[fork].steps.is_empty() {
+            found.outcomes[fork] = outcomes;
+        }
+    }
     for (index, (place, job)) in places.zip(jobs).enumerate() {
         let (showed, receipts) = showed(decoder.operations(), &tree, index, &mut found, &logits)?;
-        if let Some((plan, outcome)) = outcomes.add(place, job.example, showed, receipts)
+        if let Some((plan, outcome)) = outcomes.add(place, job, showed, receipts)
             && each(plan, outcome).is_break()
         {
             return Err(RunError::Stopped);
@@ -130,113 +140,15 @@ fn run_chunk<O: Operations>(
     Ok(())
 }
 
-/// What is read of unedited runs, by run and site: the positions.
-pub(super) type Reads = BTreeMap<(usize, Site), Vec<usize>>;
-
-/// What edits read of unedited runs where no row of theirs is at hand: at other sites than
-/// those at which they write, and of attention patterns and logits.
-fn reads_elsewhere(tree: &Tree<'_>) -> Reads {
-    let mut reads = Reads::new();
-    let mut add = |edit: &ResolvedEdit, example: usize, run_of: &dyn Fn(Run) -> RunId| {
-        if !could_read_in_passing(edit) {
-            add_reads(edit, example, run_of, &mut reads);
-        }
-    };
-    for edit in tree.forks.iter().flat_map(|fork| &fork.steps).flat_map(|step| &step.edits) {
-        add(edit.edit(), edit.application.example, &|run| tree.read_run(edit, run));
-    }
-    for end in &tree.ends {
-        let on_logits = end.plan.edits.iter().zip(&end.places);
-        for (edit, _) in on_logits.filter(|(_, place)| matches!(place, EditPlace::Logits)) {
-            add(edit, end.example, &|run| tree.run_of_plan(end, run));
-        }
-    }
-    reads
-}
-
-/// What all edits of a job read of unedited runs.
-pub(super) fn reads_of(job: Job<'_>, runs: &ExampleRuns, reads: &mut Reads) {
-    for edit in &job.plan.edits {
-        add_reads(edit, job.example, &|run| RunId::Trunk(runs.of(run)), reads);
-    }
-}
-
-/// What an edit reads of unedited runs in an example. `run_of` says which run one of the example's is.
-fn add_reads(
-    edit: &ResolvedEdit,
-    example: usize,
-    run_of: &dyn Fn(Run) -> RunId,
-    reads: &mut Reads,
-) {
-    let Some(ResolvedSource::Runs { site, units }) = &edit.source else { return };
-    for (run, unit) in &units[example] {
-        if let RunId::Trunk(run) = run_of(*run) {
-            reads.entry((run, *site)).or_default().extend(&unit.positions);
-        }
-    }
-}
-
-/// Reads unedited runs in passes of their own, of about `memory` bytes.
-pub(super) fn read<O: Operations>(
-    decoder: &Decoder<O>,
-    cache: Option<&ActivationCache<O>>,
-    trunk: &Trunk,
-    reads: Reads,
-    memory: usize,
-) -> Result<Activations, RunError> {
-    let mut activations = Activations::default();
-    if reads.is_empty() {
-        return Ok(activations);
-    }
-    let most = (memory / chunks::row_bytes(decoder.config())).max(1);
-    let (mut chunk, mut rows, mut last) = (Reads::new(), 0, None);
-    for ((run, site), positions) in reads {
-        if last != Some(run) {
-            rows += trunk.runs()[run].path.len();
-            last = Some(run);
-            if rows > most && !chunk.is_empty() {
-                read_at_once(decoder, cache, trunk, std::mem::take(&mut chunk), &mut activations)?;
-                rows = trunk.runs()[run].path.len();
-            }
-        }
-        chunk.insert((run, site), positions);
-    }
-    read_at_once(decoder, cache, trunk, chunk, &mut activations)?;
-    Ok(activations)
-}
-
-fn read_at_once<O: Operations>(
-    decoder: &Decoder<O>,
-    cache: Option<&ActivationCache<O>>,
-    trunk: &Trunk,
-    reads: Reads,
-    activations: &mut Activations,
-) -> Result<(), RunError> {
-    let reads = reads.into_iter().map(|((run, site), mut positions)| {
-        positions.sort_unstable();
-        positions.dedup();
-        if site.component().is_pattern() {
-            positions.clear();
-        }
-        SiteRead { run: RunId::Trunk(run), site, positions: Cow::Owned(positions), job: None }
-    });
-    let tree = Tree::of_reads(trunk, reads.collect());
-    let nothing = Activations::default();
-    let cached = cache.map_or(Cached::Nothing, Cached::All);
-    let (found, _) = ForkedPass::new(decoder, &tree, cached, &nothing).run()?;
-    for (index, values) in found.reads {
-        let read = &tree.reads[index];
-        let RunId::Trunk(run) = read.run else { continue };
-        activations.keep(run, read.site, read.positions.to_vec(), values);
-    }
-    Ok(())
-}
-
-/// Every plan in every example; and for each the plan's index.
+/// Every plan in every example, and without its edits where that is wanted; and for each the plan's index.
 fn jobs(plans: &[ResolvedPlan]) -> (Vec<usize>, Vec<Job<'_>>) {
     let of_plan = |(place, plan)| {
         let plan: &ResolvedPlan = plan;
-        (0..plan.examples.len()).map(move |example| (place, Job { plan, example }))
+        let kinds: &[bool] = if plan.original { &[true, false] } else { &[true] };
+        let of_example = move |example| {
+            kinds.iter().map(move |&is_edited| (place, Job { plan, example, is_edited }))
+        };
+        (0..plan.examples.len()).flat_map(of_example)
     };
     plans.iter().enumerate().flat_map(of_plan).unzip()
 }

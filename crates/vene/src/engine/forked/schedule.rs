@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 
 use vene_model::{Component, DecoderConfig, Site};
 
-use super::tree::{EditPlace, Tree};
+use super::tree::Tree;
 
 /// What is to be done at each site.
 #[derive(Default)]
@@ -35,13 +35,6 @@ impl Schedule {
         }
         for (index, read) in tree.reads.iter().enumerate() {
             schedule.reads.entry(read.site).or_default().push(index);
-        }
-        for end in &tree.ends {
-            for (edit, place) in end.plan.edits.iter().zip(&end.places) {
-                if matches!(place, EditPlace::Logits) {
-                    schedule.wanted.insert(edit.site);
-                }
-            }
         }
         let (steps, currents) = (schedule.steps.keys(), schedule.currents.keys());
         let sites = steps.chain(currents).chain(schedule.reads.keys());

@@ -9,11 +9,10 @@ use vene_model::{
 use super::cache::ActivationCache;
 use super::chunks::{self, row_bytes};
 use super::pass::{Activations, Cached, ForkedPass};
-use super::runner::run_kept;
+use super::runner::{check, run_kept};
 use super::tree::Tree;
 use super::trunk::Trunk;
 use crate::engine::executor::{Executor, PlanOutcome, embeddings};
-use crate::engine::stages::in_stages;
 use crate::error::RunError;
 use crate::plan::ResolvedPlan;
 
@@ -180,10 +179,9 @@ impl Executor for Session {
         plans: &[ResolvedPlan],
         each: &mut dyn FnMut(usize, PlanOutcome) -> ControlFlow<()>,
     ) -> Result<(), RunError> {
-        in_stages(&self.key, self.config(), plans, each, &mut |plans, each| {
-            with_runs!(&self.runs, (decoder, cache) => {
-                run_kept(decoder, cache, &self.trunk, plans, self.memory, each)
-            })
+        check(plans, &self.key)?;
+        with_runs!(&self.runs, (decoder, cache) => {
+            run_kept(decoder, cache, &self.trunk, plans, self.memory, each)
         })
     }
 

@@ -19,12 +19,10 @@ use super::cache::ActivationCache;
 use super::chunks;
 use super::pass::{Activations, Cached, ForkedPass, Training};
 use super::presence::{spreads_in, stage_of};
-use super::runner::{Reads, read, reads_of};
 use super::session::kept;
-use super::tree::{EditPlace, ExampleRuns, Job, Tree};
+use super::sources::Sources;
+use super::tree::{ExampleRuns, Job, Tree};
 use super::trunk::Trunk;
-use crate::engine::executor::Executor;
-use crate::engine::stages::given_sources;
 use crate::engine::still::Still;
 use crate::error::RunError;
 use crate::plan::{Outputs, ResolvedPlan};
@@ -91,7 +89,8 @@ impl TrainRun {
     pub fn new(model: &Model, plan: ResolvedPlan) -> Result<Self, RunError> {
         plan.expect(model.key())?;
         plan.refuse_steps()?;
-        let mut plan = given_plan(model, plan)?;
+        refuse_learning_in_sources(&plan)?;
+        let mut plan = plan;
         // Of a training distributions are all that is read.
         plan.collects.clear();
         plan.outputs = Outputs::Distributions;
@@ -197,21 +196,13 @@ impl TrainRun {
 impl<O: Differentiable> KeptRuns<O> {
     fn of(decoder: Decoder<O>, plan: &ResolvedPlan) -> Result<Self, RunError> {
         let config = decoder.config();
-        let (mut trunk, mut sources) = (Trunk::default(), Trunk::default());
-        let (mut examples, mut reads) = (Vec::new(), Reads::new());
-        for (index, example) in plan.examples.iter().enumerate() {
-            let mut of_sources = |prompt| sources.add(prompt, config);
-            let base = of_sources(&example.base);
-            let of_example = ExampleRuns {
-                edited: trunk.add(&example.base, config),
-                base,
-                sources: example.sources.iter().map(&mut of_sources).collect(),
-            };
-            reads_of(Job { plan, example: index }, &of_example, &mut reads);
-            examples.push(of_example);
+        let mut trunk = Trunk::default();
+        let Sources { activations, runs: mut examples, .. } =
+            Sources::of(&decoder, plan, chunks::memory())?;
+        for (runs, example) in examples.iter_mut().zip(plan.examples.iter()) {
+            runs.edited = trunk.add(&example.base, config);
         }
         let cache = kept(&decoder, &trunk, entrances(plan, config), chunks::memory())?;
-        let activations = read(&decoder, None, &sources, reads, chunks::memory())?;
         Ok(Self { decoder: Arc::new(decoder), trunk, examples, cache, activations })
     }
 
@@ -224,9 +215,10 @@ impl<O: Differentiable> KeptRuns<O> {
         target: &Target<'_>,
     ) -> Result<(Tensor, Vec<Standing>), RunError> {
         let decoder = &self.decoder;
-        let jobs: Vec<Job<'_>> = examples.iter().map(|&example| Job { plan, example }).collect();
+        let job = |&example: &usize| Job { plan, example, is_edited: true };
+        let jobs: Vec<Job<'_>> = examples.iter().map(job).collect();
         let runs = examples.iter().map(|&example| self.examples[example].clone());
-        let tree = Tree::new(&self.trunk, &jobs, runs.collect()).without_sources();
+        let tree = Tree::after_sources(&self.trunk, &jobs, runs.collect());
         let cached = Cached::All(&self.cache);
         let mut pass = ForkedPass::new(decoder, &tree, cached, &self.activations);
         pass.training = Some(training);
@@ -244,10 +236,7 @@ impl<O: Differentiable> KeptRuns<O> {
             let ends = tree.ends.iter().enumerate();
             ends.flat_map(|(job, end)| plan.read[end.example].iter().map(move |&read| (job, read)))
         };
-        let edits_logits = tree
-            .ends
-            .iter()
-            .any(|end| end.places.iter().any(|place| matches!(place, EditPlace::Logits)));
+        let edits_logits = tree.ends.iter().any(|end| tree.edits_logits(end.run).is_some());
         if let (Target::CrossEntropy(labels), false) = (target, edits_logits) {
             let row = |(job, position): (usize, usize)| {
                 pass.rows.place(&tree, tree.ends[job].run, position)
@@ -284,20 +273,14 @@ fn entrances(plan: &ResolvedPlan, config: &DecoderConfig) -> Vec<bool> {
     entrances
 }
 
-/// The plan with the values of sources that are edited themselves, which learn nothing.
-fn given_plan(model: &Model, plan: ResolvedPlan) -> Result<ResolvedPlan, RunError> {
-    if plan.edited_sources.is_empty() {
-        return Ok(plan);
-    }
+/// Sources are run once, before all steps: what edits them learns nothing.
+fn refuse_learning_in_sources(plan: &ResolvedPlan) -> Result<(), RunError> {
     let edited = plan.edited_sources.iter().flat_map(|source| &source.edits);
-    let parameters = edited.flat_map(|edit| edit.intervention.parameters());
-    if parameters.into_iter().any(|parameter| parameter.is_trained()) {
-        return Err(RunError::LearnsInSource);
+    let mut parameters = edited.flat_map(|edit| edit.intervention.parameters());
+    match parameters.any(|parameter| parameter.is_trained()) {
+        true => Err(RunError::LearnsInSource),
+        false => Ok(()),
     }
-    let executor = super::Forked::new(model);
-    let (given, _) =
-        given_sources(model.config(), &plan, &mut |plans, each| executor.run_all(plans, each))?;
-    Ok(given)
 }
 
 /// A block whose inner steps are forgotten, and run once more on the way back.
