@@ -31,7 +31,7 @@ mod rotary;
 mod site;
 pub mod tensors;
 
-pub use component::Component;
+pub use component::{Component, Module};
 pub use config::{BlockKind, DecoderConfig};
 pub use decoder::{Decoder, Logits};
 pub use error::{InputError, ModelError, SiteError};

@@ -1,5 +1,6 @@
 //! A site: a component in a layer.
 
+use std::cmp::Ordering;
 use std::fmt;
 
 use crate::component::Component;
@@ -9,7 +10,7 @@ use crate::error::SiteError;
 /// A component in a layer (`layer` is `None` for the few components that a model has once).
 ///
 /// A `Site` that came from [`Site::new`] exists in its model; the decoder announces it on the way.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Site {
     layer: Option<usize>,
     component: Component,
@@ -63,13 +64,15 @@ impl Site {
         self.layer
     }
 
-    /// How deep the site lies: data flows from lower to higher depths.
-    pub fn depth(self) -> (usize, Component) {
-        match (self.layer, self.component) {
-            (Some(layer), component) => (layer + 1, component),
-            (None, Component::Embedding) => (0, Component::Embedding),
-            (None, component) => (usize::MAX, component),
-        }
+    /// How deep the site lies, as the block (counted from 1, with what comes before and after all of them) and the
+    /// component's rank in it: data flows from lower to higher depths.
+    pub fn depth(self) -> (usize, usize) {
+        let block = match (self.layer, self.component) {
+            (Some(layer), _) => layer + 1,
+            (None, Component::Embedding) => 0,
+            (None, _) => usize::MAX,
+        };
+        (block, self.component.rank())
     }
 
     /// Whether the site is announced step by step, inside a recurrent block: what is edited at one
@@ -106,6 +109,18 @@ impl Site {
             }
             _ => self,
         }
+    }
+}
+
+impl Ord for Site {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.depth().cmp(&other.depth())
+    }
+}
+
+impl PartialOrd for Site {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
     }
 }
 

@@ -1,7 +1,7 @@
 //! What is refused before anything is tokenized: what is missing, what is named twice, and what means nothing
 //! together.
 
-use vene_model::Component;
+use vene_model::Module;
 
 use super::{Control, DataSweepBuilder, DataSweepError, Direction, EffectType, Treatment};
 use crate::error::SweepError;
@@ -49,11 +49,10 @@ impl DataSweepBuilder<'_> {
             return Err(DataSweepError::NoControl { control: control.name(), treatment });
         }
         self.check_restore()?;
-        let of_attention = Component::AttentionInput..=Component::AttentionContribution;
         for &component in &self.components {
             if self.effect == EffectType::Direct
                 && self.window > 1
-                && of_attention.contains(&component)
+                && component.module() == Module::Attention
             {
                 return Err(DataSweepError::DirectWindow { component });
             }

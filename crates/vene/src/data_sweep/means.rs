@@ -83,7 +83,7 @@ fn sites(sweep: &DataSweep, config: &DecoderConfig) -> Vec<(Component, Option<us
         layers.into_iter().map(move |layer| (component, layer))
     };
     let mut sites: Vec<_> = sweep.cells.iter().flat_map(of_cell).collect();
-    sites.sort_unstable();
+    sites.sort_unstable_by_key(|(component, layer)| (component.rank(), *layer));
     sites.dedup();
     sites
 }

@@ -47,7 +47,7 @@ pub(super) fn stage_of(site: Site, config: &DecoderConfig) -> usize {
         (_, None) => 2 * config.layers.len(),
         (_, Some(layer)) if site.is_by_step(config) => stage_after_attention(layer),
         (Component::BlockOutput, Some(layer)) => stage_before_attention(layer + 1),
-        (component, Some(layer)) if component <= Component::AttentionWeight => {
+        (component, Some(layer)) if component.is_before_rows_meet() => {
             stage_before_attention(layer)
         }
         (_, Some(layer)) => stage_after_attention(layer),
@@ -62,20 +62,12 @@ pub(super) fn spreads_in(site: Site, config: &DecoderConfig) -> usize {
         (Component::Embedding, None) => 0,
         (_, None) => blocks,
         (component, Some(layer)) => {
-            let is_before =
-                component < Component::AttentionScore && !changes_queries_only(component);
-            if is_before || site.is_by_step(config) { layer } else { layer + 1 }
+            let is_here = component.is_seen_by_later_rows() || site.is_by_step(config);
+            if is_here { layer } else { layer + 1 }
         }
     };
     let rows_meet = |block: &usize| config.layers[*block].kind != BlockKind::Feedforward;
     (next..blocks).find(rows_meet).unwrap_or(blocks)
-}
-
-/// Whether an edit here, before attention, changes what the edited position attends to and nothing
-/// of what others see of it.
-fn changes_queries_only(component: Component) -> bool {
-    use Component::*;
-    matches!(component, QueryOutput | NormedQuery | RotatedQuery)
 }
 
 impl Presence {
@@ -178,7 +170,7 @@ impl Moment {
         let order = match site.component() {
             // What enters a block.
             Component::BlockOutput | Component::Embedding if !site.is_by_step(config) => 0,
-            component => 2 * (component as usize + 1),
+            component => 2 * (component.rank() + 1),
         };
         Self { stage: stage_of(site, config), order }
     }
@@ -193,7 +185,7 @@ impl Moment {
 
     /// When forks get rows of their own in a block's attention: before its pattern is edited.
     fn of_spread(block: usize) -> Self {
-        let order = 2 * (Component::AttentionScore as usize + 1) - 1;
+        let order = 2 * (Component::AttentionScore.rank() + 1) - 1;
         Self { stage: stage_before_attention(block), order }
     }
 }
