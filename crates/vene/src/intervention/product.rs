@@ -4,6 +4,8 @@
 //! order in which it sums, by the number of rows: then the same edit would have other bits in another batch. Here each
 //! value is one sum in the order of the inputs, whatever else is computed beside it.
 
+use std::ops::{Add, Mul};
+
 use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Tensor};
 use rayon::prelude::*;
 
@@ -74,93 +76,135 @@ fn part<'s, T>(storage: &'s [T], layout: &Layout) -> Result<&'s [T]> {
     }
 }
 
-/// Outputs that are summed side by side.
-const WIDE: usize = 16;
+/// Outputs that are summed in registers.
+const WIDE: usize = 8;
 
-/// Rows that are summed side by side.
+/// Rows that are summed in registers.
 const TALL: usize = 4;
 
+/// Inputs of a block of the matrix, which stays near while all rows pass by.
+const DEEP: usize = 128;
+
+/// Groups of [`WIDE`] outputs of a block.
+const GROUPS: usize = 32;
+
 /// Multiplications that are worth another thread.
-const WORTH_A_THREAD: usize = 1 << 17;
+const WORTH_A_THREAD: usize = 1 << 18;
 
 /// A float.
-trait Float: Copy + Default + Send + Sync + std::ops::Mul<Output = Self> + std::ops::AddAssign {}
+trait Float: Copy + Default + Send + Sync + Add<Output = Self> + Mul<Output = Self> {}
 
 impl Float for f32 {}
 impl Float for f64 {}
 
-/// `[count, inputs]` times `[inputs, outputs]`.
+/// `[count, inputs]` times `[inputs, outputs]`. How it is cut into parts changes the order in which memory is read, and
+/// no sum.
 fn multiply<T: Float>(
     rows: &[T],
     matrix: &[T],
     (count, inputs, outputs): (usize, usize, usize),
 ) -> Vec<T> {
-    let mut product = vec![T::default(); count * outputs];
-    let strips = outputs.div_ceil(WIDE);
-    let strip = |strip: usize| {
-        let first = strip * WIDE;
-        strip_of(rows, matrix, (count, inputs, outputs), first)
+    const STRIP: usize = GROUPS * WIDE;
+    let strip = |&first: &usize| {
+        let columns = Columns { matrix, outputs, first, wide: STRIP.min(outputs - first) };
+        if count < TALL {
+            columns.times_few(rows, count, inputs)
+        } else {
+            columns.times(rows, count, inputs)
+        }
     };
-    let work = count * inputs * outputs;
-    let computed: Vec<Vec<T>> = if work > WORTH_A_THREAD {
-        let at_once = (strips * WORTH_A_THREAD / work).max(1);
-        (0..strips).into_par_iter().with_min_len(at_once).map(strip).collect()
+    let firsts: Vec<usize> = (0..outputs).step_by(STRIP).collect();
+    let strips: Vec<Vec<T>> = if count * inputs * outputs > WORTH_A_THREAD {
+        firsts.par_iter().map(strip).collect()
     } else {
-        (0..strips).map(strip).collect()
+        firsts.iter().map(strip).collect()
     };
-    for (index, computed) in computed.iter().enumerate() {
-        let first = index * WIDE;
-        let wide = WIDE.min(outputs - first);
-        for (row, values) in computed.chunks_exact(WIDE).enumerate() {
+    let mut product = vec![T::default(); count * outputs];
+    for (first, strip) in firsts.into_iter().zip(strips) {
+        let wide = STRIP.min(outputs - first);
+        for (row, values) in strip.chunks_exact(STRIP).enumerate() {
             product[row * outputs + first..][..wide].copy_from_slice(&values[..wide]);
         }
     }
     product
 }
 
-/// The outputs from `first` on, `[count, WIDE]`.
-fn strip_of<T: Float>(
-    rows: &[T],
-    matrix: &[T],
-    (count, inputs, outputs): (usize, usize, usize),
+/// Some columns of a matrix that stand side by side.
+struct Columns<'m, T> {
+    matrix: &'m [T],
+    outputs: usize,
     first: usize,
-) -> Vec<T> {
-    let wide = WIDE.min(outputs - first);
-    // The matrix's columns side by side, read once for all rows.
-    let mut columns = vec![[T::default(); WIDE]; inputs];
-    for (input, columns) in columns.iter_mut().enumerate() {
-        columns[..wide].copy_from_slice(&matrix[input * outputs + first..][..wide]);
-    }
-    let mut computed = vec![T::default(); count * WIDE];
-    for (rows, computed) in rows.chunks(TALL * inputs.max(1)).zip(computed.chunks_mut(TALL * WIDE))
-    {
-        if computed.len() == TALL * WIDE {
-            tile::<T, TALL>(rows, &columns, computed);
-        } else {
-            for (row, computed) in rows.chunks_exact(inputs).zip(computed.chunks_exact_mut(WIDE)) {
-                tile::<T, 1>(row, &columns, computed);
-            }
-        }
-    }
-    computed
+    wide: usize,
 }
 
-/// So many rows times so many columns: each sum is in the order of the inputs.
-fn tile<T: Float, const ROWS: usize>(rows: &[T], columns: &[[T; WIDE]], computed: &mut [T]) {
-    let inputs = columns.len();
-    let mut sums = [[T::default(); WIDE]; ROWS];
-    let rows: [&[T]; ROWS] = std::array::from_fn(|row| &rows[row * inputs..][..inputs]);
-    for (input, columns) in columns.iter().enumerate() {
-        for (row, sums) in rows.iter().zip(&mut sums) {
-            let value = row[input];
-            for (sum, &column) in sums.iter_mut().zip(columns) {
-                *sum += value * column;
+impl<T: Float> Columns<'_, T> {
+    fn of_input(&self, input: usize) -> &[T] {
+        &self.matrix[input * self.outputs + self.first..][..self.wide]
+    }
+
+    /// A few rows times the columns, `[count, GROUPS * WIDE]`: the matrix is read once, where it lies.
+    fn times_few(&self, rows: &[T], count: usize, inputs: usize) -> Vec<T> {
+        let mut sums = vec![T::default(); count * GROUPS * WIDE];
+        for input in 0..inputs {
+            let columns = self.of_input(input);
+            for (row, sums) in sums.chunks_exact_mut(GROUPS * WIDE).enumerate() {
+                let value = rows[row * inputs + input];
+                for (sum, &column) in sums.iter_mut().zip(columns) {
+                    *sum = *sum + value * column;
+                }
             }
         }
+        sums
     }
-    for (sums, computed) in sums.iter().zip(computed.chunks_exact_mut(WIDE)) {
-        computed.copy_from_slice(sums);
+
+    /// Rows times the columns, `[count, GROUPS * WIDE]`, a block after the other.
+    fn times(&self, rows: &[T], count: usize, inputs: usize) -> Vec<T> {
+        let mut sums = vec![[T::default(); WIDE]; count * GROUPS];
+        let mut block = vec![[T::default(); WIDE]; DEEP * GROUPS];
+        for start in (0..inputs).step_by(DEEP) {
+            let deep = DEEP.min(inputs - start);
+            for (input, groups) in block.chunks_exact_mut(GROUPS).take(deep).enumerate() {
+                let columns = self.of_input(start + input).chunks(WIDE);
+                for (group, columns) in groups.iter_mut().zip(columns) {
+                    group[..columns.len()].copy_from_slice(columns);
+                }
+            }
+            let row = |row: usize| &rows[row * inputs + start..][..deep];
+            for group in 0..self.wide.div_ceil(WIDE) {
+                let columns = || block[group..].iter().step_by(GROUPS).take(deep);
+                let place = |row: usize| row * GROUPS + group;
+                for first in (0..count).step_by(TALL) {
+                    if first + TALL <= count {
+                        let four: [_; TALL] = std::array::from_fn(|i| row(first + i));
+                        let before = std::array::from_fn(|i| sums[place(first + i)]);
+                        let after = added(before, four, columns());
+                        (0..TALL).for_each(|i| sums[place(first + i)] = after[i]);
+                    } else {
+                        for one in first..count {
+                            [sums[place(one)]] = added([sums[place(one)]], [row(one)], columns());
+                        }
+                    }
+                }
+            }
+        }
+        sums.into_flattened()
     }
+}
+
+/// Sums to which so many rows times [`WIDE`] columns are added, each in the order of the inputs.
+fn added<'a, T: Float + 'a, const ROWS: usize>(
+    mut sums: [[T; WIDE]; ROWS],
+    rows: [&[T]; ROWS],
+    columns: impl Iterator<Item = &'a [T; WIDE]>,
+) -> [[T; WIDE]; ROWS] {
+    for (input, columns) in columns.enumerate() {
+        let values = rows.map(|row| row[input]);
+        // Written as new values, which stay in registers.
+        sums = std::array::from_fn(|row| {
+            std::array::from_fn(|column| sums[row][column] + values[row] * columns[column])
+        });
+    }
+    sums
 }
 
 #[cfg(test)]

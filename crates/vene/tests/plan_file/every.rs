@@ -56,6 +56,10 @@ pub fn interventions(width: usize) -> Vec<Arc<dyn Intervention>> {
         Arc::new(RandomDirection { seed: 3 }),
         Arc::new(Collect::new(some())),
         Arc::new(InSubspace::new(Arc::new(Addition), some())),
+        Arc::new(InSubspace::new(
+            Arc::new(SigmoidMask::with_mask(&numbers(&[width], 19), 0.4).unwrap()),
+            some(),
+        )),
         Arc::new(Dropout::new(Arc::new(Interchange), 0.1, 4)),
         Arc::new(ConstantSource::new(Arc::new(Addition), &numbers(&[width], 7)).unwrap().trained()),
         Arc::new(

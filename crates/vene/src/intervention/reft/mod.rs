@@ -18,65 +18,22 @@
 //! pyreft's, of the same family. pyreft's `dropout` is [`Dropout`](super::Dropout) around one of them.
 
 mod activation;
+mod directions;
+mod kind;
 mod linear;
 
 use candle_core::{Tensor, Var};
 
 pub use activation::Activation;
+pub(crate) use directions::Directions;
+pub use kind::ReftKind;
 pub use linear::Linear;
 
 use super::parameter::{self, cast};
-use super::product::product;
 use super::{
     Granularity, Intervention, Parameter, ParameterError, Rotation, Settings, SourceCount, Traits,
     UnitContext,
 };
-
-/// One of the six.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ReftKind {
-    /// [`Reft::loreft`].
-    LoReft,
-    /// [`Reft::noreft`].
-    NoReft,
-    /// [`Reft::direft`].
-    DiReft,
-    /// [`Reft::nodireft`].
-    NodiReft,
-    /// [`Reft::consreft`].
-    ConsReft,
-    /// [`Reft::lobireft`].
-    LobiReft,
-}
-
-impl ReftKind {
-    /// The intervention's name.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::LoReft => "loreft",
-            Self::NoReft => "noreft",
-            Self::DiReft => "direft",
-            Self::NodiReft => "nodireft",
-            Self::ConsReft => "consreft",
-            Self::LobiReft => "lobireft",
-        }
-    }
-
-    /// Whether the directions are those of a rotation, rather than any.
-    pub const fn is_orthonormal(self) -> bool {
-        !matches!(self, Self::NoReft | Self::NodiReft)
-    }
-
-    /// Whether a constant is written, rather than something that depends on the hidden state.
-    pub const fn is_constant(self) -> bool {
-        matches!(self, Self::ConsReft | Self::LobiReft)
-    }
-
-    /// Whether what was there is taken away, rather than added to.
-    pub const fn replaces(self) -> bool {
-        matches!(self, Self::LoReft | Self::NoReft | Self::ConsReft)
-    }
-}
 
 /// A learned edit along a few directions: the columns of a rotation `R` `[width, rank]`, or the rows of a projection
 /// `P` `[rank, width]`.
@@ -89,13 +46,6 @@ pub struct Reft {
     kind: ReftKind,
     directions: Directions,
     written: Written,
-}
-
-/// Along what the hidden state is edited.
-#[derive(Clone, Debug)]
-pub(crate) enum Directions {
-    Orthonormal(Rotation),
-    Any(Linear),
 }
 
 /// What is written along the directions.
@@ -224,38 +174,6 @@ pub(crate) fn random_constant(rank: usize, seed: u64) -> Result<Tensor, Paramete
     Ok(linear::uniform(&[rank], 0.0, 1.0, [seed, 2])?)
 }
 
-impl Directions {
-    fn width(&self) -> usize {
-        match self {
-            Self::Orthonormal(rotation) => rotation.width(),
-            Self::Any(projection) => projection.width(),
-        }
-    }
-
-    fn rank(&self) -> usize {
-        match self {
-            Self::Orthonormal(rotation) => rotation.rank(),
-            Self::Any(projection) => projection.rank(),
-        }
-    }
-
-    /// What hidden states `[positions, width]` are along them, `[positions, rank]`.
-    fn read(&self, hidden: &Tensor) -> candle_core::Result<Tensor> {
-        match self {
-            Self::Orthonormal(rotation) => product(hidden, &rotation.cast(hidden, None)?),
-            Self::Any(projection) => projection.apply(hidden),
-        }
-    }
-
-    /// Numbers along them, `[positions, rank]`, as changes of hidden states, `[positions, width]`.
-    fn write(&self, along: &Tensor) -> candle_core::Result<Tensor> {
-        match self {
-            Self::Orthonormal(rotation) => product(along, &rotation.cast(along, None)?.t()?),
-            Self::Any(projection) => product(along, &cast(projection.weight(), along)?),
-        }
-    }
-}
-
 impl Intervention for Reft {
     fn name(&self) -> &'static str {
         self.kind.name()
@@ -274,24 +192,12 @@ impl Intervention for Reft {
     }
 
     fn check(&self, width: Option<usize>) -> Result<(), String> {
-        match &self.directions {
-            Directions::Orthonormal(rotation) => rotation.check(width),
-            Directions::Any(projection) => {
-                parameter::expect_width("a projection", projection.width(), width)
-            }
-        }
+        self.directions.check(width)
     }
 
     fn parameters(&self) -> Vec<Parameter> {
-        let mut parameters: Vec<Parameter> = match &self.directions {
-            Directions::Orthonormal(rotation) => vec![rotation.parameter()],
-            Directions::Any(projection) if self.kind.replaces() => {
-                projection.parameters("proj_layer").collect()
-            }
-            Directions::Any(projection) => {
-                vec![Parameter::trained("proj_layer.weight", projection.weight())]
-            }
-        };
+        // What is added to is not read, and a bias of a projection not used.
+        let mut parameters = self.directions.parameters(self.kind.replaces());
         match &self.written {
             Written::Learned(source, _) => parameters.extend(source.parameters("learned_source")),
             Written::Constant(constant) => {
