@@ -160,7 +160,7 @@ impl<T: Float> Columns<'_, T> {
     /// Rows times the columns, `[count, GROUPS * WIDE]`, a block after the other.
     fn times(&self, rows: &[T], count: usize, inputs: usize) -> Vec<T> {
         let mut sums = vec![[T::default(); WIDE]; count * GROUPS];
-        let mut block = vec![[T::default(); WIDE]; DEEP * GROUPS];
+        let mut block = vec![[T::default(); WIDE]; DEEP.min(inputs) * GROUPS];
         for start in (0..inputs).step_by(DEEP) {
             let deep = DEEP.min(inputs - start);
             for (input, groups) in block.chunks_exact_mut(GROUPS).take(deep).enumerate() {
