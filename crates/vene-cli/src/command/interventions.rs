@@ -124,11 +124,13 @@ impl Line {
 fn text() -> String {
     let names = lines().map(|line| line.name.len()).max().unwrap_or(0);
     let reads = lines().map(|line| line.reads.len()).max().unwrap_or(0);
-    let mut text = format!("{:<names$}  {:<reads$}  SETTINGS\n", "INTERVENTION", "READS");
+    let row = |name: &str, read: &str, settings: &str| {
+        let cells = [format!("{name:<names$}"), format!("{read:<reads$}"), settings.to_owned()];
+        cells.join("  ").trim_end().to_owned()
+    };
+    let mut text = row("INTERVENTION", "READS", "SETTINGS") + "\n";
     for line in lines() {
-        let settings = line.settings(str::to_owned);
-        let row = format!("{:<names$}  {:<reads$}  {settings}", line.name, line.reads);
-        let _ = writeln!(text, "{}", row.trim_end());
+        let _ = writeln!(text, "{}", row(line.name, line.reads, &line.settings(str::to_owned)));
         let _ = writeln!(text, "    = {}", line.summary);
     }
     text.push_str(

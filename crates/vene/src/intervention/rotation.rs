@@ -80,7 +80,7 @@ impl Rotation {
         Err(ParameterError::Shape {
             name: NAME.to_owned(),
             found: self.directions.dims().to_vec(),
-            expected: "as many directions as dimensions; for fewer there is RotatedSpace::low_rank"
+            expected: "as many directions as dimensions; for fewer there is low_rank_rotated_space"
                 .to_owned(),
         })
     }

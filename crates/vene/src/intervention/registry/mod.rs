@@ -4,7 +4,7 @@
 //! of them. Names and keys of plans' files ([`plan_file`](crate::plan_file)), the import of folders that pyvene saved, the
 //! methods that a sweep takes by name ([`Method::named`](crate::Method::named)), `vene interventions` and the table in
 //! `docs/plans.md` are derived from it. The reverse of a row's settings, what an intervention says of itself, is
-//! [`Intervention::settings`](super::Intervention::settings); tests hold the two together.
+//! [`Intervention::settings`]; tests hold the two together.
 
 mod autoencoder;
 mod plain;
