@@ -6,9 +6,7 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
-use vene::intervention::{
-    Intervention, LowRankRotatedSpace, RotatedSpace, Rotation, Subspace, load,
-};
+use vene::intervention::{Intervention, RotatedSpace, Rotation, Subspace, load};
 use vene::training::{AdamW, Examples, Objective, Progress, Trainer};
 use vene::{Component, Edit, Example, Model, Plan, Positions};
 
@@ -60,7 +58,7 @@ impl TrainingWorkload {
             }
             "low_rank_rotated_space" => {
                 let rotation = Rotation::random(width, self.rank, 0)?;
-                Arc::new(LowRankRotatedSpace::new(rotation, Subspace::All))
+                Arc::new(RotatedSpace::low_rank(rotation, Subspace::All))
             }
             other => bail!("no intervention is called {other}"),
         };

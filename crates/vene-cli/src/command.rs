@@ -3,6 +3,7 @@
 mod collect;
 mod demo;
 mod generate;
+mod interventions;
 mod models;
 pub mod sites;
 mod sweep;
@@ -27,6 +28,7 @@ pub enum Command {
     Task(task::Arguments),
     Train(Box<train::Arguments>),
     Sites(sites::Arguments),
+    Interventions(interventions::Arguments),
     Models(models::Arguments),
 }
 
@@ -45,6 +47,7 @@ impl Command {
             Self::Task(arguments) => arguments.run(&given),
             Self::Train(arguments) => arguments.run(given),
             Self::Sites(arguments) => arguments.run(&given),
+            Self::Interventions(arguments) => arguments.run(&given),
             Self::Models(arguments) => arguments.run(&given),
         }
     }

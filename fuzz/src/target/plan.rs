@@ -4,7 +4,7 @@ use std::path::Path;
 
 use anyhow::{Result, ensure};
 use candle_core::{DType, Device, Tensor};
-use vene::intervention::{LowRankRotatedSpace, Rotation, Subspace};
+use vene::intervention::{RotatedSpace, Rotation, Subspace};
 use vene::plan_file::{Format, PlanFile, Saved, save};
 use vene::{Component, Edit, Example, Model, Plan, Positions, Reference};
 
@@ -180,7 +180,7 @@ pub fn json(folder: &Path) -> Result<Target> {
 fn saved_file(folder: &Path, name: &str, form: Form, words: &[&'static str]) -> Result<Target> {
     let model = model(folder)?;
     let examples = examples(&model)?;
-    let rotation = LowRankRotatedSpace::new(Rotation::random(20, 3, 1)?, Subspace::All);
+    let rotation = RotatedSpace::low_rank(Rotation::random(20, 3, 1)?, Subspace::All);
     let plan = Plan::new()
         .edit(
             Edit::new(Component::BlockOutput, 0, std::sync::Arc::new(rotation)).at(Positions::Last),
@@ -221,7 +221,7 @@ pub fn tensors(folder: &Path) -> Result<Target> {
 
 pub fn parameters(folder: &Path) -> Result<Target> {
     let path = folder.join("parameters.safetensors");
-    let intervention = LowRankRotatedSpace::new(Rotation::random(20, 3, 1)?, Subspace::All);
+    let intervention = RotatedSpace::low_rank(Rotation::random(20, 3, 1)?, Subspace::All);
     vene::intervention::save(&intervention, &path)?;
     let half = Tensor::zeros((20, 3), DType::BF16, &Device::Cpu)?;
     let other = folder.join("other.safetensors");

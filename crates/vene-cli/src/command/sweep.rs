@@ -351,24 +351,19 @@ impl Arguments {
 
     fn method(&self, given: &Given) -> anyhow::Result<Method> {
         let intervention = *read!(given, self => intervention);
+        let name = model::name_of(intervention);
         Ok(match intervention {
-            MethodName::Interchange => Method::Interchange,
-            MethodName::Zero => Method::Zero,
-            MethodName::Mean => Method::Mean,
-            MethodName::Addition => Method::Addition,
-            MethodName::Subtraction => Method::Subtraction,
             MethodName::Scaling => Method::Scaling { factor: self.factor(given)? },
             MethodName::Noise => Method::Noise {
                 standard_deviation: read!(given, self => noise_sd)
                     .context("--intervention noise needs --noise-sd, its standard deviation")?,
                 seed: read!(given, self => seed).unwrap_or(0),
             },
-            MethodName::Skip => Method::Skip,
-            MethodName::Knockout => Method::Knockout,
             MethodName::Resample | MethodName::Restore => {
-                let name = model::name_of(intervention);
                 bail!("--intervention {name} draws on a data set: give one with --data")
             }
+            _ => Method::named(&name)
+                .with_context(|| format!("--intervention {name} is none of a sweep"))?,
         })
     }
 

@@ -236,6 +236,12 @@ fn of_the_others() {
         apart: &[THREADS, IGNORE_KEY],
     });
     walk(&Tried {
+        name: "interventions",
+        modes: vec![("text", String::new()), ("Markdown", "--markdown".to_owned())],
+        values: &[("--json", &[""]), ("--markdown", &[""])],
+        apart: &[THREADS],
+    });
+    walk(&Tried {
         name: "models",
         modes: vec![("text", String::new())],
         values: &[("--json", &[""])],
@@ -251,6 +257,17 @@ fn of_the_others() {
 
 #[test]
 fn no_command_is_forgotten_here() {
-    let here = ["collect", "demo", "generate", "models", "sites", "sweep", "task", "top", "train"];
+    let here = [
+        "collect",
+        "demo",
+        "generate",
+        "interventions",
+        "models",
+        "sites",
+        "sweep",
+        "task",
+        "top",
+        "train",
+    ];
     assert_eq!(commands(), here.map(str::to_owned).into());
 }

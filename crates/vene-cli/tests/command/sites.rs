@@ -1,4 +1,4 @@
-//! `vene sites` and `vene models`.
+//! `vene sites`, `vene interventions` and `vene models`.
 
 use serde_json::Value;
 
@@ -17,6 +17,28 @@ fn every_component_is_told_with_the_models_own_numbers() {
     for name in ["attention_value_output", "blocks.", "hook_z", "mlp_gate", "128"] {
         assert!(text.contains(name), "{name}");
     }
+}
+
+#[test]
+fn the_table_in_the_documents_is_what_the_command_prints() {
+    let page = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/plans.md");
+    let table = printed(&["interventions", "--markdown"]);
+    assert!(std::fs::read_to_string(page).unwrap().contains(&format!("\n\n{table}\n")), "{table}");
+}
+
+#[test]
+fn every_intervention_is_listed() {
+    let (text, json) = (printed(&["interventions"]), printed(&["interventions", "--json"]));
+    let data: Value = serde_json::from_str(&json).unwrap();
+    let rows = data.as_array().unwrap();
+    assert!(rows.len() > 30);
+    for row in rows {
+        assert!(text.contains(row["name"].as_str().unwrap()), "{row}");
+    }
+    let das = rows.iter().find(|row| row["name"] == "low_rank_rotated_space").unwrap();
+    assert_eq!(das["settings"][3]["key"], "seed");
+    assert_eq!(das["settings"][3]["default"], "0");
+    assert_eq!(das["pyvene"][0], "LowRankRotatedSpaceIntervention");
 }
 
 #[test]

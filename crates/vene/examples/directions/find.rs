@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result, ensure};
 use candle_core::{DType, Device, Tensor};
-use vene::intervention::{LowRankRotatedSpace, PrincipalComponents, Rotation, Subspace};
+use vene::intervention::{PrincipalComponents, RotatedSpace, Rotation, Subspace};
 use vene::training::{AdamW, Epoch, Examples, Objective, Schedule, Trainer};
 use vene::{Component, Edit, Executor, Forked, Model, Plan, Positions};
 
@@ -131,7 +131,7 @@ pub fn aligned(
 
 /// The edit that takes the source's part along directions.
 pub fn interchange(rotation: &Rotation, layer: usize, pairs: &[&Pair]) -> Edit {
-    let along = LowRankRotatedSpace::new(rotation.clone(), Subspace::All);
+    let along = RotatedSpace::low_rank(rotation.clone(), Subspace::All);
     Edit::new(Component::BlockOutput, layer, Arc::new(along))
         .at(positions(pairs, 0))
         .from(positions(pairs, 1))

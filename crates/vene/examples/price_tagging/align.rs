@@ -8,7 +8,7 @@ use vene::causal::{
     CounterfactualRow, Counterfactuals, InterchangeAccuracy, Proportion, Value, base_clusters,
     interchange_intervention_accuracy,
 };
-use vene::intervention::{BoundlessRotatedSpace, Rotation};
+use vene::intervention::{RotatedSpace, Rotation};
 use vene::plan::ResolvedPlan;
 use vene::statistics::Bootstrap;
 use vene::training::{AdamW, Annealing, Examples, Objective, SumOf, Trainer};
@@ -79,7 +79,7 @@ impl Search {
         let dimensions = model.config().d_model;
         // A temperature in directions: soft over a good part of them at first.
         let annealing = Annealing { from: dimensions as f64 / 10.0, to: 0.1 };
-        let boundless = BoundlessRotatedSpace::with_boundaries(
+        let boundless = RotatedSpace::with_boundaries(
             Rotation::random(dimensions, dimensions, 1)?,
             &[0.5],
             annealing.from,
@@ -101,8 +101,9 @@ impl Search {
         let objective = Objective::labels(&labels).penalty(width);
         let examples = Examples { plan: &plan, objective: &objective };
         let trained = trainer.train(model, examples, None, &mut |_| ControlFlow::Continue(()))?;
-        let boundaries: Vec<f64> = boundless.boundaries().to_vec1()?;
-        let random = BoundlessRotatedSpace::with_boundaries(
+        let mask = boundless.mask().context("no mask")?;
+        let boundaries: Vec<f64> = mask.learned().to_vec1()?;
+        let random = RotatedSpace::with_boundaries(
             Rotation::random(dimensions, dimensions, 77)?,
             &boundaries,
             annealing.to,
@@ -113,7 +114,7 @@ impl Search {
             layer,
             accuracy: accuracy(model, &boundless, &shown, layer)?,
             control: accuracy(model, &random, &shown, layer)?,
-            width: boundless.mask()?.sum_all()?.to_scalar()?,
+            width: mask.share()?.sum_all()?.to_scalar()?,
             dimensions,
             loss: trained.epochs.last().context("no epoch")?.trained.loss,
         })
@@ -123,7 +124,7 @@ impl Search {
 /// The interchange of pairs, base and source read at the amount.
 fn plan(
     model: &Model,
-    boundless: &BoundlessRotatedSpace,
+    boundless: &RotatedSpace,
     rows: &[CounterfactualRow],
     layer: usize,
 ) -> Result<ResolvedPlan> {
@@ -144,7 +145,7 @@ fn plan(
 /// How often the network answers as the algorithm does, variables exchanged in both.
 fn accuracy(
     model: &Model,
-    boundless: &BoundlessRotatedSpace,
+    boundless: &RotatedSpace,
     rows: &[CounterfactualRow],
     layer: usize,
 ) -> Result<InterchangeAccuracy> {

@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use vene::causal::{CausalModel, CounterfactualRow, Counterfactuals, Setting};
-use vene::intervention::{Intervention, LowRankRotatedSpace, Rotation, Subspace};
+use vene::intervention::{Intervention, RotatedSpace, Rotation, Subspace};
 use vene::plan::{Positions, ResolvedPlan};
 use vene::training::{AdamW, Examples, Objective, Schedule, Trainer};
 use vene::{Component, Edit, Example, Model, Plan, Prompt};
@@ -65,8 +65,8 @@ pub fn plan(
 }
 
 /// Directions of the state that nothing was learned of.
-pub fn random_directions(count: usize, seed: u64) -> Result<LowRankRotatedSpace, Box<dyn Error>> {
-    Ok(LowRankRotatedSpace::new(Rotation::random(WIDTH, count, seed)?, Subspace::All))
+pub fn random_directions(count: usize, seed: u64) -> Result<RotatedSpace, Box<dyn Error>> {
+    Ok(RotatedSpace::low_rank(Rotation::random(WIDTH, count, seed)?, Subspace::All))
 }
 
 /// So many directions of the state that hold the sum, learned from interchanges behind one number of digits.
@@ -75,7 +75,7 @@ pub fn learned_directions(
     causal: &CausalModel,
     step: usize,
     count: usize,
-) -> Result<LowRankRotatedSpace, Box<dyn Error>> {
+) -> Result<RotatedSpace, Box<dyn Error>> {
     let directions = random_directions(count, 5)?;
     let learned_on = rows(causal, step, 2_000, 1)?;
     let labels: Vec<u32> =

@@ -23,16 +23,8 @@ impl Intervention for MatchNorm {
         Traits::of(self.change.traits().sources)
     }
 
-    fn problem(&self) -> Option<String> {
-        self.change.problem()
-    }
-
-    fn check(&self, width: Option<usize>) -> Result<(), String> {
-        self.change.check(width)
-    }
-
-    fn coordinates(&self, width: Option<usize>) -> Option<usize> {
-        self.change.coordinates(width)
+    fn inner(&self) -> Option<&dyn Intervention> {
+        Some(&*self.change)
     }
 
     fn apply(

@@ -73,26 +73,24 @@ impl Intervention for ConstantSource {
     }
 
     fn settings(&self) -> Option<Settings> {
-        let inner = self.inner.settings()?;
-        Some(Settings::new(self.name()).with("of", inner).with("trained", self.trained))
+        Some(Settings::around(self.name(), &*self.inner)?.with("trained", self.trained))
     }
 
     fn traits(&self) -> Traits {
-        let inner = self.inner.traits();
-        // What is copied is no run's values.
-        let result = inner.result.max(Dependence::Absolute);
-        // The vector's values belong to columns.
-        let granularity = inner.granularity.max(Granularity::Row);
-        Traits { sources: SourceCount::None, result, granularity, ..inner }
+        // What is copied is no run's values, and the vector's values belong to columns.
+        let inner = self.inner.traits().at_least(Dependence::Absolute, Granularity::Row);
+        Traits { sources: SourceCount::None, ..inner }
+    }
+
+    fn inner(&self) -> Option<&dyn Intervention> {
+        Some(&*self.inner)
     }
 
     fn problem(&self) -> Option<String> {
-        match self.inner.traits().sources {
-            SourceCount::None => {
-                Some(format!("a constant source for {}, which reads none", self.inner.name()))
-            }
-            _ => self.inner.problem(),
+        if self.inner.traits().sources == SourceCount::None {
+            return Some(format!("a constant source for {}, which reads none", self.inner.name()));
         }
+        self.inner.problem()
     }
 
     fn check(&self, width: Option<usize>) -> Result<(), String> {
@@ -100,16 +98,9 @@ impl Intervention for ConstantSource {
         self.inner.check(width)
     }
 
-    fn coordinates(&self, width: Option<usize>) -> Option<usize> {
-        self.inner.coordinates(width)
-    }
-
     fn parameters(&self) -> Vec<Parameter> {
         let name = "source_representation";
-        let own = match self.trained {
-            true => Parameter::trained(name, &self.vector),
-            false => Parameter::frozen(name, &self.vector),
-        };
+        let own = Parameter::trained_if(self.trained, name, &self.vector);
         [own].into_iter().chain(self.inner.parameters()).collect()
     }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use candle_core::Tensor;
 
-use super::{Dependence, Granularity, Intervention, Parameter, Settings, Traits, UnitContext};
+use super::{Dependence, Granularity, Intervention, Settings, Traits, UnitContext};
 use crate::random::Draws;
 
 /// In a training step, each of the inner intervention's values is 0 with this probability, and else
@@ -32,25 +32,27 @@ impl Intervention for Dropout {
     }
 
     fn settings(&self) -> Option<Settings> {
-        let settings = Settings::new(self.name()).with("of", self.inner.settings()?);
+        let settings = Settings::around(self.name(), &*self.inner)?;
         Some(settings.with("probability", self.probability).with("seed", self.seed))
     }
 
     fn traits(&self) -> Traits {
-        let inner = self.inner.traits();
         // In a training some values are not the source's, and which depends on the example.
-        let result = inner.result.max(Dependence::Absolute);
-        Traits { result, granularity: Granularity::Whole, ..inner }
+        self.inner.traits().at_least(Dependence::Absolute, Granularity::Whole)
+    }
+
+    fn inner(&self) -> Option<&dyn Intervention> {
+        Some(&*self.inner)
     }
 
     fn problem(&self) -> Option<String> {
         let probability = self.probability;
-        match (0.0..1.0).contains(&probability) {
-            true => self.inner.problem(),
-            false => {
-                Some(format!("a probability of {probability}; expected 0 or more, and less than 1"))
-            }
+        if !(0.0..1.0).contains(&probability) {
+            return Some(format!(
+                "a probability of {probability}; expected 0 or more, and less than 1"
+            ));
         }
+        self.inner.problem()
     }
 
     fn check(&self, width: Option<usize>) -> Result<(), String> {
@@ -58,14 +60,6 @@ impl Intervention for Dropout {
             Some(_) => self.inner.check(width),
             None => Err("dropout, which is not for attention patterns".to_owned()),
         }
-    }
-
-    fn coordinates(&self, width: Option<usize>) -> Option<usize> {
-        self.inner.coordinates(width)
-    }
-
-    fn parameters(&self) -> Vec<Parameter> {
-        self.inner.parameters()
     }
 
     fn apply(

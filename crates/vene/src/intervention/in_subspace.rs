@@ -5,9 +5,7 @@ use std::sync::Arc;
 
 use candle_core::Tensor;
 
-use super::{
-    Dependence, Granularity, Intervention, Parameter, Settings, Subspace, Traits, UnitContext,
-};
+use super::{Dependence, Granularity, Intervention, Settings, Subspace, Traits, UnitContext};
 
 /// The inner intervention's values in the subspace's dimensions, and the base's own, bit for bit,
 /// in all others.
@@ -39,19 +37,16 @@ impl Intervention for InSubspace {
     }
 
     fn settings(&self) -> Option<Settings> {
-        let inner = self.inner.settings()?;
-        Some(Settings::new(self.name()).with("of", inner).subspace(&self.subspace))
+        Some(Settings::around(self.name(), &*self.inner)?.subspace(&self.subspace))
     }
 
     fn traits(&self) -> Traits {
-        let inner = self.inner.traits();
-        // The other dimensions are the base's, and which they are is told by columns.
-        let granularity = inner.granularity.max(Granularity::Row);
-        Traits { result: Dependence::Relative, granularity, ..inner }
+        // The other dimensions are the base's, and columns say which they are.
+        self.inner.traits().at_least(Dependence::Relative, Granularity::Row)
     }
 
-    fn problem(&self) -> Option<String> {
-        self.inner.problem()
+    fn inner(&self) -> Option<&dyn Intervention> {
+        Some(&*self.inner)
     }
 
     fn check(&self, width: Option<usize>) -> Result<(), String> {
@@ -67,10 +62,6 @@ impl Intervention for InSubspace {
 
     fn coordinates(&self, width: Option<usize>) -> Option<usize> {
         width
-    }
-
-    fn parameters(&self) -> Vec<Parameter> {
-        self.inner.parameters()
     }
 
     fn apply(

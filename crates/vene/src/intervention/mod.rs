@@ -4,22 +4,10 @@
 //! tensor out, and is differentiable through them. One file each; a user's own is another
 //! implementation of [`Intervention`], or a closure ([`from_fn`], [`from_fn_with_source`]).
 //!
-//! | pyvene 0.1.8, pyreft 0.1.0 | here |
-//! | --- | --- |
-//! | `VanillaIntervention` | [`Interchange`] |
-//! | `AdditionIntervention`, `SubtractionIntervention`, `ZeroIntervention` | [`Addition`], [`Subtraction`], [`Zero`] |
-//! | one of these with `subspaces` | [`InSubspace`] around it |
-//! | `CollectIntervention` | [`Collect`]; [`Plan::collect`](crate::Plan::collect) where no gradient is wanted |
-//! | `SkipIntervention` | [`Edit::skip`](crate::Edit::skip): an interchange with the module's own input |
-//! | `ConstantSourceIntervention`, a `source_representation` | [`ConstantSource`]; [`Source::Given`](crate::Source::Given) where it is not trained |
-//! | `NoiseIntervention` | [`Noise`] |
-//! | `RotatedSpaceIntervention`, `LowRankRotatedSpaceIntervention` | [`RotatedSpace`], [`LowRankRotatedSpace`] |
-//! | `BoundlessRotatedSpaceIntervention` | [`BoundlessRotatedSpace`] |
-//! | `SigmoidMaskIntervention`, `SigmoidMaskRotatedSpaceIntervention` | [`SigmoidMask`], [`SigmoidMaskRotatedSpace`] |
-//! | `PCARotatedSpaceIntervention` | [`PcaRotatedSpace`] |
-//! | `AutoencoderIntervention`, `JumpReLUAutoencoderIntervention` | [`LatentInterchange`] through a [`LinearAutoencoder`] or a [`SparseAutoencoder`] |
-//! | `LoreftIntervention`, `NoreftIntervention`, `DireftIntervention`, `NodireftIntervention`, `ConsreftIntervention`, `LobireftIntervention` | [`LoReft`], [`NoReft`], [`DiReft`], [`NodiReft`], [`ConsReft`], [`LobiReft`] |
-//! | their `dropout` | [`Dropout`] around it |
+//! [`registry`] has a row for each: its name, its class in pyvene or pyreft, what it reads, its settings and what it does;
+//! `vene interventions` and `docs/plans.md` show them. What pyvene has as an option stands around an intervention here:
+//! `subspaces` are [`InSubspace`], a trained `source_representation` is [`ConstantSource`], pyreft's `dropout` is
+//! [`Dropout`].
 //!
 //! # Parameters
 //!
@@ -33,7 +21,6 @@
 
 mod addition;
 mod autoencoder;
-mod boundless_rotated_space;
 mod collect;
 mod constant_source;
 mod dropout;
@@ -41,21 +28,22 @@ mod from_fn;
 mod in_subspace;
 mod interchange;
 mod knockout;
-mod low_rank_rotated_space;
+mod mask;
 mod mean;
 mod noise;
 pub mod orthogonal;
 pub(crate) mod parameter;
 mod pca;
+mod product;
 mod random_direction;
 pub(crate) mod reft;
+pub mod registry;
 mod rotated_space;
 mod rotation;
 mod scaling;
 mod settings;
 mod sigmoid;
 mod sigmoid_mask;
-mod sigmoid_mask_rotated_space;
 pub(crate) mod state;
 mod subspace;
 mod subtraction;
@@ -71,7 +59,6 @@ pub use autoencoder::{
     Autoencoder, AutoencoderOrigin, ErrorTerm, FeatureChange, FeatureEdit, LatentInterchange,
     LinearAutoencoder, SparseAutoencoder, gemma_scope, sae_lens,
 };
-pub use boundless_rotated_space::BoundlessRotatedSpace;
 pub use collect::{Collect, Collected};
 pub use constant_source::ConstantSource;
 pub use dropout::Dropout;
@@ -79,19 +66,18 @@ pub use from_fn::{FromFn, from_fn, from_fn_with_source, from_fn_with_sources};
 pub use in_subspace::InSubspace;
 pub use interchange::Interchange;
 pub use knockout::Knockout;
-pub use low_rank_rotated_space::LowRankRotatedSpace;
+pub use mask::Mask;
 pub use mean::Mean;
 pub use noise::Noise;
 pub use parameter::{Constraint, Parameter, ParameterError, ParameterRole};
 pub use pca::{PcaRotatedSpace, PrincipalComponents};
 pub use random_direction::RandomDirection;
-pub use reft::{Activation, ConsReft, DiReft, Linear, LoReft, LobiReft, NoReft, NodiReft};
+pub use reft::{Activation, Linear, Reft, ReftKind};
 pub use rotated_space::RotatedSpace;
 pub use rotation::Rotation;
 pub use scaling::Scaling;
 pub use settings::{Setting, Settings};
 pub use sigmoid_mask::SigmoidMask;
-pub use sigmoid_mask_rotated_space::SigmoidMaskRotatedSpace;
 pub use state::{load, save};
 pub use subspace::{Partition, Subspace, SubspaceError};
 pub use subtraction::Subtraction;
@@ -146,16 +132,24 @@ impl<'a> UnitContext<'a> {
 }
 
 /// A function (base, sources) → edited base.
+///
+/// A wrapper says by [`Intervention::inner`] what it is around, and then writes only what it changes: problems, checks,
+/// coordinates and parameters are the inner one's by default.
 pub trait Intervention: Debug + Send + Sync {
-    /// The name under which it stands in receipts and tables.
+    /// Its name in receipts and tables.
     fn name(&self) -> &'static str;
 
     /// What it reads, what its result depends on, and what it must be shown together.
     fn traits(&self) -> Traits;
 
+    /// The intervention that this one is around; `None` unless it is a wrapper.
+    fn inner(&self) -> Option<&dyn Intervention> {
+        None
+    }
+
     /// What is wrong with its parameters, if something is; such a plan is refused.
     fn problem(&self) -> Option<String> {
-        None
+        self.inner()?.problem()
     }
 
     /// What is wrong with editing values of this width by it, if something is; such a plan is
@@ -167,26 +161,25 @@ pub trait Intervention: Debug + Send + Sync {
     /// # Errors
     /// What is wrong.
     fn check(&self, width: Option<usize>) -> Result<(), String> {
-        let _ = width;
-        Ok(())
+        self.inner().map_or(Ok(()), |inner| inner.check(width))
     }
 
     /// How many coordinates a plan may choose a subspace from, example by example, where values
     /// of this width are edited; `None` if the intervention takes no subspace.
     fn coordinates(&self, width: Option<usize>) -> Option<usize> {
-        let _ = width;
-        None
+        self.inner()?.coordinates(width)
     }
 
-    /// What it was made with besides its parameters' values, so that a plan's file can tell it;
-    /// `None` for one that no file can describe, such as a closure.
+    /// What it was made with besides its parameters' values, so that a plan's file can say it;
+    /// `None` for one that no file can describe, such as a closure. A wrapper has settings of its own
+    /// ([`Settings::around`]), or none.
     fn settings(&self) -> Option<Settings> {
         None
     }
 
     /// Its parameters, each under a name of its own; always the same variables.
     fn parameters(&self) -> Vec<Parameter> {
-        Vec::new()
+        self.inner().map(|inner| inner.parameters()).unwrap_or_default()
     }
 
     /// The edited values, of the base's shape: `[positions, width]`, where `width` spans the
@@ -204,7 +197,11 @@ pub trait Intervention: Debug + Send + Sync {
     /// [`Intervention::apply`] on 32-bit floats where they lie, a stretch of values at a time: what
     /// a sweep of many thousand edits is fast with. Called only where the traits say [`Granularity::Element`]; must
     /// give the same values, bit for bit.
+    ///
+    /// # Panics
+    /// Unless it is implemented: an engine says so, as of whatever else panics.
     fn apply_in_place(&self, base: &mut [f32], sources: &[&[f32]]) {
         let _ = (base, sources);
+        panic!("its traits say that it works value by value, and it has no apply_in_place");
     }
 }

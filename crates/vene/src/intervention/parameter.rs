@@ -52,6 +52,11 @@ impl Parameter {
         Self { role: ParameterRole::Fixed, ..Self::trained(name, variable) }
     }
 
+    /// One that is trained, or else frozen.
+    pub fn trained_if(trained: bool, name: impl Into<String>, variable: &Var) -> Self {
+        if trained { Self::trained(name, variable) } else { Self::frozen(name, variable) }
+    }
+
     /// How soft a mask is, which annealing sets.
     pub fn temperature(name: impl Into<String>, variable: &Var) -> Self {
         Self { role: ParameterRole::Temperature, ..Self::trained(name, variable) }
@@ -231,15 +236,5 @@ pub(super) fn expect_width(
         None => Err(format!(
             "{what} of {own} dimensions; an attention pattern has as many as the prompt has tokens"
         )),
-    }
-}
-
-/// What is wrong with a temperature.
-pub(super) fn temperature_problem(temperature: &Var) -> Option<String> {
-    let value = temperature.to_dtype(candle_core::DType::F64).and_then(|t| t.to_scalar::<f64>());
-    match value {
-        Ok(value) if value.is_finite() && value > 0.0 => None,
-        Ok(value) => Some(format!("a temperature of {value}; expected a number above 0")),
-        Err(error) => Some(format!("a temperature that is no number: {error}")),
     }
 }

@@ -4,6 +4,7 @@ use candle_core::{Result, Tensor, Var};
 
 use super::orthogonal;
 use super::parameter::{self, Parameter, ParameterError};
+use super::product::product;
 
 /// A rotation is refused where its columns' products differ from the identity's by more than this;
 /// one that was kept in bfloat16 passes.
@@ -73,16 +74,15 @@ impl Rotation {
 
     /// Refuses a rotation that is not one of the whole space.
     pub(super) fn square(self) -> std::result::Result<Self, ParameterError> {
-        match self.rank() == self.width() {
-            true => Ok(self),
-            false => Err(ParameterError::Shape {
-                name: NAME.to_owned(),
-                found: self.directions.dims().to_vec(),
-                expected:
-                    "as many directions as dimensions; for fewer there is LowRankRotatedSpace"
-                        .to_owned(),
-            }),
+        if self.rank() == self.width() {
+            return Ok(self);
         }
+        Err(ParameterError::Shape {
+            name: NAME.to_owned(),
+            found: self.directions.dims().to_vec(),
+            expected: "as many directions as dimensions; for fewer there is low_rank_rotated_space"
+                .to_owned(),
+        })
     }
 
     pub(super) fn parameter(&self) -> Parameter {
@@ -120,12 +120,12 @@ impl Rotation {
         directions: &Tensor,
         share: Option<&Tensor>,
     ) -> Result<Tensor> {
-        let change = (source - base)?.matmul(directions)?;
+        let change = product(&(source - base)?, directions)?;
         let change = match share {
             None => change,
             Some(share) => change.broadcast_mul(share)?,
         };
-        base + change.matmul(&directions.t()?)?
+        base + product(&change, &directions.t()?)?
     }
 }
 

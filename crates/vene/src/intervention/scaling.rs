@@ -39,6 +39,7 @@ impl Intervention for Scaling {
     }
 
     fn apply_in_place(&self, base: &mut [f32], _: &[&[f32]]) {
-        base.iter_mut().for_each(|value| *value *= self.factor as f32);
+        // 0 is added as the tensor's operation does: it makes -0 a 0.
+        base.iter_mut().for_each(|value| *value = *value * self.factor as f32 + 0.0);
     }
 }

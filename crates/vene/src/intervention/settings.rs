@@ -3,7 +3,7 @@
 //! A plan is written to a file by them, and made again of them
 //! ([`plan_file`](crate::plan_file)): what they leave out would be another intervention there.
 
-use super::Subspace;
+use super::{Intervention, Subspace};
 
 /// An intervention's name and its settings, or an autoencoder's.
 #[derive(Clone, Debug, PartialEq)]
@@ -38,6 +38,11 @@ impl Settings {
     /// Without any setting.
     pub fn new(name: &'static str) -> Self {
         Self { name, values: Vec::new() }
+    }
+
+    /// Of a wrapper: `None` where no file can describe what it is around.
+    pub fn around(name: &'static str, inner: &dyn Intervention) -> Option<Self> {
+        Some(Self::new(name).with("of", inner.settings()?))
     }
 
     /// One setting more.

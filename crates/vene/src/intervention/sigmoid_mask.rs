@@ -2,12 +2,11 @@
 //! "How do Decisions Emerge across Layers in Neural Models?"; Csordás et al. 2021, "Are Neural Nets
 //! Modular?"; pyvene's `SigmoidMaskIntervention`).
 
-use candle_core::{DType, Tensor, Var};
+use candle_core::{DType, Tensor};
 
-use super::parameter::{self, cast, variable};
-use super::sigmoid::sigmoid;
+use super::parameter::{self, cast};
 use super::{
-    Granularity, Intervention, Parameter, ParameterError, Settings, SourceCount, Traits,
+    Granularity, Intervention, Mask, Parameter, ParameterError, Settings, SourceCount, Traits,
     UnitContext, only_source,
 };
 
@@ -18,8 +17,7 @@ use super::{
 /// trainer, it makes the shares 0 or 1.
 #[derive(Clone, Debug)]
 pub struct SigmoidMask {
-    mask: Var,
-    temperature: Var,
+    mask: Mask,
 }
 
 impl SigmoidMask {
@@ -37,25 +35,12 @@ impl SigmoidMask {
     /// # Errors
     /// A mask of another shape, or what is no number.
     pub fn with_mask(mask: &Tensor, temperature: f64) -> Result<Self, ParameterError> {
-        let temperature = Tensor::new(temperature, mask.device())?;
-        Ok(Self {
-            mask: variable("mask", mask, &[mask.elem_count()])?,
-            temperature: variable("temperature", &temperature, &[])?,
-        })
+        Ok(Self { mask: Mask::of_logits("mask", mask, mask.elem_count(), temperature)? })
     }
 
-    /// The mask's temperature.
-    pub fn temperature(&self) -> &Var {
-        &self.temperature
-    }
-
-    /// The source's share of each dimension, `[width]` in double precision.
-    ///
-    /// # Errors
-    /// Failures of the tensor operations.
-    pub fn share(&self) -> candle_core::Result<Tensor> {
-        let temperature = self.temperature.to_dtype(DType::F64)?;
-        sigmoid(&self.mask.to_dtype(DType::F64)?.broadcast_div(&temperature)?)
+    /// The mask.
+    pub fn mask(&self) -> &Mask {
+        &self.mask
     }
 }
 
@@ -73,18 +58,15 @@ impl Intervention for SigmoidMask {
     }
 
     fn problem(&self) -> Option<String> {
-        parameter::temperature_problem(&self.temperature)
+        self.mask.problem()
     }
 
     fn check(&self, width: Option<usize>) -> Result<(), String> {
-        parameter::expect_width("a mask", self.mask.elem_count(), width)
+        parameter::expect_width("a mask", self.mask.width(), width)
     }
 
     fn parameters(&self) -> Vec<Parameter> {
-        vec![
-            Parameter::trained("mask", &self.mask),
-            Parameter::temperature("temperature", &self.temperature),
-        ]
+        self.mask.parameters().into()
     }
 
     fn apply(
@@ -93,7 +75,7 @@ impl Intervention for SigmoidMask {
         sources: &[Tensor],
         _: UnitContext<'_>,
     ) -> candle_core::Result<Tensor> {
-        base + (only_source(sources)? - base)?.broadcast_mul(&cast(&self.share()?, base)?)?
+        base + (only_source(sources)? - base)?.broadcast_mul(&cast(&self.mask.share()?, base)?)?
     }
 }
 

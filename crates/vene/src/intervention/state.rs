@@ -189,10 +189,10 @@ pub(crate) fn listed<'a>(names: impl Iterator<Item = &'a String>) -> String {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use crate::intervention::{LowRankRotatedSpace, Rotation, SigmoidMask, Subspace};
+    use crate::intervention::{RotatedSpace, Rotation, SigmoidMask, Subspace};
 
-    fn low_rank(seed: u64) -> LowRankRotatedSpace {
-        LowRankRotatedSpace::new(Rotation::random(6, 2, seed).unwrap(), Subspace::All)
+    fn low_rank(seed: u64) -> RotatedSpace {
+        RotatedSpace::low_rank(Rotation::random(6, 2, seed).unwrap(), Subspace::All)
     }
 
     fn values(intervention: &dyn Intervention) -> Vec<f64> {

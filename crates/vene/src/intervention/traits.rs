@@ -73,6 +73,14 @@ impl Traits {
         Self { granularity, ..self }
     }
 
+    /// The same of one that wraps it: its result depends on at least this, and it must be shown at least so much
+    /// together.
+    #[must_use]
+    pub fn at_least(self, result: Dependence, granularity: Granularity) -> Self {
+        let (result, granularity) = (self.result.max(result), self.granularity.max(granularity));
+        Self { result, granularity, ..self }
+    }
+
     /// The same of one whose object keeps what it is shown.
     #[must_use]
     pub const fn observing(self) -> Self {

@@ -20,7 +20,7 @@ pub(super) const MOST_EDITS: usize = 1 << 14;
 
 /// What a plan may still ask for.
 #[derive(Debug)]
-pub(super) struct Budget {
+pub(crate) struct Budget {
     dimensions: Cell<usize>,
     parameters: Cell<usize>,
 }

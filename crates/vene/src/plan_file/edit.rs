@@ -10,8 +10,9 @@ use super::error::PlanFileError;
 use super::files::Files;
 use super::link::Links;
 use super::table::{Item, Table};
-use super::{dimensions, heads, kinds, positions, source, when};
+use super::{dimensions, heads, making, positions, source, when};
 use crate::error::PlanError;
+use crate::intervention::registry::{self, Alias, AliasSource};
 use crate::intervention::{Intervention, Subspace};
 use crate::plan::{Edit, Positions, Run, Source, Width};
 
@@ -36,9 +37,6 @@ const KEYS: [&str; 16] = [
     "when",
     "control",
 ];
-
-/// Names for an intervention and a source together.
-pub(super) const SHORTHANDS: [&str; 4] = ["constant", "steering", "freeze", "skip"];
 
 /// What a module's output becomes where it is skipped.
 const SKIPPED: [(Component, Component); 3] = [
@@ -72,12 +70,12 @@ impl<'a> Reader<'a> {
             (Some(described), _) | (None, Some(described)) => described,
             (None, None) => table.need("intervention", "its name, such as \"interchange\"")?,
         };
-        let name = kinds::name(&described)?;
+        let name = making::name(&described)?;
         // The intervention is made for what is edited, so it comes last.
         let mut edit = self.written(&table, name)?;
         let width = edit.width(self.config);
         let intervention = self.intervention(&described, name, edit.component, width, link)?;
-        let acting = kinds::Acting {
+        let acting = making::Acting {
             outline: self.outline,
             component: edit.component,
             layer: edit.layer,
@@ -96,9 +94,9 @@ impl<'a> Reader<'a> {
             refuse_unread_partition(&described, subspaces.as_ref())?;
         }
         let given = table.read("source", |item| source::read(item, self.config, self.files))?;
-        let source = match SHORTHANDS.contains(&name) {
-            true => Some(implied(&described, name, edit.component, given)?),
-            false => given,
+        let source = match registry::alias(name) {
+            Some(alias) => Some(implied(&described, alias, edit.component, given)?),
+            None => given,
         };
         if let Some(source) = source {
             let item = table.get("source").unwrap_or_else(|| item.clone());
@@ -171,20 +169,15 @@ impl<'a> Reader<'a> {
             known.expect(name, described, component, width)?;
             return Ok(known.intervention.clone());
         }
-        let making = kinds::Making { width, component, files: self.files, budget: &self.budget };
-        let meant = match name {
-            "steering" => Some("addition"),
-            "constant" | "freeze" | "skip" => Some("interchange"),
-            _ => None,
-        };
-        let intervention = match meant {
-            None => kinds::make(described, &making)?,
-            Some(meant) => {
+        let making = making::Making { width, component, files: self.files, budget: &self.budget };
+        let intervention = match registry::alias(name) {
+            None => making::make(described, &making)?,
+            Some(alias) => {
                 if described.is_table() {
                     described.table("a name", &["name"])?;
                 }
-                let node = Node::from(meant);
-                kinds::make(&Item { node: &node, place: described.place.clone() }, &making)?
+                let node = Node::from(alias.of);
+                making::make(&Item { node: &node, place: described.place.clone() }, &making)?
             }
         };
         if let Some(link) = link {
@@ -224,22 +217,23 @@ fn refuse_unread_positions(table: &Table<'_>, edit: &Edit) -> Result<()> {
     }
 }
 
-/// The source that a shorthand stands for, or goes with.
+/// The source that an alias stands for, or goes with.
 fn implied(
     described: &Item<'_>,
-    name: &str,
+    alias: &Alias,
     component: Component,
     given: Option<Source>,
 ) -> Result<Source> {
+    let name = alias.name;
     let alone = |source| match &given {
         None => Ok(source),
         Some(_) => Err(described.contradiction(format!(
             "{name} says by itself what is read: leave `source` out, or use interchange"
         ))),
     };
-    match name {
-        "freeze" => alone(Source::Base),
-        "skip" => {
+    match alias.source {
+        AliasSource::Base => alone(Source::Base),
+        AliasSource::OwnInput => {
             let module = SKIPPED.iter().find(|(output, _)| *output == component);
             let (_, input) = module.ok_or_else(|| {
                 described.contradiction(format!(
@@ -249,7 +243,7 @@ fn implied(
             })?;
             alone(Source::Current(*input))
         }
-        _ => match given {
+        AliasSource::Given => match given {
             Some(source @ (Source::Given(_) | Source::GivenEach(_))) => Ok(source),
             _ => Err(described.contradiction(format!(
                 "{name} writes given values: give them by source = {{ values = [0.5, 1.0] }}, \

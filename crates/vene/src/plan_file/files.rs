@@ -20,7 +20,7 @@ type Values = Arc<Vec<f64>>;
 
 /// Files by the names that a plan calls them, each read once.
 #[derive(Debug)]
-pub(super) struct Files {
+pub(crate) struct Files {
     folder: PathBuf,
     /// The one file that may be read.
     only: Option<&'static str>,
@@ -171,6 +171,6 @@ impl Files {
 }
 
 /// An error of parameters, in its place.
-pub(super) fn parameters(item: &Item<'_>, error: ParameterError) -> PlanFileError {
+pub(crate) fn parameters(item: &Item<'_>, error: ParameterError) -> PlanFileError {
     PlanFileError::Parameters { place: item.place.clone(), error: Box::new(error) }
 }

@@ -14,14 +14,14 @@ type Result<T> = std::result::Result<T, PlanFileError>;
 
 /// A value and where it stands.
 #[derive(Clone, Debug)]
-pub(super) struct Item<'a> {
+pub(crate) struct Item<'a> {
     pub node: &'a Node,
     pub place: Place,
 }
 
 /// A table whose keys are all known.
 #[derive(Clone, Debug)]
-pub(super) struct Table<'a> {
+pub(crate) struct Table<'a> {
     item: Item<'a>,
     known: Vec<&'static str>,
 }

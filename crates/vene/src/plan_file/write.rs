@@ -7,7 +7,7 @@ use vene_model::Component;
 
 use super::document::{Node, Value, table};
 use super::error::PlanFileError;
-use super::{dimensions, heads, kinds, positions, read, source, when};
+use super::{dimensions, heads, making, positions, read, source, when};
 use crate::intervention::{Intervention, SourceCount};
 use crate::plan::{Edit, Plan, Positions, Run, When};
 
@@ -223,7 +223,7 @@ fn intervention(name: &str, intervention: &dyn Intervention, sink: &mut Sink) ->
             ),
         )
     })?;
-    let node = kinds::write(&settings);
+    let node = making::write(&settings);
     if intervention.parameters().is_empty() {
         return Ok(node);
     }

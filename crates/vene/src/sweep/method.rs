@@ -5,7 +5,10 @@ use std::sync::Arc;
 use vene_model::Component;
 
 use crate::error::SweepError;
-use crate::intervention::{Intervention, SourceCount};
+use crate::intervention::{
+    Addition, Interchange, Intervention, Knockout, Mean, Noise, Scaling, SourceCount, Subtraction,
+    Zero, registry,
+};
 use crate::plan::{Edit, Module, Positions, SourcePositions};
 
 /// The intervention of a sweep.
@@ -43,32 +46,22 @@ pub enum Method {
 }
 
 impl Method {
-    /// The names of those that a name alone describes, for messages.
-    pub const NAMES: [&'static str; 9] = [
-        "interchange",
-        "zero",
-        "mean",
-        "addition",
-        "subtraction",
-        "scaling",
-        "noise",
-        "skip",
-        "knockout",
-    ];
+    /// The one that a name alone describes, by its name in the registry: `interchange`, `skip`; `None` where a name is not
+    /// enough, or unknown.
+    pub fn named(name: &str) -> Option<Self> {
+        registry::methods().find(|(known, _)| *known == name).map(|(_, method)| method())
+    }
+
+    /// The names of those that a name alone describes.
+    pub fn names() -> impl Iterator<Item = &'static str> {
+        registry::methods().map(|(name, _)| name)
+    }
 
     /// Its name.
     pub fn name(&self) -> &'static str {
         match self {
-            Self::Interchange => "interchange",
-            Self::Zero => "zero",
-            Self::Mean => "mean",
-            Self::Addition => "addition",
-            Self::Subtraction => "subtraction",
-            Self::Scaling { .. } => "scaling",
-            Self::Noise { .. } => "noise",
             Self::Skip => "skip",
-            Self::Knockout => "knockout",
-            Self::Custom(intervention) => intervention.name(),
+            method => method.intervention().name(),
         }
     }
 
@@ -80,10 +73,25 @@ impl Method {
     /// How many of the sources it reads: none, the first, or all of them.
     pub(super) fn source_count(&self) -> SourceCount {
         match self {
-            Self::Interchange | Self::Addition | Self::Subtraction => SourceCount::One,
-            Self::Mean => SourceCount::Several,
-            Self::Custom(intervention) => intervention.traits().sources,
-            _ => SourceCount::None,
+            // It reads the module's own input.
+            Self::Skip => SourceCount::None,
+            method => method.intervention().traits().sources,
+        }
+    }
+
+    fn intervention(&self) -> Arc<dyn Intervention> {
+        match self {
+            Self::Interchange | Self::Skip => Arc::new(Interchange),
+            Self::Zero => Arc::new(Zero),
+            Self::Mean => Arc::new(Mean),
+            Self::Addition => Arc::new(Addition),
+            Self::Subtraction => Arc::new(Subtraction),
+            Self::Scaling { factor } => Arc::new(Scaling { factor: *factor }),
+            Self::Noise { standard_deviation, seed } => {
+                Arc::new(Noise { standard_deviation: *standard_deviation, seed: *seed })
+            }
+            Self::Knockout => Arc::new(Knockout),
+            Self::Custom(intervention) => intervention.clone(),
         }
     }
 
@@ -106,15 +114,6 @@ impl Method {
         source: impl Into<SourcePositions>,
     ) -> Result<Edit, SweepError> {
         let edit = match self {
-            Self::Interchange => Edit::interchange(component, layer),
-            Self::Zero => Edit::zero(component, layer),
-            Self::Mean => Edit::mean(component, layer),
-            Self::Addition => Edit::addition(component, layer),
-            Self::Subtraction => Edit::subtraction(component, layer),
-            Self::Scaling { factor } => Edit::scaling(component, layer, *factor),
-            Self::Noise { standard_deviation, seed } => {
-                Edit::noise(component, layer, *standard_deviation, *seed)
-            }
             Self::Skip => match (module(component), layer) {
                 (Some(module), Some(layer)) => Edit::skip(module, layer),
                 _ => return Err(SweepError::NoSkip { component }),
@@ -125,7 +124,7 @@ impl Method {
                 }
                 _ => return Err(SweepError::NoKnockout { component }),
             },
-            Self::Custom(intervention) => Edit::new(component, layer, intervention.clone()),
+            method => Edit::new(component, layer, method.intervention()),
         };
         Ok(edit.at(base).from(source))
     }
@@ -137,5 +136,20 @@ fn module(component: Component) -> Option<Module> {
         Component::MlpOutput => Some(Module::Mlp),
         Component::BlockOutput => Some(Module::Block),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn a_method_of_a_name_has_that_name() {
+        assert!(Method::names().count() >= 7);
+        for name in Method::names() {
+            assert_eq!(Method::named(name).unwrap().name(), name);
+        }
+        assert!(Method::named("scaling").is_none());
     }
 }

@@ -140,8 +140,8 @@ fn an_intervention_that_is_called_by_itself_with_other_sources() {
         Box::new(Subtraction),
         Box::new(RandomDirection { seed: 1 }),
         Box::new(RotatedSpace::new(rotation(), Subspace::All).unwrap()),
-        Box::new(LowRankRotatedSpace::new(rotation(), Subspace::All)),
-        Box::new(BoundlessRotatedSpace::with_boundaries(rotation(), &[0.5], 1.0).unwrap()),
+        Box::new(RotatedSpace::low_rank(rotation(), Subspace::All)),
+        Box::new(RotatedSpace::with_boundaries(rotation(), &[0.5], 1.0).unwrap()),
         Box::new(SigmoidMask::new(4).unwrap()),
     ];
     for intervention in all {

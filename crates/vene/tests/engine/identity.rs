@@ -3,9 +3,15 @@
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
-use vene::intervention::from_fn_with_source;
+use candle_core::Tensor;
+use vene::intervention::{
+    Dependence, Granularity, Intervention, SourceCount, Traits, UnitContext, from_fn,
+    from_fn_with_source,
+};
 use vene::plan::Outcome;
-use vene::{Component, Edit, Example, Executor, Forked, Plan, Positions, Precision, Reference};
+use vene::{
+    Component, Edit, Example, Executor, Forked, Plan, PlanError, Positions, Precision, Reference,
+};
 
 use crate::subject::{ALL, Subject, distance, logits_of};
 
@@ -103,6 +109,85 @@ fn an_edit_that_does_not_copy_is_made_within_a_shared_prefix_too() {
             };
             assert_eq!(logits(twice("interchange")), logits(twice("own")), "{}", subject.name);
         }
+    }
+}
+
+/// A type of a user's own that bears the name of one of the library's.
+#[derive(Debug)]
+struct Named(Traits);
+
+impl Intervention for Named {
+    fn name(&self) -> &'static str {
+        "interchange"
+    }
+
+    fn traits(&self) -> Traits {
+        self.0
+    }
+
+    fn apply(
+        &self,
+        base: &Tensor,
+        sources: &[Tensor],
+        _: UnitContext<'_>,
+    ) -> candle_core::Result<Tensor> {
+        base + &sources[0]
+    }
+}
+
+/// What is declared is believed, of a type and of a closure alike.
+#[test]
+fn what_is_skipped_and_refused_is_told_by_declared_traits() {
+    for subject in Subject::each() {
+        let tail = &subject.long.tokens()[..2];
+        let source = subject.prompt(&[&subject.base.tokens()[..3], tail].concat());
+        let example = Example::new(subject.base.clone()).source(source);
+        let edit = |intervention: Arc<dyn Intervention>| {
+            Edit::new(Component::BlockOutput, 0, intervention).at(Positions::index(1))
+        };
+        let outcomes = |edit: Edit| {
+            let plan = Plan::new().edit(edit).read(Positions::All);
+            let plan = plan.resolve(&subject.model, std::slice::from_ref(&example)).unwrap();
+            let executors: [&dyn Executor; 2] =
+                [&Reference::new(&subject.model), &Forked::new(&subject.model)];
+            executors.map(|executor| {
+                let mut outcome = None;
+                let mut keep = |_: usize, found: vene::PlanOutcome| {
+                    outcome = Some(found.receipts[0].outcome.clone());
+                    ControlFlow::Continue(())
+                };
+                executor.run_all(std::slice::from_ref(&plan), &mut keep).unwrap();
+                outcome.unwrap()
+            })
+        };
+        for granularity in [Granularity::Row, Granularity::Whole] {
+            let traits = |result| Traits::of(SourceCount::One).result(result);
+            let named = |result| {
+                let traits = traits(result).granularity(granularity);
+                outcomes(edit(Arc::new(Named(traits))))
+            };
+            let closure = |result| {
+                let own = from_fn_with_source("own", |base, source| base + source);
+                outcomes(edit(Arc::new(own.with(result, granularity))))
+            };
+            for outcomes in [named(Dependence::Copies), closure(Dependence::Copies)] {
+                assert_eq!(outcomes, [Outcome::SharedPrefix, Outcome::SharedPrefix]);
+            }
+            for outcomes in [named(Dependence::Relative), closure(Dependence::Relative)] {
+                assert!(outcomes.iter().all(|found| matches!(found, Outcome::Changed(_))));
+            }
+        }
+        // Two that write over each other.
+        let zero = |result| {
+            let own = from_fn("own", Tensor::zeros_like).with(result, Granularity::Row);
+            edit(Arc::new(own))
+        };
+        let twice = |result| {
+            let plan = Plan::new().edit(zero(result)).edit(zero(result));
+            plan.resolve(&subject.model, std::slice::from_ref(&example))
+        };
+        assert!(matches!(twice(Dependence::Absolute), Err(PlanError::Conflict { .. })));
+        assert!(twice(Dependence::Relative).is_ok());
     }
 }
 

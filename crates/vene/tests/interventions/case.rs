@@ -6,11 +6,10 @@ use std::sync::Arc;
 use candle_core::{Tensor, Var};
 use serde::Deserialize;
 use vene::intervention::{
-    Activation, Addition, Autoencoder, BoundlessRotatedSpace, Collect, ConsReft, ConstantSource,
-    DiReft, ErrorTerm, FeatureChange, FeatureEdit, InSubspace, Interchange, Intervention,
-    LatentInterchange, Linear, LinearAutoencoder, LoReft, LobiReft, LowRankRotatedSpace, NoReft,
-    NodiReft, PcaRotatedSpace, PrincipalComponents, RotatedSpace, Rotation, SigmoidMask,
-    SigmoidMaskRotatedSpace, SparseAutoencoder, Subspace, Subtraction, UnitContext, Zero,
+    Activation, Addition, Autoencoder, Collect, ConstantSource, ErrorTerm, FeatureChange,
+    FeatureEdit, InSubspace, Interchange, Intervention, LatentInterchange, Linear,
+    LinearAutoencoder, PcaRotatedSpace, PrincipalComponents, Reft, RotatedSpace, Rotation,
+    SigmoidMask, SparseAutoencoder, Subspace, Subtraction, UnitContext, Zero,
 };
 use vene_test_support::values;
 
@@ -144,23 +143,17 @@ impl Case {
                 Arc::new(RotatedSpace::new(tensors.rotation(), self.subspace()).unwrap())
             }
             "low_rank_rotated_space" => {
-                Arc::new(LowRankRotatedSpace::new(tensors.rotation(), self.subspace()))
+                Arc::new(RotatedSpace::low_rank(tensors.rotation(), self.subspace()))
             }
             "boundless_rotated_space" => {
                 let boundary = values(tensors.parameter("intervention_boundaries"));
                 let (rotation, temperature) = (tensors.rotation(), tensors.number("temperature"));
-                Arc::new(
-                    BoundlessRotatedSpace::with_boundaries(rotation, &boundary, temperature)
-                        .unwrap(),
-                )
+                Arc::new(RotatedSpace::with_boundaries(rotation, &boundary, temperature).unwrap())
             }
             "sigmoid_mask_rotated_space" => {
                 let (masks, temperature) =
                     (tensors.parameter("masks"), tensors.number("temperature"));
-                Arc::new(
-                    SigmoidMaskRotatedSpace::with_masks(tensors.rotation(), masks, temperature)
-                        .unwrap(),
-                )
+                Arc::new(RotatedSpace::with_masks(tensors.rotation(), masks, temperature).unwrap())
             }
             "sigmoid_mask" => {
                 let (mask, temperature) =
@@ -191,24 +184,24 @@ impl Case {
             "features_dropped" => features(ErrorTerm::Dropped),
             "features_kept" => features(ErrorTerm::Kept),
             "loreft" => {
-                Arc::new(LoReft::new(tensors.rotation(), learned(), self.activation()).unwrap())
+                Arc::new(Reft::loreft(tensors.rotation(), learned(), self.activation()).unwrap())
             }
             "noreft" => Arc::new(
-                NoReft::new(tensors.linear("proj_layer"), learned(), self.activation()).unwrap(),
+                Reft::noreft(tensors.linear("proj_layer"), learned(), self.activation()).unwrap(),
             ),
             "direft" => {
-                Arc::new(DiReft::new(tensors.rotation(), learned(), self.activation()).unwrap())
+                Arc::new(Reft::direft(tensors.rotation(), learned(), self.activation()).unwrap())
             }
             "nodireft" => Arc::new(
-                NodiReft::new(tensors.linear("proj_layer"), learned(), self.activation()).unwrap(),
+                Reft::nodireft(tensors.linear("proj_layer"), learned(), self.activation()).unwrap(),
             ),
             "consreft" => {
                 let constant = tensors.parameter("learned_source");
-                Arc::new(ConsReft::new(tensors.rotation(), constant).unwrap())
+                Arc::new(Reft::consreft(tensors.rotation(), constant).unwrap())
             }
             "lobireft" => {
                 let constant = tensors.parameter("learned_source");
-                Arc::new(LobiReft::new(tensors.rotation(), constant).unwrap())
+                Arc::new(Reft::lobireft(tensors.rotation(), constant).unwrap())
             }
             other => panic!("the fixture has a kind `{other}` that nothing is made of"),
         }

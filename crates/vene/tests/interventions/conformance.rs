@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use candle_core::{Tensor, Var};
 use vene::intervention::{
-    ErrorTerm, Intervention, PcaRotatedSpace, PrincipalComponents, Subspace, orthogonal,
+    ErrorTerm, Intervention, PcaRotatedSpace, PrincipalComponents, Subspace, orthogonal, registry,
 };
 use vene_test_support::{Agreement, json, relative_error, tensors, values};
 
@@ -22,6 +22,7 @@ fn values_and_gradients_agree() {
     let all = tensors("interventions/interventions.safetensors");
     let (mut agreement, mut kinds, mut gradients_compared) =
         (Agreement::default(), BTreeSet::new(), 0);
+    let mut compared: BTreeSet<&str> = BTreeSet::new();
     for case in &cases {
         let tensors = Tensors { all: &all, case: &case.name };
         let leaf = |name: &str| tensors.find(name).map(|tensor| Var::from_tensor(tensor).unwrap());
@@ -34,6 +35,7 @@ fn values_and_gradients_agree() {
                 let intervention = case.intervention(&tensors);
                 assert_eq!(intervention.check(Some(base.dims()[1])), Ok(()), "{}", case.name);
                 assert_eq!(intervention.problem(), None, "{}", case.name);
+                compared.insert(intervention.name());
                 let sources: Vec<Var> = source.iter().cloned().collect();
                 (case.apply(&*intervention, &base, &sources), intervention.parameters())
             }
@@ -75,11 +77,15 @@ fn values_and_gradients_agree() {
             gradients_compared += 1;
         }
         kinds.insert(&case.kind);
+        compared.insert(&case.kind);
     }
     // In units of each case's own tolerance.
     agreement.check("interventions", 1.0);
     assert_eq!((cases.len(), kinds.len()), (82, 25));
     assert!(gradients_compared > 250, "{gradients_compared}");
+    for row in registry::all().filter(|row| row.pyvene().count() > 0) {
+        assert!(compared.contains(row.name), "{} is not held to pyvene's", row.name);
+    }
 }
 
 #[test]

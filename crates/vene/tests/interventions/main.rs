@@ -7,4 +7,9 @@ mod autoencoder_files;
 mod case;
 mod conformance;
 mod differences;
+#[allow(dead_code)]
+#[path = "../plan_file/every.rs"]
+mod every;
 mod plans;
+mod rows;
+mod wrappers;

@@ -5,8 +5,8 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use vene::intervention::{
-    Addition, Collect, ConstantSource, Dropout, InSubspace, Interchange, Intervention, LoReft,
-    LowRankRotatedSpace, RotatedSpace, Rotation, Subspace,
+    Addition, Collect, ConstantSource, Dropout, InSubspace, Interchange, Intervention, Reft,
+    ReftKind, RotatedSpace, Rotation, Subspace,
 };
 use vene::{
     Component, Edit, Example, Executor, Forked, Model, Plan, PlanOutcome, Positions, Precision,
@@ -78,7 +78,7 @@ fn plans_that_differ_in_their_subspace_are_not_taken_for_one() {
     let (model, examples) = subject();
     let examples: Arc<[Example]> = examples.into();
     let rotation = Rotation::random(model.config().d_model, 4, 3).unwrap();
-    let das = Arc::new(LowRankRotatedSpace::new(rotation, Subspace::All));
+    let das = Arc::new(RotatedSpace::low_rank(rotation, Subspace::All));
     let plan = |dimension| {
         let edit = Edit::new(SITE, 1, das.clone()).subspaces([Subspace::dimensions([dimension])]);
         Plan::new().edit(edit).resolve_shared(&model, &examples).unwrap()
@@ -101,7 +101,7 @@ fn plans_that_differ_in_their_subspace_are_not_taken_for_one() {
 fn heads_together_are_as_wide_as_they_are() {
     let (model, examples) = subject();
     let head = model.config().head_dim;
-    let reft = |width| Arc::new(LoReft::random(width, 2, 1).unwrap());
+    let reft = |width| Arc::new(Reft::random(ReftKind::LoReft, width, 2, 1).unwrap());
     let edit = |width| Edit::new(Component::AttentionValueOutput, 1, reft(width)).heads([0, 2]);
     run(&model, &examples, edit(2 * head));
     let plan = Plan::new().edit(edit(head)).resolve(&model, &examples);
@@ -121,7 +121,7 @@ fn what_cannot_be_is_refused_when_the_plan_is_resolved() {
     let refused =
         |edit: Edit| Plan::new().edit(edit).resolve(&model, &examples).unwrap_err().to_string();
     let rotation = Rotation::random(width, 4, 3).unwrap();
-    let das = |subspace| Arc::new(LowRankRotatedSpace::new(rotation.clone(), subspace));
+    let das = |subspace| Arc::new(RotatedSpace::low_rank(rotation.clone(), subspace));
     let at = |intervention: Arc<dyn Intervention>| Edit::new(SITE, 1, intervention);
     assert_eq!(
         refused(at(das(Subspace::first(5)))),

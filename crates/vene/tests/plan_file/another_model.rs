@@ -5,7 +5,7 @@ use std::path::Path;
 
 use candle_core::{Device, Tensor};
 use vene::Outline;
-use vene::intervention::{LowRankRotatedSpace, Rotation, Subspace};
+use vene::intervention::{RotatedSpace, Rotation, Subspace};
 use vene::plan_file::{Format, PlanFile, save};
 use vene::{Component, Edit, Plan};
 use vene_test_support::Fixture;
@@ -73,7 +73,7 @@ fn parameters_that_were_learned_on_another_model_are_refused() {
     let [own, weights] =
         ["gpt2-plain", "gpt2-layer-scaled"].map(|name| Fixture::new(name).outline().unwrap());
     let folder = tempfile::tempdir().unwrap();
-    let learned = LowRankRotatedSpace::new(Rotation::random(20, 2, 3).unwrap(), Subspace::All);
+    let learned = RotatedSpace::low_rank(Rotation::random(20, 2, 3).unwrap(), Subspace::All);
     let edit = Edit::new(Component::BlockOutput, 1, std::sync::Arc::new(learned));
     save(&folder.path().join("saved"), &Plan::new().edit(edit), &own).unwrap();
     let text = "[[edit]]\ncomponent = 'block_output'\nlayer = 1\n\

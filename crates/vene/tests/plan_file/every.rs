@@ -1,14 +1,14 @@
-//! Every intervention of the library, each with settings that are not the usual ones.
+//! Every intervention of the library, each with settings that are not the usual ones. `registry.rs` holds them to the
+//! registry: one that is missing here fails there.
 
 use std::sync::Arc;
 
 use candle_core::{Device, Tensor};
 use vene::intervention::{
-    Activation, Addition, BoundlessRotatedSpace, Collect, ConsReft, ConstantSource, DiReft,
-    Dropout, ErrorTerm, FeatureChange, FeatureEdit, InSubspace, Interchange, Intervention,
-    LatentInterchange, Linear, LinearAutoencoder, LoReft, LobiReft, LowRankRotatedSpace, NoReft,
-    NodiReft, PcaRotatedSpace, PrincipalComponents, RandomDirection, RotatedSpace, Rotation,
-    Scaling, SigmoidMask, SigmoidMaskRotatedSpace, SparseAutoencoder, Subspace,
+    Activation, Addition, Collect, ConstantSource, Dropout, ErrorTerm, FeatureChange, FeatureEdit,
+    InSubspace, Interchange, Intervention, Knockout, LatentInterchange, Linear, LinearAutoencoder,
+    Mean, Noise, PcaRotatedSpace, PrincipalComponents, RandomDirection, Reft, RotatedSpace,
+    Rotation, Scaling, SigmoidMask, SparseAutoencoder, Subspace, Subtraction, Zero,
 };
 use vene::{Component, Edit, Positions};
 
@@ -46,10 +46,20 @@ pub fn interventions(width: usize) -> Vec<Arc<dyn Intervention>> {
     ];
     vec![
         Arc::new(Interchange),
+        Arc::new(Zero),
+        Arc::new(Mean),
+        Arc::new(Addition),
+        Arc::new(Subtraction),
+        Arc::new(Knockout),
+        Arc::new(Noise { standard_deviation: 0.1, seed: 5 }),
         Arc::new(Scaling { factor: 0.1 + 0.2 }),
         Arc::new(RandomDirection { seed: 3 }),
         Arc::new(Collect::new(some())),
         Arc::new(InSubspace::new(Arc::new(Addition), some())),
+        Arc::new(InSubspace::new(
+            Arc::new(SigmoidMask::with_mask(&numbers(&[width], 19), 0.4).unwrap()),
+            some(),
+        )),
         Arc::new(Dropout::new(Arc::new(Interchange), 0.1, 4)),
         Arc::new(ConstantSource::new(Arc::new(Addition), &numbers(&[width], 7)).unwrap().trained()),
         Arc::new(
@@ -61,12 +71,10 @@ pub fn interventions(width: usize) -> Vec<Arc<dyn Intervention>> {
             0.3,
             1,
         )),
-        Arc::new(LowRankRotatedSpace::new(rotation(5, 2), Subspace::first(3))),
-        Arc::new(BoundlessRotatedSpace::with_boundaries(whole(3), &[0.1, 0.7], 0.3).unwrap()),
+        Arc::new(RotatedSpace::low_rank(rotation(5, 2), Subspace::first(3))),
+        Arc::new(RotatedSpace::with_boundaries(whole(3), &[0.1, 0.7], 0.3).unwrap()),
         Arc::new(SigmoidMask::with_mask(&single(&numbers(&[width], 9)), 0.2).unwrap()),
-        Arc::new(
-            SigmoidMaskRotatedSpace::with_masks(whole(4), &numbers(&[width], 10), 0.7).unwrap(),
-        ),
+        Arc::new(RotatedSpace::with_masks(whole(4), &numbers(&[width], 10), 0.7).unwrap()),
         Arc::new(
             PcaRotatedSpace::new(&components, Subspace::first(2), ErrorTerm::Dropped).unwrap(),
         ),
@@ -81,12 +89,12 @@ pub fn interventions(width: usize) -> Vec<Arc<dyn Intervention>> {
             ErrorTerm::Kept,
         )),
         Arc::new(FeatureEdit::new(Arc::new(sparse().trained()), changes, ErrorTerm::Kept)),
-        Arc::new(LoReft::new(rotation(3, 5), linear(3, 11), Activation::GeluTanh).unwrap()),
-        Arc::new(NoReft::new(linear(3, 12), linear(3, 13), Activation::Silu).unwrap()),
-        Arc::new(DiReft::new(rotation(3, 6), linear(3, 14), Activation::Tanh).unwrap()),
-        Arc::new(NodiReft::new(without_bias(3, 15), linear(3, 16), Activation::Relu).unwrap()),
-        Arc::new(ConsReft::new(rotation(3, 7), &numbers(&[3], 17)).unwrap()),
-        Arc::new(LobiReft::new(rotation(3, 8), &numbers(&[3], 18)).unwrap()),
+        Arc::new(Reft::loreft(rotation(3, 5), linear(3, 11), Activation::GeluTanh).unwrap()),
+        Arc::new(Reft::noreft(linear(3, 12), linear(3, 13), Activation::Silu).unwrap()),
+        Arc::new(Reft::direft(rotation(3, 6), linear(3, 14), Activation::Tanh).unwrap()),
+        Arc::new(Reft::nodireft(without_bias(3, 15), linear(3, 16), Activation::Relu).unwrap()),
+        Arc::new(Reft::consreft(rotation(3, 7), &numbers(&[3], 17)).unwrap()),
+        Arc::new(Reft::lobireft(rotation(3, 8), &numbers(&[3], 18)).unwrap()),
     ]
 }
 
@@ -94,12 +102,10 @@ pub fn interventions(width: usize) -> Vec<Arc<dyn Intervention>> {
 pub fn edits(width: usize) -> Vec<Edit> {
     let edit = |intervention| Edit::new(Component::BlockOutput, 1, intervention);
     let given: Vec<f64> = numbers(&[width], 20).to_vec1().unwrap();
-    let mut edits: Vec<Edit> = interventions(width).into_iter().map(edit).collect();
+    // A knockout is for attention scores, and is added below.
+    let here = interventions(width).into_iter().filter(|one| one.name() != "knockout");
+    let mut edits: Vec<Edit> = here.map(edit).collect();
     edits.extend([
-        Edit::zero(Component::BlockOutput, 1),
-        Edit::mean(Component::BlockOutput, 1),
-        Edit::subtraction(Component::BlockOutput, 1),
-        Edit::noise(Component::BlockOutput, 1, 0.1, 5),
         Edit::constant(Component::BlockOutput, 1, given.clone()),
         Edit::steering(Component::BlockOutput, 1, given),
         Edit::freeze(Component::BlockOutput, 1),

@@ -16,6 +16,7 @@ mod pyvene;
 #[path = "../engine/random_plan.rs"]
 mod random_plan;
 mod refused;
+mod registry;
 mod round_trip;
 mod saved;
 #[allow(dead_code)]

@@ -4,7 +4,7 @@
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
-use vene::intervention::{LowRankRotatedSpace, Rotation, Subspace, orthogonal};
+use vene::intervention::{RotatedSpace, Rotation, Subspace, orthogonal};
 use vene::plan::ResolvedPlan;
 use vene::training::{AdamW, Evaluation, Examples, Objective, Trainer};
 use vene::{Component, Edit, Example, Model, Plan, Positions};
@@ -28,7 +28,7 @@ fn pairs(model: &Model, from: usize, count: usize) -> (Vec<Example>, Vec<u32>) {
         .unzip()
 }
 
-fn plan(model: &Model, rotation: &LowRankRotatedSpace, examples: &[Example]) -> ResolvedPlan {
+fn plan(model: &Model, rotation: &RotatedSpace, examples: &[Example]) -> ResolvedPlan {
     // "The capital of Spain is": the country.
     let edit = Edit::new(Component::BlockOutput, 2, Arc::new(rotation.clone()))
         .at(Positions::index(3))
@@ -42,7 +42,7 @@ fn learned_directions_carry_the_capital_and_random_ones_do_not() {
     let rank = 24;
     let random = || {
         let rotation = Rotation::random(model.config().d_model, rank, 5).unwrap();
-        LowRankRotatedSpace::new(rotation, Subspace::All)
+        RotatedSpace::low_rank(rotation, Subspace::All)
     };
     let trainer = Trainer {
         epochs: 12,
@@ -53,7 +53,7 @@ fn learned_directions_carry_the_capital_and_random_ones_do_not() {
     let (seen, labels) = pairs(&model, 0, 96);
     let (held_out, held_out_labels) = pairs(&model, 96, 32);
 
-    let evaluate = |space: &LowRankRotatedSpace| {
+    let evaluate = |space: &RotatedSpace| {
         let plan = plan(&model, space, &held_out);
         let objective = Objective::labels(&held_out_labels);
         trainer.evaluate(&model, Examples { plan: &plan, objective: &objective }).unwrap()

@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use candle_core::DType;
-use vene::intervention::{BoundlessRotatedSpace, Intervention, Rotation, SigmoidMask};
+use vene::intervention::{Intervention, RotatedSpace, Rotation, SigmoidMask};
 use vene::plan::ResolvedPlan;
 use vene::training::{
     AdamW, Annealing, BatchLoss, Checkpoint, CrossEntropy, Divergence, Examples, FromLogits,
@@ -305,7 +305,7 @@ fn boundaries_shrink_under_a_penalty_while_the_temperature_falls() {
     let width = model.config().d_model;
     let learned = |weight: f64| {
         let boundless =
-            BoundlessRotatedSpace::new(Rotation::random(width, width, 3).unwrap()).unwrap();
+            RotatedSpace::boundless(Rotation::random(width, width, 3).unwrap()).unwrap();
         let (plan, objective) =
             pairs(&model, Edit::new(Component::BlockOutput, 2, Arc::new(boundless.clone())));
         let parameter = "intervention_boundaries".to_owned();
@@ -318,9 +318,10 @@ fn boundaries_shrink_under_a_penalty_while_the_temperature_falls() {
             ..Trainer::default()
         };
         train(&trainer, &model, &plan, &objective).unwrap();
-        let temperature = boundless.temperature().to_scalar::<f64>().unwrap();
+        let mask = boundless.mask().unwrap();
+        let temperature = mask.temperature().to_scalar::<f64>().unwrap();
         assert!((temperature - 0.1).abs() < 1e-12, "{temperature}");
-        boundless.boundaries().to_vec1::<f64>().unwrap()[0]
+        mask.learned().to_vec1::<f64>().unwrap()[0]
     };
     let (free, penalised) = (learned(0.0), learned(100.0));
     assert!(penalised < free - 0.05, "{penalised} and {free}");

@@ -7,9 +7,8 @@ use std::sync::Arc;
 use candle_core::{Device, Tensor};
 use serde::Deserialize;
 use vene::intervention::{
-    BoundlessRotatedSpace, ConsReft, Constraint, DiReft, Intervention, LoReft, LobiReft,
-    LowRankRotatedSpace, NoReft, NodiReft, RotatedSpace, Rotation, SigmoidMask,
-    SigmoidMaskRotatedSpace, Subspace, orthogonal,
+    Constraint, Intervention, Reft, ReftKind, RotatedSpace, Rotation, SigmoidMask, Subspace,
+    orthogonal,
 };
 use vene::plan::ResolvedPlan;
 use vene::training::{
@@ -58,21 +57,19 @@ impl Case {
                 Arc::new(RotatedSpace::new(random(width), subspace).unwrap())
             }
             "low_rank_rotated_space" => {
-                Arc::new(LowRankRotatedSpace::new(random(RANK), Subspace::All))
+                Arc::new(RotatedSpace::low_rank(random(RANK), Subspace::All))
             }
-            "boundless_rotated_space" => {
-                Arc::new(BoundlessRotatedSpace::new(random(width)).unwrap())
-            }
+            "boundless_rotated_space" => Arc::new(RotatedSpace::boundless(random(width)).unwrap()),
             "sigmoid_mask" => Arc::new(SigmoidMask::new(width).unwrap()),
             "sigmoid_mask_rotated_space" => {
-                Arc::new(SigmoidMaskRotatedSpace::new(random(width)).unwrap())
+                Arc::new(RotatedSpace::sigmoid_mask(random(width)).unwrap())
             }
-            "loreft" => Arc::new(LoReft::random(width, RANK, 0).unwrap()),
-            "noreft" => Arc::new(NoReft::random(width, RANK, 0).unwrap()),
-            "direft" => Arc::new(DiReft::random(width, RANK, 0).unwrap()),
-            "nodireft" => Arc::new(NodiReft::random(width, RANK, 0).unwrap()),
-            "consreft" => Arc::new(ConsReft::random(width, RANK, 0).unwrap()),
-            "lobireft" => Arc::new(LobiReft::random(width, RANK, 0).unwrap()),
+            "loreft" => Arc::new(Reft::random(ReftKind::LoReft, width, RANK, 0).unwrap()),
+            "noreft" => Arc::new(Reft::random(ReftKind::NoReft, width, RANK, 0).unwrap()),
+            "direft" => Arc::new(Reft::random(ReftKind::DiReft, width, RANK, 0).unwrap()),
+            "nodireft" => Arc::new(Reft::random(ReftKind::NodiReft, width, RANK, 0).unwrap()),
+            "consreft" => Arc::new(Reft::random(ReftKind::ConsReft, width, RANK, 0).unwrap()),
+            "lobireft" => Arc::new(Reft::random(ReftKind::LobiReft, width, RANK, 0).unwrap()),
             other => panic!("{other}"),
         };
         for parameter in made.parameters().iter().filter(|parameter| parameter.is_trained()) {

@@ -329,10 +329,10 @@ impl Arguments {
             MethodName::Scaling => {
                 Treatment::Other(Method::Scaling { factor: self.factor(given)? })
             }
-            MethodName::Addition => Treatment::Other(Method::Addition),
-            MethodName::Subtraction => Treatment::Other(Method::Subtraction),
-            MethodName::Skip => Treatment::Other(Method::Skip),
-            MethodName::Knockout => Treatment::Other(Method::Knockout),
+            MethodName::Addition
+            | MethodName::Subtraction
+            | MethodName::Skip
+            | MethodName::Knockout => Treatment::Other(self.method(given)?),
         })
     }
 

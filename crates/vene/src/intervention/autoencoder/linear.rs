@@ -5,6 +5,7 @@ use candle_core::{DType, Device, Result, Tensor, Var};
 
 use super::Autoencoder;
 use crate::intervention::parameter::{cast, variable};
+use crate::intervention::product::product;
 use crate::intervention::{Parameter, ParameterError, Settings, orthogonal};
 
 /// `encode(x) = relu(W (x − c) + b)`, `decode(z) = V z + c`, with `W` `[latents, width]` and `V`
@@ -85,12 +86,12 @@ impl Autoencoder for LinearAutoencoder {
 
     fn encode(&self, values: &Tensor) -> Result<Tensor> {
         let centred = values.broadcast_sub(&cast(&self.decoder_bias, values)?)?;
-        let latents = centred.matmul(&cast(&self.encoder, values)?.t()?)?;
+        let latents = product(&centred, &cast(&self.encoder, values)?.t()?)?;
         latents.broadcast_add(&cast(&self.encoder_bias, values)?)?.relu()
     }
 
     fn decode(&self, latents: &Tensor) -> Result<Tensor> {
-        let values = latents.matmul(&cast(&self.decoder, latents)?.t()?)?;
+        let values = product(latents, &cast(&self.decoder, latents)?.t()?)?;
         values.broadcast_add(&cast(&self.decoder_bias, latents)?)
     }
 

@@ -10,6 +10,7 @@ use candle_core::{Result, Tensor, Var};
 
 use super::Autoencoder;
 use crate::intervention::parameter::{cast, variable};
+use crate::intervention::product::product;
 use crate::intervention::{Parameter, ParameterError, Settings, state};
 
 /// `encode(x) = f((x − s b_dec) W_enc + b_enc)`, `decode(z) = z W_dec + b_dec`; `f(u)` is
@@ -131,7 +132,7 @@ impl Autoencoder for SparseAutoencoder {
             true => values.broadcast_sub(&cast(&self.decoder_bias, values)?)?,
             false => values.clone(),
         };
-        let before = values.matmul(&cast(&self.encoder, &values)?)?;
+        let before = product(&values, &cast(&self.encoder, &values)?)?;
         let before = before.broadcast_add(&cast(&self.encoder_bias, &values)?)?;
         let after = before.relu()?;
         match &self.threshold {
@@ -144,15 +145,12 @@ impl Autoencoder for SparseAutoencoder {
     }
 
     fn decode(&self, latents: &Tensor) -> Result<Tensor> {
-        let values = latents.matmul(&cast(&self.decoder, latents)?)?;
+        let values = product(latents, &cast(&self.decoder, latents)?)?;
         values.broadcast_add(&cast(&self.decoder_bias, latents)?)
     }
 
     fn parameters(&self) -> Vec<Parameter> {
-        let parameter = |name, variable| match self.trained {
-            true => Parameter::trained(name, variable),
-            false => Parameter::frozen(name, variable),
-        };
+        let parameter = |name, variable| Parameter::trained_if(self.trained, name, variable);
         let mut parameters = vec![
             parameter("W_enc", &self.encoder),
             parameter("b_enc", &self.encoder_bias),

@@ -5,6 +5,7 @@ use candle_core::{Result, Tensor, Var};
 
 use super::PrincipalComponents;
 use crate::intervention::parameter::{cast, expect_width, variable};
+use crate::intervention::product::product;
 use crate::intervention::{
     ErrorTerm, Granularity, Intervention, Parameter, ParameterError, Settings, SourceCount,
     Subspace, Traits, UnitContext, only_source,
@@ -66,7 +67,7 @@ impl PcaRotatedSpace {
     /// The coordinates along `components` of values `[positions, width]`.
     fn along(&self, values: &Tensor, components: &Tensor) -> Result<Tensor> {
         let values = values.broadcast_div(&cast(&self.deviation, values)?)?;
-        values.matmul(&components.t()?)
+        product(&values, &components.t()?)
     }
 }
 
@@ -110,14 +111,14 @@ impl Intervention for PcaRotatedSpace {
                 all.index_select(&Tensor::from_iter(chosen, base.device())?, 0)?
             }
         };
-        let change =
-            self.along(&(only_source(sources)? - base)?, &exchanged)?.matmul(&exchanged)?;
+        let along = self.along(&(only_source(sources)? - base)?, &exchanged)?;
+        let change = product(&along, &exchanged)?;
         let deviation = cast(&self.deviation, base)?;
         match self.error_term {
             ErrorTerm::Kept => base + change.broadcast_mul(&deviation)?,
             ErrorTerm::Dropped => {
                 let mean = cast(&self.mean, base)?;
-                let own = self.along(&base.broadcast_sub(&mean)?, &all)?.matmul(&all)?;
+                let own = product(&self.along(&base.broadcast_sub(&mean)?, &all)?, &all)?;
                 (own + change)?.broadcast_mul(&deviation)?.broadcast_add(&mean)
             }
         }

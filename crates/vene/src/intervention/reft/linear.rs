@@ -3,6 +3,7 @@
 use candle_core::{Device, Result, Tensor, Var};
 
 use crate::intervention::parameter::{cast, variable};
+use crate::intervention::product::product;
 use crate::intervention::{Parameter, ParameterError};
 use crate::random::Draws;
 
@@ -73,14 +74,14 @@ impl Linear {
         width: usize,
         rank: usize,
     ) -> std::result::Result<(), ParameterError> {
-        match self.weight.dims() == [rank, width] {
-            true => Ok(()),
-            false => Err(ParameterError::Shape {
-                name: name.to_owned(),
-                found: self.weight.dims().to_vec(),
-                expected: format!("{:?}, as the directions say", [rank, width]),
-            }),
+        if self.weight.dims() == [rank, width] {
+            return Ok(());
         }
+        Err(ParameterError::Shape {
+            name: name.to_owned(),
+            found: self.weight.dims().to_vec(),
+            expected: format!("{:?}, as the directions say", [rank, width]),
+        })
     }
 
     /// Its parameters, under the name of the layer.
@@ -93,7 +94,7 @@ impl Linear {
 
     /// `[positions, rank]` of the hidden states `[positions, width]`.
     pub(super) fn apply(&self, hidden: &Tensor) -> Result<Tensor> {
-        let product = hidden.matmul(&cast(&self.weight, hidden)?.t()?)?;
+        let product = product(hidden, &cast(&self.weight, hidden)?.t()?)?;
         match &self.bias {
             None => Ok(product),
             Some(bias) => product.broadcast_add(&cast(bias, hidden)?),

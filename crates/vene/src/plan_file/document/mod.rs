@@ -23,7 +23,7 @@ pub enum Format {
 
 /// A value and where it stands.
 #[derive(Clone, Debug)]
-pub(super) struct Node {
+pub(crate) struct Node {
     /// Counted from 1; `None` where it stands in no file.
     pub line: Option<usize>,
     pub value: Value,
@@ -31,7 +31,7 @@ pub(super) struct Node {
 
 /// A value.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) enum Value {
+pub(crate) enum Value {
     Flag(bool),
     /// Wide enough for both signed and unsigned numbers of 64 bits.
     Integer(i128),

@@ -15,9 +15,7 @@ use super::config::Representation;
 use super::torch::is_float;
 use super::units::Unit;
 use crate::intervention::{
-    Addition, BoundlessRotatedSpace, Collect, ErrorTerm, InSubspace, Interchange, Intervention,
-    LatentInterchange, LinearAutoencoder, LowRankRotatedSpace, ParameterError, RotatedSpace,
-    Rotation, SigmoidMask, SigmoidMaskRotatedSpace, SparseAutoencoder, Subspace, Subtraction, Zero,
+    Collect, InSubspace, Intervention, ParameterError, Rotation, Subspace, registry,
 };
 use crate::plan_file::error::listed;
 
@@ -26,7 +24,7 @@ type Result<T> = std::result::Result<T, String>;
 
 /// What an edit reads.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) enum Reads {
+pub(crate) enum Reads {
     /// Nothing.
     Nothing,
     /// A source.
@@ -50,10 +48,10 @@ pub(super) enum Handed {
 
 /// An intervention, and how it is handed its values.
 #[derive(Clone, Debug)]
-pub(super) struct Made {
-    pub intervention: Arc<dyn Intervention>,
-    pub handed: Handed,
-    pub reads: Reads,
+pub(crate) struct Made {
+    pub(super) intervention: Arc<dyn Intervention>,
+    pub(super) handed: Handed,
+    pub(super) reads: Reads,
 }
 
 /// The values that are edited.
@@ -66,93 +64,39 @@ pub(super) struct Row {
     pub heads: Option<usize>,
 }
 
+/// Makes an intervention of what pyvene saved of it.
+pub(crate) type Import = fn(&mut Saved<'_>) -> Result<Made>;
+
+/// What pyvene saved of an intervention, and what it is made for.
+pub(crate) struct Saved<'a> {
+    representation: &'a Representation,
+    row: Row,
+    /// Whether the call chooses a subspace.
+    chosen: bool,
+    /// `None` where there is no file.
+    state: Option<State>,
+}
+
 /// Makes the intervention of a representation. `chosen` says that a subspace is chosen by the call.
 pub(super) fn make(
     representation: &Representation,
     row: Row,
-    state: Option<State>,
+    mut state: Option<State>,
     chosen: bool,
 ) -> Result<Made> {
     let class = representation.class.as_str();
-    let mut state = Parameters { class, state };
     // The dimension of pyvene's values is kept beside the parameters.
     for name in ["embed_dim", "interchange_dim", "intervention_population"] {
-        state.drop(name);
+        state.as_mut().and_then(|state| state.remove(name));
     }
-    let made = match class {
-        "VanillaIntervention"
-        | "AdditionIntervention"
-        | "SubtractionIntervention"
-        | "ZeroIntervention"
-        | "SkipIntervention"
-        | "CollectIntervention" => localist(representation, row, &mut state, chosen)?,
-        "SigmoidMaskIntervention" => {
-            let (mask, temperature) = (state.take("mask")?, state.number("temperature")?);
-            let made = SigmoidMask::with_mask(&mask, temperature).map_err(words)?;
-            Made { handed: Handed::Rows, ..together(Arc::new(made)) }
-        }
-        "RotatedSpaceIntervention" => {
-            let rotation = state.rotation()?;
-            let subspace = first(representation, rotation.rank())?;
-            together(Arc::new(RotatedSpace::new(rotation, subspace).map_err(words)?))
-        }
-        // Without a subspace all directions are exchanged, whatever `interchange_dim` says.
-        "LowRankRotatedSpaceIntervention" => {
-            together(Arc::new(LowRankRotatedSpace::new(state.rotation()?, Subspace::All)))
-        }
-        "BoundlessRotatedSpaceIntervention" => {
-            let rotation = state.rotation()?;
-            let boundaries = state.numbers("intervention_boundaries")?;
-            let temperature = state.number("temperature")?;
-            let made = BoundlessRotatedSpace::with_boundaries(rotation, &boundaries, temperature);
-            together(Arc::new(made.map_err(words)?))
-        }
-        "SigmoidMaskRotatedSpaceIntervention" => {
-            let rotation = state.rotation()?;
-            let (masks, temperature) = (state.take("masks")?, state.number("temperature")?);
-            let made = SigmoidMaskRotatedSpace::with_masks(rotation, &masks, temperature);
-            together(Arc::new(made.map_err(words)?))
-        }
-        "AutoencoderIntervention" => {
-            let encoder = state.take("autoencoder.encoder.0.weight")?;
-            let encoder_bias = state.take("autoencoder.encoder.0.bias")?;
-            let decoder = state.take("autoencoder.decoder.0.weight")?;
-            let decoder_bias = state.take("autoencoder.decoder.0.bias")?;
-            let made = LinearAutoencoder::new(&encoder, &encoder_bias, &decoder, &decoder_bias);
-            // pyvene writes `latent[..., interchange_dim]`: the latents of these numbers, not the
-            // first so many.
-            let latents = representation.dimensions.clone().unwrap_or_default();
-            let subspace = Subspace::Dimensions(latents);
-            let made = Arc::new(made.map_err(words)?);
-            together(Arc::new(LatentInterchange::new(made, subspace, ErrorTerm::Dropped)))
-        }
-        "JumpReLUAutoencoderIntervention" => {
-            let (encoder, encoder_bias) = (state.take("W_enc")?, state.take("b_enc")?);
-            let (decoder, decoder_bias) = (state.take("W_dec")?, state.take("b_dec")?);
-            let threshold = state.take("threshold")?;
-            let made = SparseAutoencoder::new(&encoder, &encoder_bias, &decoder, &decoder_bias);
-            let made = made.and_then(|made| made.jump_relu(&threshold)).map_err(words)?.trained();
-            let subspace = first(representation, encoder.dims().last().copied().unwrap_or(0))?;
-            let made = LatentInterchange::new(Arc::new(made), subspace, ErrorTerm::Dropped);
-            // It keeps the last dimension.
-            Made { handed: Handed::Rows, ..together(Arc::new(made)) }
-        }
-        "NoiseIntervention" => {
-            return Err(
-                "pyvene does not save its noise, nor load such a folder: use noise with a seed"
-                    .to_owned(),
-            );
-        }
-        "PCARotatedSpaceIntervention" => {
-            return Err(
-                "pyvene does not save its principal components, nor load such a folder: give \
-                        them to pca_rotated_space by `parameters`"
-                    .to_owned(),
-            );
-        }
-        other => return Err(format!("{other} computes nothing by itself, and is not known here")),
-    };
-    state.finish()?;
+    let import = registry::import_of_class(class);
+    let import =
+        import.ok_or_else(|| format!("{class} computes nothing by itself, and is not known here"));
+    let mut saved = Saved { representation, row, chosen, state };
+    let made = import?(&mut saved)?;
+    if let Some(name) = saved.state.unwrap_or_default().keys().next() {
+        return Err(format!("{class} has no parameter `{name}`"));
+    }
     let several_heads = row.unit != Unit::Position && row.heads != Some(1);
     if made.handed == Handed::Rows && several_heads {
         return Err(
@@ -162,74 +106,6 @@ pub(super) fn make(
         );
     }
     Ok(made)
-}
-
-fn together(intervention: Arc<dyn Intervention>) -> Made {
-    Made { intervention, handed: Handed::Together, reads: Reads::Source }
-}
-
-/// One that is a function of each value.
-fn localist(
-    representation: &Representation,
-    row: Row,
-    state: &mut Parameters<'_>,
-    chosen: bool,
-) -> Result<Made> {
-    let given = match state.take_optional("source_representation") {
-        None => None,
-        Some(vector) => {
-            let vector = floats(&vector)?;
-            if vector.len() != row.width {
-                return Err(format!(
-                    "`source_representation` has {} values; the edited ones have {}",
-                    vector.len(),
-                    row.width
-                ));
-            }
-            Some(vector.repeat(row.heads.unwrap_or(1)))
-        }
-    };
-    let source = given.map_or(Reads::Source, Reads::Given);
-    if representation.constant && source == Reads::Source {
-        let sourceless = ["ZeroIntervention", "CollectIntervention"];
-        if !sourceless.contains(&representation.class.as_str()) {
-            return Err("its source is constant, and was not saved".to_owned());
-        }
-    }
-    let subspace = tiled(&first(representation, row.width)?, row)?;
-    let (plain, reads): (Arc<dyn Intervention>, _) = match representation.class.as_str() {
-        "VanillaIntervention" => (Arc::new(Interchange), source),
-        "AdditionIntervention" => (Arc::new(Addition), source),
-        "SubtractionIntervention" => (Arc::new(Subtraction), source),
-        "ZeroIntervention" => (Arc::new(Zero), Reads::Nothing),
-        "SkipIntervention" => (Arc::new(Interchange), Reads::OwnInput),
-        _ => {
-            let intervention = Arc::new(Collect::new(subspace));
-            let reads = Reads::Nothing;
-            return Ok(Made { intervention, handed: Handed::Values, reads });
-        }
-    };
-    let intervention = match (&subspace, chosen) {
-        (Subspace::All, false) => plain,
-        _ => Arc::new(InSubspace::new(plain, subspace)),
-    };
-    Ok(Made { intervention, handed: Handed::Values, reads })
-}
-
-/// The first `interchange_dim` of these coordinates.
-fn first(representation: &Representation, coordinates: usize) -> Result<Subspace> {
-    match (&representation.dimensions, representation.listed) {
-        (_, true) => {
-            Err("its `interchange_dim` is a list, which pyvene takes for the end of a range; \
-                          expected one number"
-                .to_owned())
-        }
-        (Some(dimensions), _) => match dimensions.as_slice() {
-            &[count] if count < coordinates => Ok(Subspace::first(count)),
-            _ => Ok(Subspace::All),
-        },
-        (None, _) => Ok(Subspace::All),
-    }
 }
 
 /// The same dimensions in each of the heads that stand side by side.
@@ -246,57 +122,121 @@ pub(super) fn tiled(subspace: &Subspace, row: Row) -> Result<Subspace> {
     }
 }
 
-/// What was saved of an intervention.
-struct Parameters<'a> {
-    class: &'a str,
-    /// `None` where there is no file.
-    state: Option<State>,
-}
+impl Saved<'_> {
+    /// An intervention that is handed all positions of an example as one vector.
+    pub fn together(intervention: impl Intervention + 'static) -> Made {
+        let intervention = Arc::new(intervention);
+        Made { intervention, handed: Handed::Together, reads: Reads::Source }
+    }
 
-impl Parameters<'_> {
+    /// One that is handed each position by itself.
+    pub fn rows(intervention: impl Intervention + 'static) -> Made {
+        Made { handed: Handed::Rows, ..Self::together(intervention) }
+    }
+
+    /// One that is a function of each value; it reads a source, or what was saved in place of one, unless something else is
+    /// said.
+    pub fn by_value(&mut self, plain: Arc<dyn Intervention>, reads: Option<Reads>) -> Result<Made> {
+        let (subspace, reads) = self.values(reads)?;
+        let intervention = match (&subspace, self.chosen) {
+            (Subspace::All, false) => plain,
+            _ => Arc::new(InSubspace::new(plain, subspace)),
+        };
+        Ok(Made { intervention, handed: Handed::Values, reads })
+    }
+
+    /// A module's output becomes its input.
+    pub fn skip(&mut self) -> Result<Made> {
+        self.by_value(Arc::new(crate::intervention::Interchange), Some(Reads::OwnInput))
+    }
+
+    /// The values are kept.
+    pub fn collect(&mut self) -> Result<Made> {
+        let (subspace, reads) = self.values(Some(Reads::Nothing))?;
+        let intervention = Arc::new(Collect::new(subspace));
+        Ok(Made { intervention, handed: Handed::Values, reads })
+    }
+
+    /// The dimensions that a function of each value edits, and what it reads.
+    fn values(&mut self, reads: Option<Reads>) -> Result<(Subspace, Reads)> {
+        let (row, constant) = (self.row, self.representation.constant);
+        let given = match self.take_optional("source_representation") {
+            None => None,
+            Some(vector) => {
+                let vector = floats(&vector)?;
+                if vector.len() != row.width {
+                    return Err(format!(
+                        "`source_representation` has {} values; the edited ones have {}",
+                        vector.len(),
+                        row.width
+                    ));
+                }
+                Some(vector.repeat(row.heads.unwrap_or(1)))
+            }
+        };
+        if constant && given.is_none() && reads != Some(Reads::Nothing) {
+            return Err("its source is constant, and was not saved".to_owned());
+        }
+        let source = given.map_or(Reads::Source, Reads::Given);
+        Ok((tiled(&self.first(row.width)?, row)?, reads.unwrap_or(source)))
+    }
+
+    /// The first `interchange_dim` of these coordinates.
+    pub fn first(&self, coordinates: usize) -> Result<Subspace> {
+        if self.representation.listed {
+            return Err(
+                "its `interchange_dim` is a list, which pyvene takes for the end of a range; \
+                          expected one number"
+                    .to_owned(),
+            );
+        }
+        Ok(match self.representation.dimensions.as_deref() {
+            Some(&[count]) if count < coordinates => Subspace::first(count),
+            _ => Subspace::All,
+        })
+    }
+
+    /// What `interchange_dim` was set to.
+    pub fn dimensions(&self) -> Option<Vec<usize>> {
+        self.representation.dimensions.clone()
+    }
+
     fn take_optional(&mut self, name: &str) -> Option<Tensor> {
         self.state.as_mut()?.remove(name)
     }
 
-    fn drop(&mut self, name: &str) {
-        self.take_optional(name);
-    }
-
-    fn take(&mut self, name: &str) -> Result<Tensor> {
+    /// A parameter.
+    pub fn take(&mut self, name: &str) -> Result<Tensor> {
+        let class = &self.representation.class;
         let Some(state) = &mut self.state else {
-            return Err(format!("there is no file of its parameters, and {} has some", self.class));
+            return Err(format!("there is no file of its parameters, and {class} has some"));
         };
         let tensor = state.remove(name).ok_or_else(|| {
             let found = listed(state.keys().map(String::as_str));
-            format!("there is no `{name}`, which {} needs, beside {found}", self.class)
+            format!("there is no `{name}`, which {class} needs, beside {found}")
         })?;
-        match is_float(&tensor) {
-            true => Ok(tensor),
-            false => Err(format!("`{name}` holds whole numbers; expected floats")),
+        if !is_float(&tensor) {
+            return Err(format!("`{name}` holds whole numbers; expected floats"));
         }
+        Ok(tensor)
     }
 
-    fn numbers(&mut self, name: &str) -> Result<Vec<f64>> {
+    /// A parameter, as a list of numbers.
+    pub fn numbers(&mut self, name: &str) -> Result<Vec<f64>> {
         floats(&self.take(name)?)
     }
 
-    fn number(&mut self, name: &str) -> Result<f64> {
+    /// A parameter that is one number.
+    pub fn number(&mut self, name: &str) -> Result<f64> {
         match self.numbers(name)?.as_slice() {
             &[number] => Ok(number),
             numbers => Err(format!("`{name}` holds {} numbers; expected one", numbers.len())),
         }
     }
 
-    fn rotation(&mut self) -> Result<Rotation> {
+    /// The rotation.
+    pub fn rotation(&mut self) -> Result<Rotation> {
         Rotation::new(&self.take("rotate_layer.weight")?).map_err(words)
-    }
-
-    /// Refuses what is not understood.
-    fn finish(self) -> Result<()> {
-        match self.state.unwrap_or_default().keys().next() {
-            None => Ok(()),
-            Some(name) => Err(format!("{} has no parameter `{name}`", self.class)),
-        }
     }
 }
 
@@ -305,6 +245,7 @@ fn floats(tensor: &Tensor) -> Result<Vec<f64>> {
     floats.map_err(|error| error.to_string())
 }
 
-fn words(error: ParameterError) -> String {
+/// An error of a parameter, in words.
+pub(crate) fn words(error: ParameterError) -> String {
     error.to_string()
 }

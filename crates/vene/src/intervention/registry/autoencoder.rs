@@ -2,30 +2,62 @@
 
 use std::sync::Arc;
 
-use super::{Item, Kind, Making, Result, Stored, Table, error_term, seed, subspace};
+use super::{Class, ERROR_TERM, NONE, ONE, PARTITION, Registered, SUBSPACE, needed, shared};
 use crate::intervention::{
-    Autoencoder, FeatureChange, FeatureEdit, LatentInterchange, LinearAutoencoder,
-    SparseAutoencoder, gemma_scope, sae_lens,
+    Autoencoder, ErrorTerm, FeatureChange, FeatureEdit, LatentInterchange, LinearAutoencoder,
+    SparseAutoencoder, Subspace, gemma_scope, sae_lens,
 };
-use crate::plan_file::error::PlanFileError;
+use crate::plan_file::PlanFileError;
+use crate::plan_file::making::{
+    Item, Making, Result, Stored, Table, error_term, name, seed, subspace,
+};
+use crate::plan_file::pyvene::{Saved, words};
 
-pub(super) static KINDS: [Kind; 2] = [
-    Kind {
-        name: "latent_interchange",
-        keys: &["autoencoder", "subspace", "partition", "error_term"],
-        learns: true,
-        make: |making, table, stored| {
+pub(super) static ROWS: [Registered; 2] = [
+    Registered::new(
+        "latent_interchange",
+        "an interchange of an autoencoder's latents",
+        ONE,
+        |making, table, stored| {
             let autoencoder = autoencoder(making, table, stored)?;
             let subspace = subspace(making, table, autoencoder.latents())?;
             let error_term = error_term(table)?;
-            Ok(Arc::new(LatentInterchange::new(autoencoder, subspace, error_term)))
+            Ok(shared(LatentInterchange::new(autoencoder, subspace, error_term)))
         },
-    },
-    Kind {
-        name: "feature_edit",
-        keys: &["autoencoder", "features", "error_term"],
-        learns: true,
-        make: |making, table, stored| {
+    )
+    .settings(&[needed("autoencoder"), SUBSPACE, PARTITION, ERROR_TERM])
+    .learns()
+    .classes(&[
+        Class::imported("AutoencoderIntervention", |saved| {
+            let encoder = saved.take("autoencoder.encoder.0.weight")?;
+            let encoder_bias = saved.take("autoencoder.encoder.0.bias")?;
+            let decoder = saved.take("autoencoder.decoder.0.weight")?;
+            let decoder_bias = saved.take("autoencoder.decoder.0.bias")?;
+            let made = LinearAutoencoder::new(&encoder, &encoder_bias, &decoder, &decoder_bias);
+            // pyvene writes `latent[..., interchange_dim]`: the latents of these numbers, not the
+            // first so many.
+            let latents = saved.dimensions().unwrap_or_default();
+            let (made, subspace) = (made.map_err(words)?, Subspace::Dimensions(latents));
+            let made = LatentInterchange::new(Arc::new(made), subspace, ErrorTerm::Dropped);
+            Ok(Saved::together(made))
+        }),
+        Class::imported("JumpReLUAutoencoderIntervention", |saved| {
+            let (encoder, encoder_bias) = (saved.take("W_enc")?, saved.take("b_enc")?);
+            let (decoder, decoder_bias) = (saved.take("W_dec")?, saved.take("b_dec")?);
+            let threshold = saved.take("threshold")?;
+            let made = SparseAutoencoder::new(&encoder, &encoder_bias, &decoder, &decoder_bias);
+            let made = made.and_then(|made| made.jump_relu(&threshold)).map_err(words)?.trained();
+            let subspace = saved.first(encoder.dims().last().copied().unwrap_or(0))?;
+            // It keeps the last dimension.
+            let made = LatentInterchange::new(Arc::new(made), subspace, ErrorTerm::Dropped);
+            Ok(Saved::rows(made))
+        }),
+    ]),
+    Registered::new(
+        "feature_edit",
+        "features of an autoencoder are changed: `[{ feature = 3, set = 0.0 }]`, or `scale`, or `add`",
+        NONE,
+        |making, table, stored| {
             let autoencoder = autoencoder(making, table, stored)?;
             let features = table.need(
                 "features",
@@ -36,9 +68,11 @@ pub(super) static KINDS: [Kind; 2] = [
                 .iter()
                 .map(change)
                 .collect::<Result<Vec<_>>>()?;
-            Ok(Arc::new(FeatureEdit::new(autoencoder, changes, error_term(table)?)))
+            Ok(shared(FeatureEdit::new(autoencoder, changes, error_term(table)?)))
         },
-    },
+    )
+    .settings(&[needed("autoencoder"), needed("features"), ERROR_TERM])
+    .learns(),
 ];
 
 fn change(item: &Item<'_>) -> Result<(usize, FeatureChange)> {
@@ -72,7 +106,7 @@ fn autoencoder(
 ) -> Result<Arc<dyn Autoencoder>> {
     let item = table
         .need("autoencoder", "an autoencoder, as { name = \"sae_lens\", path = \"folder\" }")?;
-    let name = super::name(&item)?;
+    let name = name(&item)?;
     let names = AUTOENCODERS.map(|(name, _)| name);
     let known = AUTOENCODERS.iter().find(|(known, _)| *known == name);
     let Some((_, keys)) = known else { return Err(item.unknown("autoencoder", name, &names)) };
@@ -169,8 +203,6 @@ fn sparse(
     if settings.read("centred", Item::flag)?.unwrap_or(false) {
         made = made.centred();
     }
-    match settings.read("trained", Item::flag)?.unwrap_or(false) {
-        true => Ok(made.trained()),
-        false => Ok(made),
-    }
+    let trained = settings.read("trained", Item::flag)?.unwrap_or(false);
+    Ok(if trained { made.trained() } else { made })
 }

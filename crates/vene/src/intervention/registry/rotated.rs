@@ -1,56 +1,94 @@
 //! Interventions along the directions of a rotation, or of principal components.
 
-use std::sync::Arc;
-
 use candle_core::Tensor;
 
-use super::{Item, Kind, Made, Making, Result, Stored, Table, error_term, seed, subspace};
+use super::{Class, ERROR_TERM, ONE, PARTITION, RANK, Registered, SEED, SUBSPACE, shared};
 use crate::intervention::{
-    BoundlessRotatedSpace, LowRankRotatedSpace, ParameterError, PcaRotatedSpace,
-    PrincipalComponents, RotatedSpace, Rotation, SigmoidMaskRotatedSpace,
+    ParameterError, PcaRotatedSpace, PrincipalComponents, RotatedSpace, Rotation, Subspace,
 };
 use crate::plan_file::files::parameters;
+use crate::plan_file::making::{
+    Item, Made, Making, Result, Stored, Table, error_term, seed, subspace,
+};
+use crate::plan_file::pyvene::{Saved, words};
 
-pub(super) static KINDS: [Kind; 5] = [
-    Kind {
-        name: "rotated_space",
-        keys: &["subspace", "partition", "seed"],
-        learns: true,
-        make: |making, table, stored| {
+pub(super) static ROWS: [Registered; 5] = [
+    Registered::new(
+        "rotated_space",
+        "an interchange of coordinates in a learned basis: distributed alignment search",
+        ONE,
+        |making, table, stored| {
             let rotation = rotation(making, table, Rank::Whole, stored, "rotated_space")?;
             let subspace = subspace(making, table, rotation.rank())?;
-            Ok(Arc::new(making.made(table.item(), RotatedSpace::new(rotation, subspace))?))
+            Ok(shared(making.made(table.item(), RotatedSpace::new(rotation, subspace))?))
         },
-    },
-    Kind {
-        name: "low_rank_rotated_space",
-        keys: &["rank", "subspace", "partition", "seed"],
-        learns: true,
-        make: |making, table, stored| {
+    )
+    .settings(&[SUBSPACE, PARTITION, SEED])
+    .learns()
+    .classes(&[Class::imported("RotatedSpaceIntervention", |saved| {
+        let rotation = saved.rotation()?;
+        let subspace = saved.first(rotation.rank())?;
+        Ok(Saved::together(RotatedSpace::new(rotation, subspace).map_err(words)?))
+    })]),
+    Registered::new(
+        "low_rank_rotated_space",
+        "the same along few directions",
+        ONE,
+        |making, table, stored| {
             let rank = rank(table, stored.is_some())?;
             let rotation = rotation(making, table, rank, stored, "low_rank_rotated_space")?;
             let subspace = subspace(making, table, rotation.rank())?;
-            Ok(Arc::new(LowRankRotatedSpace::new(rotation, subspace)))
+            Ok(shared(RotatedSpace::low_rank(rotation, subspace)))
         },
-    },
-    Kind {
-        name: "boundless_rotated_space",
-        keys: &["boundaries", "temperature", "seed"],
-        learns: true,
-        make: boundless,
-    },
-    Kind {
-        name: "sigmoid_mask_rotated_space",
-        keys: &["temperature", "seed"],
-        learns: true,
-        make: masked,
-    },
-    Kind {
-        name: "pca_rotated_space",
-        keys: &["subspace", "partition", "error_term"],
-        learns: true,
-        make: pca,
-    },
+    )
+    .settings(&[RANK, SUBSPACE, PARTITION, SEED])
+    .learns()
+    // Without a subspace all directions are exchanged, whatever `interchange_dim` says.
+    .classes(&[Class::imported("LowRankRotatedSpaceIntervention", |saved| {
+        Ok(Saved::together(RotatedSpace::low_rank(saved.rotation()?, Subspace::All)))
+    })]),
+    Registered::new(
+        "boundless_rotated_space",
+        "the same along as many directions as are learned",
+        ONE,
+        boundless,
+    )
+    .settings(&[("boundaries", Some("[0.5]")), ("temperature", Some("50")), SEED])
+    .learns()
+    .classes(&[Class::imported("BoundlessRotatedSpaceIntervention", |saved| {
+        let rotation = saved.rotation()?;
+        let boundaries = saved.numbers("intervention_boundaries")?;
+        let temperature = saved.number("temperature")?;
+        let made = RotatedSpace::with_boundaries(rotation, &boundaries, temperature);
+        Ok(Saved::together(made.map_err(words)?))
+    })]),
+    Registered::new(
+        "sigmoid_mask_rotated_space",
+        "the same with a learned share of each direction",
+        ONE,
+        masked,
+    )
+    .settings(&[("temperature", Some("50")), SEED])
+    .learns()
+    .classes(&[Class::imported("SigmoidMaskRotatedSpaceIntervention", |saved| {
+        let rotation = saved.rotation()?;
+        let (masks, temperature) = (saved.take("masks")?, saved.number("temperature")?);
+        let made = RotatedSpace::with_masks(rotation, &masks, temperature);
+        Ok(Saved::together(made.map_err(words)?))
+    })]),
+    Registered::new(
+        "pca_rotated_space",
+        "an interchange of principal components, which `parameters` give",
+        ONE,
+        pca,
+    )
+    .settings(&[SUBSPACE, PARTITION, ERROR_TERM])
+    .learns()
+    .classes(&[Class::imported("PCARotatedSpaceIntervention", |_| {
+        Err("pyvene does not save its principal components, nor load such a folder: give them to \
+             pca_rotated_space by `parameters`"
+            .to_owned())
+    })]),
 ];
 
 /// How many directions there are.
@@ -155,7 +193,7 @@ fn boundless(making: &Making<'_>, table: &Table<'_>, mut stored: Option<&mut Sto
         None => {
             let boundaries = boundaries.unwrap_or_else(|| vec![0.5]);
             let temperature = temperature.unwrap_or(50.0);
-            BoundlessRotatedSpace::with_boundaries(rotation, &boundaries, temperature)
+            RotatedSpace::with_boundaries(rotation, &boundaries, temperature)
         }
         Some(stored) => {
             if boundaries.is_some() {
@@ -164,10 +202,10 @@ fn boundless(making: &Making<'_>, table: &Table<'_>, mut stored: Option<&mut Sto
             let boundaries = stored.numbers(NAME, "intervention_boundaries")?;
             let kept = stored.number(NAME, "temperature")?;
             let temperature = temperature.unwrap_or(kept);
-            BoundlessRotatedSpace::with_boundaries(rotation, &boundaries, temperature)
+            RotatedSpace::with_boundaries(rotation, &boundaries, temperature)
         }
     };
-    Ok(Arc::new(making.made(item, made)?))
+    Ok(shared(making.made(item, made)?))
 }
 
 fn masked(making: &Making<'_>, table: &Table<'_>, mut stored: Option<&mut Stored<'_>>) -> Made {
@@ -186,8 +224,8 @@ fn masked(making: &Making<'_>, table: &Table<'_>, mut stored: Option<&mut Stored
             (masks, temperature.unwrap_or(kept))
         }
     };
-    let made = SigmoidMaskRotatedSpace::with_masks(rotation, &masks, temperature);
-    Ok(Arc::new(making.made(item, made)?))
+    let made = RotatedSpace::with_masks(rotation, &masks, temperature);
+    Ok(shared(making.made(item, made)?))
 }
 
 fn pca(making: &Making<'_>, table: &Table<'_>, stored: Option<&mut Stored<'_>>) -> Made {
@@ -215,5 +253,5 @@ fn pca(making: &Making<'_>, table: &Table<'_>, stored: Option<&mut Stored<'_>>) 
     };
     let subspace = subspace(making, table, count)?;
     let made = PcaRotatedSpace::new(&fitted, subspace, error_term(table)?);
-    Ok(Arc::new(making.made(item, made)?))
+    Ok(shared(making.made(item, made)?))
 }

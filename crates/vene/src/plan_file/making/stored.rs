@@ -15,7 +15,7 @@ use crate::plan_file::files::parameters;
 use crate::plan_file::table::Item;
 
 /// The tensors of one intervention, by its parameters' names.
-pub(super) struct Stored<'a> {
+pub(crate) struct Stored<'a> {
     budget: &'a Budget,
     item: Item<'a>,
     path: PathBuf,

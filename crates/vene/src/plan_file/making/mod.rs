@@ -1,13 +1,7 @@
-//! Interventions by their names: what a plan's file may say of each, and how it is made of it.
-//!
-//! The reverse, what each says of itself, is
-//! [`Intervention::settings`](crate::intervention::Intervention::settings). A test holds the two together.
+//! Interventions made of what a plan's file says of them, by the rows of the registry
+//! ([`registry`](crate::intervention::registry)).
 
-mod autoencoder;
 mod place;
-mod plain;
-mod reft;
-mod rotated;
 mod stored;
 
 use std::sync::Arc;
@@ -17,17 +11,18 @@ use super::dimensions;
 use super::document::{Node, Value, table};
 use super::error::PlanFileError;
 use super::files::{Files, parameters};
-use super::table::{Item, Table};
+pub(crate) use super::table::{Item, Table};
+use crate::intervention::registry::{self, Registered};
 use crate::intervention::{ErrorTerm, Intervention, ParameterError, Setting, Settings, Subspace};
 use crate::plan::Width;
 pub(super) use place::Acting;
-use stored::Stored;
+pub(crate) use stored::Stored;
 
-type Result<T> = std::result::Result<T, PlanFileError>;
-type Made = Result<Arc<dyn Intervention>>;
+pub(crate) type Result<T> = std::result::Result<T, PlanFileError>;
+pub(crate) type Made = Result<Arc<dyn Intervention>>;
 
 /// What an intervention is made for.
-pub(super) struct Making<'a> {
+pub(crate) struct Making<'a> {
     /// How many values it is handed at once.
     pub width: Width,
     /// The component's name, for messages.
@@ -36,28 +31,8 @@ pub(super) struct Making<'a> {
     pub budget: &'a Budget,
 }
 
-/// A kind of intervention.
-struct Kind {
-    name: &'static str,
-    /// The keys of its settings.
-    keys: &'static [&'static str],
-    /// Whether it has parameters, which may be read from a file.
-    learns: bool,
-    make: fn(&Making<'_>, &Table<'_>, Option<&mut Stored<'_>>) -> Made,
-}
-
-/// All of them.
-fn kinds() -> impl Iterator<Item = &'static Kind> {
-    plain::KINDS.iter().chain(&rotated::KINDS).chain(&autoencoder::KINDS).chain(&reft::KINDS)
-}
-
-/// The names of all interventions, in the order in which messages list them.
-pub(super) fn names() -> Vec<&'static str> {
-    kinds().map(|kind| kind.name).collect()
-}
-
 /// The name of the intervention that an item asks for.
-pub(super) fn name<'a>(item: &Item<'a>) -> Result<&'a str> {
+pub(crate) fn name<'a>(item: &Item<'a>) -> Result<&'a str> {
     const EXPECTED: &str = "the name of an intervention, or a table of its `name` and its settings";
     match (&item.node.value, item.node.get("name")) {
         (Value::Table(_), Some(Node { value: Value::Text(name), .. })) => Ok(name),
@@ -68,7 +43,7 @@ pub(super) fn name<'a>(item: &Item<'a>) -> Result<&'a str> {
 
 /// Makes the intervention of an edit.
 pub(super) fn make(item: &Item<'_>, making: &Making<'_>) -> Made {
-    let learns = kind(item)?.learns;
+    let learns = registered(item)?.learns;
     match item.get("parameters").filter(|_| learns) {
         None => one(item, making, None),
         Some(parameters) => {
@@ -81,47 +56,43 @@ pub(super) fn make(item: &Item<'_>, making: &Making<'_>) -> Made {
 }
 
 /// What an item asks for.
-fn kind(item: &Item<'_>) -> Result<&'static Kind> {
+fn registered(item: &Item<'_>) -> Result<&'static Registered> {
     let name = name(item)?;
-    let found = kinds().find(|kind| kind.name == name);
-    found.ok_or_else(|| item.unknown("intervention", name, &known(name)))
+    registry::find(name).ok_or_else(|| item.unknown("intervention", name, &known(name)))
 }
 
 /// An intervention, or one within another, whose parameters are among the outer one's.
 fn one(item: &Item<'_>, making: &Making<'_>, stored: Option<&mut Stored<'_>>) -> Made {
-    let kind = kind(item)?;
+    let row = registered(item)?;
     let node;
     let short;
-    let item = match item.is_table() {
-        true => item,
+    let item = if item.is_table() {
+        item
+    } else {
         // Only a name: a table without settings.
-        false => {
-            node = table([("name", kind.name.into())]);
-            short = Item { node: &node, place: item.place.clone() };
-            &short
-        }
+        node = table([("name", row.name.into())]);
+        short = Item { node: &node, place: item.place.clone() };
+        &short
     };
-    let mut keys = vec!["name"];
-    keys.extend(kind.keys);
-    if kind.learns {
-        keys.push("parameters");
-    }
-    let table = item.table("a table of settings", &keys)?;
-    (kind.make)(making, &table, stored)
+    let settings = row.settings.iter().map(|(key, _)| *key);
+    let parameters = row.learns.then_some("parameters");
+    let keys: Vec<_> = std::iter::once("name").chain(settings).chain(parameters).collect();
+    row.make(making, &item.table("a table of settings", &keys)?, stored)
 }
 
 /// What a message lists where there is no such name: for a name of pyvene's, first of all what it is
 /// called here.
 fn known(name: &str) -> Vec<&'static str> {
-    match super::pyvene::kind_of(name) {
-        Some(here) => vec![here],
-        None => super::edit::SHORTHANDS.iter().copied().chain(names()).collect(),
+    if let Some(here) = registry::name_of_class(name) {
+        return vec![here];
     }
+    let aliases = registry::ALIASES.iter().map(|alias| alias.name);
+    aliases.chain(registry::all().map(|row| row.name)).collect()
 }
 
 impl Making<'_> {
     /// The width of the edited values, for an intervention that has to know it.
-    fn width(&self, item: &Item<'_>, what: &str) -> Result<usize> {
+    pub(crate) fn width(&self, item: &Item<'_>, what: &str) -> Result<usize> {
         match self.width {
             Width::Known(width) => Ok(width),
             Width::Pattern => Err(item.contradiction(format!(
@@ -136,7 +107,7 @@ impl Making<'_> {
     }
 
     /// The width, where it is known; an attention pattern is refused.
-    fn known_width(&self, item: &Item<'_>) -> Result<Option<usize>> {
+    pub(crate) fn known_width(&self, item: &Item<'_>) -> Result<Option<usize>> {
         match self.width {
             Width::Unknown => Ok(None),
             _ => self.width(item, "a subspace").map(Some),
@@ -144,7 +115,12 @@ impl Making<'_> {
     }
 
     /// The same for one that brings its own width along.
-    fn width_or(&self, item: &Item<'_>, what: &str, own: Option<usize>) -> Result<usize> {
+    pub(crate) fn width_or(
+        &self,
+        item: &Item<'_>,
+        what: &str,
+        own: Option<usize>,
+    ) -> Result<usize> {
         match (self.width, own) {
             (Width::Unknown, Some(own)) => Ok(own),
             _ => self.width(item, what),
@@ -152,12 +128,16 @@ impl Making<'_> {
     }
 
     /// What an intervention was refused for when it was made.
-    fn made<T>(&self, item: &Item<'_>, made: std::result::Result<T, ParameterError>) -> Result<T> {
+    pub(crate) fn made<T>(
+        &self,
+        item: &Item<'_>,
+        made: std::result::Result<T, ParameterError>,
+    ) -> Result<T> {
         made.map_err(|error| parameters(item, error))
     }
 
     /// The intervention inside.
-    fn inner(&self, table: &Table<'_>, stored: Option<&mut Stored<'_>>) -> Made {
+    pub(crate) fn inner(&self, table: &Table<'_>, stored: Option<&mut Stored<'_>>) -> Made {
         let of = table.need("of", "the intervention inside, by its name or as a table")?;
         if of.node.get("parameters").is_some() {
             return Err(of.contradiction(
@@ -169,7 +149,7 @@ impl Making<'_> {
 }
 
 /// `subspace`, of this many coordinates, where that is known; a `partition` gives names to parts.
-fn subspace(
+pub(crate) fn subspace(
     making: &Making<'_>,
     table: &Table<'_>,
     coordinates: impl Into<Option<usize>>,
@@ -195,11 +175,11 @@ fn subspace(
     }
 }
 
-fn seed(table: &Table<'_>) -> Result<u64> {
+pub(crate) fn seed(table: &Table<'_>) -> Result<u64> {
     Ok(table.read("seed", |item| item.whole("a whole number from 0 on"))?.unwrap_or(0))
 }
 
-fn error_term(table: &Table<'_>) -> Result<ErrorTerm> {
+pub(crate) fn error_term(table: &Table<'_>) -> Result<ErrorTerm> {
     let terms = [ErrorTerm::Kept, ErrorTerm::Dropped];
     let names = terms.map(ErrorTerm::name);
     let item = table.need(
@@ -213,14 +193,12 @@ fn error_term(table: &Table<'_>) -> Result<ErrorTerm> {
 
 /// An intervention's settings as a plan's file tells them.
 pub(super) fn write(settings: &Settings) -> Node {
-    match settings.values.is_empty() {
-        true => settings.name.into(),
-        false => {
-            let name = ("name", settings.name.into());
-            let values = settings.values.iter().map(|(key, value)| (*key, setting(value)));
-            table([name].into_iter().chain(values))
-        }
+    if settings.values.is_empty() {
+        return settings.name.into();
     }
+    let name = ("name", settings.name.into());
+    let values = settings.values.iter().map(|(key, value)| (*key, setting(value)));
+    table([name].into_iter().chain(values))
 }
 
 fn setting(setting: &Setting) -> Node {
