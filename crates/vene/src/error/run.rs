@@ -40,7 +40,7 @@ pub enum RunError {
     },
     /// A metric gave no number.
     #[error(transparent)]
-    Metric(#[from] crate::metric::MetricError),
+    Metric(#[from] Box<crate::metric::MetricError>),
     /// A function of one's own, other than an intervention, panicked.
     #[error("{what} panicked: {message}")]
     Panicked {

@@ -105,10 +105,11 @@ impl Meter {
         let sites = self.sites().iter().enumerate();
         sites.fold(plan, |plan, (index, site)| {
             let numbers = |each: Vec<usize>| each.into_iter().map(|at| at as i64).collect();
-            let positions = match site.component.is_pattern() {
-                // Patterns are kept whole; the queries are taken out of them.
-                true => Positions::All,
-                false => Positions::Each(positions(index).into_iter().map(numbers).collect()),
+            // Patterns are kept whole; the queries are taken out of them.
+            let positions = if site.component.is_pattern() {
+                Positions::All
+            } else {
+                Positions::Each(positions(index).into_iter().map(numbers).collect())
             };
             plan.collect(site.component, site.layer, positions)
         })
@@ -149,12 +150,10 @@ impl Meter {
         of: &RowRun<'_>,
         row: impl Fn() -> String,
         run: impl Fn() -> String,
-    ) -> Result<Vec<f64>, MetricError> {
-        let error = |metric: usize, problem| MetricError {
-            metric: self.metrics[metric].name().to_owned(),
-            row: row(),
-            run: run(),
-            problem,
+    ) -> Result<Vec<f64>, Box<MetricError>> {
+        let error = |metric: usize, problem| {
+            let metric = self.metrics[metric].name().to_owned();
+            Box::new(MetricError { metric, row: row(), run: run(), problem })
         };
         let shown = Shown::of(self, of).map_err(|problem| error(0, problem))?;
         let mut in_passing = shown.of_distribution.in_passing.iter().cloned();
@@ -163,9 +162,10 @@ impl Meter {
         for (index, (metric, reads)) in self.metrics.iter().zip(&self.reads).enumerate() {
             let sites = start..start + reads.sites.len();
             start = sites.end;
-            let value = match reads.in_passing() {
-                true => in_passing.next().unwrap_or(Err(MetricProblem::Unread)),
-                false => checked(metric.as_ref(), &shown.to(reads, sites, of.unedited)),
+            let value = if reads.in_passing() {
+                in_passing.next().unwrap_or(Err(MetricProblem::Unread))
+            } else {
+                checked(metric.as_ref(), &shown.to(reads, sites, of.unedited))
             };
             values.push(value.map_err(|problem| error(index, problem))?);
         }
@@ -210,9 +210,10 @@ impl Shown {
         for (site, (values, positions)) in
             meter.sites().iter().zip(first.collected.iter().zip(of.positions))
         {
-            let values = match site.component.is_pattern() {
-                true => queries(values, positions, of.prompt.len()),
-                false => Ok(values.clone()),
+            let values = if site.component.is_pattern() {
+                queries(values, positions, of.prompt.len())
+            } else {
+                Ok(values.clone())
             };
             shown.activations.push(values.map_err(|_| MetricProblem::Unread)?);
         }
@@ -226,15 +227,27 @@ impl Shown {
         sites: Range<usize>,
         unedited: Option<&'s Distribution>,
     ) -> Observed<'s> {
-        let answers = match reads.needs_answers() {
-            true => self.answers.clone(),
-            false => Observed::default(),
-        };
+        let (mut target, mut foil) = (Vec::new(), Vec::new());
+        if reads.needs_answers() {
+            (target, foil) = (self.answers.target.clone(), self.answers.foil.clone());
+        }
+        // Others may read more of the answers.
+        let all_single = target.iter().chain(&foil).all(|said| said.tokens == 1);
+        for said in target.iter_mut().chain(&mut foil) {
+            if reads.answers < Some(AnswerReads::Ranks) {
+                (said.rank, said.accuracy) = (None, None);
+            }
+            // Sequences are compared by their log-probabilities.
+            if reads.answers < Some(AnswerReads::LogProbabilities) && all_single {
+                said.log_probability = None;
+            }
+        }
         Observed {
+            target,
+            foil,
             distribution: self.of_distribution.kept.as_ref().filter(|_| reads.distribution),
             unedited: unedited.filter(|_| reads.unedited),
             activations: self.activations.get(sites).unwrap_or_default(),
-            ..answers
         }
     }
 }

@@ -104,10 +104,8 @@ impl PairMetrics {
         let Some(MeasuredPrompt { prompt, positions, .. }) = self.prompts.first() else {
             return Ok(());
         };
-        let edit = match self.answers.are_single() {
-            true => edit,
-            false => on_prompt(method, edit, prompt),
-        };
+        let single = self.answers.are_single();
+        let edit = if single { edit } else { on_prompt(method, edit, prompt) };
         let plan = self.reading(prompt, positions).edit(edit);
         let plan = plan.resolve(outline, &self.examples(outline, prompt, sources)?)?;
         self.cells.push(plan);
@@ -220,9 +218,10 @@ impl PairMetrics {
     /// A plan that reads a prompt's runs.
     fn reading(&self, prompt: &Prompt, positions: &[Vec<usize>]) -> Plan {
         let runs = &self.answers.runs;
-        let read = match self.meter.reads_output() {
-            true => Positions::Each(runs.iter().map(|run| run.positions_behind(prompt)).collect()),
-            false => Positions::At(Vec::new()),
+        let read = if self.meter.reads_output() {
+            Positions::Each(runs.iter().map(|run| run.positions_behind(prompt)).collect())
+        } else {
+            Positions::At(Vec::new())
         };
         let plan = Plan::new().read(read).outputs(self.outputs(None));
         self.meter.collecting(plan, |site| vec![positions[site].clone(); runs.len()])
