@@ -150,7 +150,7 @@ fn a_closure_equal_to_a_built_in_metric_gives_its_bits_in_both_sweeps() {
     let executors: [(&Subject, &dyn Executor); 2] =
         [(&plain, &Reference::new(plain_model)), (&fused, &Forked::new(fused_model))];
     // Single tokens, sets, sequences; the first three have sources as long as their bases.
-    let pairs: Vec<Pair> = mixed().into_iter().filter(|pair| is_equally_long(pair)).collect();
+    let pairs: Vec<Pair> = mixed().into_iter().filter(is_equally_long).collect();
     assert_eq!(pairs.len(), 3);
     let all: Vec<Arc<dyn Metric>> = twins().into_iter().chain(metrics()).collect();
     let cases: [(&[Component], SweepUnit); 4] = [
@@ -360,6 +360,9 @@ fn activations(subject: &Subject, executor: &dyn Executor, is_exact: bool) {
     assert!(table.iter().any(|line| line.metric == "activation_0" && line.effect != 0.0));
 }
 
+/// What a metric gives where it gives no number.
+type Wrong = fn() -> Option<f64>;
+
 #[test]
 fn what_gives_no_number_is_an_error_that_says_where() {
     let subject = Subject::new("gpt2-plain");
@@ -369,7 +372,7 @@ fn what_gives_no_number_is_an_error_that_says_where() {
     fn changed(observed: &Observed<'_>) -> bool {
         observed.distribution.unwrap().logits() != observed.unedited.unwrap().logits()
     }
-    let odd = |reads: Reads, wrong: fn() -> Option<f64>| {
+    let odd = |reads: Reads, wrong: Wrong| {
         metric::from_fn(
             "odd",
             reads,
@@ -380,7 +383,7 @@ fn what_gives_no_number_is_an_error_that_says_where() {
     };
     // In passing, and kept.
     for reads in [compares(), compares().and(Reads::logits())] {
-        let cases: [(fn() -> Option<f64>, &str); 3] = [
+        let cases: [(Wrong, &str); 3] = [
             (|| Some(f64::NAN), "it gave NaN: a metric's value is a finite number"),
             (|| panic!("of its own"), "it panicked: of its own"),
             (|| None, "it has to declare"),
