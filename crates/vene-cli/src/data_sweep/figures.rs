@@ -8,7 +8,6 @@
 use std::collections::BTreeSet;
 
 use anyhow::Context;
-use vene::metric::Metric;
 use vene::{DataSweep, Direction, Outline, SweepUnit};
 use vene_report::{Axis, Caption, Facets, Figure, HeatMap, Interval, Profile, Strips};
 use vene_table::Table;
@@ -21,8 +20,8 @@ use crate::terminal;
 const KINDS: [&str; 5] = ["mean", "interval_width", "sign_agreement", "strips", "profile"];
 
 /// What one set of figures shows.
-struct Shown {
-    metric: &'static dyn Metric,
+struct Shown<'a> {
+    metric: &'a str,
     direction: Direction,
     /// One component, where each has figures of its own.
     component: Option<&'static str>,
@@ -74,7 +73,7 @@ pub fn draw(
 
 /// The names of all files that figures of a sweep may have.
 pub fn names(sweep: &DataSweep) -> Vec<String> {
-    let files = |shown: &Shown| {
+    let files = |shown: &Shown<'_>| {
         KINDS
             .into_iter()
             .flat_map(|kind| {
@@ -86,22 +85,23 @@ pub fn names(sweep: &DataSweep) -> Vec<String> {
 }
 
 /// What the figures of a sweep show.
-fn shown(sweep: &DataSweep) -> Vec<Shown> {
+fn shown(sweep: &DataSweep) -> Vec<Shown<'_>> {
     // Heads at several positions, or several components by head: one figure each.
     let mut components: Vec<Option<&'static str>> = vec![None];
     if sweep.unit() == SweepUnit::HeadPosition {
         let names: BTreeSet<_> = sweep.cells().iter().map(|cell| cell.component.name()).collect();
         components = names.into_iter().map(Some).collect();
     }
-    let (metrics, directions) = (sweep.metrics(), sweep.directions());
+    let metrics: Vec<&str> = sweep.metrics().iter().map(|metric| metric.name()).collect();
+    let directions = sweep.directions();
     let part = |count: usize, name: &str| {
         if count == 1 { String::new() } else { format!("-{name}") }
     };
     let mut all = Vec::new();
-    for &metric in metrics {
+    for &metric in &metrics {
         for &direction in directions {
             for &component in &components {
-                let suffix = part(metrics.len(), metric.name())
+                let suffix = part(metrics.len(), metric)
                     + &part(directions.len(), direction.name())
                     + &part(components.len(), component.unwrap_or_default());
                 all.push(Shown { metric, direction, component, suffix });
@@ -128,7 +128,7 @@ fn views<'a>(
             only(
                 table,
                 &[
-                    ("metric", Some(metric.name())),
+                    ("metric", Some(metric)),
                     ("direction", Some(direction.name())),
                     ("control", Some("none")),
                     ("component", component),
@@ -141,7 +141,7 @@ fn views<'a>(
             model::short_name(outline),
             sweep.treatment().name(),
             sweep.unit().in_words(),
-            metric.name(),
+            metric,
         );
         let mut caption = Caption::new(title)
             .note("data", format!("{}, {} rows", settings.data.name(), sweep.rows().len()))
@@ -159,8 +159,9 @@ fn views<'a>(
         let tables = wanted(summary, Some(split))
             .and_then(|summary| Ok((summary, without(&wanted(examples, None)?, discovery)?)));
         match tables {
-            Ok((summary, examples)) => views
-                .push((suffix, View { summary, examples, metric: metric.name(), caption, sweep })),
+            Ok((summary, examples)) => {
+                views.push((suffix, View { summary, examples, metric, caption, sweep }))
+            }
             Err(error) => terminal::warn(format!("figures are left out: {error:#}")),
         }
     }

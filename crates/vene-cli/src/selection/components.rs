@@ -1,6 +1,6 @@
 //! Components by anybody's name, and the layers in which they are meant.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 
 use anyhow::{Context, bail, ensure};
 use vene::{Component, SweepUnit, alias};
@@ -39,7 +39,7 @@ impl Places {
             layers.map(|list| indices(list, "layer", count).context("--layers")).transpose()?;
         let mut places =
             Self { components: Vec::new(), layers: Vec::new(), per_head: false, by_position: None };
-        let mut said = BTreeSet::new();
+        let mut said = HashSet::new();
         for name in names {
             let named = alias::resolve(name.trim(), config)?;
             if let Some(layer) = named.layer {
@@ -91,7 +91,7 @@ impl Places {
 
 /// The layers that the names themselves say, if they do.
 fn said_layers(
-    said: &BTreeSet<(Component, Option<usize>)>,
+    said: &HashSet<(Component, Option<usize>)>,
     components: &[Component],
 ) -> anyhow::Result<Option<Vec<usize>>> {
     let layers: BTreeSet<usize> = said.iter().filter_map(|(_, layer)| *layer).collect();

@@ -85,7 +85,9 @@ fn overtaken(outcome: &SweepOutcome, outline: &Outline) -> String {
     if groups.is_empty() {
         return format!("\n{} stays the likeliest of the targets everywhere.\n", shown(first));
     }
-    groups.sort_by_key(|(winner, cell, _)| (*winner, cell.component, cell.position, cell.head));
+    groups.sort_by_key(|(winner, cell, _)| {
+        (*winner, cell.component.rank(), cell.position, cell.head)
+    });
     let mut text = String::new();
     let mut last = None;
     for (winner, cell, layers) in groups {

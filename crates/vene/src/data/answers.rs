@@ -70,12 +70,10 @@ pub(crate) struct Numbers {
     pub(crate) log_normaliser: Option<f64>,
     /// Where each token of a target stands among all; empty where that is not known.
     pub(crate) standings: Vec<Standing>,
-    /// The divergence from the unedited run's distribution, where it is known.
-    pub(crate) divergence: Option<f64>,
 }
 
 impl Answers {
-    /// For answers in tokens, none of which is empty. What begins with another answer of its set says
+    /// For answers in tokens, none of which is empty; without any there is the prompt's own run. What begins with another answer of its set says
     /// nothing more ("any of them" is likely as the shorter one alone), and would be counted twice.
     pub(crate) fn new(target: &[Vec<u32>], foil: &[Vec<u32>]) -> Self {
         let (target, foil) = (&shortest(target), &shortest(foil));
@@ -83,6 +81,9 @@ impl Answers {
         // along there.
         let mut fronts: Vec<&[u32]> =
             target.iter().chain(foil).map(|answer| &answer[..answer.len() - 1]).collect();
+        if fronts.is_empty() {
+            fronts.push(&[]);
+        }
         fronts.sort_unstable();
         fronts.dedup();
         let begins_next = |index: usize| {
@@ -136,7 +137,7 @@ impl Answers {
     pub(crate) fn observed<'n>(
         &self,
         numbers: impl Fn(usize, usize) -> Option<&'n Numbers>,
-    ) -> Option<Observed> {
+    ) -> Option<Observed<'static>> {
         let said = |places: &Vec<Place>| -> Option<Said> {
             let (mut score, mut log_probability) = (0.0, Some(0.0));
             let (mut rank, mut accuracy) = (Some(0.0), Some(1.0));
@@ -159,7 +160,7 @@ impl Answers {
         Some(Observed {
             target: self.target.iter().map(said).collect::<Option<_>>()?,
             foil: self.foil.iter().map(said).collect::<Option<_>>()?,
-            divergence: numbers(0, 0)?.divergence,
+            ..Observed::default()
         })
     }
 }
@@ -220,13 +221,11 @@ mod tests {
                 logits: vec![1.0, 9.0, 0.5],
                 log_normaliser: Some(2.0),
                 standings: [4, 0, 0].map(|larger| Standing { larger, equal: 1 }).to_vec(),
-                divergence: Some(0.1),
             },
             Numbers {
                 logits: vec![9.0, 2.5, 9.0],
                 log_normaliser: Some(3.0),
                 standings: [0, 6, 0].map(|larger| Standing { larger, equal: 0 }).to_vec(),
-                divergence: None,
             },
         ];
         let observed = answers.observed(|_, offset| numbers.get(offset)).unwrap();
@@ -235,13 +234,11 @@ mod tests {
         assert_eq!((target.rank, target.accuracy, target.tokens), (Some(6.0), Some(0.0), 2));
         let foil = observed.foil[0];
         assert_eq!((foil.score, foil.log_probability), (0.5, Some(-1.5)));
-        assert_eq!(observed.divergence, Some(0.1));
         // Each token one of two likeliest ones: a quarter.
         let tied = Numbers {
             logits: vec![1.0; 3],
             log_normaliser: Some(2.0),
             standings: vec![Standing { larger: 0, equal: 1 }; 3],
-            divergence: None,
         };
         let observed = answers.observed(|_, _| Some(&tied)).unwrap();
         assert_eq!((observed.target[0].rank, observed.target[0].accuracy), (Some(0.5), Some(0.25)));

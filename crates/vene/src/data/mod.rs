@@ -15,11 +15,11 @@ mod role;
 mod row;
 mod unspaced;
 
-pub(crate) use answers::{Continuation, Numbers};
+pub(crate) use answers::{Answers, Continuation, Numbers};
 pub use jsonl_writer::{WriteError, write_jsonl};
 pub use left_out::{LeftOut, Reason, RowName};
 pub use prepare::PreparedRow;
-pub(crate) use prepare::{Requirements, prepare};
+pub(crate) use prepare::{Requirements, answers, prepare};
 pub use read::{
     DataError, DataFile, Layout, Place, ReadOptions, RowError, UnusedColumn, read, read_with,
 };

@@ -20,12 +20,15 @@ pub(crate) struct Requirements<'a> {
     pub(crate) bos: BeginningOfSequence,
     /// The positions that are edited.
     pub(crate) roles: &'a [Role],
+    /// The positions that metrics read, in base and source alike.
+    pub(crate) read: &'a [Role],
     /// How many of them, the first ones, must be different positions.
     pub(crate) distinct_roles: usize,
     /// Whether sources are read, so that roles must be found there too.
     pub(crate) reads_source: bool,
     /// Whether base and source must be equally long, since all positions are edited at once.
     pub(crate) same_length: bool,
+    pub(crate) needs_target: bool,
     pub(crate) needs_foil: bool,
     pub(crate) needs_single_tokens: bool,
     /// Whether an answer's first token stands for it.
@@ -49,6 +52,10 @@ pub struct PreparedRow {
     pub(crate) base_positions: Vec<Vec<usize>>,
     /// For each role its positions in the source; empty where there is none.
     pub(crate) source_positions: Vec<Vec<usize>>,
+    /// For each role that metrics read its positions in the base.
+    pub(crate) base_read: Vec<Vec<usize>>,
+    /// Likewise in the source; empty where there is none.
+    pub(crate) source_read: Vec<Vec<usize>>,
 }
 
 impl PreparedRow {
@@ -109,6 +116,18 @@ fn numbers(rows: &[Row]) -> Vec<usize> {
     }
 }
 
+/// The answers of a pair of its own, in tokens: `row` says which they are, and its texts are not looked at.
+pub(crate) fn answers(
+    outline: &Outline,
+    row: &Row,
+    requirements: &Requirements<'_>,
+    base: &Prompt,
+    sources: &[Prompt],
+) -> Result<Answers, Reason> {
+    let prompts = Prompts::new(outline, requirements.bos);
+    Preparer { outline, row, requirements, prompts: &prompts }.answers(base, sources)
+}
+
 struct Preparer<'a> {
     outline: &'a Outline,
     row: &'a Row,
@@ -127,8 +146,10 @@ impl Preparer<'_> {
         }
         let base = self.prompt(&row.base, "base")?;
         let source = row.source.as_ref().map(|source| self.prompt(source, "source")).transpose()?;
-        let answers = self.answers(&base, source.as_ref())?;
-        let base_positions = self.positions("base", |role| role.in_base(row, &base))?;
+        let answers = self.answers(&base, source.as_slice())?;
+        let in_base = |roles| self.positions(roles, "base", |role| role.in_base(row, &base));
+        let base_positions = in_base(requirements.roles)?;
+        let base_read = in_base(requirements.read)?;
         let distinct = &base_positions[..requirements.distinct_roles.min(base_positions.len())];
         for (second, positions) in distinct.iter().enumerate() {
             if let Some(first) = distinct[..second].iter().position(|first| first == positions) {
@@ -136,9 +157,14 @@ impl Preparer<'_> {
                 return Err(Reason::SamePosition { role, other });
             }
         }
-        let mut source_positions = Vec::new();
+        let in_source =
+            |source, roles| self.positions(roles, "source", |role| role.in_source(row, source));
+        let (mut source_positions, mut source_read) = (Vec::new(), Vec::new());
+        if let Some(source) = &source {
+            source_read = in_source(source, requirements.read)?;
+        }
         if let (Some(source), true) = (&source, requirements.reads_source) {
-            source_positions = self.positions("source", |role| role.in_source(row, source))?;
+            source_positions = in_source(source, requirements.roles)?;
             let roles = requirements.roles.iter().zip(base_positions.iter().zip(&source_positions));
             for (role, (base, source)) in roles {
                 if base.len() != source.len() {
@@ -151,7 +177,17 @@ impl Preparer<'_> {
             }
         }
         let row = (*row).clone();
-        Ok(PreparedRow { index, row, base, source, answers, base_positions, source_positions })
+        Ok(PreparedRow {
+            index,
+            row,
+            base,
+            source,
+            answers,
+            base_positions,
+            source_positions,
+            base_read,
+            source_read,
+        })
     }
 
     fn prompt(&self, text: &str, whose: &'static str) -> Result<Prompt, Reason> {
@@ -160,10 +196,11 @@ impl Preparer<'_> {
 
     fn positions(
         &self,
+        roles: &[Role],
         whose: &'static str,
         resolve: impl Fn(&Role) -> Result<Vec<usize>, PositionError>,
     ) -> Result<Vec<Vec<usize>>, Reason> {
-        let each = self.requirements.roles.iter().map(|role| {
+        let each = roles.iter().map(|role| {
             resolve(role).map_err(|error| match self.has_counterpart(role) || whose == "base" {
                 true => Reason::Position { whose, role: role.clone(), error },
                 false => {
@@ -181,9 +218,9 @@ impl Preparer<'_> {
         span.is_none_or(|span| span.source.is_some())
     }
 
-    fn answers(&self, base: &Prompt, source: Option<&Prompt>) -> Result<Answers, Reason> {
+    fn answers(&self, base: &Prompt, sources: &[Prompt]) -> Result<Answers, Reason> {
         let Self { row, requirements, .. } = self;
-        if row.target.is_empty() {
+        if row.target.is_empty() && requirements.needs_target {
             return Err(Reason::NoTarget);
         }
         if row.foil.is_empty() && requirements.needs_foil {
@@ -191,12 +228,13 @@ impl Preparer<'_> {
         }
         let tokens = |answer: &String| {
             let tokens = self.continuation(base, answer)?;
-            // Both runs are asked for it.
-            if let Some(source) = source
-                && self.continuation(source, answer)? != tokens
-            {
-                let problem = "it is other tokens after the base than after the source".to_owned();
-                return Err(Reason::Answer { answer: answer.clone(), problem });
+            // All runs are asked for it.
+            for source in sources {
+                if self.continuation(source, answer)? != tokens {
+                    let problem =
+                        "it is other tokens after the base than after the source".to_owned();
+                    return Err(Reason::Answer { answer: answer.clone(), problem });
+                }
             }
             let count = if requirements.first_tokens { 1 } else { tokens.len() };
             Ok(tokens[..count].to_vec())
@@ -241,7 +279,12 @@ impl Preparer<'_> {
             answer: answer.to_owned(),
             problem: problem.to_owned(),
         };
-        let text = format!("{}{answer}", prompt.text().unwrap_or_default());
+        let Some(before) = prompt.text() else {
+            return Err(problem(
+                "an answer is tokenized after the prompt's text, and the prompt has none",
+            ));
+        };
+        let text = format!("{before}{answer}");
         let whole = self.prompts.of(&text).map_err(|error| problem(&error))?;
         match whole.tokens().strip_prefix(prompt.tokens()) {
             Some([]) => Err(problem("it is empty")),
@@ -292,9 +335,11 @@ mod tests {
         let requirements = Requirements {
             bos: BeginningOfSequence::Model,
             roles: &roles,
+            read: &[],
             distinct_roles: 0,
             reads_source: true,
             same_length: false,
+            needs_target: true,
             needs_foil: true,
             needs_single_tokens: false,
             first_tokens: false,
@@ -340,9 +385,11 @@ mod tests {
         let requirements = Requirements {
             bos: BeginningOfSequence::Model,
             roles: &[],
+            read: &[],
             distinct_roles: 0,
             reads_source: true,
             same_length: false,
+            needs_target: true,
             needs_foil: true,
             needs_single_tokens: false,
             first_tokens: true,

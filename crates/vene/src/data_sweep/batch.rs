@@ -7,12 +7,13 @@ use vene_model::{Outline, Prompt};
 use vene_table::Table;
 
 use super::edits::{Side, Variant};
-use super::numbers::{all_numbers, outputs};
-use super::{DataSweep, DataSweepError, Direction, Means, Treatment, noise, partners, table};
-use crate::data::{Numbers, PreparedRow, Reason};
-use crate::engine::{Distribution, Executor, PlanOutcome};
-use crate::metric::Needs;
-use crate::plan::{Example, Outcome, Outputs, Plan, Positions, ResolvedPlan};
+use super::{DataSweep, DataSweepError, Direction, Means, noise, partners, table};
+use crate::data::Reason;
+use crate::engine::{Executor, PlanOutcome};
+use crate::error::RunError;
+use crate::metric::RowRun;
+use crate::plan::{Example, Outcome, Plan, Positions, ResolvedPlan};
+use crate::sweep::cell_name;
 
 /// A batch of rows.
 pub(super) struct Batch<'a> {
@@ -63,7 +64,7 @@ impl Seen {
 }
 
 /// What a plan of a batch is for.
-enum Job {
+pub(super) enum Job {
     Base,
     /// The other run, of the rows at these places.
     Other {
@@ -132,38 +133,7 @@ fn plans_ahead(
     direction: Direction,
 ) -> Result<Vec<(Job, ResolvedPlan)>, DataSweepError> {
     let side = Side::new(sweep, outline, means, range, direction)?;
-    plans(sweep, outline, &side, &vec![None; side.examples.len()])
-}
-
-/// How much of each distribution is read.
-fn needs(sweep: &DataSweep) -> Needs {
-    sweep.metrics.iter().map(|metric| metric.needs()).fold(Needs::Logits, Needs::max)
-}
-
-/// Whether whole distributions are read, which are large.
-pub(super) fn reads_distributions(sweep: &DataSweep) -> bool {
-    needs(sweep) == Needs::Distribution
-}
-
-/// What is read of a side's runs.
-pub(super) fn outputs_of(
-    sweep: &DataSweep,
-    side: &Side<'_>,
-    references: &[Option<Arc<Distribution>>],
-) -> Outputs {
-    outputs(needs(sweep), &side.asked(&side.places), references)
-}
-
-/// The row's other run: that of its other prompt; where cells repair a run, the run without noise.
-fn other_prompt<'r>(
-    sweep: &DataSweep,
-    side: &Side<'_>,
-    row: &'r PreparedRow,
-) -> Option<&'r Prompt> {
-    match sweep.treatment {
-        Treatment::Restore { .. } => Some(&row.base),
-        _ => side.other(row),
-    }
+    plans(sweep, outline, &side)
 }
 
 /// Everything that is run for one direction of a batch.
@@ -171,13 +141,11 @@ fn plans(
     sweep: &DataSweep,
     outline: &Outline,
     side: &Side<'_>,
-    references: &[Option<Arc<Distribution>>],
 ) -> Result<Vec<(Job, ResolvedPlan)>, DataSweepError> {
-    let outputs = outputs_of(sweep, side, references);
-    let read = side.read_out();
+    let reading = side.reading();
     let plan = |edits: Vec<_>| {
-        let plan = Plan::new().read(read.clone()).outputs(outputs.clone());
-        edits.into_iter().fold(plan, Plan::edit).resolve_shared(outline, &side.examples)
+        let plan = edits.into_iter().fold(reading.clone(), Plan::edit);
+        plan.resolve_shared(outline, &side.examples)
     };
     let draws = sweep.treatment.draws();
     let mut plans = Vec::new();
@@ -185,7 +153,7 @@ fn plans(
     for draw in 0..if corrupted.is_empty() { 1 } else { draws } {
         plans.push((Job::Base, plan(side.corruption(draw))?));
     }
-    plans.extend(other_plan(sweep, outline, side, references)?);
+    plans.extend(other_plan(sweep, outline, side)?);
     let maps = std::iter::once(None).chain(sweep.controls.iter().copied().map(Some));
     for (map, control) in maps.enumerate() {
         for (cell, &place) in sweep.cells.iter().enumerate() {
@@ -203,24 +171,25 @@ fn other_plan(
     sweep: &DataSweep,
     outline: &Outline,
     side: &Side<'_>,
-    references: &[Option<Arc<Distribution>>],
 ) -> Result<Option<(Job, ResolvedPlan)>, DataSweepError> {
-    let (mut places, mut examples, mut of) = (Vec::new(), Vec::new(), Vec::new());
-    let mut read = Vec::new();
-    for (&(row, run), reference) in side.places.iter().zip(references) {
+    let (mut places, mut examples) = (Vec::new(), Vec::new());
+    let (mut read, mut collected) = (Vec::new(), Vec::new());
+    for &(row, run) in &side.places {
         let prepared = &side.rows[row];
-        let Some(prompt) = other_prompt(sweep, side, prepared) else { continue };
+        let Some((prompt, positions)) = side.other_run(prepared) else { continue };
         let continuation = &prepared.answers.runs[run];
         examples.push(Example::new(continuation.behind(prompt, outline)?));
         read.push(continuation.positions_behind(prompt));
+        collected.push(positions);
         places.push((row, run));
-        of.push(reference.clone());
     }
     if examples.is_empty() {
         return Ok(None);
     }
-    let plan = Plan::new().read(Positions::Each(read));
-    let plan = plan.outputs(outputs(needs(sweep), &side.asked(&places), &of));
+    let plan = Plan::new().read(Positions::Each(read)).outputs(side.outputs(&places));
+    let plan = sweep.meter.collecting(plan, |site| {
+        collected.iter().map(|positions| positions[site].clone()).collect()
+    });
     Ok(Some((Job::Other { places }, plan.resolve(outline, &examples)?)))
 }
 
@@ -232,8 +201,7 @@ impl Batch<'_> {
         let mut done = 0;
         let mut measured = Vec::new();
         for &direction in &self.sweep.directions {
-            let side =
-                Side::new(self.sweep, self.outline, self.means, self.range.clone(), direction)?;
+            let side = self.side(self.range.clone(), direction)?;
             measured.push(self.measure(&side, direction, &mut |more| {
                 done += more;
                 progress(done)
@@ -258,28 +226,21 @@ impl Batch<'_> {
         progress: &mut dyn FnMut(usize) -> ControlFlow<()>,
     ) -> Result<Measured, DataSweepError> {
         let sweep = self.sweep;
-        let references = self.references(side)?;
         let (jobs, plans): (Vec<Job>, Vec<ResolvedPlan>) =
-            plans(sweep, self.outline, side, &references)?.into_iter().unzip();
+            plans(sweep, self.outline, side)?.into_iter().unzip();
         let rows = side.rows.len();
         let maps = 1 + sweep.controls.len();
         let mut measured = Measured {
             direction,
-            base: vec![vec![0.0; sweep.metrics.len()]; rows],
+            base: vec![vec![0.0; sweep.meter.len()]; rows],
             other: vec![None; rows],
             cells: vec![vec![vec![Seen::default(); rows]; sweep.cells.len()]; maps],
-            noise: vec![0.0; sweep.metrics.len()],
+            noise: vec![0.0; sweep.meter.len()],
             noise_count: 0,
         };
         let bases = jobs.iter().filter(|job| matches!(job, Job::Base)).count() as f64;
-        let mut unread = false;
-        self.executor.run_all(&plans, &mut |index, outcome| {
-            let (places, may_lack) = match &jobs[index] {
-                Job::Other { places } => (places, true),
-                _ => (&side.places, false),
-            };
-            let values = self.values(side, places, &outcome);
-            unread |= !may_lack && !values.iter().all(Option::is_some);
+        sweep.meter.run_all(self.executor, &plans, &mut |index, outcome| {
+            let values = self.values(side, &jobs[index], &outcome)?;
             match &jobs[index] {
                 Job::Base => {
                     for (sum, values) in measured.base.iter_mut().zip(values) {
@@ -290,36 +251,27 @@ impl Batch<'_> {
                 Job::Cell { map, cell, own } => {
                     let seen = &mut measured.cells[*map][*cell];
                     take(seen, values, &outcome, side, own, sweep.treatment.draws());
-                    return progress(rows);
+                    return Ok(progress(rows));
                 }
             }
-            ControlFlow::Continue(())
+            Ok(ControlFlow::Continue(()))
         })?;
-        if unread {
-            return Err(DataSweepError::Unread);
-        }
         Ok(measured)
     }
 
-    /// For each example what divergences are taken from: the distribution behind its prompt, of the
-    /// edited run before any edit.
-    pub(super) fn references(
+    /// One direction of some rows, with what metrics compare their runs with.
+    pub(super) fn side(
         &self,
-        side: &Side<'_>,
-    ) -> Result<Vec<Option<Arc<Distribution>>>, DataSweepError> {
-        let mut references = vec![None; side.places.len()];
-        if !self.sweep.metrics.iter().any(|metric| metric.needs_divergence()) {
-            return Ok(references);
+        rows: Range<usize>,
+        direction: Direction,
+    ) -> Result<Side<'_>, DataSweepError> {
+        let mut side = Side::new(self.sweep, self.outline, self.means, rows, direction)?;
+        if self.sweep.meter.reads().unedited {
+            let prompts: Vec<&Prompt> = side.rows.iter().map(|row| side.edited(row)).collect();
+            let read = self.executor.predict(&prompts)?.into_iter();
+            side.unedited = read.map(|distribution| Some(Arc::new(distribution))).collect();
         }
-        let firsts = side.places.iter().enumerate().filter(|(_, (_, run))| *run == 0);
-        let firsts: Vec<(usize, &Prompt)> =
-            firsts.map(|(example, &(row, _))| (example, side.edited(&side.rows[row]))).collect();
-        let prompts: Vec<&Prompt> = firsts.iter().map(|(_, prompt)| *prompt).collect();
-        let read = self.executor.predict(&prompts)?;
-        for ((example, _), distribution) in firsts.into_iter().zip(read) {
-            references[example] = Some(Arc::new(distribution));
-        }
-        Ok(references)
+        Ok(side)
     }
 
     /// What a plan's runs say, for each row of the batch and each metric; `None` for rows that it has
@@ -327,20 +279,48 @@ impl Batch<'_> {
     pub(super) fn values(
         &self,
         side: &Side<'_>,
-        places: &[(usize, usize)],
+        job: &Job,
         outcome: &PlanOutcome,
-    ) -> Vec<Option<Vec<f64>>> {
-        let mut read: Vec<Vec<Vec<Numbers>>> = vec![Vec::new(); side.rows.len()];
-        for (&(row, run), showed) in places.iter().zip(&outcome.examples) {
-            let continuation = &side.rows[row].answers.runs[run];
-            read[row].push(all_numbers(showed, continuation));
-        }
-        let of_row = |(row, read): (usize, Vec<Vec<Numbers>>)| {
-            let answers = &side.rows[row].answers;
-            let observed = answers.observed(|run, offset| read.get(run)?.get(offset))?;
-            self.sweep.metrics.iter().map(|metric| metric.value(&observed)).collect()
+    ) -> Result<Vec<Option<Vec<f64>>>, RunError> {
+        let places = match job {
+            Job::Other { places } => places,
+            Job::Base | Job::Cell { .. } => &side.places,
         };
-        read.into_iter().enumerate().map(of_row).collect()
+        let mut showed = vec![Vec::new(); side.rows.len()];
+        for (&(row, _), example) in places.iter().zip(&outcome.examples) {
+            showed[row].push(example);
+        }
+        let of_row = |(index, showed): (usize, Vec<_>)| {
+            let row = &side.rows[index];
+            let run = match job {
+                Job::Other { .. } => side.other_run(row),
+                Job::Base | Job::Cell { .. } => Some(side.edited_run(row)),
+            };
+            let Some((prompt, positions)) = run.filter(|_| !showed.is_empty()) else {
+                return Ok(None);
+            };
+            let (answers, unedited) = (&row.answers, side.unedited[index].as_deref());
+            let run = RowRun { answers, prompt, positions, unedited, showed };
+            let name = || self.name_of(job, side.direction);
+            Ok(Some(self.sweep.meter.values(&run, || row.name().to_string(), name)?))
+        };
+        showed.into_iter().enumerate().map(of_row).collect()
+    }
+
+    /// What a run is, for messages.
+    fn name_of(&self, job: &Job, direction: Direction) -> String {
+        let (map, cell) = match job {
+            Job::Base => return "the run before any edit".to_owned(),
+            Job::Other { .. } => return "the other run".to_owned(),
+            Job::Cell { map, cell, .. } => (*map, self.sweep.cells[*cell]),
+        };
+        let position = cell.role.map(|role| self.sweep.roles[role].to_string());
+        let mut name = cell_name(cell.component, cell.layer, cell.head, position);
+        name.push_str(&format!(", {}", direction.name()));
+        if let Some(control) = map.checked_sub(1) {
+            name.push_str(&format!(", control {}", self.sweep.controls[control].name()));
+        }
+        name
     }
 }
 

@@ -1,6 +1,7 @@
 //! Declaring a sweep over a data set.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use vene_model::{BeginningOfSequence, Component, Outline, Site};
 
@@ -8,7 +9,7 @@ use super::partners::needs_equal_lengths;
 use super::{Control, DataCell, DataSweep, DataSweepError, Direction, EffectType, Treatment};
 use crate::data::{Reason, Requirements, Role, Row, prepare};
 use crate::error::PlanError;
-use crate::metric::{LogitDifference, Metric};
+use crate::metric::{LOGIT_DIFFERENCE, Meter, Metric};
 use crate::sweep::{SweepUnit, places};
 
 /// Declares a sweep over a data set; nothing is checked before [`DataSweepBuilder::build`].
@@ -26,7 +27,7 @@ pub struct DataSweepBuilder<'a> {
     pub(super) directions: Vec<Direction>,
     pub(super) window: usize,
     pub(super) effect: EffectType,
-    pub(super) metrics: Vec<&'static dyn Metric>,
+    pub(super) metrics: Vec<Arc<dyn Metric>>,
     pub(super) controls: Vec<Control>,
     pub(super) seed: u64,
     pub(super) first_tokens: bool,
@@ -48,7 +49,7 @@ impl<'a> DataSweepBuilder<'a> {
             directions: vec![Direction::Noising],
             window: 1,
             effect: EffectType::Total,
-            metrics: vec![&LogitDifference],
+            metrics: vec![Arc::new(LOGIT_DIFFERENCE)],
             controls: Vec::new(),
             seed: 0,
             first_tokens: false,
@@ -135,9 +136,10 @@ impl<'a> DataSweepBuilder<'a> {
         self
     }
 
-    /// What is measured; the logit difference unless told.
+    /// What is measured: built-in metrics, closures, types of one's own ([`metric`](crate::metric)). Default: the
+    /// logit difference.
     #[must_use]
-    pub fn metrics(mut self, metrics: impl IntoIterator<Item = &'static dyn Metric>) -> Self {
+    pub fn metrics(mut self, metrics: impl IntoIterator<Item = Arc<dyn Metric>>) -> Self {
         self.metrics = metrics.into_iter().collect();
         self
     }
@@ -190,15 +192,19 @@ impl<'a> DataSweepBuilder<'a> {
             found_roles.push(corrupted.clone());
         }
         let reads_source = self.treatment.reads_source();
+        let meter = Meter::new(self.metrics.clone(), self.outline.config().vocabulary);
+        let read: Vec<Role> = meter.sites().iter().map(|site| site.position.clone()).collect();
         let requirements = Requirements {
             bos: self.bos,
             roles: &found_roles,
+            read: &read,
             distinct_roles: if self.distinct_roles { roles.len() } else { 0 },
             reads_source,
             same_length: needs_equal_lengths(self.unit, self.components.iter().copied())
                 && reads_source,
-            needs_foil: self.metrics.iter().any(|metric| metric.needs_foil()),
-            needs_single_tokens: self.metrics.iter().any(|metric| metric.needs_single_tokens()),
+            needs_target: true,
+            needs_foil: meter.reads().needs_foil(),
+            needs_single_tokens: meter.reads().needs_single_tokens(),
             first_tokens: self.first_tokens,
         };
         let (rows, left_out) = prepare(self.outline, self.rows, &requirements);
@@ -212,7 +218,7 @@ impl<'a> DataSweepBuilder<'a> {
             directions: self.directions,
             window: self.window,
             effect: self.effect,
-            metrics: self.metrics,
+            meter,
             controls: self.controls,
             seed: self.seed,
             first_tokens: self.first_tokens,

@@ -84,16 +84,16 @@ impl DataSweepBuilder<'_> {
         let numbers = |numbers: &Option<Vec<usize>>| -> Vec<String> {
             numbers.iter().flatten().map(usize::to_string).collect()
         };
-        let names = |names: &mut dyn Iterator<Item = &'static str>| -> Vec<String> {
+        fn names<'n>(names: impl Iterator<Item = &'n str>) -> Vec<String> {
             names.map(str::to_owned).collect()
-        };
+        }
         let lists = [
-            ("component", names(&mut self.components.iter().map(|component| component.name()))),
+            ("component", names(self.components.iter().map(|component| component.name()))),
             ("layer", numbers(&self.layers)),
             ("head", numbers(&self.heads)),
-            ("direction", names(&mut self.directions.iter().map(|direction| direction.name()))),
-            ("metric", names(&mut self.metrics.iter().map(|metric| metric.name()))),
-            ("control", names(&mut self.controls.iter().map(|control| control.name()))),
+            ("direction", names(self.directions.iter().map(|direction| direction.name()))),
+            ("metric", names(self.metrics.iter().map(|metric| metric.name()))),
+            ("control", names(self.controls.iter().map(|control| control.name()))),
         ];
         for (what, list) in lists {
             if let Some(name) = first_twice(&list) {

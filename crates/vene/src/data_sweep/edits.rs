@@ -13,9 +13,11 @@ use super::{
     Control, DataCell, DataSweep, DataSweepError, Direction, EffectType, Means, NoiseSize,
     Treatment,
 };
-use crate::data::{Continuation, PreparedRow, Reason};
+use crate::data::{PreparedRow, Reason};
+use crate::engine::Distribution;
 use crate::intervention::{Intervention, Noise, RandomDirection};
-use crate::plan::{Edit, Example, Positions, Source};
+use crate::metric::Asked;
+use crate::plan::{Edit, Example, Outputs, Plan, Positions, Source};
 use crate::random::seed_at;
 use crate::sweep::Method;
 
@@ -24,7 +26,7 @@ pub(super) struct Side<'a> {
     sweep: &'a DataSweep,
     outline: &'a Outline,
     means: &'a Means,
-    direction: Direction,
+    pub(super) direction: Direction,
     /// The batch's rows.
     pub(super) rows: &'a [PreparedRow],
     pub(super) examples: Arc<[Example]>,
@@ -34,11 +36,16 @@ pub(super) struct Side<'a> {
     drawn: Vec<Vec<usize>>,
     /// For each row in the batch the row whose other prompt stands in for its own.
     shuffled: Vec<usize>,
+    /// For each row in the batch the distribution of its unedited run, where metrics compare with it and it is known.
+    pub(super) unedited: Vec<Option<Arc<Distribution>>>,
     /// The standard deviation of noise, where some is drawn.
     deviation: Option<f64>,
     /// What was drawn so far: one object each, so that runs with the same noise are run once.
     drawn_in: RefCell<HashMap<Drawn, Arc<dyn Intervention>>>,
 }
+
+/// A prompt, and for each activation that metrics read its positions there.
+pub(super) type PromptRun<'r> = (&'r Prompt, &'r [Vec<usize>]);
 
 /// What a draw is for. Layers of a window draw each for itself: they are told apart by their distance from
 /// the cell's own layer.
@@ -79,6 +86,7 @@ impl<'a> Side<'a> {
             drawn,
             shuffled,
             places,
+            unedited: vec![None; rows.len()],
             deviation: match sweep.treatment {
                 Treatment::Noise { standard_deviation, .. } => Some(standard_deviation),
                 Treatment::Restore { noise: NoiseSize::Absolute(deviation), .. } => Some(deviation),
@@ -121,11 +129,27 @@ impl<'a> Side<'a> {
         known.entry(drawn).or_insert_with(make).clone()
     }
 
+    /// The prompt whose run is edited, and for each activation that metrics read its positions there.
+    pub(super) fn edited_run<'r>(&self, row: &'r PreparedRow) -> PromptRun<'r> {
+        match (self.direction, &row.source) {
+            (Direction::Denoising, Some(source)) => (source, &row.source_read),
+            _ => (&row.base, &row.base_read),
+        }
+    }
+
     /// The prompt whose run is edited.
     pub(super) fn edited<'r>(&self, row: &'r PreparedRow) -> &'r Prompt {
-        match (self.direction, &row.source) {
-            (Direction::Denoising, Some(source)) => source,
-            _ => &row.base,
+        self.edited_run(row).0
+    }
+
+    /// The row's other run, where it has one: that of its other prompt; where cells repair a run, the run without
+    /// noise.
+    pub(super) fn other_run<'r>(&self, row: &'r PreparedRow) -> Option<PromptRun<'r>> {
+        match (&self.sweep.treatment, self.direction) {
+            (Treatment::Restore { .. }, _) | (_, Direction::Denoising) => {
+                Some((&row.base, &row.base_read))
+            }
+            (_, Direction::Noising) => Some((row.source.as_ref()?, &row.source_read)),
         }
     }
 
@@ -186,13 +210,27 @@ impl<'a> Side<'a> {
         Positions::Each(each.collect())
     }
 
-    /// What is asked for at some places, and whether their rows' answers are single tokens.
-    pub(super) fn asked(&self, places: &[(usize, usize)]) -> Vec<(&'a Continuation, bool)> {
-        let of_place = |&(row, run): &(usize, usize)| {
-            let answers = &self.rows[row].answers;
-            (&answers.runs[run], answers.are_single())
-        };
-        places.iter().map(of_place).collect()
+    /// What is asked of the engine at some places.
+    pub(super) fn outputs(&self, places: &[(usize, usize)]) -> Outputs {
+        let asked = places.iter().map(|&(row, run)| {
+            let (answers, first) = (&self.rows[row].answers, run == 0);
+            Asked {
+                run: &answers.runs[run],
+                single: answers.are_single(),
+                first,
+                unedited: self.unedited[row].clone().filter(|_| first),
+            }
+        });
+        self.sweep.meter.outputs(asked.collect())
+    }
+
+    /// A plan of the edited runs that reads what metrics read.
+    pub(super) fn reading(&self) -> Plan {
+        let plan = Plan::new().read(self.read_out()).outputs(self.outputs(&self.places));
+        self.sweep.meter.collecting(plan, |site| {
+            let of_row = |row: usize| self.edited_run(&self.rows[row]).1[site].clone();
+            self.places.iter().map(|&(row, _)| of_row(row)).collect()
+        })
     }
 
     /// What is done to the run before any cell: the noise that cells repair.

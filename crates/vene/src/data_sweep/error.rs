@@ -116,12 +116,6 @@ pub enum DataSweepError {
         /// The component.
         component: Component,
     },
-    /// A metric that reads more than it declares.
-    #[error(
-        "a metric found no number in what was read for it: what it reads, it has to declare (`needs`, \
-         `needs_foil`, `needs_divergence`)"
-    )]
-    Unread,
     /// A batch that is none.
     #[error("rows {start}..{end} are no batch of a sweep over {rows} rows", start = range.start, end = range.end)]
     NoBatch {

@@ -39,7 +39,6 @@ mod error;
 mod match_norm;
 mod means;
 mod noise;
-mod numbers;
 mod options;
 mod partners;
 mod preflight;
@@ -47,6 +46,7 @@ mod summary;
 mod table;
 
 use std::ops::{ControlFlow, Range};
+use std::sync::Arc;
 
 use vene_model::{Component, InputError, Model, Outline};
 use vene_table::Table;
@@ -62,7 +62,7 @@ pub use table::{SETTINGS, join, noise_floor};
 use crate::data::{LeftOut, PreparedRow, Role};
 use crate::engine::{Executor, Forked};
 use crate::error::{RunError, SweepError, Whose};
-use crate::metric::Metric;
+use crate::metric::{Meter, Metric};
 use crate::sweep::SweepUnit;
 
 /// A checked sweep over a data set.
@@ -77,7 +77,7 @@ pub struct DataSweep {
     pub(crate) directions: Vec<Direction>,
     pub(crate) window: usize,
     pub(crate) effect: EffectType,
-    pub(crate) metrics: Vec<&'static dyn Metric>,
+    pub(crate) meter: Meter,
     pub(crate) controls: Vec<Control>,
     pub(crate) seed: u64,
     pub(crate) first_tokens: bool,
@@ -176,8 +176,8 @@ impl DataSweep {
     }
 
     /// What is measured.
-    pub fn metrics(&self) -> &[&'static dyn Metric] {
-        &self.metrics
+    pub fn metrics(&self) -> &[Arc<dyn Metric>] {
+        self.meter.metrics()
     }
 
     /// The layers that a cell edits in a model of so many: a window around its own, cut at the model's ends; an
@@ -224,7 +224,7 @@ impl DataSweep {
     /// The rows, by index among those used, in the batches in which they are run. The same sweep
     /// has the same batches everywhere.
     pub fn batches(&self) -> Vec<Range<usize>> {
-        let most = if batch::reads_distributions(self) { DISTRIBUTIONS } else { BATCH };
+        let most = if self.meter.whole() { DISTRIBUTIONS } else { BATCH };
         let size = (BATCH / self.interventions_per_row().max(1)).clamp(1, most);
         let starts = (0..self.rows.len()).step_by(size);
         starts.map(|start| start..(start + size).min(self.rows.len())).collect()
@@ -248,7 +248,7 @@ impl DataSweep {
     /// `progress` is told how many interventions are done, and may break off.
     ///
     /// # Errors
-    /// Failures of the computation or of an intervention;
+    /// Failures of the computation, of an intervention or of a metric;
     /// [`RunError::Stopped`] where `progress` broke off;
     /// [`DataSweepError::NoBatch`] where the range is empty or reaches past the rows.
     pub fn run_batch(

@@ -7,7 +7,7 @@
 
 use std::ops::ControlFlow;
 
-use super::batch::{Batch, outputs_of};
+use super::batch::{Batch, Job};
 use super::edits::{Side, Variant};
 use super::{DataSweep, DataSweepError, Direction};
 use crate::engine::Executor;
@@ -55,18 +55,17 @@ pub(super) fn squares(
     place: &NoisePlace,
 ) -> Result<Option<Vec<f64>>, DataSweepError> {
     let Some(twin) = batch.executor.twin() else { return Ok(None) };
-    let (sweep, outline) = (batch.sweep, batch.outline);
-    let rows = place.row..place.row + 1;
-    let side = Side::new(sweep, outline, batch.means, rows, place.direction)?;
-    let references = batch.references(&side)?;
+    let side = batch.side(place.row..place.row + 1, place.direction)?;
     let plan = |edits: Vec<Edit>| {
-        let plan = Plan::new().read(side.read_out()).outputs(outputs_of(sweep, &side, &references));
-        edits.into_iter().fold(plan, Plan::edit).resolve_shared(outline, &side.examples)
+        let plan = edits.into_iter().fold(side.reading(), Plan::edit);
+        plan.resolve_shared(batch.outline, &side.examples)
     };
     for &cell in &place.cells {
-        let (edits, own) = side.edits(sweep.cells[cell], Variant { control: None, draw: 0 })?;
+        let (edits, own) =
+            side.edits(batch.sweep.cells[cell], Variant { control: None, draw: 0 })?;
         let plans = [plan(side.corruption(0))?, plan(edits)?];
-        let effect = |executor: &dyn Executor| effects(batch, &side, executor, &plans, &own);
+        let jobs = [Job::Base, Job::Cell { map: 0, cell, own }];
+        let effect = |executor: &dyn Executor| effects(batch, &side, executor, &plans, &jobs);
         let Some(effects) = effect(batch.executor)? else { continue };
         let Some(again) = effect(twin.as_ref())? else { continue };
         let differences = effects.iter().zip(again).map(|(effect, again)| effect - again);
@@ -82,17 +81,16 @@ fn effects(
     side: &Side<'_>,
     executor: &dyn Executor,
     plans: &[ResolvedPlan; 2],
-    own: &std::ops::Range<usize>,
+    jobs: &[Job; 2],
 ) -> Result<Option<Vec<f64>>, DataSweepError> {
     let (mut values, mut changes) = ([None, None], false);
-    executor.run_all(plans, &mut |index, outcome| {
-        let mut of_rows = batch.values(side, &side.places, &outcome).into_iter();
-        values[index] = of_rows.next().flatten();
-        let own = outcome.receipts.iter().filter(|receipt| own.contains(&receipt.edit));
-        let changed = own.map(|receipt| &receipt.outcome);
-        changes |=
-            index == 1 && changed.into_iter().any(|outcome| matches!(outcome, Outcome::Changed(_)));
-        ControlFlow::Continue(())
+    batch.sweep.meter.run_all(executor, plans, &mut |index, outcome| {
+        values[index] = batch.values(side, &jobs[index], &outcome)?.into_iter().next().flatten();
+        if let Job::Cell { own, .. } = &jobs[index] {
+            let mut own = outcome.receipts.iter().filter(|receipt| own.contains(&receipt.edit));
+            changes = own.any(|receipt| matches!(receipt.outcome, Outcome::Changed(_)));
+        }
+        Ok(ControlFlow::Continue(()))
     })?;
     let [Some(base), Some(edited)] = values else { return Ok(None) };
     let effects = edited.iter().zip(&base).map(|(edited, base)| edited - base).collect();

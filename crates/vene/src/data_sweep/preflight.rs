@@ -9,11 +9,12 @@ use std::sync::Arc;
 use vene_model::{Outline, Prompt};
 
 use super::batch::first_plans;
-use super::numbers::{all_numbers, outputs};
 use super::{DataSweep, DataSweepError, Treatment};
 use crate::data::{Continuation, FoilIs, PreparedRow, Role, RowName};
 use crate::engine::{Executor, Forked};
-use crate::metric::{Metric, Needs, Observed};
+use crate::metric::{
+    ACCURACY, AnswerReads, Asked, LOGIT_DIFFERENCE, Metric, Observed, answer_outputs, numbers,
+};
 use crate::plan::{Example, Plan, Positions, ResolvedPlan};
 use crate::ranking::accuracy_of_two;
 use crate::sweep::cost;
@@ -167,8 +168,8 @@ fn agreement(
             if swapped {
                 std::mem::swap(&mut observed.target, &mut observed.foil);
             }
-            likeliest += crate::metric::Accuracy.value(&observed).unwrap_or_default();
-            if let Some(difference) = crate::metric::LogitDifference.value(&observed) {
+            likeliest += ACCURACY.value(&observed).unwrap_or_default();
+            if let Some(difference) = LOGIT_DIFFERENCE.value(&observed) {
                 compared += 1;
                 odds += difference;
                 preferred += accuracy_of_two(difference);
@@ -190,7 +191,7 @@ fn observe<'r>(
     executor: &dyn Executor,
     rows: &[&'r PreparedRow],
     prompt: impl Fn(&'r PreparedRow) -> Option<&'r Prompt>,
-) -> Result<Vec<Observed>, DataSweepError> {
+) -> Result<Vec<Observed<'static>>, DataSweepError> {
     let (mut examples, mut runs, mut read) = (Vec::new(), Vec::new(), Vec::new());
     for &row in rows {
         let prompt = prompt(row).unwrap_or(&row.base);
@@ -200,18 +201,18 @@ fn observe<'r>(
             runs.push(Continuation { targets: run.read.len(), ..run.clone() });
         }
     }
-    let asked: Vec<(&Continuation, bool)> = runs.iter().map(|run| (run, false)).collect();
-    let references = vec![None; runs.len()];
+    let asked = |run| Asked { run, single: false, first: false, unedited: None };
+    let outputs = answer_outputs(AnswerReads::Ranks, runs.iter().map(asked).collect());
     let plan = Plan::new()
         .read(Positions::Each(read))
-        .outputs(outputs(Needs::Distribution, &asked, &references))
+        .outputs(outputs)
         .resolve_shared(outline, &Arc::from(examples))?;
     let mut observed = Vec::with_capacity(rows.len());
     executor.run_all(&[plan], &mut |_, outcome| {
         let mut showed = outcome.examples.iter().zip(&runs);
         for row in rows {
             let of_row = showed.by_ref().take(row.answers.runs.len());
-            let read: Vec<_> = of_row.map(|(showed, run)| all_numbers(showed, run)).collect();
+            let read: Vec<_> = of_row.map(|(showed, run)| numbers(showed, run)).collect();
             observed.extend(row.answers.observed(|run, offset| read.get(run)?.get(offset)));
         }
         std::ops::ControlFlow::Continue(())

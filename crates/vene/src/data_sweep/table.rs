@@ -48,7 +48,7 @@ pub(super) fn of(
                 };
                 for (cell, seen) in sweep.cells.iter().zip(cells) {
                     let seen = &seen[place];
-                    for metric in 0..sweep.metrics.len() {
+                    for metric in 0..sweep.meter.len() {
                         lines.push(Line { row, measured, place, control, cell, seen, metric });
                     }
                 }
@@ -68,7 +68,7 @@ pub(super) fn of(
         .column("layer", lines.iter().map(|line| line.cell.layer).collect::<Vec<_>>())
         .column("position", lines.iter().map(role).collect::<Vec<Option<String>>>())
         .column("head", lines.iter().map(|line| line.cell.head).collect::<Vec<_>>())
-        .column("metric", text(&|line| sweep.metrics[line.metric].name().to_owned()))
+        .column("metric", text(&|line| sweep.metrics()[line.metric].name().to_owned()))
         .column("base_value", column(&base))
         .column(
             "source_value",
@@ -92,7 +92,7 @@ pub(super) fn of(
             NOISE_COUNT,
             measured.iter().map(|measured| measured.noise_count).sum::<usize>().to_string(),
         );
-    for (index, metric) in sweep.metrics.iter().enumerate() {
+    for (index, metric) in sweep.metrics().iter().enumerate() {
         let squares: f64 = measured.iter().map(|measured| measured.noise[index]).sum();
         table = table.metadata(format!("{NOISE}{}", metric.name()), format!("{squares:e}"));
     }

@@ -55,6 +55,11 @@ impl Distribution {
         Some(self.logit(token)? - self.log_normaliser)
     }
 
+    /// The log-probabilities of all tokens, in nats, by token id.
+    pub fn log_probabilities(&self) -> Vec<f64> {
+        self.logits.iter().map(|logit| logit - self.log_normaliser).collect()
+    }
+
     /// A token's probability.
     pub fn probability(&self, token: u32) -> Option<f64> {
         Some(self.log_probability(token)?.exp())

@@ -38,6 +38,9 @@ pub enum RunError {
         /// What it panicked with.
         message: String,
     },
+    /// A metric gave no number.
+    #[error(transparent)]
+    Metric(#[from] Box<crate::metric::MetricError>),
     /// A function of one's own, other than an intervention, panicked.
     #[error("{what} panicked: {message}")]
     Panicked {

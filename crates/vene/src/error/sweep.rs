@@ -23,6 +23,41 @@ pub enum SweepError {
     /// No target token.
     #[error("a sweep needs at least one target token, such as ` Madrid` with its leading space")]
     NoTokens,
+    /// A metric that is named twice.
+    #[error("the metric {metric} is named twice: it would stand in the table twice")]
+    MetricTwice {
+        /// Its name.
+        metric: String,
+    },
+    /// A metric that reads answers, and no target.
+    #[error(
+        "the metric {metric} reads answers: give a target, such as ` Madrid` with its leading space, or take a metric \
+         that reads none, such as kl"
+    )]
+    NoTarget {
+        /// The metric.
+        metric: String,
+    },
+    /// A metric that compares answers, and no foil.
+    #[error(
+        "the metric {metric} compares answers: give a target and a foil, such as ` Madrid` and ` Rome` with their \
+         leading spaces, or take a metric that needs none, such as log_probability (a target alone) or kl (no answer)"
+    )]
+    NoFoil {
+        /// The metric.
+        metric: String,
+    },
+    /// Answers that no metric reads.
+    #[error(
+        "a target or a foil is given, and no metric reads answers: name one that does, such as logit_difference"
+    )]
+    AnswersUnread,
+    /// Answers that cannot be read.
+    #[error("the answers: {reason}")]
+    Answers {
+        /// What is wrong with them.
+        reason: String,
+    },
     /// A prompt that the model cannot take.
     #[error("{whose}: {error}")]
     Input {

@@ -158,10 +158,9 @@ impl ResolvedPlan {
         }
     }
 
-    /// The same, with the probabilities of these tokens as all that is read.
-    pub(crate) fn probabilities_of(mut self, tokens: Vec<u32>) -> Self {
-        self.outputs = Outputs::Probabilities(tokens.into());
-        self
+    /// The same, with other outputs at the positions that are read.
+    pub(crate) fn with_outputs(&self, outputs: Outputs) -> Self {
+        Self { outputs, ..self.clone() }
     }
 
     /// Its edits of the base's run.

@@ -5,10 +5,12 @@ use std::sync::Arc;
 
 use vene_model::{BeginningOfSequence, Component, Outline, Prompt};
 
+use super::metrics::{AnswerTexts, PairMetrics};
 use super::{Cell, Method, Sweep, Target, noise, places};
 use crate::error::{SweepError, Whose};
 use crate::intervention::SourceCount;
-use crate::plan::{Example, Plan, Positions, Run, SourcePositions, align};
+use crate::metric::Metric;
+use crate::plan::{Edit, Example, Plan, Positions, Run, SourcePositions, align};
 
 /// What is edited at once in each cell.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -70,6 +72,8 @@ pub struct SweepBuilder<'a> {
     unit: SweepUnit,
     method: Method,
     tokens: Vec<String>,
+    metrics: Vec<Arc<dyn Metric>>,
+    answers: AnswerTexts,
 }
 
 #[derive(Clone)]
@@ -92,6 +96,8 @@ impl<'a> SweepBuilder<'a> {
             unit: SweepUnit::Position,
             method: Method::Interchange,
             tokens: Vec::new(),
+            metrics: Vec::new(),
+            answers: AnswerTexts::default(),
         }
     }
 
@@ -179,6 +185,30 @@ impl<'a> SweepBuilder<'a> {
         self
     }
 
+    /// What is measured, beside the tokens or instead of them; see [`SweepOutcome::metric_table`].
+    ///
+    /// [`SweepOutcome::metric_table`]: super::SweepOutcome::metric_table
+    #[must_use]
+    pub fn metrics(mut self, metrics: impl IntoIterator<Item = Arc<dyn Metric>>) -> Self {
+        self.metrics = metrics.into_iter().collect();
+        self
+    }
+
+    /// A right answer to the base, with its leading space, for metrics that read answers: of any number of tokens;
+    /// again for more, any of which is right.
+    #[must_use]
+    pub fn target(mut self, answer: impl Into<String>) -> Self {
+        self.answers.target.push(answer.into());
+        self
+    }
+
+    /// A right answer to the source, likewise.
+    #[must_use]
+    pub fn foil(mut self, answer: impl Into<String>) -> Self {
+        self.answers.foil.push(answer.into());
+        self
+    }
+
     /// Checks everything, down to the last cell. No weight is read.
     ///
     /// # Errors
@@ -191,7 +221,7 @@ impl<'a> SweepBuilder<'a> {
         if self.components.is_empty() {
             return Err(SweepError::NoComponents);
         }
-        if self.tokens.is_empty() {
+        if self.tokens.is_empty() && self.metrics.is_empty() {
             return Err(SweepError::NoTokens);
         }
         let sources = self
@@ -211,12 +241,22 @@ impl<'a> SweepBuilder<'a> {
             [Example { base: base.clone(), sources: sources.clone(), row: None }].into();
         let tokens: Vec<u32> = targets.iter().map(|target| target.id).collect();
         let config = self.outline.config();
+        let pair = (&base, sources.as_slice());
+        let mut metrics =
+            PairMetrics::new(self.outline, &self.metrics, &self.answers, self.bos, pair)?;
         let (mut cells, mut plans) = (Vec::new(), Vec::new());
         for (component, layer) in places::of(&self.components, self.layers.as_deref(), config) {
             for (position, read) in &positions {
                 for head in places::heads(self.unit, component, self.heads.as_deref(), config)? {
                     let cell = Cell { component, layer, position: *position, head };
-                    plans.push(self.plan(cell, read, &example, &tokens)?);
+                    let edit = self.edit(cell, read)?;
+                    let plan = Plan::new().edit(edit.clone());
+                    let plan = match tokens.as_slice() {
+                        [] => plan.read(Positions::At(Vec::new())),
+                        tokens => plan.probabilities_of(tokens.to_vec()),
+                    };
+                    plans.push(plan.resolve_shared(self.outline, &example)?);
+                    metrics.add_cell(self.outline, &self.method, edit, &sources)?;
                     cells.push(cell);
                 }
             }
@@ -230,6 +270,7 @@ impl<'a> SweepBuilder<'a> {
             targets,
             cells,
             plans,
+            metrics,
             noise_places,
         })
     }
@@ -297,13 +338,7 @@ impl<'a> SweepBuilder<'a> {
         }
     }
 
-    fn plan(
-        &self,
-        cell: Cell,
-        read: &[usize],
-        example: &Arc<[Example]>,
-        tokens: &[u32],
-    ) -> Result<crate::plan::ResolvedPlan, SweepError> {
+    fn edit(&self, cell: Cell, read: &[usize]) -> Result<Edit, SweepError> {
         let at = |position: usize| Positions::index(position as i64);
         let base = cell.position.map_or(Positions::All, at);
         let source = match (cell.position, self.method.source_count(), read) {
@@ -314,12 +349,11 @@ impl<'a> SweepBuilder<'a> {
             (_, _, [position, ..]) => at(*position).into(),
             (_, _, []) => base.clone().into(),
         };
-        let mut edit = self.method.edit(cell.component, cell.layer, base, source)?;
-        if let Some(head) = cell.head {
-            edit = edit.heads([head]);
-        }
-        let plan = Plan::new().edit(edit).probabilities_of(tokens.to_vec());
-        Ok(plan.resolve_shared(self.outline, example)?)
+        let edit = self.method.edit(cell.component, cell.layer, base, source)?;
+        Ok(match cell.head {
+            Some(head) => edit.heads([head]),
+            None => edit,
+        })
     }
 }
 

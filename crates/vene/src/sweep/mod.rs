@@ -2,16 +2,18 @@
 //!
 //! A sweep is declared by [`Sweep::builder`], checked as a whole before anything runs, costed by
 //! [`Sweep::forecast`], and ends as a [`Table`](vene_table::Table) with a row for every cell and
-//! target token.
+//! target token, and one with a row for every cell and metric.
 
 mod builder;
 mod forecast;
 mod method;
+mod metrics;
 mod noise;
 mod outcome;
 pub(crate) mod places;
 
 use std::ops::ControlFlow;
+use std::sync::Arc;
 
 use vene_model::{Component, Model, Outline, Prompt};
 
@@ -21,9 +23,11 @@ pub use forecast::{Forecast, ForecastOf};
 pub use method::Method;
 pub use outcome::{CellOutcome, Numbers, SweepOutcome};
 
-use crate::engine::{Executor, Forked};
+use crate::engine::{Distribution, Executor, Forked};
 use crate::error::{RunError, SweepError};
-use crate::plan::{ResolvedPlan, taken_over};
+use crate::metric::Metric;
+use crate::plan::{Example, Outputs, ResolvedPlan, taken_over};
+use metrics::PairMetrics;
 use outcome::Found;
 
 /// A checked sweep over one pair of base and source.
@@ -36,6 +40,7 @@ pub struct Sweep {
     pub(crate) targets: Vec<Target>,
     pub(crate) cells: Vec<Cell>,
     pub(crate) plans: Vec<ResolvedPlan>,
+    metrics: PairMetrics,
     /// The cells, by index, at which noise is measured.
     pub(crate) noise_places: Vec<usize>,
 }
@@ -60,6 +65,28 @@ pub struct Cell {
     pub position: Option<usize>,
     /// In which head; `None` where all are edited.
     pub head: Option<usize>,
+}
+
+/// One of a sweep's runs.
+#[derive(Clone, Copy, Debug)]
+enum RunOf {
+    /// A prompt's as it is: the base's, then those of the sources.
+    Prompt(usize),
+    /// The edited run of a cell.
+    Cell(usize),
+}
+
+/// A cell's name in messages.
+pub(crate) fn cell_name(
+    component: Component,
+    layer: Option<usize>,
+    head: Option<usize>,
+    position: Option<String>,
+) -> String {
+    let layer = layer.map(|layer| format!(" of layer {layer}")).unwrap_or_default();
+    let head = head.map(|head| format!(", head {head}")).unwrap_or_default();
+    let position = position.map(|position| format!(" at {position}")).unwrap_or_default();
+    format!("{component}{layer}{head}{position}")
 }
 
 impl Sweep {
@@ -98,6 +125,11 @@ impl Sweep {
         &self.targets
     }
 
+    /// What is measured beside the tokens.
+    pub fn metrics(&self) -> &[Arc<dyn Metric>] {
+        self.metrics.meter().metrics()
+    }
+
     /// The places, in the table's order.
     pub fn cells(&self) -> &[Cell] {
         &self.cells
@@ -128,6 +160,7 @@ impl Sweep {
             base: example.base.clone(),
             sources: example.sources.clone(),
             plans: self.plans.iter().map(|plan| plan.with_examples(examples.clone())).collect(),
+            metrics: self.metrics.for_another_model(outline)?,
             ..self.clone()
         })
     }
@@ -148,20 +181,78 @@ impl Sweep {
 
     /// Everything that is run: base and sources as they are, the cells.
     pub(crate) fn all_plans(&self) -> Vec<ResolvedPlan> {
-        let own = std::iter::once(&self.base).chain(&self.sources);
-        own.map(|prompt| self.unedited(prompt)).chain(self.plans.iter().cloned()).collect()
+        self.plans_of(&self.runs(), None)
     }
 
-    /// A prompt's run as it is, read as the cells are.
+    /// Base and sources as they are, then the cells.
+    fn runs(&self) -> Vec<RunOf> {
+        let prompts = (0..=self.sources.len()).map(RunOf::Prompt);
+        prompts.chain((0..self.cells.len()).map(RunOf::Cell)).collect()
+    }
+
+    /// The plans in which the tokens of some runs are read, then those in which metrics are. `unedited` is the base's
+    /// distribution, where it is known.
+    fn plans_of(&self, runs: &[RunOf], unedited: Option<&Arc<Distribution>>) -> Vec<ResolvedPlan> {
+        let of_tokens = |run: &RunOf| match *run {
+            RunOf::Prompt(0) => self.unedited(&self.base),
+            RunOf::Prompt(prompt) => self.unedited(&self.sources[prompt - 1]),
+            RunOf::Cell(cell) => self.plans[cell].clone(),
+        };
+        let mut plans: Vec<ResolvedPlan> = runs.iter().map(of_tokens).collect();
+        plans.extend(self.metrics.plans_of(runs, unedited));
+        plans
+    }
+
+    /// A prompt's run as it is, its tokens read as the cells' are.
     fn unedited(&self, prompt: &Prompt) -> ResolvedPlan {
-        let tokens = self.targets.iter().map(|target| target.id).collect();
-        ResolvedPlan::unedited(prompt).probabilities_of(tokens)
+        let tokens: Vec<u32> = self.targets.iter().map(|target| target.id).collect();
+        let read = if tokens.is_empty() { Vec::new() } else { vec![prompt.len() - 1] };
+        let examples = [Example::new(prompt.clone())];
+        ResolvedPlan::reading(examples.into(), vec![read], Outputs::Probabilities(tokens.into()))
+    }
+
+    /// How many runs each prompt and each cell has.
+    fn passes_of_a_run(&self) -> usize {
+        1 + self.metrics.runs()
+    }
+
+    /// How many runs are made a second time, to measure noise.
+    fn noise_passes(&self) -> usize {
+        self.noise_runs().len() * self.passes_of_a_run()
+    }
+
+    /// What some runs show; `progress` is told how many cells are done, and may break off.
+    fn show(
+        &self,
+        executor: &dyn Executor,
+        runs: &[RunOf],
+        unedited: Option<&Arc<Distribution>>,
+        progress: &mut dyn FnMut(usize) -> ControlFlow<()>,
+    ) -> Result<Vec<Found>, RunError> {
+        let plans = self.plans_of(runs, unedited);
+        let mut found: Vec<Found> = vec![Found::default(); runs.len()];
+        let mut done = 0;
+        self.metrics.meter().run_all(executor, &plans, &mut |index, outcome| {
+            match index.checked_sub(runs.len()) {
+                None => {
+                    found[index].read(outcome);
+                    done += usize::from(matches!(runs[index], RunOf::Cell(_)));
+                }
+                Some(place) => {
+                    let values =
+                        self.metrics.values(runs[place], unedited, &outcome, &self.cells)?;
+                    found[place].numbers.metrics = values;
+                }
+            }
+            Ok(progress(done))
+        })?;
+        Ok(found)
     }
 
     /// Runs the sweep in one forward pass, or as few as the memory allows.
     ///
     /// # Errors
-    /// Failures of the computation or of an intervention.
+    /// Failures of the computation, of an intervention or of a metric.
     pub fn run(&self, model: &Model) -> Result<SweepOutcome, SweepError> {
         self.run_with(&Forked::new(model), &mut |_| ControlFlow::Continue(()))
     }
@@ -178,19 +269,11 @@ impl Sweep {
         progress: &mut dyn FnMut(usize) -> ControlFlow<()>,
     ) -> Result<SweepOutcome, SweepError> {
         // Base and sources are runs like any other, read where the cells are.
-        let plans = self.all_plans();
-        let runs = 1 + self.sources.len();
-        let mut found: Vec<Option<Found>> = vec![None; plans.len()];
-        let mut done = 0;
-        executor.run_all(&plans, &mut |index, outcome| {
-            found[index] = Found::of(outcome);
-            done += usize::from(index >= runs);
-            progress(done)
-        })?;
-        let mut found = found.into_iter().collect::<Option<Vec<_>>>().ok_or(RunError::Stopped)?;
-        let cells = found.split_off(runs);
+        let unedited = self.metrics.unedited(executor, &self.base)?;
+        let mut found = self.show(executor, &self.runs(), unedited.as_ref(), progress)?;
+        let cells = found.split_off(1 + self.sources.len());
         let base = found.first().ok_or(RunError::Stopped)?;
-        let noise = noise::measured(self, executor, &base.numbers, &cells)?;
+        let noise = noise::measured(self, executor, unedited.as_ref(), &base.numbers, &cells)?;
         SweepOutcome::new(self.clone(), found, cells, noise)
     }
 }

@@ -7,10 +7,11 @@
 //! none.
 
 use std::ops::ControlFlow;
+use std::sync::Arc;
 
-use super::Sweep;
 use super::outcome::{Found, Numbers};
-use crate::engine::Executor;
+use super::{RunOf, Sweep};
+use crate::engine::{Distribution, Executor};
 use crate::error::RunError;
 use crate::plan::ResolvedPlan;
 use crate::random::Draws;
@@ -34,41 +35,56 @@ pub(super) fn places(plans: &[ResolvedPlan]) -> Vec<usize> {
     places
 }
 
-/// For each target the root mean square of what effects differ in, where they are computed by
-/// `executor` and by its twin; `None` where there is no twin or no place.
+/// The noise of a sweep's numbers.
+#[derive(Clone, Debug)]
+pub(super) struct Noise {
+    /// For each target, of its probability.
+    pub(super) probabilities: Vec<f64>,
+    /// For each metric.
+    pub(super) metrics: Vec<f64>,
+}
+
+/// The root mean square of what effects differ in, where they are computed by `executor` and by its twin; `None`
+/// where there is no twin or no place.
 pub(super) fn measured(
     sweep: &Sweep,
     executor: &dyn Executor,
+    unedited: Option<&Arc<Distribution>>,
     base: &Numbers,
     cells: &[Found],
-) -> Result<Option<Vec<f64>>, RunError> {
+) -> Result<Option<Noise>, RunError> {
     let Some(twin) = executor.twin().filter(|_| !sweep.noise_places.is_empty()) else {
         return Ok(None);
     };
-    let plans = sweep.noise_plans();
-    let mut again: Vec<Option<Found>> = vec![None; plans.len()];
-    twin.run_all(&plans, &mut |index, outcome| {
-        again[index] = Found::of(outcome);
-        ControlFlow::Continue(())
-    })?;
-    let again = again.into_iter().collect::<Option<Vec<_>>>().ok_or(RunError::Stopped)?;
+    let go_on = &mut |_| ControlFlow::Continue(());
+    let again = sweep.show(twin.as_ref(), &sweep.noise_runs(), unedited, go_on)?;
     let Some((base_again, cells_again)) = again.split_first() else { return Ok(None) };
-    let of_target = |target: usize| {
-        let squares = sweep.noise_places.iter().zip(cells_again).map(|(&cell, again)| {
-            let probability = |found: &Found| found.numbers.probabilities[target];
-            let effect = probability(&cells[cell]) - base.probabilities[target];
-            let effect_again = probability(again) - probability(base_again);
-            (effect - effect_again).powi(2)
-        });
-        (squares.sum::<f64>() / sweep.noise_places.len() as f64).sqrt()
+    let of = |values: fn(&Numbers) -> &[f64]| -> Vec<f64> {
+        let of_value = |index: usize| {
+            let squares = sweep.noise_places.iter().zip(cells_again).map(|(&cell, again)| {
+                let value = |numbers: &Numbers| values(numbers)[index];
+                let effect = value(&cells[cell].numbers) - value(base);
+                let effect_again = value(&again.numbers) - value(&base_again.numbers);
+                (effect - effect_again).powi(2)
+            });
+            (squares.sum::<f64>() / sweep.noise_places.len() as f64).sqrt()
+        };
+        (0..values(base).len()).map(of_value).collect()
     };
-    Ok(Some((0..base.probabilities.len()).map(of_target).collect()))
+    Ok(Some(Noise {
+        probabilities: of(|numbers| &numbers.probabilities),
+        metrics: of(|numbers| &numbers.metrics),
+    }))
 }
 
 impl Sweep {
     /// What is run a second time: the base as it is, then the cells.
     pub(super) fn noise_plans(&self) -> Vec<ResolvedPlan> {
-        let cells = self.noise_places.iter().map(|&cell| self.plans[cell].clone());
-        std::iter::once(self.unedited(&self.base)).chain(cells).collect()
+        self.plans_of(&self.noise_runs(), None)
+    }
+
+    pub(super) fn noise_runs(&self) -> Vec<RunOf> {
+        let cells = self.noise_places.iter().copied().map(RunOf::Cell);
+        std::iter::once(RunOf::Prompt(0)).chain(cells).collect()
     }
 }

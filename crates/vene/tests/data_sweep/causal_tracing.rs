@@ -81,7 +81,7 @@ fn windows_hold_the_paper_s_layers() {
             .components([Component::MlpOutput])
             .roles(roles(&["last"]))
             .window(window)
-            .metrics([&metric::LogitDifference as &dyn metric::Metric])
+            .metrics([metric::named("logit_difference").unwrap()])
             .build()
             .unwrap();
         let table = sweep.run_with(&subject.model, &Reference::new(&subject.model)).unwrap();

@@ -14,6 +14,7 @@ mod hand;
 mod lines;
 mod mean;
 mod metrics;
+mod own;
 mod random;
 mod refused;
 mod restore;

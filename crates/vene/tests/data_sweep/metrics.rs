@@ -1,13 +1,15 @@
 //! Metrics that need single tokens, answers by their first token, and sets in which something is said
 //! twice. (All others are held to their formulas in `total`, on sets and sequences.)
 
-use vene::metric::{self, Metric, Needs, Observed};
+use std::sync::Arc;
+
+use vene::metric::{self, Metric, Observed, Reads};
 use vene::{Component, Executor, Forked, Reference, Treatment};
 
 use crate::hand::check;
 use crate::lines::lines;
 use crate::subject::{Pair, Subject, mixed, rows};
-use crate::total::{agree, interchange, metrics, roles, tables};
+use crate::total::{agree, all_metrics, interchange, metrics, roles, tables};
 
 #[test]
 fn ranks_of_tokens_and_of_sets() {
@@ -16,7 +18,7 @@ fn ranks_of_tokens_and_of_sets() {
     let sweep = subject
         .sweep(&all)
         .components([Component::BlockOutput])
-        .metrics(metric::ALL)
+        .metrics(all_metrics())
         .build()
         .unwrap();
     // Rows 0 and 4 have single tokens.
@@ -51,7 +53,7 @@ fn ties_are_shared() {
         .components([Component::BlockOutput])
         .layers([last])
         .treatment(Treatment::Zero)
-        .metrics(metric::ALL)
+        .metrics(all_metrics())
         .build()
         .unwrap();
     for executor in [&Reference::new(&subject.model) as &dyn Executor, &Forked::new(&subject.model)]
@@ -88,7 +90,7 @@ fn first_tokens_stand_for_answers() {
     let sweep = subject
         .sweep(&rows)
         .components([Component::BlockOutput])
-        .metrics(metric::ALL)
+        .metrics(all_metrics())
         .first_tokens(true)
         .build()
         .unwrap();
@@ -118,51 +120,22 @@ fn an_answer_given_twice_is_no_likelier() {
     assert_eq!(table(&once), table(&twice));
 }
 
-/// Reads the divergence and says so.
+/// Reads the likeliest token's log-probability and says so.
 #[derive(Debug)]
-struct Root;
+struct Surprise(String);
 
-impl Metric for Root {
-    fn name(&self) -> &'static str {
-        "root_of_divergence"
+impl Metric for Surprise {
+    fn name(&self) -> &str {
+        &self.0
     }
 
-    fn description(&self) -> &'static str {
-        "the square root of the divergence"
+    fn reads(&self) -> Reads {
+        Reads::distribution()
     }
 
-    fn needs(&self) -> Needs {
-        Needs::Distribution
-    }
-
-    fn needs_divergence(&self) -> bool {
-        true
-    }
-
-    fn value(&self, observed: &Observed) -> Option<f64> {
-        Some(observed.divergence?.sqrt())
-    }
-}
-
-/// Reads a rank and does not say so.
-#[derive(Debug)]
-struct Silent;
-
-impl Metric for Silent {
-    fn name(&self) -> &'static str {
-        "silent"
-    }
-
-    fn description(&self) -> &'static str {
-        "a rank that nobody was asked for"
-    }
-
-    fn needs(&self) -> Needs {
-        Needs::Logits
-    }
-
-    fn value(&self, observed: &Observed) -> Option<f64> {
-        observed.target[0].rank
+    fn value(&self, observed: &Observed<'_>) -> Option<f64> {
+        let distribution = observed.distribution?;
+        Some(-distribution.log_probability(distribution.likeliest())?)
     }
 }
 
@@ -170,16 +143,24 @@ impl Metric for Silent {
 fn a_user_s_own_metric_reads_what_it_declares() {
     let subject = Subject::new("gpt2-plain");
     let rows = rows(&mixed());
-    let sweep = |metrics: &[&'static dyn Metric]| {
+    let sweep = |metrics: &[Arc<dyn Metric>]| {
         let sweep = subject.sweep(&rows).components([Component::BlockOutput]);
         let sweep = sweep.roles(roles(&["last"])).metrics(metrics.to_vec()).build().unwrap();
         sweep.run(&subject.model)
     };
-    let table = lines(&sweep(&[&Root, &metric::Kl]).unwrap());
-    for pair in table.chunks(2) {
-        assert!((pair[0].value.powi(2) - pair[1].value).abs() < 1e-9, "{pair:#?}");
+    let root = metric::from_fn("root", Reads::distribution().with_unedited(), |observed| {
+        Some(metric::KL.value(observed)?.sqrt())
+    });
+    let kl = metric::named("kl").unwrap();
+    let own: Arc<dyn Metric> = Arc::new(Surprise("surprise".to_owned()));
+    let table = lines(&sweep(&[root, kl.clone(), own]).unwrap());
+    for cell in table.chunks(3) {
+        assert!((cell[0].value.powi(2) - cell[1].value).abs() < 1e-9, "{cell:#?}");
+        assert_eq!(cell[2].metric, "surprise");
     }
-    assert!(table.iter().any(|line| line.value > 0.01));
-    let error = sweep(&[&Silent]).unwrap_err().to_string();
+    assert!(table.iter().any(|line| line.metric == "kl" && line.value > 0.01));
+    // It reads a rank and does not say so.
+    let silent = metric::from_fn("silent", Reads::logits(), |observed| observed.target[0].rank);
+    let error = sweep(&[kl, silent]).unwrap_err().to_string();
     assert!(error.contains("has to declare"), "{error}");
 }

@@ -1,7 +1,9 @@
 //! What is refused when a sweep is declared, before a weight is read.
 
+use std::sync::Arc;
 use vene::data::Row;
-use vene::metric::{LogProbability, Metric};
+
+use vene::metric::LOG_PROBABILITY;
 use vene::{
     Component, Control, DataSweepBuilder, Direction, EffectType, Method, NoiseSize, SweepUnit,
     Treatment,
@@ -32,7 +34,7 @@ fn what_cannot_be_swept_is_refused() {
     refused(&all, "needs rows", |sweep| sweep.rows(&[]));
     refused(&all, "component", |sweep| sweep.components([]));
     refused(&all, "needs positions by role", |sweep| sweep.roles([]));
-    refused(&all, "needs a metric", |sweep| sweep.metrics(Vec::<&'static dyn Metric>::new()));
+    refused(&all, "needs a metric", |sweep| sweep.metrics([]));
     refused(&all, "a window of 0 layers", |sweep| sweep.window(0));
     refused(&all, "needs layers, and the list is empty", |sweep| sweep.layers([]));
     refused(&all, "needs heads, and the list is empty", |sweep| {
@@ -70,7 +72,7 @@ fn what_would_stand_in_the_table_twice_is_refused() {
         sweep.directions([Direction::Noising, Direction::Noising])
     });
     refused(&all, "the metric log_probability is named twice", |sweep| {
-        sweep.metrics([&LogProbability as &'static dyn Metric, &LogProbability])
+        sweep.metrics([Arc::new(LOG_PROBABILITY) as _, Arc::new(LOG_PROBABILITY) as _])
     });
     refused(&all, "the control self is named twice", |sweep| {
         sweep.controls([Control::SelfSwap, Control::SelfSwap])

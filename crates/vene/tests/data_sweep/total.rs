@@ -1,5 +1,7 @@
 //! The total effect of an interchange, in either direction.
 
+use std::sync::Arc;
+
 use vene::data::Role;
 use vene::metric::{self, Metric};
 use vene::{Component, Direction, Edit, Forked, Reference, SweepUnit, Table};
@@ -13,8 +15,13 @@ pub fn roles(names: &[&str]) -> Vec<Role> {
 }
 
 /// All metrics but those that need single tokens.
-pub fn metrics() -> Vec<&'static dyn Metric> {
-    metric::ALL.into_iter().filter(|metric| !metric.needs_single_tokens()).collect()
+pub fn metrics() -> Vec<Arc<dyn Metric>> {
+    all_metrics().into_iter().filter(|metric| !metric.reads().needs_single_tokens()).collect()
+}
+
+/// All built-in metrics.
+pub fn all_metrics() -> Vec<Arc<dyn Metric>> {
+    metric::BUILT_IN.iter().map(|row| Arc::new(row.clone()) as Arc<dyn Metric>).collect()
 }
 
 /// The source's values in place of the base's, or the other way round, in one layer.

@@ -1,12 +1,13 @@
 //! `vene sweep --data`: the options of a sweep over a data set, and how they become a [`DataSweep`].
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use anyhow::{Context, bail, ensure};
 use clap::{Args, ValueEnum};
 use vene::data::{Reason, Role, Row};
 use vene::data_sweep::Summary;
-use vene::metric::{self, Metric};
+use vene::metric::{self, BuiltIn, Metric};
 use vene::statistics::{Bootstrap, Clusters, Correction, Split, Together};
 use vene::{
     Control, DataSweep, DataSweepError, Direction, EffectType, Method, NoiseSize, Outline,
@@ -44,12 +45,7 @@ pub struct OverData {
     counterfactual: Option<String>,
 
     /// What is measured [default: logit_difference]
-    ///
-    /// logit_difference (target minus foil), log_probability, probability, probability_difference, kl
-    /// (nats, from the unedited run), rank (0 is the likeliest; equally likely tokens count half), accuracy (the
-    /// target is the likeliest of all; a tie is shared), forced_choice (the target is likelier than the foil; a tie
-    /// is one half)
-    #[arg(long, value_name = "NAME,...", value_delimiter = ',')]
+    #[arg(long, value_name = "NAME,...", value_delimiter = ',', long_help = metric_help())]
     metric: Vec<String>,
 
     /// How answers of several tokens are read [default: whole]
@@ -404,18 +400,29 @@ fn with_option(error: DataSweepError) -> anyhow::Error {
     }
 }
 
-fn metrics(names: &[String]) -> anyhow::Result<Vec<&'static dyn Metric>> {
-    let mut metrics: Vec<&'static dyn Metric> = Vec::new();
+/// The help of `--metric`.
+fn metric_help() -> String {
+    let line = |row: &BuiltIn| format!("\n- {}: {}", with_aliases(row), row.documentation);
+    let lines: String = metric::BUILT_IN.iter().map(line).collect();
+    format!("What is measured [default: {}]\n{lines}", metric::BUILT_IN[0].name)
+}
+
+fn with_aliases(row: &BuiltIn) -> String {
+    let names: Vec<&str> = [row.name].into_iter().chain(row.aliases.iter().copied()).collect();
+    names.join(", ")
+}
+
+fn metrics(names: &[String]) -> anyhow::Result<Vec<Arc<dyn Metric>>> {
+    let mut metrics: Vec<Arc<dyn Metric>> = Vec::new();
     for name in names {
         let name = name.trim();
         let Some(metric) = metric::named(name) else {
-            let all: Vec<String> = metric::ALL
-                .iter()
-                .map(|metric| format!("{} ({})", metric.name(), metric.description()))
-                .collect();
+            let described = |row: &BuiltIn| format!("{} ({})", row.name, row.documentation);
+            let all: Vec<String> = metric::BUILT_IN.iter().map(described).collect();
             bail!("--metric {name}: no such metric; there are {}", all.join(", "));
         };
-        ensure!(metrics.iter().all(|other| other.name() != name), "--metric {name} is named twice");
+        let is_new = metrics.iter().all(|other| other.name() != metric.name());
+        ensure!(is_new, "--metric {} is named twice", metric.name());
         metrics.push(metric);
     }
     Ok(metrics)

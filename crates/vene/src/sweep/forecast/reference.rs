@@ -39,21 +39,22 @@ impl Product {
 pub(super) fn forecast(sweep: &Sweep, config: &DecoderConfig) -> Result<Forecast, RunError> {
     let base = products(config, sweep.base.len());
     // Each cell, those that are run once more to measure noise, and the base both times.
-    let cells = (sweep.cells.len() + 1 + sweep.noise_plans().len()) as f64;
+    let runs = sweep.passes_of_a_run();
+    let cells = (runs * (sweep.cells.len() + 1) + sweep.noise_passes()) as f64;
     let mut forecast = Forecast {
         interventions: sweep.cells.len(),
         unchanged: sweep.shared_prefix_cells(),
-        passes: sweep.cells.len() + 1,
+        passes: runs * (sweep.cells.len() + 1),
         operations: cells * operations(&base),
         memory: 4.0 * (weights(config) + activations(config, sweep.base.len())),
         seconds: cells * seconds(&base)?,
     };
     for source in &sweep.sources {
-        // Once for its own distribution, once for its activations.
+        // For what is read of it, and once for its activations.
         let source = products(config, source.len());
-        forecast.passes += 2;
-        forecast.operations += 2.0 * operations(&source);
-        forecast.seconds += 2.0 * seconds(&source)?;
+        forecast.passes += runs + 1;
+        forecast.operations += (runs + 1) as f64 * operations(&source);
+        forecast.seconds += (runs + 1) as f64 * seconds(&source)?;
     }
     Ok(forecast)
 }
