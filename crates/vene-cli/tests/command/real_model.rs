@@ -1,5 +1,8 @@
 //! The main job on SmolLM2.
 
+use std::mem::MaybeUninit;
+use std::process::{Command, Stdio};
+
 use serde_json::Value;
 use vene_table::Table;
 use vene_test_support::RealModel;
@@ -62,4 +65,38 @@ fn the_sweep_is_pyvenes() {
     for (a, b) in probabilities.iter().zip(forked.floats("probability").unwrap()) {
         assert!((a - b).abs() < 5e-6, "{a} {b}");
     }
+}
+
+/// The most memory that a run of the command had at once, in bytes.
+fn peak(arguments: &[&str]) -> u64 {
+    let child = Command::new(assert_cmd::cargo::cargo_bin("vene"))
+        .args(arguments)
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let (mut status, mut usage) = (0, MaybeUninit::<libc::rusage>::zeroed());
+    // SAFETY: the child is waited for once, here, and both are good to write to.
+    let ended = unsafe { libc::wait4(child.id() as i32, &mut status, 0, usage.as_mut_ptr()) };
+    assert_eq!((ended, status), (child.id() as i32, 0), "{arguments:?}");
+    // SAFETY: zeroes are numbers, and it was written.
+    (unsafe { usage.assume_init() }.ru_maxrss as u64) << 10
+}
+
+/// Edited attention patterns are computed by plain operations, on the weights that are there.
+#[test]
+fn edited_patterns_make_no_second_copy_of_the_weights() {
+    let Some(model) = RealModel::SmolLm2.path() else { return };
+    let peak_of = |components: &str| {
+        let folder = tempfile::tempdir().unwrap();
+        let more = ["--component", components, "--layers", "12..15"];
+        let mut arguments = crate::support::sweep(folder.path(), &more);
+        arguments.extend(["--model", model.to_str().unwrap()]);
+        peak(&arguments)
+    };
+    let (rows, patterns) = (peak_of("mlp_output"), peak_of("attention_weight,attention_score"));
+    // 134 million weights in single precision.
+    let weights = 4 * 134_000_000;
+    assert!(rows > weights, "{rows} bytes are less than the weights");
+    assert!(patterns < rows + weights / 4, "{patterns} bytes with edited patterns, {rows} without");
 }

@@ -105,7 +105,14 @@ fn notes_tell_what_is_no_effect() {
 #[test]
 fn memory_cuts_a_sweep_into_passes() {
     let components = ["--component", "block_output", "--unit", "pos"];
-    let tables = ["10K", "1G"].map(|memory| {
+    // Less than one example takes is refused, with what it takes.
+    let folder = tempfile::tempdir().unwrap();
+    let line = sweep(folder.path(), &[&components[..], &["--memory", "10K"]].concat());
+    let said = refused(&line);
+    assert!(said.contains("it may take 10000: give it at least "), "{said}");
+    let least = said.trim().rsplit(' ').next().unwrap();
+    assert!(files(folder.path()).is_empty());
+    let tables = [least, "1G"].map(|memory| {
         let (folder, ..) = run(&[&components[..], &["--memory", memory]].concat());
         std::fs::read(folder.path().join("sweep.csv")).unwrap()
     });
@@ -118,7 +125,7 @@ fn memory_cuts_a_sweep_into_passes() {
         forecast["forward_passes"].as_u64().unwrap()
     };
     assert_eq!(passes("1G"), 1);
-    assert!(passes("10K") > 10);
+    assert!(passes(least) > 10);
 }
 
 #[test]

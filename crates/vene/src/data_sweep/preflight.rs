@@ -226,7 +226,6 @@ pub(super) fn forecast(
     outline: &Outline,
     memory: Option<usize>,
 ) -> Result<DataForecast, DataSweepError> {
-    let memory = memory.unwrap_or_else(Forked::default_memory);
     let batches = sweep.batches();
     let first: Range<usize> = batches.first().cloned().unwrap_or(0..0);
     let (mut unchanged, mut plans) = (0, Vec::new());

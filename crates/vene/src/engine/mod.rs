@@ -22,7 +22,7 @@ mod unit;
 pub(crate) use counted_runs::work_of_reference;
 pub use distribution::Distribution;
 pub use executor::{ExampleOutcome, Executor, PlanOutcome};
-pub(crate) use forked::{Decode, Sequence, Showed};
+pub(crate) use forked::{Budget, Decode, Sequence, Showed};
 pub use forked::{Forked, Session, TrainRun};
 pub use gradients::{Gradients, SiteGradients};
 pub use reading::Reading;

@@ -222,6 +222,17 @@ pub enum RunError {
         /// Tokens, those of equal beginnings counted once.
         rows: usize,
     },
+    /// A budget of memory into which a single example does not fit.
+    #[error(
+        "one example takes about {least} bytes of memory beside the weights, and it may take {budget}: give it at least \
+         {least}"
+    )]
+    Memory {
+        /// What it may take, in bytes.
+        budget: usize,
+        /// The least that would do, in bytes.
+        least: usize,
+    },
     /// The run was stopped.
     #[error("stopped")]
     Stopped,

@@ -54,6 +54,14 @@ pub struct Continuation {
     pub end: End,
 }
 
+impl Continuation {
+    /// A text of which nothing is written yet.
+    pub(super) fn new(prompt: usize, sample: usize) -> Self {
+        let (tokens, log_probabilities) = (Vec::new(), Vec::new());
+        Self { prompt, sample, tokens, log_probabilities, end: End::BrokenOff }
+    }
+}
+
 /// What an edit did at a step.
 #[derive(Clone, Debug, PartialEq)]
 pub struct StepReceipt {

@@ -1,14 +1,14 @@
 //! The loop: read the prompts, take a token, go on.
 
-use std::ops::ControlFlow;
+use std::ops::{ControlFlow, Range};
 
 use vene_model::{Decoder, DecoderConfig, Model, Operations, Outline};
 
 use super::continuation::{Continuation, End, Generation, NewToken, StepReceipt};
 use super::{GenerationError, Sampling};
-use crate::engine::{Decode, Distribution, Sequence, Showed};
+use crate::engine::{Budget, Decode, Distribution, Sequence, Showed};
 use crate::error::RunError;
-use crate::plan::ResolvedPlan;
+use crate::plan::{Example, Receipt, ResolvedPlan};
 use crate::random::Draws;
 
 /// Writes text behind the bases of a plan, with the plan's edits.
@@ -28,11 +28,14 @@ pub struct Generator {
     pub seed: u64,
     /// How many texts are written behind each prompt, which is read once for all of them.
     pub samples: usize,
+    /// About how many bytes keys, values and rows may take beside the weights: as many prompts are written behind at once as
+    /// fit. Default: a quarter of what the system has free.
+    pub memory: Option<usize>,
 }
 
 impl Default for Generator {
     fn default() -> Self {
-        Self { max_new_tokens: 64, stop: None, sampling: None, seed: 0, samples: 1 }
+        Self { max_new_tokens: 64, stop: None, sampling: None, seed: 0, samples: 1, memory: None }
     }
 }
 
@@ -158,8 +161,71 @@ struct Text {
 
 impl Writer<'_, '_> {
     fn write<O: Operations>(mut self, decoder: &Decoder<O>) -> Result<Generation, GenerationError> {
-        let mut runs = Decode::new(decoder, self.plan)?;
-        let (mut texts, first) = self.begin(&mut runs)?;
+        let memory = self.generator.memory;
+        let bytes = Budget::of(memory).bytes.min(Budget::kept(memory).max(1));
+        let mut runs = Decode::new(decoder, self.plan, bytes)?;
+        self.receipts.extend(runs.source_receipts().iter().cloned().map(of_prompt));
+        let size_of_value = decoder.operations().plain().dtype().size_in_bytes();
+        let (mut texts, mut flow) = (Vec::new(), ControlFlow::Continue(()));
+        for group in self.groups(decoder.config(), size_of_value)? {
+            if flow.is_break() {
+                texts.extend(self.unwritten(group));
+                continue;
+            }
+            let (written, so_far) = self.write_group(&mut runs, group)?;
+            texts.extend(written.into_iter().map(|text| (text.is_original, text.so_far)));
+            flow = so_far;
+            runs.forget();
+        }
+        self.receipts.sort_by_key(|made| {
+            let edit = if made.step == 0 { made.receipt.edit } else { 0 };
+            (made.step, made.receipt.example, edit)
+        });
+        let of = |is_original: bool| {
+            let texts = texts.iter().filter(|(original, _)| *original == is_original);
+            texts.map(|(_, text)| text.clone()).collect()
+        };
+        Ok(Generation { continuations: of(false), originals: of(true), receipts: self.receipts })
+    }
+
+    /// Prompts, by example, that are written behind at once.
+    fn groups(
+        &self,
+        config: &DecoderConfig,
+        size_of_value: usize,
+    ) -> Result<Vec<Range<usize>>, RunError> {
+        let (generator, memory) = (self.generator, self.generator.memory);
+        let of_row = 2 * config.layers.len() * config.key_value_heads * config.head_dim;
+        let kinds = if self.plan.original { 2 } else { 1 };
+        let bytes = |example: &Example| {
+            let new = generator.samples.saturating_mul(generator.max_new_tokens);
+            let rows = example.base.len().saturating_add(new);
+            rows.saturating_mul(kinds * of_row * size_of_value)
+        };
+        let (budget, most) = (Budget::of(memory), Budget::kept(memory));
+        let all: Vec<usize> = self.plan.examples().iter().map(bytes).collect();
+        budget.holds(all.iter().max().map_or(0, |bytes| bytes.saturating_mul(2)))?;
+        let (mut groups, mut taken): (Vec<Range<usize>>, usize) = (Vec::new(), 0);
+        for (index, bytes) in all.into_iter().enumerate() {
+            match groups.last_mut() {
+                Some(group) if taken.saturating_add(bytes) <= most => group.end = index + 1,
+                _ => {
+                    groups.push(index..index + 1);
+                    taken = 0;
+                }
+            }
+            taken = taken.saturating_add(bytes);
+        }
+        Ok(groups)
+    }
+
+    /// Writes behind some prompts; whether to go on.
+    fn write_group<O: Operations>(
+        &mut self,
+        runs: &mut Decode<'_, O>,
+        group: Range<usize>,
+    ) -> Result<(Vec<Text>, ControlFlow<()>), GenerationError> {
+        let (mut texts, first) = self.begin(runs, group)?;
         let mut flow = ControlFlow::Continue(());
         for (text, prompt) in texts.iter_mut().zip(&first.places) {
             flow = self.take(text, 0, &first.distributions[*prompt]);
@@ -190,33 +256,37 @@ impl Writer<'_, '_> {
                 }
             }
         }
-        let (originals, edited): (Vec<Text>, Vec<Text>) =
-            texts.into_iter().partition(|text| text.is_original);
-        let written = |texts: Vec<Text>| texts.into_iter().map(|text| text.so_far).collect();
-        Ok(Generation {
-            continuations: written(edited),
-            originals: written(originals),
-            receipts: self.receipts,
-        })
+        Ok((texts, flow))
+    }
+
+    /// The prompts of a group, each with its edits and, where that is wanted, without.
+    fn kinds(&self, group: Range<usize>) -> impl Iterator<Item = (usize, bool)> + use<> {
+        let kinds: &[bool] = if self.plan.original { &[true, false] } else { &[true] };
+        kinds.iter().flat_map(move |&is_edited| group.clone().map(move |of| (of, is_edited)))
+    }
+
+    /// Texts of prompts that were not come to.
+    fn unwritten(&self, group: Range<usize>) -> Vec<(bool, Continuation)> {
+        let samples = self.generator.samples;
+        let of_prompt = |(prompt, is_edited): (usize, bool)| {
+            (0..samples).map(move |sample| (!is_edited, Continuation::new(prompt, sample)))
+        };
+        self.kinds(group).flat_map(of_prompt).collect()
     }
 
     /// Reads the prompts, and begins the texts behind them.
     fn begin<O: Operations>(
         &mut self,
         runs: &mut Decode<'_, O>,
+        group: Range<usize>,
     ) -> Result<(Vec<Text>, First), GenerationError> {
         let examples = self.plan.examples();
-        let kinds: &[bool] = if self.plan.original { &[true, false] } else { &[true] };
-        let all = |&is_edited: &bool| (0..examples.len()).map(move |example| (example, is_edited));
-        let kinds: Vec<(usize, bool)> = kinds.iter().flat_map(all).collect();
+        let kinds: Vec<(usize, bool)> = self.kinds(group).collect();
         let mut sequences: Vec<Sequence> =
             kinds.iter().map(|&(example, is_edited)| Sequence::new(example, is_edited)).collect();
         let Showed { distributions, receipts: made } =
             runs.read(&mut sequences.iter_mut().collect::<Vec<_>>())?;
-        let made = runs.source_receipts().iter().cloned().chain(made.into_iter().map(|(_, of)| of));
-        let receipt = |receipt| StepReceipt { step: 0, sample: 0, receipt };
-        self.receipts.extend(made.map(receipt));
-        self.receipts.sort_by_key(|made| (made.receipt.example, made.receipt.edit));
+        self.receipts.extend(made.into_iter().map(|(_, made)| of_prompt(made)));
         let (mut texts, mut places) = (Vec::new(), Vec::new());
         for (place, ((prompt, is_edited), sequence)) in kinds.into_iter().zip(sequences).enumerate()
         {
@@ -230,13 +300,7 @@ impl Writer<'_, '_> {
                     room: self.context - tokens.len() + 1,
                     draws: Draws::new([self.generator.seed, sample as u64].into_iter().chain(key)),
                     is_done: false,
-                    so_far: Continuation {
-                        prompt,
-                        sample,
-                        tokens: Vec::new(),
-                        log_probabilities: Vec::new(),
-                        end: End::BrokenOff,
-                    },
+                    so_far: Continuation::new(prompt, sample),
                 });
                 places.push(place);
             }
@@ -277,6 +341,11 @@ impl Writer<'_, '_> {
         let (prompt, sample, is_original) = (*prompt, *sample, text.is_original);
         (self.each)(&NewToken { prompt, sample, is_original, step, token, distribution, end })
     }
+}
+
+/// An edit that was made on a prompt.
+fn of_prompt(receipt: Receipt) -> StepReceipt {
+    StepReceipt { step: 0, sample: 0, receipt }
 }
 
 /// What the prompts showed, and the place among them of each text's prompt.

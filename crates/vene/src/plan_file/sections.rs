@@ -406,6 +406,7 @@ impl GenerateSection {
             }),
             seed: self.seed.unwrap_or(usual.seed),
             samples: self.samples.unwrap_or(usual.samples),
+            memory: usual.memory,
         })
     }
 }

@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use vene::plan::ResolvedPlan;
 use vene::{
     Component, Example, Executor, Forked, Plan, PlanError, PlanOutcome, Positions, Precision,
-    Reference,
+    Reference, RunError,
 };
 use vene_test_support::{model_names, relative_error, values};
 
@@ -209,7 +209,11 @@ proptest! {
             prop_assert!(again == whole);
             return Ok(());
         }
-        for memory in [1, 10_000] {
+        let least = match Forked::new(&single.model).memory(1).work(&plans) {
+            Err(RunError::Memory { budget: 1, least }) => least,
+            other => return Err(TestCaseError::fail(format!("{other:?}"))),
+        };
+        for memory in [least, 10 * least] {
             let chunked = run(&Forked::new(&single.model).memory(memory), &plans).unwrap();
             prop_assert!(all_logits(&chunked) == whole, "{memory} bytes");
         }

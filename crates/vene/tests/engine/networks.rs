@@ -231,7 +231,7 @@ fn work_is_counted_without_weights() {
     let examples: Arc<[Example]> = [example].into();
     let edit = Edit::interchange(Component::BlockOutput, 0);
     let plan = Plan::new().edit(edit).resolve_shared(&outline, &examples).unwrap();
-    let work = Forked::work_of(&outline, &[plan], 1 << 20).unwrap();
+    let work = Forked::work_of(&outline, &[plan], None).unwrap();
     let (width, classes) = (12, 5);
     // The source's four rows through the first layer; the base's four and the fork's one; then the fork's and the three
     // that it goes on from. Of the fork alone logits are read.

@@ -1,6 +1,10 @@
 //! The noise floor of a sweep: what effects differ in between two ways of computing them.
 
-use vene::{Component, Executor, Forked, Method, Model, Precision, Reference, Sweep, SweepOutcome};
+use vene::training::TrainRun;
+use vene::{
+    Component, Edit, Example, Executor, Forked, Generator, Gradients, Method, Model, Plan,
+    Positions, Precision, Reference, Run, Session, Site, Sweep, SweepOutcome,
+};
 
 fn sweep(model: &Model) -> Sweep {
     Sweep::builder(model)
@@ -70,10 +74,8 @@ fn the_reference_executor_has_a_floor_too() {
     assert!(floor.iter().all(|floor| (1e-9..1e-5).contains(floor)), "{floor:?}");
 }
 
-#[test]
-fn no_second_copy_of_the_weights_is_read() {
-    // A model that is loaded for forked runs has fused weights alone; reading plain ones would fail, since
-    // the files are gone.
+/// A model that was loaded for forked runs, which has fused weights alone; reading plain ones would fail, since the files are gone.
+fn model_without_files() -> Model {
     let folder = tempfile::tempdir().unwrap();
     let path = |name: &str| folder.path().join(name);
     std::fs::write(path("config.json"), vene_embedded::CONFIG).unwrap();
@@ -88,10 +90,43 @@ fn no_second_copy_of_the_weights_is_read() {
     })
     .unwrap();
     assert_eq!(layers, model.config().layers.len());
+    model
+}
+
+#[test]
+fn no_second_copy_of_the_weights_is_read() {
+    let model = model_without_files();
     let sweep = sweep(&model);
     assert!(!model.has_plain());
     assert!(run(&sweep, &Forked::new(&model)).noise_floor().is_some());
     assert!(!model.has_plain());
+}
+
+/// Every plan runs on the engine, in every mode, with the weights that are there.
+#[test]
+fn patterns_that_are_edited_and_read_make_no_second_copy_of_the_weights() {
+    let model = model_without_files();
+    let [base, source] = ["The capital of Spain is", "The capital of Italy is"]
+        .map(|text| model.prompt(text).unwrap());
+    let session = Session::new(&model, [&base, &source]).unwrap();
+    let example = [Example::new(base).source(source)];
+    for component in [Component::AttentionScore, Component::AttentionWeight] {
+        let edit = Edit::interchange(component, 1);
+        let in_source = Edit::zero(component, 0).at(Positions::All).within(Run::Source(0));
+        let plan = Plan::new().edit(edit).edit(in_source);
+        let collecting = plan.clone().collect(component, 2, Positions::All);
+        let [plan, collecting] =
+            [plan, collecting].map(|plan| plan.resolve(&model, &example).unwrap());
+        Forked::new(&model).run(&collecting).unwrap();
+        session.run(&collecting).unwrap();
+        TrainRun::new(&model, plan.clone()).unwrap().logits(&[0]).unwrap();
+        let site = Site::new(component, Some(1), model.config()).unwrap();
+        let gradients = Gradients::new(&model, plan.clone(), &[site]).unwrap();
+        gradients.of(&[0], &|logits| logits.narrow(1, 0, 1)).unwrap();
+        let generator = Generator { max_new_tokens: 3, ..Generator::default() };
+        generator.run(&model, &plan, &mut |_| std::ops::ControlFlow::Continue(())).unwrap();
+        assert!(!model.has_plain(), "{component}");
+    }
 }
 
 #[test]

@@ -6,48 +6,84 @@
 use vene_model::{DecoderConfig, Site};
 
 use super::tree::{ExampleRuns, Job};
+use crate::error::RunError;
 use crate::plan::{ResolvedEdit, Run};
 
 /// Bytes that the rows of one pass may take by default: from here on more rows at once do not make
 /// the products any faster.
 const MEMORY: usize = 128 << 20;
 
-/// The same, or an eighth of what the system has free if that is less.
-pub(crate) fn memory() -> usize {
-    let free = std::fs::read_to_string("/proc/meminfo").ok().and_then(|text| {
-        let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
-        line.trim().strip_suffix("kB")?.trim().parse::<usize>().ok()
-    });
-    free.map_or(MEMORY, |kilobytes| (kilobytes * 1024 / 8).min(MEMORY))
+/// How many bytes the system has free, where it says so.
+fn free() -> Option<usize> {
+    let text = std::fs::read_to_string("/proc/meminfo").ok()?;
+    let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
+    let kilobytes: usize = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    Some(kilobytes * 1024)
 }
 
-/// Jobs, by index, in chunks each of which takes about `memory` bytes at most. `runs` are those of each job's prompts,
+/// How many bytes the rows of one pass may take.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Budget {
+    pub(crate) bytes: usize,
+    /// Whether a user chose them: then what needs more is refused.
+    is_chosen: bool,
+}
+
+impl Budget {
+    /// As many as the user chose; or [`MEMORY`], or an eighth of what the system has free if that is less.
+    pub(crate) fn of(chosen: Option<usize>) -> Self {
+        let default = || free().map_or(MEMORY, |free| (free / 8).min(MEMORY));
+        let bytes = chosen.unwrap_or_else(default);
+        Self { bytes, is_chosen: chosen.is_some() }
+    }
+
+    /// The same for what is kept from one pass to the next, such as keys and values: half of what the user chose, which
+    /// leaves the other half to the passes; or a quarter of what the system has free.
+    pub(crate) fn kept(chosen: Option<usize>) -> usize {
+        match chosen {
+            Some(bytes) => bytes / 2,
+            None => free().map_or(MEMORY, |free| free / 4),
+        }
+    }
+
+    /// Refuses what takes so many bytes at least, if the user gave less.
+    pub(crate) fn holds(&self, least: usize) -> Result<(), RunError> {
+        match self.is_chosen && least > self.bytes {
+            true => Err(RunError::Memory { budget: self.bytes, least }),
+            false => Ok(()),
+        }
+    }
+}
+
+/// Jobs, by index, in chunks each of which takes about the budget at most. `runs` are those of each job's prompts,
 /// and `is_kept` says whether they were run before.
+///
+/// # Errors
+/// A job that takes more by itself.
 pub(super) fn of(
     jobs: &[Job<'_>],
     runs: &[ExampleRuns],
     config: &DecoderConfig,
-    memory: usize,
+    budget: Budget,
     is_kept: bool,
-) -> Vec<Vec<usize>> {
+) -> Result<Vec<Vec<usize>>, RunError> {
+    let cost = |job: usize, with_trunk: bool| {
+        let Job { plan, example, .. } = jobs[job];
+        let prompts = &plan.examples[example];
+        let prompts = std::iter::once(&prompts.base).chain(&prompts.sources);
+        let trunk = prompts.filter(|_| with_trunk).map(|prompt| prompt.len()).sum::<usize>();
+        let distributions = if plan.outputs.whole() { plan.read[example].len() } else { 0 };
+        (rows(jobs[job]) + trunk) * row_bytes(config) + distributions * 4 * config.vocabulary
+    };
+    budget.holds((0..jobs.len()).map(|job| cost(job, !is_kept)).max().unwrap_or(0))?;
     let mut order: Vec<usize> = (0..jobs.len()).collect();
     order.sort_by_key(|&job| (&runs[job], first_site(jobs[job]).map(Site::depth)));
     let (mut chunks, mut chunk, mut bytes) = (Vec::new(), Vec::new(), 0);
     let mut last: Option<&ExampleRuns> = None;
     for job in order {
-        let Job { plan, example, .. } = jobs[job];
         let is_new = last != Some(&runs[job]);
-        let new_trunk = if is_new && !is_kept {
-            let example = &plan.examples[example];
-            let prompts = std::iter::once(&example.base).chain(&example.sources);
-            prompts.map(|prompt| prompt.len()).sum()
-        } else {
-            0
-        };
-        let distributions = if plan.outputs.whole() { plan.read[example].len() } else { 0 };
-        let cost = (rows(jobs[job]) + new_trunk) * row_bytes(config)
-            + distributions * 4 * config.vocabulary;
-        if bytes + cost > memory && !chunk.is_empty() {
+        let cost = cost(job, is_new && !is_kept);
+        if bytes + cost > budget.bytes && !chunk.is_empty() {
             chunks.push(std::mem::take(&mut chunk));
             bytes = 0;
         }
@@ -57,7 +93,7 @@ pub(super) fn of(
     if !chunk.is_empty() {
         chunks.push(chunk);
     }
-    chunks
+    Ok(chunks)
 }
 
 /// Bytes of a packed row where most is alive at once (residual stream, its norm, queries, keys,

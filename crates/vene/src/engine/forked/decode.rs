@@ -11,7 +11,7 @@ use std::ops::Range;
 use vene_model::{Decoder, Operations};
 
 use super::cache::ActivationCache;
-use super::chunks::memory;
+use super::chunks::row_bytes;
 use super::outcome::showed;
 use super::pass::ForkedPass;
 use super::sources::Sources;
@@ -21,9 +21,6 @@ use super::trunk::Trunk;
 use crate::engine::distribution::Distribution;
 use crate::error::RunError;
 use crate::plan::{Receipt, ResolvedPlan};
-
-/// About how many new rows one pass has, so that what lives between two layers stays small.
-const ROWS: usize = 1024;
 
 /// A run that can go on: where the keys and values of its positions are.
 #[derive(Clone, Debug)]
@@ -57,21 +54,32 @@ pub(crate) struct Decode<'a, O: Operations> {
     /// What edits read of other runs.
     sources: Sources,
     cache: ActivationCache<O>,
+    /// How many new rows one pass has at most, unless a prompt is longer.
+    most: usize,
 }
 
 impl<'a, O: Operations> Decode<'a, O> {
-    /// Runs what the plan's edits read, once.
+    /// Runs what the plan's edits read, once, in passes of about so many bytes, as all that follow are.
     ///
     /// # Errors
     /// Failures of the computation or of an intervention.
-    pub(crate) fn new(decoder: &'a Decoder<O>, plan: &'a ResolvedPlan) -> Result<Self, RunError> {
-        let keeps = vec![false; decoder.config().layers.len() + 1];
-        Ok(Self {
-            decoder,
-            plan,
-            sources: Sources::of(decoder, plan, memory())?,
-            cache: ActivationCache::new(keeps),
-        })
+    pub(crate) fn new(
+        decoder: &'a Decoder<O>,
+        plan: &'a ResolvedPlan,
+        bytes: usize,
+    ) -> Result<Self, RunError> {
+        let sources = Sources::of(decoder, plan, bytes)?;
+        let most = bytes / row_bytes(decoder.config());
+        Ok(Self { decoder, plan, sources, cache: Self::nothing(decoder), most })
+    }
+
+    fn nothing(decoder: &Decoder<O>) -> ActivationCache<O> {
+        ActivationCache::new(vec![false; decoder.config().layers.len() + 1])
+    }
+
+    /// Forgets the keys and values of all sequences, which cannot go on.
+    pub(crate) fn forget(&mut self) {
+        self.cache = Self::nothing(self.decoder);
     }
 
     /// What edits of sources did.
@@ -89,7 +97,7 @@ impl<'a, O: Operations> Decode<'a, O> {
         let lengths: Vec<usize> = sequences.iter().map(length).collect();
         let stage = Stage::of_prompts(self.plan);
         let mut showed = Showed::default();
-        for chunk in chunks(&lengths) {
+        for chunk in chunks(&lengths, self.most) {
             let mut trunk = Trunk::after(self.cache.rows());
             let run = |sequence: &&mut Sequence| {
                 trunk.add(&self.plan.examples[sequence.example].base, config)
@@ -113,7 +121,7 @@ impl<'a, O: Operations> Decode<'a, O> {
         let config = self.decoder.config();
         let stage = Stage::of_new_tokens(self.plan, step);
         let mut showed = Showed::default();
-        for chunk in chunks(&vec![1; tokens.len()]) {
+        for chunk in chunks(&vec![1; tokens.len()], self.most) {
             let mut trunk = Trunk::after(self.cache.rows());
             let new = sequences[chunk.clone()].iter().zip(&tokens[chunk.clone()]);
             let runs = new.map(|(sequence, &token)| {
@@ -209,13 +217,13 @@ fn owner(tree: &Tree<'_>, run: RunId, position: usize) -> RowKey {
     unreachable!("a line ends in the trunk")
 }
 
-/// Sequences that are computed in one pass: as many as have about [`ROWS`] new rows, and one at least.
-fn chunks(lengths: &[usize]) -> Vec<Range<usize>> {
+/// Sequences that are computed in one pass: as many as have so many new rows, and one at least.
+fn chunks(lengths: &[usize], most: usize) -> Vec<Range<usize>> {
     let mut chunks: Vec<Range<usize>> = Vec::new();
     let mut rows = 0;
     for (index, length) in lengths.iter().enumerate() {
         match chunks.last_mut() {
-            Some(chunk) if rows + length <= ROWS => chunk.end = index + 1,
+            Some(chunk) if rows + length <= most => chunk.end = index + 1,
             _ => {
                 chunks.push(index..index + 1);
                 rows = 0;
@@ -232,7 +240,7 @@ mod tests {
 
     #[test]
     fn long_prompts_are_computed_alone() {
-        assert_eq!(chunks(&[600, 400, 100, 2000, 1]), [0..2, 2..3, 3..4, 4..5]);
-        assert!(chunks(&[]).is_empty());
+        assert_eq!(chunks(&[600, 400, 100, 2000, 1], 1024), [0..2, 2..3, 3..4, 4..5]);
+        assert!(chunks(&[], 1024).is_empty());
     }
 }

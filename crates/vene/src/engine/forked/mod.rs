@@ -50,6 +50,7 @@ use super::executor::{Executor, PlanOutcome, embeddings, run_one};
 use super::reference::Reference;
 use crate::error::RunError;
 use crate::plan::ResolvedPlan;
+pub(crate) use chunks::Budget;
 pub(crate) use decode::{Decode, Sequence, Showed};
 use runner::{check, count_once, run_once};
 pub use session::Session;
@@ -59,27 +60,23 @@ pub use train_run::TrainRun;
 #[derive(Clone, Copy)]
 pub struct Forked<'a> {
     model: &'a Model,
-    memory: usize,
+    budget: Budget,
     plain: bool,
 }
 
 impl<'a> Forked<'a> {
     /// An executor for this model, in the precision in which its weights were loaded.
     pub fn new(model: &'a Model) -> Self {
-        Self { model, memory: chunks::memory(), plain: false }
+        Self { model, budget: Budget::of(None), plain: false }
     }
 
-    /// About how many bytes the rows of one pass may take; what needs more is run in several. Default: an eighth of
-    /// what the system has free, and 128 MiB at most: more is no faster.
+    /// About how many bytes the rows of one pass may take beside the weights; what needs more is run in several, and an example
+    /// that needs more by itself is refused. Default: an eighth of what the system has free, and 128 MiB at most (more is no
+    /// faster), or as much as one example takes.
     #[must_use]
     pub fn memory(mut self, bytes: usize) -> Self {
-        self.memory = bytes;
+        self.budget = Budget::of(Some(bytes));
         self
-    }
-
-    /// How many bytes the rows of one pass take at most by default.
-    pub fn default_memory() -> usize {
-        chunks::memory()
     }
 
     /// On plain operations, whatever others there are.
@@ -100,23 +97,24 @@ impl<'a> Forked<'a> {
     /// What running plans takes; nothing is computed.
     ///
     /// # Errors
-    /// A plan of another model.
+    /// A plan of another model, or that needs more memory than there may be.
     pub fn work(&self, plans: &[ResolvedPlan]) -> Result<Work, RunError> {
-        Self::work_of(self.model, plans, self.memory)
+        plans.iter().try_for_each(|plan| plan.expect(self.model.key()))?;
+        count_once(&self.model.counted(), plans, self.budget)
     }
 
     /// The same before a weight is read: the passes are gone through with tensors that have no
-    /// values.
+    /// values. `memory` is what [`Forked::memory`] is given, if anything.
     ///
     /// # Errors
-    /// A plan of another model.
+    /// As [`Forked::work`].
     pub fn work_of(
         outline: &Outline,
         plans: &[ResolvedPlan],
-        memory: usize,
+        memory: Option<usize>,
     ) -> Result<Work, RunError> {
         plans.iter().try_for_each(|plan| plan.expect(outline.key()))?;
-        Ok(count_once(&outline.counted(), plans, memory))
+        count_once(&outline.counted(), plans, Budget::of(memory))
     }
 }
 
@@ -132,8 +130,8 @@ impl Executor for Forked<'_> {
     ) -> Result<(), RunError> {
         check(plans, self.model.key())?;
         match self.model.fused()?.filter(|_| !self.plain) {
-            Some(decoder) => run_once(decoder, plans, self.memory, each),
-            None => run_once(self.model.plain()?, plans, self.memory, each),
+            Some(decoder) => run_once(decoder, plans, self.budget, each),
+            None => run_once(self.model.plain()?, plans, self.budget, each),
         }
     }
 

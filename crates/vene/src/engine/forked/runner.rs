@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 use vene_model::{Counted, Decoder, ModelKey, Operations, Prompt, Work};
 
 use super::cache::ActivationCache;
-use super::chunks;
+use super::chunks::{self, Budget};
 use super::outcome::{Outcomes, showed};
 use super::pass::{Cached, ForkedPass};
 use super::sources::Reader;
@@ -24,23 +24,23 @@ pub(super) fn check(plans: &[ResolvedPlan], key: &ModelKey) -> Result<(), RunErr
     })
 }
 
-/// Runs plans whose prompts are run with them, in passes of about `memory` bytes.
+/// Runs plans whose prompts are run with them, in passes that fit the budget.
 pub(super) fn run_once<O: Operations>(
     decoder: &Decoder<O>,
     plans: &[ResolvedPlan],
-    memory: usize,
+    budget: Budget,
     each: Each<'_>,
 ) -> Result<(), RunError> {
     let (places, jobs) = jobs(plans);
     let mut all = Trunk::default();
     let runs = runs_of(&jobs, &mut |prompt| all.add(prompt, decoder.config()));
     let mut outcomes = Outcomes::new(plans);
-    for chunk in chunks::of(&jobs, &runs, decoder.config(), memory, false) {
+    for chunk in chunks::of(&jobs, &runs, decoder.config(), budget, false)? {
         let jobs: Vec<Job<'_>> = chunk.iter().map(|&job| jobs[job]).collect();
         let mut trunk = Trunk::default();
         let runs = runs_of(&jobs, &mut |prompt| trunk.add(prompt, decoder.config()));
         let places = chunk.iter().map(|&job| places[job]);
-        run_chunk(decoder, None, &trunk, &jobs, runs, places, memory, &mut outcomes, each)?;
+        run_chunk(decoder, None, &trunk, &jobs, runs, places, budget, &mut outcomes, each)?;
     }
     Ok(())
 }
@@ -51,17 +51,17 @@ pub(super) fn run_kept<O: Operations>(
     cache: &ActivationCache<O>,
     trunk: &Trunk,
     plans: &[ResolvedPlan],
-    memory: usize,
+    budget: Budget,
     each: Each<'_>,
 ) -> Result<(), RunError> {
     let (places, jobs) = jobs(plans);
     let runs = kept_runs(decoder, trunk, &jobs)?;
     let mut outcomes = Outcomes::new(plans);
-    for chunk in chunks::of(&jobs, &runs, decoder.config(), memory, true) {
+    for chunk in chunks::of(&jobs, &runs, decoder.config(), budget, true)? {
         let jobs: Vec<Job<'_>> = chunk.iter().map(|&job| jobs[job]).collect();
         let runs = chunk.iter().map(|&job| runs[job].clone()).collect();
         let places = chunk.iter().map(|&job| places[job]);
-        run_chunk(decoder, Some(cache), trunk, &jobs, runs, places, memory, &mut outcomes, each)?;
+        run_chunk(decoder, Some(cache), trunk, &jobs, runs, places, budget, &mut outcomes, each)?;
     }
     Ok(())
 }
@@ -98,11 +98,10 @@ fn shown_prompt(prompt: &Prompt) -> String {
 pub(super) fn count_once(
     decoder: &Decoder<Counted>,
     plans: &[ResolvedPlan],
-    memory: usize,
-) -> Work {
-    // Nothing is computed, so nothing fails.
-    let _ = run_once(decoder, plans, memory, &mut |_, _| ControlFlow::Continue(()));
-    decoder.operations().work()
+    budget: Budget,
+) -> Result<Work, RunError> {
+    run_once(decoder, plans, budget, &mut |_, _| ControlFlow::Continue(()))?;
+    Ok(decoder.operations().work())
 }
 
 #[allow(clippy::too_many_arguments)]
@@ -113,12 +112,12 @@ fn run_chunk<O: Operations>(
     jobs: &[Job<'_>],
     runs: Vec<ExampleRuns>,
     places: impl Iterator<Item = usize>,
-    memory: usize,
+    budget: Budget,
     outcomes: &mut Outcomes<'_>,
     each: Each<'_>,
 ) -> Result<(), RunError> {
     let mut tree = Tree::new(trunk, jobs, runs);
-    let read = Reader { decoder, cache, memory }.read_before(&mut tree)?;
+    let read = Reader { decoder, cache, memory: budget.bytes }.read_before(&mut tree)?;
     let cached = cache.map_or(Cached::Nothing, Cached::All);
     let (mut found, logits) = ForkedPass::new(decoder, &tree, cached, &read.activations).run()?;
     if !decoder.operations().has_values() {

@@ -7,7 +7,7 @@ use vene_model::{
 };
 
 use super::cache::ActivationCache;
-use super::chunks::{self, row_bytes};
+use super::chunks::{Budget, row_bytes};
 use super::pass::{Activations, Cached, ForkedPass};
 use super::runner::{check, run_kept};
 use super::tree::Tree;
@@ -42,7 +42,7 @@ pub struct Session {
     key: ModelKey,
     runs: Runs,
     trunk: Trunk,
-    memory: usize,
+    budget: Budget,
 }
 
 /// The model that is run, its weights shared with whoever has it, and what is kept.
@@ -91,7 +91,8 @@ impl Session {
             trunk.add(prompt, model.config());
         }
         let config = model.config();
-        let memory = chunks::memory();
+        let budget = Budget::of(None);
+        let memory = budget.bytes;
         let keeps = |size| kept_entrances(config, trunk.tokens().len(), size, bytes);
         let runs = match model.fused()? {
             Some(fused) => {
@@ -108,14 +109,13 @@ impl Session {
                 Runs::Plain(decoder, cache)
             }
         };
-        Ok(Self { key: model.key().clone(), runs, trunk, memory })
+        Ok(Self { key: model.key().clone(), runs, trunk, budget })
     }
 
-    /// About how many bytes the rows of one pass of forks may take; what needs more is run in several. Default: an
-    /// eighth of what the system has free, and 128 MiB at most.
+    /// About how many bytes the rows of one pass of forks may take, as [`Forked::memory`](super::Forked::memory).
     #[must_use]
     pub fn memory(mut self, bytes: usize) -> Self {
-        self.memory = bytes;
+        self.budget = Budget::of(Some(bytes));
         self
     }
 
@@ -139,10 +139,10 @@ impl Session {
         plans.iter().try_for_each(|plan| plan.expect(&self.key))?;
         let keeps = with_runs!(&self.runs, (_decoder, cache) => cache.keeps().to_vec());
         let counted = Decoder::counting(self.config());
-        let cache = kept(&counted, &self.trunk, keeps, self.memory)?;
+        let cache = kept(&counted, &self.trunk, keeps, self.budget.bytes)?;
         // What keeping took is not counted.
         let decoder = counted.over(Counted::default());
-        run_kept(&decoder, &cache, &self.trunk, plans, self.memory, &mut |_, _| {
+        run_kept(&decoder, &cache, &self.trunk, plans, self.budget, &mut |_, _| {
             ControlFlow::Continue(())
         })?;
         Ok(decoder.operations().work())
@@ -181,7 +181,7 @@ impl Executor for Session {
     ) -> Result<(), RunError> {
         check(plans, &self.key)?;
         with_runs!(&self.runs, (decoder, cache) => {
-            run_kept(decoder, cache, &self.trunk, plans, self.memory, each)
+            run_kept(decoder, cache, &self.trunk, plans, self.budget, each)
         })
     }
 

@@ -16,7 +16,7 @@ use vene_model::{
 };
 
 use super::cache::ActivationCache;
-use super::chunks;
+use super::chunks::Budget;
 use super::pass::{Activations, Cached, ForkedPass, Training};
 use super::presence::{spreads_in, stage_of};
 use super::session::kept;
@@ -196,13 +196,13 @@ impl TrainRun {
 impl<O: Differentiable> KeptRuns<O> {
     fn of(decoder: Decoder<O>, plan: &ResolvedPlan) -> Result<Self, RunError> {
         let config = decoder.config();
+        let memory = Budget::of(None).bytes;
         let mut trunk = Trunk::default();
-        let Sources { activations, runs: mut examples, .. } =
-            Sources::of(&decoder, plan, chunks::memory())?;
+        let Sources { activations, runs: mut examples, .. } = Sources::of(&decoder, plan, memory)?;
         for (runs, example) in examples.iter_mut().zip(plan.examples.iter()) {
             runs.edited = trunk.add(&example.base, config);
         }
-        let cache = kept(&decoder, &trunk, entrances(plan, config), chunks::memory())?;
+        let cache = kept(&decoder, &trunk, entrances(plan, config), memory)?;
         Ok(Self { decoder: Arc::new(decoder), trunk, examples, cache, activations })
     }
 

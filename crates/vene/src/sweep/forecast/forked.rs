@@ -23,7 +23,6 @@ pub(super) fn forecast(
     outline: &Outline,
     memory: Option<usize>,
 ) -> Result<Forecast, RunError> {
-    let memory = memory.unwrap_or_else(Forked::default_memory);
     let work = Forked::work_of(outline, &sweep.all_plans(), memory)?;
     let noise = work_of_reference(outline, &sweep.noise_plans());
     let [cost, noise] = costs(outline, [work, noise])?;
@@ -50,7 +49,7 @@ pub(crate) struct Cost {
 pub(crate) fn cost(
     outline: &Outline,
     plans: &[ResolvedPlan],
-    memory: usize,
+    memory: Option<usize>,
 ) -> Result<Cost, RunError> {
     let [cost] = costs(outline, [Forked::work_of(outline, plans, memory)?])?;
     Ok(cost)

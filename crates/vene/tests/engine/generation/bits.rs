@@ -1,10 +1,12 @@
 //! What rides along changes nothing: the same bits in any batch, with any number of samples, on any number
 //! of threads.
 
+use std::ops::ControlFlow;
 use std::sync::LazyLock;
 
 use vene::{
-    Component, Edit, Example, Generation, Generator, Plan, Positions, Precision, Sampling, When,
+    Component, Edit, Example, Generation, GenerationError, Generator, Plan, Positions, Precision,
+    RunError, Sampling, When,
 };
 
 use super::{generate, greedy, with_logits};
@@ -137,4 +139,41 @@ fn single_precision_agrees_with_double() {
         );
         assert!(error < 2e-6, "{}: {error:e}", subject.name);
     }
+}
+
+/// As many prompts at once as the memory holds: the texts are the same.
+#[test]
+fn texts_are_the_same_in_little_memory() {
+    let model = vene::Model::load("embedded").unwrap();
+    let examples: Vec<Example> = ["The capital of Spain is", "The capital of", "Rome is in", "The"]
+        .map(|text| Example::new(model.prompt(text).unwrap()))
+        .into();
+    let edit = Edit::scaling(Component::MlpOutput, 1, 0.5).when(When::EveryStep);
+    let plan = Plan::new().edit(edit).with_original().resolve(&model, &examples).unwrap();
+    let written = |memory| {
+        let generator = Generator { max_new_tokens: 5, memory, ..sampled(2) };
+        let mut order = Vec::new();
+        let run = generator.run(&model, &plan, &mut |token| {
+            order.push(token.prompt);
+            ControlFlow::Continue(())
+        });
+        run.map(|written| (written, order))
+    };
+    let (whole, order) = written(None).unwrap();
+    assert!(!order.is_sorted(), "all prompts are written behind together");
+    let Err(GenerationError::Run(RunError::Memory { least, .. })) = written(Some(1)) else {
+        panic!("one byte is enough")
+    };
+    let (little, order) = written(Some(least)).unwrap();
+    assert!(order.is_sorted(), "{order:?}");
+    assert_eq!(
+        (&little.continuations, &little.originals),
+        (&whole.continuations, &whole.originals)
+    );
+    assert_eq!(little.receipts, whole.receipts);
+    // What was not come to is there, without a token.
+    let generator = Generator { max_new_tokens: 5, memory: Some(least), ..Generator::default() };
+    let stopped = generator.run(&model, &plan, &mut |_| ControlFlow::Break(())).unwrap();
+    let lengths: Vec<usize> = stopped.continuations.iter().map(|text| text.tokens.len()).collect();
+    assert_eq!(lengths, [1, 0, 0, 0]);
 }
