@@ -293,6 +293,9 @@ impl Arguments {
         let (executor, memory) = self.executor(given);
         let json = *read!(given, self => json);
         given.check(self.mode("one pair of prompts", sweep.unit()), READ_BY)?;
+        if let Some(memory) = memory {
+            sweep.fits(&outline, memory)?;
+        }
         sweep::warn(&outline, &sweep);
         let Some(folder) = folder else {
             let by = (executor, memory);

@@ -68,6 +68,7 @@ fn the_sweep_is_pyvenes() {
 }
 
 /// The most memory that a run of the command had at once, in bytes.
+#[allow(clippy::zombie_processes)] // wait4 waits for it.
 fn peak(arguments: &[&str]) -> u64 {
     let child = Command::new(assert_cmd::cargo::cargo_bin("vene"))
         .args(arguments)

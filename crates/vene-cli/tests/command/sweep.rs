@@ -3,7 +3,7 @@
 use serde_json::Value;
 use vene_table::{Kind, Table};
 
-use crate::support::{BASE, SOURCE, files, printed, refused, sweep, vene};
+use crate::support::{BASE, SOURCE, data_sweep, files, printed, refused, sweep, task, vene};
 
 const HEADER: &str = "component,layer,position,head,token,token_id,probability,logit,\
                       base_probability,source_probability,note";
@@ -112,6 +112,12 @@ fn memory_cuts_a_sweep_into_passes() {
     assert!(said.contains("it may take 10000: give it at least "), "{said}");
     let least = said.trim().rsplit(' ').next().unwrap();
     assert!(files(folder.path()).is_empty());
+    // Over a data set, too.
+    let (rows, out) = (folder.path().join("rows.jsonl"), tempfile::tempdir().unwrap());
+    task(&rows, 4);
+    let said = refused(&data_sweep(&rows, out.path(), &["--memory", "10K"]));
+    assert!(said.contains("it may take 10000: give it at least "), "{said}");
+    assert!(files(out.path()).is_empty());
     let tables = [least, "1G"].map(|memory| {
         let (folder, ..) = run(&[&components[..], &["--memory", memory]].concat());
         std::fs::read(folder.path().join("sweep.csv")).unwrap()

@@ -305,6 +305,25 @@ impl DataSweep {
         preflight::of(self, outline, executor)
     }
 
+    /// Refuses memory of forked runs ([`Forked::memory`](crate::Forked::memory)) that does not hold one intervention
+    /// in the longest row.
+    ///
+    /// # Errors
+    /// As [`Forked::fits`](crate::Forked::fits).
+    pub fn fits(&self, outline: &Outline, memory: usize) -> Result<(), DataSweepError> {
+        self.expect(outline)?;
+        let length = |row: &PreparedRow| {
+            row.base.len() + row.source.as_ref().map_or(0, |source| source.len())
+        };
+        let longest = (0..self.rows.len()).max_by_key(|&row| length(&self.rows[row]));
+        if let Some(row) = longest {
+            let plans = batch::first_plans(self, outline, row..row + 1)?.into_iter();
+            let plans: Vec<_> = plans.map(|(_, plan)| plan).collect();
+            crate::Forked::fits(outline, &plans, memory)?;
+        }
+        Ok(())
+    }
+
     /// What the sweep will cost the forked executor, found without reading a weight.
     ///
     /// # Errors

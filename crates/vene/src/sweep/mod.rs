@@ -170,6 +170,14 @@ impl Sweep {
         self.plans.iter().filter(|plan| plan.is_shared_prefix()).count()
     }
 
+    /// Refuses memory of forked runs ([`Forked::memory`](crate::Forked::memory)) that does not hold one intervention.
+    ///
+    /// # Errors
+    /// As [`Forked::fits`](crate::Forked::fits).
+    pub fn fits(&self, outline: &Outline, memory: usize) -> Result<(), RunError> {
+        crate::Forked::fits(outline, &self.all_plans(), memory)
+    }
+
     /// What the sweep will cost, found without reading a weight.
     ///
     /// # Errors

@@ -192,6 +192,9 @@ impl Arguments {
             data,
         };
         given.check(self.mode("a data set", sweep.unit()), READ_BY)?;
+        if let Some(memory) = settings.memory {
+            sweep.fits(&outline, memory)?;
+        }
         match &claimed {
             None => data_sweep::forecast(outline, &sweep, &settings, &self.out),
             Some(folder) if is_resumed => data_sweep::go_on(outline, &sweep, &settings, folder),

@@ -67,22 +67,14 @@ pub(super) fn of(
     budget: Budget,
     is_kept: bool,
 ) -> Result<Vec<Vec<usize>>, RunError> {
-    let cost = |job: usize, with_trunk: bool| {
-        let Job { plan, example, .. } = jobs[job];
-        let prompts = &plan.examples[example];
-        let prompts = std::iter::once(&prompts.base).chain(&prompts.sources);
-        let trunk = prompts.filter(|_| with_trunk).map(|prompt| prompt.len()).sum::<usize>();
-        let distributions = if plan.outputs.whole() { plan.read[example].len() } else { 0 };
-        (rows(jobs[job]) + trunk) * row_bytes(config) + distributions * 4 * config.vocabulary
-    };
-    budget.holds((0..jobs.len()).map(|job| cost(job, !is_kept)).max().unwrap_or(0))?;
+    budget.holds(least(jobs, config, is_kept))?;
     let mut order: Vec<usize> = (0..jobs.len()).collect();
     order.sort_by_key(|&job| (&runs[job], first_site(jobs[job]).map(Site::depth)));
     let (mut chunks, mut chunk, mut bytes) = (Vec::new(), Vec::new(), 0);
     let mut last: Option<&ExampleRuns> = None;
     for job in order {
         let is_new = last != Some(&runs[job]);
-        let cost = cost(job, is_new && !is_kept);
+        let cost = cost(jobs[job], config, is_new && !is_kept);
         if bytes + cost > budget.bytes && !chunk.is_empty() {
             chunks.push(std::mem::take(&mut chunk));
             bytes = 0;
@@ -94,6 +86,21 @@ pub(super) fn of(
         chunks.push(chunk);
     }
     Ok(chunks)
+}
+
+/// The bytes of the largest job by itself.
+pub(super) fn least(jobs: &[Job<'_>], config: &DecoderConfig, is_kept: bool) -> usize {
+    jobs.iter().map(|job| cost(*job, config, !is_kept)).max().unwrap_or(0)
+}
+
+/// About how many bytes a job takes, with its prompts' runs or without.
+fn cost(job: Job<'_>, config: &DecoderConfig, with_trunk: bool) -> usize {
+    let Job { plan, example, .. } = job;
+    let prompts = &plan.examples[example];
+    let prompts = std::iter::once(&prompts.base).chain(&prompts.sources);
+    let trunk = prompts.filter(|_| with_trunk).map(|prompt| prompt.len()).sum::<usize>();
+    let distributions = if plan.outputs.whole() { plan.read[example].len() } else { 0 };
+    (rows(job) + trunk) * row_bytes(config) + distributions * 4 * config.vocabulary
 }
 
 /// Bytes of a packed row where most is alive at once (residual stream, its norm, queries, keys,

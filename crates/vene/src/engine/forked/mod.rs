@@ -94,6 +94,15 @@ impl<'a> Forked<'a> {
         run_one(self, plan)
     }
 
+    /// Refuses memory ([`Forked::memory`]) into which one of these plans' examples does not fit.
+    ///
+    /// # Errors
+    /// [`RunError::Memory`], with the least that would do; a plan of another model.
+    pub fn fits(outline: &Outline, plans: &[ResolvedPlan], memory: usize) -> Result<(), RunError> {
+        plans.iter().try_for_each(|plan| plan.expect(outline.key()))?;
+        Budget::of(Some(memory)).holds(runner::least(outline.config(), plans))
+    }
+
     /// What running plans takes; nothing is computed.
     ///
     /// # Errors

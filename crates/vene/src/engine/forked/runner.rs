@@ -2,7 +2,7 @@
 
 use std::ops::ControlFlow;
 
-use vene_model::{Counted, Decoder, ModelKey, Operations, Prompt, Work};
+use vene_model::{Counted, Decoder, DecoderConfig, ModelKey, Operations, Prompt, Work};
 
 use super::cache::ActivationCache;
 use super::chunks::{self, Budget};
@@ -92,6 +92,11 @@ fn shown_prompt(prompt: &Prompt) -> String {
         Some(text) => format!("{:?}", shown(text)),
         None => shown(&format!("the prompt of tokens {:?}", prompt.tokens())),
     }
+}
+
+/// The bytes that the largest example of plans takes by itself.
+pub(super) fn least(config: &DecoderConfig, plans: &[ResolvedPlan]) -> usize {
+    chunks::least(&jobs(plans).1, config, false)
 }
 
 /// What running plans takes, their prompts with them.
