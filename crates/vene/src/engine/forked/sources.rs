@@ -182,7 +182,11 @@ impl<O: Operations> Reader<'_, O> {
         reads: Vec<SiteRead<'t>>,
         to: &mut ReadBefore,
     ) -> Result<(), RunError> {
-        let part = tree.part(&|fork| forks.contains(&fork), reads);
+        let part = if forks.is_empty() {
+            Tree::of_reads(tree.trunk, reads)
+        } else {
+            tree.part(&|fork| forks.contains(&fork), reads)
+        };
         let cached = self.cache.map_or(Cached::Nothing, Cached::All);
         let (found, _) = ForkedPass::new(self.decoder, &part, cached, &to.activations).run()?;
         for (index, values) in found.reads {
