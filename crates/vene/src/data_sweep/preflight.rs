@@ -245,7 +245,9 @@ pub(super) fn forecast(
     for row in &sweep.rows[first.clone()] {
         let source = row.source.as_ref().filter(|_| sweep.treatment.reads_source());
         for prompt in [&row.base].into_iter().chain(source) {
-            let work = Forked::work_of(outline, &[ResolvedPlan::unedited(prompt)], memory)?;
+            // A prompt by itself is one pass, whatever it takes.
+            let plan = [ResolvedPlan::unedited(prompt)];
+            let work = Forked::work_of(outline, &plan, Some(usize::MAX))?;
             one_by_one += work.operations();
         }
     }

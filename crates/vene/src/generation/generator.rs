@@ -196,11 +196,11 @@ impl Writer<'_, '_> {
     ) -> Result<Vec<Range<usize>>, RunError> {
         let (generator, memory) = (self.generator, self.generator.memory);
         let of_row = 2 * config.layers.len() * config.key_value_heads * config.head_dim;
-        let kinds = if self.plan.original { 2 } else { 1 };
+        let runs = self.plan.base_runs().len();
         let bytes = |example: &Example| {
             let new = generator.samples.saturating_mul(generator.max_new_tokens);
             let rows = example.base.len().saturating_add(new);
-            rows.saturating_mul(kinds * of_row * size_of_value)
+            rows.saturating_mul(runs * of_row * size_of_value)
         };
         let (budget, most) = (Budget::of(memory), Budget::kept(memory));
         let all: Vec<usize> = self.plan.examples().iter().map(bytes).collect();
@@ -261,8 +261,10 @@ impl Writer<'_, '_> {
 
     /// The prompts of a group, each with its edits and, where that is wanted, without.
     fn kinds(&self, group: Range<usize>) -> impl Iterator<Item = (usize, bool)> + use<> {
-        let kinds: &[bool] = if self.plan.original { &[true, false] } else { &[true] };
-        kinds.iter().flat_map(move |&is_edited| group.clone().map(move |of| (of, is_edited)))
+        self.plan
+            .base_runs()
+            .iter()
+            .flat_map(move |&is_edited| group.clone().map(move |of| (of, is_edited)))
     }
 
     /// Texts of prompts that were not come to.

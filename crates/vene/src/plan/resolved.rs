@@ -190,6 +190,11 @@ impl ResolvedPlan {
         self.original
     }
 
+    /// Of each run of a base that is wanted whether it is edited: with the plan's edits, and where that is wanted too as it is.
+    pub(crate) fn base_runs(&self) -> &'static [bool] {
+        if self.original { &[true, false] } else { &[true] }
+    }
+
     /// Whether one run of base and sources is all that it needs.
     pub(crate) fn is_one_run(&self) -> bool {
         self.edited_sources.is_empty() && !self.original

@@ -48,10 +48,10 @@ impl Budget {
 
     /// Refuses what takes so many bytes at least, if the user gave less.
     pub(crate) fn holds(&self, least: usize) -> Result<(), RunError> {
-        match self.is_chosen && least > self.bytes {
-            true => Err(RunError::Memory { budget: self.bytes, least }),
-            false => Ok(()),
+        if self.is_chosen && least > self.bytes {
+            return Err(RunError::Memory { budget: self.bytes, least });
         }
+        Ok(())
     }
 }
 

@@ -55,10 +55,8 @@ impl<O: Operations> ForkedPass<'_, O> {
                     let edits = &self.tree.forks[*fork].steps[*step].edits;
                     let mut read = edits.iter().flat_map(|edit| self.tree.read_in_passing(edit));
                     read.any(|(run, _)| {
-                        self.tree.line(run).any(|run| match run {
-                            RunId::Fork(fork) => here.contains(&fork),
-                            RunId::Trunk(_) => false,
-                        })
+                        let mut forks = self.tree.line(run).filter_map(RunId::fork);
+                        forks.any(|fork| here.contains(&fork))
                     })
                 });
             // Runs never read each other in a circle.

@@ -94,7 +94,7 @@ pub(super) struct Outcomes<'a> {
 
 impl<'a> Outcomes<'a> {
     pub(super) fn new(plans: &'a [ResolvedPlan]) -> Self {
-        let runs = |plan: &ResolvedPlan| plan.examples.len() * if plan.original { 2 } else { 1 };
+        let runs = |plan: &ResolvedPlan| plan.examples.len() * plan.base_runs().len();
         let empty = |plan: &ResolvedPlan| plan.examples.iter().map(|_| Showed::default()).collect();
         let examples = plans.iter().map(empty).collect();
         Self { plans, examples, missing: plans.iter().map(runs).collect() }

@@ -148,9 +148,8 @@ fn run_chunk<O: Operations>(
 fn jobs(plans: &[ResolvedPlan]) -> (Vec<usize>, Vec<Job<'_>>) {
     let of_plan = |(place, plan)| {
         let plan: &ResolvedPlan = plan;
-        let kinds: &[bool] = if plan.original { &[true, false] } else { &[true] };
         let of_example = move |example| {
-            kinds.iter().map(move |&is_edited| (place, Job { plan, example, is_edited }))
+            plan.base_runs().iter().map(move |&is_edited| (place, Job { plan, example, is_edited }))
         };
         (0..plan.examples.len()).flat_map(of_example)
     };

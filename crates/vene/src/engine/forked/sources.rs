@@ -110,10 +110,7 @@ impl<O: Operations> Reader<'_, O> {
         }
         let read = self.read_all(tree, reads)?;
         if !read.outcomes.is_empty() {
-            let ends = tree.ends.iter().filter_map(|end| match end.run {
-                RunId::Fork(fork) => Some(fork),
-                RunId::Trunk(_) => None,
-            });
+            let ends = tree.ends.iter().filter_map(|end| end.run.fork());
             let sources = tree.ends.iter().flat_map(sources_of);
             let sources = sources.filter(|fork| !read.outcomes.contains_key(fork));
             let all = closure(tree, ends.chain(sources), &|tree, edit, run| {
@@ -142,10 +139,7 @@ impl<O: Operations> Reader<'_, O> {
         }
         for reads in of_forks.into_values() {
             for reads in self.chunks(tree, reads) {
-                let forks = reads.iter().filter_map(|read| match read.run {
-                    RunId::Fork(fork) => Some(fork),
-                    RunId::Trunk(_) => None,
-                });
+                let forks = reads.iter().filter_map(|read| read.run.fork());
                 let forks =
                     closure(tree, forks, &|tree, edit, run| tree.reads_in_passing(edit, run));
                 self.read_at_once(tree, &forks, reads, &mut read)?;
@@ -161,11 +155,12 @@ impl<O: Operations> Reader<'_, O> {
             (Vec::new(), 0, None);
         for read in reads {
             if last != Some(read.run) {
-                rows += tree.run_length(read.run) * tree.line(read.run).count();
+                let of_run = tree.run_length(read.run) * tree.line(read.run).count();
+                rows += of_run;
                 last = Some(read.run);
                 if rows > most || chunks.is_empty() {
                     chunks.push(Vec::new());
-                    rows = tree.run_length(read.run) * tree.line(read.run).count();
+                    rows = of_run;
                 }
             }
             if let Some(chunk) = chunks.last_mut() {
@@ -241,11 +236,7 @@ fn reads_elsewhere(tree: &Tree<'_>) -> Reads {
 }
 
 fn forks(reads: &Reads) -> BTreeSet<usize> {
-    let fork = |(run, _): &(RunId, Site)| match run {
-        RunId::Fork(fork) => Some(*fork),
-        RunId::Trunk(_) => None,
-    };
-    reads.keys().filter_map(fork).collect()
+    reads.keys().filter_map(|(run, _)| run.fork()).collect()
 }
 
 /// The last forks of the sources that a plan edits in an example.

@@ -86,11 +86,10 @@ impl TrainRun {
     ///
     /// # Errors
     /// Failures of the computation.
-    pub fn new(model: &Model, plan: ResolvedPlan) -> Result<Self, RunError> {
+    pub fn new(model: &Model, mut plan: ResolvedPlan) -> Result<Self, RunError> {
         plan.expect(model.key())?;
         plan.refuse_steps()?;
         refuse_learning_in_sources(&plan)?;
-        let mut plan = plan;
         // Of a training distributions are all that is read.
         plan.collects.clear();
         plan.outputs = Outputs::Distributions;
@@ -277,10 +276,10 @@ fn entrances(plan: &ResolvedPlan, config: &DecoderConfig) -> Vec<bool> {
 fn refuse_learning_in_sources(plan: &ResolvedPlan) -> Result<(), RunError> {
     let edited = plan.edited_sources.iter().flat_map(|source| &source.edits);
     let mut parameters = edited.flat_map(|edit| edit.intervention.parameters());
-    match parameters.any(|parameter| parameter.is_trained()) {
-        true => Err(RunError::LearnsInSource),
-        false => Ok(()),
+    if parameters.any(|parameter| parameter.is_trained()) {
+        return Err(RunError::LearnsInSource);
     }
+    Ok(())
 }
 
 /// A block whose inner steps are forgotten, and run once more on the way back.

@@ -32,6 +32,16 @@ pub(super) enum RunId {
     Fork(usize),
 }
 
+impl RunId {
+    /// The fork that it is, if it is one.
+    pub(super) fn fork(self) -> Option<usize> {
+        match self {
+            Self::Fork(fork) => Some(fork),
+            Self::Trunk(_) => None,
+        }
+    }
+}
+
 /// A position of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct RunPosition {
@@ -351,10 +361,12 @@ impl<'a> Tree<'a> {
         for edit in self.edits().filter(|_| self.has_sources) {
             for (run, unit) in self.runs_read(edit) {
                 let RunId::Fork(fork) = run else { continue };
-                let read = match edit.edit().read_site().is_some_and(|s| s.component().is_pattern())
-                {
-                    true => self.run_length(run),
-                    false => unit.positions.iter().max().map_or(0, |last| last + 1),
+                let is_pattern =
+                    edit.edit().read_site().is_some_and(|s| s.component().is_pattern());
+                let read = if is_pattern {
+                    self.run_length(run)
+                } else {
+                    unit.positions.iter().max().map_or(0, |last| last + 1)
                 };
                 lengths[fork] = lengths[fork].max(read);
             }
