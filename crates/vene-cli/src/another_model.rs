@@ -1,21 +1,18 @@
 //! Plans, and values beside them, that were made for another model of the same shape and tokenizer.
 
 use anyhow::bail;
-use vene::Plan;
 use vene::plan_file::PlanFileError;
 
-type Made = Result<Plan, PlanFileError>;
-
-/// The plan for this very model; where it is for another one and `is_meant` says so, for one of its shape. What says so
+/// The plan, or the plans, for this very model; where it is for another one and `is_meant` says so, for one of its shape. What says so
 /// is asked for only where it matters, so that an option that changes nothing is none that was read.
 ///
 /// # Errors
 /// What is wrong with the plan, with the option where that would help.
-pub fn plan(
-    own: Made,
+pub fn plan<P>(
+    own: Result<P, PlanFileError>,
     is_meant: impl FnOnce() -> bool,
-    alike: impl FnOnce() -> Made,
-) -> anyhow::Result<Plan> {
+    alike: impl FnOnce() -> Result<P, PlanFileError>,
+) -> anyhow::Result<P> {
     match own {
         Ok(plan) => Ok(plan),
         Err(

@@ -2,7 +2,9 @@
 
 #[cfg(test)]
 mod advised;
+mod by_name;
 mod given;
+mod memory_size;
 mod out_file;
 mod prompt_text;
 
@@ -12,8 +14,10 @@ use clap::{CommandFactory, FromArgMatches, Parser};
 
 use crate::command::Command;
 
+pub use by_name::by_name;
 pub(crate) use given::read;
 pub use given::{Given, ReadBy};
+pub use memory_size::memory_size;
 pub use out_file::must_end_with;
 pub use prompt_text::prompt_text;
 

@@ -2,9 +2,11 @@
 
 mod collect;
 mod demo;
+mod evaluate;
 mod generate;
 mod interventions;
 mod models;
+mod run;
 pub mod sites;
 mod sweep;
 mod task;
@@ -23,10 +25,12 @@ pub enum Command {
     Demo(demo::Arguments),
     Top(top::Arguments),
     Generate(generate::Arguments),
+    Run(Box<run::Arguments>),
     Sweep(Box<sweep::Arguments>),
     Collect(collect::Arguments),
     Task(task::Arguments),
     Train(Box<train::Arguments>),
+    Evaluate(Box<evaluate::Arguments>),
     Sites(sites::Arguments),
     Interventions(interventions::Arguments),
     Models(models::Arguments),
@@ -42,10 +46,12 @@ impl Command {
             Self::Demo(arguments) => arguments.run(&given),
             Self::Top(arguments) => arguments.run(&given),
             Self::Generate(arguments) => arguments.run(given),
+            Self::Run(arguments) => arguments.run(given),
             Self::Sweep(arguments) => arguments.run(&given),
             Self::Collect(arguments) => arguments.run(&given),
             Self::Task(arguments) => arguments.run(&given),
             Self::Train(arguments) => arguments.run(given),
+            Self::Evaluate(arguments) => arguments.run(given),
             Self::Sites(arguments) => arguments.run(&given),
             Self::Interventions(arguments) => arguments.run(&given),
             Self::Models(arguments) => arguments.run(&given),

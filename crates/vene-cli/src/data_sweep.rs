@@ -7,7 +7,6 @@
 //! one table, and the folder of parts goes.
 
 mod figures;
-mod parts;
 mod preflight;
 mod record;
 mod summary;
@@ -18,60 +17,31 @@ use std::path::Path;
 use std::time::Instant;
 
 use anyhow::Context;
-use vene::data::{DataFile, FoilIs, PreparedRow, Row, UnusedColumn};
+use vene::data::{FoilIs, PreparedRow};
 use vene::data_sweep::{Means, Summary};
-use vene::{DataSweep, Direction, Model, Outline};
+use vene::{BeginningOfSequence, DataSweep, Direction, ExecutorName, Model, Outline, Precision};
 
+use crate::data_set::DataSet;
+use crate::executor;
 use crate::folder::Folder;
-use crate::model::{self, Bos, PrecisionName};
+use crate::model;
+use crate::parts::Parts;
 use crate::record::{RECORD, Record};
 use crate::rows;
-use crate::sweep::ExecutorName;
 use crate::terminal;
-use parts::Parts;
 
-pub use parts::{FOLDER as PARTS, check as check_parts, remove as remove_parts};
+/// What a part is made of.
+const FILES: [&str; 1] = ["parquet"];
 
 const EXAMPLES: &str = "examples.parquet";
 const SUMMARY_PARQUET: &str = "summary.parquet";
 const SUMMARY_CSV: &str = "summary.csv";
 
-/// A data set that was read.
-pub struct DataSet {
-    pub rows: Vec<Row>,
-    /// Columns of the file that are not read.
-    pub unused: Vec<UnusedColumn>,
-    /// As the user wrote it.
-    path: String,
-    sha256: String,
-}
-
-impl DataSet {
-    /// Reads a file of rows, the first `limit` of them where there is one.
-    pub fn read(
-        path: &Path,
-        counterfactual: Option<&str>,
-        limit: Option<u32>,
-    ) -> anyhow::Result<Self> {
-        let DataFile { mut rows, unused, sha256, .. } =
-            rows::read(path, counterfactual).context("--data")?;
-        if let Some(limit) = limit {
-            rows.truncate(limit as usize);
-        }
-        Ok(Self { rows, unused, path: path.display().to_string(), sha256 })
-    }
-
-    /// The file's name, for titles.
-    fn name(&self) -> &str {
-        Path::new(&self.path).file_name().and_then(|name| name.to_str()).unwrap_or(&self.path)
-    }
-}
-
 /// How a sweep is run and summarised.
 pub struct Settings {
     pub model_given: String,
-    pub bos: Bos,
-    pub precision: PrecisionName,
+    pub bos: BeginningOfSequence,
+    pub precision: Precision,
     pub executor: ExecutorName,
     pub memory: Option<usize>,
     pub json: bool,
@@ -87,9 +57,10 @@ pub fn forecast(
     out: &Path,
 ) -> anyhow::Result<()> {
     let forecast = sweep.forecast(&outline, settings.memory)?;
-    let model = settings.executor.load(outline, settings.precision)?;
+    let model = executor::load(settings.executor, outline, settings.precision)?;
     warn(&model, sweep);
-    let preflight = sweep.preflight(&model, &*settings.executor.on(&model, settings.memory))?;
+    let preflight =
+        sweep.preflight(&model, &*executor::on(settings.executor, &model, settings.memory))?;
     if settings.json {
         return terminal::print_json(&preflight::json(&model, sweep, &preflight, &forecast, out));
     }
@@ -110,15 +81,16 @@ pub fn start(
     let mut record = record::begin(&outline, sweep, settings)?;
     folder.begin(&mut record, &files)?;
     folder.run(|| {
-        let model = settings.executor.load(outline, settings.precision)?;
+        let model = executor::load(settings.executor, outline, settings.precision)?;
         warn(&model, sweep);
-        let preflight = sweep.preflight(&model, &*settings.executor.on(&model, settings.memory))?;
+        let preflight =
+            sweep.preflight(&model, &*executor::on(settings.executor, &model, settings.memory))?;
         if !settings.json {
             terminal::print(&preflight::text(&model, sweep, &preflight))?;
         }
         record::set_preflight(&mut record, &preflight);
         folder.put_on_record(&mut record)?;
-        let parts = Parts::open(folder.path(), sweep.batches(), &record)?;
+        let parts = Parts::open(folder.path(), &FILES, sweep.batches(), &record)?;
         finish(&model, sweep, settings, folder, (record, parts))
     })
 }
@@ -155,13 +127,13 @@ pub fn go_on(
     record::check_same(&record, &begun, folder.path())?;
     folder.check_files(&files(sweep))?;
     // What is damaged is told before the model is loaded, and is no failure of the run.
-    let parts = Parts::open(folder.path(), sweep.batches(), &record)?;
+    let parts = Parts::open(folder.path(), &FILES, sweep.batches(), &record)?;
     folder.put_on_record(&mut record)?;
     folder.run(|| {
-        let model = settings.executor.load(outline, settings.precision)?;
+        let model = executor::load(settings.executor, outline, settings.precision)?;
         if record.get("preflight").is_null() {
             // It was stopped before it knew.
-            let executor = settings.executor.on(&model, settings.memory);
+            let executor = executor::on(settings.executor, &model, settings.memory);
             record::set_preflight(&mut record, &sweep.preflight(&model, &*executor)?);
         }
         finish(&model, sweep, settings, folder, (record, parts))
@@ -187,7 +159,7 @@ fn finish(
         record::set_means(&mut record, &means);
     }
     let seconds = start.elapsed().as_secs_f64();
-    let examples = parts.join()?;
+    let examples = vene::data_sweep::join(&parts.tables(FILES[0])?)?;
     let summary = settings.summary.of(&examples)?;
     let figures = figures::draw(&examples, &summary, sweep, model, settings);
     let mut files = vec![EXAMPLES.to_owned(), SUMMARY_PARQUET.to_owned(), SUMMARY_CSV.to_owned()];
@@ -229,7 +201,7 @@ fn run(
     if missing.is_empty() {
         return Ok(None);
     }
-    let executor = settings.executor.on(model, settings.memory);
+    let executor = executor::on(settings.executor, model, settings.memory);
     let means = sweep.means(model, &*executor)?;
     let bar = terminal::bar(sweep.interventions(), "interventions");
     let rows: usize = missing.iter().map(|(_, batch)| batch.len()).sum();
@@ -243,7 +215,7 @@ fn run(
             bar.set_position((before + done) as u64);
             ControlFlow::Continue(())
         })?;
-        parts.write(index, &part)?;
+        parts.write(index, &[&|path| Ok(part.write_parquet(path)?)])?;
         before += size;
     }
     bar.finish_and_clear();

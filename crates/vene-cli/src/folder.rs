@@ -26,6 +26,18 @@ use hold::Hold;
 
 pub use file::OutputFile;
 
+/// The folder of a run for which none was named: after its file, and the time.
+///
+/// # Errors
+/// A clock before 1970.
+pub fn named_by_time(file: &Path) -> anyhow::Result<PathBuf> {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH)?;
+    let time = chrono::DateTime::from_timestamp(since.as_secs() as i64, 0).unwrap_or_default();
+    let stem = file.file_stem().map_or_else(|| "run".into(), |stem| stem.to_string_lossy());
+    let name = format!("{stem}-{}", time.format("%Y-%m-%dT%H-%M-%S"));
+    Ok(Path::new("vene-out").join(name))
+}
+
 /// What is wanted of a folder.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Purpose {

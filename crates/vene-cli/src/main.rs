@@ -20,11 +20,16 @@
 mod another_model;
 mod arguments;
 mod command;
+mod data_set;
 mod data_sweep;
+mod executor;
 mod folder;
 mod interrupt;
 mod memory;
 mod model;
+mod parts;
+mod plan_given;
+mod plan_sweep;
 mod record;
 mod rows;
 mod selection;

@@ -5,12 +5,12 @@ use std::io::IsTerminal;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 use serde_json::{Value, json};
 use vene::{BeginningOfSequence, Loading, Model, ModelError, Outline, Precision, Prompt};
 use vene_model::{CheckpointError, EMBEDDED, Opening, Progress};
 
-use crate::arguments::{Given, read};
+use crate::arguments::{Given, by_name, read};
 use crate::terminal;
 
 /// Which model.
@@ -79,56 +79,29 @@ pub struct RunArguments {
     ///
     /// Leaving out one that the model was trained with, or adding one, changes what it predicts.
     /// It is never doubled.
-    #[arg(long, value_name = "WHEN", default_value = "model")]
-    pub bos: Bos,
+    #[arg(long, value_name = "WHEN", default_value = "model", value_parser = by_name::<BeginningOfSequence>())]
+    pub bos: BeginningOfSequence,
 
     /// Precision of weights and activations
-    #[arg(long, value_name = "PRECISION", default_value = "single")]
-    pub precision: PrecisionName,
+    #[arg(long, value_name = "PRECISION", default_value = "single", value_parser = by_name::<Precision>())]
+    pub precision: Precision,
 }
 
-/// When prompts begin with a beginning-of-sequence token.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Bos {
-    /// As the model's own files say
-    Model,
-    /// Always
-    Always,
-    /// Never
-    Never,
-}
+/// The variable that names the model where nothing else does.
+const VARIABLE: &str = "VENE_MODEL";
 
-impl From<Bos> for BeginningOfSequence {
-    fn from(bos: Bos) -> Self {
-        match bos {
-            Bos::Model => Self::Model,
-            Bos::Always => Self::Always,
-            Bos::Never => Self::Never,
-        }
+/// The model that a user's own data or plan is run on: it must be named.
+///
+/// # Errors
+/// No name, with how to give one.
+pub fn named(name: Option<String>) -> anyhow::Result<String> {
+    match name.or_else(|| std::env::var(VARIABLE).ok().filter(|name| !name.is_empty())) {
+        Some(name) => Ok(name),
+        None => anyhow::bail!(
+            "no model is named: give --model (`embedded` is the small one inside vene), set {VARIABLE}, or name it in \
+             the plan's file ([model], id)"
+        ),
     }
-}
-
-/// Precision of weights and activations.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum PrecisionName {
-    /// 32-bit floats
-    Single,
-    /// 64-bit floats: slower, for checking that a result is no rounding error
-    Double,
-}
-
-impl From<PrecisionName> for Precision {
-    fn from(precision: PrecisionName) -> Self {
-        match precision {
-            PrecisionName::Single => Self::Single,
-            PrecisionName::Double => Self::Double,
-        }
-    }
-}
-
-/// The name under which a choice is written on the command line and in records.
-pub fn name_of(choice: impl ValueEnum) -> String {
-    choice.to_possible_value().map_or_else(String::new, |value| value.get_name().to_owned())
 }
 
 /// Opens a model without reading its weights.
@@ -153,7 +126,7 @@ fn warn_of_notices(outline: &Outline) {
 }
 
 /// Reads the weights.
-pub fn load(outline: Outline, precision: PrecisionName) -> anyhow::Result<Model> {
+pub fn load(outline: Outline, precision: Precision) -> anyhow::Result<Model> {
     let name = outline.provenance().name.clone();
     let mut steps = Steps::new();
     let model = Model::from_outline(outline, precision.into(), &mut |step| steps.show(step));
@@ -161,7 +134,7 @@ pub fn load(outline: Outline, precision: PrecisionName) -> anyhow::Result<Model>
 }
 
 /// Reads the weights for the reference executor alone.
-pub fn load_plain(outline: Outline, precision: PrecisionName) -> anyhow::Result<Model> {
+pub fn load_plain(outline: Outline, precision: Precision) -> anyhow::Result<Model> {
     let name = outline.provenance().name.clone();
     let mut steps = Steps::new();
     let model = Model::plain_from_outline(outline, precision.into(), &mut |step| steps.show(step));

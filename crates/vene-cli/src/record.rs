@@ -32,17 +32,21 @@ pub enum Kind {
     Sweep,
     /// A sweep over a data set.
     DataSweep,
+    /// A plan over a data set.
+    PlanSweep,
     Training,
 }
 
 impl Kind {
-    const ALL: [Self; 4] = [Self::Demo, Self::Sweep, Self::DataSweep, Self::Training];
+    const ALL: [Self; 5] =
+        [Self::Demo, Self::Sweep, Self::DataSweep, Self::PlanSweep, Self::Training];
 
     fn key(self) -> &'static str {
         match self {
             Self::Demo => "demo",
             Self::Sweep => "sweep",
             Self::DataSweep => "data_sweep",
+            Self::PlanSweep => "plan",
             Self::Training => "training",
         }
     }
@@ -51,6 +55,7 @@ impl Kind {
     pub fn short_name(self) -> &'static str {
         match self {
             Self::Demo | Self::Sweep | Self::DataSweep => "sweep",
+            Self::PlanSweep => "run",
             Self::Training => "training",
         }
     }
@@ -61,6 +66,7 @@ impl Kind {
             Self::Demo => "demo",
             Self::Sweep => "sweep over one pair of prompts",
             Self::DataSweep => "sweep over a data set",
+            Self::PlanSweep => "plan over a data set",
             Self::Training => "training",
         }
     }
@@ -225,6 +231,7 @@ impl Record {
             "model" => "the model",
             "options" => "an option",
             "plan" => return Some("the plan's file is not what it was".to_owned()),
+            "experiment" => "the experiment",
             "batches" => "the number of batches",
             key => key,
         };

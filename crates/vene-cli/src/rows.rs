@@ -3,38 +3,15 @@
 use std::path::Path;
 
 use anyhow::bail;
-use clap::ValueEnum;
 use vene::Outline;
 use vene::data::{
     DataFile, LeftOut, PreparedRow, ReadOptions, Role, Row, UnusedColumn, read_with, unspaced,
 };
-use vene::statistics::Together;
 
 use crate::terminal;
 
 /// How many rows of a kind are named one by one.
 const NAMED: usize = 5;
-
-/// Which rows stay on one side where rows are divided.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum TogetherName {
-    /// Those of the same prompts; where no source is read, of the same base
-    Prompts,
-    /// Those of the same base
-    Bases,
-    /// Those of the same prompts, and all rows of a group
-    Groups,
-}
-
-impl From<TogetherName> for Together {
-    fn from(name: TogetherName) -> Self {
-        match name {
-            TogetherName::Prompts => Self::Prompts,
-            TogetherName::Bases => Self::Bases,
-            TogetherName::Groups => Self::Groups,
-        }
-    }
-}
 
 /// Reads a file of rows.
 pub fn read(path: &Path, counterfactual: Option<&str>) -> anyhow::Result<DataFile> {

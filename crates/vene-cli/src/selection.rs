@@ -1,9 +1,7 @@
 //! What a user writes to choose layers, heads, positions and components.
 
 mod components;
-mod indices;
 mod positions;
 
 pub use components::Places;
-pub use indices::indices;
 pub use positions::{Subject, name_a_phrase, positions, sweep_positions};

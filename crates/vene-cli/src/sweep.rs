@@ -10,13 +10,15 @@ use std::ops::ControlFlow;
 use std::time::Instant;
 
 use anyhow::Context;
-use clap::ValueEnum;
 use serde::Serialize;
 use serde_json::{Value, json};
-use vene::{Executor, ForecastOf, Forked, Method, Model, Outline, Reference, Sweep, SweepOutcome};
+use vene::{
+    BeginningOfSequence, ExecutorName, Method, Model, Outline, Precision, Sweep, SweepOutcome,
+};
 
+use crate::executor;
 use crate::folder::Folder;
-use crate::model::{self, Bos, PrecisionName};
+use crate::model;
 use crate::record::{Kind, RECORD, Record};
 use crate::terminal;
 
@@ -24,42 +26,6 @@ pub use forecast::{duration, forecast};
 
 const CSV: &str = "sweep.csv";
 const PARQUET: &str = "sweep.parquet";
-
-/// Who runs a sweep.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum ExecutorName {
-    /// All interventions in one pass, each leaving the base's run where it edits
-    Forked,
-    /// One full forward pass for each intervention: the definition of what is right
-    Reference,
-}
-
-impl ExecutorName {
-    /// The executor; the forked one's passes held to `memory` bytes, where given.
-    pub fn on(self, model: &Model, memory: Option<usize>) -> Box<dyn Executor + '_> {
-        match (self, memory) {
-            (Self::Reference, _) => Box::new(Reference::new(model)),
-            (Self::Forked, None) => Box::new(Forked::new(model)),
-            (Self::Forked, Some(bytes)) => Box::new(Forked::new(model).memory(bytes)),
-        }
-    }
-
-    /// Reads the weights in the form that it needs.
-    pub fn load(self, outline: Outline, precision: PrecisionName) -> anyhow::Result<Model> {
-        match self {
-            Self::Forked => model::load(outline, precision),
-            Self::Reference => model::load_plain(outline, precision),
-        }
-    }
-
-    /// Whose costs are forecast.
-    pub fn forecast_of(self, memory: Option<usize>) -> ForecastOf {
-        match self {
-            Self::Reference => ForecastOf::Reference,
-            Self::Forked => ForecastOf::Forked(memory),
-        }
-    }
-}
 
 /// A checked sweep with all that it takes to run it.
 pub struct Experiment {
@@ -70,9 +36,9 @@ pub struct Experiment {
     /// The sweep.
     pub sweep: Sweep,
     /// When prompts begin with a beginning-of-sequence token.
-    pub bos: Bos,
+    pub bos: BeginningOfSequence,
     /// Precision of weights and activations.
-    pub precision: PrecisionName,
+    pub precision: Precision,
     /// Who runs it.
     pub executor: ExecutorName,
     /// Bytes that the rows of one pass may take, where said.
@@ -84,8 +50,8 @@ pub struct Finished {
     /// The model.
     pub model: Model,
     model_given: String,
-    bos: Bos,
-    precision: PrecisionName,
+    bos: BeginningOfSequence,
+    precision: Precision,
     executor: ExecutorName,
     memory: Option<usize>,
     outcome: SweepOutcome,
@@ -180,15 +146,16 @@ impl Experiment {
     /// Reads the weights and runs the sweep.
     fn run(self) -> anyhow::Result<Finished> {
         let start = Instant::now();
-        let model = self.executor.load(self.outline, self.precision)?;
+        let model = executor::load(self.executor, self.outline, self.precision)?;
         let load_seconds = start.elapsed().as_secs_f64();
 
         let start = Instant::now();
         let bar = terminal::bar(self.sweep.cells().len(), "interventions");
-        let outcome = self.sweep.run_with(&*self.executor.on(&model, self.memory), &mut |done| {
-            bar.set_position(done as u64);
-            ControlFlow::Continue(())
-        });
+        let outcome =
+            self.sweep.run_with(&*executor::on(self.executor, &model, self.memory), &mut |done| {
+                bar.set_position(done as u64);
+                ControlFlow::Continue(())
+            });
         bar.finish_and_clear();
         Ok(Finished {
             outcome: outcome?,

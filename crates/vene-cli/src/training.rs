@@ -3,7 +3,7 @@
 //! `DIR/checkpoint.safetensors` is written after each epoch; a training that is complete has none any more, but
 //! `DIR/trained` with the plan and what it learned, `training.csv` with its steps and `run.json`.
 
-pub mod examples;
+pub mod comparison;
 mod objectives;
 mod record;
 mod summary;
@@ -19,16 +19,17 @@ use vene::plan::OverRows;
 use vene::plan_file::{Sections, TrainSection, save_with};
 use vene::statistics::Together;
 use vene::training::{
-    Checkpoint, Evaluation, Examples, Progress, Step, Trained, split, with_random_directions,
+    Checkpoint, Evaluation, Examples, Progress, Step, Trained, Trainer, split,
+    with_random_directions,
 };
-use vene::{Outline, Plan};
+use vene::{BeginningOfSequence, Outline, Plan, Precision};
 use vene_table::Table;
 
+use crate::data_set::DataSet;
 use crate::folder::Folder;
-use crate::model::{self, Bos, PrecisionName};
+use crate::model;
 use crate::record::RECORD;
 use crate::{interrupt, rows, terminal, threads};
-use examples::Rows;
 use objectives::Label;
 
 /// What a training keeps on its way, to be gone on with.
@@ -49,13 +50,15 @@ pub struct Settings {
     /// The plan as its file has it.
     pub text: String,
     pub sections: Sections,
-    pub rows: Rows,
+    pub rows: DataSet,
     /// Which rows stay on one side, trained on or held out.
     pub together: Together,
     pub resume: bool,
+    /// About how many bytes it may take beside the weights.
+    pub memory: Option<usize>,
     pub json: bool,
-    pub bos: Bos,
-    pub precision: PrecisionName,
+    pub bos: BeginningOfSequence,
+    pub precision: Precision,
 }
 
 /// What came of it.
@@ -81,7 +84,7 @@ pub fn train(
     folder: &Folder,
 ) -> anyhow::Result<()> {
     let section = settings.sections.train.clone().unwrap_or_default();
-    let trainer = section.trainer();
+    let trainer = Trainer { memory: settings.memory, ..section.trainer() };
     let Sides { label, seen, held_out, left_out } = sides(&outline, plan, &section, settings)?;
     let objective = objectives::of(&section, label, &seen)?;
     let held_out_objective = objectives::of(&section, label, &held_out)?;
@@ -175,7 +178,7 @@ fn sides(
     section: &TrainSection,
     settings: &Settings,
 ) -> anyhow::Result<Sides> {
-    let bos = settings.bos.into();
+    let bos = settings.bos;
     let OverRows { plan: over, rows, mut left_out } =
         plan.over_rows(outline, &settings.rows.rows, bos)?;
     let label = Label::of(section, &over)?;

@@ -209,28 +209,9 @@ fn transformer_lens_name(name: &str, config: &DecoderConfig) -> Result<Option<Na
 }
 
 fn unknown(name: &str) -> SiteError {
-    let nearest = COMPONENTS
-        .iter()
-        .map(|info| (distance(name, info.name), info.name))
-        .min()
-        .filter(|(distance, _)| *distance <= 1 + name.len() / 4);
-    let hint = nearest.map_or(String::new(), |(_, near)| format!(" (did you mean {near}?)"));
+    let nearest = vene_named::nearest(name, COMPONENTS.iter().map(|info| info.name));
+    let hint = nearest.map_or(String::new(), |near| format!(" (did you mean {near}?)"));
     SiteError::UnknownComponent { name: name.chars().take(80).collect(), hint }
-}
-
-/// Levenshtein's distance between two names, by bytes.
-fn distance(a: &str, b: &str) -> usize {
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, x) in a.bytes().take(80).enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
-        for (j, y) in b.bytes().enumerate() {
-            let substituted = diagonal + usize::from(x != y);
-            diagonal = row[j + 1];
-            row[j + 1] = substituted.min(diagonal + 1).min(row[j] + 1);
-        }
-    }
-    row[b.len()]
 }
 
 #[cfg(test)]

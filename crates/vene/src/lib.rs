@@ -36,11 +36,13 @@ pub mod data_sweep;
 mod engine;
 mod error;
 pub mod generation;
+mod indices;
 pub mod intervention;
 pub mod metric;
 mod opened;
 pub mod plan;
 pub mod plan_file;
+pub mod plan_sweep;
 mod random;
 mod shown;
 pub mod statistics;
@@ -49,15 +51,16 @@ pub mod task;
 pub mod training;
 
 pub use data_sweep::{
-    Control, DataSweep, DataSweepBuilder, DataSweepError, Direction, EffectType, NoiseSize,
-    Treatment,
+    AnswerTokens, Control, DataSweep, DataSweepBuilder, DataSweepError, Direction, EffectType,
+    NoiseSize, Treatment,
 };
 pub use engine::{
-    Distribution, ExampleOutcome, Executor, Forked, Gradients, PlanOutcome, Reading, Reference,
-    Session, SiteGradients,
+    Distribution, ExampleOutcome, Executor, ExecutorName, Forked, Gradients, PlanOutcome, Reading,
+    Reference, Session, SiteGradients,
 };
 pub use error::{PlanError, PositionError, RunError, SweepError, Whose};
 pub use generation::{Generation, GenerationError, Generator, Sampling};
+pub use indices::{IndicesError, indices};
 pub use plan::{
     Edit, Example, Heads, Module, Outputs, Part, Plan, Positions, Receipt, Reduce, Run, Source,
     SourcePositions, Tokens, When,
@@ -68,6 +71,7 @@ pub use vene_model::{
     AnotherModel, BeginningOfSequence, BlockKind, Checkpoint, Component, InputError, Loading,
     Model, ModelError, ModelKey, Outline, Precision, Prompt, Site, SiteError, Work, alias, ranking,
 };
+pub use vene_named::{Named, UnknownName};
 pub use vene_table::Table;
 
 /// The README's examples are tested like those here.

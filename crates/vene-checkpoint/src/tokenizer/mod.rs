@@ -34,17 +34,17 @@ use piece::readable;
 use sentence_piece::SentencePiece;
 use vocabulary::Kind;
 
-/// Whether a beginning-of-sequence token is put before a text. It is never doubled: a text that
-/// starts with that token written out gets no second one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum BeginningOfSequence {
-    /// As the model's own files say.
-    #[default]
-    Model,
-    /// Always.
-    Always,
-    /// Never.
-    Never,
+vene_named::named! {
+    /// Whether a beginning-of-sequence token is put before a text. It is never doubled: a text that
+    /// starts with that token written out gets no second one.
+    pub enum BeginningOfSequence as "rule for the beginning of texts", default Model {
+        /// As the model's own files say.
+        Model = "model",
+        /// Always.
+        Always = "always",
+        /// Never.
+        Never = "never",
+    }
 }
 
 /// A text's tokens.

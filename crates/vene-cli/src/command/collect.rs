@@ -88,9 +88,8 @@ impl Arguments {
             .iter()
             .enumerate()
             .map(|(index, text)| {
-                let prompt = outline
-                    .prompt_with(text, bos.into())
-                    .with_context(|| format!("prompt {index}"))?;
+                let prompt =
+                    outline.prompt_with(text, bos).with_context(|| format!("prompt {index}"))?;
                 model::warn_about_bos(&outline, &prompt);
                 let plan = plan(&sites, &positions);
                 let plan = plan.resolve(&outline, &[Example::new(prompt.clone())]);
@@ -151,7 +150,7 @@ impl Arguments {
             "model": model::record(model, &self.model.model)?,
             "prompts": prompts.collect::<Vec<_>>(),
             "positions": self.positions,
-            "precision": model::name_of(self.run.precision),
+            "precision": self.run.precision.name(),
         })
         .to_string())
     }

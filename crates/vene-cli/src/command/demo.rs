@@ -3,15 +3,15 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use vene::{Component, Executor, Forked, Sweep};
+use vene::{BeginningOfSequence, Component, Executor, ExecutorName, Forked, Precision, Sweep};
 use vene_model::EMBEDDED;
 
 use super::top;
 use crate::arguments::{Given, read};
 use crate::folder::{Folder, Purpose};
-use crate::model::{self, Bos, PrecisionName};
+use crate::model;
 use crate::record::Kind;
-use crate::sweep::{ExecutorName, Experiment};
+use crate::sweep::Experiment;
 use crate::terminal;
 
 const BASE: &str = "The capital of Spain is";
@@ -52,8 +52,8 @@ impl Arguments {
             model_given: EMBEDDED.to_owned(),
             outline,
             sweep,
-            bos: Bos::Model,
-            precision: PrecisionName::Single,
+            bos: BeginningOfSequence::Model,
+            precision: Precision::Single,
             executor: ExecutorName::Forked,
             memory: None,
         };

@@ -4,22 +4,19 @@ mod job;
 
 use std::num::NonZeroUsize;
 use std::ops::ControlFlow;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::{Context, bail};
 use clap::Args;
 use vene::generation::NewToken;
 use vene::plan::{ResolvedPlan, ResolvedSource};
-use vene::plan_file::{
-    DataSection, GenerateSection, ModelSection, PlanFile, SAVED_FILES, Saved, Sections,
-};
-use vene::{Example, Outline, Plan, PlanError, Prompt, Run};
+use vene::plan_file::{DataSection, GenerateSection, ModelSection, Sections};
+use vene::{Example, Generator, Outline, Plan, PlanError, Prompt, Run};
 
-use crate::another_model;
-use crate::arguments::{Given, ReadBy, prompt_text, read};
+use crate::arguments::{Given, ReadBy, memory_size, prompt_text, read};
 use crate::model::{self, ModelArgument, RunArguments};
+use crate::plan_given::PlanGiven;
 use crate::terminal;
-use crate::training::TRAINED;
 use job::Job;
 
 /// Text behind a prompt, as the model writes it, with or without edits
@@ -89,6 +86,10 @@ pub struct Arguments {
     #[arg(long)]
     with_original: bool,
 
+    /// How much memory keys, values and rows may take beside the weights, e.g. 500M or 2G
+    #[arg(long, value_name = "SIZE", value_parser = memory_size)]
+    memory: Option<usize>,
+
     #[command(flatten)]
     run: RunArguments,
 
@@ -146,63 +147,27 @@ impl From<&Sections> for Said {
     }
 }
 
-/// A plan from a file, or from the folder that it was saved in.
-enum PlanGiven {
-    File(PlanFile),
-    Saved(Saved),
-}
-
-impl PlanGiven {
-    fn read(path: &Path) -> anyhow::Result<Self> {
-        Ok(match path.is_dir() {
-            true => Self::Saved(Saved::open(&saved_in(path))?),
-            false => Self::File(PlanFile::read(path)?),
-        })
+/// Enters in the account what the file says, and what of it a generation reads whatever the prompt.
+fn account(plan: &PlanGiven, given: &mut Given) {
+    plan.account(given);
+    for section in ["model", "generate", "edit"] {
+        given.read_section(section);
     }
-
-    fn file(&self) -> &PlanFile {
-        match self {
-            Self::File(file) => file,
-            Self::Saved(saved) => saved.file(),
-        }
+    // Known to be for `vene run`.
+    for section in ["measure", "statistics", "limits"] {
+        given.read_section(section);
     }
-
-    /// The plan for this very model; where it is for another one and `another` says so, for one of its shape.
-    fn plan(&self, outline: &Outline, another: impl FnOnce() -> bool) -> anyhow::Result<Plan> {
-        let own = match self {
-            Self::File(file) => file.plan(outline),
-            Self::Saved(saved) => saved.plan(outline),
-        };
-        another_model::plan(own, another, || match self {
-            Self::File(file) => file.plan_for_another_model(outline),
-            Self::Saved(saved) => saved.plan_for_another_model(outline),
-        })
+    // The library refuses it in its own words.
+    given.read_section("collect");
+    given.read_section("grid");
+    given.read_of_plan("data", &["base"]);
+    given.read_of_plan("read", &["original"]);
+    // [train] is for `vene train`, and with it what a plan is trained on and where its answers are read.
+    if plan.file().sections.train.is_some() {
+        given.read_section("train");
+        given.read_of_plan("data", &["path", "task", "rows", "seed", "counterfactual"]);
+        given.read_of_plan("read", &["positions"]);
     }
-
-    /// Enters in the account what the file says, and what of it a generation reads whatever the prompt.
-    fn account(&self, given: &mut Given) {
-        given.add_plan(self.file());
-        for section in ["model", "generate", "edit"] {
-            given.read_section(section);
-        }
-        // The library refuses it in its own words.
-        given.read_section("collect");
-        given.read_of_plan("data", &["base"]);
-        given.read_of_plan("read", &["original"]);
-        // [train] is for `vene train`, and with it what a plan is trained on and where its answers are read.
-        if self.file().sections.train.is_some() {
-            given.read_section("train");
-            given.read_of_plan("data", &["path", "task", "rows", "seed", "counterfactual"]);
-            given.read_of_plan("read", &["positions"]);
-        }
-    }
-}
-
-/// The folder of the saved plan, where the folder of the training that made it is given.
-fn saved_in(folder: &Path) -> PathBuf {
-    let is_plan = |folder: &Path| folder.join(SAVED_FILES[0]).symlink_metadata().is_ok();
-    let trained = folder.join(TRAINED);
-    if !is_plan(folder) && is_plan(&trained) { trained } else { folder.to_owned() }
 }
 
 impl Arguments {
@@ -210,7 +175,7 @@ impl Arguments {
         let plan = read!(given, self => plan).as_deref().map(PlanGiven::read).transpose()?;
         let said = plan.as_ref().map(|plan| Said::from(&plan.file().sections)).unwrap_or_default();
         if let Some(plan) = &plan {
-            plan.account(&mut given);
+            account(plan, &mut given);
         }
         let name = self.model(&given, &said);
         let outline = model::open(name, self.model.ignored.read(&given))?;
@@ -265,6 +230,7 @@ impl Arguments {
         let example = self.example(given, outline, said)?;
         let prompt = example.base.text().unwrap_or_default().to_owned();
         let generator = self.section(given, said).generator(outline).context("what ends a text")?;
+        let generator = Generator { memory: *read!(given, self => memory), ..generator };
         let plan = plan.resolve(outline, &[example]).map_err(with_option)?;
         refuse_same_texts(&plan)?;
         let sources = sources_read(&plan);
@@ -284,7 +250,7 @@ impl Arguments {
         };
         let bos = *read!(given, self.run => bos);
         let prepared = |text: &str, whose: String| -> anyhow::Result<Prompt> {
-            let prompt = outline.prompt_with(text, bos.into()).context(whose)?;
+            let prompt = outline.prompt_with(text, bos).context(whose)?;
             model::warn_about_bos(outline, &prompt);
             Ok(prompt)
         };

@@ -84,7 +84,7 @@ fn lines() -> impl Iterator<Item = Line> {
             AliasSource::Base => "the base",
             AliasSource::OwnInput => "its own run",
         },
-        settings: &[],
+        settings: alias.settings,
         learns: false,
         alias_of: Some(alias.of),
         pyvene: alias.pyvene().collect(),

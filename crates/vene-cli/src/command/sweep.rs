@@ -7,15 +7,18 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 use clap::{ArgAction, Args, ValueEnum};
-use vene::{Method, Outline, PositionError, Sweep, SweepError, SweepPositions, SweepUnit, Whose};
+use vene::{
+    ExecutorName, Method, Outline, PositionError, Sweep, SweepError, SweepPositions, SweepUnit,
+    Whose,
+};
 
 use super::Command;
-use crate::arguments::{Given, prompt_text, read};
+use crate::arguments::{Given, by_name, memory_size, prompt_text, read};
 use crate::folder::{Folder, Purpose};
-use crate::model::{self, ModelArgument, RunArguments};
+use crate::model::{ModelArgument, RunArguments};
 use crate::record::{Kind, Status};
 use crate::selection::{self, Places, Subject};
-use crate::sweep::{self, ExecutorName, Experiment};
+use crate::sweep::{self, Experiment};
 use crate::terminal;
 use over_data::OverData;
 use read_by::READ_BY;
@@ -115,8 +118,8 @@ pub struct Arguments {
     source_subject_occurrence: Vec<usize>,
 
     /// What is edited at once [default: pos; h for head_... components]
-    #[arg(long, value_name = "UNIT")]
-    unit: Option<UnitName>,
+    #[arg(long, value_name = "UNIT", value_parser = by_name::<SweepUnit>())]
+    unit: Option<SweepUnit>,
 
     /// What is done
     #[arg(long, value_name = "NAME", default_value = "interchange")]
@@ -143,14 +146,14 @@ pub struct Arguments {
     #[command(flatten)]
     data: OverData,
 
-    /// Who runs it
-    #[arg(long, value_name = "NAME", default_value = "forked")]
+    /// What runs it
+    #[arg(long, value_name = "NAME", default_value = "forked", value_parser = by_name::<ExecutorName>())]
     executor: ExecutorName,
 
     /// How much memory the rows of one pass may take beside the weights, e.g. 500M or 2G
     ///
     /// What needs more is run in several passes [default: an eighth of what is free, 128M at most]
-    #[arg(long, value_name = "SIZE", value_parser = bytes)]
+    #[arg(long, value_name = "SIZE", value_parser = memory_size)]
     memory: Option<usize>,
 
     #[command(flatten)]
@@ -171,28 +174,6 @@ pub struct Arguments {
     /// Replace the run that is in the folder, if there is one
     #[arg(long)]
     force: bool,
-}
-
-/// What is edited at once.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum UnitName {
-    /// One position, all heads
-    Pos,
-    /// One head, all positions
-    H,
-    /// One head at one position
-    #[value(name = "h.pos")]
-    HPos,
-}
-
-impl From<UnitName> for SweepUnit {
-    fn from(unit: UnitName) -> Self {
-        match unit {
-            UnitName::Pos => Self::Position,
-            UnitName::H => Self::Head,
-            UnitName::HPos => Self::HeadPosition,
-        }
-    }
 }
 
 /// What is done at each place.
@@ -222,20 +203,9 @@ enum MethodName {
     Restore,
 }
 
-/// A number of bytes: `300M`, `1.5G`, `800000000`.
-fn bytes(text: &str) -> Result<usize, String> {
-    let (number, unit) = match text.to_ascii_uppercase() {
-        text if text.ends_with('K') => (text.trim_end_matches('K').to_owned(), 1e3),
-        text if text.ends_with('M') => (text.trim_end_matches('M').to_owned(), 1e6),
-        text if text.ends_with('G') => (text.trim_end_matches('G').to_owned(), 1e9),
-        text => (text, 1.0),
-    };
-    match number.parse::<f64>() {
-        Ok(number) if number > 0.0 && number * unit >= 1.0 && number * unit <= 1e15 => {
-            Ok((number * unit) as usize)
-        }
-        _ => Err("expected a size such as 500M or 2G".to_owned()),
-    }
+/// The name under which it is written on the command line.
+fn name_of(method: MethodName) -> String {
+    method.to_possible_value().map_or_else(String::new, |value| value.get_name().to_owned())
 }
 
 fn finite(text: &str) -> Result<f64, String> {
@@ -332,8 +302,8 @@ impl Arguments {
 
     /// What an option that is not read is told it stands in.
     fn mode(&self, over: &str, unit: SweepUnit) -> String {
-        let (name, unit) = (model::name_of(self.intervention), unit.name());
-        let executor = model::name_of(self.executor);
+        let name = name_of(self.intervention);
+        let executor = self.executor;
         format!("a sweep over {over} (--intervention {name}, --unit {unit}, --executor {executor})")
     }
 
@@ -354,7 +324,7 @@ impl Arguments {
 
     fn method(&self, given: &Given) -> anyhow::Result<Method> {
         let intervention = *read!(given, self => intervention);
-        let name = model::name_of(intervention);
+        let name = name_of(intervention);
         Ok(match intervention {
             MethodName::Scaling => Method::Scaling { factor: self.factor(given)? },
             MethodName::Noise => Method::Noise {
@@ -374,13 +344,13 @@ impl Arguments {
     fn places(&self, given: &Given, outline: &Outline) -> anyhow::Result<(Places, SweepUnit)> {
         let layers = read!(given, self => layers).as_deref();
         let places = Places::named(read!(given, self => component), layers, outline.config())?;
-        let unit = places.unit(read!(given, self => unit).map(SweepUnit::from))?;
+        let unit = places.unit(*read!(given, self => unit))?;
         Ok((places, unit))
     }
 
     fn heads(&self, given: &Given, outline: &Outline) -> anyhow::Result<Option<Vec<usize>>> {
         let heads = read!(given, self => heads).as_deref();
-        let indices = |list| selection::indices(list, "head", outline.config().heads);
+        let indices = |list| vene::indices(list, "head", outline.config().heads);
         heads.map(|list| indices(list).context("--heads")).transpose()
     }
 
@@ -418,7 +388,7 @@ impl Arguments {
             _ => given.read_first("source", 1),
         }
         let mut builder = Sweep::builder(outline)
-            .bos((*read!(given, self.run => bos)).into())
+            .bos(*read!(given, self.run => bos))
             .base(read!(given, self => base).as_deref().unwrap_or_default())
             .unit(unit)
             .components(places.components)

@@ -56,7 +56,7 @@ impl Arguments {
             .iter()
             .enumerate()
             .map(|(index, text)| {
-                let prompt = outline.prompt_with(text, bos.into());
+                let prompt = outline.prompt_with(text, bos);
                 prompt.with_context(|| format!("prompt {index}"))
             })
             .collect::<anyhow::Result<Vec<_>>>()?;

@@ -6,16 +6,17 @@ use anyhow::{Context, bail, ensure};
 use clap::Args;
 use vene::Outline;
 use vene::plan_file::PlanFile;
+use vene::statistics::Together;
 use vene_model::EMBEDDED;
 
 use crate::another_model;
-use crate::arguments::{Given, ReadBy, read};
+use crate::arguments::{Given, ReadBy, by_name, memory_size, read};
+use crate::data_set::DataSet;
 use crate::folder::{Folder, Purpose};
 use crate::model::{self, IgnoredKeys, RunArguments};
 use crate::record::{Kind, Record, Status};
-use crate::rows::{self, TogetherName};
+use crate::rows;
 use crate::terminal;
-use crate::training::examples::{self, Rows};
 use crate::training::{Settings, train};
 
 /// Train a plan's interventions on a data set
@@ -66,8 +67,8 @@ pub struct Arguments {
     limit: Option<u32>,
 
     /// Which rows stay on one side, trained on or held out
-    #[arg(long, value_name = "ROWS", default_value = "prompts")]
-    together: TogetherName,
+    #[arg(long, value_name = "ROWS", default_value = "prompts", value_parser = by_name::<Together>())]
+    together: Together,
 
     /// The folder for what is learned and its record
     #[arg(long, value_name = "DIR", default_value = "vene-out/train")]
@@ -80,6 +81,13 @@ pub struct Arguments {
     /// Replace the run that is in the folder, if there is one
     #[arg(long, conflicts_with = "resume")]
     force: bool,
+
+    /// How much memory the training may take beside the weights, e.g. 500M or 2G
+    ///
+    /// A batch that needs more is run in parts, whose gradients are added up: the result is the same but for rounding
+    /// [default: batches are run at once]
+    #[arg(long, value_name = "SIZE", value_parser = memory_size)]
+    memory: Option<usize>,
 
     /// Print the result as JSON
     #[arg(long)]
@@ -132,13 +140,20 @@ impl Arguments {
             let known = rows::check_role(&role, &rows.rows, &rows.unused);
             known.with_context(|| format!("the plan's role `{role}`"))?;
         }
+        let mut sections = file.sections;
+        if let Some(data) = &mut sections.data {
+            // What is saved stands in another folder.
+            data.path =
+                data.path.take().map(|path| std::path::absolute(beside.join(path))).transpose()?;
+        }
         let settings = Settings {
             model_given: model,
             text,
-            sections: file.sections,
+            sections,
             rows,
-            together: (*read!(given, self => together)).into(),
+            together: *read!(given, self => together),
             resume,
+            memory: *read!(given, self => memory),
             json: *read!(given, self => json),
             bos: *read!(given, self.run => bos),
             precision: *read!(given, self.run => precision),
@@ -154,13 +169,13 @@ impl Arguments {
         file: &PlanFile,
         beside: &Path,
         outline: &Outline,
-    ) -> anyhow::Result<Rows> {
+    ) -> anyhow::Result<DataSet> {
         let section = file.sections.data.clone().unwrap_or_default();
         let counterfactual = section.counterfactual.as_deref();
         given.read_of_plan("data", &["path", "rows"]);
         let limit = read!(given, self => limit).map(|limit| limit as usize);
         let mut most = limit.into_iter().chain(section.rows).min();
-        let mut rows = match (read!(given, self => data), &section.path, &section.task) {
+        let rows = match (read!(given, self => data), &section.path, &section.task) {
             // In place of the plan's rows, and of what it says of their number.
             (Some(path), ..) => {
                 given.read_of_plan("data", &["task", "seed", "counterfactual"]);
@@ -171,24 +186,21 @@ impl Arguments {
                     ));
                 }
                 most = limit;
-                examples::of_file(path, counterfactual).context("--data")?
+                DataSet::of_file(path, counterfactual).context("--data")?
             }
             (None, Some(path), _) => {
                 given.read_of_plan("data", &["counterfactual"]);
-                examples::of_file(&beside.join(path), counterfactual)?
+                DataSet::of_file(&beside.join(path), counterfactual)?
             }
             (None, None, Some(task)) => {
                 given.read_of_plan("data", &["task", "seed"]);
-                examples::of_task(task, &section, outline)?
+                DataSet::of_task(task, &section, outline)?
             }
             (None, None, None) => bail!(
                 "there is nothing to train on: give rows with --data, or a path or a task in the plan's [data]"
             ),
         };
-        if let Some(most) = most {
-            rows.rows.truncate(most);
-        }
-        Ok(rows)
+        Ok(rows.limited(most))
     }
 }
 

@@ -5,10 +5,10 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 use vene::data_sweep::{Agreement, DataForecast, Preflight};
-use vene::{DataSweep, Outline};
+use vene::{DataSweep, ExecutorName, Outline};
 
 use crate::model;
-use crate::sweep::{ExecutorName, duration};
+use crate::sweep::duration;
 use crate::threads;
 
 /// With fewer clusters than this an interval holds the mean less often than it says.

@@ -18,7 +18,7 @@ pub fn begin(outline: &Outline, sweep: &DataSweep, settings: &Settings) -> anyho
     let details = json!({
         "model": model::record(outline, &settings.model_given)?,
         "data": {
-            "path": settings.data.path,
+            "path": settings.data.from,
             "sha256": settings.data.sha256,
             "rows": settings.data.rows.len(),
         },
@@ -159,8 +159,8 @@ fn options(sweep: &DataSweep, settings: &Settings) -> Value {
         },
         "correction": settings.summary.correction.name(),
         "discovery_rows": settings.summary.discovery,
-        "bos": model::name_of(settings.bos),
-        "executor": model::name_of(settings.executor),
-        "precision": model::name_of(settings.precision),
+        "bos": settings.bos.name(),
+        "executor": settings.executor.name(),
+        "precision": settings.precision.name(),
     })
 }

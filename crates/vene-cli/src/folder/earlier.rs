@@ -8,7 +8,7 @@ use anyhow::{Context, bail};
 
 use super::remove_file;
 use crate::record::{Kind, RECORD, Record, Status, Unreadable};
-use crate::{data_sweep, training};
+use crate::{parts, training};
 
 /// What is in a folder.
 pub enum Earlier {
@@ -22,7 +22,7 @@ pub enum Earlier {
 /// What a kind of run has in a folder beside files that it lists: what it keeps to be gone on with, and folders.
 #[derive(Clone, Copy)]
 enum Kept {
-    /// The parts of a sweep over a data set.
+    /// The parts of a run over a data set.
     Parts,
     /// The checkpoint of a training.
     Checkpoint,
@@ -34,14 +34,14 @@ impl Kept {
     fn of(kind: Kind) -> &'static [Self] {
         match kind {
             Kind::Demo | Kind::Sweep => &[],
-            Kind::DataSweep => &[Self::Parts],
+            Kind::DataSweep | Kind::PlanSweep => &[Self::Parts],
             Kind::Training => &[Self::Checkpoint, Self::Trained],
         }
     }
 
     fn name(self) -> &'static str {
         match self {
-            Self::Parts => data_sweep::PARTS,
+            Self::Parts => parts::FOLDER,
             Self::Checkpoint => training::CHECKPOINT,
             Self::Trained => training::TRAINED,
         }
@@ -55,7 +55,7 @@ impl Kept {
     fn check(self, folder: &Path) -> anyhow::Result<()> {
         let path = folder.join(self.name());
         let checked = match self {
-            Self::Parts => data_sweep::check_parts(&path),
+            Self::Parts => parts::check(&path),
             Self::Checkpoint => return Ok(()),
             Self::Trained => vene_files::check_folder(&path, &vene::plan_file::SAVED_FILES),
         };
@@ -71,7 +71,7 @@ impl Kept {
     fn remove(self, folder: &Path) -> io::Result<()> {
         let path = folder.join(self.name());
         match self {
-            Self::Parts => data_sweep::remove_parts(&path),
+            Self::Parts => parts::remove(&path),
             Self::Checkpoint => remove_file(&path),
             Self::Trained => {
                 for name in vene::plan_file::SAVED_FILES {
@@ -204,6 +204,7 @@ impl Earlier {
 fn go_on_with(kind: Kind, path: &Path) -> String {
     match kind {
         Kind::Training => "go on with --resume".to_owned(),
+        Kind::PlanSweep => format!("go on with it (vene run --resume {})", path.display()),
         _ => format!("go on with it (vene sweep --resume {})", path.display()),
     }
 }

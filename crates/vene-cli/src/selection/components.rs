@@ -3,10 +3,8 @@
 use std::collections::{BTreeSet, HashSet};
 
 use anyhow::{Context, bail, ensure};
-use vene::{Component, SweepUnit, alias};
+use vene::{Component, SweepUnit, alias, indices};
 use vene_model::DecoderConfig;
-
-use super::indices;
 
 /// Components, and the layers in which they are meant.
 #[derive(Clone, Debug, PartialEq, Eq)]

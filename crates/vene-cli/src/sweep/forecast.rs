@@ -3,28 +3,28 @@
 use std::path::Path;
 
 use serde_json::json;
-use vene::{Outline, Prompt, Sweep};
+use vene::{ExecutorName, Outline, Precision, Prompt, Sweep};
 
-use super::{ExecutorName, files, one_or_each};
-use crate::model::{self, PrecisionName};
+use super::{files, one_or_each};
+use crate::{executor as executors, model};
 use crate::{terminal, threads};
 
 /// Prints what a sweep would cost on this machine.
 pub fn forecast(
     outline: &Outline,
     sweep: &Sweep,
-    precision: PrecisionName,
+    precision: Precision,
     (executor, memory): (ExecutorName, Option<usize>),
     out: &Path,
     as_json: bool,
 ) -> anyhow::Result<()> {
-    let forecast = sweep.forecast(outline, executor.forecast_of(memory))?;
+    let forecast = sweep.forecast(outline, executors::forecast_of(executor, memory))?;
     let files = files(sweep);
     let rows = sweep.cells().len() * sweep.targets().len();
     // The forecast is about 32-bit floats.
     let (memory, double) = match precision {
-        PrecisionName::Single => (forecast.memory, ""),
-        PrecisionName::Double => (2.0 * forecast.memory, " or more, in double precision"),
+        Precision::Single => (forecast.memory, ""),
+        Precision::Double => (2.0 * forecast.memory, " or more, in double precision"),
     };
     if as_json {
         return terminal::print_json(&json!({
@@ -32,8 +32,8 @@ pub fn forecast(
             "base_token_ids": sweep.base().tokens(),
             "source_token_ids": one_or_each(sweep.sources().iter().map(Prompt::tokens)),
             "intervention": sweep.method().name(),
-            "executor": model::name_of(executor),
-            "precision": model::name_of(precision),
+            "executor": executor.name(),
+            "precision": precision.name(),
             "threads": threads::count(),
             "interventions": forecast.interventions,
             "unchanged_by_shared_prefix": forecast.unchanged,
@@ -62,7 +62,7 @@ pub fn forecast(
         forecast.interventions,
         forecast.unchanged,
         forecast.passes,
-        model::name_of(executor),
+        executor.name(),
         forecast.operations / 1e9,
         memory / 1e6,
         duration(forecast.seconds),

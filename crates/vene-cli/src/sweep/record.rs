@@ -22,7 +22,8 @@ pub fn end(
 ) -> anyhow::Result<()> {
     let sweep = run.outcome.sweep();
     let prompts: Vec<&Prompt> = std::iter::once(sweep.base()).chain(sweep.sources()).collect();
-    let distributions = run.executor.on(&run.model, run.memory).predict(&prompts)?;
+    let distributions =
+        crate::executor::on(run.executor, &run.model, run.memory).predict(&prompts)?;
     let mut prompts =
         prompts.into_iter().zip(&distributions).map(|(text, told)| prompt(run, text, told));
     let base = prompts.next();
@@ -104,9 +105,9 @@ fn options(run: &Finished) -> Value {
         "heads": distinct(&mut cells.iter().map(|cell| cell.head)),
         "positions": position_pairs(run),
         "unit": sweep.unit().name(),
-        "bos": model::name_of(run.bos),
-        "executor": model::name_of(run.executor),
-        "precision": model::name_of(run.precision),
+        "bos": run.bos.name(),
+        "executor": run.executor.name(),
+        "precision": run.precision.name(),
         "memory_bytes": run.memory,
         "threads": threads::count(),
     })

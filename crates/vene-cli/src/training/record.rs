@@ -26,8 +26,9 @@ pub fn begin(outline: &Outline, settings: &Settings) -> anyhow::Result<Record> {
         "plan": settings.text,
         "options": {
             "together": settings.together.name(),
-            "bos": model::name_of(settings.bos),
-            "precision": model::name_of(settings.precision),
+            "bos": settings.bos.name(),
+            "precision": settings.precision.name(),
+            "memory_bytes": settings.memory,
         },
         "threads": threads::count(),
     });

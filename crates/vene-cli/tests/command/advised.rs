@@ -61,8 +61,13 @@ fn run_all(lines: &[Vec<String>], folder: &Path) -> usize {
         let line = runnable(words);
         // A line that writes where another one did is about another folder.
         let _ = fs::remove_dir_all(folder.join("vene-out"));
-        let output =
-            Command::cargo_bin("vene").unwrap().current_dir(folder).args(&line).output().unwrap();
+        let output = Command::cargo_bin("vene")
+            .unwrap()
+            .current_dir(folder)
+            .env("VENE_MODEL", "embedded")
+            .args(&line)
+            .output()
+            .unwrap();
         let said = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success(), "vene {}: {said}", words.join(" "));
         count += 1;
@@ -100,8 +105,14 @@ fn lines_in_help_run() {
     for command in commands().iter().filter(|command| *command != "help") {
         let folder = folder();
         let help = printed(&[command, "--help"]);
-        if command == "train" {
-            fs::write(folder.path().join("das.toml"), plan_in(&help)).unwrap();
+        let plan = |name: &str, help: &str| {
+            fs::write(folder.path().join(name), plan_in(help)).unwrap();
+        };
+        match command.as_str() {
+            "train" => plan("das.toml", &help),
+            "evaluate" => plan("das.toml", &printed(&["train", "--help"])),
+            "run" => plan("patch.toml", &help),
+            _ => {}
         }
         let mut lines = command_lines(help.split("Examples:").nth(1).unwrap_or_default());
         // It goes on with a training that was stopped, and here none was.

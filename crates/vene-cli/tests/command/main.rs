@@ -16,6 +16,7 @@ mod over_data;
 mod owner;
 mod pipes;
 mod real_model;
+mod run;
 mod sites;
 mod support;
 mod sweep;

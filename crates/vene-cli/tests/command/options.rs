@@ -139,6 +139,10 @@ fn of_generate() {
             THREADS,
             IGNORE_KEY,
             (
+                "--memory",
+                "the same texts in one group of prompts or in many; generation's own tests have it",
+            ),
+            (
                 "--another-model",
                 "without it such a plan is refused, which leaves nothing to compare with: generate.rs tries it",
             ),
@@ -165,12 +169,94 @@ fn of_train() {
             THREADS,
             FORCE,
             IGNORE_KEY,
+            ("--memory", "the same to rounding in parts of a batch; training's own tests have it"),
             ("--resume", "train.rs has it: there must be a training to go on with"),
             (
                 "--another-model",
                 "without it such a plan is refused, which leaves nothing to compare with: train.rs tries it",
             ),
         ],
+    });
+}
+
+const ANOTHER_MODEL: (&str, &str) = (
+    "--another-model",
+    "without it such a plan is refused, which leaves nothing to compare with: run.rs tries it",
+);
+
+const RUN_VALUES: &[(&str, &[&str])] = &[
+    ("--model", MODEL),
+    ("--data", &["SHARED/others.jsonl"]),
+    ("--limit", &["3"]),
+    ("--counterfactual", &["y"]),
+    ("--metric", &["kl", "rank"]),
+    ("--answers", &["first"]),
+    ("--resamples", &["41"]),
+    ("--correction", &["holm"]),
+    ("--seed", &["1"]),
+    ("--set", &["grid.l=[3]"]),
+    ("--bos", &["always"]),
+    ("--precision", &["double"]),
+    ("--dry-run", &[""]),
+    ("--print-spec", &[""]),
+    ("--json", &[""]),
+    ("--out", &["elsewhere"]),
+];
+
+const RUN_APART: &[(&str, &str)] = &[
+    THREADS,
+    IGNORE_KEY,
+    FORCE,
+    ANOTHER_MODEL,
+    ("--executor", "both executors give the same numbers to rounding; run.rs tries it"),
+    ("--memory", "the same bits in one pass or in many; run.rs tries it"),
+    ("--resume", "a mode of its own, which run.rs tries"),
+];
+
+#[test]
+fn of_run() {
+    let out = "--model embedded --out out --resamples 60";
+    walk(&Tried {
+        name: "run",
+        modes: vec![
+            ("rows", format!("SHARED/grid.toml --data SHARED/rows.jsonl {out}")),
+            (
+                "counterfactuals",
+                format!("SHARED/last.toml --data SHARED/mib.jsonl --counterfactual x {out}"),
+            ),
+        ],
+        values: RUN_VALUES,
+        apart: RUN_APART,
+    });
+}
+
+#[test]
+fn of_evaluate() {
+    let values: Vec<(&str, &[&str])> = RUN_VALUES
+        .iter()
+        .map(|(name, values)| match *name {
+            // One trained plan has no grid, and is another model's.
+            "--set" => ("--set", &["edit.0.positions=last"][..]),
+            "--data" => ("--data", &["SHARED/capital-2.jsonl"][..]),
+            "--limit" => ("--limit", &["10"][..]),
+            "--answers" => ("--answers", &["whole"][..]),
+            _ => (*name, *values),
+        })
+        .filter(|(name, _)| !["--counterfactual", "--model"].contains(name))
+        .collect();
+    let more = [
+        ("--counterfactual", "as of `vene run`"),
+        ("--model", "what was trained on one is refused on another; run.rs tries it"),
+    ];
+    let apart = [RUN_APART, &more].concat();
+    walk(&Tried {
+        name: "evaluate",
+        modes: vec![(
+            "rows",
+            "SHARED/das --data SHARED/capital.jsonl --out out --resamples 60".to_owned(),
+        )],
+        values: values.leak(),
+        apart: apart.leak(),
     });
 }
 
@@ -260,9 +346,11 @@ fn no_command_is_forgotten_here() {
     let here = [
         "collect",
         "demo",
+        "evaluate",
         "generate",
         "interventions",
         "models",
+        "run",
         "sites",
         "sweep",
         "task",

@@ -13,14 +13,14 @@ use crate::config::{Activation, DecoderConfig, LayerConfig, NormKind, Rotary};
 use crate::pass::RowPlaces;
 use crate::tensors::{HostTensor, LinearTensors, NormTensors};
 
-/// Which floats the computation runs in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
-pub enum Precision {
-    /// 32-bit floats: the default, as in PyTorch.
-    #[default]
-    Single,
-    /// 64-bit floats: the yardstick for rounding errors.
-    Double,
+vene_named::named! {
+    /// Which floats the computation runs in.
+    pub enum Precision as "precision", default Single {
+        /// 32-bit floats: the default, as in PyTorch.
+        Single = "single",
+        /// 64-bit floats: slower, for checking that a result is no rounding error.
+        Double = "double",
+    }
 }
 
 impl From<Precision> for DType {

@@ -73,6 +73,12 @@ impl PreparedRow {
         })
     }
 
+    /// The positions of a role in its base; `roles` are those that it was prepared for.
+    pub fn positions_of(&self, roles: &[Role], role: &Role) -> &[usize] {
+        let place = roles.iter().position(|known| known == role);
+        place.and_then(|place| self.base_positions.get(place)).map_or(&[], Vec::as_slice)
+    }
+
     /// The first tokens of its answers: of those to its base, and of those to its source.
     pub fn first_tokens(&self) -> [Vec<u32>; 2] {
         self.answers.first_tokens()

@@ -12,8 +12,8 @@ use crate::engine::{Executor, PlanOutcome};
 use crate::error::RunError;
 use crate::plan::{Example, Plan, Positions};
 
-/// Rows that are collected at once.
-const ROWS: usize = 64;
+/// How many values are collected at once, unless one row has more: 16 MiB in single precision.
+const VALUES: usize = 4 << 20;
 
 /// The mean values of sites, by role or over all positions, and the size of noise; empty where no
 /// treatment needs them.
@@ -124,23 +124,28 @@ pub(super) fn of(
         false => vec![None],
     };
     let mut counts = vec![0usize; roles.len()];
-    for rows in sweep.rows.chunks(ROWS) {
+    let width: usize = sites.iter().filter_map(|site| site.component().width(config)).sum();
+    let mut start = 0;
+    while start < sweep.rows.len() {
+        // For each row its positions, each once, though it may play several roles.
+        let (mut each, mut values) = (Vec::new(), 0);
+        for row in &sweep.rows[start..] {
+            let mut all: Vec<usize> = roles.iter().flat_map(|&role| positions(row, role)).collect();
+            all.sort_unstable();
+            all.dedup();
+            values += all.len() * width;
+            if values > VALUES && !each.is_empty() {
+                break;
+            }
+            each.push(all);
+        }
+        let rows = &sweep.rows[start..start + each.len()];
+        start += each.len();
         for row in rows {
             for (count, &role) in counts.iter_mut().zip(&roles) {
                 *count += positions(row, role).len();
             }
         }
-        // Each position once, though it may play several roles.
-        let each: Vec<Vec<usize>> = rows
-            .iter()
-            .map(|row| {
-                let mut all: Vec<usize> =
-                    roles.iter().flat_map(|&role| positions(row, role)).collect();
-                all.sort_unstable();
-                all.dedup();
-                all
-            })
-            .collect();
         let at = each.iter().map(|of| of.iter().map(|&position| position as i64).collect());
         collected(outline, executor, rows, &sites, at.collect(), &mut |index, site, values| {
             let Some(sums) = means.values.get_mut(&(site.component(), site.layer())) else {

@@ -54,10 +54,11 @@ use vene_table::Table;
 pub use builder::DataSweepBuilder;
 pub use error::DataSweepError;
 pub use means::Means;
-pub use options::{Control, Direction, EffectType, NoiseSize, Treatment};
+pub use options::{AnswerTokens, Control, Direction, EffectType, NoiseSize, Treatment};
 pub use preflight::{Agreement, DataForecast, Preflight};
 pub use summary::Summary;
-pub use table::{SETTINGS, join, noise_floor};
+pub(crate) use table::{NOISE, NOISE_COUNT, PARAMETERS, PLACES};
+pub use table::{SETTINGS, join, noise_floor, place_columns};
 
 use crate::data::{LeftOut, PreparedRow, Role};
 use crate::engine::{Executor, Forked};

@@ -1,6 +1,8 @@
 //! What a sweep over a data set does, said exactly: papers differ in each of these, and so do their
 //! results.
 
+use vene_named::named;
+
 use crate::data::Role;
 use crate::sweep::Method;
 
@@ -112,69 +114,46 @@ impl Treatment {
     }
 }
 
-/// Which of a row's runs is edited.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Direction {
-    /// The base's, with the source's values: what breaks the answer.
-    Noising,
-    /// The source's, with the base's values: what brings the answer back.
-    Denoising,
-}
-
-impl Direction {
-    /// Its name, in tables.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Noising => "noising",
-            Self::Denoising => "denoising",
-        }
+named! {
+    /// Which of a row's runs is edited.
+    pub enum Direction as "direction", default Noising {
+        /// The base's, with the source's values: what breaks the answer.
+        Noising = "noising",
+        /// The source's, with the base's values: what brings the answer back.
+        Denoising = "denoising",
     }
 }
 
-/// What an effect goes through.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum EffectType {
-    /// Everything behind the edit is computed anew.
-    #[default]
-    Total,
-    /// The outputs of all attention behind the edit (behind its first layer, in a window) are held at
-    /// what they are in the unedited run, where the answer is read; MLPs are computed anew. Of what
-    /// a layer's attention is made of (queries, scores, heads) this is the effect by that
-    /// attention's own output.
-    Direct,
-}
-
-impl EffectType {
-    /// Its name, in tables.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Total => "total",
-            Self::Direct => "direct",
-        }
+named! {
+    /// What an effect goes through.
+    pub enum EffectType as "effect", default Total {
+        /// Everything after the edit, computed anew.
+        Total = "total",
+        /// All but attention after the edit (after its first layer, in a window), whose outputs are held at what they
+        /// are in the unedited run, where the answer is read. Of what a layer's attention is made of (queries, scores,
+        /// heads) this is the effect by that attention's own output.
+        Direct = "direct",
     }
 }
 
-/// A second map beside the first, of what should not matter.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Control {
-    /// The run's own values in place of themselves: the noise of the computation.
-    SelfSwap,
-    /// The values of another row's other prompt, which is neither of this row's two.
-    ShuffledSource,
-    /// A change of the same size as the treatment's, in a random direction.
-    RandomDirection,
+named! {
+    /// A second map beside the first, of what should not matter.
+    pub enum Control as "control" {
+        /// The run's own values in place of themselves: the noise of the computation.
+        SelfSwap = "self",
+        /// The values of another row's other prompt, which is neither of this row's two.
+        ShuffledSource = "shuffled",
+        /// A change of the same size as the treatment's, in a random direction.
+        RandomDirection = "random",
+    }
 }
 
-impl Control {
-    /// All of them.
-    pub const ALL: [Self; 3] = [Self::SelfSwap, Self::ShuffledSource, Self::RandomDirection];
-
-    /// Its name, in tables.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::SelfSwap => "self",
-            Self::ShuffledSource => "shuffled",
-            Self::RandomDirection => "random",
-        }
+named! {
+    /// How answers of several tokens are read.
+    pub enum AnswerTokens as "way to read answers", default Whole {
+        /// As a sequence, each token after those before it.
+        Whole = "whole",
+        /// Their first token stands for them.
+        First = "first",
     }
 }

@@ -5,10 +5,10 @@
 
 use std::collections::HashMap;
 
-use vene_table::Table;
+use vene_table::{Column, Kind, Table};
 
 use super::DataSweepError;
-use super::table::{self, SETTINGS};
+use super::table::{self, SETTINGS, place_columns};
 use crate::statistics::{self, Bootstrap, Clusters, Correction, Estimate, Ratio};
 
 /// How examples are summarised.
@@ -27,12 +27,15 @@ pub struct Summary {
 /// metric's size, are marked.
 const RESOLVED: f64 = 5.0;
 
-/// What cells are told apart by, in the table's order.
-type Key = Vec<Option<String>>;
-
-/// The columns of a cell's key that are text or may be read as it.
-const KEYS: [&str; 7] =
-    ["direction", "control", "component", "layer", "position", "head", "metric"];
+/// What cells are told apart by.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Key {
+    direction: String,
+    control: String,
+    metric: String,
+    /// As text, in the order of [`place_columns`].
+    place: Vec<Option<String>>,
+}
 
 /// The examples' table, column by column.
 struct Examples {
@@ -135,7 +138,7 @@ impl Summary {
 
     /// p-values adjusted for the number of cells of the same map and metric.
     fn adjusted(&self, read: &Examples, estimates: &[Estimate]) -> Vec<Option<f64>> {
-        let family = |key: &Key| (key[0].clone(), key[1].clone(), key[6].clone());
+        let family = |key: &Key| (key.direction.clone(), key.control.clone(), key.metric.clone());
         let mut families: HashMap<_, Vec<usize>> = HashMap::new();
         for (cell, (key, _)) in read.cells.iter().enumerate() {
             families.entry(family(key)).or_default().push(cell);
@@ -156,14 +159,8 @@ impl Summary {
         examples: &Table,
         noise: &HashMap<String, f64>,
     ) -> Result<Table, vene_table::TableError> {
-        let text = |key: usize| -> Vec<Option<String>> {
-            lines.iter().map(|line| line.key[key].clone()).collect()
-        };
-        let complete = |key: usize| -> Vec<String> {
-            lines.iter().map(|line| line.key[key].clone().unwrap_or_default()).collect()
-        };
-        let integer = |key: usize| -> Vec<Option<i64>> {
-            lines.iter().map(|line| line.key[key].as_ref()?.parse().ok()).collect()
+        let text = |of: fn(&Key) -> &String| -> Vec<String> {
+            lines.iter().map(|line| of(line.key).clone()).collect()
         };
         let float = |of: &dyn Fn(&Line<'_>) -> Option<f64>| -> Vec<Option<f64>> {
             lines.iter().map(of).collect()
@@ -171,17 +168,18 @@ impl Summary {
         let low = |of: Option<statistics::Interval>| of.map(|interval| interval.low);
         let high = |of: Option<statistics::Interval>| of.map(|interval| interval.high);
         let note = |line: &Line<'_>| {
-            let floor = noise.get(line.key[6].as_deref()?).copied().unwrap_or_default();
+            let floor = noise.get(&line.key.metric).copied().unwrap_or_default();
             let floor = floor.max(f64::from(f32::EPSILON) * line.size);
             let mean = line.estimate.mean?;
             (mean.abs() < RESOLVED * floor).then_some("unresolved")
         };
-        let mut summary = Table::builder()
-            .column("component", complete(2))
-            .column("layer", integer(3))
-            .column("position", text(4))
-            .column("head", integer(5))
-            .column("metric", complete(6))
+        let mut summary = Table::builder();
+        for (place, name) in place_columns(examples).into_iter().enumerate() {
+            let of_lines = lines.iter().map(|line| &line.key.place[place]);
+            summary = summary.column(name, of_kind(examples.column(name)?.kind(), of_lines));
+        }
+        let mut summary = summary
+            .column("metric", text(|key| &key.metric))
             .column("mean", float(&|line| line.estimate.mean))
             .column("low", float(&|line| low(line.estimate.interval)))
             .column("high", float(&|line| high(line.estimate.interval)))
@@ -204,8 +202,11 @@ impl Summary {
             .column("unchanged", lines.iter().map(|line| line.unchanged as i64).collect::<Vec<_>>())
             .column("note", lines.iter().map(note).collect::<Vec<Option<&str>>>())
             .column("split", lines.iter().map(|line| line.split).collect::<Vec<_>>())
-            .column("direction", complete(0))
-            .column("control", complete(1));
+            .column("direction", text(|key| &key.direction))
+            .column("control", text(|key| &key.control));
+        if let Some(places) = examples.metadata().get(table::PLACES) {
+            summary = summary.metadata(table::PLACES, places.clone());
+        }
         for name in SETTINGS {
             summary = match examples.column(name)? {
                 vene_table::Column::Integer(values) => {
@@ -226,6 +227,41 @@ impl Summary {
     }
 }
 
+/// A column's values as text, from which they can be read again.
+fn texts_of(column: &Column) -> Result<Vec<Option<String>>, DataSweepError> {
+    fn each<T: ToString>(values: &[T]) -> Vec<Option<String>> {
+        values.iter().map(|value| Some(value.to_string())).collect()
+    }
+    fn some<T: ToString>(values: &[Option<T>]) -> Vec<Option<String>> {
+        values.iter().map(|value| value.as_ref().map(ToString::to_string)).collect()
+    }
+    Ok(match column {
+        Column::Text(values) => each(values),
+        Column::OptionalText(values) => some(values),
+        Column::Integer(values) => each(values),
+        Column::OptionalInteger(values) => some(values),
+        Column::Float(values) => each(values),
+        Column::OptionalFloat(values) => some(values),
+    })
+}
+
+/// Texts as a column of this kind.
+fn of_kind<'t>(kind: Kind, texts: impl Iterator<Item = &'t Option<String>>) -> Column {
+    fn parsed<'t, T: std::str::FromStr>(
+        texts: impl Iterator<Item = &'t Option<String>>,
+    ) -> Vec<Option<T>> {
+        texts.map(|text| text.as_ref()?.parse().ok()).collect()
+    }
+    match kind {
+        Kind::Text => {
+            texts.map(|text| text.clone().unwrap_or_default()).collect::<Vec<String>>().into()
+        }
+        Kind::OptionalText => texts.cloned().collect::<Vec<Option<String>>>().into(),
+        Kind::Integer | Kind::OptionalInteger => parsed::<i64>(texts).into(),
+        Kind::Float | Kind::OptionalFloat => parsed::<f64>(texts).into(),
+    }
+}
+
 /// A line of the summary.
 struct Line<'e> {
     split: &'static str,
@@ -242,21 +278,10 @@ struct Line<'e> {
 
 impl Examples {
     fn read(table: &Table) -> Result<Self, DataSweepError> {
-        let keys = KEYS
-            .iter()
-            .map(|&name| -> Result<Vec<Option<String>>, DataSweepError> {
-                Ok(match name {
-                    "layer" | "head" => {
-                        let values = table.optional_integers(name)?.into_iter();
-                        values.map(|value| Some(value?.to_string())).collect()
-                    }
-                    _ => {
-                        let values = table.optional_text(name)?.into_iter();
-                        values.map(|value| value.map(str::to_owned)).collect()
-                    }
-                })
-            })
-            .collect::<Result<Vec<_>, _>>()?;
+        let places = place_columns(table).into_iter().map(|name| texts_of(table.column(name)?));
+        let places = places.collect::<Result<Vec<_>, DataSweepError>>()?;
+        let (direction, control) = (table.text("direction")?, table.text("control")?);
+        let metric = table.text("metric")?;
         let of_example = table.integers("example")?;
         let mut examples = of_example.to_vec();
         examples.sort_unstable();
@@ -272,7 +297,12 @@ impl Examples {
         let mut cells: Vec<(Key, Vec<usize>)> = Vec::new();
         let mut known: HashMap<Key, usize> = HashMap::new();
         for row in 0..table.rows() {
-            let key: Key = keys.iter().map(|column| column[row].clone()).collect();
+            let key = Key {
+                direction: direction[row].clone(),
+                control: control[row].clone(),
+                metric: metric[row].clone(),
+                place: places.iter().map(|column| column[row].clone()).collect(),
+            };
             let cell = *known.entry(key.clone()).or_insert_with(|| {
                 cells.push((key, Vec::new()));
                 cells.len() - 1

@@ -10,12 +10,26 @@ use crate::data::PreparedRow;
 
 /// Metadata under which a part keeps what effects differ in when they are computed in another way: for each
 /// metric the sum of squares, and the number of values.
-const NOISE: &str = "noise_squares.";
-const NOISE_COUNT: &str = "noise_count";
+pub(crate) const NOISE: &str = "noise_squares.";
+pub(crate) const NOISE_COUNT: &str = "noise_count";
 
 /// Metadata under which a part keeps what no column says of the sweep: parts in which it differs are about
 /// different things too.
-const PARAMETERS: &str = "parameters";
+pub(crate) const PARAMETERS: &str = "parameters";
+
+/// Metadata under which a table names the columns that tell its places apart, where they are not [`USUAL_PLACES`].
+pub(crate) const PLACES: &str = "places";
+
+/// The columns that tell the places of a sweep apart.
+const USUAL_PLACES: [&str; 4] = ["component", "layer", "position", "head"];
+
+/// The columns that tell a table's places apart.
+pub fn place_columns(table: &Table) -> Vec<&str> {
+    match table.metadata().get(PLACES) {
+        Some(names) => names.split(',').filter(|name| !name.is_empty()).collect(),
+        None => USUAL_PLACES.to_vec(),
+    }
+}
 
 /// Columns that say what was done: tables in which they differ are about different things.
 pub const SETTINGS: [&str; 4] = ["intervention", "window", "effect_type", "draws"];

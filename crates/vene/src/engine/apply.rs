@@ -2,8 +2,9 @@
 
 use candle_core::Tensor;
 use vene_files::{Panicked, guarded};
-use vene_model::{Component, DecoderConfig, Site};
+use vene_model::{DecoderConfig, Site};
 
+use super::measure;
 use super::trace::Trace;
 use super::unit::{self, Selection};
 use crate::error::RunError;
@@ -128,23 +129,12 @@ impl<'a> Application<'a> {
         Ok(heads.iter().map(|head| head * width).collect())
     }
 
-    /// Compares the values before and after the edit.
-    ///
-    /// # Errors
-    /// A value after it that is NaN or infinite, except where a score of minus infinity hides a key.
-    pub(super) fn measure(&self, before: &Tensor, after: &Tensor) -> Result<Tally, RunError> {
-        let (old, new) = (unit::values(before)?, unit::values(after)?);
+    /// What was counted, unless the edit made a value that is NaN or infinite.
+    pub(super) fn checked(&self, tally: Tally) -> Result<Tally, RunError> {
+        let Some(value) = tally.not_finite() else { return Ok(tally) };
         let (edit, example) = (self.edit(), self.example);
-        // A score of −∞ is a key that is not seen.
-        let hides = edit.site.component() == Component::AttentionScore;
-        let is_fine = |value: f64| value.is_finite() || (hides && value == f64::NEG_INFINITY);
-        if let Some(value) = new.iter().copied().find(|&value| !is_fine(value)) {
-            let (intervention, site) = (edit.intervention.name(), edit.site);
-            return Err(RunError::NotFinite { intervention, site, value, example });
-        }
-        let mut tally = Tally::default();
-        tally.add(&old, &new);
-        Ok(tally)
+        let (intervention, site) = (edit.intervention.name(), edit.site);
+        Err(RunError::NotFinite { intervention, site, value, example })
     }
 
     /// Edits an attention pattern `[heads, queries, keys]` of all keys, whose queries are at
@@ -242,8 +232,10 @@ impl<'a> Application<'a> {
             Some(writable) => writable.where_cond(&after, before)?,
             None => after,
         };
-        let tally = self.measure(before, &after)?;
-        Ok((after, tally))
+        let site = self.edit().site;
+        let tallies = measure::tallies(site, before, &after, &[before.dim(0)?])?;
+        let tally = tallies.into_iter().next().unwrap_or_default();
+        Ok((after, self.checked(tally)?))
     }
 
     pub(super) fn receipt(&self, outcome: Outcome) -> Receipt {

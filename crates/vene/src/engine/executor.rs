@@ -122,6 +122,16 @@ impl ExampleOutcome {
 /// Who is told of outcomes, by the plan's index.
 pub(super) type Each<'e> = &'e mut dyn FnMut(usize, PlanOutcome) -> ControlFlow<()>;
 
+vene_named::named! {
+    /// The executors, by name.
+    pub enum ExecutorName as "executor", default Forked {
+        /// All interventions in one pass, each leaving the base's run where it edits.
+        Forked = "forked",
+        /// One full forward pass for each intervention: the definition of what is right.
+        Reference = "reference",
+    }
+}
+
 /// A type that runs plans.
 pub trait Executor {
     /// Its name, for records.

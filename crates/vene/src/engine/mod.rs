@@ -10,6 +10,7 @@ mod distribution;
 mod executor;
 mod forked;
 mod gradients;
+mod measure;
 mod reading;
 mod reference;
 mod sequences;
@@ -21,7 +22,7 @@ mod unit;
 
 pub(crate) use counted_runs::work_of_reference;
 pub use distribution::Distribution;
-pub use executor::{ExampleOutcome, Executor, PlanOutcome};
+pub use executor::{ExampleOutcome, Executor, ExecutorName, PlanOutcome};
 pub(crate) use forked::{Budget, Decode, Sequence, Showed};
 pub use forked::{Forked, Session, TrainRun};
 pub use gradients::{Gradients, SiteGradients};

@@ -62,6 +62,10 @@ impl Intervention for Collect {
         Traits::of(SourceCount::None).observing()
     }
 
+    fn take_collected(&self) -> Vec<Collected> {
+        self.take()
+    }
+
     fn check(&self, width: Option<usize>) -> Result<(), String> {
         match (width, &self.subspace) {
             (_, Subspace::All) => Ok(()),

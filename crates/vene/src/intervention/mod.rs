@@ -147,6 +147,11 @@ pub trait Intervention: Debug + Send + Sync {
         None
     }
 
+    /// The values that it kept of the runs since this was last asked, if it keeps any ([`Collect`]).
+    fn take_collected(&self) -> Vec<Collected> {
+        self.inner().map_or_else(Vec::new, |inner| inner.take_collected())
+    }
+
     /// What is wrong with its parameters, if something is; such a plan is refused.
     fn problem(&self) -> Option<String> {
         self.inner()?.problem()

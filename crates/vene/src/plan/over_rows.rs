@@ -4,7 +4,7 @@ use vene_model::{BeginningOfSequence, Outline};
 
 use super::{Edit, Example, Plan, Positions, ResolvedPlan, Run, Source, SourcePositions};
 use crate::data::{LeftOut, PreparedRow, Reason, Requirements, Role, Row, prepare};
-use crate::error::PlanError;
+use crate::error::{PlanError, Whose};
 
 /// A plan whose examples are rows of a data set.
 #[derive(Clone, Debug)]
@@ -83,7 +83,8 @@ impl Plan {
             }
         };
         let examples: Vec<Example> = rows.iter().map(example).collect();
-        self.at(roles, rows).resolve(outline, &examples)
+        let rows: Vec<&PreparedRow> = rows.iter().collect();
+        self.at_rows(roles, &rows, false)?.resolve(outline, &examples)
     }
 
     /// Takes out the rows that the plan does not fit. One at a time shows which these are.
@@ -123,47 +124,81 @@ impl Plan {
         roles
     }
 
-    /// The same plan with numbers in place of roles.
-    fn at(&self, roles: &[Role], rows: &[PreparedRow]) -> Self {
-        let found = |positions: &Positions, in_base: bool| match role(positions) {
-            None => positions.clone(),
-            Some(role) => {
+    /// The same plan with numbers in place of roles, for examples that are these rows, one each. Where they are `extended`,
+    /// tokens stand after the bases' own: then all other words are looked up in the rows' bases too.
+    ///
+    /// # Errors
+    /// Words that stand for nothing in a row's base, where rows are extended.
+    pub(crate) fn at_rows(
+        &self,
+        roles: &[Role],
+        rows: &[&PreparedRow],
+        extended: bool,
+    ) -> Result<Self, PlanError> {
+        let found = |positions: &Positions, run: Run| -> Result<Positions, PlanError> {
+            if let Some(role) = role(positions) {
                 let place = roles.iter().position(|known| known == role).unwrap_or_default();
-                let of_row = |row: &PreparedRow| {
-                    let all = if in_base { &row.base_positions } else { &row.source_positions };
+                let of_row = |row: &&PreparedRow| {
+                    let all = match run {
+                        Run::Source(0) => &row.source_positions,
+                        // Source 1 is the base once more.
+                        Run::Base | Run::Source(_) => &row.base_positions,
+                    };
                     let found = all.get(place).map_or(&[][..], Vec::as_slice);
                     found.iter().map(|&position| position as i64).collect()
                 };
-                Positions::Each(rows.iter().map(of_row).collect())
+                return Ok(Positions::Each(rows.iter().map(of_row).collect()));
             }
+            if !extended || run != Run::Base {
+                return Ok(positions.clone());
+            }
+            let in_base = |(example, row): (usize, &&PreparedRow)| {
+                let found = positions.resolve(&row.base, example);
+                let found = found.map_err(|error| {
+                    let whose = Whose::Base;
+                    PlanError::Position { whose, example, error }
+                })?;
+                Ok(found.into_iter().map(|position| position as i64).collect())
+            };
+            let each = rows.iter().enumerate().map(in_base).collect::<Result<_, PlanError>>()?;
+            Ok(Positions::Each(each))
         };
-        let edit = |edit: &Edit| {
-            let in_base = edit.run == Run::Base;
+        let edit = |edit: &Edit| -> Result<Edit, PlanError> {
             // What is read in another run than is written is at that run's own positions.
-            let reads_base = !matches!(edit.source, Some(Source::Run(_) | Source::AllRuns));
+            let read_run = match edit.source {
+                Some(Source::Run(source)) => Run::Source(source),
+                Some(Source::AllRuns) => Run::Source(0),
+                _ => Run::Base,
+            };
+            let is_named = |positions: &Positions| {
+                role(positions).is_some() || (extended && read_run != Run::Base)
+            };
             let read = match &edit.source_positions {
-                None => role(&edit.positions).map(|_| found(&edit.positions, reads_base).into()),
-                Some(SourcePositions::Same(same)) => Some(found(same, reads_base).into()),
+                None if is_named(&edit.positions) => Some(found(&edit.positions, read_run)?.into()),
+                None => None,
+                Some(SourcePositions::Same(same)) => Some(found(same, read_run)?.into()),
                 Some(SourcePositions::BySource(each)) => {
-                    let each = each.iter().map(|positions| found(positions, reads_base));
-                    Some(each.collect::<Vec<_>>().into())
+                    let each = each.iter().map(|positions| found(positions, read_run));
+                    Some(each.collect::<Result<Vec<_>, _>>()?.into())
                 }
             };
-            Edit {
-                positions: found(&edit.positions, in_base),
-                keys: edit.keys.as_ref().map(|keys| found(keys, in_base)),
+            let all = (extended && edit.component.is_pattern()).then_some(Positions::All);
+            let keys = edit.keys.as_ref().or(all.as_ref());
+            Ok(Edit {
+                positions: found(&edit.positions, edit.run)?,
+                keys: keys.map(|keys| found(keys, edit.run)).transpose()?,
                 source_positions: read.filter(|_| edit.source.is_some()),
-                source_keys: edit.keys.as_ref().map(|keys| found(keys, reads_base)),
+                source_keys: keys.map(|keys| found(keys, read_run)).transpose()?,
                 ..edit.clone()
-            }
+            })
         };
         let mut plan = self.clone();
-        plan.edits = self.edits.iter().map(edit).collect();
+        plan.edits = self.edits.iter().map(edit).collect::<Result<_, _>>()?;
         for collect in &mut plan.collects {
-            collect.positions = found(&collect.positions, true);
+            collect.positions = found(&collect.positions, Run::Base)?;
         }
-        plan.read = found(&self.read, true);
-        plan
+        plan.read = found(&self.read, Run::Base)?;
+        Ok(plan)
     }
 }
 

@@ -61,7 +61,7 @@ pub struct Change {
     pub before: f64,
 }
 
-/// A change on its way to being measured.
+/// A change on its way to being measured: what [`Change`] is made of, as sums that can be joined.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Tally {
     written: usize,
@@ -70,16 +70,25 @@ pub(crate) struct Tally {
     largest: f64,
     squares: f64,
     squares_before: f64,
+    /// The first value after the edit that is NaN or infinite.
+    not_finite: Option<f64>,
 }
 
 impl Tally {
-    /// Counts values before and after.
-    pub(crate) fn add<T: Copy + Into<f64>>(&mut self, before: &[T], after: &[T]) {
+    /// How many numbers a tally is.
+    pub(crate) const NUMBERS: usize = 8;
+
+    /// Counts values before and after. Where the edit may hide, a value of minus infinity is like any other.
+    pub(crate) fn add<T: Copy + Into<f64>>(&mut self, before: &[T], after: &[T], hides: bool) {
         self.written += before.len();
         for (&before, &after) in before.iter().zip(after) {
             let (before, after): (f64, f64) = (before.into(), after.into());
             self.changed += usize::from(before != after);
-            if before.is_finite() && after.is_finite() {
+            if !after.is_finite() {
+                if !(hides && after == f64::NEG_INFINITY) {
+                    self.not_finite.get_or_insert(after);
+                }
+            } else if before.is_finite() {
                 let change = after - before;
                 self.finite += 1;
                 self.largest = self.largest.max(change.abs());
@@ -97,6 +106,41 @@ impl Tally {
         self.largest = self.largest.max(other.largest);
         self.squares += other.squares;
         self.squares_before += other.squares_before;
+        self.not_finite = self.not_finite.or(other.not_finite);
+    }
+
+    /// The first value after the edit that is NaN or infinite, if one is.
+    pub(crate) fn not_finite(&self) -> Option<f64> {
+        self.not_finite
+    }
+
+    /// Itself in numbers, as a reduction over values gives it.
+    pub(crate) fn numbers(&self) -> [f64; Self::NUMBERS] {
+        let is_fine = if self.not_finite.is_none() { 1.0 } else { 0.0 };
+        [
+            self.written as f64,
+            self.changed as f64,
+            self.finite as f64,
+            self.largest,
+            self.squares,
+            self.squares_before,
+            is_fine,
+            self.not_finite.unwrap_or_default(),
+        ]
+    }
+
+    /// The tally of such numbers.
+    pub(crate) fn of_numbers(numbers: &[f64; Self::NUMBERS]) -> Self {
+        let &[written, changed, finite, largest, squares, squares_before, is_fine, value] = numbers;
+        Self {
+            written: written as usize,
+            changed: changed as usize,
+            finite: finite as usize,
+            largest,
+            squares,
+            squares_before,
+            not_finite: (is_fine == 0.0).then_some(value),
+        }
     }
 
     /// What came of the edit whose values were counted.

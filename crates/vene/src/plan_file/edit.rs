@@ -174,7 +174,9 @@ impl<'a> Reader<'a> {
             None => making::make(described, &making)?,
             Some(alias) => {
                 if described.is_table() {
-                    described.table("a name", &["name"])?;
+                    let settings = alias.settings.iter().map(|(key, _)| *key);
+                    let known: Vec<&str> = ["name"].into_iter().chain(settings).collect();
+                    described.table("a name, and its settings", &known)?;
                 }
                 let node = Node::from(alias.of);
                 making::make(&Item { node: &node, place: described.place.clone() }, &making)?
@@ -244,12 +246,28 @@ fn implied(
             alone(Source::Current(*input))
         }
         AliasSource::Given => match given {
-            Some(source @ (Source::Given(_) | Source::GivenEach(_))) => Ok(source),
+            Some(source @ (Source::Given(_) | Source::GivenEach(_))) => {
+                match described.get("scale") {
+                    Some(scale) => Ok(scaled(source, scale.number()?)),
+                    None => Ok(source),
+                }
+            }
             _ => Err(described.contradiction(format!(
                 "{name} writes given values: give them by source = {{ values = [0.5, 1.0] }}, \
                  source = {{ each = [...] }} or source = {{ file = \"vectors.safetensors\", tensor = \"name\" }}"
             ))),
         },
+    }
+}
+
+/// Given values times a number.
+fn scaled(source: Source, scale: f64) -> Source {
+    let times =
+        |values: &Arc<Vec<f64>>| Arc::new(values.iter().map(|value| value * scale).collect());
+    match source {
+        Source::Given(values) => Source::Given(times(&values)),
+        Source::GivenEach(each) => Source::GivenEach(each.iter().map(times).collect()),
+        other => other,
     }
 }
 

@@ -217,22 +217,5 @@ pub(crate) fn listed<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
 /// The known name that is nearest to another, if one is near. Of very many names the first are looked at.
 pub(super) fn nearest(name: &str, known: &[&str]) -> Option<Box<str>> {
     const MOST: usize = 10_000;
-    let is_short = |other: &&&str| other.len() <= 80;
-    let known = known.iter().take(MOST).filter(is_short);
-    let near = known.map(|other| (distance(name, other), *other)).min()?;
-    (near.0 <= 1 + name.len() / 4).then(|| near.1.into())
-}
-
-/// Levenshtein's distance, by bytes, of the first 80.
-fn distance(a: &str, b: &str) -> usize {
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, x) in a.bytes().take(80).enumerate() {
-        let mut diagonal = std::mem::replace(&mut row[0], i + 1);
-        for (j, y) in b.bytes().enumerate() {
-            let substituted = diagonal + usize::from(x != y);
-            diagonal = row[j + 1];
-            row[j + 1] = substituted.min(diagonal + 1).min(row[j] + 1);
-        }
-    }
-    row[b.len()]
+    vene_named::nearest(name, known.iter().take(MOST).copied()).map(Box::from)
 }

@@ -32,11 +32,13 @@
 //! ```
 
 mod budget;
+mod deserialize;
 mod dimensions;
 mod document;
 mod edit;
 mod error;
 pub(crate) mod files;
+mod grid;
 mod heads;
 mod link;
 pub(crate) mod making;
@@ -45,6 +47,8 @@ pub(crate) mod pyvene;
 mod read;
 mod saved;
 mod sections;
+mod serialize;
+mod set;
 mod source;
 mod table;
 mod when;
@@ -63,11 +67,15 @@ use document::{Node, Value};
 pub(crate) use error::listed;
 pub use error::{Place, PlanFileError};
 use files::Files;
+use grid::Expanded;
+pub use grid::{GridRun, GridValue, PlanGrid};
 pub use pyvene::{Nested, PyveneCall, PyveneSaved};
 use saved::Digests;
 pub use saved::{SAVED_FILES, Saved, load, save, save_with};
+use sections::SECTIONS;
 pub use sections::{
-    DataSection, GenerateSection, LossName, ModelSection, ScheduleName, TrainSection,
+    DataSection, ExperimentKind, GenerateSection, LimitsSection, LossName, MeasureSection,
+    ModelSection, ScheduleName, Sections, StatisticsSection, TrainSection,
 };
 use table::Item;
 use write::Sink;
@@ -90,22 +98,11 @@ const LARGEST: u64 = 8 << 20;
 /// The version of the format that is written; earlier ones are read.
 const VERSION: usize = 1;
 
-/// What a plan is for: the sections of its file other than the plan itself.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Sections {
-    /// `[model]`.
-    pub model: Option<ModelSection>,
-    /// `[data]`.
-    pub data: Option<DataSection>,
-    /// `[train]`.
-    pub train: Option<TrainSection>,
-    /// `[generate]`.
-    pub generate: Option<GenerateSection>,
-}
-
 /// What a plan's file says.
 #[derive(Clone, Debug)]
 pub struct PlanFile {
+    /// What is to be done with it. Default: the plan is run.
+    pub kind: Option<ExperimentKind>,
     /// What the plan is for.
     pub sections: Sections,
     document: Node,
@@ -153,9 +150,19 @@ impl PlanFile {
             },
             message: error.message,
         })?;
+        Self::of_document(document, text.to_owned(), file, folder)
+    }
+
+    fn of_document(
+        document: Node,
+        source: String,
+        file: Option<&Path>,
+        folder: &Path,
+    ) -> Result<Self> {
         let item = Item::document(&document, file.map(Arc::from));
-        let known =
-            ["version", "model", "data", "train", "generate", "edit", "collect", "read", "sha256"];
+        let plan = ["grid", "edit", "collect", "read", "sha256"];
+        let known = ["version", "kind"].into_iter().chain(SECTIONS).chain(plan);
+        let known: Vec<&str> = known.collect();
         let table = item.table("a table of sections", &known)?;
         if let Some(version) = table.get("version")
             && !(1..=VERSION).contains(&version.count()?)
@@ -164,18 +171,29 @@ impl PlanFile {
             return Err(version.expected(known));
         }
         Ok(Self {
-            sections: Sections {
-                model: table.read("model", ModelSection::read)?,
-                data: table.read("data", DataSection::read)?,
-                train: table.read("train", TrainSection::read)?,
-                generate: table.read("generate", GenerateSection::read)?,
-            },
+            kind: table.read("kind", deserialize::read)?,
+            sections: Sections::read(&item)?,
             digests: table.read("sha256", Digests::read)?,
             file: file.map(Arc::from),
             folder: folder.to_owned(),
-            source: text.to_owned(),
+            source,
             document,
         })
+    }
+
+    /// The folder beside which other files are looked up.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// The same with a value in place of what it says: `grid.dose=[0.5, 1.0]`, `edit.0.layer=3`. The value is TOML, or else
+    /// a text.
+    ///
+    /// # Errors
+    /// A key in something that has none; what is then wrong with the file.
+    pub fn set(&self, assignment: &str) -> Result<Self> {
+        let document = set::set(&self.document, assignment)?;
+        Self::of_document(document, self.source.clone(), self.file.as_deref(), &self.folder)
     }
 
     /// The file of a plan whose interventions have no parameters; one with parameters is saved into
@@ -197,7 +215,7 @@ impl PlanFile {
         }
         let sections = Sections::default();
         let (source, folder) = (String::new(), PathBuf::new());
-        Ok(Self { sections, document, source, digests: None, file: None, folder })
+        Ok(Self { kind: None, sections, document, source, digests: None, file: None, folder })
     }
 
     /// The text that was read, with its comments; empty where the plan was not read of a text.
@@ -228,13 +246,37 @@ impl PlanFile {
     /// Interventions with parameters are made anew at each call: two plans share none.
     ///
     /// # Errors
-    /// Another model than the one whose `identity` the file states, where it states one; and whatever
-    /// of the plan cannot be, by its line.
+    /// Another model than the one whose `identity` the file states, where it states one; whatever
+    /// of the plan cannot be, by its line; a grid that makes several plans.
     pub fn plan(&self, outline: &Outline) -> Result<Plan> {
+        self.one_of(self.grid(outline)?)
+    }
+
+    /// The plans of the file's grid, for this model; of a file without one its only plan.
+    ///
+    /// # Errors
+    /// As [`PlanFile::plan`].
+    pub fn grid(&self, outline: &Outline) -> Result<PlanGrid> {
         self.expect_model(outline)?;
         let files =
             Files::beside(&self.folder).of_model(outline, false).expecting(self.tensors_digest());
-        self.plan_for(outline, &files)
+        self.grid_for(outline, &files)
+    }
+
+    /// The only plan of a grid.
+    fn one_of(&self, grid: PlanGrid) -> Result<Plan> {
+        let count = grid.runs.len();
+        match <[GridRun; 1]>::try_from(grid.runs) {
+            Ok([run]) => Ok(run.plan),
+            Err(_) => {
+                let item = Item::document(&self.document, self.file.clone());
+                let item = item.get("grid").unwrap_or(item);
+                Err(item.contradiction(format!(
+                    "the plan's grid ({}) makes {count} plans, and one is wanted here: `vene run` runs them all",
+                    grid.variables.join(", ")
+                )))
+            }
+        }
     }
 
     /// The plan for another model than the file states, of the same shape and tokenizer where it states
@@ -243,10 +285,18 @@ impl PlanFile {
     /// # Errors
     /// As [`PlanFile::plan`], but for the weights.
     pub fn plan_for_another_model(&self, outline: &Outline) -> Result<Plan> {
+        self.one_of(self.grid_for_another_model(outline)?)
+    }
+
+    /// The plans of the file's grid for such a model.
+    ///
+    /// # Errors
+    /// As [`PlanFile::plan_for_another_model`].
+    pub fn grid_for_another_model(&self, outline: &Outline) -> Result<PlanGrid> {
         self.expect_alike(outline)?;
         let files =
             Files::beside(&self.folder).of_model(outline, true).expecting(self.tensors_digest());
-        self.plan_for(outline, &files)
+        self.grid_for(outline, &files)
     }
 
     /// Refuses another model than the one that the file states, if it does.
@@ -293,37 +343,19 @@ impl PlanFile {
     }
 
     fn plan_for(&self, outline: &Outline, files: &Files) -> Result<Plan> {
-        let config = outline.config();
+        self.one_of(self.grid_for(outline, files)?)
+    }
+
+    fn grid_for(&self, outline: &Outline, files: &Files) -> Result<PlanGrid> {
         let document = Item::document(&self.document, self.file.clone());
-        let mut plan = Plan::new();
-        let mut reader = edit::Reader::new(outline, files);
-        let edits = document.get("edit").map(|item| item.tables("edit")).transpose()?;
-        let edits = edits.unwrap_or_default();
-        if let Some(item) = edits.get(MOST_EDITS) {
-            return Err(item.contradiction(format!(
-                "a plan may have {MOST_EDITS} edits, and there are {}: split it",
-                edits.len()
-            )));
-        }
-        for (index, item) in edits.iter().enumerate() {
-            plan = plan.edit(reader.edit(index, item)?);
-        }
-        let collects = document.get("collect").map(|item| item.tables("collect")).transpose()?;
-        for item in collects.unwrap_or_default() {
-            let table = item.table("a table", &["component", "layer", "positions"])?;
-            let component = table.need("component", "what is collected")?;
-            let name = component.text("the name of a component")?;
-            let refused = |error: PlanError| edit::plan_error(&component, error);
-            let named = alias::resolve(name, config).map_err(|error| refused(error.into()))?;
-            let layer = named.layer.or(table.read("layer", Item::count)?);
-            Site::new(named.component, layer, config).map_err(|error| refused(error.into()))?;
-            let positions = table.read("positions", positions::read)?.unwrap_or(Positions::Last);
-            plan = plan.collect(named.component, layer, positions);
-        }
-        if let Some(item) = document.get("read") {
-            plan = read::read(&item, plan)?;
-        }
-        Ok(plan)
+        let (variables, runs) = grid::expand(&document, outline.config())?;
+        let run = |run: Expanded| {
+            let item = Item { node: &run.document, place: document.place.clone() };
+            let plan = plan_of(&item, &run, outline, files)?;
+            Ok(GridRun { values: run.values, plan })
+        };
+        let runs = runs.into_iter().map(run).collect::<Result<_>>()?;
+        Ok(PlanGrid { variables, runs })
     }
 
     /// The file of tensors that a saved plan has beside it, and the SHA-256 that it must have.
@@ -356,22 +388,61 @@ impl PlanFile {
 
     /// Its keys and values, but for the digests.
     fn entries(&self) -> Vec<(String, Node)> {
-        let Sections { model, data, train, generate } = &self.sections;
-        let sections = [
-            ("model", model.as_ref().map(ModelSection::write)),
-            ("data", data.as_ref().map(DataSection::write)),
-            ("train", train.as_ref().map(TrainSection::write)),
-            ("generate", generate.as_ref().map(GenerateSection::write)),
-        ];
-        let sections =
-            sections.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value?)));
+        let sections = self.sections.write();
         let rest = match &self.document.value {
             Value::Table(entries) => entries.clone(),
             _ => Vec::new(),
         };
-        let rest =
-            rest.into_iter().filter(|(key, _)| matches!(key.as_str(), "edit" | "collect" | "read"));
+        let rest = rest
+            .into_iter()
+            .filter(|(key, _)| matches!(key.as_str(), "grid" | "edit" | "collect" | "read"));
         let version = [("version".to_owned(), VERSION.into())];
-        version.into_iter().chain(sections).chain(rest).collect()
+        let kind = self.kind.map(|kind| ("kind".to_owned(), kind.name().into()));
+        version.into_iter().chain(kind).chain(sections).chain(rest).collect()
     }
+}
+
+/// The plan of a document whose placeholders and lists of layers were put in place.
+fn plan_of(
+    document: &Item<'_>,
+    expanded: &Expanded,
+    outline: &Outline,
+    files: &Files,
+) -> Result<Plan> {
+    let config = outline.config();
+    let mut plan = Plan::new();
+    let mut reader = edit::Reader::new(outline, files);
+    let numbered = |name: &str, numbers: &[usize]| -> Result<Vec<Item<'_>>> {
+        let Some(list) = document.node.get(name) else { return Ok(Vec::new()) };
+        let Value::List(items) = &list.value else {
+            return Ok(document.get(name).map_or(Ok(Vec::new()), |item| item.tables(name))?);
+        };
+        let item = |(node, number): (_, &usize)| document.numbered(node, name, *number);
+        Ok(items.iter().zip(numbers).map(item).collect())
+    };
+    let edits = numbered("edit", &expanded.edits)?;
+    if let Some(item) = edits.get(MOST_EDITS) {
+        return Err(item.contradiction(format!(
+            "a plan may have {MOST_EDITS} edits, and there are {}: split it",
+            edits.len()
+        )));
+    }
+    for (index, item) in edits.iter().enumerate() {
+        plan = plan.edit(reader.edit(index, item)?);
+    }
+    for item in numbered("collect", &expanded.collects)? {
+        let table = item.table("a table", &["component", "layer", "positions"])?;
+        let component = table.need("component", "what is collected")?;
+        let name = component.text("the name of a component")?;
+        let refused = |error: PlanError| edit::plan_error(&component, error);
+        let named = alias::resolve(name, config).map_err(|error| refused(error.into()))?;
+        let layer = named.layer.or(table.read("layer", Item::count)?);
+        Site::new(named.component, layer, config).map_err(|error| refused(error.into()))?;
+        let positions = table.read("positions", positions::read)?.unwrap_or(Positions::Last);
+        plan = plan.collect(named.component, layer, positions);
+    }
+    if let Some(item) = document.get("read") {
+        plan = read::read(&item, plan, outline)?;
+    }
+    Ok(plan)
 }

@@ -2,23 +2,30 @@
 
 use std::sync::Arc;
 
+use vene_model::Outline;
+
 use super::document::{Node, table};
 use super::error::PlanFileError;
 use super::positions;
 use super::table::Item;
 use crate::plan::{Outputs, Plan, Positions, Tokens};
 
-const EXPECTED: &str = "token ids, as [11, 42], or a list of such lists, one for each example";
+const EXPECTED: &str =
+    "tokens, as [\" Madrid\", 42] (texts or ids), or a list of such lists, one for each example";
 
 /// The plan, with what the section says of it.
-pub(super) fn read(item: &Item<'_>, mut plan: Plan) -> Result<Plan, PlanFileError> {
+pub(super) fn read(
+    item: &Item<'_>,
+    mut plan: Plan,
+    outline: &Outline,
+) -> Result<Plan, PlanFileError> {
     let known = ["positions", "logits_of", "probabilities_of", "original"];
     let table = item.table("a table", &known)?;
     let positions = table.read("positions", positions::read)?.unwrap_or_default();
     let outputs = match (table.get("logits_of"), table.get("probabilities_of")) {
         (None, None) => Outputs::Distributions,
-        (Some(ids), None) => Outputs::Logits(tokens(&ids)?),
-        (None, Some(ids)) => Outputs::Probabilities(tokens(&ids)?),
+        (Some(ids), None) => Outputs::Logits(tokens(&ids, outline)?),
+        (None, Some(ids)) => Outputs::Probabilities(tokens(&ids, outline)?),
         (Some(_), Some(second)) => {
             return Err(second.contradiction(
                 "give `logits_of` or `probabilities_of`; the latter has the logits too",
@@ -31,10 +38,15 @@ pub(super) fn read(item: &Item<'_>, mut plan: Plan) -> Result<Plan, PlanFileErro
     Ok(plan.read(positions).outputs(outputs))
 }
 
-fn tokens(item: &Item<'_>) -> Result<Tokens, PlanFileError> {
-    let ids = |item: &Item<'_>| {
-        item.list(EXPECTED)?.iter().map(|item| item.whole::<u32>(EXPECTED)).collect()
+fn tokens(item: &Item<'_>, outline: &Outline) -> Result<Tokens, PlanFileError> {
+    let id = |item: &Item<'_>| match item.text("") {
+        Ok(text) => {
+            let token = outline.tokenizer().single_token(text);
+            token.map_err(|error| item.contradiction(error.to_string()))
+        }
+        Err(_) => item.whole::<u32>(EXPECTED),
     };
+    let ids = |item: &Item<'_>| item.list(EXPECTED)?.iter().map(id).collect();
     let items = item.list(EXPECTED)?;
     match !items.is_empty() && items.iter().all(|item| item.list("").is_ok()) {
         true => {

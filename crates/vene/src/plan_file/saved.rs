@@ -91,6 +91,7 @@ pub fn save_with(folder: &Path, plan: &Plan, outline: &Outline, sections: &Secti
         identity: Some(outline.identity()),
         shape: Some(outline.key().shape().to_owned()),
         tokenizer: Some(outline.key().tokenizer().to_owned()),
+        ..sections.model.clone().unwrap_or_default()
     };
     let notes = HashMap::from([(state::NOTES.to_owned(), notes(&model))]);
     file.sections.model = Some(model);
@@ -116,7 +117,7 @@ pub fn save_with(folder: &Path, plan: &Plan, outline: &Outline, sections: &Secti
 
 /// What the file of tensors says of the model that they are of, where another plan reads it by its name.
 fn notes(model: &ModelSection) -> String {
-    let ModelSection { id, identity, shape, tokenizer } = model;
+    let ModelSection { id, identity, shape, tokenizer, .. } = model;
     let model = json!({ "name": id, "identity": identity, "shape": shape, "tokenizer": tokenizer });
     json!({ "model": model }).to_string()
 }

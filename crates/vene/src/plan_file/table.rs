@@ -94,15 +94,6 @@ impl<'a> Item<'a> {
         self.whole("a whole number from 0 on")
     }
 
-    /// A number of things of which there must be one.
-    pub fn positive(&self) -> Result<usize> {
-        let expected = "a whole number from 1 on";
-        match self.whole(expected)? {
-            0 => Err(self.expected(expected)),
-            count => Ok(count),
-        }
-    }
-
     /// A whole number of any integer type.
     pub fn whole<T: TryFrom<i128>>(&self, expected: &str) -> Result<T> {
         match self.node.value {
@@ -130,12 +121,17 @@ impl<'a> Item<'a> {
         }
     }
 
+    /// A table of a list, in its place under a number.
+    pub fn numbered(&self, node: &'a Node, name: &str, number: usize) -> Self {
+        self.inner(node, format!("{name} {number}").into())
+    }
+
     /// A list of tables, each in its place under a number, as `edit 3`.
     pub fn tables(&self, name: &str) -> Result<Vec<Item<'a>>> {
         match &self.node.value {
             Value::List(items) => {
-                let numbered = |(index, node)| self.inner(node, format!("{name} {index}").into());
-                Ok(items.iter().enumerate().map(numbered).collect())
+                let items = items.iter().enumerate();
+                Ok(items.map(|(index, node)| self.numbered(node, name, index)).collect())
             }
             _ => Err(self.expected("a list of tables")),
         }

@@ -2,46 +2,25 @@
 //!
 //! Of a thousand cells without any effect fifty have a p-value below 0.05.
 
-use std::fmt;
-use std::str::FromStr;
+use vene_named::named;
 
-/// How p-values are adjusted for their number.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Correction {
-    /// Not at all.
-    #[default]
-    None,
-    /// Holm 1979: a cell called significant at α is wrongly called so, in any of the cells, with a
-    /// probability of at most α, however they depend on each other.
-    Holm,
-    /// Benjamini & Hochberg 1995: of the cells called significant at α a share of at most α is
-    /// expected to be wrongly called so. For cells that are independent or rise and fall together
-    /// (Benjamini & Yekutieli 2001), as neighbours in a sweep mostly do.
-    BenjaminiHochberg,
-}
-
-/// A correction that there is not.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("`{name}` is no correction for many tests; there are {}", Correction::ALL.map(Correction::name).join(", "))]
-pub struct UnknownCorrection {
-    /// What was asked for.
-    pub name: String,
+named! {
+    /// How p-values are adjusted for their number.
+    #[non_exhaustive]
+    pub enum Correction as "correction for many tests", default None {
+        /// Not at all.
+        None = "none",
+        /// Holm 1979: a cell called significant at α is wrongly called so, in any of the cells, with a
+        /// probability of at most α, however they depend on each other.
+        Holm = "holm",
+        /// Benjamini & Hochberg 1995: of the cells called significant at α a share of at most α is
+        /// expected to be wrongly called so. For cells that are independent or rise and fall together
+        /// (Benjamini & Yekutieli 2001), as neighbours in a sweep mostly do.
+        BenjaminiHochberg = "benjamini-hochberg",
+    }
 }
 
 impl Correction {
-    /// All there are.
-    pub const ALL: [Self; 3] = [Self::None, Self::Holm, Self::BenjaminiHochberg];
-
-    /// Its name.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::None => "none",
-            Self::Holm => "holm",
-            Self::BenjaminiHochberg => "benjamini-hochberg",
-        }
-    }
-
     /// The adjusted p-values, in the same order: a cell is significant at α where its adjusted
     /// p-value is at most α. Missing ones (`None`, or NaN) stay missing and count for no test.
     pub fn adjust(self, p_values: &[Option<f64>]) -> Vec<Option<f64>> {
@@ -72,21 +51,6 @@ impl Correction {
             }
         }
         adjusted
-    }
-}
-
-impl fmt::Display for Correction {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
-    }
-}
-
-impl FromStr for Correction {
-    type Err = UnknownCorrection;
-
-    fn from_str(name: &str) -> Result<Self, UnknownCorrection> {
-        let found = Self::ALL.into_iter().find(|correction| correction.name() == name);
-        found.ok_or_else(|| UnknownCorrection { name: name.to_owned() })
     }
 }
 
@@ -121,7 +85,7 @@ mod tests {
 
     #[test]
     fn missing_ones_count_for_no_test() {
-        for correction in Correction::ALL {
+        for &correction in Correction::ALL {
             let adjusted = correction.adjust(&[Some(0.02), None, Some(f64::NAN), Some(0.03)]);
             let alone = correction.adjust(&[Some(0.02), Some(0.03)]);
             assert_eq!(adjusted, [alone[0], None, None, alone[1]]);
@@ -132,13 +96,12 @@ mod tests {
 
     #[test]
     fn names_are_read_back() {
-        for correction in Correction::ALL {
+        for &correction in Correction::ALL {
             assert_eq!(correction.to_string().parse(), Ok(correction));
         }
         assert_eq!(
             "bonferroni".parse::<Correction>().unwrap_err().to_string(),
-            "`bonferroni` is no correction for many tests; \
-             there are none, holm, benjamini-hochberg"
+            "there is no correction for many tests `bonferroni`. There are none, holm, benjamini-hochberg"
         );
     }
 
@@ -154,7 +117,7 @@ mod tests {
         #[test]
         fn adjusted_values_keep_the_order_and_are_no_smaller(p_values in p_values()) {
             let given: Vec<_> = p_values.iter().copied().map(Some).collect();
-            for correction in Correction::ALL {
+            for &correction in Correction::ALL {
                 let adjusted = correction.adjust(&given);
                 for (one, &p) in adjusted.iter().zip(&p_values) {
                     let one = one.unwrap();
@@ -182,7 +145,7 @@ mod tests {
             order.sort_by_key(|&index| keys[index]);
             let given: Vec<_> = p_values.iter().copied().map(Some).collect();
             let shuffled: Vec<_> = order.iter().map(|&index| given[index]).collect();
-            for correction in Correction::ALL {
+            for &correction in Correction::ALL {
                 let adjusted = correction.adjust(&given);
                 let expected: Vec<_> = order.iter().map(|&index| adjusted[index]).collect();
                 prop_assert_eq!(correction.adjust(&shuffled), expected);

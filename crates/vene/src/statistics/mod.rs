@@ -46,7 +46,7 @@ mod split;
 
 pub use bootstrap::Bootstrap;
 pub use clusters::Clusters;
-pub use correction::{Correction, UnknownCorrection};
+pub use correction::Correction;
 pub use error::StatisticsError;
 pub use estimate::{Estimate, means};
 pub use interval::Interval;

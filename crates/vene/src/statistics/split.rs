@@ -13,6 +13,7 @@ use rand::seq::SliceRandom;
 use super::StatisticsError;
 use super::share::nearest;
 use crate::data::Row;
+use vene_named::named;
 
 /// How rows are divided.
 ///
@@ -41,33 +42,24 @@ pub struct Split {
     pub reads_source: bool,
 }
 
-/// Which rows are not parted.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Together {
-    /// Those of the same two prompts, whichever of them is the base; where no source is read, of the same base.
-    #[default]
-    Prompts,
-    /// Those of the same base, whatever their source, and where sources are read those of the same two
-    /// prompts: where none is read rows of one base are the same experiment.
-    Bases,
-    /// As [`Together::Prompts`], and all rows of a group: shows that a finding holds for templates
-    /// that had no part in it.
-    Groups,
+named! {
+    /// Which rows are not parted.
+    pub enum Together as "way to keep rows together", default Prompts {
+        /// Those of the same two prompts, whichever of them is the base; where no source is read, of the same base.
+        Prompts = "prompts",
+        /// Those of the same base, whatever their source, and where sources are read those of the same two
+        /// prompts: where none is read rows of one base are the same experiment.
+        Bases = "bases",
+        /// Those of the same prompts, and all rows of a group: shows that a finding holds for templates
+        /// that had no part in it.
+        Groups = "groups",
+    }
 }
 
 impl Together {
     /// What experiments in which sources are read, or are not, must keep together at least.
     pub fn least(reads_source: bool) -> Self {
         if reads_source { Self::Prompts } else { Self::Bases }
-    }
-
-    /// Its name.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Prompts => "prompts",
-            Self::Bases => "bases",
-            Self::Groups => "groups",
-        }
     }
 
     /// The rows that stay together, as lists of their indices, in the order of their first rows.

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use vene_model::{BeginningOfSequence, Component, Outline, Prompt};
+use vene_named::named;
 
 use super::metrics::{AnswerTexts, PairMetrics};
 use super::{Cell, Method, Sweep, Target, noise, places};
@@ -12,28 +13,19 @@ use crate::intervention::SourceCount;
 use crate::metric::Metric;
 use crate::plan::{Edit, Example, Plan, Positions, Run, SourcePositions, align};
 
-/// What is edited at once in each cell.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum SweepUnit {
-    /// One position, all heads (`pos`).
-    #[default]
-    Position,
-    /// One head, all positions (`h`).
-    Head,
-    /// One head at one position (`h.pos`).
-    HeadPosition,
+named! {
+    /// What is edited at once in each cell.
+    pub enum SweepUnit as "unit", default Position {
+        /// One position, all heads.
+        Position = "pos",
+        /// One head, all positions.
+        Head = "h",
+        /// One head at one position.
+        HeadPosition = "h.pos",
+    }
 }
 
 impl SweepUnit {
-    /// Its name, as pyvene has it.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Position => "pos",
-            Self::Head => "h",
-            Self::HeadPosition => "h.pos",
-        }
-    }
-
     /// What is edited at once, in words.
     pub fn in_words(self) -> &'static str {
         match self {

@@ -1,11 +1,13 @@
 //! A control: what do directions that nobody learned do in the same place?
 
+use std::sync::Arc;
+
 use candle_core::Tensor;
 
 use super::error::TrainingError;
 use crate::data::Row;
-use crate::intervention::{Constraint, Parameter, orthogonal};
-use crate::plan::ResolvedPlan;
+use crate::intervention::{Constraint, Interchange, Parameter, SourceCount, orthogonal};
+use crate::plan::{Plan, ResolvedPlan};
 use crate::random::Draws;
 use crate::statistics::share::nearest;
 use crate::statistics::{StatisticsError, Together};
@@ -20,10 +22,7 @@ pub fn with_random_directions<T, E: From<TrainingError>>(
     seed: u64,
     work: impl FnOnce() -> Result<T, E>,
 ) -> Result<Option<T>, E> {
-    let rotations: Vec<Parameter> = super::trainer::learned(plan)
-        .into_iter()
-        .filter(|parameter| parameter.constraint == Constraint::Orthogonal)
-        .collect();
+    let rotations = rotations(super::trainer::learned(plan));
     if rotations.is_empty() {
         return Ok(None);
     }
@@ -37,6 +36,47 @@ pub fn with_random_directions<T, E: From<TrainingError>>(
         variable.set(kept).map_err(TrainingError::from)?;
     }
     found.map(Some)
+}
+
+/// Draws the rotations that a plan learns anew, all equally likely, and says whether it has any. The plan must be one by
+/// itself: what shares its interventions is changed too.
+///
+/// # Errors
+/// Failures of the computation.
+pub fn random_directions(plan: &Plan, seed: u64) -> Result<bool, TrainingError> {
+    let parameters = plan.edits.iter().flat_map(|edit| edit.intervention.parameters());
+    let mut learned: Vec<Parameter> = Vec::new();
+    for parameter in parameters.filter(Parameter::is_trained) {
+        if learned.iter().all(|known| known.variable.id() != parameter.variable.id()) {
+            learned.push(parameter);
+        }
+    }
+    let rotations = rotations(learned);
+    draw(&rotations, seed)?;
+    Ok(!rotations.is_empty())
+}
+
+/// The plan with a plain interchange in place of each intervention that learns: all of an activation instead of some
+/// directions of it. `None` where one of them reads no source, so that there is nothing to interchange.
+pub fn whole_activations(plan: &Plan) -> Option<Plan> {
+    let mut whole = plan.clone();
+    for edit in &mut whole.edits {
+        let intervention = &edit.intervention;
+        if intervention.parameters().iter().any(Parameter::is_trained) {
+            if intervention.traits().sources != SourceCount::One {
+                return None;
+            }
+            edit.intervention = Arc::new(Interchange);
+            edit.subspaces = None;
+            edit.concatenated = false;
+        }
+    }
+    Some(whole)
+}
+
+fn rotations(learned: Vec<Parameter>) -> Vec<Parameter> {
+    let is_rotation = |parameter: &Parameter| parameter.constraint == Constraint::Orthogonal;
+    learned.into_iter().filter(is_rotation).collect()
 }
 
 fn copies(rotations: &[Parameter]) -> Result<Vec<Tensor>, TrainingError> {

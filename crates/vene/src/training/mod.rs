@@ -7,6 +7,7 @@
 //! ([`TrainRun`]).
 
 mod annealing;
+mod batch;
 mod checkpoint;
 mod control;
 mod error;
@@ -19,7 +20,7 @@ mod trainer;
 
 pub use crate::engine::TrainRun;
 pub use annealing::Annealing;
-pub use control::{split, with_random_directions};
+pub use control::{random_directions, split, whole_activations, with_random_directions};
 pub use error::TrainingError;
 pub use objective::{
     BatchLoss, CrossEntropy, Divergence, FromLogits, LogitDifference, Loss, Objective, Penalty,

@@ -3,10 +3,10 @@
 use std::ops::ControlFlow;
 use std::path::Path;
 
-use candle_core::DType;
 use vene_model::Model;
 
 use super::annealing::{self, Annealing};
+use super::batch::{self, Sums};
 use super::checkpoint;
 use super::error::TrainingError;
 use super::objective::Objective;
@@ -40,6 +40,10 @@ pub struct Trainer {
     /// Whether blocks behind the edits are run once more on the way back instead of being remembered
     /// ([`TrainRun::recomputing`]): for batches that would not fit the memory.
     pub recomputes: bool,
+    /// About how many bytes a training may take beside the weights. A batch that needs more is run in parts whose gradients
+    /// are added up, weighted by how many positions they read: the same but for rounding, for a loss that is a mean over
+    /// them. `None`: a batch is run at once.
+    pub memory: Option<usize>,
 }
 
 impl Default for Trainer {
@@ -53,6 +57,7 @@ impl Default for Trainer {
             seed: Some(0),
             patience: None,
             recomputes: false,
+            memory: None,
         }
     }
 }
@@ -163,12 +168,10 @@ impl Trainer {
             trained.stopped_early = trained.epochs.len() < self.epochs;
             return Ok(trained);
         }
-        let mut runs = TrainRun::new(model, plan.clone())?.recomputing(self.recomputes);
+        let run = |plan: &ResolvedPlan| TrainRun::of(model, plan.clone(), self.memory);
+        let mut runs = run(plan)?.recomputing(self.recomputes);
         let held_out = match held_out {
-            Some(held_out) => {
-                let runs = TrainRun::new(model, held_out.plan.clone())?.without_gradients();
-                Some((runs, held_out.objective))
-            }
+            Some(held_out) => Some((run(held_out.plan)?.without_gradients(), held_out.objective)),
             None => None,
         };
         for epoch in trained.epochs.len()..self.epochs {
@@ -179,20 +182,13 @@ impl Trainer {
                 if let Some(annealing) = self.annealing {
                     annealing::set(&temperatures, annealing.temperature(step, steps))?;
                 }
-                let found = objective.loss.of(&runs, batch)?;
-                let loss = found.loss.to_dtype(DType::F64)?;
-                let penalised = match objective.penalised(&learned)? {
-                    Some(penalty) => (&loss + penalty)?,
-                    None => loss.clone(),
-                };
-                let gradients = penalised.backward()?;
-                state.step(&learned, &gradients, self.schedule.factor(step, steps))?;
-                let loss = loss.to_scalar::<f64>()?;
+                let found = batch::gradients(objective, &runs, batch, &learned)?;
+                state.step(&learned, &found.gradients, self.schedule.factor(step, steps))?;
+                let (loss, accuracy) = (found.loss, found.sums.mean().accuracy);
                 if !loss.is_finite() {
                     return Err(TrainingError::Diverged { step, loss });
                 }
-                sums.add(loss, found.right, found.reads);
-                let accuracy = found.right / found.reads.max(1) as f64;
+                sums.join(&found.sums);
                 let step = Step { step, steps, epoch, loss, accuracy };
                 trained.steps.push(step);
                 if progress(Progress::Step(&step)).is_break() {
@@ -254,7 +250,7 @@ impl Trainer {
         if self.batch == 0 {
             return Err(TrainingError::EmptyBatch);
         }
-        let runs = TrainRun::new(model, examples.plan.clone())?.without_gradients();
+        let runs = TrainRun::of(model, examples.plan.clone(), self.memory)?.without_gradients();
         self.evaluation(&runs, examples.objective)
     }
 
@@ -266,32 +262,9 @@ impl Trainer {
         let all: Vec<usize> = (0..runs.examples()).collect();
         let mut sums = Sums::default();
         for batch in all.chunks(self.batch) {
-            let found = objective.loss.of(runs, batch)?;
-            let loss = found.loss.to_dtype(DType::F64)?.to_scalar::<f64>()?;
-            sums.add(loss, found.right, found.reads);
+            sums.join(&batch::loss(objective, runs, batch)?);
         }
         Ok(sums.mean())
-    }
-}
-
-/// Means over batches, each with the weight of its reads.
-#[derive(Default)]
-struct Sums {
-    loss: f64,
-    right: f64,
-    reads: usize,
-}
-
-impl Sums {
-    fn add(&mut self, loss: f64, right: f64, reads: usize) {
-        self.loss += loss * reads as f64;
-        self.right += right;
-        self.reads += reads;
-    }
-
-    fn mean(&self) -> Evaluation {
-        let reads = self.reads.max(1) as f64;
-        Evaluation { loss: self.loss / reads, accuracy: self.right / reads }
     }
 }
 

@@ -10,6 +10,7 @@ mod autoencoders;
 mod case;
 mod documented;
 mod every;
+mod grids;
 mod hostile;
 mod pyvene;
 #[allow(dead_code)]

@@ -153,8 +153,12 @@ fn settings_that_are_missing() {
 #[test]
 fn values_of_another_kind() {
     refused(
-        "[[edit]]\nintervention = 'zero'\ncomponent = 'mlp_output'\nlayer = '1'\n",
-        &["line 4, edit 0, layer", "it is \"1\"", "expected a whole number from 0 on"],
+        "[[edit]]\nintervention = 'zero'\ncomponent = 'mlp_output'\nlayer = true\n",
+        &["line 4, edit 0, layer", "it is true", "expected a whole number from 0 on"],
+    );
+    refused(
+        "[[edit]]\nintervention = 'zero'\ncomponent = 'mlp_output'\nlayer = 'one'\n",
+        &["line 4, edit 0, layer", "`one` names no layer", "a range such as 0..3"],
     );
     refused(
         "[[edit]]\nintervention = { name = 'scaling', factor = nan }\ncomponent = 'mlp_output'\nlayer = 1\n",

@@ -4,5 +4,6 @@
 mod alignment;
 mod gradients;
 mod learning;
+mod memory;
 mod shift;
 mod trajectories;

@@ -10,16 +10,17 @@ use vene::data_sweep::Summary;
 use vene::metric::{self, BuiltIn, Metric};
 use vene::statistics::{Bootstrap, Clusters, Correction, Split, Together};
 use vene::{
-    Control, DataSweep, DataSweepError, Direction, EffectType, Method, NoiseSize, Outline,
-    SweepUnit, Treatment,
+    AnswerTokens, Control, DataSweep, DataSweepError, Direction, EffectType, Method, NoiseSize,
+    Outline, SweepUnit, Treatment,
 };
 
 use super::{Arguments, MethodName, READ_BY};
-use crate::arguments::{Given, read};
-use crate::data_sweep::{self, DataSet, Settings};
+use crate::arguments::{Given, by_name, read};
+use crate::data_set::DataSet;
+use crate::data_sweep::{self, Settings};
 use crate::folder::Folder;
 use crate::record::Kind;
-use crate::rows::{self, TogetherName};
+use crate::rows;
 
 /// A sweep over a data set
 #[derive(Args)]
@@ -49,16 +50,17 @@ pub struct OverData {
     metric: Vec<String>,
 
     /// How answers of several tokens are read [default: whole]
-    #[arg(long, value_name = "HOW")]
-    answers: Option<AnswersName>,
+    #[arg(long, value_name = "HOW", value_parser = by_name::<AnswerTokens>())]
+    answers: Option<AnswerTokens>,
 
     /// Leave out rows in which two of --positions are the same token
     #[arg(long)]
     distinct_positions: bool,
 
-    /// Which run is edited [default: noising]
-    #[arg(long, value_name = "DIRECTION")]
-    direction: Option<DirectionName>,
+    /// Which run is edited: noising (the base's, with the source's values: what breaks the answer), denoising (the source's,
+    /// with the base's: what brings it back), or both [default: noising]
+    #[arg(long, value_name = "DIRECTION", value_parser = directions)]
+    direction: Option<Directions>,
 
     /// How many adjacent layers are edited at once, around each layer [default: 1]
     ///
@@ -67,8 +69,8 @@ pub struct OverData {
     window: Option<usize>,
 
     /// What effects go through [default: total]
-    #[arg(long, value_name = "TYPE")]
-    effect: Option<EffectName>,
+    #[arg(long, value_name = "TYPE", value_parser = by_name::<EffectType>())]
+    effect: Option<EffectType>,
 
     /// resample, noise, restore: how many draws are averaged for each row [default: 1]
     #[arg(long, value_name = "DRAWS")]
@@ -91,57 +93,28 @@ pub struct OverData {
     corrupt: Option<String>,
 
     /// Maps beside the first, of what should not matter
-    #[arg(long, value_name = "NAME,...", value_delimiter = ',')]
-    control: Vec<ControlName>,
+    #[arg(long, value_name = "NAME,...", value_delimiter = ',', value_parser = by_name::<Control>())]
+    control: Vec<Control>,
 
     /// Resamples of the bootstrap that intervals come from [default: 2000]
     #[arg(long, value_name = "COUNT")]
     resamples: Option<usize>,
 
-    /// How p-values are adjusted for the number of places: none, holm, benjamini-hochberg [default: none]
-    #[arg(long, value_name = "NAME")]
-    correction: Option<String>,
+    /// How p-values are adjusted for the number of places [default: none]
+    #[arg(long, value_name = "NAME", value_parser = by_name::<Correction>())]
+    correction: Option<Correction>,
 
     /// Share of the rows in which effects are looked for; the others show what was found
     #[arg(long, value_name = "SHARE")]
     discovery: Option<f64>,
 
     /// Which rows stay on one side of that split [default: prompts]
-    #[arg(long, value_name = "ROWS")]
-    together: Option<TogetherName>,
+    #[arg(long, value_name = "ROWS", value_parser = by_name::<Together>())]
+    together: Option<Together>,
 
     /// Go on with a sweep over a data set that was stopped, by its own options: its folder is all that is needed
     #[arg(long, value_name = "DIR")]
     pub resume: Option<PathBuf>,
-}
-
-/// How answers of several tokens are read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum AnswersName {
-    /// As a sequence, each token behind those before it
-    Whole,
-    /// Their first token stands for them
-    First,
-}
-
-/// Which run is edited.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum DirectionName {
-    /// The base's, with the source's values: what breaks the answer
-    Noising,
-    /// The source's, with the base's values: what brings it back
-    Denoising,
-    /// Each in turn
-    Both,
-}
-
-/// What effects go through.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum EffectName {
-    /// Everything behind the edit
-    Total,
-    /// All but attention behind it, whose outputs are held where the answer is read
-    Direct,
 }
 
 /// Which tokens a mean is over.
@@ -153,16 +126,16 @@ enum MeanOver {
     All,
 }
 
-/// Maps of what should not matter.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum ControlName {
-    /// The run's own values: the noise of the computation
-    #[value(name = "self")]
-    SelfSwap,
-    /// Another row's source
-    Shuffled,
-    /// A change of the same size in a random direction
-    Random,
+/// Directions, in their order.
+#[derive(Clone, Debug)]
+struct Directions(Vec<Direction>);
+
+fn directions(text: &str) -> Result<Directions, String> {
+    let each = match text {
+        "both" | "all" => return Ok(Directions(Direction::ALL.to_vec())),
+        list => list.split(',').map(|name| name.trim().parse::<Direction>()),
+    };
+    each.collect::<Result<_, _>>().map(Directions).map_err(|error| format!("{error}, both"))
 }
 
 impl Arguments {
@@ -177,7 +150,8 @@ impl Arguments {
         let path = read!(given, self.data => data).as_deref().unwrap_or(Path::new(""));
         let outline = self.model.read(given).open()?;
         let counterfactual = read!(given, self.data => counterfactual).as_deref();
-        let data = DataSet::read(path, counterfactual, *read!(given, self.data => limit))?;
+        let limit = read!(given, self.data => limit).map(|limit| limit as usize);
+        let data = DataSet::of_file(path, counterfactual).context("--data")?.limited(limit);
         let sweep = self.data_sweep(given, &outline, &data)?;
         let summary = self.summary(given, &sweep)?;
         let (executor, memory) = self.executor(given);
@@ -233,28 +207,20 @@ impl Arguments {
         let window = has_layers.then(|| *read!(given, options => window)).flatten();
         let mut builder = DataSweep::builder(outline)
             .rows(&data.rows)
-            .bos((*read!(given, self.run => bos)).into())
+            .bos(*read!(given, self.run => bos))
             .unit(unit)
             .components(places.components)
             .layers(places.layers)
             .roles(roles)
             .treatment(self.treatment(given, data, unit)?)
             .directions(match read!(given, options => direction) {
-                None | Some(DirectionName::Noising) => vec![Direction::Noising],
-                Some(DirectionName::Denoising) => vec![Direction::Denoising],
-                Some(DirectionName::Both) => vec![Direction::Noising, Direction::Denoising],
+                None => vec![Direction::Noising],
+                Some(Directions(directions)) => directions.clone(),
             })
             .window(window.unwrap_or(1))
-            .effect(match read!(given, options => effect) {
-                None | Some(EffectName::Total) => EffectType::Total,
-                Some(EffectName::Direct) => EffectType::Direct,
-            })
-            .controls(read!(given, options => control).iter().map(|control| match control {
-                ControlName::SelfSwap => Control::SelfSwap,
-                ControlName::Shuffled => Control::ShuffledSource,
-                ControlName::Random => Control::RandomDirection,
-            }))
-            .first_tokens(*read!(given, options => answers) == Some(AnswersName::First))
+            .effect(read!(given, options => effect).unwrap_or_default())
+            .controls(read!(given, options => control).iter().copied())
+            .first_tokens(*read!(given, options => answers) == Some(AnswerTokens::First))
             .distinct_roles(distinct)
             .seed(read!(given, self => seed).unwrap_or(0));
         let names = read!(given, options => metric);
@@ -369,15 +335,12 @@ impl Arguments {
         let rows: Vec<Row> = sweep.rows().iter().map(|row| row.row.clone()).collect();
         let groups = rows.iter().map(|row| row.group.as_ref());
         bootstrap.check_for(Clusters::of(groups).count()).context("--resamples")?;
-        let correction: Correction = match read!(given, options => correction) {
-            Some(name) => name.parse().context("--correction")?,
-            None => Correction::None,
-        };
+        let correction = read!(given, options => correction).unwrap_or_default();
         let discovery = match *read!(given, options => discovery) {
             None => None,
             Some(discovery) => {
                 let together = read!(given, options => together);
-                let together = together.map_or_else(Together::default, Together::from);
+                let together = together.unwrap_or_default();
                 let reads_source = sweep.treatment().reads_source();
                 let split = Split { discovery, seed, together, reads_source };
                 let found = split.rows(&rows).context("--discovery")?.discovery;

@@ -105,12 +105,19 @@ pub(super) fn shared() -> tempfile::TempDir {
     let train = "[[edit]]\ncomponent = 'block_output'\nlayer = 2\npositions = { role = 'subject_last' }\n\
                  intervention = { name = 'low_rank_rotated_space', rank = 4 }\n[train]\nepochs = 1\n";
     fs::write(path("das.toml"), train).unwrap();
+    let grid = "[[edit]]\nintervention = 'interchange'\ncomponent = 'block_output'\nlayer = '$l'\n\
+                positions = { role = 'subject_last' }\n[grid]\nl = '0..2'\n";
+    fs::write(path("grid.toml"), grid).unwrap();
+    fs::write(path("last.toml"), grid.replace("subject_last", "last")).unwrap();
     let data = |seed: &str, name: &str| {
         let file = path(name);
         printed(&["task", "capital", "-n", "60", "--seed", seed, "--out", file.to_str().unwrap()]);
     };
     data("1", "capital.jsonl");
     data("2", "capital-2.jsonl");
+    let [das, rows, trained] =
+        ["das.toml", "capital.jsonl", "das"].map(|name| path(name).to_str().unwrap().to_owned());
+    printed(&["train", &das, "--data", &rows, "--limit", "30", "--out", &trained]);
     other_model(&path("other"));
     folder
 }

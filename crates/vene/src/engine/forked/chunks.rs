@@ -113,7 +113,7 @@ pub(super) fn row_bytes(config: &DecoderConfig) -> usize {
 }
 
 /// Rows that a job ends up with, at most.
-fn rows(job: Job<'_>) -> usize {
+pub(super) fn rows(job: Job<'_>) -> usize {
     let Job { plan, example, .. } = job;
     let of_run = |edits: &[ResolvedEdit], run: Run| {
         let first = edits.iter().flat_map(|edit| &edit.units[example].positions).min();

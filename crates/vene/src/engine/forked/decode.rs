@@ -68,7 +68,8 @@ impl<'a, O: Operations> Decode<'a, O> {
         plan: &'a ResolvedPlan,
         bytes: usize,
     ) -> Result<Self, RunError> {
-        let sources = Sources::of(decoder, plan, bytes)?;
+        let examples: Vec<usize> = (0..plan.examples.len()).collect();
+        let sources = Sources::of(decoder, plan, &examples, bytes)?;
         let most = bytes / row_bytes(decoder.config());
         Ok(Self { decoder, plan, sources, cache: Self::nothing(decoder), most })
     }

@@ -6,7 +6,7 @@
 
 use std::collections::HashSet;
 
-use candle_core::{DType, Tensor};
+use candle_core::Tensor;
 use vene_files::guarded;
 use vene_model::{HostRows, Operations};
 
@@ -14,6 +14,7 @@ use super::identity::InterventionId;
 use super::pass::ForkedPass;
 use super::tree::{RunId, StepEdit};
 use crate::engine::apply::{self, Application};
+use crate::engine::measure;
 use crate::error::RunError;
 use crate::intervention::UnitContext;
 use crate::plan::{Outcome, ResolvedSource, Tally, Unit};
@@ -172,24 +173,18 @@ impl<O: Operations> ForkedPass<'_, O> {
         let columns = first.application.columns(self.config, &before)?;
         let context =
             UnitContext { positions: &positions, ..first.application.context(&columns, None) };
-        let mut after = apply::applied(first.edit(), &before, &sources, context)?;
-        let is_fine = match self.training {
-            None => false,
-            Some(_) => {
-                after = self.remembered(after);
-                is_finite(&after)?
-            }
-        };
+        let after = apply::applied(first.edit(), &before, &sources, context)?;
+        let after = self.remembered(after);
+        let counts = rows.iter().map(|rows| rows.dim(0)).collect::<Result<Vec<_>, _>>()?;
+        let tallies = measure::tallies(first.edit().site, &before, &after, &counts)?;
         let mut start = 0;
-        for (&index, before) in together.members.iter().zip(&rows) {
-            let (count, member) = (before.dim(0)?, &mut taken[index]);
+        for ((&index, count), tally) in together.members.iter().zip(counts).zip(tallies) {
+            let member = &mut taken[index];
             let after = after.narrow(0, start, count)?;
             start += count;
             let edit = tree.forks[member.fork].steps[member.step].edits[number];
-            if !is_fine {
-                let tally = edit.application.measure(before, &after)?;
-                self.found.outcomes[member.fork][member.step].push(tally.outcome());
-            }
+            let tally = edit.application.checked(tally)?;
+            self.found.outcomes[member.fork][member.step].push(tally.outcome());
             let written = member.written(&edit);
             member.values =
                 edit.application.put_back(self.config, &member.values, &written, &after)?;
@@ -235,7 +230,6 @@ impl<O: Operations> ForkedPass<'_, O> {
         host: &mut HostRows<'_>,
     ) -> Result<Outcome, RunError> {
         let (edit, unit) = (step_edit.edit(), step_edit.unit());
-        let example = step_edit.application.example;
         let heads = edit.site.component().heads(self.config).filter(|_| unit.heads.is_some());
         let stretch = host.width / heads.unwrap_or(1);
         let all = [0];
@@ -258,18 +252,10 @@ impl<O: Operations> ForkedPass<'_, O> {
                 let read: Vec<&[f32]> = read.iter().map(Vec::as_slice).collect();
                 guarded(|| edit.intervention.apply_in_place(own, &read))
                     .map_err(|panic| apply::panicked(edit, read.len(), panic))?;
-                tally.add(&before, own);
-                if let Some(&value) = own.iter().find(|value| !value.is_finite()) {
-                    return Err(RunError::NotFinite {
-                        intervention: edit.intervention.name(),
-                        site: edit.site,
-                        value: value.into(),
-                        example,
-                    });
-                }
+                tally.add(&before, own, false);
             }
         }
-        Ok(tally.outcome())
+        Ok(step_edit.application.checked(tally)?.outcome())
     }
 
     /// The step of the training that is going on, if one is.
@@ -369,12 +355,6 @@ impl Taken {
         let row = |position: &usize| self.positions.binary_search(position).ok();
         edit.unit().positions.iter().filter_map(row).collect()
     }
-}
-
-/// Whether all values are finite: if one is not, the sum is not.
-fn is_finite(values: &Tensor) -> candle_core::Result<bool> {
-    let sum = values.detach().to_dtype(DType::F64)?.sum_all()?;
-    Ok(sum.to_scalar::<f64>()?.is_finite())
 }
 
 /// One tensor after the other.

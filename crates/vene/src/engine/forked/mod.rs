@@ -29,6 +29,7 @@ mod identity;
 mod needed;
 mod outcome;
 mod pass;
+mod prefixes;
 mod presence;
 mod readout;
 mod recurrence;

@@ -191,7 +191,7 @@ impl Executor for Session {
 }
 
 /// Bytes of a value.
-fn size_of_value<O: Operations>(operations: &O) -> usize {
+pub(super) fn size_of_value<O: Operations>(operations: &O) -> usize {
     operations.plain().dtype().size_in_bytes()
 }
 

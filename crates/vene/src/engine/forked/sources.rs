@@ -42,23 +42,24 @@ pub(super) struct Reader<'a, O: Operations> {
 /// What a plan's edits of its bases read, read once and for all: what a training and a generation begin with.
 pub(super) struct Sources {
     pub(super) activations: Activations,
-    /// What each example reads.
+    /// What each of the examples reads, in their order.
     pub(super) runs: Vec<ExampleRuns>,
     pub(super) receipts: Vec<Receipt>,
 }
 
 impl Sources {
-    /// Runs the sources of a plan, with their edits.
+    /// Runs the sources of some of a plan's examples, with their edits.
     ///
     /// # Errors
     /// Failures of the computation or of an intervention.
     pub(super) fn of<O: Operations>(
         decoder: &Decoder<O>,
         plan: &ResolvedPlan,
+        examples: &[usize],
         memory: usize,
     ) -> Result<Self, RunError> {
-        let job = |example| Job { plan, example, is_edited: true };
-        let jobs: Vec<Job<'_>> = (0..plan.examples.len()).map(job).collect();
+        let job = |&example: &usize| Job { plan, example, is_edited: true };
+        let jobs: Vec<Job<'_>> = examples.iter().map(job).collect();
         let mut trunk = Trunk::default();
         let runs = runs_of(&jobs, &mut |prompt| trunk.add(prompt, decoder.config()));
         let mut tree = Tree::new(&trunk, &jobs, runs);

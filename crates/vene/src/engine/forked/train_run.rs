@@ -8,21 +8,18 @@
 //! ([`Plain`]).
 
 use std::fmt;
+use std::ops::Range;
 use std::sync::Arc;
 
 use candle_core::{Tensor, Var};
 use vene_model::{
-    Decoder, DecoderConfig, Differentiable, Model, Plain, Recorded, cross_entropy_of, with_backward,
+    Decoder, Differentiable, Model, Plain, Recorded, cross_entropy_of, with_backward,
 };
 
-use super::cache::ActivationCache;
 use super::chunks::Budget;
-use super::pass::{Activations, Cached, ForkedPass, Training};
-use super::presence::{spreads_in, stage_of};
-use super::session::kept;
-use super::sources::Sources;
-use super::tree::{ExampleRuns, Job, Tree};
-use super::trunk::Trunk;
+use super::pass::{Cached, ForkedPass, Training};
+use super::prefixes::{self, Prefix};
+use super::tree::{Job, Tree};
 use crate::engine::still::Still;
 use crate::error::RunError;
 use crate::plan::{Outputs, ResolvedPlan};
@@ -33,6 +30,7 @@ use crate::ranking::Standing;
 pub struct TrainRun {
     plan: ResolvedPlan,
     runs: Runs,
+    memory: Option<usize>,
     recomputes: bool,
     without_gradients: bool,
     step: Option<u64>,
@@ -47,12 +45,10 @@ enum Runs {
 
 struct KeptRuns<O: Differentiable> {
     decoder: Arc<Decoder<O>>,
-    trunk: Trunk,
-    /// By example.
-    examples: Vec<ExampleRuns>,
-    cache: ActivationCache<O>,
-    /// What edits read of unedited runs.
-    activations: Activations,
+    /// What all examples begin with, where the memory holds it.
+    all: Option<Prefix<O>>,
+    /// About how many bytes the rows of one pass without gradients may take.
+    memory: usize,
 }
 
 impl fmt::Debug for TrainRun {
@@ -82,11 +78,29 @@ enum Target<'a> {
 }
 
 impl TrainRun {
-    /// Runs base and sources of each example once, and keeps what the plan's edits need of them.
+    /// Runs base and sources of each example once, and keeps what the plan's edits need of them; where they need more than
+    /// an eighth of what the system has free, they are run anew each time.
     ///
     /// # Errors
     /// Failures of the computation.
-    pub fn new(model: &Model, mut plan: ResolvedPlan) -> Result<Self, RunError> {
+    pub fn new(model: &Model, plan: ResolvedPlan) -> Result<Self, RunError> {
+        Self::of(model, plan, None)
+    }
+
+    /// The same in about so many bytes beside the weights: the unedited runs are kept if they fit into a quarter of
+    /// them, and [`TrainRun::parts`] says how many examples can be run at once.
+    ///
+    /// # Errors
+    /// As [`TrainRun::new`].
+    pub fn within(model: &Model, plan: ResolvedPlan, bytes: usize) -> Result<Self, RunError> {
+        Self::of(model, plan, Some(bytes))
+    }
+
+    pub(crate) fn of(
+        model: &Model,
+        mut plan: ResolvedPlan,
+        memory: Option<usize>,
+    ) -> Result<Self, RunError> {
         plan.expect(model.key())?;
         plan.refuse_steps()?;
         refuse_learning_in_sources(&plan)?;
@@ -94,14 +108,16 @@ impl TrainRun {
         plan.collects.clear();
         plan.outputs = Outputs::Distributions;
         let runs = match model.fused()? {
-            Some(fused) => Runs::Recorded(Arc::new(KeptRuns::of(fused.over(Recorded), &plan)?)),
+            Some(fused) => {
+                Runs::Recorded(Arc::new(KeptRuns::of(fused.over(Recorded), &plan, memory)?))
+            }
             None => {
                 let plain = model.plain()?;
                 let decoder = plain.over(plain.operations().clone());
-                Runs::Plain(Arc::new(KeptRuns::of(decoder, &plan)?))
+                Runs::Plain(Arc::new(KeptRuns::of(decoder, &plan, memory)?))
             }
         };
-        Ok(Self { plan, runs, recomputes: false, without_gradients: false, step: None })
+        Ok(Self { plan, runs, memory, recomputes: false, without_gradients: false, step: None })
     }
 
     /// Whether blocks without edits are run once more on the way back instead of being remembered (gradient
@@ -169,6 +185,19 @@ impl TrainRun {
         self.run(examples, &Target::CrossEntropy(labels))
     }
 
+    /// A batch of examples in stretches, each of which can be run at once in the memory that was given: all of it, where none
+    /// was.
+    ///
+    /// # Errors
+    /// [`RunError::Memory`] where an example takes more by itself, with the least that would do.
+    pub fn parts(&self, batch: &[usize]) -> Result<Vec<Range<usize>>, RunError> {
+        self.expect(batch)?;
+        let Some(memory) = self.memory else { return Ok(vec![0..batch.len()]) };
+        let config = with_runs!(&self.runs, runs => runs.decoder.config());
+        let recomputes = self.recomputes || self.without_gradients;
+        prefixes::parts(&self.plan, config, batch, Budget::of(Some(memory)), recomputes)
+    }
+
     /// Refuses examples that the plan does not have.
     pub(crate) fn expect(&self, chosen: &[usize]) -> Result<(), RunError> {
         let examples = self.examples();
@@ -193,16 +222,16 @@ impl TrainRun {
 }
 
 impl<O: Differentiable> KeptRuns<O> {
-    fn of(decoder: Decoder<O>, plan: &ResolvedPlan) -> Result<Self, RunError> {
-        let config = decoder.config();
-        let memory = Budget::of(None).bytes;
-        let mut trunk = Trunk::default();
-        let Sources { activations, runs: mut examples, .. } = Sources::of(&decoder, plan, memory)?;
-        for (runs, example) in examples.iter_mut().zip(plan.examples.iter()) {
-            runs.edited = trunk.add(&example.base, config);
-        }
-        let cache = kept(&decoder, &trunk, entrances(plan, config), memory)?;
-        Ok(Self { decoder: Arc::new(decoder), trunk, examples, cache, activations })
+    fn of(
+        decoder: Decoder<O>,
+        plan: &ResolvedPlan,
+        memory: Option<usize>,
+    ) -> Result<Self, RunError> {
+        let at_once = Budget::of(memory).bytes.min(Budget::kept(memory).max(1));
+        let keeps_all = Prefix::bytes(&decoder, plan) <= Budget::kept(memory) / 2;
+        let examples: Vec<usize> = (0..plan.examples.len()).collect();
+        let all = keeps_all.then(|| Prefix::of(&decoder, plan, &examples, at_once)).transpose()?;
+        Ok(Self { decoder: Arc::new(decoder), all, memory: at_once })
     }
 
     fn run(
@@ -216,10 +245,17 @@ impl<O: Differentiable> KeptRuns<O> {
         let decoder = &self.decoder;
         let job = |&example: &usize| Job { plan, example, is_edited: true };
         let jobs: Vec<Job<'_>> = examples.iter().map(job).collect();
-        let runs = examples.iter().map(|&example| self.examples[example].clone());
-        let tree = Tree::after_sources(&self.trunk, &jobs, runs.collect());
-        let cached = Cached::All(&self.cache);
-        let mut pass = ForkedPass::new(decoder, &tree, cached, &self.activations);
+        let of_batch;
+        let (prefix, runs) = match &self.all {
+            Some(all) => (all, examples.iter().map(|&of| all.runs[of].clone()).collect()),
+            None => {
+                of_batch = Prefix::of(decoder, plan, examples, self.memory)?;
+                (&of_batch, of_batch.runs.clone())
+            }
+        };
+        let tree = Tree::after_sources(&prefix.trunk, &jobs, runs);
+        let cached = Cached::All(&prefix.cache);
+        let mut pass = ForkedPass::new(decoder, &tree, cached, &prefix.activations);
         pass.training = Some(training);
         let residual = pass.blocks(&mut |pass, block, residual| {
             if !recomputes || !residual.track_op() {
@@ -254,22 +290,6 @@ impl<O: Differentiable> KeptRuns<O> {
             Target::CrossEntropy(labels) => Ok(cross_entropy_of(&logits, labels)?),
         }
     }
-}
-
-/// The blocks at which forks of a plan need rows of the unedited runs: where they edit, and where later positions begin
-/// to differ; and behind all blocks, where an example is not edited.
-fn entrances(plan: &ResolvedPlan, config: &DecoderConfig) -> Vec<bool> {
-    let blocks = config.layers.len();
-    // What leaves a recurrent block is also its state.
-    let mut entrances = vec![config.is_recurrent(); blocks + 1];
-    entrances[blocks] = true;
-    for edit in &plan.edits {
-        for site in [Some(edit.site), edit.reads_current()].into_iter().flatten() {
-            entrances[stage_of(site, config) / 2] = true;
-        }
-        entrances[spreads_in(edit.site, config)] = true;
-    }
-    entrances
 }
 
 /// Sources are run once, before all steps: what edits them learns nothing.

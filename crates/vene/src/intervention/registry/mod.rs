@@ -58,6 +58,8 @@ pub struct Alias {
     pub of: &'static str,
     /// What it reads.
     pub source: AliasSource,
+    /// The keys of its settings, each with its default in words.
+    pub settings: &'static [(&'static str, Option<&'static str>)],
     classes: &'static [Class],
     sweep: Option<fn() -> Method>,
 }
@@ -90,6 +92,7 @@ pub static ALIASES: [Alias; 4] = [
         summary: "given values, the `source`, replace the base's",
         of: "interchange",
         source: AliasSource::Given,
+        settings: &[],
         classes: &[],
         sweep: None,
     },
@@ -98,6 +101,7 @@ pub static ALIASES: [Alias; 4] = [
         summary: "given values, the `source`, are added to the base's",
         of: "addition",
         source: AliasSource::Given,
+        settings: &[("scale", Some("1"))],
         classes: &[],
         sweep: None,
     },
@@ -106,6 +110,7 @@ pub static ALIASES: [Alias; 4] = [
         summary: "the base's values as they are without any edit",
         of: "interchange",
         source: AliasSource::Base,
+        settings: &[],
         classes: &[],
         sweep: None,
     },
@@ -114,6 +119,7 @@ pub static ALIASES: [Alias; 4] = [
         summary: "a module's output becomes its input; `component` is the output",
         of: "interchange",
         source: AliasSource::OwnInput,
+        settings: &[],
         classes: &[Class::imported("SkipIntervention", |saved| saved.skip())],
         sweep: Some(|| Method::Skip),
     },

@@ -78,6 +78,16 @@ impl Node {
         }
     }
 
+    /// The same, to be changed.
+    pub fn get_mut(&mut self, key: &str) -> Option<&mut Node> {
+        match &mut self.value {
+            Value::Table(entries) => {
+                entries.iter_mut().find(|(name, _)| name == key).map(|(_, node)| node)
+            }
+            _ => None,
+        }
+    }
+
     /// The value of a key, where it is a table.
     pub fn get(&self, key: &str) -> Option<&Node> {
         match &self.value {

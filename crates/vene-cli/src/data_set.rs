@@ -1,0 +1,54 @@
+//! A data set as a command takes it: a file's rows, or those that a task makes.
+
+use std::path::Path;
+
+use vene::Outline;
+use vene::data::{DataFile, Row, UnusedColumn, write_jsonl};
+use vene::plan_file::DataSection;
+use vene::task::Task;
+
+use crate::rows;
+
+/// How many rows a task makes where nothing is said.
+const MADE: usize = 200;
+
+/// Rows, and what tells that they are the same again.
+pub struct DataSet {
+    pub rows: Vec<Row>,
+    /// Columns of the file that are not read.
+    pub unused: Vec<UnusedColumn>,
+    /// The file, as it was given, or the task.
+    pub from: String,
+    pub sha256: String,
+}
+
+impl DataSet {
+    /// A file's.
+    pub fn of_file(path: &Path, counterfactual: Option<&str>) -> anyhow::Result<Self> {
+        let DataFile { rows, unused, sha256, .. } = rows::read(path, counterfactual)?;
+        Ok(Self { rows, unused, from: path.display().to_string(), sha256 })
+    }
+
+    /// Those that a task makes for the model.
+    pub fn of_task(name: &str, section: &DataSection, outline: &Outline) -> anyhow::Result<Self> {
+        let task: Task = name.parse()?;
+        let made = task.rows(outline, section.rows.unwrap_or(MADE), section.seed.unwrap_or(1))?;
+        let mut bytes = Vec::new();
+        write_jsonl(&made.rows, &mut bytes)?;
+        let from = format!("task {}", task.name());
+        let unused = Vec::new();
+        Ok(Self { rows: made.rows, unused, from, sha256: vene_files::sha256(bytes) })
+    }
+
+    /// Only the first so many rows, where there are more.
+    #[must_use]
+    pub fn limited(mut self, most: Option<usize>) -> Self {
+        self.rows.truncate(most.unwrap_or(usize::MAX));
+        self
+    }
+
+    /// The file's name, for titles.
+    pub fn name(&self) -> &str {
+        Path::new(&self.from).file_name().and_then(|name| name.to_str()).unwrap_or(&self.from)
+    }
+}

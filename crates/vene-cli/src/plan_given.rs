@@ -1,0 +1,108 @@
+//! A plan as a command takes it: a file, the folder that it was saved in, or the record of a run.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+use vene::plan_file::{Format, PlanFile, PlanGrid, SAVED_FILES, Saved};
+use vene::{Outline, Plan};
+
+use crate::another_model;
+use crate::arguments::Given;
+use crate::record::{RECORD, Record, Unreadable};
+use crate::training::TRAINED;
+
+/// A plan from a file, or from the folder that it was saved in.
+pub enum PlanGiven {
+    File(PlanFile),
+    Saved(Saved),
+}
+
+impl PlanGiven {
+    /// Reads a `.toml` or `.json` file, a saved folder (or that of the training that made it), or the `run.json` of an
+    /// earlier `vene run`.
+    pub fn read(path: &Path) -> anyhow::Result<Self> {
+        if path.is_dir() {
+            return Ok(Self::Saved(Saved::open(&saved_in(path))?));
+        }
+        if path.file_name().is_some_and(|name| name == RECORD) {
+            let folder = path.parent().unwrap_or(Path::new(""));
+            return match Record::read(folder) {
+                Ok(record) => Self::of_record(&record)
+                    .with_context(|| format!("{} is of no `vene run`", path.display())),
+                Err(Unreadable::Missing) => Ok(Self::File(PlanFile::read(path)?)),
+                Err(Unreadable::Damaged(why)) => anyhow::bail!("{} {why}", path.display()),
+            };
+        }
+        Ok(Self::File(PlanFile::read(path)?))
+    }
+
+    /// The experiment that a record tells.
+    pub fn of_record(record: &Record) -> anyhow::Result<Self> {
+        let experiment = record.get("experiment");
+        let folder = record.get("folder").as_str();
+        let (true, Some(folder)) = (experiment.is_object(), folder) else {
+            anyhow::bail!("it has no experiment");
+        };
+        Ok(Self::File(PlanFile::parse(&experiment.to_string(), Format::Json, Path::new(folder))?))
+    }
+
+    pub fn file(&self) -> &PlanFile {
+        match self {
+            Self::File(file) => file,
+            Self::Saved(saved) => saved.file(),
+        }
+    }
+
+    /// The same with values in place of what it says: `grid.dose=[0.5, 1.0]`.
+    pub fn set(self, assignments: &[String]) -> anyhow::Result<Self> {
+        if assignments.is_empty() {
+            return Ok(self);
+        }
+        let mut file = match self {
+            Self::File(file) => file,
+            Self::Saved(saved) => saved.file().clone(),
+        };
+        for assignment in assignments {
+            file = file.set(assignment).with_context(|| format!("--set {assignment}"))?;
+        }
+        Ok(Self::File(file))
+    }
+
+    /// The plan for this very model; where it is for another one and `another` says so, for one of its shape.
+    pub fn plan(&self, outline: &Outline, another: impl FnOnce() -> bool) -> anyhow::Result<Plan> {
+        let own = match self {
+            Self::File(file) => file.plan(outline),
+            Self::Saved(saved) => saved.plan(outline),
+        };
+        another_model::plan(own, another, || match self {
+            Self::File(file) => file.plan_for_another_model(outline),
+            Self::Saved(saved) => saved.plan_for_another_model(outline),
+        })
+    }
+
+    /// The plans of its grid, likewise; a saved plan has none.
+    pub fn grid(
+        &self,
+        outline: &Outline,
+        another: impl FnOnce() -> bool,
+    ) -> anyhow::Result<PlanGrid> {
+        match self {
+            Self::File(file) => another_model::plan(file.grid(outline), another, || {
+                file.grid_for_another_model(outline)
+            }),
+            Self::Saved(_) => Ok(self.plan(outline, another)?.into()),
+        }
+    }
+
+    /// Enters in the account what the file says.
+    pub fn account(&self, given: &mut Given) {
+        given.add_plan(self.file());
+    }
+}
+
+/// The folder of the saved plan, where the folder of the training that made it is given.
+fn saved_in(folder: &Path) -> PathBuf {
+    let is_plan = |folder: &Path| folder.join(SAVED_FILES[0]).symlink_metadata().is_ok();
+    let trained = folder.join(TRAINED);
+    if !is_plan(folder) && is_plan(&trained) { trained } else { folder.to_owned() }
+}

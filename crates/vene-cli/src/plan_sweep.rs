@@ -1,0 +1,271 @@
+//! What becomes of a checked plan over a data set: its forecast, or its run, written as it goes.
+//!
+//! As in a sweep over a data set, a batch of rows is a part of its own ([`Parts`]), so that a run that was stopped is gone on
+//! with; when all are there they become the tables and tensors of the run.
+
+mod figures;
+mod record;
+mod stacked;
+mod summary;
+
+use std::ops::ControlFlow;
+use std::path::PathBuf;
+use std::time::Instant;
+
+use anyhow::Context;
+use serde_json::Value;
+use vene::data_sweep::Summary;
+use vene::plan_sweep::{PlanSweep, join};
+use vene::{ExecutorName, Model, Outline, Precision, Table};
+
+use crate::data_set::DataSet;
+use crate::executor;
+use crate::folder::Folder;
+use crate::model;
+use crate::parts::Parts;
+use crate::record::{RECORD, Record};
+use crate::sweep::duration;
+use crate::{rows, terminal, threads};
+
+/// What a part is made of.
+const FILES: [&str; 3] = ["parquet", "receipts.parquet", "safetensors"];
+
+const EXAMPLES: &str = "examples.parquet";
+const SUMMARY_PARQUET: &str = "summary.parquet";
+const SUMMARY_CSV: &str = "summary.csv";
+const RECEIPTS: &str = "receipts.parquet";
+const COLLECTED: &str = "collected.safetensors";
+const ROWS: &str = "rows.parquet";
+
+/// How a plan is run and summarised.
+pub struct Settings {
+    pub model_given: String,
+    /// The experiment as `vene run` reads it again.
+    pub experiment: Value,
+    /// Where the files are that it names.
+    pub folder: PathBuf,
+    /// Keys of the model's configuration that are left out.
+    pub ignored: Vec<String>,
+    pub is_of_another_model: bool,
+    pub precision: Precision,
+    pub executor: ExecutorName,
+    pub memory: Option<usize>,
+    pub json: bool,
+    pub summary: Summary,
+    pub data: DataSet,
+    /// What is told of the model beside what the sweep measures: for the record, and in words.
+    pub also: Option<Also>,
+}
+
+/// What else is asked of a model once the runs are done.
+pub type Also = Box<dyn Fn(&Model) -> anyhow::Result<(Value, String)>>;
+
+/// Says what would run and what it would cost.
+pub fn forecast(outline: Outline, sweep: &PlanSweep, settings: &Settings) -> anyhow::Result<()> {
+    let (work, times) = sweep.work(&outline, settings.memory)?;
+    let operations = work.operations() * times;
+    if settings.json {
+        return terminal::print_json(&serde_json::json!({
+            "model": outline.provenance().name,
+            "rows": sweep.rows().len(),
+            "runs": sweep.runs(),
+            "measured": sweep.measured(),
+            "floating_point_operations": operations,
+            "threads": threads::count(),
+        }));
+    }
+    terminal::print(&format!(
+        "\
+{} on {}: nothing was run, nothing written
+  rows            {} of {}
+  runs            {}{}
+  measured        {}
+  operations      {:.1} GFLOP
+",
+        sweep.intervention(),
+        model::short_name(&outline),
+        sweep.rows().len(),
+        settings.data.rows.len(),
+        sweep.runs(),
+        match sweep.grid().variables.as_slice() {
+            [] => String::new(),
+            names => format!(", over {}", names.join(" x ")),
+        },
+        match sweep.measured() {
+            names if names.is_empty() => "nothing (what is collected is kept)".to_owned(),
+            names => names.join(", "),
+        },
+        operations / 1e9,
+    ))
+}
+
+/// Runs a plan from the beginning, in a folder that was claimed for it.
+pub fn start(
+    outline: Outline,
+    sweep: &PlanSweep,
+    settings: &Settings,
+    folder: &Folder,
+) -> anyhow::Result<()> {
+    let files = files(&outline, sweep);
+    folder.check_files(&files)?;
+    let mut record = record::begin(&outline, sweep, settings)?;
+    warn(&outline, sweep, settings);
+    folder.begin(&mut record, &files)?;
+    folder.run(|| {
+        let model = executor::load(settings.executor, outline, settings.precision)?;
+        let batches = sweep.batches(model.config());
+        let parts = Parts::open(folder.path(), &FILES, batches, &record)?;
+        finish(&model, sweep, settings, folder, (record, parts))
+    })
+}
+
+/// Goes on with a run that was stopped, in the folder that was claimed for that.
+pub fn go_on(
+    outline: Outline,
+    sweep: &PlanSweep,
+    settings: &Settings,
+    folder: &Folder,
+) -> anyhow::Result<()> {
+    let begun = record::begin(&outline, sweep, settings)?;
+    let mut record = folder.earlier().context("there is no run to go on with")?.clone();
+    record::check_same(&record, &begun, folder.path())?;
+    folder.check_files(&files(&outline, sweep))?;
+    let batches = sweep.batches(outline.config());
+    let parts = Parts::open(folder.path(), &FILES, batches, &record)?;
+    folder.put_on_record(&mut record)?;
+    folder.run(|| {
+        let model = executor::load(settings.executor, outline, settings.precision)?;
+        finish(&model, sweep, settings, folder, (record, parts))
+    })
+}
+
+/// Warns of what may make a result other than was meant.
+fn warn(outline: &Outline, sweep: &PlanSweep, settings: &Settings) {
+    if let Some(row) = sweep.rows().first() {
+        model::warn_about_bos(outline, &row.base);
+    }
+    rows::warn_of_left_out(sweep.left_out(), settings.data.rows.len());
+    rows::warn_of_answers(outline, sweep.rows());
+    if sweep.grid().runs.iter().all(|run| run.plan.intervention_names().is_empty()) {
+        terminal::warn("the plan has no edits ([[edit]]): every effect is 0");
+    }
+}
+
+/// All files that a finished run may have.
+fn files(outline: &Outline, sweep: &PlanSweep) -> Vec<String> {
+    let tables = [EXAMPLES, SUMMARY_PARQUET, SUMMARY_CSV, RECEIPTS, RECORD].map(str::to_owned);
+    let collected = match sweep.sites(outline.config()).is_empty() {
+        true => Vec::new(),
+        false => vec![COLLECTED.to_owned(), ROWS.to_owned()],
+    };
+    tables.into_iter().chain(collected).chain(figures::names(sweep)).collect()
+}
+
+/// Runs the batches that are missing, and writes what came of all.
+fn finish(
+    model: &Model,
+    sweep: &PlanSweep,
+    settings: &Settings,
+    folder: &Folder,
+    (mut record, parts): (Record, Parts),
+) -> anyhow::Result<()> {
+    let start = Instant::now();
+    run(model, sweep, settings, &parts)?;
+    let seconds = start.elapsed().as_secs_f64();
+    let examples = join(&parts.tables(FILES[0])?)?;
+    let receipts = Table::concatenate(&parts.tables(FILES[1])?, &[])?;
+    let summary = match examples.is_empty() {
+        true => None,
+        false => Some(settings.summary.of(&examples)?),
+    };
+    let figures = summary
+        .as_ref()
+        .map_or_else(Vec::new, |summary| figures::draw(&examples, summary, sweep, model, settings));
+    let mut files = vec![EXAMPLES.to_owned()];
+    if summary.is_some() {
+        files.extend([SUMMARY_PARQUET.to_owned(), SUMMARY_CSV.to_owned()]);
+    }
+    files.push(RECEIPTS.to_owned());
+    let has_tensors = !sweep.sites(model.config()).is_empty();
+    if has_tensors {
+        files.extend([COLLECTED.to_owned(), ROWS.to_owned()]);
+    }
+    files.extend(figures.iter().map(|(name, _)| name.clone()));
+    files.push(RECORD.to_owned());
+    let also = settings.also.as_ref().map(|also| also(model)).transpose()?;
+    if let Some((value, _)) = &also {
+        record.set("evaluation", value.clone());
+    }
+    // Its files must still be those that were opened.
+    record.set("model", model::record(model, &settings.model_given)?);
+    record::end(&mut record, &examples, &receipts, &files, seconds)?;
+    folder.fill(&mut record, |folder| {
+        examples.write_parquet(folder.join(EXAMPLES))?;
+        if let Some(summary) = &summary {
+            summary.write_parquet(folder.join(SUMMARY_PARQUET))?;
+            summary.write_csv(folder.join(SUMMARY_CSV))?;
+        }
+        receipts.write_parquet(folder.join(RECEIPTS))?;
+        if has_tensors {
+            let notes = record::notes(model, sweep, settings)?;
+            stacked::join(&parts, FILES[2], &folder.join(COLLECTED), notes)?;
+            record::rows(model, sweep)?.write_parquet(folder.join(ROWS))?;
+        }
+        for (name, bytes) in &figures {
+            std::fs::write(folder.join(name), bytes)
+                .with_context(|| format!("cannot write {name}"))?;
+        }
+        Ok(())
+    })?;
+    folder.complete(&mut record)?;
+    if settings.json {
+        return terminal::print_json(&record.value());
+    }
+    let mut text = format!(
+        "{}: {} runs in {} rows, in {}{}\n",
+        sweep.intervention(),
+        sweep.grid().runs.len(),
+        sweep.rows().len(),
+        duration(seconds),
+        if sweep.first_tokens() { "; answers are read by their first token" } else { "" },
+    );
+    if let Some(summary) = &summary {
+        text += &summary::text(summary, sweep)?;
+    }
+    if let Some((_, also)) = also {
+        text += &also;
+    }
+    let listing = format!("\nWritten into {}: {}\n", folder.path().display(), files.join(", "));
+    terminal::print(&(text + &listing))
+}
+
+/// Runs the batches whose parts are missing.
+fn run(model: &Model, sweep: &PlanSweep, settings: &Settings, parts: &Parts) -> anyhow::Result<()> {
+    let executor = executor::on(settings.executor, model, settings.memory);
+    let runs = sweep.grid().runs.len();
+    let bar = terminal::bar(sweep.runs(), "runs");
+    let missing = parts.missing();
+    let rows: usize = missing.iter().map(|(_, batch)| batch.len()).sum();
+    let mut before = (sweep.rows().len() - rows) * runs;
+    bar.set_position(before as u64);
+    // The time left is told by what this process does.
+    bar.reset_eta();
+    for (index, batch) in missing {
+        let size = batch.len() * runs;
+        let part = sweep.run_batch(model, &*executor, batch, &mut |done| {
+            bar.set_position((before + done) as u64);
+            ControlFlow::Continue(())
+        })?;
+        parts.write(
+            index,
+            &[
+                &|path| Ok(part.examples.write_parquet(path)?),
+                &|path| Ok(part.receipts.write_parquet(path)?),
+                &|path| stacked::write(&part.collected, path),
+            ],
+        )?;
+        before += size;
+    }
+    bar.finish_and_clear();
+    Ok(())
+}

@@ -1,0 +1,193 @@
+//! Which figures show a plan over a data set.
+//!
+//! For each number: along a variable of numbers (a layer, a dose) the mean effect with its interval; of two variables one
+//! line for each value of the other; without any, every row's effect as a dot.
+
+use vene::data_sweep::place_columns;
+use vene::plan_sweep::PlanSweep;
+use vene::{Outline, Table};
+use vene_report::{Along, Caption, Facets, Figure, Interval, Profile, Strips};
+use vene_table::Column;
+
+use super::Settings;
+use crate::{model, terminal};
+
+/// More lines than can be told apart.
+const MOST_LINES: usize = 8;
+
+/// What a figure shows.
+enum Shown {
+    /// Along the first variable; the second, if there is one, is lines.
+    Along { along: String, lines: Option<String> },
+    /// Every row's effect.
+    Dots,
+}
+
+/// All figures: their file names and contents. One that cannot be drawn is left out with a warning, rather than the whole
+/// run lost.
+pub fn draw(
+    examples: &Table,
+    summary: &Table,
+    sweep: &PlanSweep,
+    outline: &Outline,
+    settings: &Settings,
+) -> Vec<(String, Vec<u8>)> {
+    let mut files = Vec::new();
+    for (name, metric) in
+        sweep.measured().iter().enumerate().map(|(index, metric)| (stem(sweep, index), metric))
+    {
+        let caption = Caption::new(format!(
+            "{}: {}, effect on {metric}",
+            model::short_name(outline),
+            sweep.intervention()
+        ))
+        .note("data", format!("{}, {} rows", settings.data.name(), sweep.rows().len()));
+        let figure = match shown(sweep) {
+            Shown::Along { along, lines } => {
+                profile(summary, metric, &along, lines.as_deref(), caption)
+            }
+            Shown::Dots => dots(examples, summary, metric, caption),
+        };
+        match figure.and_then(|figure| Ok((figure.png()?, figure))) {
+            Ok((png, figure)) => {
+                files.push((format!("{name}.svg"), figure.svg().as_bytes().to_vec()));
+                files.push((format!("{name}.png"), png));
+            }
+            Err(error) => terminal::warn(format!("{name} is left out: {error:#}")),
+        }
+    }
+    files
+}
+
+/// The names of all files that figures of a run may have.
+pub fn names(sweep: &PlanSweep) -> Vec<String> {
+    let stems = (0..sweep.measured().len()).map(|index| stem(sweep, index));
+    stems.flat_map(|stem| [format!("{stem}.svg"), format!("{stem}.png")]).collect()
+}
+
+/// What a figure's file is called: a number's name may hold anything.
+fn stem(sweep: &PlanSweep, index: usize) -> String {
+    match sweep.measured().len() {
+        1 => "effects".to_owned(),
+        _ => match sweep.metrics().get(index) {
+            Some(metric) => format!("effects-{}", metric.name()),
+            None => format!("effects-token-{}", index - sweep.metrics().len() + 1),
+        },
+    }
+}
+
+fn shown(sweep: &PlanSweep) -> Shown {
+    let grid = sweep.grid();
+    let is_number = |place: usize| {
+        grid.runs
+            .iter()
+            .all(|run| !matches!(run.values[place], vene::plan_file::GridValue::Text(_)))
+    };
+    let along = (0..grid.variables.len()).find(|&place| is_number(place));
+    match (along, grid.variables.len()) {
+        (Some(_), 1) => Shown::Along { along: grid.variables[0].clone(), lines: None },
+        (Some(along), 2) => Shown::Along {
+            along: grid.variables[along].clone(),
+            lines: Some(grid.variables[1 - along].clone()),
+        },
+        _ => Shown::Dots,
+    }
+}
+
+/// A column's values as text.
+pub fn texts(table: &Table, name: &str) -> anyhow::Result<Vec<String>> {
+    fn some<T: ToString>(values: &[Option<T>]) -> Vec<String> {
+        let text = |value: &Option<T>| value.as_ref().map_or_else(String::new, T::to_string);
+        values.iter().map(text).collect()
+    }
+    Ok(match table.column(name)? {
+        Column::Text(values) => values.clone(),
+        Column::OptionalText(values) => some(values),
+        Column::Integer(values) => values.iter().map(i64::to_string).collect(),
+        Column::OptionalInteger(values) => some(values),
+        Column::Float(values) => values.iter().map(f64::to_string).collect(),
+        Column::OptionalFloat(values) => some(values),
+    })
+}
+
+/// The rows of a metric, each with the line that it is a point of.
+fn points(table: &Table, metric: &str, lines: Option<&str>) -> anyhow::Result<Table> {
+    let metrics = table.text("metric")?;
+    let chosen = table.filter(|row| metrics[row] == metric);
+    let line = match lines {
+        Some(name) => {
+            texts(&chosen, name)?.into_iter().map(|value| format!("{name} {value}")).collect()
+        }
+        None => vec!["mean effect".to_owned(); chosen.rows()],
+    };
+    let panel = vec![String::new(); chosen.rows()];
+    Ok(chosen.with_column("line", line)?.with_column("panel", panel)?)
+}
+
+fn profile(
+    summary: &Table,
+    metric: &str,
+    along: &str,
+    lines: Option<&str>,
+    caption: Caption,
+) -> anyhow::Result<Figure> {
+    let points = points(summary, metric, lines)?;
+    let mut distinct = points.text("line")?.to_vec();
+    distinct.sort_unstable();
+    distinct.dedup();
+    anyhow::ensure!(
+        distinct.len() <= MOST_LINES,
+        "{} lines, one for each value of {}, cannot be told apart",
+        distinct.len(),
+        lines.unwrap_or_default()
+    );
+    let profile = Profile {
+        caption,
+        metric: None,
+        along: Along::Numbers { column: along.to_owned(), title: along.to_owned() },
+        lines: "line".to_owned(),
+        interval: Some(Interval::default().named("95 % interval")),
+        facets: Facets::by("panel"),
+        ..Profile::default()
+    };
+    Ok(profile.draw(&points)?)
+}
+
+/// Every row's effect, a strip for each run.
+fn dots(
+    examples: &Table,
+    summary: &Table,
+    metric: &str,
+    caption: Caption,
+) -> anyhow::Result<Figure> {
+    let labelled = |table: &Table| -> anyhow::Result<Table> {
+        let metrics = table.text("metric")?;
+        let chosen = table.filter(|row| metrics[row] == metric);
+        let names: Vec<&str> = place_columns(table);
+        let columns = names.iter().map(|name| texts(&chosen, name));
+        let columns = columns.collect::<anyhow::Result<Vec<_>>>()?;
+        let label = |row: usize| {
+            let each = names.iter().zip(&columns);
+            let label: Vec<String> =
+                each.map(|(name, values)| format!("{name} {}", values[row])).collect();
+            if label.is_empty() { "plan".to_owned() } else { label.join(", ") }
+        };
+        let labels: Vec<String> = (0..chosen.rows()).map(label).collect();
+        let mut table = Table::builder()
+            .column("component", labels)
+            .column("layer", vec![None::<i64>; chosen.rows()]);
+        for name in ["example", "group", "effect", "mean", "low", "high"] {
+            if chosen.has(name) {
+                table = table.column(name, chosen.column(name)?.clone());
+            }
+        }
+        Ok(table.build()?)
+    };
+    let strips = Strips {
+        caption,
+        metric: None,
+        interval: Some(Interval::default().named("95 % interval")),
+        ..Strips::default()
+    };
+    Ok(strips.draw(&labelled(summary)?, &labelled(examples)?)?)
+}

@@ -1,0 +1,113 @@
+//! What `run.json` says of a plan over a data set, and what stands beside its tensors.
+
+use std::path::Path;
+
+use anyhow::bail;
+use serde_json::{Value, json};
+use vene::plan_sweep::PlanSweep;
+use vene::{Outline, Table, data_sweep};
+
+use super::Settings;
+use crate::record::{Kind, Record};
+use crate::{model, rows, threads};
+
+/// What determines the numbers, and must be the same when a run is taken up again.
+const DETERMINES: [&str; 4] = ["data", "model", "experiment", "batches"];
+
+/// The record of a run that begins.
+pub fn begin(outline: &Outline, sweep: &PlanSweep, settings: &Settings) -> anyhow::Result<Record> {
+    let details = json!({
+        "model": model::record(outline, &settings.model_given)?,
+        "data": {
+            "from": settings.data.from,
+            "sha256": settings.data.sha256,
+            "rows": settings.data.rows.len(),
+        },
+        "left_out_rows": rows::record_of(sweep.left_out()),
+        "experiment": settings.experiment,
+        "folder": settings.folder.display().to_string(),
+        "ignored_keys": settings.ignored,
+        "another_model": settings.is_of_another_model,
+        "measured": sweep.measured(),
+        "batches": sweep.batches(outline.config()).len(),
+        "threads": threads::count(),
+    });
+    Record::begin(Kind::PlanSweep, details, &DETERMINES)
+}
+
+/// Refuses to go on with a run in which something would be other than it was.
+pub fn check_same(before: &Record, now: &Record, folder: &Path) -> anyhow::Result<()> {
+    if before.spec() == now.spec() {
+        return Ok(());
+    }
+    match before.difference_in_words(now, &DETERMINES) {
+        Some(difference) => bail!(
+            "cannot go on with {}: {difference}; put it back as it was, or start again in another folder (--out)",
+            folder.display(),
+        ),
+        None => bail!(
+            "cannot go on with {}: its record is not of the run that it says; start again in another folder",
+            folder.display()
+        ),
+    }
+}
+
+/// Says what came of the run.
+pub fn end(
+    record: &mut Record,
+    examples: &Table,
+    receipts: &Table,
+    files: &[String],
+    seconds: f64,
+) -> anyhow::Result<()> {
+    let outcomes = receipts.text("outcome")?;
+    let count = |outcome: &str| outcomes.iter().filter(|found| *found == outcome).count();
+    record.set("seconds", json!(seconds));
+    record.set("noise_floor", json!(data_sweep::noise_floor(examples)));
+    record.set("rows", json!({ "examples": examples.rows(), "receipts": receipts.rows() }));
+    let kinds = ["changed", "shared_prefix", "same_values", "not_edited"];
+    let outcomes: serde_json::Map<String, Value> =
+        kinds.iter().map(|kind| ((*kind).to_owned(), json!(count(kind)))).collect();
+    record.set("receipts", Value::Object(outcomes));
+    record.set_files(files);
+    Ok(())
+}
+
+/// What a file of tensors says of itself.
+pub fn notes(outline: &Outline, sweep: &PlanSweep, settings: &Settings) -> anyhow::Result<String> {
+    Ok(json!({
+        "vene": env!("CARGO_PKG_VERSION"),
+        "model": model::record(outline, &settings.model_given)?,
+        "data": { "from": settings.data.from, "sha256": settings.data.sha256 },
+        "rows": sweep.rows().iter().map(|row| row.index).collect::<Vec<_>>(),
+        "precision": settings.precision.name(),
+    })
+    .to_string())
+}
+
+/// Which row of the tensors is which row of the data set, with its texts, tokens and roles.
+pub fn rows(outline: &Outline, sweep: &PlanSweep) -> anyhow::Result<Table> {
+    let rows = sweep.rows();
+    let text = |of: &dyn Fn(&vene::data::PreparedRow) -> Option<String>| -> Vec<Option<String>> {
+        rows.iter().map(of).collect()
+    };
+    let tokens = |row: &vene::data::PreparedRow| {
+        let tokens = row.base.tokens().iter().map(|&id| model::token_text(outline, id));
+        Some(serde_json::to_string(&tokens.collect::<Vec<_>>()).unwrap_or_default())
+    };
+    let mut table = Table::builder()
+        .column("row", (0..rows.len() as i64).collect::<Vec<_>>())
+        .column("example", rows.iter().map(|row| row.index as i64).collect::<Vec<_>>())
+        .column("group", text(&|row| row.row.group.clone()))
+        .column("base", text(&|row| Some(row.row.base.clone())))
+        .column("source", text(&|row| row.row.source.clone()))
+        .column("base_tokens", text(&tokens));
+    for role in sweep.roles() {
+        let positions = |row: &vene::data::PreparedRow| {
+            let positions = row.positions_of(sweep.roles(), role).iter();
+            Some(positions.map(usize::to_string).collect::<Vec<_>>().join(" "))
+        };
+        table = table.column(format!("positions_{role}"), text(&positions));
+    }
+    Ok(table.build()?)
+}
