@@ -5,6 +5,7 @@ mod demo;
 mod evaluate;
 mod generate;
 mod interventions;
+pub mod join;
 mod models;
 mod run;
 pub mod sites;
@@ -27,6 +28,7 @@ pub enum Command {
     Generate(generate::Arguments),
     Run(Box<run::Arguments>),
     Sweep(Box<sweep::Arguments>),
+    Join(join::Arguments),
     Collect(collect::Arguments),
     Task(task::Arguments),
     Train(Box<train::Arguments>),
@@ -48,6 +50,7 @@ impl Command {
             Self::Generate(arguments) => arguments.run(given),
             Self::Run(arguments) => arguments.run(given),
             Self::Sweep(arguments) => arguments.run(&given),
+            Self::Join(arguments) => arguments.run(&given),
             Self::Collect(arguments) => arguments.run(&given),
             Self::Task(arguments) => arguments.run(&given),
             Self::Train(arguments) => arguments.run(given),

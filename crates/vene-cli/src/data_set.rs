@@ -12,6 +12,22 @@ use crate::rows;
 /// How many rows a task makes where nothing is said.
 const MADE: usize = 200;
 
+/// What tells of a data set, whose rows may have become something else by now.
+pub struct DataSource {
+    /// The file, as it was given, or the task.
+    pub from: String,
+    pub sha256: String,
+    /// How many rows there are.
+    pub rows: usize,
+}
+
+impl DataSource {
+    /// The file's name, for titles.
+    pub fn name(&self) -> &str {
+        Path::new(&self.from).file_name().and_then(|name| name.to_str()).unwrap_or(&self.from)
+    }
+}
+
 /// Rows, and what tells that they are the same again.
 pub struct DataSet {
     pub rows: Vec<Row>,
@@ -47,8 +63,8 @@ impl DataSet {
         self
     }
 
-    /// The file's name, for titles.
-    pub fn name(&self) -> &str {
-        Path::new(&self.from).file_name().and_then(|name| name.to_str()).unwrap_or(&self.from)
+    /// What is known of it once its rows are prepared: they themselves are kept no longer.
+    pub fn into_source(self) -> DataSource {
+        DataSource { from: self.from, sha256: self.sha256, rows: self.rows.len() }
     }
 }

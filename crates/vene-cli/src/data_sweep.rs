@@ -12,22 +12,26 @@ mod record;
 mod summary;
 
 use std::fs;
-use std::ops::ControlFlow;
+use std::ops::{ControlFlow, Range};
 use std::path::Path;
 use std::time::Instant;
 
 use anyhow::Context;
 use vene::data::{FoilIs, PreparedRow};
-use vene::data_sweep::{Means, Summary};
-use vene::{BeginningOfSequence, DataSweep, Direction, ExecutorName, Model, Outline, Precision};
+use vene::data_sweep::{Means, Summary, join};
+use vene::{
+    BeginningOfSequence, DataSweep, Direction, ExecutorName, Model, Outline, Precision, Table,
+};
 
-use crate::data_set::DataSet;
+use crate::command::join::Shards;
+use crate::data_set::DataSource;
 use crate::executor;
 use crate::folder::Folder;
 use crate::model;
 use crate::parts::Parts;
 use crate::record::{RECORD, Record};
 use crate::rows;
+use crate::shard::{self, Shard};
 use crate::terminal;
 
 /// What a part is made of.
@@ -46,7 +50,9 @@ pub struct Settings {
     pub memory: Option<usize>,
     pub json: bool,
     pub summary: Summary,
-    pub data: DataSet,
+    pub data: DataSource,
+    /// The stretch of the rows that is run, where not all are.
+    pub shard: Option<Shard>,
 }
 
 /// Says what would run and what it would cost; the model is asked what it knows of the task.
@@ -90,7 +96,7 @@ pub fn start(
         }
         record::set_preflight(&mut record, &preflight);
         folder.put_on_record(&mut record)?;
-        let parts = Parts::open(folder.path(), &FILES, sweep.batches(), &record)?;
+        let parts = Parts::open(folder.path(), &FILES, batches(sweep, settings)?, &record)?;
         finish(&model, sweep, settings, folder, (record, parts))
     })
 }
@@ -127,7 +133,7 @@ pub fn go_on(
     record::check_same(&record, &begun, folder.path())?;
     folder.check_files(&files(sweep))?;
     // What is damaged is told before the model is loaded, and is no failure of the run.
-    let parts = Parts::open(folder.path(), &FILES, sweep.batches(), &record)?;
+    let parts = Parts::open(folder.path(), &FILES, batches(sweep, settings)?, &record)?;
     folder.put_on_record(&mut record)?;
     folder.run(|| {
         let model = executor::load(settings.executor, outline, settings.precision)?;
@@ -159,14 +165,52 @@ fn finish(
         record::set_means(&mut record, &means);
     }
     let seconds = start.elapsed().as_secs_f64();
-    let examples = vene::data_sweep::join(&parts.tables(FILES[0])?)?;
+    let examples = join(&parts.tables(FILES[0])?)?;
+    write(model, sweep, settings, folder, record, (examples, seconds))
+}
+
+/// Puts the shards of a sweep together, in a folder that was claimed for that.
+pub fn put_together(
+    outline: &Outline,
+    sweep: &DataSweep,
+    settings: &Settings,
+    folder: &Folder,
+    shards: &Shards,
+) -> anyhow::Result<()> {
+    let files = files(sweep);
+    folder.check_files(&files)?;
+    let mut record = record::begin(outline, sweep, settings)?;
+    folder.begin(&mut record, &files)?;
+    folder.run(|| {
+        let examples = join(&shards.tables(EXAMPLES)?)?;
+        for key in ["preflight", "noise_standard_deviation"] {
+            record.set(key, shards.first().get(key).clone());
+        }
+        write(outline, sweep, settings, folder, record, (examples, shards.seconds()))
+    })
+}
+
+/// The batches of the rows that are run.
+fn batches(sweep: &DataSweep, settings: &Settings) -> anyhow::Result<Vec<Range<usize>>> {
+    Ok(sweep.batches_in(shard::rows_of(settings.shard, sweep.rows().len())?))
+}
+
+/// Writes what came of a sweep.
+fn write(
+    outline: &Outline,
+    sweep: &DataSweep,
+    settings: &Settings,
+    folder: &Folder,
+    mut record: Record,
+    (examples, seconds): (Table, f64),
+) -> anyhow::Result<()> {
     let summary = settings.summary.of(&examples)?;
-    let figures = figures::draw(&examples, &summary, sweep, model, settings);
+    let figures = figures::draw(&examples, &summary, sweep, outline, settings);
     let mut files = vec![EXAMPLES.to_owned(), SUMMARY_PARQUET.to_owned(), SUMMARY_CSV.to_owned()];
     files.extend(figures.iter().map(|(name, _)| name.clone()));
     files.push(RECORD.to_owned());
     // Its files must still be those that were opened.
-    record.set("model", model::record(model, &settings.model_given)?);
+    record.set("model", model::record(outline, &settings.model_given)?);
     record::end(&mut record, &examples, &summary, &files, seconds)?;
     folder.fill(&mut record, |folder| {
         examples.write_parquet(folder.join(EXAMPLES))?;
@@ -203,9 +247,10 @@ fn run(
     }
     let executor = executor::on(settings.executor, model, settings.memory);
     let means = sweep.means(model, &*executor)?;
-    let bar = terminal::bar(sweep.interventions(), "interventions");
+    let all: usize = parts.batches().iter().map(ExactSizeIterator::len).sum();
+    let bar = terminal::bar(all * sweep.interventions_per_row(), "interventions");
     let rows: usize = missing.iter().map(|(_, batch)| batch.len()).sum();
-    let mut before = (sweep.rows().len() - rows) * sweep.interventions_per_row();
+    let mut before = (all - rows) * sweep.interventions_per_row();
     bar.set_position(before as u64);
     // The time left is told by what this process does.
     bar.reset_eta();

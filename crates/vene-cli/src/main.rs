@@ -33,6 +33,7 @@ mod plan_sweep;
 mod record;
 mod rows;
 mod selection;
+mod shard;
 mod sweep;
 mod terminal;
 mod threads;

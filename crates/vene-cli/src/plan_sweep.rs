@@ -18,12 +18,14 @@ use vene::data_sweep::Summary;
 use vene::plan_sweep::{PlanSweep, join};
 use vene::{ExecutorName, Model, Outline, Precision, Table};
 
-use crate::data_set::DataSet;
+use crate::command::join::Shards;
+use crate::data_set::DataSource;
 use crate::executor;
 use crate::folder::Folder;
 use crate::model;
 use crate::parts::Parts;
 use crate::record::{RECORD, Record};
+use crate::shard::{self, Shard};
 use crate::sweep::duration;
 use crate::{rows, terminal, threads};
 
@@ -52,7 +54,9 @@ pub struct Settings {
     pub memory: Option<usize>,
     pub json: bool,
     pub summary: Summary,
-    pub data: DataSet,
+    pub data: DataSource,
+    /// The stretch of the rows that is run, where not all are.
+    pub shard: Option<Shard>,
     /// What is told of the model beside what the sweep measures: for the record, and in words.
     pub also: Option<Also>,
 }
@@ -85,7 +89,7 @@ pub fn forecast(outline: Outline, sweep: &PlanSweep, settings: &Settings) -> any
         sweep.intervention(),
         model::short_name(&outline),
         sweep.rows().len(),
-        settings.data.rows.len(),
+        settings.data.rows,
         sweep.runs(),
         match sweep.grid().variables.as_slice() {
             [] => String::new(),
@@ -113,7 +117,8 @@ pub fn start(
     folder.begin(&mut record, &files)?;
     folder.run(|| {
         let model = executor::load(settings.executor, outline, settings.precision)?;
-        let batches = sweep.batches(model.config());
+        let rows = shard::rows_of(settings.shard, sweep.rows().len())?;
+        let batches = sweep.batches_in(rows, model.config());
         let parts = Parts::open(folder.path(), &FILES, batches, &record)?;
         finish(&model, sweep, settings, folder, (record, parts))
     })
@@ -130,7 +135,8 @@ pub fn go_on(
     let mut record = folder.earlier().context("there is no run to go on with")?.clone();
     record::check_same(&record, &begun, folder.path())?;
     folder.check_files(&files(&outline, sweep))?;
-    let batches = sweep.batches(outline.config());
+    let rows = shard::rows_of(settings.shard, sweep.rows().len())?;
+    let batches = sweep.batches_in(rows, outline.config());
     let parts = Parts::open(folder.path(), &FILES, batches, &record)?;
     folder.put_on_record(&mut record)?;
     folder.run(|| {
@@ -144,7 +150,7 @@ fn warn(outline: &Outline, sweep: &PlanSweep, settings: &Settings) {
     if let Some(row) = sweep.rows().first() {
         model::warn_about_bos(outline, &row.base);
     }
-    rows::warn_of_left_out(sweep.left_out(), settings.data.rows.len());
+    rows::warn_of_left_out(sweep.left_out(), settings.data.rows);
     rows::warn_of_answers(outline, sweep.rows());
     if sweep.grid().runs.iter().all(|run| run.plan.intervention_names().is_empty()) {
         terminal::warn("the plan has no edits ([[edit]]): every effect is 0");
@@ -167,37 +173,95 @@ fn finish(
     sweep: &PlanSweep,
     settings: &Settings,
     folder: &Folder,
-    (mut record, parts): (Record, Parts),
+    (record, parts): (Record, Parts),
 ) -> anyhow::Result<()> {
     let start = Instant::now();
     run(model, sweep, settings, &parts)?;
     let seconds = start.elapsed().as_secs_f64();
-    let examples = join(&parts.tables(FILES[0])?)?;
-    let receipts = Table::concatenate(&parts.tables(FILES[1])?, &[])?;
+    let also = settings.also.as_ref().map(|also| also(model)).transpose()?;
+    let found = Found {
+        examples: join(&parts.tables(FILES[0])?)?,
+        receipts: Table::concatenate(&parts.tables(FILES[1])?, &[])?,
+        tensors: (0..parts.batches().len()).map(|batch| parts.path(batch, FILES[2])).collect(),
+        seconds,
+        also,
+    };
+    write(model, sweep, settings, folder, record, found)
+}
+
+/// Puts the shards of a run together, in a folder that was claimed for that.
+pub fn put_together(
+    outline: Outline,
+    sweep: &PlanSweep,
+    settings: &Settings,
+    folder: &Folder,
+    shards: &Shards,
+) -> anyhow::Result<()> {
+    let files = files(&outline, sweep);
+    folder.check_files(&files)?;
+    let mut record = record::begin(&outline, sweep, settings)?;
+    folder.begin(&mut record, &files)?;
+    folder.run(|| {
+        let (examples, receipts) = (shards.tables(EXAMPLES)?, shards.tables(RECEIPTS)?);
+        let mut found = Found {
+            examples: join(&examples)?,
+            receipts: Table::concatenate(&receipts, &[])?,
+            tensors: shards.files(COLLECTED),
+            seconds: shards.seconds(),
+            also: None,
+        };
+        if let Some(also) = &settings.also {
+            let model = executor::load(settings.executor, outline, settings.precision)?;
+            found.also = Some(also(&model)?);
+            return write(&model, sweep, settings, folder, record, found);
+        }
+        write(&outline, sweep, settings, folder, record, found)
+    })
+}
+
+/// What came of all rows.
+struct Found {
+    examples: Table,
+    receipts: Table,
+    /// Files of tensors, of stretches of the rows in their order.
+    tensors: Vec<PathBuf>,
+    seconds: f64,
+    also: Option<(Value, String)>,
+}
+
+/// Writes what came of a run.
+fn write(
+    outline: &Outline,
+    sweep: &PlanSweep,
+    settings: &Settings,
+    folder: &Folder,
+    mut record: Record,
+    found: Found,
+) -> anyhow::Result<()> {
+    let Found { examples, receipts, tensors, seconds, also } = found;
     let summary = match examples.is_empty() {
         true => None,
         false => Some(settings.summary.of(&examples)?),
     };
-    let figures = summary
-        .as_ref()
-        .map_or_else(Vec::new, |summary| figures::draw(&examples, summary, sweep, model, settings));
+    let figures = summary.as_ref().map_or_else(Vec::new, |summary| {
+        figures::draw(&examples, summary, sweep, outline, settings)
+    });
     let mut files = vec![EXAMPLES.to_owned()];
     if summary.is_some() {
         files.extend([SUMMARY_PARQUET.to_owned(), SUMMARY_CSV.to_owned()]);
     }
     files.push(RECEIPTS.to_owned());
-    let has_tensors = !sweep.sites(model.config()).is_empty();
+    let has_tensors = !sweep.sites(outline.config()).is_empty();
     if has_tensors {
         files.extend([COLLECTED.to_owned(), ROWS.to_owned()]);
     }
     files.extend(figures.iter().map(|(name, _)| name.clone()));
     files.push(RECORD.to_owned());
-    let also = settings.also.as_ref().map(|also| also(model)).transpose()?;
     if let Some((value, _)) = &also {
         record.set("evaluation", value.clone());
     }
     // Its files must still be those that were opened.
-    record.set("model", model::record(model, &settings.model_given)?);
+    record.set("model", model::record(outline, &settings.model_given)?);
     record::end(&mut record, &examples, &receipts, &files, seconds)?;
     folder.fill(&mut record, |folder| {
         examples.write_parquet(folder.join(EXAMPLES))?;
@@ -207,9 +271,10 @@ fn finish(
         }
         receipts.write_parquet(folder.join(RECEIPTS))?;
         if has_tensors {
-            let notes = record::notes(model, sweep, settings)?;
-            stacked::join(&parts, FILES[2], &folder.join(COLLECTED), notes)?;
-            record::rows(model, sweep)?.write_parquet(folder.join(ROWS))?;
+            let rows = shard::rows_of(settings.shard, sweep.rows().len())?;
+            let notes = record::notes(outline, sweep, settings, &rows)?;
+            stacked::join(&tensors, rows.len(), &folder.join(COLLECTED), notes)?;
+            record::rows(outline, sweep, &rows)?.write_parquet(folder.join(ROWS))?;
         }
         for (name, bytes) in &figures {
             std::fs::write(folder.join(name), bytes)
@@ -225,7 +290,7 @@ fn finish(
         "{}: {} runs in {} rows, in {}{}\n",
         sweep.intervention(),
         sweep.grid().runs.len(),
-        sweep.rows().len(),
+        shard::rows_of(settings.shard, sweep.rows().len())?.len(),
         duration(seconds),
         if sweep.first_tokens() { "; answers are read by their first token" } else { "" },
     );
@@ -243,10 +308,11 @@ fn finish(
 fn run(model: &Model, sweep: &PlanSweep, settings: &Settings, parts: &Parts) -> anyhow::Result<()> {
     let executor = executor::on(settings.executor, model, settings.memory);
     let runs = sweep.grid().runs.len();
-    let bar = terminal::bar(sweep.runs(), "runs");
     let missing = parts.missing();
+    let all: usize = parts.batches().iter().map(ExactSizeIterator::len).sum();
+    let bar = terminal::bar(all * runs, "runs");
     let rows: usize = missing.iter().map(|(_, batch)| batch.len()).sum();
-    let mut before = (sweep.rows().len() - rows) * runs;
+    let mut before = (all - rows) * runs;
     bar.set_position(before as u64);
     // The time left is told by what this process does.
     bar.reset_eta();

@@ -13,6 +13,8 @@ use std::time::SystemTime;
 use anyhow::{Context, bail};
 use serde_json::{Map, Value, json};
 
+use crate::threads;
+
 mod difference;
 
 /// The file's name.
@@ -124,6 +126,7 @@ impl Record {
             "status": Status::Running.key(),
             "command": command,
             "directory": directory.display().to_string(),
+            "processor": threads::processor(),
         });
         let Value::Object(mut record) = begin else { bail!("a record is an object") };
         record.append(&mut details);

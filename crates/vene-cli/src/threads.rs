@@ -57,6 +57,24 @@ fn can_start(count: usize) -> std::io::Result<()> {
     Ok(())
 }
 
+/// What kind of processor computes: its instructions decide the low bits of numbers.
+pub fn processor() -> &'static str {
+    #[cfg(target_arch = "x86_64")]
+    {
+        if std::arch::is_x86_feature_detected!("avx512f") {
+            "x86-64 with AVX-512"
+        } else if std::arch::is_x86_feature_detected!("avx2") {
+            "x86-64 with AVX2"
+        } else {
+            "x86-64"
+        }
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    {
+        std::env::consts::ARCH
+    }
+}
+
 /// How many threads compute.
 pub fn count() -> usize {
     candle_core::utils::get_num_threads()

@@ -12,13 +12,15 @@ use vene::plan_sweep::PlanSweep;
 use vene::statistics::{Bootstrap, Correction};
 use vene::{AnswerTokens, BeginningOfSequence, ExecutorName, Outline, Precision};
 
+use super::join::Shards;
 use crate::arguments::{Given, ReadBy, by_name, memory_size, read};
 use crate::data_set::DataSet;
 use crate::folder::{Folder, Purpose};
 use crate::model::{self, IgnoredKeys};
 use crate::plan_given::PlanGiven;
 use crate::plan_sweep::{self, Settings};
-use crate::record::{Kind, Status};
+use crate::record::{Kind, Record, Status};
+use crate::shard::{self, Shard};
 use crate::training::comparison::Comparison;
 use crate::{rows, terminal};
 
@@ -125,6 +127,10 @@ pub struct Arguments {
     #[arg(long, value_name = "PRECISION", value_parser = by_name::<Precision>())]
     precision: Option<Precision>,
 
+    /// Only a stretch of the rows, such as 3/16: the third of sixteen, which `vene join` puts together
+    #[arg(long, value_name = "NUMBER/OF")]
+    shard: Option<Shard>,
+
     /// Say what would run and what it would cost; read no weights, write nothing
     #[arg(long)]
     dry_run: bool,
@@ -180,7 +186,7 @@ impl Arguments {
             let folder = read!(given, self => resume).as_deref().unwrap_or(Path::new(""));
             let json = *read!(given, self => json);
             given.check("a run that is resumed with its own experiment", READ_BY)?;
-            return self.resume(folder, json);
+            return Self::resume(folder, json);
         }
         let path = read!(given, self => file).as_deref().unwrap_or(Path::new(""));
         let plan = PlanGiven::read(path)?.set(read!(given, self => set))?;
@@ -191,6 +197,7 @@ impl Arguments {
         // So that the line of a run may be tried: what it says names a folder, and writes nothing.
         let (out, force) = (read!(given, self => out), *read!(given, self => force));
         let json = *read!(given, self => json);
+        let shard = *read!(given, self => shard);
         if *read!(given, self => print_spec) {
             let _ = read!(given, self => dry_run);
             given.check("an experiment that is printed", READ_BY)?;
@@ -205,7 +212,7 @@ impl Arguments {
             let out = out.clone().map_or_else(|| crate::folder::named_by_time(path), Ok)?;
             Some(Folder::claim(&out, Purpose::New { kind: Kind::PlanSweep, force })?)
         };
-        let model = self.model(&sections)?;
+        let model = model_of(&sections)?;
         let ignored = self.ignored.read(&given).to_vec();
         let outline = model::open(&model, &ignored)?;
         let is_meant = || *read!(given, self => another_model);
@@ -224,7 +231,9 @@ impl Arguments {
             is_of_another_model: self.another_model,
             sections,
         };
-        let (sweep, settings) = experiment.prepare(&outline, &model, grid, again, json)?;
+        let (sweep, mut settings) = experiment.prepare(&outline, &model, grid, again, json)?;
+        settings.shard = shard;
+        shard::rows_of(shard, sweep.rows().len())?;
         match &folder {
             None => plan_sweep::forecast(outline, &sweep, &settings),
             Some(folder) => plan_sweep::start(outline, &sweep, &settings, folder),
@@ -232,7 +241,7 @@ impl Arguments {
     }
 
     /// Goes on with a run in its folder.
-    fn resume(&self, folder: &Path, json: bool) -> anyhow::Result<()> {
+    fn resume(folder: &Path, json: bool) -> anyhow::Result<()> {
         let folder =
             folder.canonicalize().with_context(|| format!("--resume {}", folder.display()))?;
         let claimed = Folder::claim(&folder, Purpose::Resume(Kind::PlanSweep))?;
@@ -240,24 +249,8 @@ impl Arguments {
         if record.status() == Some(Status::Complete) {
             return terminal::print(&format!("{} is complete\n", folder.display()));
         }
-        let plan = PlanGiven::of_record(record)?;
-        let sections = plan.file().sections.clone();
-        let ignored: Vec<String> =
-            serde_json::from_value(record.get("ignored_keys").clone()).unwrap_or_default();
-        let model = self.model(&sections)?;
-        let outline = model::open(&model, &ignored)?;
-        let is_of_another_model = record.get("another_model").as_bool().unwrap_or(false);
-        let grid = plan.grid(&outline, || is_of_another_model)?;
-        let again = || plan.grid(&outline, || is_of_another_model);
-        let experiment = Experiment {
-            kind: plan.file().kind.unwrap_or_default(),
-            text: plan.file().text(Format::Json),
-            folder: plan.file().folder().to_owned(),
-            sections,
-            ignored,
-            is_of_another_model,
-        };
-        let (sweep, settings) = experiment.prepare(&outline, &model, grid, again, json)?;
+        let (outline, sweep, mut settings) = of_record(record, json)?;
+        settings.shard = Shard::of_record(record);
         plan_sweep::go_on(outline, &sweep, &settings, &claimed)
     }
 
@@ -339,12 +332,40 @@ impl Arguments {
             given.read_of_plan("data", &["base", "sources"]);
         }
     }
+}
 
-    /// The model: where a user's data is run it must be named.
-    fn model(&self, sections: &Sections) -> anyhow::Result<String> {
-        let named = sections.model.as_ref().and_then(|model| model.id.clone());
-        model::named(named)
-    }
+/// Puts the shards of a run together, in a folder that was claimed for that.
+pub fn join(shards: &Shards, folder: &Folder, json: bool) -> anyhow::Result<()> {
+    let (outline, sweep, settings) = of_record(shards.first(), json)?;
+    plan_sweep::put_together(outline, &sweep, &settings, folder, shards)
+}
+
+/// What a record says was run, made ready once more.
+fn of_record(record: &Record, json: bool) -> anyhow::Result<(Outline, PlanSweep, Settings)> {
+    let plan = PlanGiven::of_record(record)?;
+    let sections = plan.file().sections.clone();
+    let ignored: Vec<String> =
+        serde_json::from_value(record.get("ignored_keys").clone()).unwrap_or_default();
+    let model = model_of(&sections)?;
+    let outline = model::open(&model, &ignored)?;
+    let is_of_another_model = record.get("another_model").as_bool().unwrap_or(false);
+    let grid = plan.grid(&outline, || is_of_another_model)?;
+    let again = || plan.grid(&outline, || is_of_another_model);
+    let experiment = Experiment {
+        kind: plan.file().kind.unwrap_or_default(),
+        text: plan.file().text(Format::Json),
+        folder: plan.file().folder().to_owned(),
+        sections,
+        ignored,
+        is_of_another_model,
+    };
+    let (sweep, settings) = experiment.prepare(&outline, &model, grid, again, json)?;
+    Ok((outline, sweep, settings))
+}
+
+/// The model: where a user's data is run it must be named.
+fn model_of(sections: &Sections) -> anyhow::Result<String> {
+    model::named(sections.model.as_ref().and_then(|model| model.id.clone()))
 }
 
 /// An experiment that is about to be run.
@@ -434,7 +455,8 @@ impl Experiment {
             memory,
             json,
             summary,
-            data,
+            data: data.into_source(),
+            shard: None,
             also,
         };
         Ok((sweep, settings))

@@ -13,10 +13,11 @@ use vene::{
 };
 
 use super::Command;
+use super::join::Shards;
 use crate::arguments::{Given, by_name, memory_size, prompt_text, read};
 use crate::folder::{Folder, Purpose};
 use crate::model::{ModelArgument, RunArguments};
-use crate::record::{Kind, Status};
+use crate::record::{Kind, Record, Status};
 use crate::selection::{self, Places, Subject};
 use crate::sweep::{self, Experiment};
 use crate::terminal;
@@ -230,6 +231,24 @@ fn resume(folder: &Path) -> anyhow::Result<()> {
     if record.status() == Some(Status::Complete) {
         return terminal::print(&format!("{} is complete\n", folder.display()));
     }
+    let (arguments, given) = started(record, &folder)?;
+    match &arguments.command {
+        Command::Sweep(sweep) => sweep.run_over_data(&given, Some(claimed)),
+        _ => bail!("{} was not started by `vene sweep --data`", folder.display()),
+    }
+}
+
+/// Puts the shards of a sweep over a data set together, in a folder that was claimed for that.
+pub fn join(shards: &Shards, folder: &Folder, json: bool) -> anyhow::Result<()> {
+    let (arguments, given) = started(shards.first(), folder.path())?;
+    match &arguments.command {
+        Command::Sweep(sweep) => sweep.join(&given, shards, folder, json),
+        _ => bail!("the shards were not started by `vene sweep --data`"),
+    }
+}
+
+/// The arguments with which a sweep over a data set was started, read in the folder that it was started in.
+fn started(record: &Record, folder: &Path) -> anyhow::Result<(crate::arguments::Arguments, Given)> {
     let (command, directory) = record.arguments()?;
     // Its paths were given from there.
     std::env::set_current_dir(&directory).with_context(|| {
@@ -237,9 +256,7 @@ fn resume(folder: &Path) -> anyhow::Result<()> {
     })?;
     let (arguments, given) = crate::arguments::Arguments::of(&command)?;
     match &arguments.command {
-        Command::Sweep(sweep) if sweep.data.data.is_some() => {
-            sweep.run_over_data(&given, Some(claimed))
-        }
+        Command::Sweep(sweep) if sweep.data.data.is_some() => Ok((arguments, given)),
         _ => bail!("{} was not started by `vene sweep --data`", folder.display()),
     }
 }

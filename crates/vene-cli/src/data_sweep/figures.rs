@@ -124,9 +124,10 @@ fn views<'a>(
     let split = settings.summary.discovery.as_ref().map_or("all", |_| "evaluation");
     let mut views = Vec::new();
     for Shown { metric, direction, component, suffix } in shown(sweep) {
-        let wanted = |table: &Table, split: Option<&str>| {
+        let wanted = |table: &Table, split: Option<&str>, less: &[usize]| {
             only(
                 table,
+                less,
                 &[
                     ("metric", Some(metric)),
                     ("direction", Some(direction.name())),
@@ -156,8 +157,8 @@ fn views<'a>(
         if split != "all" {
             caption = caption.note("rows", split);
         }
-        let tables = wanted(summary, Some(split))
-            .and_then(|summary| Ok((summary, without(&wanted(examples, None)?, discovery)?)));
+        let tables = wanted(summary, Some(split), &[])
+            .and_then(|summary| Ok((summary, wanted(examples, None, discovery)?)));
         match tables {
             Ok((summary, examples)) => {
                 views.push((suffix, View { summary, examples, metric, caption, sweep }))
@@ -168,8 +169,8 @@ fn views<'a>(
     views
 }
 
-/// The rows in which columns have these values; `None` for any.
-fn only(table: &Table, wanted: &[(&str, Option<&str>)]) -> anyhow::Result<Table> {
+/// The rows in which columns have these values, `None` being any, and that are of none of these examples.
+fn only(table: &Table, less: &[usize], wanted: &[(&str, Option<&str>)]) -> anyhow::Result<Table> {
     let mut keep = vec![true; table.rows()];
     for (column, value) in wanted {
         let Some(value) = value else { continue };
@@ -177,14 +178,12 @@ fn only(table: &Table, wanted: &[(&str, Option<&str>)]) -> anyhow::Result<Table>
             *keep &= found == Some(*value);
         }
     }
+    if !less.is_empty() {
+        for (keep, example) in keep.iter_mut().zip(table.integers("example")?) {
+            *keep &= !less.iter().any(|&less| less as i64 == *example);
+        }
+    }
     Ok(table.filter(|row| keep[row]))
-}
-
-/// The examples that are none of these.
-fn without(table: &Table, examples: &[usize]) -> anyhow::Result<Table> {
-    let of_row = table.integers("example")?;
-    let left_out = |row: usize| examples.iter().any(|&example| example as i64 == of_row[row]);
-    Ok(table.filter(|row| !left_out(row)))
 }
 
 /// What is unusual about the beginning of the prompts: it can turn a result around.

@@ -20,14 +20,18 @@ pub fn begin(outline: &Outline, sweep: &DataSweep, settings: &Settings) -> anyho
         "data": {
             "path": settings.data.from,
             "sha256": settings.data.sha256,
-            "rows": settings.data.rows.len(),
+            "rows": settings.data.rows,
         },
         "left_out_rows": rows::record_of(sweep.left_out()),
         "options": options(sweep, settings),
         "batches": sweep.batches().len(),
         "threads": threads::count(),
     });
-    Record::begin(Kind::DataSweep, details, &DETERMINES)
+    let mut record = Record::begin(Kind::DataSweep, details, &DETERMINES)?;
+    if let Some(shard) = settings.shard {
+        record.set("shard", shard.record(&shard.rows(sweep.rows().len())?));
+    }
+    Ok(record)
 }
 
 /// Refuses to go on with a run in which something would be other than it was.

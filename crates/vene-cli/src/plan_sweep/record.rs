@@ -1,5 +1,6 @@
 //! What `run.json` says of a plan over a data set, and what stands beside its tensors.
 
+use std::ops::Range;
 use std::path::Path;
 
 use anyhow::bail;
@@ -21,7 +22,7 @@ pub fn begin(outline: &Outline, sweep: &PlanSweep, settings: &Settings) -> anyho
         "data": {
             "from": settings.data.from,
             "sha256": settings.data.sha256,
-            "rows": settings.data.rows.len(),
+            "rows": settings.data.rows,
         },
         "left_out_rows": rows::record_of(sweep.left_out()),
         "experiment": settings.experiment,
@@ -32,7 +33,11 @@ pub fn begin(outline: &Outline, sweep: &PlanSweep, settings: &Settings) -> anyho
         "batches": sweep.batches(outline.config()).len(),
         "threads": threads::count(),
     });
-    Record::begin(Kind::PlanSweep, details, &DETERMINES)
+    let mut record = Record::begin(Kind::PlanSweep, details, &DETERMINES)?;
+    if let Some(shard) = settings.shard {
+        record.set("shard", shard.record(&shard.rows(sweep.rows().len())?));
+    }
+    Ok(record)
 }
 
 /// Refuses to go on with a run in which something would be other than it was.
@@ -74,20 +79,25 @@ pub fn end(
 }
 
 /// What a file of tensors says of itself.
-pub fn notes(outline: &Outline, sweep: &PlanSweep, settings: &Settings) -> anyhow::Result<String> {
+pub fn notes(
+    outline: &Outline,
+    sweep: &PlanSweep,
+    settings: &Settings,
+    rows: &Range<usize>,
+) -> anyhow::Result<String> {
     Ok(json!({
         "vene": env!("CARGO_PKG_VERSION"),
         "model": model::record(outline, &settings.model_given)?,
         "data": { "from": settings.data.from, "sha256": settings.data.sha256 },
-        "rows": sweep.rows().iter().map(|row| row.index).collect::<Vec<_>>(),
+        "rows": sweep.rows()[rows.clone()].iter().map(|row| row.index).collect::<Vec<_>>(),
         "precision": settings.precision.name(),
     })
     .to_string())
 }
 
 /// Which row of the tensors is which row of the data set, with its texts, tokens and roles.
-pub fn rows(outline: &Outline, sweep: &PlanSweep) -> anyhow::Result<Table> {
-    let rows = sweep.rows();
+pub fn rows(outline: &Outline, sweep: &PlanSweep, rows: &Range<usize>) -> anyhow::Result<Table> {
+    let (first, rows) = (rows.start as i64, &sweep.rows()[rows.clone()]);
     let text = |of: &dyn Fn(&vene::data::PreparedRow) -> Option<String>| -> Vec<Option<String>> {
         rows.iter().map(of).collect()
     };
@@ -96,7 +106,7 @@ pub fn rows(outline: &Outline, sweep: &PlanSweep) -> anyhow::Result<Table> {
         Some(serde_json::to_string(&tokens.collect::<Vec<_>>()).unwrap_or_default())
     };
     let mut table = Table::builder()
-        .column("row", (0..rows.len() as i64).collect::<Vec<_>>())
+        .column("row", (first..first + rows.len() as i64).collect::<Vec<_>>())
         .column("example", rows.iter().map(|row| row.index as i64).collect::<Vec<_>>())
         .column("group", text(&|row| row.row.group.clone()))
         .column("base", text(&|row| Some(row.row.base.clone())))

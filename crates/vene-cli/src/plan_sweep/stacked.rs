@@ -3,14 +3,12 @@
 use std::collections::HashMap;
 use std::fs::File;
 use std::io::{BufWriter, Seek, SeekFrom, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, ensure};
 use safetensors::tensor::{Metadata, TensorInfo};
 use safetensors::{Dtype, SafeTensors};
 use vene::plan_sweep::Collected;
-
-use crate::parts::Parts;
 
 /// Writes what a batch collected, a tensor for each site.
 pub fn write(collected: &Collected, path: &Path) -> anyhow::Result<()> {
@@ -31,17 +29,16 @@ pub fn write(collected: &Collected, path: &Path) -> anyhow::Result<()> {
     .with_context(|| format!("cannot write {}", path.display()))
 }
 
-/// All batches' tensors as one file, with a note.
-pub fn join(parts: &Parts, ending: &str, path: &Path, notes: String) -> anyhow::Result<()> {
+/// Files of tensors of stretches of the rows, of so many together, as one file with a note.
+pub fn join(parts: &[PathBuf], rows: usize, path: &Path, notes: String) -> anyhow::Result<()> {
     let failed = || format!("cannot write {}", path.display());
-    let rows: usize = parts.batches().iter().map(|batch| batch.len()).sum();
     let mut file: Option<BufWriter<File>> = None;
     // For each tensor where its rows begin in the file, and how many bytes each row has.
     let mut places: Vec<(String, u64, usize)> = Vec::new();
-    for (batch, range) in parts.batches().iter().enumerate() {
-        let from = parts.path(batch, ending);
+    let mut before = 0;
+    for from in parts {
         let unreadable = || format!("{} cannot be read", from.display());
-        let bytes = vene_files::read(&from, u64::MAX).with_context(unreadable)?;
+        let bytes = vene_files::read(from, u64::MAX).with_context(unreadable)?;
         let part = SafeTensors::deserialize(&bytes).with_context(unreadable)?;
         let mut names: Vec<&str> = part.names();
         let order =
@@ -50,6 +47,7 @@ pub fn join(parts: &Parts, ending: &str, path: &Path, notes: String) -> anyhow::
         if file.is_none() {
             let shape = |name: &&str| -> anyhow::Result<(String, Vec<usize>)> {
                 let mut shape = part.tensor(name)?.shape().to_vec();
+                ensure!(!shape.is_empty(), "{name} has no rows");
                 shape[0] = rows;
                 Ok(((*name).to_owned(), shape))
             };
@@ -67,19 +65,20 @@ pub fn join(parts: &Parts, ending: &str, path: &Path, notes: String) -> anyhow::
             file = Some(new);
         }
         let Some(file) = &mut file else { continue };
+        let mut here = 0;
         for (name, at, of_row) in &places {
             let tensor = part.tensor(name).with_context(unreadable)?;
+            here = tensor.shape().first().copied().unwrap_or(0);
             ensure!(
-                tensor.data().len() == range.len() * of_row,
-                "{name} of rows {} to {} has another number of positions than in the rows before: only rows of equal \
-                 numbers of positions make one tensor",
-                range.start,
-                range.end - 1
+                tensor.data().len() == here * of_row && before + here <= rows,
+                "{name} of {here} rows from {before} on has another number of positions than in the rows before: only \
+                 rows of equal numbers of positions make one tensor"
             );
-            let start = at + (range.start * of_row) as u64;
+            let start = at + (before * of_row) as u64;
             file.seek(SeekFrom::Start(start)).with_context(failed)?;
             file.write_all(tensor.data()).with_context(failed)?;
         }
+        before += here;
     }
     if let Some(mut file) = file {
         file.flush().with_context(failed)?;

@@ -142,6 +142,7 @@ fn lines_of_the_first_page_and_of_the_pages_beside_it_run() {
         let text = fs::read_to_string(root.join(page)).unwrap();
         let training = fs::read_to_string(root.join("docs/training.md")).unwrap();
         fs::write(folder.path().join("das.toml"), plan_in(&training)).unwrap();
+        fs::write(folder.path().join("patch.toml"), plan_in(&text)).unwrap();
         let mut lines = command_lines(&text);
         lines.retain(|line| line.first().is_some_and(|word| commands().contains(word)));
         let count = run_all(&lines, folder.path());

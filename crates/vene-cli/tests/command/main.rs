@@ -10,6 +10,7 @@ mod hub;
 mod ignored_keys;
 mod interrupted;
 #[cfg(target_os = "linux")]
+mod join;
 mod memory;
 mod options;
 mod over_data;

@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use crate::support::{BASE, data_sweep, record, task};
+use crate::support::{BASE, data_sweep, peak, record, task};
 
 /// What becomes of a job with so many MiB of addresses.
 fn limited(mebibytes: usize, job: &[&str]) -> (Option<i32>, String) {
@@ -107,4 +107,52 @@ fn threads_that_cannot_be_started_are_an_error() {
         "{said}"
     );
     assert!(!said.contains("panicked"), "{said}");
+}
+
+/// Whatever the number of rows, what a run takes beside the program and its weights is the budget, and 64 MB at most.
+#[test]
+fn a_budget_is_held_whatever_the_number_of_rows() {
+    const BUDGET: u64 = 48 << 20;
+    const SPARE: u64 = 64_000_000;
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    let das = "[[edit]]\ncomponent = 'block_output'\nlayer = 2\npositions = { role = 'subject_last' }\n\
+               intervention = { name = 'low_rank_rotated_space', rank = 4 }\n[train]\nepochs = 1\nbatch = 128\n";
+    let patch = "[[edit]]\nintervention = 'interchange'\ncomponent = 'block_output'\nlayer = '$l'\n\
+                 positions = { role = 'subject_last' }\n[grid]\nl = [1, 4]\n\
+                 [[collect]]\ncomponent = 'mlp_output'\nlayer = 'all'\n";
+    std::fs::write(path("das.toml"), das).unwrap();
+    std::fs::write(path("patch.toml"), patch).unwrap();
+    let few = path("few.jsonl");
+    task(few.as_ref(), 100);
+    // Ten thousand rows of the same texts: what is kept of a row is kept a hundred times.
+    let text = std::fs::read_to_string(&few).unwrap();
+    std::fs::write(path("many.jsonl"), text.repeat(100)).unwrap();
+    // The program with its weights, and next to nothing done.
+    let least = peak(&["top", BASE]);
+    let lines = [
+        "sweep --component block_output --layers 2 --positions last --resamples 40",
+        "sweep --component mlp_output --layers 1..3 --positions last --intervention mean --resamples 40",
+        "run @patch.toml --model embedded --resamples 40",
+        "train @das.toml",
+    ];
+    for (index, line) in lines.iter().enumerate() {
+        for rows in ["few", "many"] {
+            let data = path(&format!("{rows}.jsonl"));
+            let out = path(&format!("{index}-{rows}"));
+            let mut words: Vec<String> =
+                line.split(' ').map(|word| word.replace('@', &path(""))).collect();
+            let more = ["--data", &data, "--out", &out, "--memory", &BUDGET.to_string()];
+            words.extend(more.map(str::to_owned));
+            let words: Vec<&str> = words.iter().map(String::as_str).collect();
+            let more = peak(&words).saturating_sub(least);
+            println!("{line}, {rows}: {} MB", more / 1_000_000);
+            assert!(
+                more <= BUDGET + SPARE,
+                "{line}, {rows}: {} MB beside weights, where {} may be",
+                more / 1_000_000,
+                (BUDGET + SPARE) / 1_000_000
+            );
+        }
+    }
 }

@@ -66,6 +66,7 @@ const SWEEP_APART: &[(&str, &str)] = &[
     ),
     ("--memory", "the same bits in one pass or in many; that it is read or refused is tried below"),
     ("--resume", "a mode of its own, which is tried below"),
+    ("--shard", "join.rs tries it"),
 ];
 
 fn sweep(modes: &[(&'static str, String)]) -> Tried {
@@ -211,6 +212,7 @@ const RUN_APART: &[(&str, &str)] = &[
     ("--executor", "both executors give the same numbers to rounding; run.rs tries it"),
     ("--memory", "the same bits in one pass or in many; run.rs tries it"),
     ("--resume", "a mode of its own, which run.rs tries"),
+    ("--shard", "join.rs tries it"),
 ];
 
 #[test]
@@ -316,6 +318,12 @@ fn of_the_others() {
         ],
     });
     walk(&Tried {
+        name: "join",
+        modes: vec![("shards", "SHARED/part-1 SHARED/part-2 --out out".to_owned())],
+        values: &[("--json", &[""]), ("--out", &["elsewhere"])],
+        apart: &[THREADS, FORCE],
+    });
+    walk(&Tried {
         name: "sites",
         modes: vec![("text", String::new()), ("Markdown", "--markdown".to_owned())],
         values: &[("--model", MODEL), ("--json", &[""]), ("--markdown", &[""])],
@@ -349,6 +357,7 @@ fn no_command_is_forgotten_here() {
         "evaluate",
         "generate",
         "interventions",
+        "join",
         "models",
         "run",
         "sites",

@@ -1,13 +1,10 @@
 //! The main job on SmolLM2.
 
-use std::mem::MaybeUninit;
-use std::process::{Command, Stdio};
-
 use serde_json::Value;
 use vene_table::Table;
 use vene_test_support::RealModel;
 
-use crate::support::{BASE, SOURCE, printed};
+use crate::support::{BASE, SOURCE, peak, printed};
 
 #[test]
 fn the_likeliest_tokens_are_pytorchs() {
@@ -65,23 +62,6 @@ fn the_sweep_is_pyvenes() {
     for (a, b) in probabilities.iter().zip(forked.floats("probability").unwrap()) {
         assert!((a - b).abs() < 5e-6, "{a} {b}");
     }
-}
-
-/// The most memory that a run of the command had at once, in bytes.
-#[allow(clippy::zombie_processes)] // wait4 waits for it.
-fn peak(arguments: &[&str]) -> u64 {
-    let child = Command::new(assert_cmd::cargo::cargo_bin("vene"))
-        .args(arguments)
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
-    let (mut status, mut usage) = (0, MaybeUninit::<libc::rusage>::zeroed());
-    // SAFETY: the child is waited for once, here, and both are good to write to.
-    let ended = unsafe { libc::wait4(child.id() as i32, &mut status, 0, usage.as_mut_ptr()) };
-    assert_eq!((ended, status), (child.id() as i32, 0), "{arguments:?}");
-    // SAFETY: zeroes are numbers, and it was written.
-    (unsafe { usage.assume_init() }.ru_maxrss as u64) << 10
 }
 
 /// Edited attention patterns are computed by plain operations, on the weights that are there.

@@ -1,5 +1,6 @@
 //! Running the command.
 
+use std::mem::MaybeUninit;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Output, Stdio};
@@ -134,4 +135,21 @@ pub fn other_model(folder: &Path) {
     std::fs::write(folder.join("model.safetensors"), weights).unwrap();
     std::fs::write(folder.join("config.json"), vene_embedded::CONFIG).unwrap();
     std::fs::write(folder.join("tokenizer.json"), vene_embedded::TOKENIZER).unwrap();
+}
+
+/// The most memory that a run of the command had at once, in bytes.
+#[allow(clippy::zombie_processes)] // wait4 waits for it.
+pub fn peak(arguments: &[&str]) -> u64 {
+    let child = std::process::Command::new(assert_cmd::cargo::cargo_bin("vene"))
+        .args(arguments)
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let (mut status, mut usage) = (0, MaybeUninit::<libc::rusage>::zeroed());
+    // SAFETY: the child is waited for once, here, and both are good to write to.
+    let ended = unsafe { libc::wait4(child.id() as i32, &mut status, 0, usage.as_mut_ptr()) };
+    assert_eq!((ended, status), (child.id() as i32, 0), "{arguments:?}");
+    // SAFETY: zeroes are numbers, and it was written.
+    (unsafe { usage.assume_init() }.ru_maxrss as u64) << 10
 }

@@ -33,11 +33,6 @@ pub(super) struct Measured {
     pub(super) other: Vec<Option<Vec<f64>>>,
     /// For each map (the real one, then the controls), cell and row.
     pub(super) cells: Vec<Vec<Vec<Seen>>>,
-    /// For each metric the sum of squares of what effects differ in where they are computed in another
-    /// way.
-    pub(super) noise: Vec<f64>,
-    /// How many values these are.
-    pub(super) noise_count: usize,
 }
 
 /// What a cell's edited runs showed of a row, on the way to a mean over draws.
@@ -207,16 +202,14 @@ impl Batch<'_> {
                 progress(done)
             })?);
         }
-        for place in
-            noise::places(self.sweep).iter().filter(|place| self.range.contains(&place.row))
-        {
-            let Some(squares) = noise::squares(self, place)? else { continue };
-            for measured in measured.iter_mut().filter(|of| of.direction == place.direction) {
-                measured.noise.iter_mut().zip(&squares).for_each(|(sum, square)| *sum += square);
-                measured.noise_count += 1;
+        let mut noise = Vec::new();
+        for (number, place) in noise::places(self.sweep).iter().enumerate() {
+            if self.range.contains(&place.row) {
+                let squares = noise::squares(self, place)?;
+                noise.extend(squares.map(|squares| (number, squares)));
             }
         }
-        Ok(table::of(self.sweep, &self.sweep.rows[self.range.clone()], &measured)?)
+        Ok(table::of(self.sweep, &self.sweep.rows[self.range.clone()], &measured, &noise)?)
     }
 
     fn measure(
@@ -235,8 +228,6 @@ impl Batch<'_> {
             base: vec![vec![0.0; sweep.meter.len()]; rows],
             other: vec![None; rows],
             cells: vec![vec![vec![Seen::default(); rows]; sweep.cells.len()]; maps],
-            noise: vec![0.0; sweep.meter.len()],
-            noise_count: 0,
         };
         let bases = jobs.iter().filter(|job| matches!(job, Job::Base)).count() as f64;
         sweep.meter.run_all(self.executor, &plans, &mut |index, outcome| {

@@ -57,7 +57,7 @@ pub use means::Means;
 pub use options::{AnswerTokens, Control, Direction, EffectType, NoiseSize, Treatment};
 pub use preflight::{Agreement, DataForecast, Preflight};
 pub use summary::Summary;
-pub(crate) use table::{NOISE, NOISE_COUNT, PARAMETERS, PLACES};
+pub(crate) use table::{PARAMETERS, PLACES, with_noise};
 pub use table::{SETTINGS, join, noise_floor, place_columns};
 
 use crate::data::{LeftOut, PreparedRow, Role};
@@ -225,10 +225,15 @@ impl DataSweep {
     /// The rows, by index among those used, in the batches in which they are run. The same sweep
     /// has the same batches everywhere.
     pub fn batches(&self) -> Vec<Range<usize>> {
+        self.batches_in(0..self.rows.len())
+    }
+
+    /// The same of a stretch of the rows.
+    pub fn batches_in(&self, rows: Range<usize>) -> Vec<Range<usize>> {
         let most = if self.meter.whole() { DISTRIBUTIONS } else { BATCH };
         let size = (BATCH / self.interventions_per_row().max(1)).clamp(1, most);
-        let starts = (0..self.rows.len()).step_by(size);
-        starts.map(|start| start..(start + size).min(self.rows.len())).collect()
+        let starts = rows.clone().step_by(size);
+        starts.map(|start| start..(start + size).min(rows.end)).collect()
     }
 
     /// What has to be known before the first batch: where a mean over the data set is written,

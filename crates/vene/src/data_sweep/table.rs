@@ -1,17 +1,18 @@
 //! The examples' table: a row for each example, direction, map, cell and metric.
 
 use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
 
-use vene_table::{Table, TableError};
+use vene_table::{Table, TableBuilder, TableError};
 
 use super::batch::{Measured, Seen};
 use super::{DataCell, DataSweep, DataSweepError};
 use crate::data::PreparedRow;
+use crate::metric::Metric;
 
-/// Metadata under which a part keeps what effects differ in when they are computed in another way: for each
-/// metric the sum of squares, and the number of values.
-pub(crate) const NOISE: &str = "noise_squares.";
-pub(crate) const NOISE_COUNT: &str = "noise_count";
+/// Metadata under which a part keeps what effects on a metric differ in when they are computed in another way: for each
+/// place, by its number in the sweep, the square. So parts add up to the same, however a sweep was cut.
+const NOISE: &str = "noise_squares.";
 
 /// Metadata under which a part keeps what no column says of the sweep: parts in which it differs are about
 /// different things too.
@@ -51,6 +52,7 @@ pub(super) fn of(
     sweep: &DataSweep,
     rows: &[PreparedRow],
     measured: &[Measured],
+    noise: &[(usize, Vec<f64>)],
 ) -> Result<Table, TableError> {
     let mut lines = Vec::new();
     for (place, row) in rows.iter().enumerate() {
@@ -75,7 +77,7 @@ pub(super) fn of(
     let value = |line: &Line<'_>| line.seen.values[line.metric];
     let role = |line: &Line<'_>| line.cell.role.map(|role| sweep.roles[role].to_string());
     let count = |value: usize| vec![value as i64; lines.len()];
-    let mut table = Table::builder()
+    let table = Table::builder()
         .column("example", lines.iter().map(|line| line.row.index as i64).collect::<Vec<_>>())
         .column("group", lines.iter().map(|line| line.row.row.group.clone()).collect::<Vec<_>>())
         .column("component", text(&|line| line.cell.component.name().to_owned()))
@@ -101,16 +103,37 @@ pub(super) fn of(
         .column("window", count(sweep.window))
         .column("effect_type", text(&|_| sweep.effect.name().to_owned()))
         .column("draws", count(sweep.treatment.draws()))
-        .metadata(PARAMETERS, parameters(sweep))
-        .metadata(
-            NOISE_COUNT,
-            measured.iter().map(|measured| measured.noise_count).sum::<usize>().to_string(),
-        );
-    for (index, metric) in sweep.metrics().iter().enumerate() {
-        let squares: f64 = measured.iter().map(|measured| measured.noise[index]).sum();
-        table = table.metadata(format!("{NOISE}{}", metric.name()), format!("{squares:e}"));
+        .metadata(PARAMETERS, parameters(sweep));
+    with_noise(table, sweep.metrics(), noise).build()
+}
+
+/// A table with what was measured of its noise.
+pub(crate) fn with_noise(
+    mut table: TableBuilder,
+    metrics: &[Arc<dyn Metric>],
+    noise: &[(usize, Vec<f64>)],
+) -> TableBuilder {
+    for (index, metric) in metrics.iter().enumerate() {
+        let squares = noise.iter().map(|(place, squares)| (*place, squares[index]));
+        table = table.metadata(format!("{NOISE}{}", metric.name()), noise_note(squares.collect()));
     }
-    table.build()
+    table
+}
+
+/// Squares by the number of their place, as metadata has them.
+fn noise_note(mut squares: Vec<(usize, f64)>) -> String {
+    squares.sort_by_key(|(place, _)| *place);
+    let each = squares.iter().map(|(place, square)| format!("{place}:{square:e}"));
+    each.collect::<Vec<_>>().join(" ")
+}
+
+/// The reverse of [`noise_note`]; what is none is left out.
+fn squares_of(note: &str) -> Vec<(usize, f64)> {
+    let square = |entry: &str| {
+        let (place, square) = entry.split_once(':')?;
+        Some((place.parse().ok()?, square.parse().ok()?))
+    };
+    note.split(' ').filter_map(square).collect()
 }
 
 /// What no column says of a sweep.
@@ -149,21 +172,16 @@ pub fn join(parts: &[Table]) -> Result<Table, DataSweepError> {
     {
         return Err(DataSweepError::Unlike { column: PARAMETERS, first, table, other });
     }
-    let sum = |key: &String| -> f64 {
-        parts.iter().filter_map(|part| part.metadata().get(key)?.parse::<f64>().ok()).sum()
-    };
     let keys: BTreeSet<&String> = parts
         .iter()
         .flat_map(|part| part.metadata().keys())
-        .filter(|key| key.starts_with(NOISE) || *key == NOISE_COUNT)
+        .filter(|key| key.starts_with(NOISE))
         .collect();
     let mut joined = Table::concatenate(parts, &SETTINGS)?;
     for key in keys {
-        let value = match key == NOISE_COUNT {
-            true => format!("{}", sum(key)),
-            false => format!("{:e}", sum(key)),
-        };
-        joined = joined.with_metadata(key, value);
+        let notes = parts.iter().filter_map(|part| part.metadata().get(key));
+        joined = joined
+            .with_metadata(key, noise_note(notes.flat_map(|note| squares_of(note)).collect()));
     }
     Ok(joined)
 }
@@ -171,14 +189,11 @@ pub fn join(parts: &[Table]) -> Result<Table, DataSweepError> {
 /// For each metric the root mean square of what effects differ in between two ways of computing them:
 /// the noise of the computation, in the precision in use. Empty where it was not measured.
 pub fn noise_floor(examples: &Table) -> HashMap<String, f64> {
-    let notes = examples.metadata();
-    let number = |key: &str| notes.get(key)?.parse::<f64>().ok();
-    let Some(count) = number(NOISE_COUNT).filter(|&count| count > 0.0) else {
-        return HashMap::new();
-    };
-    let floor = |(key, squares): (&String, &String)| {
+    let floor = |(key, note): (&String, &String)| {
         let metric = key.strip_prefix(NOISE)?;
-        Some((metric.to_owned(), (squares.parse::<f64>().ok()? / count).sqrt()))
+        let squares = squares_of(note);
+        let sum: f64 = squares.iter().map(|(_, square)| square).sum();
+        (!squares.is_empty()).then(|| (metric.to_owned(), (sum / squares.len() as f64).sqrt()))
     };
-    notes.iter().filter_map(floor).collect()
+    examples.metadata().iter().filter_map(floor).collect()
 }

@@ -415,7 +415,7 @@ fn plan_of(
     let numbered = |name: &str, numbers: &[usize]| -> Result<Vec<Item<'_>>> {
         let Some(list) = document.node.get(name) else { return Ok(Vec::new()) };
         let Value::List(items) = &list.value else {
-            return Ok(document.get(name).map_or(Ok(Vec::new()), |item| item.tables(name))?);
+            return document.get(name).map_or(Ok(Vec::new()), |item| item.tables(name));
         };
         let item = |(node, number): (_, &usize)| document.numbered(node, name, *number);
         Ok(items.iter().zip(numbers).map(item).collect())

@@ -39,9 +39,8 @@ pub(super) struct Measured {
     pub(super) read: Vec<Vec<TokensRead>>,
     /// For each run of the grid its receipts, their example the row's place in the batch.
     pub(super) receipts: Vec<Vec<Receipt>>,
-    /// For each metric the sum of squares of what effects differ in between two ways of computing them.
-    pub(super) noise: Vec<f64>,
-    pub(super) noise_count: usize,
+    /// By the number of a place what effects on each metric differ in there between two ways of computing them, squared.
+    pub(super) noise: Vec<(usize, Vec<f64>)>,
 }
 
 /// What was read of chosen tokens in a row: by position, for each of the reads the unedited run's number and the edited
@@ -266,7 +265,13 @@ pub(super) fn fits(sweep: &PlanSweep, outline: &Outline, row: usize) -> Result<(
 
 /// Whether it fits all rows.
 pub(super) fn fits_all(sweep: &PlanSweep, outline: &Outline) -> Result<(), PlanSweepError> {
-    Rows::new(sweep, outline, 0..sweep.rows.len())?.reading(0)?;
+    /// Rows that are looked at together.
+    const AT_ONCE: usize = 256;
+    let starts = (0..sweep.rows.len()).step_by(AT_ONCE);
+    for start in starts {
+        let end = (start + AT_ONCE).min(sweep.rows.len());
+        Rows::new(sweep, outline, start..end)?.reading(0)?;
+    }
     Ok(())
 }
 
@@ -292,41 +297,38 @@ pub(super) fn run(
         edited: vec![vec![Vec::new(); count]; runs],
         read: vec![vec![TokensRead::new(); count]; runs],
         receipts: vec![Vec::new(); runs],
-        noise: vec![0.0; sweep.meter.len()],
-        noise_count: 0,
+        noise: Vec::new(),
     };
     let mut collected = Collected::new(sweep, outline.config());
     let mut failed = None;
     let mut done = 0;
-    sweep
-        .meter
-        .run_all(executor, &plans, &mut |index, outcome| {
-            let complete =
-                |values: Vec<Option<Vec<f64>>>| values.into_iter().map(Option::unwrap_or_default);
-            match jobs[index] {
-                Job::Base => measured.base = complete(rows.values(Job::Base, &outcome)?).collect(),
-                Job::Other => measured.other = rows.values(Job::Other, &outcome)?,
-                Job::Edited(run) => {
-                    let values = rows.values(Job::Edited(run), &outcome)?;
-                    measured.edited[run] = complete(values).collect();
-                }
-                Job::Reading(run) => {
-                    measured.read[run] = read_of(&rows, &plans[index], &outcome);
-                    if let Err(error) = collected.take(sweep, run, rows.rows, &outcome) {
-                        failed = Some(error);
-                        return Ok(ControlFlow::Break(()));
-                    }
-                    measured.receipts[run] = outcome.receipts;
-                    done += count;
-                    return Ok(progress(done));
-                }
+    let ran = sweep.meter.run_all(executor, &plans, &mut |index, outcome| {
+        let complete =
+            |values: Vec<Option<Vec<f64>>>| values.into_iter().map(Option::unwrap_or_default);
+        match jobs[index] {
+            Job::Base => measured.base = complete(rows.values(Job::Base, &outcome)?).collect(),
+            Job::Other => measured.other = rows.values(Job::Other, &outcome)?,
+            Job::Edited(run) => {
+                let values = rows.values(Job::Edited(run), &outcome)?;
+                measured.edited[run] = complete(values).collect();
             }
-            Ok(ControlFlow::Continue(()))
-        })
-        .or_else(|error| match failed.take() {
-            Some(failed) => Err(failed),
-            None => Err(error.into()),
-        })?;
+            Job::Reading(run) => {
+                measured.read[run] = read_of(&rows, &plans[index], &outcome);
+                if let Err(error) = collected.take(sweep, run, rows.rows, &outcome) {
+                    failed = Some(error);
+                    return Ok(ControlFlow::Break(()));
+                }
+                measured.receipts[run] = outcome.receipts;
+                done += count;
+                return Ok(progress(done));
+            }
+        }
+        Ok(ControlFlow::Continue(()))
+    });
+    if let Some(failed) = failed {
+        return Err(failed);
+    }
+    ran?;
     noise::measure(sweep, outline, executor, range, &mut measured)?;
     Ok(PlanBatch {
         examples: table::examples(sweep, rows.rows, &measured)?,

@@ -95,7 +95,7 @@ const DISTRIBUTIONS: usize = 32;
 const FIRST: usize = 8;
 
 /// Values that a batch collects at most, if it has more than one row.
-const COLLECTED: usize = 8 << 20;
+const COLLECTED: usize = 2 << 20;
 
 impl PlanSweep {
     /// Declares one on a model, or on its outline.
@@ -164,14 +164,19 @@ impl PlanSweep {
 
     /// The rows, by index among those used, in the batches in which they are run: the first ones small.
     pub fn batches(&self, config: &DecoderConfig) -> Vec<Range<usize>> {
+        self.batches_in(0..self.rows.len(), config)
+    }
+
+    /// The same of a stretch of the rows.
+    pub fn batches_in(&self, rows: Range<usize>, config: &DecoderConfig) -> Vec<Range<usize>> {
         let of_distributions = if self.meter.whole() { DISTRIBUTIONS } else { BATCH };
         let values = self.rows.first().map_or(0, |row| collected::values_of_row(self, row, config));
         let most =
             [of_distributions, BATCH / self.grid.runs.len().max(1), COLLECTED / values.max(1)];
         let most = most.into_iter().min().unwrap_or(1).max(1);
-        let (mut batches, mut start, mut size) = (Vec::new(), 0, FIRST.min(most));
-        while start < self.rows.len() {
-            let end = (start + size).min(self.rows.len());
+        let (mut batches, mut start, mut size) = (Vec::new(), rows.start, FIRST.min(most));
+        while start < rows.end {
+            let end = (start + size).min(rows.end);
             batches.push(start..end);
             (start, size) = (end, (2 * size).min(most));
         }

@@ -37,7 +37,8 @@ pub(super) fn measure(
         return Ok(());
     }
     let Some(twin) = executor.twin() else { return Ok(()) };
-    for (row, run) in places(sweep).into_iter().filter(|(row, _)| range.contains(row)) {
+    let places = places(sweep).into_iter().enumerate();
+    for (number, (row, run)) in places.filter(|(_, (row, _))| range.contains(row)) {
         let rows = Rows::new(sweep, outline, row..row + 1)?;
         let plans = [rows.base()?, rows.edited(run)?];
         let effects = |executor: &dyn Executor| -> Result<Option<Vec<f64>>, PlanSweepError> {
@@ -55,10 +56,8 @@ pub(super) fn measure(
         let (Some(one), Some(other)) = (effects(executor)?, effects(twin.as_ref())?) else {
             continue;
         };
-        for (sum, (one, other)) in measured.noise.iter_mut().zip(one.iter().zip(&other)) {
-            *sum += (one - other) * (one - other);
-        }
-        measured.noise_count += 1;
+        let squares = one.iter().zip(&other).map(|(one, other)| (one - other) * (one - other));
+        measured.noise.push((number, squares.collect()));
     }
     Ok(())
 }

@@ -5,7 +5,7 @@ use vene_table::{Column, Table, TableBuilder, TableError};
 use super::batch::{Measured, TokensRead, has_changed};
 use super::{PlanSweep, PlanSweepError};
 use crate::data::PreparedRow;
-use crate::data_sweep::{self, NOISE, NOISE_COUNT, PARAMETERS, PLACES};
+use crate::data_sweep::{self, PARAMETERS, PLACES, with_noise};
 use crate::plan::{Change, Outcome, Receipt};
 use crate::plan_file::GridValue;
 
@@ -130,12 +130,8 @@ pub(super) fn examples(
         .metadata(
             PARAMETERS,
             if sweep.first_tokens { "answers by their first token" } else { "whole answers" },
-        )
-        .metadata(NOISE_COUNT, measured.noise_count.to_string());
-    for (metric, squares) in sweep.metrics().iter().zip(&measured.noise) {
-        table = table.metadata(format!("{NOISE}{}", metric.name()), format!("{squares:e}"));
-    }
-    table.build()
+        );
+    with_noise(table, sweep.metrics(), &measured.noise).build()
 }
 
 /// What was read of a token, by the number's name: at one position by the token's, else with the position.

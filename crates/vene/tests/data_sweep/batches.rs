@@ -67,7 +67,10 @@ fn parts_add_up_to_the_whole() {
     );
     // What was measured of noise is added up, and does not depend on how rows are cut into batches.
     let floor = |table| noise_floor(table)["logit_difference"];
-    let count = |table: &vene::Table| table.metadata()["noise_count"].parse::<f64>().unwrap();
+    let count = |table: &vene::Table| {
+        let places = &table.metadata()["noise_squares.logit_difference"];
+        places.split(' ').filter(|place| !place.is_empty()).count() as f64
+    };
     let measured = parts.iter().filter(|part| count(part) > 0.0);
     let squares: f64 = measured.map(|part| floor(part).powi(2) * count(part)).sum::<f64>();
     let counts: f64 = parts.iter().map(count).sum();

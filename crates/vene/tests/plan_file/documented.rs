@@ -2,8 +2,9 @@
 
 use std::path::Path;
 
+use vene::data::Row;
 use vene::plan_file::{Format, PlanFile};
-use vene::{Example, Outline};
+use vene::{BeginningOfSequence, Example, Outline};
 
 const PAGE: &str = include_str!("../../../../docs/plans.md");
 
@@ -21,18 +22,30 @@ fn every_example_is_a_plan_for_the_embedded_model() {
     let example = Example::new(prompt("The capital of Spain is"))
         .source(prompt("The capital of Italy is"))
         .source(prompt("The capital of Japan is"));
+    let rows = [Row::new("The capital of Spain is", "The capital of Italy is")
+        .target(" Madrid")
+        .foil(" Rome")
+        .span("subject", "Spain", "Italy")];
     let formats = [(Format::Toml, examples("toml")), (Format::Json, examples("json"))];
     let mut read = 0;
     for (format, examples) in formats {
         for text in examples {
             let file = PlanFile::parse(text, format, Path::new("")).unwrap();
-            let plan = file.plan(&outline).unwrap_or_else(|error| panic!("{error}\n{text}"));
-            plan.resolve(&outline, std::slice::from_ref(&example))
-                .unwrap_or_else(|error| panic!("{error}\n{text}"));
+            let grid = file.grid(&outline).unwrap_or_else(|error| panic!("{error}\n{text}"));
+            for run in grid.runs {
+                let resolved = if run.plan.roles().is_empty() {
+                    run.plan.resolve(&outline, std::slice::from_ref(&example))
+                } else {
+                    run.plan
+                        .over_rows(&outline, &rows, BeginningOfSequence::Model)
+                        .map(|over| over.plan)
+                };
+                resolved.unwrap_or_else(|error| panic!("{error}\n{text}"));
+            }
             read += 1;
         }
     }
-    assert_eq!(read, 7);
+    assert_eq!(read, 8);
 }
 
 #[test]

@@ -14,6 +14,7 @@ use vene::{
     Outline, SweepUnit, Treatment,
 };
 
+use super::super::join::Shards;
 use super::{Arguments, MethodName, READ_BY};
 use crate::arguments::{Given, by_name, read};
 use crate::data_set::DataSet;
@@ -21,6 +22,7 @@ use crate::data_sweep::{self, Settings};
 use crate::folder::Folder;
 use crate::record::Kind;
 use crate::rows;
+use crate::shard::{self, Shard};
 
 /// A sweep over a data set
 #[derive(Args)]
@@ -112,6 +114,10 @@ pub struct OverData {
     #[arg(long, value_name = "ROWS", value_parser = by_name::<Together>())]
     together: Option<Together>,
 
+    /// Only a stretch of the rows, such as 3/16: the third of sixteen, which `vene join` puts together
+    #[arg(long, value_name = "NUMBER/OF")]
+    shard: Option<Shard>,
+
     /// Go on with a sweep over a data set that was stopped, by its own options: its folder is all that is needed
     #[arg(long, value_name = "DIR")]
     pub resume: Option<PathBuf>,
@@ -147,6 +153,16 @@ impl Arguments {
     ) -> anyhow::Result<()> {
         let is_resumed = resume.is_some();
         let claimed = self.claim_unless(resume, given)?;
+        let (outline, sweep, settings) = self.prepare(given)?;
+        match &claimed {
+            None => data_sweep::forecast(outline, &sweep, &settings, &self.out),
+            Some(folder) if is_resumed => data_sweep::go_on(outline, &sweep, &settings, folder),
+            Some(folder) => data_sweep::start(outline, &sweep, &settings, folder),
+        }
+    }
+
+    /// Checks everything before a weight is read.
+    fn prepare(&self, given: &Given) -> anyhow::Result<(Outline, DataSweep, Settings)> {
         let path = read!(given, self.data => data).as_deref().unwrap_or(Path::new(""));
         let outline = self.model.read(given).open()?;
         let counterfactual = read!(given, self.data => counterfactual).as_deref();
@@ -155,6 +171,8 @@ impl Arguments {
         let sweep = self.data_sweep(given, &outline, &data)?;
         let summary = self.summary(given, &sweep)?;
         let (executor, memory) = self.executor(given);
+        let shard = *read!(given, self.data => shard);
+        shard::rows_of(shard, sweep.rows().len())?;
         let settings = Settings {
             model_given: self.model.model.clone(),
             bos: *read!(given, self.run => bos),
@@ -163,17 +181,30 @@ impl Arguments {
             memory,
             json: *read!(given, self => json),
             summary,
-            data,
+            data: data.into_source(),
+            shard,
         };
         given.check(self.mode("a data set", sweep.unit()), READ_BY)?;
         if let Some(memory) = settings.memory {
             sweep.fits(&outline, memory)?;
         }
-        match &claimed {
-            None => data_sweep::forecast(outline, &sweep, &settings, &self.out),
-            Some(folder) if is_resumed => data_sweep::go_on(outline, &sweep, &settings, folder),
-            Some(folder) => data_sweep::start(outline, &sweep, &settings, folder),
-        }
+        Ok((outline, sweep, settings))
+    }
+
+    /// Puts the shards of this sweep together, in a folder that was claimed for that.
+    pub(super) fn join(
+        &self,
+        given: &Given,
+        shards: &Shards,
+        folder: &Folder,
+        json: bool,
+    ) -> anyhow::Result<()> {
+        // They are those of the shard.
+        let _ = (read!(given, self => out), read!(given, self => force));
+        let _ = read!(given, self => dry_run);
+        let (outline, sweep, settings) = self.prepare(given)?;
+        let settings = Settings { shard: None, json, ..settings };
+        data_sweep::put_together(&outline, &sweep, &settings, folder, shards)
     }
 
     /// The folder of a sweep that is gone on with, else one for a new run; a forecast has none.

@@ -58,4 +58,5 @@ pub const READ_BY: &ReadBy = &[
     ("correction", OVER_DATA),
     ("discovery", OVER_DATA),
     ("together", "over a data set (--data), with --discovery"),
+    ("shard", OVER_DATA),
 ];

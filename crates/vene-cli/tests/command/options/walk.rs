@@ -118,6 +118,13 @@ pub(super) fn shared() -> tempfile::TempDir {
     let [das, rows, trained] =
         ["das.toml", "capital.jsonl", "das"].map(|name| path(name).to_str().unwrap().to_owned());
     printed(&["train", &das, "--data", &rows, "--limit", "30", "--out", &trained]);
+    for shard in ["1", "2"] {
+        let part = path(&format!("part-{shard}"));
+        let rows = path("rows.jsonl");
+        let line = ["sweep", "--component", "block_output", "--layers", "2", "--data"];
+        let more = [rows.to_str().unwrap(), "--shard", &format!("{shard}/2"), "--out"];
+        printed(&[&line[..], &more, &[part.to_str().unwrap()]].concat());
+    }
     other_model(&path("other"));
     folder
 }
