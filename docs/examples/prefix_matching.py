@@ -23,19 +23,21 @@ def main(path):
     prompts = json.loads(header.pop("__metadata__")["vene"])["prompts"]
     total, count = {}, {}
     for name, tensor in header.items():
-        prompt, component, layer = name.split("/")
-        if component != "attention_weight":
+        if not name.startswith("attention_weight/"):
             continue
+        layer = int(name.split("/")[1])
         start = tensor["data_offsets"][0] // 4
-        heads, length, _ = tensor["shape"]
-        tokens = prompts[int(prompt)]["token_ids"]
-        # Where each token stands for the second time: (query, the key behind its first place).
-        places = [(query, tokens.index(token) + 1) for query, token in enumerate(tokens) if token in tokens[:query]]
-        for head in range(heads):
-            key = int(layer), head
-            at = start + head * length * length
-            total[key] = total.get(key, 0.0) + sum(values[at + query * length + behind] for query, behind in places)
-            count[key] = count.get(key, 0) + len(places)
+        # Prompts of fewer tokens are filled up with zeros.
+        _, heads, length, _ = tensor["shape"]
+        for prompt, of_prompt in enumerate(prompts):
+            tokens = of_prompt["token_ids"]
+            # Where each token stands for the second time: (query, the key behind its first place).
+            places = [(query, tokens.index(token) + 1) for query, token in enumerate(tokens) if token in tokens[:query]]
+            for head in range(heads):
+                key = layer, head
+                at = start + (prompt * heads + head) * length * length
+                total[key] = total.get(key, 0.0) + sum(values[at + query * length + behind] for query, behind in places)
+                count[key] = count.get(key, 0) + len(places)
     writer = csv.writer(sys.stdout)
     writer.writerow(["layer", "head", "score", "places"])
     for layer, head in sorted(total):

@@ -7,6 +7,7 @@ mod given;
 mod memory_size;
 mod out_file;
 mod prompt_text;
+mod spans;
 
 use anyhow::anyhow;
 use clap::error::ErrorKind;
@@ -20,6 +21,7 @@ pub use given::{Given, ReadBy};
 pub use memory_size::memory_size;
 pub use out_file::must_end_with;
 pub use prompt_text::prompt_text;
+pub use spans::SpanArguments;
 
 /// Causal interventions on language models.
 ///

@@ -46,12 +46,12 @@ impl Command {
     pub fn run(&self, given: Given) -> anyhow::Result<()> {
         match self {
             Self::Demo(arguments) => arguments.run(&given),
-            Self::Top(arguments) => arguments.run(&given),
+            Self::Top(arguments) => arguments.run(given),
             Self::Generate(arguments) => arguments.run(given),
             Self::Run(arguments) => arguments.run(given),
             Self::Sweep(arguments) => arguments.run(&given),
             Self::Join(arguments) => arguments.run(&given),
-            Self::Collect(arguments) => arguments.run(&given),
+            Self::Collect(arguments) => arguments.run(given),
             Self::Task(arguments) => arguments.run(&given),
             Self::Train(arguments) => arguments.run(given),
             Self::Evaluate(arguments) => arguments.run(given),

@@ -3,7 +3,7 @@
 //!
 //! A batch of rows is a file in `DIR/parts`, which appears whole or not at all. So a sweep that was
 //! stopped, killed or lost its machine is taken up with `--resume DIR`: batches whose parts are there, and are what they
-//! say ([`parts`]), are not run again, and the others give what they would have given. When all are there they become
+//! say (`part`), are not run again, and the others give what they would have given. When all are there they become
 //! one table, and the folder of parts goes.
 
 mod figures;

@@ -34,6 +34,7 @@ mod record;
 mod rows;
 mod selection;
 mod shard;
+mod stacked;
 mod sweep;
 mod terminal;
 mod threads;

@@ -129,7 +129,7 @@ fn warn_of_notices(outline: &Outline) {
 pub fn load(outline: Outline, precision: Precision) -> anyhow::Result<Model> {
     let name = outline.provenance().name.clone();
     let mut steps = Steps::new();
-    let model = Model::from_outline(outline, precision.into(), &mut |step| steps.show(step));
+    let model = Model::from_outline(outline, precision, &mut |step| steps.show(step));
     loaded(model, &name)
 }
 
@@ -137,7 +137,7 @@ pub fn load(outline: Outline, precision: Precision) -> anyhow::Result<Model> {
 pub fn load_plain(outline: Outline, precision: Precision) -> anyhow::Result<Model> {
     let name = outline.provenance().name.clone();
     let mut steps = Steps::new();
-    let model = Model::plain_from_outline(outline, precision.into(), &mut |step| steps.show(step));
+    let model = Model::plain_from_outline(outline, precision, &mut |step| steps.show(step));
     loaded(model, &name)
 }
 

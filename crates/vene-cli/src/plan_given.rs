@@ -3,8 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
+use vene::plan::{ResolvedPlan, ResolvedSource};
 use vene::plan_file::{Format, PlanFile, PlanGrid, SAVED_FILES, Saved};
-use vene::{Outline, Plan};
+use vene::{Outline, Plan, PlanError, Run};
 
 use crate::another_model;
 use crate::arguments::Given;
@@ -105,4 +106,39 @@ fn saved_in(folder: &Path) -> PathBuf {
     let is_plan = |folder: &Path| folder.join(SAVED_FILES[0]).symlink_metadata().is_ok();
     let trained = folder.join(TRAINED);
     if !is_plan(folder) && is_plan(&trained) { trained } else { folder.to_owned() }
+}
+
+/// A plan's error, with the option that would help.
+pub fn with_option(error: PlanError) -> anyhow::Error {
+    match error {
+        PlanError::NoSource { edit, intervention, site, source_index, sources, .. } => {
+            anyhow::anyhow!(
+                "edit {edit} ({intervention}, {site}) needs source {source_index}, counted from 0, and {}: give the \
+                 text with --source, or in the plan ([data], sources)",
+                match sources {
+                    0 => "there is none".to_owned(),
+                    1 => "there is one source".to_owned(),
+                    sources => format!("there are {sources}"),
+                }
+            )
+        }
+        error => error.into(),
+    }
+}
+
+/// How many of the example's sources the plan counts: up to the last that it reads or edits.
+pub fn sources_read(plan: &ResolvedPlan) -> usize {
+    let edited = plan.edited_sources();
+    let edits = plan.edits().iter().chain(edited.iter().flat_map(|source| &source.edits));
+    let runs = edits.flat_map(|edit| match &edit.source {
+        Some(ResolvedSource::Runs { units, .. }) => {
+            units.iter().flatten().map(|(run, _)| *run).collect::<Vec<_>>()
+        }
+        _ => Vec::new(),
+    });
+    let indices = runs.filter_map(|run| match run {
+        Run::Source(index) => Some(index),
+        Run::Base => None,
+    });
+    indices.chain(edited.iter().map(|source| source.source)).map(|last| last + 1).max().unwrap_or(0)
 }

@@ -29,6 +29,8 @@ use crate::shard::{self, Shard};
 use crate::sweep::duration;
 use crate::{rows, terminal, threads};
 
+pub use record::rows as rows_table;
+
 /// What a part is made of.
 const FILES: [&str; 3] = ["parquet", "receipts.parquet", "safetensors"];
 

@@ -255,7 +255,8 @@ fn what_does_not_fit_says_so() {
     let model = model();
     let rows = rows();
     let build = |plan: Plan, rows: &[Row]| {
-        PlanSweep::builder(&model).plan(plan).rows(rows).bos(BeginningOfSequence::Model).build()
+        let sweep = PlanSweep::builder(&model).plan(plan).rows(rows);
+        sweep.bos(BeginningOfSequence::Model).build().map_err(Box::new)
     };
     let said = |plan: Plan| build(plan, &rows).map(|_| ()).unwrap_err().to_string();
     let edit = || Edit::interchange(Component::BlockOutput, 0);
@@ -264,10 +265,10 @@ fn what_does_not_fit_says_so() {
     let third = Plan::new().edit(edit().source(Source::Run(2)));
     assert!(said(third).contains("there is no source 2"));
     assert!(said(Plan::new().edit(Edit::interchange(Component::BlockOutput, 99))).contains("99"));
-    assert!(matches!(build(Plan::new(), &[]).unwrap_err(), PlanSweepError::NoRows));
+    assert!(matches!(*build(Plan::new(), &[]).unwrap_err(), PlanSweepError::NoRows));
     let alone = [Row::of_base("The capital of Spain is")];
     let none = build(Plan::new().edit(Edit::zero(Component::BlockOutput, 0)), &alone);
-    assert!(matches!(none.unwrap_err(), PlanSweepError::NothingMeasured));
+    assert!(matches!(*none.unwrap_err(), PlanSweepError::NothingMeasured));
     let none = build(Plan::new().edit(edit()), &alone).unwrap_err().to_string();
     assert!(none.contains("nothing is measured") || none.contains("source"), "{none}");
     // One prompt is too short for the plan: its row is left out.

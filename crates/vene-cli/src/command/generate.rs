@@ -9,13 +9,13 @@ use std::path::PathBuf;
 use anyhow::{Context, bail};
 use clap::Args;
 use vene::generation::NewToken;
-use vene::plan::{ResolvedPlan, ResolvedSource};
+use vene::plan::ResolvedPlan;
 use vene::plan_file::{DataSection, GenerateSection, ModelSection, Sections};
-use vene::{Example, Generator, Outline, Plan, PlanError, Prompt, Run};
+use vene::{Example, Generator, Outline, Plan, Prompt};
 
-use crate::arguments::{Given, ReadBy, memory_size, prompt_text, read};
+use crate::arguments::{Given, ReadBy, SpanArguments, memory_size, prompt_text, read};
 use crate::model::{self, ModelArgument, RunArguments};
-use crate::plan_given::PlanGiven;
+use crate::plan_given::{self, PlanGiven};
 use crate::terminal;
 use job::Job;
 
@@ -82,6 +82,9 @@ pub struct Arguments {
     #[arg(long = "source", value_name = "PROMPT", value_parser = prompt_text)]
     sources: Vec<String>,
 
+    #[command(flatten)]
+    spans: SpanArguments,
+
     /// Write the text without the plan's edits too
     #[arg(long)]
     with_original: bool,
@@ -111,6 +114,8 @@ const READ_BY: &ReadBy = &[
     ),
     ("sources", "with --plan, as far as the plan's edits read sources"),
     ("with_original", "with --plan"),
+    ("span", "with a --plan whose positions are roles"),
+    ("source_span", "with a --plan whose positions are roles, and a source"),
     ("[data] sources", "as far as the plan's edits read sources"),
     ("[data] path", BY_TRAINING),
     ("[data] task", BY_TRAINING),
@@ -231,9 +236,12 @@ impl Arguments {
         let prompt = example.base.text().unwrap_or_default().to_owned();
         let generator = self.section(given, said).generator(outline).context("what ends a text")?;
         let generator = Generator { memory: *read!(given, self => memory), ..generator };
-        let plan = plan.resolve(outline, &[example]).map_err(with_option)?;
+        let source = example.sources.first().and_then(|source| source.text());
+        let bos = *read!(given, self.run => bos);
+        let plan = self.spans.place(given, plan, outline, (&prompt, source), bos)?;
+        let plan = plan.resolve(outline, &[example]).map_err(plan_given::with_option)?;
         refuse_same_texts(&plan)?;
-        let sources = sources_read(&plan);
+        let sources = plan_given::sources_read(&plan);
         given.read_first("sources", sources);
         if !self.sources.is_empty() || said.data.sources.len() <= sources {
             given.read_of_plan("data", &["sources"]);
@@ -289,43 +297,8 @@ fn refuse_same_texts(plan: &ResolvedPlan) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The error, with the option that would help.
-fn with_option(error: PlanError) -> anyhow::Error {
-    match error {
-        PlanError::NoSource { edit, intervention, site, source_index, sources, .. } => {
-            anyhow::anyhow!(
-                "edit {edit} ({intervention}, {site}) needs source {source_index}, counted from 0, and {}: give the \
-                 text with --source, or in the plan ([data], sources)",
-                match sources {
-                    0 => "there is none".to_owned(),
-                    1 => "there is one source".to_owned(),
-                    sources => format!("there are {sources}"),
-                }
-            )
-        }
-        error => error.into(),
-    }
-}
-
 fn warn_about_model(name: &str, said: &Said) {
     if let Some(id) = said.model.id.as_ref().filter(|id| *id != name) {
         terminal::warn(format!("the plan is for the model `{id}`, and `{name}` runs it (--model)"));
     }
-}
-
-/// How many of the example's sources the plan counts: up to the last that it reads or edits.
-fn sources_read(plan: &ResolvedPlan) -> usize {
-    let edited = plan.edited_sources();
-    let edits = plan.edits().iter().chain(edited.iter().flat_map(|source| &source.edits));
-    let runs = edits.flat_map(|edit| match &edit.source {
-        Some(ResolvedSource::Runs { units, .. }) => {
-            units.iter().flatten().map(|(run, _)| *run).collect::<Vec<_>>()
-        }
-        _ => Vec::new(),
-    });
-    let indices = runs.filter_map(|run| match run {
-        Run::Source(index) => Some(index),
-        Run::Base => None,
-    });
-    indices.chain(edited.iter().map(|source| source.source)).map(|last| last + 1).max().unwrap_or(0)
 }

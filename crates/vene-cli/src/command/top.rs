@@ -1,14 +1,17 @@
 //! `vene top`: what a model says next.
 
 use std::num::NonZeroUsize;
+use std::ops::ControlFlow;
+use std::path::PathBuf;
 
 use anyhow::Context;
 use clap::Args;
 use serde_json::{Value, json};
-use vene::{Distribution, Executor, Forked, Outline, Prompt};
+use vene::{Distribution, Example, Executor, Forked, Outline, Outputs, Positions, Prompt};
 
-use crate::arguments::{Given, prompt_text, read};
+use crate::arguments::{Given, ReadBy, SpanArguments, prompt_text, read};
 use crate::model::{self, ModelArgument, RunArguments};
+use crate::plan_given::{self, PlanGiven};
 use crate::terminal;
 
 /// The likeliest next tokens of prompts
@@ -30,6 +33,21 @@ pub struct Arguments {
     #[arg(short = 'n', long = "count", value_name = "COUNT", default_value = "10")]
     count: NonZeroUsize,
 
+    /// Edits under which the model answers: a plan's file, or the folder of a saved plan (or of the training that made it)
+    #[arg(long, value_name = "PLAN")]
+    plan: Option<PathBuf>,
+
+    /// Take a plan that was made for another model of the same shape and tokenizer
+    #[arg(long)]
+    another_model: bool,
+
+    /// A text whose run the plan's edits read; again for each that they count
+    #[arg(long = "source", value_name = "PROMPT", value_parser = prompt_text)]
+    sources: Vec<String>,
+
+    #[command(flatten)]
+    spans: SpanArguments,
+
     #[command(flatten)]
     run: RunArguments,
 
@@ -42,27 +60,77 @@ pub struct Arguments {
     prompts: Vec<String>,
 }
 
+const READ_BY: &ReadBy = &[
+    (
+        "another_model",
+        "with a --plan that was made for another model of the same shape and tokenizer",
+    ),
+    ("sources", "with --plan, as far as the plan's edits read sources"),
+    ("span", "with a --plan whose positions are roles"),
+    ("source_span", "with a --plan whose positions are roles, and a source"),
+];
+
 impl Arguments {
-    pub fn run(&self, given: &Given) -> anyhow::Result<()> {
+    pub fn run(&self, mut given: Given) -> anyhow::Result<()> {
         let texts = read!(given, self => prompts);
         let count = read!(given, self => count).get();
         let json = *read!(given, self => json);
         let bos = *read!(given, self.run => bos);
         let precision = *read!(given, self.run => precision);
-        let model = self.model.read(given);
-        given.check("a list of next tokens", &[])?;
-        let outline = model.open()?;
-        let prompts = texts
-            .iter()
-            .enumerate()
-            .map(|(index, text)| {
-                let prompt = outline.prompt_with(text, bos);
-                prompt.with_context(|| format!("prompt {index}"))
-            })
-            .collect::<anyhow::Result<Vec<_>>>()?;
-        prompts.iter().for_each(|prompt| model::warn_about_bos(&outline, prompt));
+        let plan = read!(given, self => plan).as_deref().map(PlanGiven::read).transpose()?;
+        if let Some(plan) = &plan {
+            plan.account(&mut given);
+            for section in ["model", "edit"] {
+                given.read_section(section);
+            }
+            // Known to be for other commands.
+            for section in ["train", "generate", "measure", "statistics", "limits", "data", "read"]
+            {
+                given.read_section(section);
+            }
+        }
+        let outline = self.model.read(&given).open()?;
+        let is_meant = || *read!(given, self => another_model);
+        let plan = plan.map(|plan| plan.plan(&outline, is_meant)).transpose()?;
+        let plan = plan.map(|plan| plan.without_collects().read(Positions::Last));
+        let prompt = |text: &str, what: String| -> anyhow::Result<Prompt> {
+            let prompt = outline.prompt_with(text, bos).context(what)?;
+            model::warn_about_bos(&outline, &prompt);
+            Ok(prompt)
+        };
+        let prompts = texts.iter().enumerate();
+        let prompts = prompts.map(|(index, text)| prompt(text, format!("prompt {index}")));
+        let prompts = prompts.collect::<anyhow::Result<Vec<Prompt>>>()?;
+        let mut plans = Vec::new();
+        if let Some(plan) = &plan {
+            let sources = self.sources.iter().enumerate();
+            let sources = sources.map(|(index, text)| prompt(text, format!("source {index}")));
+            let sources = sources.collect::<anyhow::Result<Vec<Prompt>>>()?;
+            for (text, base) in texts.iter().zip(&prompts) {
+                let source = self.sources.first().map(String::as_str);
+                let plan = plan.clone().outputs(Outputs::Distributions);
+                let plan = self.spans.place(&given, plan, &outline, (text, source), bos)?;
+                let example = sources.iter().cloned();
+                let example = example.fold(Example::new(base.clone()), Example::source);
+                let plan = plan.resolve(&outline, &[example]).map_err(plan_given::with_option)?;
+                given.read_first("sources", plan_given::sources_read(&plan));
+                plans.push(plan);
+            }
+        }
+        given.check("a list of next tokens", READ_BY)?;
         let model = model::load(outline, precision)?;
-        let told = Forked::new(&model).predict(&prompts.iter().collect::<Vec<_>>())?;
+        let told = if plan.is_none() {
+            Forked::new(&model).predict(&prompts.iter().collect::<Vec<_>>())?
+        } else {
+            let mut told = vec![None; plans.len()];
+            Forked::new(&model).run_all(&plans, &mut |index, outcome| {
+                let distributions =
+                    outcome.examples.into_iter().flat_map(|showed| showed.distributions);
+                told[index] = distributions.last();
+                ControlFlow::Continue(())
+            })?;
+            told.into_iter().flatten().collect()
+        };
         let mut data = Vec::new();
         let mut text = String::new();
         for ((prompt, given), distribution) in prompts.iter().zip(texts).zip(&told) {

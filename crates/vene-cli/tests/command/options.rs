@@ -120,6 +120,13 @@ fn of_generate() {
                 "plan",
                 format!("--json --plan SHARED/plan.toml --source The~capital~of~Italy~is {PROMPT}"),
             ),
+            (
+                "roles",
+                format!(
+                    "--json --plan SHARED/roles.toml --source The~capital~of~Italy~is --span subject=Spain \
+                     --source-span subject=Italy {PROMPT}"
+                ),
+            ),
         ],
         values: &[
             ("--model", MODEL),
@@ -131,6 +138,8 @@ fn of_generate() {
             ("--num-samples", &["2"]),
             ("--plan", &["SHARED/later.toml"]),
             ("--source", &["The capital of Japan is"]),
+            ("--span", &["subject=capital"]),
+            ("--source-span", &["subject=capital"]),
             ("--with-original", &[""]),
             ("--bos", &["always"]),
             ("--precision", &["double"]),
@@ -266,32 +275,69 @@ fn of_evaluate() {
 fn of_the_others() {
     walk(&Tried {
         name: "top",
-        modes: vec![("text", PROMPT.to_owned())],
+        modes: vec![
+            ("text", PROMPT.to_owned()),
+            (
+                "plan",
+                format!(
+                    "--plan SHARED/roles.toml --source The~capital~of~Italy~is --span subject=Spain \
+                         --source-span subject=Italy {PROMPT}"
+                ),
+            ),
+        ],
         values: &[
             ("--model", MODEL),
             ("--count", &["3"]),
+            ("--plan", &["SHARED/scaled.toml"]),
+            ("--source", &["A capital of Italy is"]),
+            ("--span", &["subject=capital"]),
+            ("--source-span", &["subject=capital"]),
             ("--bos", &["always"]),
             ("--precision", &["double"]),
             ("--json", &[""]),
         ],
-        apart: &[THREADS, IGNORE_KEY],
+        apart: &[THREADS, IGNORE_KEY, ANOTHER_MODEL],
     });
     walk(&Tried {
         name: "collect",
-        modes: vec![(
-            "file",
-            format!("--component mlp_output --layers 0,1 --out x.safetensors {PROMPT}"),
-        )],
+        modes: vec![
+            (
+                "file",
+                format!("--component mlp_output --layers 0,1 --out x.safetensors {PROMPT}"),
+            ),
+            (
+                "rows",
+                "--component mlp_output --layers 0,1 --positions last --out x.safetensors --model embedded \
+                 --data SHARED/rows.jsonl"
+                    .to_owned(),
+            ),
+            (
+                "prompts",
+                "--component mlp_output --layers 0,1 --positions last --out x.safetensors --model embedded                  --prompts SHARED/prompts.txt"
+                    .to_owned(),
+            ),
+        ],
         values: &[
             ("--model", MODEL),
             ("--component", &["block_output"]),
             ("--layers", &["1"]),
-            ("--positions", &["last"]),
+            ("--positions", &["0"]),
+            ("--data", &["SHARED/others.jsonl"]),
+            ("--limit", &["3"]),
+            ("--prompts", &["SHARED/prompts.txt", "SHARED/others.txt"]),
+            ("--plan", &["SHARED/scaled.toml"]),
+            ("--pad", &[""]),
             ("--bos", &["always"]),
             ("--precision", &["double"]),
             ("--out", &["y.safetensors", "y.npz"]),
         ],
-        apart: &[THREADS, FORCE, IGNORE_KEY],
+        apart: &[
+            THREADS,
+            FORCE,
+            IGNORE_KEY,
+            ANOTHER_MODEL,
+            ("--memory", "the same bits in one pass or in many"),
+        ],
     });
     walk(&Tried {
         name: "task",

@@ -349,11 +349,13 @@ fn what_was_learned_on_one_model_is_for_another_only_where_that_is_said() {
     assert!(said.contains("which has other weights than"), "{said}");
     assert!(said.contains("(--another-model)"), "{said}");
     printed(&[&on_other[..], &["--another-model"]].concat());
-    // A prompt is no row.
+    // A prompt is no row: which of its phrases is the subject has to be said.
     let trained = setting.path("out/trained");
-    let said =
-        refused(&["generate", "--plan", trained.to_str().unwrap(), "--source", SOURCE, BASE]);
-    assert!(said.contains("a position that each row of a data set has"), "{said}");
+    let generate = ["generate", "--plan", trained.to_str().unwrap(), "--source", SOURCE, BASE];
+    let said = refused(&generate);
+    assert!(said.contains("`subject`") && said.contains("--span subject="), "{said}");
+    let spans = ["--span", "subject=Spain", "--source-span", "subject=Italy"];
+    printed(&[&generate[..], &spans].concat());
 }
 
 #[test]

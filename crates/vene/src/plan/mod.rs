@@ -194,6 +194,13 @@ impl Plan {
         self
     }
 
+    /// The same plan, keeping no activations.
+    #[must_use]
+    pub fn without_collects(mut self) -> Self {
+        self.collects.clear();
+        self
+    }
+
     /// The positions whose next-token distributions are wanted; the last one unless told.
     #[must_use]
     pub fn read(mut self, positions: Positions) -> Self {

@@ -68,6 +68,40 @@ impl Plan {
         Ok(OverRows { plan, rows: prepared, left_out })
     }
 
+    /// The plan for one prompt: the positions that its roles are in a row, in place of the roles. Of the row texts and
+    /// spans are looked at.
+    ///
+    /// # Errors
+    /// A role that is nowhere in the row.
+    pub fn in_row(
+        &self,
+        outline: &Outline,
+        row: &Row,
+        bos: BeginningOfSequence,
+    ) -> Result<Self, PlanError> {
+        let roles = self.roles();
+        let requirements = Requirements {
+            distinct_roles: 0,
+            bos,
+            roles: &roles,
+            read: &[],
+            reads_source: self.edits.iter().any(reads_source),
+            same_length: false,
+            needs_target: false,
+            needs_foil: false,
+            needs_single_tokens: false,
+            first_tokens: true,
+        };
+        let (rows, left_out) = prepare(outline, std::slice::from_ref(row), &requirements);
+        match (rows.first(), left_out.first()) {
+            (Some(row), _) => self.at_rows(&roles, &[row], false),
+            (None, first) => {
+                let reason = first.map_or_else(String::new, |row| row.reason.to_string());
+                Err(PlanError::NoRows { rows: 1, reason })
+            }
+        }
+    }
+
     /// The plan over rows in tokens.
     fn resolve_over(
         &self,

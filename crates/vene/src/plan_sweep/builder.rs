@@ -21,12 +21,22 @@ pub struct PlanSweepBuilder<'a> {
     metrics: Option<Vec<Arc<dyn Metric>>>,
     first_tokens: bool,
     seed: u64,
+    padded: bool,
 }
 
 impl<'a> PlanSweepBuilder<'a> {
     pub(super) fn new(outline: &'a Outline) -> Self {
         let bos = BeginningOfSequence::Model;
-        Self { outline, grid: None, rows: &[], bos, metrics: None, first_tokens: false, seed: 0 }
+        Self {
+            outline,
+            grid: None,
+            rows: &[],
+            bos,
+            metrics: None,
+            first_tokens: false,
+            seed: 0,
+            padded: false,
+        }
     }
 
     /// The plan.
@@ -76,6 +86,13 @@ impl<'a> PlanSweepBuilder<'a> {
     #[must_use]
     pub fn seed(mut self, seed: u64) -> Self {
         self.seed = seed;
+        self
+    }
+
+    /// Takes rows of unequal numbers of collected positions, whose values make no tensor without padding.
+    #[must_use]
+    pub fn padded(mut self) -> Self {
+        self.padded = true;
         self
     }
 
@@ -132,6 +149,7 @@ impl<'a> PlanSweepBuilder<'a> {
             first_tokens: self.first_tokens,
             has_copy,
             seed: self.seed,
+            padded: self.padded,
             grid,
         };
         sweep.leave_out_unfit(self.outline)?;

@@ -89,14 +89,7 @@ pub(super) fn sites(sweep: &PlanSweep, _config: &DecoderConfig) -> Vec<Collected
 pub(super) fn values_of_row(sweep: &PlanSweep, row: &PreparedRow, config: &DecoderConfig) -> usize {
     let length = row.base.len();
     let of = |component: Component, positions: &Positions| match component.width(config) {
-        Some(width) => {
-            let positions = match positions {
-                Positions::Last => 1,
-                Positions::At(positions) => positions.len(),
-                _ => length,
-            };
-            positions * width
-        }
+        Some(width) => positions_in(sweep, row, positions) * width,
         None => config.heads * length * length,
     };
     let of_plan = |plan: &Plan| -> usize {
@@ -106,6 +99,14 @@ pub(super) fn values_of_row(sweep: &PlanSweep, row: &PreparedRow, config: &Decod
         collects.chain(observing.map(|edit| of(edit.component, &edit.positions))).sum()
     };
     sweep.grid.runs.iter().map(|run| of_plan(&run.plan)).sum()
+}
+
+/// How many positions of a row are meant; those that cannot be found there are none.
+pub(super) fn positions_in(sweep: &PlanSweep, row: &PreparedRow, positions: &Positions) -> usize {
+    match positions {
+        Positions::Role(role) => row.positions_of(&sweep.roles, role).len(),
+        other => other.resolve(&row.base, 0).map_or(0, |found| found.len()),
+    }
 }
 
 impl Collected {
@@ -144,7 +145,8 @@ impl Collected {
                     shape: tensor.dims().to_vec(),
                     values: tensor.to_dtype(DType::F32)?.flatten_all()?.to_vec1()?,
                 };
-                if let Some(first) = values.first().filter(|first| first.shape != kept.shape) {
+                let first = values.first().filter(|_| !sweep.padded);
+                if let Some(first) = first.filter(|first| first.shape != kept.shape) {
                     return Err(unequal(site, row, &kept.shape, &first.shape));
                 }
                 values.push(kept);

@@ -72,6 +72,8 @@ pub struct PlanSweep {
     /// Whether plans read the base as a source that they edit.
     has_copy: bool,
     seed: u64,
+    /// Whether rows of unequal numbers of collected positions are taken.
+    padded: bool,
 }
 
 /// What a batch of rows came to.
@@ -155,6 +157,14 @@ impl PlanSweep {
     /// What is collected, in each run.
     pub fn sites(&self, config: &DecoderConfig) -> Vec<CollectedSite> {
         collected::sites(self, config)
+    }
+
+    /// At how many positions of a row each of the first run's collects ([`Plan::collect`](crate::Plan::collect)) is made.
+    pub fn collected_at(&self, row: &PreparedRow) -> Vec<usize> {
+        let collects = self.grid.runs.first().map_or(&[][..], |run| &run.plan.collects);
+        let count =
+            |collect: &crate::plan::Collect| collected::positions_in(self, row, &collect.positions);
+        collects.iter().map(count).collect()
     }
 
     /// How many runs are made of all rows together.

@@ -105,6 +105,14 @@ pub(super) fn shared() -> tempfile::TempDir {
     let train = "[[edit]]\ncomponent = 'block_output'\nlayer = 2\npositions = { role = 'subject_last' }\n\
                  intervention = { name = 'low_rank_rotated_space', rank = 4 }\n[train]\nepochs = 1\n";
     fs::write(path("das.toml"), train).unwrap();
+    let roles = plan(0).replace("{ phrase = 'Spain' }", "{ role = 'subject_last' }");
+    let roles = roles.replace("from = { characters = [15, 20] }\n", "");
+    fs::write(path("roles.toml"), roles).unwrap();
+    fs::write(path("prompts.txt"), "The capital of Spain is\nThe capital of Peru is\n").unwrap();
+    fs::write(path("others.txt"), "The capital of Japan is\n").unwrap();
+    let scaled = "[[edit]]\nintervention = { name = 'scaling', factor = 2.0 }\ncomponent = 'mlp_output'\n\
+                  layer = 1\n";
+    fs::write(path("scaled.toml"), scaled).unwrap();
     let grid = "[[edit]]\nintervention = 'interchange'\ncomponent = 'block_output'\nlayer = '$l'\n\
                 positions = { role = 'subject_last' }\n[grid]\nl = '0..2'\n";
     fs::write(path("grid.toml"), grid).unwrap();
@@ -201,7 +209,7 @@ fn collect(root: &Path, folder: &Path, files: &mut BTreeMap<String, Vec<u8>>) {
         }
         let name = path.strip_prefix(root).unwrap().to_str().unwrap().to_owned();
         let is_table =
-            [".csv", ".jsonl", ".safetensors"].iter().any(|ending| name.ends_with(ending));
+            [".csv", ".jsonl", ".safetensors", ".npz"].iter().any(|ending| name.ends_with(ending));
         let bytes = if is_table { fs::read(&path).unwrap() } else { Vec::new() };
         files.insert(name, bytes);
     }

@@ -192,7 +192,9 @@ impl TrainRun {
     /// [`RunError::Memory`] where an example takes more by itself, with the least that would do.
     pub fn parts(&self, batch: &[usize]) -> Result<Vec<Range<usize>>, RunError> {
         self.expect(batch)?;
-        let Some(memory) = self.memory else { return Ok(Vec::from([0..batch.len()])) };
+        let Some(memory) = self.memory else {
+            return Ok(std::iter::once(0..batch.len()).collect());
+        };
         let config = with_runs!(&self.runs, runs => runs.decoder.config());
         let recomputes = self.recomputes || self.without_gradients;
         prefixes::parts(&self.plan, config, batch, Budget::of(Some(memory)), recomputes)
