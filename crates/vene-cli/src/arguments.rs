@@ -21,7 +21,7 @@ pub use given::{Given, ReadBy};
 pub use memory_size::memory_size;
 pub use out_file::must_end_with;
 pub use prompt_text::prompt_text;
-pub use spans::SpanArguments;
+pub use spans::{SpanArguments, in_prompt};
 
 /// Causal interventions on language models.
 ///
@@ -53,10 +53,8 @@ impl Arguments {
         })
     }
 
-    /// Reads a command line that was kept, the program's name included.
-    ///
-    /// # Errors
-    /// As [`Arguments::read`].
+    /// Reads a command line, the program's name included.
+    #[cfg(test)]
     pub fn of(line: &[String]) -> anyhow::Result<(Self, Given)> {
         Self::parsed(line).map_err(|error| anyhow!(in_one_line(&error.render().to_string())))
     }

@@ -49,7 +49,7 @@ impl Command {
             Self::Top(arguments) => arguments.run(given),
             Self::Generate(arguments) => arguments.run(given),
             Self::Run(arguments) => arguments.run(given),
-            Self::Sweep(arguments) => arguments.run(&given),
+            Self::Sweep(arguments) => arguments.run(given),
             Self::Join(arguments) => arguments.run(&given),
             Self::Collect(arguments) => arguments.run(given),
             Self::Task(arguments) => arguments.run(&given),

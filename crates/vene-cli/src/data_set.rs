@@ -56,6 +56,17 @@ impl DataSet {
         Ok(Self { rows: made.rows, unused, from, sha256: vene_files::sha256(bytes) })
     }
 
+    /// Rows that a command line or a plan says itself.
+    pub fn of_rows(rows: Vec<Row>, from: String) -> Self {
+        let sha256 = vene_files::sha256(format!("{rows:?}"));
+        Self { rows, unused: Vec::new(), from, sha256 }
+    }
+
+    /// Prompts, each a row's base.
+    pub fn of_prompts(prompts: &[String], from: String) -> Self {
+        Self::of_rows(prompts.iter().map(Row::of_base).collect(), from)
+    }
+
     /// Only the first so many rows, where there are more.
     #[must_use]
     pub fn limited(mut self, most: Option<usize>) -> Self {

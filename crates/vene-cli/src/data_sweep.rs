@@ -26,6 +26,7 @@ use vene::{
 use crate::command::join::Shards;
 use crate::data_set::DataSource;
 use crate::executor;
+use crate::experiment::{self, Spec};
 use crate::folder::Folder;
 use crate::model;
 use crate::parts::Parts;
@@ -43,7 +44,7 @@ const SUMMARY_CSV: &str = "summary.csv";
 
 /// How a sweep is run and summarised.
 pub struct Settings {
-    pub model_given: String,
+    pub spec: Spec,
     pub bos: BeginningOfSequence,
     pub precision: Precision,
     pub executor: ExecutorName,
@@ -130,7 +131,7 @@ pub fn go_on(
 ) -> anyhow::Result<()> {
     let begun = record::begin(&outline, sweep, settings)?;
     let mut record = folder.earlier().context("there is no sweep to go on with")?.clone();
-    record::check_same(&record, &begun, folder.path())?;
+    experiment::check_same(&record, &begun, folder.path())?;
     folder.check_files(&files(sweep))?;
     // What is damaged is told before the model is loaded, and is no failure of the run.
     let parts = Parts::open(folder.path(), &FILES, batches(sweep, settings)?, &record)?;
@@ -210,7 +211,7 @@ fn write(
     files.extend(figures.iter().map(|(name, _)| name.clone()));
     files.push(RECORD.to_owned());
     // Its files must still be those that were opened.
-    record.set("model", model::record(outline, &settings.model_given)?);
+    record.set("model", model::record(outline, &settings.spec.model)?);
     record::end(&mut record, &examples, &summary, &files, seconds)?;
     folder.fill(&mut record, |folder| {
         examples.write_parquet(folder.join(EXAMPLES))?;
@@ -248,21 +249,19 @@ fn run(
     let executor = executor::on(settings.executor, model, settings.memory);
     let means = sweep.means(model, &*executor)?;
     let all: usize = parts.batches().iter().map(ExactSizeIterator::len).sum();
-    let bar = terminal::bar(all * sweep.interventions_per_row(), "interventions");
+    let bar = terminal::Bar::new(all * sweep.interventions_per_row(), "interventions");
     let rows: usize = missing.iter().map(|(_, batch)| batch.len()).sum();
     let mut before = (all - rows) * sweep.interventions_per_row();
-    bar.set_position(before as u64);
-    // The time left is told by what this process does.
-    bar.reset_eta();
+    bar.begin_at(before as u64);
     for (index, batch) in missing {
         let size = batch.len() * sweep.interventions_per_row();
         let part = sweep.run_batch(model, &*executor, &means, batch, &mut |done| {
-            bar.set_position((before + done) as u64);
+            bar.set(before + done);
             ControlFlow::Continue(())
         })?;
         parts.write(index, &[&|path| Ok(part.write_parquet(path)?)])?;
         before += size;
     }
-    bar.finish_and_clear();
+    bar.finish();
     Ok(Some(means))
 }

@@ -246,11 +246,15 @@ impl Folder {
 fn let_go_when_stopped(hold: &Arc<Mutex<Hold>>) -> interrupt::WhenStopped {
     let hold = Arc::clone(hold);
     interrupt::when_stopped(move |ending| match ending {
-        Ending::Stopped => lock(&hold).end(Status::Stopped),
+        Ending::Stopped => {
+            if let Some(folder) = lock(&hold).end(Status::Stopped) {
+                interrupt::advise(format!("go on with it: vene run --resume {}", folder.display()));
+            }
+        }
         Ending::NoMemory => {
             if let Ok(mut hold) = hold.try_lock() {
                 hold.fail("there was no memory left");
-                hold.end(Status::Failed);
+                let _ = hold.end(Status::Failed);
             }
         }
     })

@@ -29,6 +29,14 @@ type Work = Box<dyn FnOnce(Ending) + Send>;
 
 static WHEN_STOPPED: Mutex<Vec<(u64, Work)>> = Mutex::new(Vec::new());
 
+/// What is said where the program was stopped.
+static ADVICE: Mutex<Option<String>> = Mutex::new(None);
+
+/// Says how to go on, where the program was stopped.
+pub fn advise(advice: String) {
+    *held(&ADVICE) = Some(advice);
+}
+
 /// Makes Ctrl-C, SIGTERM and SIGHUP end the program with exit code 130.
 pub fn install() -> anyhow::Result<()> {
     ignore_file_size()?;
@@ -38,7 +46,9 @@ pub fn install() -> anyhow::Result<()> {
             let work = std::mem::take(&mut *held(&WHEN_STOPPED));
             work.into_iter().for_each(|(_, work)| work(Ending::Stopped));
             // The terminal may be gone, which is no reason to stay.
-            let _ = writeln!(std::io::stderr(), "\nstopped");
+            let advice = held(&ADVICE).take();
+            let advice = advice.map_or_else(String::new, |advice| format!("; {advice}"));
+            let _ = writeln!(std::io::stderr(), "\nstopped{advice}");
             process::exit(STOPPED);
         })
         .context("no thread can be started that handles Ctrl-C; is there too little memory?")

@@ -11,6 +11,7 @@ use vene::{BeginningOfSequence, Loading, Model, ModelError, Outline, Precision, 
 use vene_model::{CheckpointError, EMBEDDED, Opening, Progress};
 
 use crate::arguments::{Given, by_name, read};
+use crate::experiment::{Experiment, put};
 use crate::terminal;
 
 /// Which model.
@@ -53,6 +54,69 @@ impl ModelGiven<'_> {
     }
 }
 
+/// Which model an experiment is of, and how it is run: in place of what its file says.
+#[derive(Args)]
+pub struct ExperimentModel {
+    /// The model, in place of the file's: `embedded`, a folder, a .gguf file, or a Hugging Face id
+    ///
+    /// `embedded`: the small model that ships inside vene. A folder with config.json,
+    /// model.safetensors (or shards and their index) and tokenizer.json (or vocab.json and
+    /// merges.txt). A .gguf file (of a model in parts the first). A Hugging Face id such as
+    /// HuggingFaceTB/SmolLM2-135M; of a repository of GGUF files ORG/NAME:Q8_0 or
+    /// ORG/NAME/FILE.gguf; each with @REVISION if wanted, or the address that a browser shows. It
+    /// is fetched unless it is in the cache. Where a data set or a plan is given it must be named, here, in the file
+    /// ([model], id) or by the variable VENE_MODEL; prompts that are typed are run on `embedded` by default.
+    #[arg(long, short, value_name = "MODEL")]
+    model: Option<String>,
+
+    #[command(flatten)]
+    ignored: IgnoredKeys,
+
+    /// Whether prompts begin with a beginning-of-sequence token [default: model]
+    ///
+    /// Leaving out one that the model was trained with, or adding one, changes what it predicts.
+    /// It is never doubled.
+    #[arg(long, value_name = "WHEN", value_parser = by_name::<BeginningOfSequence>())]
+    bos: Option<BeginningOfSequence>,
+
+    /// Precision of weights and activations [default: single]
+    #[arg(long, value_name = "PRECISION", value_parser = by_name::<Precision>())]
+    precision: Option<Precision>,
+}
+
+impl ExperimentModel {
+    /// Puts what is said here in the place of what the experiment's file says.
+    pub fn put(&self, experiment: &mut Experiment) {
+        if let (Some(name), Some(id)) = (&self.model, experiment.meant_for())
+            && name != id
+        {
+            terminal::warn(format!(
+                "the plan is for the model `{id}`, and `{name}` runs it (--model)"
+            ));
+        }
+        put!(experiment, self => model => model.id);
+        put!(experiment, self.ignored => ignore_key => model.ignored_keys);
+        put!(experiment, self => bos => model.bos);
+        put!(experiment, self => precision => model.precision);
+    }
+}
+
+/// What goes with a plan that may be another model's.
+#[derive(Args)]
+pub struct AnotherModel {
+    /// Take a plan that was made for another model of the same shape and tokenizer, such as the one that
+    /// this was fine-tuned from
+    #[arg(long)]
+    another_model: bool,
+}
+
+impl AnotherModel {
+    /// Puts what is said here in the place of what the experiment's file says.
+    pub fn put(&self, experiment: &mut Experiment) {
+        put!(experiment, self => another_model => model.another);
+    }
+}
+
 /// What goes with `--model`, wherever that is.
 #[derive(Args)]
 pub struct IgnoredKeys {
@@ -62,7 +126,7 @@ pub struct IgnoredKeys {
     /// message names it. Give it here if you know that it changes nothing; the record of the run says so. A
     /// key inside another is written with a dot: rope_scaling.note. May be repeated.
     #[arg(long, value_name = "KEY")]
-    ignore_key: Vec<String>,
+    pub ignore_key: Vec<String>,
 }
 
 impl IgnoredKeys {
@@ -290,7 +354,7 @@ impl DownloadLines {
 impl Steps {
     fn new() -> Self {
         let lines = (!std::io::stderr().is_terminal()).then(DownloadLines::default);
-        Self { bar: terminal::bar(0, ""), lines }
+        Self { bar: terminal::steps(), lines }
     }
 
     fn show(&mut self, step: Loading<'_>) {

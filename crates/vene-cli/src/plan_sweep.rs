@@ -21,12 +21,12 @@ use vene::{ExecutorName, Model, Outline, Precision, Table};
 use crate::command::join::Shards;
 use crate::data_set::DataSource;
 use crate::executor;
+use crate::experiment::{self, Spec};
 use crate::folder::Folder;
 use crate::model;
 use crate::parts::Parts;
 use crate::record::{RECORD, Record};
 use crate::shard::{self, Shard};
-use crate::sweep::duration;
 use crate::{rows, terminal, threads};
 
 pub use record::rows as rows_table;
@@ -43,14 +43,7 @@ const ROWS: &str = "rows.parquet";
 
 /// How a plan is run and summarised.
 pub struct Settings {
-    pub model_given: String,
-    /// The experiment as `vene run` reads it again.
-    pub experiment: Value,
-    /// Where the files are that it names.
-    pub folder: PathBuf,
-    /// Keys of the model's configuration that are left out.
-    pub ignored: Vec<String>,
-    pub is_of_another_model: bool,
+    pub spec: Spec,
     pub precision: Precision,
     pub executor: ExecutorName,
     pub memory: Option<usize>,
@@ -135,7 +128,7 @@ pub fn go_on(
 ) -> anyhow::Result<()> {
     let begun = record::begin(&outline, sweep, settings)?;
     let mut record = folder.earlier().context("there is no run to go on with")?.clone();
-    record::check_same(&record, &begun, folder.path())?;
+    experiment::check_same(&record, &begun, folder.path())?;
     folder.check_files(&files(&outline, sweep))?;
     let rows = shard::rows_of(settings.shard, sweep.rows().len())?;
     let batches = sweep.batches_in(rows, outline.config());
@@ -263,7 +256,7 @@ fn write(
         record.set("evaluation", value.clone());
     }
     // Its files must still be those that were opened.
-    record.set("model", model::record(outline, &settings.model_given)?);
+    record.set("model", model::record(outline, &settings.spec.model)?);
     record::end(&mut record, &examples, &receipts, &files, seconds)?;
     folder.fill(&mut record, |folder| {
         examples.write_parquet(folder.join(EXAMPLES))?;
@@ -293,7 +286,7 @@ fn write(
         sweep.intervention(),
         sweep.grid().runs.len(),
         shard::rows_of(settings.shard, sweep.rows().len())?.len(),
-        duration(seconds),
+        terminal::duration(seconds),
         if sweep.first_tokens() { "; answers are read by their first token" } else { "" },
     );
     if let Some(summary) = &summary {
@@ -312,16 +305,14 @@ fn run(model: &Model, sweep: &PlanSweep, settings: &Settings, parts: &Parts) -> 
     let runs = sweep.grid().runs.len();
     let missing = parts.missing();
     let all: usize = parts.batches().iter().map(ExactSizeIterator::len).sum();
-    let bar = terminal::bar(all * runs, "runs");
+    let bar = terminal::Bar::new(all * runs, "runs");
     let rows: usize = missing.iter().map(|(_, batch)| batch.len()).sum();
     let mut before = (all - rows) * runs;
-    bar.set_position(before as u64);
-    // The time left is told by what this process does.
-    bar.reset_eta();
+    bar.begin_at(before as u64);
     for (index, batch) in missing {
         let size = batch.len() * runs;
         let part = sweep.run_batch(model, &*executor, batch, &mut |done| {
-            bar.set_position((before + done) as u64);
+            bar.set(before + done);
             ControlFlow::Continue(())
         })?;
         parts.write(
@@ -334,6 +325,6 @@ fn run(model: &Model, sweep: &PlanSweep, settings: &Settings, parts: &Parts) -> 
         )?;
         before += size;
     }
-    bar.finish_and_clear();
+    bar.finish();
     Ok(())
 }

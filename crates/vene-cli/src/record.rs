@@ -114,8 +114,10 @@ impl Record {
         let command: Vec<String> =
             std::env::args_os().map(|text| text.to_string_lossy().into_owned()).collect();
         let Value::Object(mut details) = details else { bail!("a record is made of an object") };
-        let specified: Vec<Value> =
-            determines.iter().map(|key| specified(&details[*key])).collect();
+        let specified: Vec<Value> = determines
+            .iter()
+            .map(|key| specified(details.get(*key).unwrap_or(&Value::Null)))
+            .collect();
         let version = env!("CARGO_PKG_VERSION");
         let spec = json!([kind.key(), version, specified]).to_string();
         let begin = json!({
@@ -233,7 +235,6 @@ impl Record {
             "data" => "the data set",
             "model" => "the model",
             "options" => "an option",
-            "plan" => return Some("the plan's file is not what it was".to_owned()),
             "experiment" => "the experiment",
             "batches" => "the number of batches",
             key => key,
@@ -249,15 +250,6 @@ impl Record {
 
     pub fn set_files(&mut self, files: &[String]) {
         self.set("files", json!(files));
-    }
-
-    /// The arguments with which the run was started, and where.
-    pub fn arguments(&self) -> anyhow::Result<(Vec<String>, String)> {
-        let command = self.get("command").as_array().and_then(|command| {
-            command.iter().map(|argument| Some(argument.as_str()?.to_owned())).collect()
-        });
-        let directory = self.text("directory").map(str::to_owned);
-        command.zip(directory).context("run.json does not say how the run was started")
     }
 
     pub fn get(&self, key: &str) -> &Value {
@@ -278,11 +270,20 @@ impl Record {
     }
 }
 
-/// What determines numbers in an entry: what was remarked on a model is known better after it was loaded.
+/// What determines numbers in an entry. What was remarked on a model is known better after it was loaded; and where files
+/// lie is no matter, since their contents are told by hashes.
 fn specified(entry: &Value) -> Value {
     let mut entry = entry.clone();
-    if let Value::Object(entry) = &mut entry {
-        entry.remove("notices");
+    let without = |entry: &mut Value, keys: &[&str]| {
+        if let Value::Object(entry) = entry {
+            keys.iter().for_each(|key| drop(entry.remove(*key)));
+        }
+    };
+    without(&mut entry, &["notices", "given", "name", "from"]);
+    for (section, keys) in [("model", &["id"][..]), ("data", &["path", "lines"])] {
+        if let Some(section) = entry.get_mut(section) {
+            without(section, keys);
+        }
     }
     entry
 }

@@ -2,12 +2,13 @@
 
 use std::path::Path;
 
-use anyhow::bail;
-use vene::Outline;
+use anyhow::{Context, bail};
 use vene::data::{
     DataFile, LeftOut, PreparedRow, ReadOptions, Role, Row, UnusedColumn, read_with, unspaced,
 };
+use vene::{Outline, Plan};
 
+use crate::data_set::DataSet;
 use crate::terminal;
 
 /// How many rows of a kind are named one by one.
@@ -46,6 +47,18 @@ fn warn_of_unused(path: &Path, unused: &[UnusedColumn]) {
             unused[unused.len() - 1].name,
         ));
     }
+}
+
+/// Refuses a plan with a role that no row has.
+///
+/// # Errors
+/// The role, and what there is.
+pub fn check_roles(plan: &Plan, data: &DataSet) -> anyhow::Result<()> {
+    for role in plan.roles() {
+        let known = check_role(&role, &data.rows, &data.unused);
+        known.with_context(|| format!("the plan's role `{role}`"))?;
+    }
+    Ok(())
 }
 
 /// Refuses a position by a span that no row has, with what the file has of that name.

@@ -17,20 +17,21 @@ use vene::{
 };
 
 use crate::executor;
+use crate::experiment::Spec;
 use crate::folder::Folder;
 use crate::model;
 use crate::record::{Kind, RECORD, Record};
 use crate::terminal;
 
-pub use forecast::{duration, forecast};
+pub use forecast::forecast;
 
 const CSV: &str = "sweep.csv";
 const PARQUET: &str = "sweep.parquet";
 
 /// A checked sweep with all that it takes to run it.
-pub struct Experiment {
-    /// What the user called the model.
-    pub model_given: String,
+pub struct Run {
+    /// What was asked for.
+    pub spec: Spec,
     /// The model, its weights not yet read.
     pub outline: Outline,
     /// The sweep.
@@ -49,7 +50,7 @@ pub struct Experiment {
 pub struct Finished {
     /// The model.
     pub model: Model,
-    model_given: String,
+    spec: Spec,
     bos: BeginningOfSequence,
     precision: Precision,
     executor: ExecutorName,
@@ -122,7 +123,7 @@ pub fn warn(outline: &Outline, sweep: &Sweep) {
     }
 }
 
-impl Experiment {
+impl Run {
     /// Runs the sweep in a folder that was claimed for it, and writes all files or none. `and_then` does what else
     /// belongs to the run.
     pub fn run_in<T>(
@@ -133,8 +134,15 @@ impl Experiment {
     ) -> anyhow::Result<T> {
         let files = files(&self.sweep);
         folder.check_files(&files)?;
-        let model = model::record(&self.outline, &self.model_given)?;
-        let mut record = Record::begin(kind, json!({ "model": model }), &["model"])?;
+        let mut record = Record::begin(
+            kind,
+            json!({
+                "model": model::record(&self.outline, &self.spec.model)?,
+                "experiment": self.spec.experiment,
+                "folder": self.spec.folder.display().to_string(),
+            }),
+            &["model", "experiment"],
+        )?;
         folder.begin(&mut record, &files)?;
         folder.run(|| {
             let finished = self.run()?;
@@ -150,17 +158,17 @@ impl Experiment {
         let load_seconds = start.elapsed().as_secs_f64();
 
         let start = Instant::now();
-        let bar = terminal::bar(self.sweep.cells().len(), "interventions");
+        let bar = terminal::Bar::new(self.sweep.cells().len(), "interventions");
         let outcome =
             self.sweep.run_with(&*executor::on(self.executor, &model, self.memory), &mut |done| {
-                bar.set_position(done as u64);
+                bar.set(done);
                 ControlFlow::Continue(())
             });
-        bar.finish_and_clear();
+        bar.finish();
         Ok(Finished {
             outcome: outcome?,
             model,
-            model_given: self.model_given,
+            spec: self.spec,
             bos: self.bos,
             precision: self.precision,
             executor: self.executor,

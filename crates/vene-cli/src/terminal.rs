@@ -4,6 +4,7 @@
 //! that is no failure. Where it is a terminal, text that would command it is escaped ([`escape`]); pipes and files get
 //! every byte. Warnings, errors and progress go to standard error, progress only where a person is looking.
 
+mod bar;
 mod escape;
 
 use std::borrow::Cow;
@@ -14,6 +15,8 @@ use std::process::ExitCode;
 
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
+
+pub use bar::Bar;
 
 /// Prints text: as it is, or on a terminal with what would command it escaped.
 pub fn print(text: &str) -> anyhow::Result<()> {
@@ -82,11 +85,21 @@ pub fn message(text: &str) -> String {
     escape::one_line(text).into_owned()
 }
 
-/// A bar on standard error, invisible where that is no terminal.
-pub fn bar(length: usize, what: &'static str) -> ProgressBar {
+/// Seconds, in the unit in which one would say them.
+pub fn duration(seconds: f64) -> String {
+    match seconds {
+        s if s < 10.0 => format!("{s:.2} s"),
+        s if s < 120.0 => format!("{s:.0} s"),
+        s if s < 7200.0 => format!("{:.0} min", s / 60.0),
+        s => format!("{:.1} h", s / 3600.0),
+    }
+}
+
+/// The steps of something whose number is not known: a bar on standard error, invisible where that is no terminal.
+pub fn steps() -> ProgressBar {
     let style = "{msg} {wide_bar} {pos}/{len} {eta}";
     let style = ProgressStyle::with_template(style).unwrap_or(ProgressStyle::default_bar());
-    ProgressBar::new(length as u64).with_style(style).with_message(what)
+    ProgressBar::new(0).with_style(style)
 }
 
 #[cfg(test)]

@@ -13,7 +13,7 @@ use std::path::Path;
 use std::time::Instant;
 
 use anyhow::{Context, bail, ensure};
-use indicatif::{ProgressBar, ProgressStyle};
+use serde_json::json;
 use vene::data::{FoilIs, LeftOut, PreparedRow, Reason, Row};
 use vene::plan::OverRows;
 use vene::plan_file::{Sections, TrainSection, save_with};
@@ -25,11 +25,13 @@ use vene::training::{
 use vene::{BeginningOfSequence, Outline, Plan, Precision};
 use vene_table::Table;
 
-use crate::data_set::DataSet;
+use crate::data_set::{DataSet, DataSource};
+use crate::experiment::{self, Spec};
 use crate::folder::Folder;
 use crate::model;
-use crate::record::RECORD;
-use crate::{interrupt, rows, terminal, threads};
+use crate::record::{Kind, RECORD};
+use crate::terminal::{self, Bar};
+use crate::{interrupt, rows, threads};
 use objectives::Label;
 
 /// What a training keeps on its way, to be gone on with.
@@ -46,14 +48,11 @@ const CONTROL_SEED: u64 = 0x5EED;
 
 /// What is trained on what, and where it goes.
 pub struct Settings {
-    pub model_given: String,
-    /// The plan as its file has it.
-    pub text: String,
+    pub spec: Spec,
     pub sections: Sections,
     pub rows: DataSet,
     /// Which rows stay on one side, trained on or held out.
     pub together: Together,
-    pub resume: bool,
     /// About how many bytes it may take beside the weights.
     pub memory: Option<usize>,
     pub json: bool,
@@ -77,11 +76,31 @@ pub struct Outcome {
 }
 
 /// Trains in a folder that was claimed for it, and writes what was learned.
-pub fn train(
+pub fn start(
     outline: Outline,
     plan: &Plan,
     settings: &Settings,
     folder: &Folder,
+) -> anyhow::Result<()> {
+    train(outline, plan, settings, folder, false)
+}
+
+/// Goes on with a training that was stopped, in the folder that was claimed for that.
+pub fn go_on(
+    outline: Outline,
+    plan: &Plan,
+    settings: &Settings,
+    folder: &Folder,
+) -> anyhow::Result<()> {
+    train(outline, plan, settings, folder, true)
+}
+
+fn train(
+    outline: Outline,
+    plan: &Plan,
+    settings: &Settings,
+    folder: &Folder,
+    is_resumed: bool,
 ) -> anyhow::Result<()> {
     let section = settings.sections.train.clone().unwrap_or_default();
     let trainer = Trainer { memory: settings.memory, ..section.trainer() };
@@ -92,12 +111,18 @@ pub fn train(
     rows::warn_of_answers(&outline, seen.rows.iter().chain(&held_out.rows));
     warn_of_foils(label, seen.rows.iter().chain(&held_out.rows));
 
-    let mut record = record::begin(&outline, settings)?;
+    let data = DataSource {
+        from: settings.rows.from.clone(),
+        sha256: settings.rows.sha256.clone(),
+        rows: settings.rows.rows.len(),
+    };
+    let mut record =
+        experiment::begin(Kind::Training, &outline, &settings.spec, &data, &left_out, json!({}))?;
     let path = folder.path().join(CHECKPOINT);
     let files = [STEPS, RECORD].map(str::to_owned);
-    if settings.resume {
+    if is_resumed {
         let before = folder.earlier().context("there is no training to go on with")?;
-        record::check_same(before, &record, folder.path())?;
+        experiment::check_same(before, &record, folder.path())?;
         let has_trained = before.files().iter().any(|file| file == Path::new(STEPS));
         let trained = folder.path().join(TRAINED);
         ensure!(
@@ -119,14 +144,14 @@ pub fn train(
         let examples = Examples { plan: &seen.plan, objective: &objective };
         let unseen = Examples { plan: &held_out.plan, objective: &held_out_objective };
         let before = trainer.evaluate(&model, unseen)?;
-        let bar = Bar::new();
+        let bar = Bar::new(0, "steps");
         let trained = trainer.train_with_checkpoint(
             &model,
             examples,
             Some(unseen),
             Checkpoint { path: &path, of: record.spec() },
             &mut |progress| {
-                bar.show(progress);
+                show(&bar, progress);
                 ControlFlow::Continue(())
             },
         );
@@ -150,7 +175,7 @@ pub fn train(
         // So that other commands know what the plan's data was for.
         let sections = Sections { train: Some(section), ..settings.sections.clone() };
         // Its files must still be those that were opened.
-        record.set("model", model::record(&model, &settings.model_given)?);
+        record.set("model", model::record(&model, &settings.spec.model)?);
         record.set_files(&[STEPS, RECORD].map(str::to_owned));
         folder.put_on_record(&mut record)?;
         interrupt::undisturbed(|| -> anyhow::Result<()> {
@@ -253,36 +278,21 @@ fn steps(steps: &[Step]) -> anyhow::Result<Table> {
     Ok(table.build()?)
 }
 
-/// The progress, where a person is looking.
-struct Bar(ProgressBar);
-
-impl Bar {
-    fn new() -> Self {
-        let style = "{wide_bar} {pos}/{len} {eta} {msg}";
-        let style = ProgressStyle::with_template(style).unwrap_or(ProgressStyle::default_bar());
-        Self(ProgressBar::new(0).with_style(style))
-    }
-
-    fn show(&self, progress: Progress<'_>) {
-        match progress {
-            Progress::Resumed(trained) => self.0.set_position(trained.steps.len() as u64),
-            Progress::Step(step) => {
-                self.0.set_length(step.steps as u64);
-                self.0.set_position(step.step as u64 + 1);
-                let (loss, accuracy) = (step.loss, 100.0 * step.accuracy);
-                self.0.set_message(format!("loss {loss:.3}, accuracy {accuracy:.0} %"));
-            }
-            Progress::Epoch(epoch) => {
-                if let Some(Evaluation { loss, accuracy }) = epoch.held_out {
-                    let accuracy = 100.0 * accuracy;
-                    self.0
-                        .set_message(format!("held out: loss {loss:.3}, accuracy {accuracy:.0} %"));
-                }
+/// Shows how far a training is.
+fn show(bar: &Bar, progress: Progress<'_>) {
+    match progress {
+        Progress::Resumed(trained) => bar.begin_at(trained.steps.len() as u64),
+        Progress::Step(step) => {
+            bar.set_length(step.steps);
+            bar.set(step.step + 1);
+            let (loss, accuracy) = (step.loss, 100.0 * step.accuracy);
+            bar.say(format!("loss {loss:.3}, accuracy {accuracy:.0} %"));
+        }
+        Progress::Epoch(epoch) => {
+            if let Some(Evaluation { loss, accuracy }) = epoch.held_out {
+                let accuracy = 100.0 * accuracy;
+                bar.say(format!("held out: loss {loss:.3}, accuracy {accuracy:.0} %"));
             }
         }
-    }
-
-    fn finish(&self) {
-        self.0.finish_and_clear();
     }
 }

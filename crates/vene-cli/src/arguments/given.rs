@@ -70,6 +70,22 @@ impl Given {
         }
     }
 
+    /// Says that an option stands for a key of an experiment, in place of what a file says there.
+    pub fn stands_for(&mut self, option: &str, section: &str, key: &str) {
+        let id = of_plan(section, Some(key));
+        self.entries.retain(|entry| entry.id != id);
+        let entry = self.entries.iter_mut().find(|entry| entry.id == option);
+        if let Some(entry) = entry {
+            entry.id = id;
+        }
+    }
+
+    /// Drops what a file says, which something else stands in place of.
+    pub fn forget(&mut self, section: &str, keys: &[&str]) {
+        let ids: Vec<String> = keys.iter().map(|key| of_plan(section, Some(key))).collect();
+        self.entries.retain(|entry| !ids.contains(&entry.id));
+    }
+
     /// Says that an option is read, whether it was given or not.
     pub fn read(&self, id: &str) {
         self.read_first(id, usize::MAX);
@@ -78,6 +94,17 @@ impl Given {
     /// Says that so many of its values are read.
     pub fn read_first(&self, id: &str, values: usize) {
         self.read.borrow_mut().insert(id.to_owned(), values);
+    }
+
+    /// Says that so many of a key's values are read; of a list in a file all or none.
+    pub fn read_values(&self, section: &str, key: &str, values: usize, all: usize) {
+        let id = of_plan(section, Some(key));
+        let is_each = self.entries.iter().any(|entry| entry.id == id && entry.count == all);
+        if values >= all {
+            self.read(&id);
+        } else if is_each {
+            self.read_first(&id, values);
+        }
     }
 
     /// Says that these keys of a plan's section are read.

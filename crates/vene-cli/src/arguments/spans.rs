@@ -1,11 +1,13 @@
 //! `--span NAME=PHRASE`: what a plan's roles stand for in a prompt that is typed.
 
+use std::collections::BTreeMap;
+
 use anyhow::Context;
 use clap::Args;
 use vene::data::Row;
 use vene::{BeginningOfSequence, Outline, Plan};
 
-use super::given::{Given, read};
+use crate::experiment::{Experiment, put};
 
 /// What a plan's roles stand for.
 #[derive(Args)]
@@ -13,11 +15,11 @@ pub struct SpanArguments {
     /// The phrase of the prompt that a plan's positions such as `{ role = "subject_last" }` are about: subject=Spain
     /// (again for more)
     #[arg(long = "span", id = "span", value_name = "NAME=PHRASE", value_parser = span)]
-    span: Vec<(String, String)>,
+    pub span: Vec<(String, String)>,
 
     /// The phrase of the source that replaces it [default: the same as --span]
     #[arg(long = "source-span", id = "source_span", value_name = "NAME=PHRASE", value_parser = span)]
-    source_span: Vec<(String, String)>,
+    pub source_span: Vec<(String, String)>,
 }
 
 fn span(text: &str) -> Result<(String, String), String> {
@@ -30,41 +32,45 @@ fn span(text: &str) -> Result<(String, String), String> {
 }
 
 impl SpanArguments {
-    /// The plan with the positions in a prompt in place of its roles.
-    ///
-    /// # Errors
-    /// A role whose phrase is not given, or is not in the prompt.
-    pub fn place(
-        &self,
-        given: &Given,
-        plan: Plan,
-        outline: &Outline,
-        texts: (&str, Option<&str>),
-        bos: BeginningOfSequence,
-    ) -> anyhow::Result<Plan> {
-        let roles = plan.roles();
-        if roles.iter().all(|role| role.span().is_none()) {
-            return Ok(plan);
-        }
-        let (base, source) = texts;
-        let mut row = source.map_or_else(|| Row::of_base(base), |source| Row::new(base, source));
-        let spans = read!(given, self => span);
-        let in_source = source.map(|_| read!(given, self => source_span));
-        for role in roles.iter().filter_map(|role| role.span()) {
-            let phrase = |spans: &[(String, String)]| {
-                let found = spans.iter().find(|(name, _)| name == role);
-                found.map(|(_, phrase)| phrase.clone())
-            };
-            let of_base = phrase(spans).with_context(|| {
-                format!(
-                    "the plan's positions are about `{role}`: say which phrase of the prompt that is, e.g. --span \
-                     {role}=Spain"
-                )
-            })?;
-            let of_source = in_source.and_then(|spans| phrase(spans));
-            let of_source = of_source.unwrap_or_else(|| of_base.clone());
-            row = row.span(role, of_base.as_str(), of_source.as_str());
-        }
-        Ok(plan.in_row(outline, &row, bos)?)
+    /// Puts what is said here in the place of what the experiment's file says.
+    pub fn put(&self, experiment: &mut Experiment) {
+        let phrases = |spans: Vec<(String, String)>| spans.into_iter().collect::<BTreeMap<_, _>>();
+        put!(experiment, self => span => data.spans, phrases);
+        put!(experiment, self => source_span => data.source_spans, phrases);
     }
+}
+
+/// Phrases by the names of what they stand for; read where a plan has roles.
+type Phrases<'a> = &'a dyn Fn() -> BTreeMap<String, String>;
+
+/// A plan with the positions in a prompt in place of its roles.
+///
+/// # Errors
+/// A role whose phrase is not given, or is not in the prompt.
+pub fn in_prompt(
+    plan: Plan,
+    outline: &Outline,
+    (base, source): (&str, Option<&str>),
+    bos: BeginningOfSequence,
+    spans: Phrases<'_>,
+    source_spans: Phrases<'_>,
+) -> anyhow::Result<Plan> {
+    let roles = plan.roles();
+    if roles.iter().all(|role| role.span().is_none()) {
+        return Ok(plan);
+    }
+    let mut row = source.map_or_else(|| Row::of_base(base), |source| Row::new(base, source));
+    let in_base = spans();
+    let in_source = source.map(|_| source_spans()).unwrap_or_default();
+    for role in roles.iter().filter_map(|role| role.span()) {
+        let of_base = in_base.get(role).with_context(|| {
+            format!(
+                "the plan's positions are about `{role}`: say which phrase of the prompt that is, e.g. --span \
+                 {role}=Spain"
+            )
+        })?;
+        let of_source = in_source.get(role).unwrap_or(of_base);
+        row = row.span(role, of_base.as_str(), of_source.as_str());
+    }
+    Ok(plan.in_row(outline, &row, bos)?)
 }

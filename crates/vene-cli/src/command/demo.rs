@@ -3,15 +3,14 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use vene::{BeginningOfSequence, Component, Executor, ExecutorName, Forked, Precision, Sweep};
-use vene_model::EMBEDDED;
+use vene::plan_file::{DataSection, ExperimentKind, Sections, SweepSection};
+use vene::{Executor, Forked};
 
 use super::top;
 use crate::arguments::{Given, read};
+use crate::experiment::{self, Experiment};
 use crate::folder::{Folder, Purpose};
-use crate::model;
 use crate::record::Kind;
-use crate::sweep::Experiment;
 use crate::terminal;
 
 const BASE: &str = "The capital of Spain is";
@@ -41,23 +40,8 @@ impl Arguments {
         let (out, force) = (read!(given, self => out), *read!(given, self => force));
         given.check("the demo", &[])?;
         let folder = Folder::claim(out, Purpose::New { kind: Kind::Demo, force })?;
-        let outline = model::open(EMBEDDED, &[])?;
-        let sweep = Sweep::builder(&outline)
-            .base(BASE)
-            .source(SOURCE)
-            .components([Component::MlpOutput, Component::AttentionInput])
-            .tokens([" Madrid", " Rome"])
-            .build()?;
-        let experiment = Experiment {
-            model_given: EMBEDDED.to_owned(),
-            outline,
-            sweep,
-            bos: BeginningOfSequence::Model,
-            precision: Precision::Single,
-            executor: ExecutorName::Forked,
-            memory: None,
-        };
-        experiment.run_in(Kind::Demo, &folder, |finished, written| {
+        let run = experiment::of_pair(&mut tutorial()?)?;
+        run.run_in(Kind::Demo, &folder, |finished, written| {
             let prompts = [finished.model.prompt(BASE)?, finished.model.prompt(SOURCE)?];
             let told = Forked::new(&finished.model).predict(&prompts.each_ref())?;
             let mut text = String::new();
@@ -71,6 +55,26 @@ impl Arguments {
             terminal::print(&text)
         })
     }
+}
+
+/// The tutorial's sweep.
+fn tutorial() -> anyhow::Result<Experiment> {
+    let mut experiment = Experiment::of_line(ExperimentKind::Sweep, Given::default())?;
+    let texts = |texts: [&str; 2]| texts.map(str::to_owned).to_vec();
+    experiment.sections = Sections {
+        data: Some(DataSection {
+            base: Some(BASE.to_owned()),
+            sources: vec![SOURCE.to_owned()],
+            ..DataSection::default()
+        }),
+        sweep: Some(SweepSection {
+            components: texts(["mlp_output", "attention_input"]),
+            tokens: texts([" Madrid", " Rome"]),
+            ..SweepSection::default()
+        }),
+        ..Sections::default()
+    };
+    Ok(experiment)
 }
 
 const NEXT: &str = "

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use anyhow::{Context, bail, ensure};
 use clap::Args;
 
-use super::{run, sweep};
 use crate::arguments::{Given, read};
+use crate::experiment;
 use crate::folder::{Folder, Purpose};
 use crate::record::{Kind, RECORD, Record, Status, Unreadable};
 use crate::shard::Shard;
@@ -55,19 +55,12 @@ impl Arguments {
         let (out, force) = (read!(given, self => out), *read!(given, self => force));
         let json = *read!(given, self => json);
         given.check("a joining", &[])?;
-        let kind = shards.first().kind();
         let out = std::path::absolute(out)?;
-        match kind {
-            Some(kind @ Kind::PlanSweep) => {
-                let folder = Folder::claim(&out, Purpose::New { kind, force })?;
-                run::join(&shards, &folder, json)
-            }
-            Some(kind @ Kind::DataSweep) => {
-                let folder = Folder::claim(&out, Purpose::New { kind, force })?;
-                sweep::join(&shards, &folder, json)
-            }
-            _ => bail!("{} is no shard of a run over a data set", shards.shards[0].0.display()),
-        }
+        let Some(kind @ (Kind::PlanSweep | Kind::DataSweep)) = shards.first().kind() else {
+            bail!("{} is no shard of a run over a data set", shards.shards[0].0.display());
+        };
+        let folder = Folder::claim(&out, Purpose::New { kind, force })?;
+        experiment::join(&shards, &folder, json)
     }
 }
 

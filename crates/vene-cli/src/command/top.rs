@@ -9,7 +9,7 @@ use clap::Args;
 use serde_json::{Value, json};
 use vene::{Distribution, Example, Executor, Forked, Outline, Outputs, Positions, Prompt};
 
-use crate::arguments::{Given, ReadBy, SpanArguments, prompt_text, read};
+use crate::arguments::{Given, ReadBy, SpanArguments, in_prompt, prompt_text, read};
 use crate::model::{self, ModelArgument, RunArguments};
 use crate::plan_given::{self, PlanGiven};
 use crate::terminal;
@@ -109,7 +109,15 @@ impl Arguments {
             for (text, base) in texts.iter().zip(&prompts) {
                 let source = self.sources.first().map(String::as_str);
                 let plan = plan.clone().outputs(Outputs::Distributions);
-                let plan = self.spans.place(&given, plan, &outline, (text, source), bos)?;
+                let spans = &self.spans;
+                let plan = in_prompt(
+                    plan,
+                    &outline,
+                    (text, source),
+                    bos,
+                    &|| read!(given, spans => span).iter().cloned().collect(),
+                    &|| read!(given, spans => source_span).iter().cloned().collect(),
+                )?;
                 let example = sources.iter().cloned();
                 let example = example.fold(Example::new(base.clone()), Example::source);
                 let plan = plan.resolve(&outline, &[example]).map_err(plan_given::with_option)?;

@@ -8,7 +8,7 @@ use vene::data_sweep::{Agreement, DataForecast, Preflight};
 use vene::{DataSweep, ExecutorName, Outline};
 
 use crate::model;
-use crate::sweep::duration;
+use crate::terminal::duration;
 use crate::threads;
 
 /// With fewer clusters than this an interval holds the mean less often than it says.

@@ -1,54 +1,27 @@
 //! What `run.json` says of a sweep over a data set: what was asked for, on what, and what came of it.
 
-use anyhow::bail;
 use serde_json::{Value, json};
 use vene::data_sweep::{self, Means, Preflight};
 use vene::{DataSweep, NoiseSize, Outline, Treatment};
 use vene_table::Table;
 
 use super::{Settings, preflight};
+use crate::experiment;
 use crate::record::{Kind, Record};
-use crate::{model, rows, threads};
-
-/// What determines the numbers, and must be the same when a sweep is taken up again.
-const DETERMINES: [&str; 4] = ["data", "model", "options", "batches"];
 
 /// The record of a run that begins.
 pub fn begin(outline: &Outline, sweep: &DataSweep, settings: &Settings) -> anyhow::Result<Record> {
     let details = json!({
-        "model": model::record(outline, &settings.model_given)?,
-        "data": {
-            "path": settings.data.from,
-            "sha256": settings.data.sha256,
-            "rows": settings.data.rows,
-        },
-        "left_out_rows": rows::record_of(sweep.left_out()),
         "options": options(sweep, settings),
         "batches": sweep.batches().len(),
-        "threads": threads::count(),
     });
-    let mut record = Record::begin(Kind::DataSweep, details, &DETERMINES)?;
+    let (spec, data) = (&settings.spec, &settings.data);
+    let mut record =
+        experiment::begin(Kind::DataSweep, outline, spec, data, sweep.left_out(), details)?;
     if let Some(shard) = settings.shard {
         record.set("shard", shard.record(&shard.rows(sweep.rows().len())?));
     }
     Ok(record)
-}
-
-/// Refuses to go on with a run in which something would be other than it was.
-pub fn check_same(before: &Record, now: &Record, folder: &std::path::Path) -> anyhow::Result<()> {
-    if before.spec() == now.spec() {
-        return Ok(());
-    }
-    match before.difference_in_words(now, &DETERMINES) {
-        Some(difference) => bail!(
-            "cannot go on with {}: {difference}; put it back as it was, or start again in another folder (--out)",
-            folder.display(),
-        ),
-        None => bail!(
-            "cannot go on with {}: its record is not of the sweep that it says; start again in another folder",
-            folder.display()
-        ),
-    }
 }
 
 /// Says what was known before the sweep.

@@ -6,7 +6,7 @@ use vene::DataSweep;
 use vene_table::Table;
 
 use super::preflight::FEW_CLUSTERS;
-use crate::sweep::duration;
+use crate::terminal::duration;
 
 /// How many places are listed for each metric and direction.
 const STRONGEST: usize = 8;

@@ -203,7 +203,7 @@ impl Earlier {
 /// How a run is gone on with.
 fn go_on_with(kind: Kind, path: &Path) -> String {
     match kind {
-        Kind::Training => "go on with --resume".to_owned(),
+        Kind::Training => format!("go on with it (vene train --resume {})", path.display()),
         Kind::PlanSweep => format!("go on with it (vene run --resume {})", path.display()),
         _ => format!("go on with it (vene sweep --resume {})", path.display()),
     }

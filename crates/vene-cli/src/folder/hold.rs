@@ -85,8 +85,9 @@ impl Hold {
     }
 
     /// Lets go of the folder. A run that has not ended becomes one that failed or was stopped; one that leaves nothing
-    /// to go on with when it is stopped leaves nothing at all.
-    pub fn end(&mut self, status: Status) {
+    /// to go on with when it is stopped leaves nothing at all. The folder of one that can be gone on with is returned.
+    pub fn end(&mut self, status: Status) -> Option<PathBuf> {
+        let mut resumable = None;
         if let Some(mut record) = self.running.take() {
             self.settle();
             // What was being written when the program ended.
@@ -97,10 +98,12 @@ impl Hold {
             } else {
                 record.set_status(status);
                 let _ = record.write(&self.path);
+                resumable = Some(self.path.clone());
             }
         }
         self.lock = None;
         self.remove_made();
+        resumable
     }
 
     /// Removes the folders that were made and are empty.
@@ -114,6 +117,6 @@ impl Hold {
 impl Drop for Hold {
     /// Where a run did not come to its own end, be it by a panic.
     fn drop(&mut self) {
-        self.end(Status::Failed);
+        let _ = self.end(Status::Failed);
     }
 }

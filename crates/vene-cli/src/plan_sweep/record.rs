@@ -1,60 +1,28 @@
 //! What `run.json` says of a plan over a data set, and what stands beside its tensors.
 
 use std::ops::Range;
-use std::path::Path;
 
-use anyhow::bail;
 use serde_json::{Value, json};
 use vene::plan_sweep::PlanSweep;
 use vene::{Outline, Table, data_sweep};
 
 use super::Settings;
 use crate::record::{Kind, Record};
-use crate::{model, rows, threads};
-
-/// What determines the numbers, and must be the same when a run is taken up again.
-const DETERMINES: [&str; 4] = ["data", "model", "experiment", "batches"];
+use crate::{experiment, model};
 
 /// The record of a run that begins.
 pub fn begin(outline: &Outline, sweep: &PlanSweep, settings: &Settings) -> anyhow::Result<Record> {
     let details = json!({
-        "model": model::record(outline, &settings.model_given)?,
-        "data": {
-            "from": settings.data.from,
-            "sha256": settings.data.sha256,
-            "rows": settings.data.rows,
-        },
-        "left_out_rows": rows::record_of(sweep.left_out()),
-        "experiment": settings.experiment,
-        "folder": settings.folder.display().to_string(),
-        "ignored_keys": settings.ignored,
-        "another_model": settings.is_of_another_model,
         "measured": sweep.measured(),
         "batches": sweep.batches(outline.config()).len(),
-        "threads": threads::count(),
     });
-    let mut record = Record::begin(Kind::PlanSweep, details, &DETERMINES)?;
+    let (spec, data) = (&settings.spec, &settings.data);
+    let mut record =
+        experiment::begin(Kind::PlanSweep, outline, spec, data, sweep.left_out(), details)?;
     if let Some(shard) = settings.shard {
         record.set("shard", shard.record(&shard.rows(sweep.rows().len())?));
     }
     Ok(record)
-}
-
-/// Refuses to go on with a run in which something would be other than it was.
-pub fn check_same(before: &Record, now: &Record, folder: &Path) -> anyhow::Result<()> {
-    if before.spec() == now.spec() {
-        return Ok(());
-    }
-    match before.difference_in_words(now, &DETERMINES) {
-        Some(difference) => bail!(
-            "cannot go on with {}: {difference}; put it back as it was, or start again in another folder (--out)",
-            folder.display(),
-        ),
-        None => bail!(
-            "cannot go on with {}: its record is not of the run that it says; start again in another folder",
-            folder.display()
-        ),
-    }
 }
 
 /// Says what came of the run.
@@ -87,7 +55,7 @@ pub fn notes(
 ) -> anyhow::Result<String> {
     Ok(json!({
         "vene": env!("CARGO_PKG_VERSION"),
-        "model": model::record(outline, &settings.model_given)?,
+        "model": model::record(outline, &settings.spec.model)?,
         "data": { "from": settings.data.from, "sha256": settings.data.sha256 },
         "rows": sweep.rows()[rows.clone()].iter().map(|row| row.index).collect::<Vec<_>>(),
         "precision": settings.precision.name(),

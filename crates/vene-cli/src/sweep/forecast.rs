@@ -3,21 +3,16 @@
 use std::path::Path;
 
 use serde_json::json;
-use vene::{ExecutorName, Outline, Precision, Prompt, Sweep};
+use vene::{Precision, Prompt};
 
-use super::{files, one_or_each};
+use super::{Run, files, one_or_each};
 use crate::{executor as executors, model};
 use crate::{terminal, threads};
 
 /// Prints what a sweep would cost on this machine.
-pub fn forecast(
-    outline: &Outline,
-    sweep: &Sweep,
-    precision: Precision,
-    (executor, memory): (ExecutorName, Option<usize>),
-    out: &Path,
-    as_json: bool,
-) -> anyhow::Result<()> {
+pub fn forecast(run: &Run, out: &Path, as_json: bool) -> anyhow::Result<()> {
+    let Run { outline, sweep, precision, executor, memory, .. } = run;
+    let (executor, memory) = (*executor, *memory);
     let forecast = sweep.forecast(outline, executors::forecast_of(executor, memory))?;
     let files = files(sweep);
     let rows = sweep.cells().len() * sweep.targets().len();
@@ -65,19 +60,9 @@ pub fn forecast(
         executor.name(),
         forecast.operations / 1e9,
         memory / 1e6,
-        duration(forecast.seconds),
+        terminal::duration(forecast.seconds),
         threads::count(),
         out.display(),
         files.join(", "),
     ))
-}
-
-/// Seconds, in the unit in which one would say them.
-pub fn duration(seconds: f64) -> String {
-    match seconds {
-        s if s < 10.0 => format!("{s:.2} s"),
-        s if s < 120.0 => format!("{s:.0} s"),
-        s if s < 7200.0 => format!("{:.0} min", s / 60.0),
-        s => format!("{:.1} h", s / 3600.0),
-    }
 }

@@ -49,7 +49,7 @@ pub fn end(
         .cells()
         .filter(|(_, cell)| matches!(cell.receipt.outcome, Outcome::Changed(_)))
         .count();
-    record.set("model", model::record(&run.model, &run.model_given)?);
+    record.set("model", model::record(&run.model, &run.spec.model)?);
     record.set("base", json!(base));
     record.set("sources", json!(sources));
     record.set("targets", json!(targets));

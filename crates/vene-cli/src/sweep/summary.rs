@@ -7,7 +7,7 @@ use vene::plan::Outcome;
 use vene::sweep::{Cell, CellOutcome};
 use vene::{Outline, SweepOutcome, ranking};
 
-use super::forecast::duration;
+use crate::terminal::duration;
 
 /// How many places are listed for each target.
 const STRONGEST: usize = 5;

@@ -1,56 +1,10 @@
-//! What `run.json` says of a training: what was asked for, on what, and what came of it.
+//! What `run.json` says of what came of a training.
 
-use std::path::Path;
-
-use anyhow::bail;
 use serde_json::{Value, json};
-use vene::Outline;
 use vene::training::{Epoch, Evaluation};
 
-use super::{Outcome, Settings};
-use crate::record::{Kind, Record};
-use crate::{model, rows, threads};
-
-/// What determines the numbers, and must be the same when a training is taken up again.
-const DETERMINES: [&str; 4] = ["model", "data", "plan", "options"];
-
-/// Of one that begins.
-pub fn begin(outline: &Outline, settings: &Settings) -> anyhow::Result<Record> {
-    let details = json!({
-        "model": model::record(outline, &settings.model_given)?,
-        "data": {
-            "from": settings.rows.from,
-            "sha256": settings.rows.sha256,
-            "rows": settings.rows.rows.len(),
-        },
-        "plan": settings.text,
-        "options": {
-            "together": settings.together.name(),
-            "bos": settings.bos.name(),
-            "precision": settings.precision.name(),
-            "memory_bytes": settings.memory,
-        },
-        "threads": threads::count(),
-    });
-    Record::begin(Kind::Training, details, &DETERMINES)
-}
-
-/// Refuses to go on with a training in which something would be other than it was.
-pub fn check_same(before: &Record, now: &Record, folder: &Path) -> anyhow::Result<()> {
-    if before.spec() == now.spec() {
-        return Ok(());
-    }
-    match before.difference_in_words(now, &DETERMINES) {
-        Some(difference) => bail!(
-            "cannot go on with {}: {difference}; put it back as it was, or start again in another folder (--out)",
-            folder.display()
-        ),
-        None => bail!(
-            "cannot go on with {}: its record is not of the training that it says; start again in another folder",
-            folder.display()
-        ),
-    }
-}
+use super::Outcome;
+use crate::rows;
 
 fn evaluation(Evaluation { loss, accuracy }: Evaluation) -> Value {
     json!({ "loss": loss, "accuracy": accuracy })

@@ -5,7 +5,6 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use assert_cmd::Command;
 use vene_test_support::{RealModel, command_lines};
 
 use crate::support::printed;
@@ -61,8 +60,7 @@ fn run_all(lines: &[Vec<String>], folder: &Path) -> usize {
         let line = runnable(words);
         // A line that writes where another one did is about another folder.
         let _ = fs::remove_dir_all(folder.join("vene-out"));
-        let output = Command::cargo_bin("vene")
-            .unwrap()
+        let output = crate::support::command()
             .current_dir(folder)
             .env("VENE_MODEL", "embedded")
             .args(&line)
@@ -127,8 +125,7 @@ fn lines_in_help_run() {
 #[test]
 fn lines_that_the_demo_advises_run() {
     let folder = folder();
-    let output =
-        Command::cargo_bin("vene").unwrap().current_dir(&folder).arg("demo").output().unwrap();
+    let output = crate::support::command().current_dir(&folder).arg("demo").output().unwrap();
     let said = String::from_utf8(output.stdout).unwrap();
     let lines = command_lines(said.split("To go on:").nth(1).unwrap());
     assert_eq!(run_all(&lines, folder.path()), 3);
@@ -197,7 +194,7 @@ fn lines_of_worked_examples_are_accepted() {
                 words.retain(|word| word != "--dry-run");
                 words.push("--dry-run".to_owned());
             }
-            let mut command = Command::cargo_bin("vene").unwrap();
+            let mut command = crate::support::command();
             let output = command.current_dir(folder.path()).args(&words).output().unwrap();
             let said = String::from_utf8_lossy(&output.stderr);
             assert!(output.status.success(), "{name}: vene {}: {said}", words.join(" "));

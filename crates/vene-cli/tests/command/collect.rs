@@ -6,7 +6,7 @@ use std::io::Read;
 use safetensors::SafeTensors;
 use vene::Table;
 
-use crate::support::{BASE, SOURCE, printed, refused, task};
+use crate::support::{BASE, SOURCE, printed, refused, refused_without_model, task};
 
 /// The 32-bit floats of a tensor.
 fn floats(bytes: &[u8]) -> Vec<f32> {
@@ -122,7 +122,7 @@ fn what_is_collected_may_be_edited() {
     let bytes = fs::read(path("a.npy")).unwrap();
     let header = 10 + usize::from(u16::from_le_bytes([bytes[8], bytes[9]]));
     assert!(floats(&bytes[header..]).iter().all(|value| *value == 0.0));
-    let said = refused(&[
+    let said = refused_without_model(&[
         "collect",
         "--component",
         "mlp_output",

@@ -317,7 +317,7 @@ fn a_plan_that_states_another_model_is_refused_unless_it_is_asked_for() {
 #[test]
 fn text_comes_as_it_is_written() {
     let Some(model) = RealModel::SmolLm2.path() else { return };
-    let mut running = Command::new(assert_cmd::cargo::cargo_bin("vene"))
+    let mut running = crate::support::process()
         .args(["generate", "--max-new-tokens", "40", "--model", model.to_str().unwrap(), BASE])
         .stdout(Stdio::piped())
         .spawn()
@@ -341,7 +341,7 @@ fn text_comes_as_it_is_written() {
 #[test]
 fn ctrl_c_leaves_what_was_written() {
     let Some(model) = RealModel::SmolLm2.path() else { return };
-    let mut running = Command::new(assert_cmd::cargo::cargo_bin("vene"))
+    let mut running = crate::support::process()
         .args(["generate", "--max-new-tokens", "8000", "--model", model.to_str().unwrap(), BASE])
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
@@ -360,7 +360,7 @@ fn ctrl_c_leaves_what_was_written() {
 #[test]
 fn a_reader_that_goes_away_ends_it() {
     let Some(model) = RealModel::SmolLm2.path() else { return };
-    let mut running = Command::new(assert_cmd::cargo::cargo_bin("vene"))
+    let mut running = crate::support::process()
         .args(["generate", "--max-new-tokens", "8000", "--model", model.to_str().unwrap(), BASE])
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())

@@ -5,7 +5,6 @@ use std::net::{TcpListener, TcpStream};
 use std::path::Path;
 use std::process::Output;
 
-use assert_cmd::Command;
 use serde_json::{Value, json};
 
 use crate::support::{self, KILLED, data_sweep, record, start, task, wait_until};
@@ -68,7 +67,7 @@ fn answer(mut stream: TcpStream) {
 }
 
 fn top(model: &str, home: &Path, variables: &[(&str, &str)]) -> Output {
-    let mut command = Command::cargo_bin("vene").unwrap();
+    let mut command = crate::support::command();
     command.args(["top", "--json", "--model", model, "The capital of Spain is"]);
     command.env("HF_HOME", home).env("no_proxy", "127.0.0.1").env_remove("HF_HUB_CACHE");
     command.envs(variables.iter().copied()).output().unwrap()

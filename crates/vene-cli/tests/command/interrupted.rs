@@ -15,7 +15,7 @@ fn ctrl_c_leaves_no_half_written_file() {
     // All heads at all positions, a full pass for each: several seconds.
     let components = ["--component", "query_output,key_output,value_output,attention_value_output"];
     let more = [&components[..], &["--unit", "h.pos", "--executor", "reference"]].concat();
-    let mut running = Command::new(assert_cmd::cargo::cargo_bin("vene"))
+    let mut running = crate::support::process()
         .args(sweep(&out, &more))
         .stdout(Stdio::null())
         .stderr(Stdio::null())
@@ -37,7 +37,7 @@ fn a_run_whose_model_is_cut_short_has_failed() {
     let (own, out) = (folder.path().join("model.gguf"), folder.path().join("out"));
     std::fs::copy(model, &own).unwrap();
     let more = ["--component", "block_output", "--model", own.to_str().unwrap()];
-    let running = Command::new(assert_cmd::cargo::cargo_bin("vene"))
+    let running = crate::support::process()
         .args(sweep(&out, &more))
         .stdout(Stdio::null())
         .stderr(Stdio::piped())
@@ -58,7 +58,7 @@ fn a_run_whose_model_is_cut_short_has_failed() {
     assert_eq!(record["status"], "failed", "{said}");
     assert_eq!(files(&out), ["run.json"]);
     // A next run finds it as it finds any that failed.
-    let again = Command::new(assert_cmd::cargo::cargo_bin("vene"))
+    let again = crate::support::process()
         .args(sweep(&out, &["--component", "block_output", "--positions", "last"]))
         .output()
         .unwrap();

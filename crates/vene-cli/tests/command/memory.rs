@@ -8,6 +8,7 @@ use crate::support::{BASE, data_sweep, peak, record, task};
 fn limited(mebibytes: usize, job: &[&str]) -> (Option<i32>, String) {
     let output = Command::new("sh")
         .args(["-c", &format!("ulimit -v {}; exec \"$0\" \"$@\"", mebibytes << 10)])
+        .env("VENE_MODEL", "embedded")
         .arg(assert_cmd::cargo::cargo_bin("vene"))
         .args(job)
         .output()

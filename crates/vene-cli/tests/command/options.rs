@@ -10,8 +10,8 @@ use walk::{FORCE, IGNORE_KEY, MODEL, THREADS, Tried, commands, walk};
 
 const PROMPT: &str = "The~capital~of~Spain~is";
 const PAIR: &str =
-    "--base The~capital~of~Spain~is --source The~capital~of~Italy~is --token ~Madrid";
-const DATA: &str = "--data SHARED/rows.jsonl --resamples 60";
+    "--base The~capital~of~Spain~is --source The~capital~of~Italy~is --token ~Madrid --out out";
+const DATA: &str = "--data SHARED/rows.jsonl --resamples 60 --out out";
 
 const SWEEP_VALUES: &[(&str, &[&str])] = &[
     ("--model", MODEL),
@@ -52,6 +52,7 @@ const SWEEP_VALUES: &[(&str, &[&str])] = &[
     ("--bos", &["always"]),
     ("--precision", &["double"]),
     ("--dry-run", &[""]),
+    ("--print-spec", &[""]),
     ("--json", &[""]),
     ("--out", &["elsewhere"]),
 ];
@@ -141,6 +142,7 @@ fn of_generate() {
             ("--span", &["subject=capital"]),
             ("--source-span", &["subject=capital"]),
             ("--with-original", &[""]),
+            ("--print-spec", &[""]),
             ("--bos", &["always"]),
             ("--precision", &["double"]),
             ("--json", &[""]),
@@ -164,13 +166,14 @@ fn of_generate() {
 fn of_train() {
     walk(&Tried {
         name: "train",
-        modes: vec![("data", "SHARED/das.toml --data SHARED/capital.jsonl".to_owned())],
+        modes: vec![("data", "SHARED/das.toml --data SHARED/capital.jsonl --out out".to_owned())],
         values: &[
             ("--model", MODEL),
             ("--data", &["SHARED/capital-2.jsonl"]),
             ("--limit", &["10"]),
             ("--together", &["groups"]),
             ("--out", &["elsewhere"]),
+            ("--print-spec", &[""]),
             ("--json", &[""]),
             ("--bos", &["always"]),
             ("--precision", &["double"]),
@@ -312,6 +315,10 @@ fn of_the_others() {
                     .to_owned(),
             ),
             (
+                "roles",
+                format!("--plan SHARED/collected.toml --span subject=Spain --source The~capital~of~Italy~is --source-span subject=Italy --out x.safetensors --model embedded {PROMPT}"),
+            ),
+            (
                 "prompts",
                 "--component mlp_output --layers 0,1 --positions last --out x.safetensors --model embedded                  --prompts SHARED/prompts.txt"
                     .to_owned(),
@@ -327,6 +334,10 @@ fn of_the_others() {
             ("--prompts", &["SHARED/prompts.txt", "SHARED/others.txt"]),
             ("--plan", &["SHARED/scaled.toml"]),
             ("--pad", &[""]),
+            ("--print-spec", &[""]),
+            ("--span", &["subject=capital"]),
+            ("--source", &["A capital of Italy is"]),
+            ("--source-span", &["subject=capital"]),
             ("--bos", &["always"]),
             ("--precision", &["double"]),
             ("--out", &["y.safetensors", "y.npz"]),

@@ -2,7 +2,6 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use serde_json::Value;
 use vene_table::Table;
@@ -126,7 +125,7 @@ fn a_killed_sweep_goes_on_and_no_row_is_lost_or_doubled() {
     assert!(said.contains("--resume"), "{said}");
 
     // From another folder, with nothing but the sweep's.
-    let resumed = Command::new(assert_cmd::cargo::cargo_bin("vene"))
+    let resumed = crate::support::process()
         .args(["sweep", "--resume", killed.to_str().unwrap()])
         .current_dir(std::env::temp_dir())
         .output()

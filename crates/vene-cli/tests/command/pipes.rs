@@ -15,7 +15,7 @@ fn pipe(path: &Path) {
 /// The one line of a command that must be refused in time.
 #[track_caller]
 fn refused(arguments: &[&str]) -> String {
-    let mut command = assert_cmd::Command::cargo_bin("vene").unwrap();
+    let mut command = crate::support::command();
     // A command that waits for a pipe is killed, and has no exit code.
     let output = command.args(arguments).timeout(Duration::from_secs(60)).output().unwrap();
     let said = String::from_utf8(output.stderr).unwrap();

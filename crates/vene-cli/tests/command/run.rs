@@ -6,7 +6,9 @@ use std::path::{Path, PathBuf};
 use safetensors::SafeTensors;
 use vene::Table;
 
-use crate::support::{files, kill, other_model, printed, record, refused, task, vene};
+use crate::support::{
+    files, kill, other_model, printed, record, refused, refused_without_model, task, vene,
+};
 
 const PATCH: &str = "[[edit]]\nintervention = 'interchange'\ncomponent = 'block_output'\nlayer = '$l'\n\
                      positions = { role = 'subject_last' }\n[grid]\nl = 'all'\n\
@@ -159,15 +161,15 @@ fn what_a_file_says_is_set_aside_by_the_line() {
     assert!(said.contains("no value in the plan is \"$m\""), "{said}");
     let said = setting.refused(&format!("{RUN} --metric logit_diference"));
     assert!(said.contains("did you mean `logit_difference`?"), "{said}");
-    let said = setting.refused("run @patch.toml --data @rows.jsonl");
+    let line = setting.line("run @patch.toml --data @rows.jsonl");
+    let said = refused_without_model(&line.iter().map(String::as_str).collect::<Vec<_>>());
     assert!(said.contains("no model is named") && said.contains("VENE_MODEL"), "{said}");
     let said = setting.refused("run @patch.toml --model embedded");
     assert!(said.contains("no rows to run on") && said.contains("--data"), "{said}");
     // By the file alone, paths beside it; without --out into a folder of its own.
     let text = format!("[model]\nid = 'embedded'\n[data]\npath = 'rows.jsonl'\nrows = 5\n{PATCH}");
     setting.write("whole.toml", &text);
-    let output = assert_cmd::Command::cargo_bin("vene")
-        .unwrap()
+    let output = crate::support::command()
         .current_dir(setting.path(""))
         .args(["run", "whole.toml"])
         .output()
@@ -260,4 +262,78 @@ fn an_evaluation_is_that_of_the_training() {
     assert!(said.contains("one trained plan is evaluated"), "{said}");
     let output = vene(&["evaluate", "--help"]);
     assert!(String::from_utf8_lossy(&output.stdout).contains("interchange-intervention accuracy"));
+}
+
+/// What a command makes of its arguments is a file's experiment: printed, run from the file, and run again from its record
+/// it is the same to the byte.
+#[test]
+fn commands_make_values_of_their_arguments() {
+    let setting = Setting::new(40);
+    setting.write(
+        "das.toml",
+        "[[edit]]\ncomponent = 'block_output'\nlayer = 2\npositions = { role = 'subject_last' }\n\
+         intervention = { name = 'low_rank_rotated_space', rank = 4 }\n[train]\nepochs = 1\nlearning_rate = 0.02\n",
+    );
+    let pair = "sweep --base The~capital~of~Spain~is --source The~capital~of~Italy~is --token ~Madrid \
+                --component mlp_output --layers 0..3";
+    let rows = "sweep --data @rows.jsonl --component mlp_output --layers 0..3 --positions subject_last,last \
+                --direction both --resamples 60";
+    let train = "train @das.toml --data @rows.jsonl --together bases";
+    for (name, line) in [("pair", pair), ("rows", rows), ("train", train)] {
+        let spec = setting.printed(&format!("{line} --print-spec"));
+        setting.write(&format!("{name}.toml"), &spec);
+        assert_eq!(setting.printed(&format!("run @{name}.toml --print-spec")), spec);
+        let printed = setting.printed(&format!("{line} --print-spec --json"));
+        assert_eq!(printed, setting.printed(&format!("run @{name}.toml --print-spec --json")));
+        setting.printed(&format!("{line} --out @{name}"));
+        setting.printed(&format!("run @{name}.toml --out @{name}-of-spec"));
+        setting.printed(&format!("run @{name}/run.json --out @{name}-again"));
+        let folder = setting.path(name);
+        for other in ["of-spec", "again"] {
+            let other = setting.path(&format!("{name}-{other}"));
+            assert_eq!(files(&folder), files(&other));
+            for file in files(&folder) {
+                if file == "trained" {
+                    let learned =
+                        |folder: &Path| read(folder.join("trained/interventions.safetensors"));
+                    assert!(
+                        learned(&folder) == learned(&other),
+                        "{name}: other values were learned"
+                    );
+                } else if file != "run.json" {
+                    assert!(read(folder.join(&file)) == read(other.join(&file)), "{name}: {file}");
+                }
+            }
+        }
+    }
+    // What is printed, and what is one file.
+    let generate = "generate --json --seed 3 --max-new-tokens 5 The~capital~of~Spain~is";
+    let spec = setting
+        .printed("generate --print-spec --seed 3 --max-new-tokens 5 The~capital~of~Spain~is");
+    setting.write("generate.toml", &spec);
+    let said = |line: &str| setting.printed(line);
+    assert_eq!(said(generate), said("run @generate.toml --json"));
+    let collect = "collect --component block_output --layers 1,2 --positions subject_last,last --data @rows.jsonl --pad";
+    let spec = setting.printed(&format!("{collect} --out @a.npz --print-spec"));
+    assert!(spec.contains("[[collect]]") && !setting.path("a.npz").exists(), "{spec}");
+    setting.write("collect.toml", &spec);
+    setting.printed(&format!("{collect} --out @a.npz"));
+    setting.printed("run @collect.toml --out @b.npz");
+    assert!(read(setting.path("a.npz")) == read(setting.path("b.npz")));
+    assert!(read(setting.path("a.rows.parquet")) == read(setting.path("b.rows.parquet")));
+    // What a kind has no use for is refused, by whoever said it.
+    let said = setting.refused("run @train.toml --metric accuracy --shard 1/2 --out @no");
+    assert!(said.contains("--metric would change nothing") || said.contains("--shard"), "{said}");
+    let said = setting.refused("run @generate.toml --out @no");
+    assert!(said.contains("--out would change nothing in a generation"), "{said}");
+    setting.write("bad.toml", &(spec_of(&setting, rows) + "[generate]\ntokens = 3\n"));
+    setting.printed("run @bad.toml --dry-run");
+    setting.write("bad.toml", &spec_of(&setting, rows).replace("[sweep]", "[sweep]\nfactor = 2.0"));
+    let said = setting.refused("run @bad.toml --out @no");
+    assert!(said.contains("`factor` in [sweep] of the plan would change nothing"), "{said}");
+    assert!(!setting.path("no").join("run.json").exists());
+}
+
+fn spec_of(setting: &Setting, line: &str) -> String {
+    setting.printed(&format!("{line} --print-spec"))
 }

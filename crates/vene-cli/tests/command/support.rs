@@ -12,8 +12,33 @@ use serde_json::Value;
 pub const BASE: &str = "The capital of Spain is";
 pub const SOURCE: &str = "The capital of Italy is";
 
+/// The variable that names the model that a user's data is run on, and the one that the tests run it on.
+pub const MODEL: (&str, &str) = ("VENE_MODEL", "embedded");
+
+/// The command, with the model that a user's data is run on.
+pub fn command() -> Command {
+    let mut command = Command::cargo_bin("vene").unwrap();
+    command.env(MODEL.0, MODEL.1);
+    command
+}
+
+/// The same, to run beside the test.
+pub fn process() -> std::process::Command {
+    let mut process = std::process::Command::new(assert_cmd::cargo::cargo_bin("vene"));
+    process.env(MODEL.0, MODEL.1);
+    process
+}
+
 pub fn vene(arguments: &[&str]) -> Output {
-    Command::cargo_bin("vene").unwrap().args(arguments).output().unwrap()
+    command().args(arguments).output().unwrap()
+}
+
+/// The one line that a run says which must be refused where no variable names a model.
+pub fn refused_without_model(arguments: &[&str]) -> String {
+    let output = command().env_remove(MODEL.0).args(arguments).output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(2), "{arguments:?}: {said}");
+    said
 }
 
 /// What a run that must succeed prints.
@@ -75,8 +100,9 @@ pub fn record(out: &Path) -> Value {
 
 /// The command, running beside the test.
 pub fn start(arguments: &[&str]) -> Child {
-    let mut command = std::process::Command::new(assert_cmd::cargo::cargo_bin("vene"));
-    command.args(arguments).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    let mut command = process();
+    command.args(arguments);
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     // SAFETY: `signal` may be called between fork and exec. Tests that run under nohup would hand on that SIGHUP is
     // ignored.
     unsafe {

@@ -122,7 +122,7 @@ fn what_was_stopped_ends_where_it_would_have() {
     let setting = Setting::new(PLAN);
     setting.train("whole", &[]);
     let checkpoint = setting.path("stopped/checkpoint.safetensors");
-    let mut running = Command::new(assert_cmd::cargo::cargo_bin("vene"))
+    let mut running = crate::support::process()
         .args(setting.arguments("stopped", &[]))
         .stdout(Stdio::null())
         .stderr(Stdio::null())
@@ -138,27 +138,31 @@ fn what_was_stopped_ends_where_it_would_have() {
     assert_eq!(running.wait().unwrap().code(), Some(130));
     assert!(checkpoint.exists());
     let said = setting.refused("stopped", &[]);
-    assert!(said.contains("go on with --resume"), "{said}");
-    let said = setting.refused("stopped", &["--resume", "--precision", "double"]);
+    assert!(said.contains("go on with it (vene train --resume"), "{said}");
+    let stopped = setting.path("stopped");
+    let resume = ["train", "--resume", stopped.to_str().unwrap()];
+    let said = refused(&[&resume[..], &["--precision", "double"]].concat());
     assert!(
-        said.contains(
-            "an option is not what it was: precision (single then, double now); put it back"
-        ),
+        said.contains("--precision would change nothing in a training that is resumed"),
         "{said}"
     );
-    let other = setting.path("other");
-    other_model(&other);
-    let said = setting.refused("stopped", &["--resume", "--model", other.to_str().unwrap()]);
-    assert!(said.contains("the model is not what it was: SHA-256 ("), "{said}");
+    // Its rows must still be those that it was begun with.
+    let rows = fs::read_to_string(setting.path("capital.jsonl")).unwrap();
+    let fewer: String = rows.lines().take(100).map(|line| format!("{line}\n")).collect();
+    fs::write(setting.path("capital.jsonl"), fewer).unwrap();
+    let said = refused(&resume);
+    assert!(said.contains("the data set is not what it was: SHA-256 ("), "{said}");
     assert!(said.len() < 500 && !said.contains('{'), "{said}");
+    fs::write(setting.path("capital.jsonl"), rows).unwrap();
+    // The plan stands in the record.
+    fs::remove_file(setting.path("das.toml")).unwrap();
 
-    setting.train("stopped", &["--resume"]);
+    printed(&resume);
     let bytes = |out: &str, file: &str| fs::read(setting.path(out).join(file)).unwrap();
     for file in ["trained/interventions.safetensors", "trained/plan.json", "training.csv"] {
         assert_eq!(bytes("whole", file), bytes("stopped", file), "{file}");
     }
-    let said = setting.refused("stopped", &["--resume"]);
-    assert!(said.contains("is complete"), "{said}");
+    assert!(printed(&resume).contains("is complete"));
 }
 
 #[test]
@@ -173,7 +177,9 @@ fn what_cannot_be_trained_is_refused_before_a_weight_is_read() {
     let setting = Setting::new(&PLAN.replace("held_out = 0.25", "labels = \"middle\""));
     assert!(setting.refused("out", &[]).contains("expected `target`"));
     let setting = Setting::new(PLAN);
-    assert!(setting.refused("none", &["--resume"]).contains("no training to go on with"));
+    let none = setting.path("none");
+    let said = refused(&["train", "--resume", none.to_str().unwrap()]);
+    assert!(said.contains("--resume"), "{said}");
     let plan = setting.path("das.toml");
     assert!(refused(&["train", plan.to_str().unwrap()]).contains("give rows with --data"));
     // One row, or one pair of prompts, cannot be trained on and held out.

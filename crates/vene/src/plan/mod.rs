@@ -194,6 +194,12 @@ impl Plan {
         self
     }
 
+    /// What is kept of the edited run: components, their layers, and at which positions.
+    pub fn collects(&self) -> impl Iterator<Item = (Component, Option<usize>, &Positions)> {
+        let each = self.collects.iter();
+        each.map(|collect| (collect.component, collect.layer, &collect.positions))
+    }
+
     /// The same plan, keeping no activations.
     #[must_use]
     pub fn without_collects(mut self) -> Self {

@@ -37,7 +37,7 @@ impl Plan {
             bos,
             roles: &roles,
             read: &[],
-            reads_source: self.edits.iter().any(reads_source),
+            reads_source: self.reads_sources(),
             same_length: false,
             needs_target: true,
             needs_foil: false,
@@ -68,6 +68,11 @@ impl Plan {
         Ok(OverRows { plan, rows: prepared, left_out })
     }
 
+    /// Whether an edit reads a source.
+    pub fn reads_sources(&self) -> bool {
+        self.edits.iter().any(reads_source)
+    }
+
     /// The plan for one prompt: the positions that its roles are in a row, in place of the roles. Of the row texts and
     /// spans are looked at.
     ///
@@ -85,7 +90,7 @@ impl Plan {
             bos,
             roles: &roles,
             read: &[],
-            reads_source: self.edits.iter().any(reads_source),
+            reads_source: self.reads_sources(),
             same_length: false,
             needs_target: false,
             needs_foil: false,

@@ -74,8 +74,9 @@ use saved::Digests;
 pub use saved::{SAVED_FILES, Saved, load, save, save_with};
 use sections::SECTIONS;
 pub use sections::{
-    DataSection, ExperimentKind, GenerateSection, LimitsSection, LossName, MeasureSection,
-    ModelSection, ScheduleName, Sections, StatisticsSection, TrainSection,
+    DataSection, ExperimentKind, GenerateSection, LimitsSection, List, LossName, MeanOver,
+    MeasureSection, ModelSection, ScheduleName, Sections, StatisticsSection, SweepMethod,
+    SweepSection, TensorsSection, TrainSection,
 };
 use table::Item;
 use write::Sink;
@@ -194,6 +195,21 @@ impl PlanFile {
     pub fn set(&self, assignment: &str) -> Result<Self> {
         let document = set::set(&self.document, assignment)?;
         Self::of_document(document, self.source.clone(), self.file.as_deref(), &self.folder)
+    }
+
+    /// The same, but that it collects what another plan does.
+    ///
+    /// # Errors
+    /// Positions that no file can describe.
+    pub fn collecting(&self, plan: &Plan) -> Result<Self> {
+        let collects = Plan { edits: Vec::new(), ..plan.clone() };
+        let collects = Self::of(&collects)?.document.get("collect").cloned();
+        let mut file = self.clone();
+        if let Value::Table(entries) = &mut file.document.value {
+            entries.retain(|(key, _)| key != "collect");
+            entries.extend(collects.map(|collects| ("collect".to_owned(), collects)));
+        }
+        Ok(file)
     }
 
     /// The file of a plan whose interventions have no parameters; one with parameters is saved into

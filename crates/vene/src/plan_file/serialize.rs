@@ -24,7 +24,9 @@ fn node(json: Json) -> Node {
         Json::Array(items) => Value::List(items.into_iter().map(node).collect()),
         Json::Object(entries) => {
             let is_there = |value: &Json| {
-                !value.is_null() && value.as_array().is_none_or(|list| !list.is_empty())
+                !value.is_null()
+                    && value.as_array().is_none_or(|list| !list.is_empty())
+                    && value.as_object().is_none_or(|table| !table.is_empty())
             };
             let entries = entries.into_iter().filter(|(_, value)| is_there(value));
             Value::Table(entries.map(|(key, value)| (key, node(value))).collect())

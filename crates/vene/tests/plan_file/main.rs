@@ -20,6 +20,7 @@ mod refused;
 mod registry;
 mod round_trip;
 mod saved;
+mod sections;
 #[allow(dead_code)]
 #[path = "../engine/subject.rs"]
 mod subject;

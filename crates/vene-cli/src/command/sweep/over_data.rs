@@ -1,28 +1,16 @@
-//! `vene sweep --data`: the options of a sweep over a data set, and how they become a [`DataSweep`].
+//! The options of a sweep over a data set.
 
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::path::PathBuf;
 
-use anyhow::{Context, bail, ensure};
-use clap::{Args, ValueEnum};
-use vene::data::{Reason, Role, Row};
-use vene::data_sweep::Summary;
-use vene::metric::{self, BuiltIn, Metric};
-use vene::statistics::{Bootstrap, Clusters, Correction, Split, Together};
-use vene::{
-    AnswerTokens, Control, DataSweep, DataSweepError, Direction, EffectType, Method, NoiseSize,
-    Outline, SweepUnit, Treatment,
-};
+use clap::Args;
+use vene::metric::{self, BuiltIn};
+use vene::plan_file::MeanOver;
+use vene::statistics::{Correction, Together};
+use vene::{AnswerTokens, Control, Direction, EffectType};
 
-use super::super::join::Shards;
-use super::{Arguments, MethodName, READ_BY};
-use crate::arguments::{Given, by_name, read};
-use crate::data_set::DataSet;
-use crate::data_sweep::{self, Settings};
-use crate::folder::Folder;
-use crate::record::Kind;
-use crate::rows;
-use crate::shard::{self, Shard};
+use crate::arguments::by_name;
+use crate::experiment::{Experiment, put};
+use crate::shard::Shard;
 
 /// A sweep over a data set
 #[derive(Args)]
@@ -79,7 +67,7 @@ pub struct OverData {
     draws: Option<usize>,
 
     /// mean: over which tokens of the data set's bases [default: position]
-    #[arg(long, value_name = "TOKENS")]
+    #[arg(long, value_name = "TOKENS", value_parser = by_name::<MeanOver>())]
     mean_over: Option<MeanOver>,
 
     /// restore: the noise's standard deviation, in units of that of the corrupted tokens' embeddings
@@ -116,20 +104,11 @@ pub struct OverData {
 
     /// Only a stretch of the rows, such as 3/16: the third of sixteen, which `vene join` puts together
     #[arg(long, value_name = "NUMBER/OF")]
-    shard: Option<Shard>,
+    pub shard: Option<Shard>,
 
     /// Go on with a sweep over a data set that was stopped, by its own options: its folder is all that is needed
     #[arg(long, value_name = "DIR")]
     pub resume: Option<PathBuf>,
-}
-
-/// Which tokens a mean is over.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum MeanOver {
-    /// Those that play the role of the edited one
-    Position,
-    /// All but a beginning-of-sequence token
-    All,
 }
 
 /// Directions, in their order.
@@ -144,256 +123,26 @@ fn directions(text: &str) -> Result<Directions, String> {
     each.collect::<Result<_, _>>().map(Directions).map_err(|error| format!("{error}, both"))
 }
 
-impl Arguments {
-    /// Runs a sweep over a data set, or says what it would cost.
-    pub(super) fn run_over_data(
-        &self,
-        given: &Given,
-        resume: Option<Folder>,
-    ) -> anyhow::Result<()> {
-        let is_resumed = resume.is_some();
-        let claimed = self.claim_unless(resume, given)?;
-        let (outline, sweep, settings) = self.prepare(given)?;
-        match &claimed {
-            None => data_sweep::forecast(outline, &sweep, &settings, &self.out),
-            Some(folder) if is_resumed => data_sweep::go_on(outline, &sweep, &settings, folder),
-            Some(folder) => data_sweep::start(outline, &sweep, &settings, folder),
-        }
-    }
-
-    /// Checks everything before a weight is read.
-    fn prepare(&self, given: &Given) -> anyhow::Result<(Outline, DataSweep, Settings)> {
-        let path = read!(given, self.data => data).as_deref().unwrap_or(Path::new(""));
-        let outline = self.model.read(given).open()?;
-        let counterfactual = read!(given, self.data => counterfactual).as_deref();
-        let limit = read!(given, self.data => limit).map(|limit| limit as usize);
-        let data = DataSet::of_file(path, counterfactual).context("--data")?.limited(limit);
-        let sweep = self.data_sweep(given, &outline, &data)?;
-        let summary = self.summary(given, &sweep)?;
-        let (executor, memory) = self.executor(given);
-        let shard = *read!(given, self.data => shard);
-        shard::rows_of(shard, sweep.rows().len())?;
-        let settings = Settings {
-            model_given: self.model.model.clone(),
-            bos: *read!(given, self.run => bos),
-            precision: *read!(given, self.run => precision),
-            executor,
-            memory,
-            json: *read!(given, self => json),
-            summary,
-            data: data.into_source(),
-            shard,
-        };
-        given.check(self.mode("a data set", sweep.unit()), READ_BY)?;
-        if let Some(memory) = settings.memory {
-            sweep.fits(&outline, memory)?;
-        }
-        Ok((outline, sweep, settings))
-    }
-
-    /// Puts the shards of this sweep together, in a folder that was claimed for that.
-    pub(super) fn join(
-        &self,
-        given: &Given,
-        shards: &Shards,
-        folder: &Folder,
-        json: bool,
-    ) -> anyhow::Result<()> {
-        // They are those of the shard.
-        let _ = (read!(given, self => out), read!(given, self => force));
-        let _ = read!(given, self => dry_run);
-        let (outline, sweep, settings) = self.prepare(given)?;
-        let settings = Settings { shard: None, json, ..settings };
-        data_sweep::put_together(&outline, &sweep, &settings, folder, shards)
-    }
-
-    /// The folder of a sweep that is gone on with, else one for a new run; a forecast has none.
-    fn claim_unless(
-        &self,
-        resume: Option<Folder>,
-        given: &Given,
-    ) -> anyhow::Result<Option<Folder>> {
-        match resume {
-            Some(folder) => {
-                // They are those of the run when it began.
-                let _ = (read!(given, self => out), read!(given, self => force));
-                let _ = read!(given, self => dry_run);
-                Ok(Some(folder))
-            }
-            None => self.claim(given, Kind::DataSweep),
-        }
-    }
-
-    fn data_sweep(
-        &self,
-        given: &Given,
-        outline: &Outline,
-        data: &DataSet,
-    ) -> anyhow::Result<DataSweep> {
-        let (places, unit) = self.places(given, outline)?;
-        let options = &self.data;
-        let roles = self.roles(given, data, unit)?;
-        let distinct = roles.len() > 1 && *read!(given, options => distinct_positions);
-        let has_layers = places.components.iter().any(|component| component.per_layer());
-        let window = has_layers.then(|| *read!(given, options => window)).flatten();
-        let mut builder = DataSweep::builder(outline)
-            .rows(&data.rows)
-            .bos(*read!(given, self.run => bos))
-            .unit(unit)
-            .components(places.components)
-            .layers(places.layers)
-            .roles(roles)
-            .treatment(self.treatment(given, data, unit)?)
-            .directions(match read!(given, options => direction) {
-                None => vec![Direction::Noising],
-                Some(Directions(directions)) => directions.clone(),
-            })
-            .window(window.unwrap_or(1))
-            .effect(read!(given, options => effect).unwrap_or_default())
-            .controls(read!(given, options => control).iter().copied())
-            .first_tokens(*read!(given, options => answers) == Some(AnswerTokens::First))
-            .distinct_roles(distinct)
-            .seed(read!(given, self => seed).unwrap_or(0));
-        let names = read!(given, options => metric);
-        if !names.is_empty() {
-            builder = builder.metrics(metrics(names)?);
-        }
-        if let Some(heads) = self.heads(given, outline)? {
-            builder = builder.heads(heads);
-        }
-        builder.build().map_err(with_option)
-    }
-
-    /// The positions; where none is named, the last one. None where all are edited at once.
-    fn roles(&self, given: &Given, data: &DataSet, unit: SweepUnit) -> anyhow::Result<Vec<Role>> {
-        if unit == SweepUnit::Head {
-            return Ok(Vec::new());
-        }
-        let Some(list) = read!(given, self => positions) else { return Ok(vec![Role::Last]) };
-        let mut roles = Vec::new();
-        for item in list.split(',').map(str::trim) {
-            ensure!(
-                item != "all" && item != "aligned",
-                "--positions {item} is for one pair of prompts: over a data set positions are named by \
-                 their role (last, {})",
-                rows::spans(&data.rows)
-            );
-            if let Some((start, end)) = item.split_once("..") {
-                let (Ok(start), Ok(end)) = (start.parse::<i64>(), end.parse::<i64>()) else {
-                    bail!("--positions {item}: expected a range of numbers such as 0..3");
-                };
-                ensure!(0 <= start && start < end, "--positions {item} names no position");
-                ensure!(end - start <= 4096, "--positions {item} are too many");
-                roles.extend((start..end).map(Role::Index));
-                continue;
-            }
-            let role: Role = item.parse().context("--positions")?;
-            let known = rows::check_role(&role, &data.rows, &data.unused);
-            known.with_context(|| format!("--positions {item}"))?;
-            roles.push(role);
-        }
-        Ok(roles)
-    }
-
-    fn treatment(
-        &self,
-        given: &Given,
-        data: &DataSet,
-        unit: SweepUnit,
-    ) -> anyhow::Result<Treatment> {
-        let options = &self.data;
-        let draws = || read!(given, options => draws).unwrap_or(1);
-        Ok(match *read!(given, self => intervention) {
-            MethodName::Interchange => Treatment::Interchange,
-            MethodName::Zero => Treatment::Zero,
-            // Where all positions are edited at once none has a role, and the mean is over all tokens.
-            MethodName::Mean if unit == SweepUnit::Head => Treatment::Mean { per_position: false },
-            MethodName::Mean => Treatment::Mean {
-                per_position: *read!(given, options => mean_over) != Some(MeanOver::All),
-            },
-            MethodName::Resample => Treatment::Resample { draws: draws() },
-            MethodName::Noise => Treatment::Noise {
-                standard_deviation: read!(given, self => noise_sd)
-                    .context("--intervention noise needs --noise-sd, its standard deviation")?,
-                draws: draws(),
-            },
-            MethodName::Restore => Treatment::Restore {
-                noise: self.noise(given)?,
-                draws: draws(),
-                corrupted: self.corrupted(given, data)?,
-            },
-            MethodName::Scaling => {
-                Treatment::Other(Method::Scaling { factor: self.factor(given)? })
-            }
-            MethodName::Addition
-            | MethodName::Subtraction
-            | MethodName::Skip
-            | MethodName::Knockout => Treatment::Other(self.method(given)?),
-        })
-    }
-
-    /// Where the noise is that `restore` repairs.
-    fn corrupted(&self, given: &Given, data: &DataSet) -> anyhow::Result<Role> {
-        let named = read!(given, self.data => corrupt).as_deref();
-        let role: Role = named
-            .context("--intervention restore needs --corrupt, e.g. --corrupt subject")?
-            .parse()
-            .context("--corrupt")?;
-        let known = rows::check_role(&role, &data.rows, &data.unused);
-        known.with_context(|| format!("--corrupt {role}"))?;
-        Ok(role)
-    }
-
-    /// How strong the noise is that `restore` repairs.
-    fn noise(&self, given: &Given) -> anyhow::Result<NoiseSize> {
-        if let Some(times) = read!(given, self.data => noise_times) {
-            return Ok(NoiseSize::OfEmbeddings(*times));
-        }
-        let deviation = read!(given, self => noise_sd).context(
-            "--intervention restore needs --noise-sd, the noise's standard deviation, or --noise-times, in units of \
-             the token embeddings' own",
-        )?;
-        Ok(NoiseSize::Absolute(deviation))
-    }
-
-    fn summary(&self, given: &Given, sweep: &DataSweep) -> anyhow::Result<Summary> {
-        let options = &self.data;
-        let seed = read!(given, self => seed).unwrap_or(0);
-        let mut bootstrap = Bootstrap { seed, ..Bootstrap::default() };
-        if let Some(resamples) = *read!(given, options => resamples) {
-            bootstrap.resamples = resamples;
-        }
-        let rows: Vec<Row> = sweep.rows().iter().map(|row| row.row.clone()).collect();
-        let groups = rows.iter().map(|row| row.group.as_ref());
-        bootstrap.check_for(Clusters::of(groups).count()).context("--resamples")?;
-        let correction = read!(given, options => correction).unwrap_or_default();
-        let discovery = match *read!(given, options => discovery) {
-            None => None,
-            Some(discovery) => {
-                let together = read!(given, options => together);
-                let together = together.unwrap_or_default();
-                let reads_source = sweep.treatment().reads_source();
-                let split = Split { discovery, seed, together, reads_source };
-                let found = split.rows(&rows).context("--discovery")?.discovery;
-                rows::warn_of_share("--discovery", discovery, found.len(), rows.len());
-                Some(found.into_iter().map(|row| sweep.rows()[row].index).collect())
-            }
-        };
-        Ok(Summary { bootstrap, correction, discovery })
-    }
-}
-
-/// The error, with the option that would help, which the library does not know.
-fn with_option(error: DataSweepError) -> anyhow::Error {
-    let DataSweepError::NoneUsable { reason, .. } = &error else { return error.into() };
-    match **reason {
-        Reason::SeveralTokens { .. } => {
-            anyhow::anyhow!("{error} (--answers first lets an answer's first token stand for it)")
-        }
-        Reason::SameFirstToken { .. } => {
-            anyhow::anyhow!("{error} (--answers whole compares all of their tokens)")
-        }
-        _ => error.into(),
+impl OverData {
+    /// Puts what is said here in the place of the experiment's keys.
+    pub fn put(&self, experiment: &mut Experiment) {
+        put!(experiment, self => limit => data.rows, |limit| limit as usize);
+        put!(experiment, self => counterfactual => data.counterfactual);
+        put!(experiment, self => metric => measure.metrics);
+        put!(experiment, self => answers => measure.answers);
+        put!(experiment, self => distinct_positions => sweep.distinct_positions);
+        put!(experiment, self => direction => sweep.directions, |Directions(each)| each);
+        put!(experiment, self => window => sweep.window);
+        put!(experiment, self => effect => sweep.effect);
+        put!(experiment, self => draws => sweep.draws);
+        put!(experiment, self => mean_over => sweep.mean_over);
+        put!(experiment, self => noise_times => sweep.noise_times);
+        put!(experiment, self => corrupt => sweep.corrupt);
+        put!(experiment, self => control => sweep.controls);
+        put!(experiment, self => resamples => statistics.resamples);
+        put!(experiment, self => correction => statistics.correction);
+        put!(experiment, self => discovery => statistics.discovery);
+        put!(experiment, self => together => statistics.together);
     }
 }
 
@@ -407,20 +156,4 @@ fn metric_help() -> String {
 fn with_aliases(row: &BuiltIn) -> String {
     let names: Vec<&str> = [row.name].into_iter().chain(row.aliases.iter().copied()).collect();
     names.join(", ")
-}
-
-fn metrics(names: &[String]) -> anyhow::Result<Vec<Arc<dyn Metric>>> {
-    let mut metrics: Vec<Arc<dyn Metric>> = Vec::new();
-    for name in names {
-        let name = name.trim();
-        let Some(metric) = metric::named(name) else {
-            let described = |row: &BuiltIn| format!("{} ({})", row.name, row.documentation);
-            let all: Vec<String> = metric::BUILT_IN.iter().map(described).collect();
-            bail!("--metric {name}: no such metric; there are {}", all.join(", "));
-        };
-        let is_new = metrics.iter().all(|other| other.name() != metric.name());
-        ensure!(is_new, "--metric {} is named twice", metric.name());
-        metrics.push(metric);
-    }
-    Ok(metrics)
 }

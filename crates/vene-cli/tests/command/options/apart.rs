@@ -3,8 +3,6 @@
 use std::fs;
 use std::path::Path;
 
-use assert_cmd::Command;
-
 use super::walk::{UNREAD, shared};
 use crate::support::{BASE, SOURCE, files, printed, refused};
 
@@ -29,8 +27,8 @@ fn what_the_walk_leaves_apart() {
     assert!(said.contains("--source is given 2 times, and 1 would be read"), "{said}");
     let said = with(&["--resume", "folder"]);
     assert!(said.contains("would change nothing in a sweep that is resumed"), "{said}");
-    let said = refused(&["sweep", "--resume", "folder", "--json"]);
-    assert!(said.contains("--json would change nothing in a sweep that is resumed"), "{said}");
+    let said = refused(&["sweep", "--resume", "folder", "--out", "elsewhere"]);
+    assert!(said.contains("--out would change nothing in a sweep that is resumed"), "{said}");
     let said = refused(&["generate", "--another-model", BASE]);
     assert!(said.contains("--another-model would change nothing in a generation"), "{said}");
     let said = refused(&["task", "capital", "--list"]);
@@ -155,7 +153,7 @@ fn prompts_from_files_and_from_standard_input() {
     fs::write(folder.path().join("base.txt"), format!("{BASE}\n")).unwrap();
     fs::write(folder.path().join("source.txt"), format!("{SOURCE}\r\n")).unwrap();
     let run = |arguments: &[&str], input: &str| {
-        let mut command = Command::cargo_bin("vene").unwrap();
+        let mut command = crate::support::command();
         let command = command.current_dir(folder.path()).args(arguments).write_stdin(input);
         let output = command.output().unwrap();
         (output.status.code(), String::from_utf8(output.stdout).unwrap(), output.stderr)
@@ -174,9 +172,9 @@ fn prompts_from_files_and_from_standard_input() {
     assert!(ok(&["top", "-n", "1", "@@base.txt"], "").starts_with("@base.txt\n"));
     let sweep = |base: &str, source: &str| {
         let line = ["sweep", "--base", base, "--source", source, "--component", "mlp_output"];
-        let _ = fs::remove_dir_all(folder.path().join("vene-out"));
-        ok(&[&line[..], &["--layers", "0", "--token", " Madrid"]].concat(), "");
-        fs::read(folder.path().join("vene-out/sweep.csv")).unwrap()
+        let more = ["--layers", "0", "--token", " Madrid", "--out", "swept", "--force"];
+        ok(&[&line[..], &more].concat(), "");
+        fs::read(folder.path().join("swept/sweep.csv")).unwrap()
     };
     assert_eq!(sweep("@base.txt", "@source.txt"), sweep(BASE, SOURCE));
     let collect = ["collect", "--component", "mlp_output", "--out", "a.safetensors", "@base.txt"];

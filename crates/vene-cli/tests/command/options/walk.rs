@@ -5,8 +5,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 
-use assert_cmd::Command;
-
 use crate::support::{other_model, printed};
 
 /// A command as it is tried out.
@@ -110,6 +108,9 @@ pub(super) fn shared() -> tempfile::TempDir {
     fs::write(path("roles.toml"), roles).unwrap();
     fs::write(path("prompts.txt"), "The capital of Spain is\nThe capital of Peru is\n").unwrap();
     fs::write(path("others.txt"), "The capital of Japan is\n").unwrap();
+    let collected =
+        "[[collect]]\ncomponent = 'mlp_output'\nlayer = 1\npositions = { role = 'subject_last' }\n";
+    fs::write(path("collected.toml"), collected).unwrap();
     let scaled = "[[edit]]\nintervention = { name = 'scaling', factor = 2.0 }\ncomponent = 'mlp_output'\n\
                   layer = 1\n";
     fs::write(path("scaled.toml"), scaled).unwrap();
@@ -180,8 +181,7 @@ fn words(line: &str, shared: &Path) -> Vec<String> {
 
 fn run(command: &str, arguments: &[String]) -> Outcome {
     let folder = tempfile::tempdir().unwrap();
-    let output = Command::cargo_bin("vene")
-        .unwrap()
+    let output = crate::support::command()
         .current_dir(folder.path())
         .arg(command)
         .args(arguments)

@@ -1,8 +1,12 @@
-//! The sections of a plan's file that say what the plan is for: model, data, measures, training, generation.
+//! The sections of a plan's file that say what the plan is for: model, data, measures, sweep, training, generation.
 //!
-//! Every key may be left out; a command says what it then takes.
+//! Together with the plan they are an experiment: what a command line says becomes the same value. Every key may be left
+//! out; a command says what it then takes.
 
-use std::collections::HashSet;
+mod list;
+mod sweep;
+
+use std::collections::{BTreeMap, HashSet};
 use std::path::PathBuf;
 
 use serde::de::{Error, Unexpected};
@@ -17,8 +21,10 @@ use super::{deserialize, serialize};
 use crate::data_sweep::AnswerTokens;
 use crate::engine::ExecutorName;
 use crate::generation::{Generator, Sampling};
-use crate::statistics::Correction;
+use crate::statistics::{Correction, Together};
 use crate::training::{AdamW, Annealing, Schedule, Trainer};
+pub use list::List;
+pub use sweep::{MeanOver, SweepMethod, SweepSection};
 
 named! {
     /// What is to be done with a file's plan.
@@ -27,6 +33,14 @@ named! {
         Plan = "plan",
         /// What it learned is evaluated on rows, beside what it should be compared with.
         Evaluate = "evaluate",
+        /// Its interventions are trained on rows.
+        Train = "train",
+        /// A prompt is continued under it.
+        Generate = "generate",
+        /// What it collects is kept, of prompts or rows.
+        Collect = "collect",
+        /// One intervention is made at every one of many places.
+        Sweep = "sweep",
     }
 }
 
@@ -36,6 +50,10 @@ named! {
 pub struct ModelSection {
     /// A Hugging Face id, a path or `embedded`, as [`Outline::open`](vene_model::Outline::open) takes it.
     pub id: Option<String>,
+    /// Keys of its configuration that are left out ([`Opening`](vene_model::Opening)).
+    pub ignored_keys: Vec<String>,
+    /// Whether it may be another one than the plan was made for, of the same shape and tokenizer.
+    pub another: Option<bool>,
     /// When prompts begin with a beginning-of-sequence token.
     pub bos: Option<BeginningOfSequence>,
     /// Precision of weights and activations.
@@ -63,10 +81,22 @@ pub struct DataSection {
     pub seed: Option<u64>,
     /// Which of several counterfactuals of a row.
     pub counterfactual: Option<String>,
+    /// Prompts, in place of a data set.
+    pub prompts: Vec<String>,
+    /// A file with a prompt on each line, likewise.
+    pub lines: Option<PathBuf>,
     /// One example's base, in place of a data set.
     pub base: Option<String>,
     /// That example's sources.
     pub sources: Vec<String>,
+    /// Right answers to that example's base, with their leading spaces.
+    pub target: Vec<String>,
+    /// Right answers to its source.
+    pub foil: Vec<String>,
+    /// The phrases of the base that roles such as `subject_last` are about: `{ subject = "Spain" }`.
+    pub spans: BTreeMap<String, String>,
+    /// The phrases of the source that replace them. Default: those of the base.
+    pub source_spans: BTreeMap<String, String>,
 }
 
 /// `[measure]`: what is measured of each row's runs.
@@ -90,6 +120,19 @@ pub struct StatisticsSection {
     pub correction: Option<Correction>,
     /// What is drawn depends on it.
     pub seed: Option<u64>,
+    /// The share of the rows in which effects are looked for; the others show what was found.
+    #[serde(deserialize_with = "share")]
+    pub discovery: Option<f64>,
+    /// Which rows stay on one side of that split.
+    pub together: Option<Together>,
+}
+
+/// `[tensors]`: how what is collected lies in a file.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct TensorsSection {
+    /// Whether rows of fewer positions are filled with zeros.
+    pub pad: Option<bool>,
 }
 
 /// `[limits]`: what a run may take.
@@ -144,6 +187,8 @@ pub struct TrainSection {
     /// The share of the rows that are held out, to be looked at after each epoch.
     #[serde(deserialize_with = "share")]
     pub held_out: Option<f64>,
+    /// Which rows stay on one side, trained on or held out.
+    pub together: Option<Together>,
     /// Whether blocks are run once more on the way back instead of being remembered.
     pub recomputes: Option<bool>,
 }
@@ -200,6 +245,8 @@ pub struct Sections {
     pub model: Option<ModelSection>,
     /// `[data]`.
     pub data: Option<DataSection>,
+    /// `[sweep]`.
+    pub sweep: Option<SweepSection>,
     /// `[measure]`.
     pub measure: Option<MeasureSection>,
     /// `[statistics]`.
@@ -210,11 +257,13 @@ pub struct Sections {
     pub train: Option<TrainSection>,
     /// `[generate]`.
     pub generate: Option<GenerateSection>,
+    /// `[tensors]`.
+    pub tensors: Option<TensorsSection>,
 }
 
 /// The sections' names, in the order in which they are written.
-pub(super) const SECTIONS: [&str; 7] =
-    ["model", "data", "measure", "statistics", "limits", "train", "generate"];
+pub(super) const SECTIONS: [&str; 9] =
+    ["model", "data", "sweep", "measure", "statistics", "limits", "train", "generate", "tensors"];
 
 impl Sections {
     /// Those of a document.
@@ -228,11 +277,13 @@ impl Sections {
         let sections = Self {
             model: section(document, "model")?,
             data: section(document, "data")?,
+            sweep: section(document, "sweep")?,
             measure: section(document, "measure")?,
             statistics: section(document, "statistics")?,
             limits: section(document, "limits")?,
             train: section(document, "train")?,
             generate: section(document, "generate")?,
+            tensors: section(document, "tensors")?,
         };
         let schedule = sections.train.as_ref().and_then(|train| train.schedule);
         let rises = matches!(schedule, Some(ScheduleName::Linear | ScheduleName::Cosine));
@@ -247,15 +298,18 @@ impl Sections {
 
     /// As they stand in a file, by name.
     pub(super) fn write(&self) -> Vec<(String, Node)> {
-        let Self { model, data, measure, statistics, limits, train, generate } = self;
+        let Self { model, data, sweep, measure, statistics, limits, train, generate, tensors } =
+            self;
         let written = [
             model.as_ref().map(serialize::write),
             data.as_ref().map(serialize::write),
+            sweep.as_ref().map(serialize::write),
             measure.as_ref().map(serialize::write),
             statistics.as_ref().map(serialize::write),
             limits.as_ref().map(serialize::write),
             train.as_ref().map(serialize::write),
             generate.as_ref().map(serialize::write),
+            tensors.as_ref().map(serialize::write),
         ];
         let named = SECTIONS.into_iter().zip(written);
         named.filter_map(|(name, section)| Some((name.to_owned(), section?))).collect()

@@ -15,7 +15,7 @@ use crate::terminal;
 const NAMED: usize = 8;
 
 /// What is asked for, checked before a weight is read.
-pub(super) struct Job {
+pub struct Job {
     pub prompt: String,
     pub generator: Generator,
     pub plan: ResolvedPlan,

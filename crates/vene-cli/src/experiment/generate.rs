@@ -1,0 +1,139 @@
+//! A prompt, continued under a plan.
+
+use std::ops::ControlFlow;
+
+use anyhow::{Context, bail};
+use vene::generation::NewToken;
+use vene::plan::ResolvedPlan;
+use vene::{Example, Generator, Outline, Plan, Prompt};
+
+use super::{Delivery, Experiment, key};
+use crate::arguments::{ReadBy, in_prompt, read};
+use crate::generation::Job;
+use crate::plan_given;
+use crate::{model, terminal};
+
+/// What is read by what, where not all of it always is.
+const READ_BY: &ReadBy = &[
+    (
+        "[model] another",
+        "with a --plan that was made for another model of the same shape and tokenizer",
+    ),
+    ("[data] sources", "with --plan, as far as the plan's edits read sources"),
+    ("[read] original", "with --plan"),
+    ("[data] spans", "with a --plan whose positions are roles"),
+    ("[data] source_spans", "with a --plan whose positions are roles, and a source"),
+    ("[data] path", BY_TRAINING),
+    ("[data] task", BY_TRAINING),
+    ("[data] rows", BY_TRAINING),
+    ("[data] seed", BY_TRAINING),
+    ("[data] counterfactual", BY_TRAINING),
+    ("[data] target", "by `vene run`, since a text has no answer"),
+    ("[data] foil", "by `vene run`, since a text has no answer"),
+    (
+        "[read] positions",
+        "by `vene train` and by programs, since a text goes on after its last token",
+    ),
+    ("[read] logits_of", "by `vene run`, and by programs (the library)"),
+    ("[read] probabilities_of", "by `vene run`, and by programs (the library)"),
+];
+
+const BY_TRAINING: &str =
+    "by `vene train`, since one prompt is continued: `base` in [data], or `prompt` in [generate]";
+
+pub(super) fn run(mut experiment: Experiment, delivery: &Delivery) -> anyhow::Result<()> {
+    account_of_plan(&experiment);
+    let (name, outline) = experiment.open()?;
+    let plan = experiment.plan(&outline)?;
+    let job = job(&experiment, &outline, plan)?;
+    let precision = key!(experiment, model.precision).unwrap_or_default();
+    let json = *read!(experiment.given, delivery => json);
+    experiment.given.check("a generation", READ_BY)?;
+    refuse_same_texts(&job.plan)?;
+    if experiment.file().is_some() && job.plan.edits().is_empty() {
+        terminal::warn(
+            "the plan has no edits of the prompt's run ([[edit]]): the text is what the model writes anyway",
+        );
+    }
+    let model = model::load(outline, precision)?;
+    let generation = if json {
+        let mut go_on = |_: &NewToken<'_>| ControlFlow::Continue(());
+        let generation = job.generator.run(&model, &job.plan, &mut go_on)?;
+        terminal::print_json(&job.record(&model, &name, &generation)?)?;
+        generation
+    } else {
+        job.stream(&model)?
+    };
+    job.warn(&model, &generation);
+    Ok(())
+}
+
+/// Says what of a plan a generation reads whatever the prompt.
+fn account_of_plan(experiment: &Experiment) {
+    let given = &experiment.given;
+    // The library refuses [[collect]] and [grid] in its own words; the others are known to be for other commands.
+    for section in ["edit", "collect", "grid", "measure", "statistics", "tensors"] {
+        given.read_section(section);
+    }
+    given.read_of_plan("limits", &["executor"]);
+    if experiment.file().is_some() {
+        given.read_of_plan("read", &["original"]);
+    }
+    // [train] is for `vene train`, and with it what a plan is trained on and where its answers are read.
+    if experiment.sections.train.is_some() {
+        given.read_section("train");
+        given.read_of_plan("data", &["path", "task", "rows", "seed", "counterfactual"]);
+        given.read_of_plan("read", &["positions"]);
+    }
+}
+
+fn job(experiment: &Experiment, outline: &Outline, plan: Plan) -> anyhow::Result<Job> {
+    let bos = key!(experiment, model.bos).unwrap_or_default();
+    // Whichever of the two it is, the other one was looked for.
+    let in_data = key!(experiment, data.base);
+    let Some(prompt) = key!(experiment, generate.prompt).or(in_data) else {
+        bail!("there is no prompt: give one, or name it in the plan ([generate], prompt)");
+    };
+    let prepared = |text: &str, whose: String| -> anyhow::Result<Prompt> {
+        let prompt = outline.prompt_with(text, bos).context(whose)?;
+        model::warn_about_bos(outline, &prompt);
+        Ok(prompt)
+    };
+    let mut example = Example::new(prepared(&prompt, "the prompt".to_owned())?);
+    let texts = experiment.sections.data.as_ref().map(|data| data.sources.clone());
+    let texts = texts.unwrap_or_default();
+    for (index, source) in texts.iter().enumerate() {
+        example = example.source(prepared(source, format!("source {index}"))?);
+    }
+    let sections = &experiment.sections;
+    experiment.given.read_section("generate");
+    let generator = sections.generate.clone().unwrap_or_default().generator(outline);
+    let generator = generator.context("what ends a text")?;
+    let generator = Generator { memory: key!(experiment, limits.memory), ..generator };
+    let source = texts.first().map(String::as_str);
+    let plan = in_prompt(
+        plan,
+        outline,
+        (&prompt, source),
+        bos,
+        &|| key!(experiment, data.spans),
+        &|| key!(experiment, data.source_spans),
+    )?;
+    let plan = plan.resolve(outline, &[example]).map_err(plan_given::with_option)?;
+    let sources = plan_given::sources_read(&plan);
+    experiment.given.read_values("data", "sources", sources, texts.len());
+    generator.check(outline, &plan)?;
+    let with_original = plan.wants_original();
+    Ok(Job { prompt, generator, with_original, plan })
+}
+
+/// Refuses the original text beside that of a plan without edits: it would be the same text twice.
+fn refuse_same_texts(plan: &ResolvedPlan) -> anyhow::Result<()> {
+    if plan.wants_original() && plan.edits().is_empty() {
+        bail!(
+            "the plan has no edits of the prompt's run ([[edit]]), so that the text without them is the same: leave out \
+             --with-original (in a plan's [read], `original`), or add edits"
+        );
+    }
+    Ok(())
+}

@@ -1,0 +1,271 @@
+//! A sweep over the rows of a data set.
+
+use std::sync::Arc;
+
+use anyhow::{Context, bail, ensure};
+use vene::data::{Reason, Role, Row};
+use vene::data_sweep::Summary;
+use vene::metric::{self, BuiltIn, Metric};
+use vene::plan_file::{List, MeanOver, SweepMethod};
+use vene::statistics::{Bootstrap, Clusters, Split};
+use vene::{
+    AnswerTokens, DataSweep, DataSweepError, Direction, Method, NoiseSize, Outline, SweepUnit,
+    Treatment,
+};
+
+use super::super::{Delivery, Experiment, key};
+use super::{READ_BY, factor, heads, method, mode, places};
+use crate::arguments::read;
+use crate::command::join::Shards;
+use crate::data_set::DataSet;
+use crate::data_sweep::{self, Settings};
+use crate::folder::Folder;
+use crate::record::Kind;
+use crate::rows;
+use crate::shard::{self, Shard};
+
+pub(super) fn run(mut experiment: Experiment, delivery: &Delivery) -> anyhow::Result<()> {
+    let claimed = delivery.claim(&experiment, Kind::DataSweep)?;
+    let json = *read!(experiment.given, delivery => json);
+    let shard = *read!(experiment.given, delivery => shard);
+    let (outline, sweep, settings) = prepare(&mut experiment, shard, json)?;
+    match &claimed {
+        None => {
+            let folder = delivery.folder(&experiment)?;
+            data_sweep::forecast(outline, &sweep, &settings, &folder)
+        }
+        Some(folder) => data_sweep::start(outline, &sweep, &settings, folder),
+    }
+}
+
+pub fn go_on(
+    mut experiment: Experiment,
+    folder: &Folder,
+    shard: Option<Shard>,
+    json: bool,
+) -> anyhow::Result<()> {
+    let (outline, sweep, settings) = prepare(&mut experiment, shard, json)?;
+    data_sweep::go_on(outline, &sweep, &settings, folder)
+}
+
+pub fn put_together(
+    mut experiment: Experiment,
+    shards: &Shards,
+    folder: &Folder,
+    json: bool,
+) -> anyhow::Result<()> {
+    let (outline, sweep, settings) = prepare(&mut experiment, None, json)?;
+    data_sweep::put_together(&outline, &sweep, &settings, folder, shards)
+}
+
+/// Checks everything before a weight is read.
+fn prepare(
+    experiment: &mut Experiment,
+    shard: Option<Shard>,
+    json: bool,
+) -> anyhow::Result<(Outline, DataSweep, Settings)> {
+    let (name, outline) = experiment.open()?;
+    let data = experiment.rows(&outline)?;
+    let sweep = data_sweep(experiment, &outline, &data)?;
+    let summary = summary(experiment, &sweep)?;
+    let (executor, memory) = experiment.executor();
+    shard::rows_of(shard, sweep.rows().len())?;
+    let settings = Settings {
+        spec: experiment.spec(&name)?,
+        bos: key!(experiment, model.bos).unwrap_or_default(),
+        precision: key!(experiment, model.precision).unwrap_or_default(),
+        executor,
+        memory,
+        json,
+        summary,
+        data: data.into_source(),
+        shard,
+    };
+    experiment.given.check(mode(experiment, "a data set", sweep.unit()), READ_BY)?;
+    if let Some(memory) = settings.memory {
+        sweep.fits(&outline, memory)?;
+    }
+    Ok((outline, sweep, settings))
+}
+
+fn data_sweep(
+    experiment: &Experiment,
+    outline: &Outline,
+    data: &DataSet,
+) -> anyhow::Result<DataSweep> {
+    let (places, unit) = places(experiment, outline)?;
+    let roles = roles(experiment, data, unit)?;
+    let distinct = roles.len() > 1 && key!(experiment, sweep.distinct_positions).unwrap_or(false);
+    let has_layers = places.components.iter().any(|component| component.per_layer());
+    let window = has_layers.then(|| key!(experiment, sweep.window)).flatten();
+    let directions = match key!(experiment, sweep.directions) {
+        directions if directions.is_empty() => vec![Direction::Noising],
+        directions => directions,
+    };
+    let mut builder = DataSweep::builder(outline)
+        .rows(&data.rows)
+        .bos(key!(experiment, model.bos).unwrap_or_default())
+        .unit(unit)
+        .components(places.components)
+        .layers(places.layers)
+        .roles(roles)
+        .treatment(treatment(experiment, data, unit)?)
+        .directions(directions)
+        .window(window.unwrap_or(1))
+        .effect(key!(experiment, sweep.effect).unwrap_or_default())
+        .controls(key!(experiment, sweep.controls))
+        .first_tokens(key!(experiment, measure.answers) == Some(AnswerTokens::First))
+        .distinct_roles(distinct)
+        .seed(key!(experiment, statistics.seed).unwrap_or(0));
+    if let Some(names) = key!(experiment, measure.metrics) {
+        builder = builder.metrics(metrics(&names)?);
+    }
+    if let Some(heads) = heads(experiment, outline)? {
+        builder = builder.heads(heads);
+    }
+    builder.build().map_err(with_option)
+}
+
+/// The positions; where none is named, the last one. None where all are edited at once.
+fn roles(experiment: &Experiment, data: &DataSet, unit: SweepUnit) -> anyhow::Result<Vec<Role>> {
+    if unit == SweepUnit::Head {
+        return Ok(Vec::new());
+    }
+    let Some(List(list)) = key!(experiment, sweep.positions) else { return Ok(vec![Role::Last]) };
+    let mut roles = Vec::new();
+    for item in list.split(',').map(str::trim) {
+        ensure!(
+            item != "all" && item != "aligned",
+            "--positions {item} is for one pair of prompts: over a data set positions are named by \
+             their role (last, {})",
+            rows::spans(&data.rows)
+        );
+        if let Some((start, end)) = item.split_once("..") {
+            let (Ok(start), Ok(end)) = (start.parse::<i64>(), end.parse::<i64>()) else {
+                bail!("--positions {item}: expected a range of numbers such as 0..3");
+            };
+            ensure!(0 <= start && start < end, "--positions {item} names no position");
+            ensure!(end - start <= 4096, "--positions {item} are too many");
+            roles.extend((start..end).map(Role::Index));
+            continue;
+        }
+        let role: Role = item.parse().context("--positions")?;
+        let known = rows::check_role(&role, &data.rows, &data.unused);
+        known.with_context(|| format!("--positions {item}"))?;
+        roles.push(role);
+    }
+    Ok(roles)
+}
+
+fn treatment(
+    experiment: &Experiment,
+    data: &DataSet,
+    unit: SweepUnit,
+) -> anyhow::Result<Treatment> {
+    let draws = || key!(experiment, sweep.draws).unwrap_or(1);
+    Ok(match key!(experiment, sweep.intervention).unwrap_or_default() {
+        SweepMethod::Interchange => Treatment::Interchange,
+        SweepMethod::Zero => Treatment::Zero,
+        // Where all positions are edited at once none has a role, and the mean is over all tokens.
+        SweepMethod::Mean if unit == SweepUnit::Head => Treatment::Mean { per_position: false },
+        SweepMethod::Mean => Treatment::Mean {
+            per_position: key!(experiment, sweep.mean_over) != Some(MeanOver::All),
+        },
+        SweepMethod::Resample => Treatment::Resample { draws: draws() },
+        SweepMethod::Noise => Treatment::Noise {
+            standard_deviation: key!(experiment, sweep.noise_sd)
+                .context("--intervention noise needs --noise-sd, its standard deviation")?,
+            draws: draws(),
+        },
+        SweepMethod::Restore => Treatment::Restore {
+            noise: noise(experiment)?,
+            draws: draws(),
+            corrupted: corrupted(experiment, data)?,
+        },
+        SweepMethod::Scaling => Treatment::Other(Method::Scaling { factor: factor(experiment)? }),
+        SweepMethod::Addition
+        | SweepMethod::Subtraction
+        | SweepMethod::Skip
+        | SweepMethod::Knockout => Treatment::Other(method(experiment)?),
+    })
+}
+
+/// Where the noise is that `restore` repairs.
+fn corrupted(experiment: &Experiment, data: &DataSet) -> anyhow::Result<Role> {
+    let named = key!(experiment, sweep.corrupt);
+    let role: Role = named
+        .as_deref()
+        .context("--intervention restore needs --corrupt, e.g. --corrupt subject")?
+        .parse()
+        .context("--corrupt")?;
+    let known = rows::check_role(&role, &data.rows, &data.unused);
+    known.with_context(|| format!("--corrupt {role}"))?;
+    Ok(role)
+}
+
+/// How strong the noise is that `restore` repairs.
+fn noise(experiment: &Experiment) -> anyhow::Result<NoiseSize> {
+    if let Some(times) = key!(experiment, sweep.noise_times) {
+        return Ok(NoiseSize::OfEmbeddings(times));
+    }
+    let deviation = key!(experiment, sweep.noise_sd).context(
+        "--intervention restore needs --noise-sd, the noise's standard deviation, or --noise-times, in units of \
+         the token embeddings' own",
+    )?;
+    Ok(NoiseSize::Absolute(deviation))
+}
+
+fn summary(experiment: &Experiment, sweep: &DataSweep) -> anyhow::Result<Summary> {
+    let seed = key!(experiment, statistics.seed).unwrap_or(0);
+    let mut bootstrap = Bootstrap { seed, ..Bootstrap::default() };
+    if let Some(resamples) = key!(experiment, statistics.resamples) {
+        bootstrap.resamples = resamples;
+    }
+    let rows: Vec<Row> = sweep.rows().iter().map(|row| row.row.clone()).collect();
+    let groups = rows.iter().map(|row| row.group.as_ref());
+    bootstrap.check_for(Clusters::of(groups).count()).context("--resamples")?;
+    let correction = key!(experiment, statistics.correction).unwrap_or_default();
+    let discovery = match key!(experiment, statistics.discovery) {
+        None => None,
+        Some(discovery) => {
+            let together = key!(experiment, statistics.together);
+            let together = together.unwrap_or_default();
+            let reads_source = sweep.treatment().reads_source();
+            let split = Split { discovery, seed, together, reads_source };
+            let found = split.rows(&rows).context("--discovery")?.discovery;
+            rows::warn_of_share("--discovery", discovery, found.len(), rows.len());
+            Some(found.into_iter().map(|row| sweep.rows()[row].index).collect())
+        }
+    };
+    Ok(Summary { bootstrap, correction, discovery })
+}
+
+/// The error, with the option that would help, which the library does not know.
+fn with_option(error: DataSweepError) -> anyhow::Error {
+    let DataSweepError::NoneUsable { reason, .. } = &error else { return error.into() };
+    match **reason {
+        Reason::SeveralTokens { .. } => {
+            anyhow::anyhow!("{error} (--answers first lets an answer's first token stand for it)")
+        }
+        Reason::SameFirstToken { .. } => {
+            anyhow::anyhow!("{error} (--answers whole compares all of their tokens)")
+        }
+        _ => error.into(),
+    }
+}
+
+fn metrics(names: &[String]) -> anyhow::Result<Vec<Arc<dyn Metric>>> {
+    let mut metrics: Vec<Arc<dyn Metric>> = Vec::new();
+    for name in names {
+        let name = name.trim();
+        let Some(metric) = metric::named(name) else {
+            let described = |row: &BuiltIn| format!("{} ({})", row.name, row.documentation);
+            let all: Vec<String> = metric::BUILT_IN.iter().map(described).collect();
+            bail!("--metric {name}: no such metric; there are {}", all.join(", "));
+        };
+        let is_new = metrics.iter().all(|other| other.name() != metric.name());
+        ensure!(is_new, "--metric {} is named twice", metric.name());
+        metrics.push(metric);
+    }
+    Ok(metrics)
+}

@@ -1,0 +1,65 @@
+//! A plan's interventions, trained on the rows of a data set.
+
+use super::{Delivery, Experiment, key};
+use crate::arguments::{ReadBy, read};
+use crate::folder::Folder;
+use crate::record::Kind;
+use crate::rows;
+use crate::training::{Settings, go_on as resume, start};
+
+const READ_BY: &ReadBy = &[
+    (
+        "[model] another",
+        "with a plan that was made for another model of the same shape and tokenizer",
+    ),
+    ("[data] task", "without a `path` beside it"),
+    ("[data] seed", "with a `task`"),
+    ("[data] counterfactual", "with a `path`, or with --data"),
+    ("[data] base", "by `vene generate`: the rows of a data set are trained on"),
+    ("[data] sources", "by `vene generate`: the rows of a data set are trained on"),
+    ("[read] logits_of", "by `vene run`, and by programs (the library)"),
+    ("[read] probabilities_of", "by `vene run`, and by programs (the library)"),
+    ("[read] original", "by `vene generate` and by programs"),
+    ("[[collect]]", "by `vene run`, and by programs (the library)"),
+];
+
+pub(super) fn run(mut experiment: Experiment, delivery: &Delivery) -> anyhow::Result<()> {
+    let folder = delivery.claim_folder(&experiment, Kind::Training)?;
+    let json = *read!(experiment.given, delivery => json);
+    let (outline, plan, settings) = prepare(&mut experiment, json)?;
+    start(outline, &plan, &settings, &folder)
+}
+
+pub(super) fn go_on(mut experiment: Experiment, folder: &Folder, json: bool) -> anyhow::Result<()> {
+    let (outline, plan, settings) = prepare(&mut experiment, json)?;
+    resume(outline, &plan, &settings, folder)
+}
+
+/// Checks everything before a weight is read.
+fn prepare(
+    experiment: &mut Experiment,
+    json: bool,
+) -> anyhow::Result<(vene::Outline, vene::Plan, Settings)> {
+    let given = &experiment.given;
+    // [generate] is for another command, which the same plan may be given to; so are these.
+    for section in ["train", "generate", "edit", "measure", "statistics"] {
+        given.read_section(section);
+    }
+    given.read_of_plan("read", &["positions"]);
+    let (model, outline) = experiment.open()?;
+    let plan = experiment.plan(&outline)?;
+    let data = experiment.rows(&outline)?;
+    rows::check_roles(&plan, &data)?;
+    let settings = Settings {
+        spec: experiment.spec(&model)?,
+        sections: experiment.sections.clone(),
+        rows: data,
+        together: key!(experiment, train.together).unwrap_or_default(),
+        memory: key!(experiment, limits.memory),
+        json,
+        bos: key!(experiment, model.bos).unwrap_or_default(),
+        precision: key!(experiment, model.precision).unwrap_or_default(),
+    };
+    experiment.given.check("this training", READ_BY)?;
+    Ok((outline, plan, settings))
+}
