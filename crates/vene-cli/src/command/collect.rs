@@ -117,7 +117,7 @@ impl Arguments {
         experiment.take_data(self.data.as_ref())?;
         experiment.take_lines("prompt_file", self.prompt_file.as_ref())?;
         experiment.take_prompts("prompts", &self.prompts);
-        put!(experiment, self => limit => data.rows, |limit| limit as usize);
+        put!(experiment, self => limit => data.limit, |limit| limit as usize);
         put!(experiment, self => source => data.sources, |source| vec![source]);
         self.spans.put(&mut experiment);
         put!(experiment, self => pad => tensors.pad);

@@ -154,7 +154,7 @@ impl Arguments {
         self.another.put(&mut experiment);
         experiment.take_data(self.data.as_ref())?;
         let count = |count| count as usize;
-        put!(experiment, self => limit => data.rows, count);
+        put!(experiment, self => limit => data.limit, count);
         put!(experiment, self => counterfactual => data.counterfactual);
         put!(experiment, self => metric => measure.metrics);
         put!(experiment, self => answers => measure.answers);

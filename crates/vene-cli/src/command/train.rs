@@ -98,7 +98,7 @@ impl Arguments {
         self.model.put(&mut experiment);
         self.another.put(&mut experiment);
         experiment.take_data(self.data.as_ref())?;
-        put!(experiment, self => limit => data.rows, |limit| limit as usize);
+        put!(experiment, self => limit => data.limit, |limit| limit as usize);
         put!(experiment, self => together => train.together);
         put!(experiment, self => memory => limits.memory);
         let print_spec = *read!(experiment.given, self => print_spec);

@@ -16,7 +16,7 @@ use crate::stacked::{ENDINGS, Format, Stack, Stacked};
 use crate::{model, plan_sweep, rows, terminal};
 
 const READ_BY: &ReadBy = &[
-    ("[data] rows", "with --data"),
+    ("[data] limit", "with --data"),
     (
         "[model] another",
         "with a --plan that was made for another model of the same shape and tokenizer",

@@ -16,8 +16,10 @@ use crate::terminal;
 const LARGEST: u64 = 1 << 30;
 
 /// What says which rows there are.
-const NAMES: [&str; 10] =
-    ["path", "task", "rows", "seed", "prompts", "lines", "base", "sources", "target", "foil"];
+const NAMES: [&str; 11] = [
+    "path", "task", "rows", "limit", "seed", "prompts", "lines", "base", "sources", "target",
+    "foil",
+];
 
 impl Experiment {
     /// Takes the rows of a file (`--data`) in place of those that the experiment names.
@@ -78,26 +80,32 @@ impl Experiment {
     /// # Errors
     /// No rows, or rows that cannot be read or made.
     pub fn rows(&self, outline: &Outline) -> anyhow::Result<DataSet> {
+        let rows = self.all_rows(outline)?;
+        if !self.has_rows() {
+            return Ok(rows);
+        }
+        Ok(rows.limited(key!(self, data.rows)).limited(key!(self, data.limit)))
+    }
+
+    fn all_rows(&self, outline: &Outline) -> anyhow::Result<DataSet> {
         let data = self.sections.data.clone().unwrap_or_default();
-        if data.path.is_some() {
-            let path = key!(self, data.path).unwrap_or_default();
+        if let Some(path) = &data.path {
+            self.given.read_of_plan("data", &["path"]);
             let counterfactual = key!(self, data.counterfactual);
-            let set = DataSet::of_file(&path, counterfactual.as_deref()).context("the data set")?;
-            return Ok(set.limited(key!(self, data.rows)));
+            return DataSet::of_file(path, counterfactual.as_deref()).context("the data set");
         }
-        if data.task.is_some() {
-            let task = key!(self, data.task).unwrap_or_default();
-            let _ = (key!(self, data.rows), key!(self, data.seed));
-            return DataSet::of_task(&task, &data, outline);
+        if let Some(task) = &data.task {
+            self.given.read_of_plan("data", &["task", "rows", "seed"]);
+            return DataSet::of_task(task, &data, outline);
         }
-        if data.lines.is_some() {
-            let path = key!(self, data.lines).unwrap_or_default();
+        if let Some(path) = &data.lines {
+            self.given.read_of_plan("data", &["lines"]);
             let from = path.display().to_string();
-            let text = vene_files::read_text(&path, LARGEST);
+            let text = vene_files::read_text(path, LARGEST);
             let text = text.with_context(|| format!("--prompts {from}"))?;
             let prompts: Vec<String> = text.lines().map(str::to_owned).collect();
             checked(&prompts, &format!("--prompts {from}"))?;
-            return Ok(DataSet::of_prompts(&prompts, from).limited(key!(self, data.rows)));
+            return Ok(DataSet::of_prompts(&prompts, from));
         }
         if !data.prompts.is_empty() {
             let mut set = DataSet::of_prompts(&key!(self, data.prompts), "prompts".to_owned());

@@ -30,6 +30,7 @@ const READ_BY: &ReadBy = &[
     ("[data] path", "without --data"),
     ("[data] counterfactual", "with a file of rows"),
     ("[data] rows", "with a data set"),
+    ("[data] limit", "with a data set"),
     ("[data] task", "without a `path` beside it"),
     ("[data] seed", "with a `task`"),
     ("[data] base", "without a `path` or `task` beside it"),

@@ -166,12 +166,8 @@ pub fn other_model(folder: &Path) {
 /// The most memory that a run of the command had at once, in bytes.
 #[allow(clippy::zombie_processes)] // wait4 waits for it.
 pub fn peak(arguments: &[&str]) -> u64 {
-    let child = std::process::Command::new(assert_cmd::cargo::cargo_bin("vene"))
-        .args(arguments)
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
+    let child =
+        process().args(arguments).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
     let (mut status, mut usage) = (0, MaybeUninit::<libc::rusage>::zeroed());
     // SAFETY: the child is waited for once, here, and both are good to write to.
     let ended = unsafe { libc::wait4(child.id() as i32, &mut status, 0, usage.as_mut_ptr()) };

@@ -181,7 +181,7 @@ fn what_cannot_be_trained_is_refused_before_a_weight_is_read() {
     let said = refused(&["train", "--resume", none.to_str().unwrap()]);
     assert!(said.contains("--resume"), "{said}");
     let plan = setting.path("das.toml");
-    assert!(refused(&["train", plan.to_str().unwrap()]).contains("give rows with --data"));
+    assert!(refused(&["train", plan.to_str().unwrap()]).contains("give a file with --data"));
     // One row, or one pair of prompts, cannot be trained on and held out.
     let rows = fs::read_to_string(setting.path("capital.jsonl")).unwrap();
     let first = rows.lines().next().unwrap();
@@ -301,7 +301,7 @@ fn groups_stay_together_in_training() {
     let group = |line: &str| serde_json::from_str::<Value>(line).unwrap()["group"].to_string();
     let groups: Vec<String> = rows.lines().map(group).collect();
     let record = record(&setting.path("out"));
-    assert_eq!(record["options"]["together"], "groups");
+    assert_eq!(record["experiment"]["train"]["together"], "groups");
     let held_out = record["result"]["held_out_rows"].as_array().unwrap().iter();
     let held_out: Vec<usize> = held_out.map(|row| row.as_u64().unwrap() as usize).collect();
     let is_held = |row: usize| held_out.contains(&row);

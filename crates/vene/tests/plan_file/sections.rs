@@ -58,15 +58,15 @@ prop_compose! {
 
 prop_compose! {
     fn data()(
-        (path, task, rows, seed, counterfactual) in
-            (of(path()), of(text()), of(count()), of(seed()), of(text())),
+        (path, task, rows, limit, seed, counterfactual) in
+            (of(path()), of(text()), of(count()), of(count()), of(seed()), of(text())),
         (prompts, lines, base, sources) in
             (vec(text(), 0..3), of(path()), of(text()), vec(text(), 0..3)),
         (target, foil, spans, source_spans) in
             (vec(text(), 0..3), vec(text(), 0..3), phrases(), phrases()),
     ) -> DataSection {
         DataSection {
-            path, task, rows, seed, counterfactual, prompts, lines, base, sources, target, foil, spans,
+            path, task, rows, limit, seed, counterfactual, prompts, lines, base, sources, target, foil, spans,
             source_spans,
         }
     }

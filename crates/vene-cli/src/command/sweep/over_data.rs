@@ -126,7 +126,7 @@ fn directions(text: &str) -> Result<Directions, String> {
 impl OverData {
     /// Puts what is said here in the place of the experiment's keys.
     pub fn put(&self, experiment: &mut Experiment) {
-        put!(experiment, self => limit => data.rows, |limit| limit as usize);
+        put!(experiment, self => limit => data.limit, |limit| limit as usize);
         put!(experiment, self => counterfactual => data.counterfactual);
         put!(experiment, self => metric => measure.metrics);
         put!(experiment, self => answers => measure.answers);

@@ -30,6 +30,7 @@ pub const READ_BY: &ReadBy = &[
     ("[statistics] seed", "with --intervention noise, or over a data set (--data)"),
     ("[limits] memory", "with --executor forked"),
     ("[data] rows", OVER_DATA),
+    ("[data] limit", OVER_DATA),
     ("[data] counterfactual", OVER_DATA),
     ("[measure] metrics", OVER_DATA),
     ("[measure] answers", OVER_DATA),

@@ -97,8 +97,6 @@ fn sections_of_plans() {
     let das = "[[edit]]\ncomponent = 'block_output'\nlayer = 2\npositions = { role = 'subject_last' }\n\
                intervention = { name = 'low_rank_rotated_space', rank = 4 }\n";
     for (section, key) in [
-        ("[data]\nbase = 'x'", "`base` in [data]"),
-        ("[data]\nsources = ['x']", "`sources` in [data]"),
         ("[read]\nlogits_of = [1]", "`logits_of` in [read]"),
         ("[read]\noriginal = true", "`original` in [read]"),
         ("[[collect]]\ncomponent = 'mlp_output'\nlayer = 0", "[[collect]] of the plan"),

@@ -108,8 +108,9 @@ pub(super) fn shared() -> tempfile::TempDir {
     fs::write(path("roles.toml"), roles).unwrap();
     fs::write(path("prompts.txt"), "The capital of Spain is\nThe capital of Peru is\n").unwrap();
     fs::write(path("others.txt"), "The capital of Japan is\n").unwrap();
-    let collected =
-        "[[collect]]\ncomponent = 'mlp_output'\nlayer = 1\npositions = { role = 'subject_last' }\n";
+    let collected = "[[edit]]\nintervention = 'interchange'\ncomponent = 'block_output'\nlayer = 0\n\
+                     positions = { role = 'subject_last' }\n\
+                     [[collect]]\ncomponent = 'mlp_output'\nlayer = 1\npositions = { role = 'subject_last' }\n";
     fs::write(path("collected.toml"), collected).unwrap();
     let scaled = "[[edit]]\nintervention = { name = 'scaling', factor = 2.0 }\ncomponent = 'mlp_output'\n\
                   layer = 1\n";

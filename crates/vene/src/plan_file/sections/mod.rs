@@ -77,6 +77,9 @@ pub struct DataSection {
     /// How many of the rows are taken, or made.
     #[serde(deserialize_with = "positive")]
     pub rows: Option<usize>,
+    /// No more than the first so many of them.
+    #[serde(deserialize_with = "positive")]
+    pub limit: Option<usize>,
     /// What a task draws by.
     pub seed: Option<u64>,
     /// Which of several counterfactuals of a row.
