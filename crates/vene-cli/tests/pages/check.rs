@@ -23,7 +23,8 @@ pub fn page(page: &Page) -> Result<(), String> {
 fn check(block: &Block, page: &Page) -> Result<(), String> {
     match &block.kind {
         Kind::Rust if !CRATE.contains(&format!("include_str!(\"../../../{}\")", page.name)) => {
-            Err("rustdoc does not test this Rust: crates/vene/src/lib.rs includes no such page".to_owned())
+            Err("rustdoc does not test this Rust: crates/vene/src/lib.rs includes no such page"
+                .to_owned())
         }
         Kind::Setup(text) => commands(text).iter().try_for_each(|line| setup(line)),
         Kind::Commands(text) => commands(text).iter().try_for_each(|line| programs(line)),
@@ -73,7 +74,9 @@ fn programs(line: &str) -> Result<(), String> {
     }
     if let Some(example) = value(&["--example"]) {
         let Some(folder) = folder else {
-            return Err(format!("cargo looks for an example in one package only: -p PACKAGE is missing in {line}"));
+            return Err(format!(
+                "cargo looks for an example in one package only: -p PACKAGE is missing in {line}"
+            ));
         };
         let there = |path: &str| Path::new(&folder).join("examples").join(path).is_file();
         if !there(&format!("{example}.rs")) && !there(&format!("{example}/main.rs")) {
@@ -91,7 +94,10 @@ fn inline(text: &str) -> Result<(), String> {
     for code in CODE.captures_iter(text) {
         let (all, command, rest) = (&code[0], &code[1], &code[2]);
         if !helps.contains_key(command) {
-            helps.insert(command.to_owned(), help(command).ok_or(format!("vene has no {command}: {all}"))?);
+            helps.insert(
+                command.to_owned(),
+                help(command).ok_or(format!("vene has no {command}: {all}"))?,
+            );
         }
         for option in OPTION.find_iter(rest) {
             let name = Regex::new(&format!("{}[^a-z-]", option.as_str())).unwrap();

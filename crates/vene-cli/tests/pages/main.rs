@@ -59,6 +59,7 @@ pages! {
     components = "docs/components.md",
     data_sets = "docs/data-sets.md",
     differences = "docs/differences.md",
+    extending = "docs/extending.md",
     fuzzing = "docs/fuzzing.md",
     hub = "docs/hub.md",
     models = "docs/models.md",

@@ -88,7 +88,9 @@ fn anywhere(line: &str) -> String {
         MACHINE.iter().map(|(pattern, word)| (Regex::new(pattern).unwrap(), *word)).collect()
     });
     let start = line.trim_end().to_owned();
-    PATTERNS.iter().fold(start, |line, (pattern, word)| pattern.replace_all(&line, *word).into_owned())
+    PATTERNS
+        .iter()
+        .fold(start, |line, (pattern, word)| pattern.replace_all(&line, *word).into_owned())
 }
 
 #[test]

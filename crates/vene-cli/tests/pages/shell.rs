@@ -84,7 +84,8 @@ fn script<'p>(page: &'p Page, folder: &Folder, slow_ones_too: bool) -> (String, 
         let line = block.line;
         let mut stretch = |commands: &str, shown: Option<&'p [String]>| {
             let log = folder.log(checks.len());
-            let fails = shown.is_some_and(|shown| shown.iter().any(|line| line.starts_with("error: ")));
+            let fails =
+                shown.is_some_and(|shown| shown.iter().any(|line| line.starts_with("error: ")));
             let (before, after) = if fails { ("! ", "") } else { ("", "") };
             // The shell's own variables stay, so no subshell.
             writeln!(script, "exec > '{}' 2>&1\n{before}{commands}{after}", log.display()).unwrap();
@@ -113,7 +114,8 @@ fn script<'p>(page: &'p Page, folder: &Folder, slow_ones_too: bool) -> (String, 
 
 impl Folder {
     fn new(page: &Page) -> Self {
-        let folder = Self { page: tempfile::tempdir().unwrap(), tools: tempfile::tempdir().unwrap() };
+        let folder =
+            Self { page: tempfile::tempdir().unwrap(), tools: tempfile::tempdir().unwrap() };
         let bin = folder.tools.path().join("bin");
         fs::create_dir(&bin).unwrap();
         program(&bin.join("vene"), VENE);
