@@ -15,7 +15,8 @@
 //! | `<!-- slow-page: why -->` | so does the whole page |
 //! | `<!-- not-run: why -->` | the next block is nothing that a reader runs |
 //!
-//! Anything else fails. `HuggingFaceTB/SmolLM2-135M` stands for a model of the reader's own: it is the embedded model here.
+//! Anything else fails. `VENE_WRITE_PAGES=1` writes into the page what its commands print now, to be looked at.
+//! `HuggingFaceTB/SmolLM2-135M` stands for a model of the reader's own: it is the embedded model here.
 #![allow(clippy::unwrap_used, missing_docs)]
 #![cfg(unix)]
 

@@ -1,6 +1,7 @@
 //! A page as a script: what its fenced blocks are, in order. What is in no way understood is an error.
 
 use std::fs;
+use std::ops::Range;
 use std::path::Path;
 
 /// A page and its blocks.
@@ -37,6 +38,8 @@ pub enum Kind {
 pub struct Exchange {
     pub command: String,
     pub prints: Vec<String>,
+    /// Where that stands: lines of the page, from 0.
+    pub lines: Range<usize>,
 }
 
 /// What a comment says of the next block.
@@ -119,9 +122,10 @@ fn kind(info: &str, inside: String, above: &str, at: usize) -> Result<Kind, Stri
 fn session(text: &str, at: usize) -> Result<Vec<Exchange>, String> {
     let mut exchanges: Vec<Exchange> = Vec::new();
     let mut continued = false;
-    for line in text.lines() {
+    for (index, line) in (at..).zip(text.lines()) {
         if let Some(command) = line.strip_prefix("$ ") {
-            exchanges.push(Exchange { command: command.to_owned(), prints: Vec::new() });
+            let lines = index + 1..index + 1;
+            exchanges.push(Exchange { command: command.to_owned(), prints: Vec::new(), lines });
             continued = command.ends_with('\\');
             continue;
         }
@@ -131,9 +135,11 @@ fn session(text: &str, at: usize) -> Result<Vec<Exchange>, String> {
         if continued {
             last.command.push('\n');
             last.command += line;
+            last.lines = index + 1..index + 1;
             continued = line.ends_with('\\');
         } else {
             last.prints.push(line.to_owned());
+            last.lines.end = index + 1;
         }
     }
     Ok(exchanges)

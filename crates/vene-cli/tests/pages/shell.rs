@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 
 use tempfile::TempDir;
 
-use super::page::{Kind, Page};
+use super::page::{Exchange, Kind, Page};
 use super::{printed, root};
 
 /// `vene` on the reader's path. The repository that pages name stands for a model of the reader's own.
@@ -59,21 +59,42 @@ pub fn run(page: &Page, slow_ones_too: bool) -> Result<(), String> {
         let said = reached.and_then(logged).unwrap_or_default();
         return Err(format!("line {place}: {status}\n{said}"));
     }
+    let (mut parted, mut rewritten) = (Vec::new(), Vec::new());
     for (number, check) in checks.iter().enumerate() {
         let printed = logged(number).ok_or(format!("line {}: it was not run", check.line))?;
-        if let Some(shown) = check.shown {
-            printed::compare(shown, &printed)
-                .map_err(|error| format!("line {}: {error}", check.line))?;
+        if let Some(exchange) = check.exchange
+            && let Err(error) = printed::compare(&exchange.prints, &printed)
+        {
+            parted.push(format!("line {}: {error}", exchange.lines.start));
+            rewritten.push((exchange, printed));
         }
     }
-    tables(page, &folder)
+    if parted.is_empty() {
+        return tables(page, &folder);
+    }
+    if std::env::var("VENE_WRITE_PAGES").is_ok_and(|value| value == "1") {
+        rewrite(page, &rewritten);
+        parted.push("the page was written anew: look at what changed".to_owned());
+    }
+    Err(parted.join("\n"))
+}
+
+/// Puts what was printed into the page, but where it leaves lines out on purpose.
+fn rewrite(page: &Page, printed: &[(&Exchange, String)]) {
+    let mut lines: Vec<&str> = page.text.lines().collect();
+    for (exchange, printed) in printed.iter().rev() {
+        if !exchange.prints.iter().any(|line| line == "...") {
+            lines.splice(exchange.lines.clone(), printed.trim_end().lines());
+        }
+    }
+    fs::write(root().join(&page.name), lines.join("\n") + "\n").unwrap();
 }
 
 /// What is run between two logs.
 struct Check<'p> {
     line: usize,
-    /// What the page shows of what is printed; none where it shows nothing.
-    shown: Option<&'p [String]>,
+    /// The command, where the page shows what it prints.
+    exchange: Option<&'p Exchange>,
 }
 
 /// The page as a script: each stretch of commands prints to a log of its own.
@@ -82,20 +103,21 @@ fn script<'p>(page: &'p Page, folder: &Folder, slow_ones_too: bool) -> (String, 
     let blocks = page.blocks.iter().filter(|block| slow_ones_too || !block.slow);
     for block in blocks {
         let line = block.line;
-        let mut stretch = |commands: &str, shown: Option<&'p [String]>| {
+        let mut stretch = |commands: &str, exchange: Option<&'p Exchange>| {
             let log = folder.log(checks.len());
-            let fails =
-                shown.is_some_and(|shown| shown.iter().any(|line| line.starts_with("error: ")));
-            let (before, after) = if fails { ("! ", "") } else { ("", "") };
-            // The shell's own variables stay, so no subshell.
-            writeln!(script, "exec > '{}' 2>&1\n{before}{commands}{after}", log.display()).unwrap();
-            checks.push(Check { line, shown });
+            // A command that the page shows to fail does not end the script; a subshell would lose what others set.
+            let shows_error = |exchange: &Exchange| {
+                exchange.prints.iter().any(|line| line.starts_with("error: "))
+            };
+            let fails = if exchange.is_some_and(shows_error) { "! " } else { "" };
+            writeln!(script, "exec > '{}' 2>&1\n{fails}{commands}", log.display()).unwrap();
+            checks.push(Check { line, exchange });
         };
         match &block.kind {
             Kind::Commands(text) => stretch(text, None),
             Kind::Session(exchanges) => {
                 for exchange in exchanges {
-                    stretch(&exchange.command, Some(&exchange.prints));
+                    stretch(&exchange.command, Some(exchange));
                 }
             }
             Kind::File { name, text } => {
