@@ -96,12 +96,8 @@ impl DataSetWorkload {
 
     fn declared(&self, outline: &Outline, rows: &[Row]) -> Result<DataSweep> {
         let components = distinct(self.cells.iter().map(|cell| cell.component.as_str()));
-        let components = components
-            .into_iter()
-            .map(|name| {
-                Component::from_name(name).with_context(|| format!("no component is called {name}"))
-            })
-            .collect::<Result<Vec<_>>>()?;
+        let components =
+            components.into_iter().map(str::parse).collect::<Result<Vec<Component>, _>>()?;
         let roles = self.roles.iter().map(|role| role.parse()).collect::<Result<Vec<Role>, _>>()?;
         let used = distinct(self.cells.iter().map(|cell| cell.role));
         let mut builder = DataSweep::builder(outline)

@@ -48,7 +48,7 @@ fn example(tokens: &Tokens, model: &Model) -> Result<Example> {
 }
 
 fn component(name: &str) -> Result<Component> {
-    Component::from_name(name).with_context(|| format!("no component is called {name}"))
+    Ok(name.parse()?)
 }
 
 fn edit(cell: &Cell) -> Result<Edit> {

@@ -4,7 +4,7 @@
 use std::path::PathBuf;
 
 /// Everything that opening a checkpoint, reading its tensors or using its tokenizer can refuse.
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum CheckpointError {
     /// The text names no model that could be opened.
@@ -168,6 +168,8 @@ pub enum CheckpointError {
     #[error("this tokenizer has no beginning-of-sequence token")]
     NoBeginningOfSequence,
 }
+
+vene_named::debug_as_sentence!(CheckpointError);
 
 impl CheckpointError {
     pub(crate) fn malformed(file: impl Into<String>, problem: impl Into<String>) -> Self {

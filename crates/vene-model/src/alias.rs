@@ -120,9 +120,9 @@ const REFUSED: [(&str, &str); 9] = [
 /// Where nothing of that name exists (the error lists what does), where the name means another
 /// tensor in its tool, or where this model lacks the component.
 pub fn resolve(name: &str, config: &DecoderConfig) -> Result<Named, SiteError> {
-    let named = match Component::from_name(name) {
-        Some(component) => Named { component, layer: None, per_head: false },
-        None => match head_form(name, config) {
+    let named = match name.parse::<Component>() {
+        Ok(component) => Named { component, layer: None, per_head: false },
+        Err(_) => match head_form(name, config) {
             Some(component) => Named { component, layer: None, per_head: true },
             None => match pyvene_name(name, config)? {
                 Some(component) => Named { component, layer: None, per_head: false },
@@ -174,7 +174,7 @@ fn pyvene_name(name: &str, config: &DecoderConfig) -> Result<Option<Component>, 
 }
 
 fn head_form(name: &str, config: &DecoderConfig) -> Option<Component> {
-    let component = Component::from_name(name.strip_prefix("head_")?)?;
+    let component = name.strip_prefix("head_")?.parse::<Component>().ok()?;
     component.heads(config).map(|_| component)
 }
 

@@ -9,6 +9,9 @@ mod blocks;
 mod graph;
 
 use std::fmt;
+use std::str::FromStr;
+
+use vene_named::UnknownName;
 
 use crate::config::DecoderConfig;
 pub use graph::Module;
@@ -362,11 +365,6 @@ impl Component {
         self.info().name
     }
 
-    /// The component of this name, vene's own names only (see [`crate::alias`] for others').
-    pub fn from_name(name: &str) -> Option<Self> {
-        COMPONENTS.iter().find(|info| info.name == name).map(|info| info.component)
-    }
-
     /// Whether each layer has one.
     pub fn per_layer(self) -> bool {
         self.info().per_layer
@@ -420,6 +418,27 @@ impl Component {
             .iter()
             .map(|info| info.component)
             .filter(|component| component.missing(config).is_none())
+    }
+}
+
+/// By vene's own names; [`alias::resolve`](crate::alias::resolve) knows those of other tools too.
+///
+/// ```
+/// use vene_model::Component;
+///
+/// assert_eq!("mlp_output".parse(), Ok(Component::MlpOutput));
+/// let error = "mlp_outptu".parse::<Component>().unwrap_err().to_string();
+/// assert!(error.starts_with("there is no component `mlp_outptu`; did you mean `mlp_output`?"));
+/// ```
+impl FromStr for Component {
+    type Err = UnknownName;
+
+    fn from_str(name: &str) -> Result<Self, UnknownName> {
+        let found = COMPONENTS.iter().find(|info| info.name == name);
+        found.map(|info| info.component).ok_or_else(|| {
+            let known: Vec<&str> = COMPONENTS.iter().map(|info| info.name).collect();
+            UnknownName::new("component", name, &known)
+        })
     }
 }
 

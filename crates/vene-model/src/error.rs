@@ -7,7 +7,7 @@ use crate::family::FAMILIES;
 use crate::operations::OperationError;
 
 /// A model cannot be built from its checkpoint.
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum ModelError {
     /// The files are at fault.
@@ -216,8 +216,10 @@ pub enum ModelError {
     },
 }
 
+vene_named::debug_as_sentence!(ModelError);
+
 /// No such site in this model.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum SiteError {
     /// No component of this name.
@@ -277,8 +279,10 @@ pub enum SiteError {
     },
 }
 
+vene_named::debug_as_sentence!(SiteError);
+
 /// An input that the model cannot take.
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum InputError {
     /// The tokenizer refused.
@@ -323,6 +327,8 @@ pub enum InputError {
     #[error(transparent)]
     AnotherModel(#[from] crate::key::AnotherModel),
 }
+
+vene_named::debug_as_sentence!(InputError);
 
 fn family_names() -> String {
     FAMILIES.map(|(name, _)| name).join(", ")

@@ -36,9 +36,11 @@ struct Facts {
 
 /// Something that was resolved for one model is given to another: what, both models, how they differ, and
 /// what to do.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct AnotherModel(Box<str>);
+
+vene_named::debug_as_sentence!(AnotherModel);
 
 impl ModelKey {
     pub(crate) fn new(

@@ -86,7 +86,7 @@ fn agrees_with_transformers(real: RealModel) {
             let (group, actual) = match key.split_once('/') {
                 Some((component, layer)) => {
                     let layer: usize = layer.parse().unwrap();
-                    let component = Component::from_name(component).unwrap();
+                    let component: Component = component.parse().unwrap();
                     (component.name(), values(&at(recording, &model, component, Some(layer))))
                 }
                 None => {

@@ -24,8 +24,11 @@
 //! assert_eq!(error, "there is no direction `nosing`; did you mean `noising`? There are noising, denoising");
 //! ```
 
+mod sentence;
+
 use std::fmt::Debug;
 
+pub use sentence::sentence;
 #[doc(hidden)]
 pub use serde;
 
@@ -57,7 +60,7 @@ pub trait Named: Copy + Debug + Eq + Sized + 'static {
 }
 
 /// A name that no value has.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, PartialEq, Eq, thiserror::Error)]
 #[error("there is no {what} `{name}`{}There are {known}", asked(nearest.as_deref()))]
 pub struct UnknownName {
     what: &'static str,
@@ -65,6 +68,8 @@ pub struct UnknownName {
     nearest: Option<String>,
     known: String,
 }
+
+debug_as_sentence!(UnknownName);
 
 impl UnknownName {
     /// A name that is none of those that there are.

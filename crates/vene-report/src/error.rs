@@ -23,7 +23,7 @@ pub(crate) fn count_cells(
 }
 
 /// What was wrong with a table as the matter of a figure, or with its file.
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum FigureError {
     /// The table lacks a column, or holds something else in it.
@@ -146,3 +146,5 @@ pub enum FigureError {
         source: io::Error,
     },
 }
+
+vene_named::debug_as_sentence!(FigureError);

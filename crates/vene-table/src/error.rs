@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use crate::{Kind, Place};
 
 /// Why a table could not be made, asked, written or read.
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum TableError {
     /// A column was asked for that the table does not have.
@@ -184,6 +184,8 @@ pub enum TableError {
         source: io::Error,
     },
 }
+
+vene_named::debug_as_sentence!(TableError);
 
 fn quoted(names: &[String]) -> String {
     if names.is_empty() {

@@ -3,9 +3,11 @@
 use std::ops::Range;
 
 /// A list that names no layers, or no heads.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct IndicesError(String);
+
+vene_named::debug_as_sentence!(IndicesError);
 
 /// The layers or heads that a list names, in its order, of so many that there are. Ranges are half-open, as in Python and
 /// Rust (`0..12` ends with 11; either end may be left out), negative numbers count from the end, and `all` is all of

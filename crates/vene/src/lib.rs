@@ -25,7 +25,7 @@
 //! * [`Plan`] and [`Edit`]: any interventions on any sites, several at once;
 //! * [`plan_file`]: plans in files, and saved with what their interventions learned;
 //! * [`intervention`]: what can be done to values;
-//! * [`Reference`]: the executor that defines what is right;
+//! * [`RunPlans`]: `model.run(&plan)`; [`Reference`]: the executor that defines what is right;
 //! * [`Session`]: unedited runs that are kept, and any number of plans run from them;
 //! * [`Sweep`]: the same intervention at many places;
 //! * [`Generator`]: text, with edits made while it is written.
@@ -50,13 +50,14 @@ pub mod sweep;
 pub mod task;
 pub mod training;
 
+pub use candle_core;
 pub use data_sweep::{
     AnswerTokens, Control, DataSweep, DataSweepBuilder, DataSweepError, Direction, EffectType,
     NoiseSize, Treatment,
 };
 pub use engine::{
     Distribution, ExampleOutcome, Executor, ExecutorName, Forked, Gradients, PlanOutcome, Reading,
-    Reference, Session, SiteGradients,
+    Reference, RunPlans, Session, SiteGradients,
 };
 pub use error::{PlanError, PositionError, RunError, SweepError, Whose};
 pub use generation::{Generation, GenerationError, Generator, Sampling};
@@ -78,6 +79,11 @@ pub use vene_table::Table;
 #[cfg(doctest)]
 #[doc = include_str!("../../../README.md")]
 struct Readme;
+
+/// So are those of the page about interventions, metrics and losses of one's own.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/extending.md")]
+struct ExtendingPage;
 
 /// So are those of the page about training.
 #[cfg(doctest)]

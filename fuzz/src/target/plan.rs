@@ -121,10 +121,11 @@ fn exercise(file: &PlanFile, model: &Model, examples: &[Example]) -> Result<()> 
 /// The examples of the documentation in a language, and others.
 fn seeds(language: &str) -> Result<Vec<Vec<u8>>> {
     let page = String::from_utf8(file("docs/plans.md")?)?;
-    let fence = format!("```{language}\n");
-    let blocks = page.split(fence.as_str()).skip(1);
-    let mut seeds: Vec<Vec<u8>> =
-        blocks.filter_map(|rest| Some(rest.split_once("```")?.0.as_bytes().to_vec())).collect();
+    // The file's name stands behind the language.
+    let fence = format!("```{language} ");
+    let files = page.split(fence.as_str()).skip(1).filter_map(|rest| rest.split_once("```"));
+    let texts = files.filter_map(|(file, _)| file.split_once('\n'));
+    let mut seeds: Vec<Vec<u8>> = texts.map(|(_, text)| text.as_bytes().to_vec()).collect();
     if language == "toml" {
         seeds.extend(TOML.iter().map(|text| text.as_bytes().to_vec()));
     } else {

@@ -1,5 +1,5 @@
 //! Every command line that the program itself advises is run, on the embedded model; and what its messages name is
-//! there. (That lines on pages are understood is tested beside the arguments.)
+//! there. (Pages are run by `tests/pages`.)
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -129,22 +129,6 @@ fn lines_that_the_demo_advises_run() {
     let said = String::from_utf8(output.stdout).unwrap();
     let lines = command_lines(said.split("To go on:").nth(1).unwrap());
     assert_eq!(run_all(&lines, folder.path()), 3);
-}
-
-#[test]
-fn lines_of_the_first_page_and_of_the_pages_beside_it_run() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-    for (page, least) in [("README.md", 7), ("docs/training.md", 2)] {
-        let folder = folder();
-        let text = fs::read_to_string(root.join(page)).unwrap();
-        let training = fs::read_to_string(root.join("docs/training.md")).unwrap();
-        fs::write(folder.path().join("das.toml"), plan_in(&training)).unwrap();
-        fs::write(folder.path().join("patch.toml"), plan_in(&text)).unwrap();
-        let mut lines = command_lines(&text);
-        lines.retain(|line| line.first().is_some_and(|word| commands().contains(word)));
-        let count = run_all(&lines, folder.path());
-        assert!(count >= least, "{count} lines of {page}");
-    }
 }
 
 /// The data sets and sweeps of the worked examples, on the models that they name: data sets of fewer rows, and of sweeps

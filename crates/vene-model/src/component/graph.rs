@@ -142,7 +142,7 @@ mod tests {
                 assert!(input.rank() < info.component.rank(), "{} feeds {}", input, info.name);
             }
             assert_eq!(COMPONENTS[info.component.rank()].name, info.name);
-            assert_eq!(Component::from_name(info.name), Some(info.component));
+            assert_eq!(info.name.parse(), Ok(info.component));
         }
     }
 

@@ -31,9 +31,11 @@ use crate::tensors::{HostTensor, LinearTensors, NormTensors};
 
 /// An operation failed: out of memory, or shapes that the decoder should never have joined.
 /// Told in candle's first line; what follows there is a backtrace.
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 #[error("the computation failed: {}", .0.to_string().lines().next().unwrap_or_default())]
 pub struct OperationError(#[from] pub candle_core::Error);
+
+vene_named::debug_as_sentence!(OperationError);
 
 /// The logits of chosen tokens in some rows.
 #[derive(Clone, Debug, Default, PartialEq)]

@@ -33,7 +33,7 @@ const MOST_BYTES: u64 = 1 << 30;
 const ARROW_SCHEMA: &str = "ARROW:schema";
 
 /// Why a Parquet file cannot be read.
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum ParquetFault {
     /// Not Parquet, damaged, or in a form that is not understood.
@@ -54,6 +54,8 @@ pub enum ParquetFault {
         columns: usize,
     },
 }
+
+vene_named::debug_as_sentence!(ParquetFault);
 
 /// A Parquet file whose counts were looked at.
 ///

@@ -4,7 +4,7 @@ use super::Value;
 use crate::statistics::StatisticsError;
 
 /// Why there is no causal model, no run of it, or no data set.
-#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[derive(Clone, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum CausalError {
     /// Two variables of one name, or two values for one variable.
@@ -205,6 +205,8 @@ pub enum CausalError {
     #[error(transparent)]
     Statistics(#[from] StatisticsError),
 }
+
+vene_named::debug_as_sentence!(CausalError);
 
 fn listed(names: &[String]) -> String {
     match names {

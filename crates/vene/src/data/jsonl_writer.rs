@@ -14,7 +14,7 @@ use serde_json::{Map, Value, json};
 use super::row::{FoilIs, Phrase, Row};
 
 /// Rows that cannot be written.
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum WriteError {
     /// A span's name would be read as something else.
@@ -32,6 +32,8 @@ pub enum WriteError {
     #[error(transparent)]
     Io(#[from] io::Error),
 }
+
+vene_named::debug_as_sentence!(WriteError);
 
 /// The keys that are no spans, as an error tells them.
 const RESERVED: &str = "base, source, target, foil, foil_is and group";

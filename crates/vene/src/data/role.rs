@@ -50,7 +50,7 @@ pub enum SpanPart {
 }
 
 /// A word that names no role.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
     "`{text}` names no position of a data set: expected last, a number, or a span of the rows such as \
      subject_first, subject_last, after_subject, or subject for all of its tokens at once"
@@ -58,6 +58,8 @@ pub enum SpanPart {
 pub struct RoleError {
     text: String,
 }
+
+vene_named::debug_as_sentence!(RoleError);
 
 impl SpanPart {
     fn part(self) -> Part {

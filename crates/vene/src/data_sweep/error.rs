@@ -6,7 +6,7 @@ use crate::data::{Reason, Role, RowName};
 use crate::error::{PlanError, RunError, SweepError};
 
 /// A sweep over a data set that cannot be run.
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum DataSweepError {
     /// No row at all.
@@ -170,6 +170,8 @@ pub enum DataSweepError {
     #[error(transparent)]
     Table(Box<vene_table::TableError>),
 }
+
+vene_named::debug_as_sentence!(DataSweepError);
 
 impl From<SweepError> for DataSweepError {
     fn from(error: SweepError) -> Self {

@@ -76,7 +76,7 @@ impl PlanOutcome {
     ///
     /// # Errors
     /// No such example, or a site that the plan does not collect.
-    pub fn collected(&self, example: usize, site: Site) -> Result<&Tensor, RunError> {
+    pub fn activation(&self, example: usize, site: Site) -> Result<&Tensor, RunError> {
         let showed = self.example(example)?;
         let place = self.collected.iter().position(|collected| *collected == site);
         let found = place.and_then(|place| showed.collected.get(place));
@@ -86,6 +86,20 @@ impl PlanOutcome {
                 [] => "nothing".to_owned(),
                 sites => sites.iter().map(Site::to_string).collect::<Vec<_>>().join(", "),
             },
+        })
+    }
+
+    /// What the plan's `edit`-th edit, counted from 0, did in an example.
+    ///
+    /// # Errors
+    /// No such example, or no such edit.
+    pub fn receipt(&self, edit: usize, example: usize) -> Result<&Receipt, RunError> {
+        self.example(example)?;
+        let mut receipts = self.receipts.iter();
+        let found = receipts.find(|receipt| (receipt.edit, receipt.example) == (edit, example));
+        found.ok_or_else(|| RunError::NoEdit {
+            edit,
+            edits: self.receipts.iter().map(|receipt| receipt.edit + 1).max().unwrap_or_default(),
         })
     }
 

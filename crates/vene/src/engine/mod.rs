@@ -1,7 +1,7 @@
 //! Executors: plans in, what the edited runs showed out.
 //!
 //! [`Reference`] is the definition of what is right: one full forward pass for every plan, edits
-//! at their sites, on plain operations. Whatever is faster is held to it.
+//! at their sites, on plain operations. Whatever is faster is held to it. [`RunPlans`] names none.
 
 mod apply;
 mod attend;
@@ -13,6 +13,7 @@ mod gradients;
 mod measure;
 mod reading;
 mod reference;
+mod run_plans;
 mod sequences;
 mod stages;
 mod still;
@@ -28,3 +29,4 @@ pub use forked::{Forked, Session, TrainRun};
 pub use gradients::{Gradients, SiteGradients};
 pub use reading::Reading;
 pub use reference::Reference;
+pub use run_plans::RunPlans;

@@ -5,7 +5,7 @@ use vene_model::{AnotherModel, Component, InputError, Site, SiteError};
 use super::{PositionError, Whose};
 
 /// A plan that cannot be run.
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum PlanError {
     /// No such site.
@@ -342,6 +342,8 @@ pub enum PlanError {
         component: Component,
     },
 }
+
+vene_named::debug_as_sentence!(PlanError);
 
 impl PlanError {
     /// Whether it is about one of the examples, so that the plan may still fit others.

@@ -5,7 +5,7 @@ use std::ops::Range;
 use crate::shown::shown;
 
 /// A position that a prompt does not have.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum PositionError {
     /// Past the end.
@@ -119,3 +119,5 @@ pub enum PositionError {
         what: String,
     },
 }
+
+vene_named::debug_as_sentence!(PositionError);

@@ -4,7 +4,7 @@ use vene_files::Panicked;
 use vene_model::{AnotherModel, OperationError, Site, SiteError};
 
 /// A run that failed.
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum RunError {
     /// The computation failed.
@@ -184,6 +184,14 @@ pub enum RunError {
         /// How many there are.
         examples: usize,
     },
+    /// An edit that the plan does not have.
+    #[error("the receipt of edit {edit} is asked for, and the plan has {edits}, counted from 0")]
+    NoEdit {
+        /// The edit.
+        edit: usize,
+        /// How many there are.
+        edits: usize,
+    },
     /// Labels for another number of reads.
     #[error("{given} labels are given for {reads} positions that are read; each needs one")]
     Labels {
@@ -237,6 +245,8 @@ pub enum RunError {
     #[error("stopped")]
     Stopped,
 }
+
+vene_named::debug_as_sentence!(RunError);
 
 impl RunError {
     /// A user's function panicked.

@@ -5,7 +5,7 @@ use vene_model::Component;
 use super::{PlanError, PositionError, RunError, Whose};
 
 /// A sweep that cannot be run.
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum SweepError {
     /// No base.
@@ -179,3 +179,5 @@ pub enum SweepError {
     #[error(transparent)]
     Run(#[from] RunError),
 }
+
+vene_named::debug_as_sentence!(SweepError);

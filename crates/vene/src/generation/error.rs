@@ -5,7 +5,7 @@ use vene_model::Site;
 use crate::error::RunError;
 
 /// A generation that cannot be run.
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum GenerationError {
     /// No token is asked for.
@@ -139,6 +139,8 @@ pub enum GenerationError {
     #[error(transparent)]
     Run(#[from] RunError),
 }
+
+vene_named::debug_as_sentence!(GenerationError);
 
 impl From<Box<vene_model::ModelError>> for GenerationError {
     fn from(error: Box<vene_model::ModelError>) -> Self {

@@ -100,7 +100,7 @@ impl Parameter {
 }
 
 /// Parameters that an intervention cannot be made of.
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum ParameterError {
     /// Another shape than the intervention, or its other parameters, say.
@@ -180,6 +180,8 @@ pub enum ParameterError {
     #[error(transparent)]
     Tensor(#[from] candle_core::Error),
 }
+
+vene_named::debug_as_sentence!(ParameterError);
 
 impl ParameterError {
     pub(crate) fn file(path: &std::path::Path, reason: impl ToString) -> Self {

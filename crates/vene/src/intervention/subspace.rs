@@ -169,7 +169,7 @@ impl Partition {
 }
 
 /// A subspace or partition that cannot be.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum SubspaceError {
     /// Past the end.
@@ -216,6 +216,8 @@ pub enum SubspaceError {
         known: String,
     },
 }
+
+vene_named::debug_as_sentence!(SubspaceError);
 
 #[cfg(test)]
 mod tests {

@@ -5,7 +5,7 @@ use vene_files::guarded;
 use super::{Metric, Observed};
 
 /// A metric that gave no number.
-#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[derive(Clone, PartialEq, thiserror::Error)]
 #[error("the metric {metric}, {row}, {run}: {problem}")]
 pub struct MetricError {
     /// Its name.
@@ -18,8 +18,10 @@ pub struct MetricError {
     pub problem: MetricProblem,
 }
 
+vene_named::debug_as_sentence!(MetricError);
+
 /// Why a metric gave no number.
-#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[derive(Clone, PartialEq, thiserror::Error)]
 pub enum MetricProblem {
     /// It reads more than it declares.
     #[error(
@@ -39,6 +41,8 @@ pub enum MetricProblem {
         message: String,
     },
 }
+
+vene_named::debug_as_sentence!(MetricProblem);
 
 /// A metric's number, if it gives one.
 pub(super) fn checked(metric: &dyn Metric, observed: &Observed<'_>) -> Result<f64, MetricProblem> {

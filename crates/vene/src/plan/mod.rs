@@ -135,7 +135,7 @@ impl Example {
 /// What to do to a run and what to read off it, for each of a batch of examples.
 ///
 /// ```
-/// use vene::{Component, Edit, Example, Model, Plan, Positions, Reference};
+/// use vene::{Component, Edit, Example, Model, Plan, Positions, RunPlans};
 ///
 /// let model = Model::load("embedded")?;
 /// let example = Example::new(model.prompt("The capital of Spain is")?)
@@ -147,7 +147,7 @@ impl Example {
 ///             .from(Positions::last_of("Italy")),
 ///     )
 ///     .resolve(&model, &[example])?;
-/// let outcome = Reference::new(&model).run(&plan)?;
+/// let outcome = model.run(&plan)?;
 /// let rome = model.tokenizer().single_token(" Rome")?;
 /// assert!(outcome.distribution(0, 0)?.probability(rome) > Some(0.1));
 /// # Ok::<(), Box<dyn std::error::Error>>(())

@@ -10,7 +10,7 @@ use super::Positions;
 use crate::error::PositionError;
 
 /// A padded row that holds no prompt.
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum PaddingError {
     /// A mask of another length.
@@ -41,6 +41,8 @@ pub enum PaddingError {
     #[error(transparent)]
     Input(#[from] InputError),
 }
+
+vene_named::debug_as_sentence!(PaddingError);
 
 /// A prompt and the padded row that it stood in.
 #[derive(Clone, Debug)]

@@ -34,7 +34,7 @@ impl fmt::Display for Place {
 }
 
 /// Why a plan's file cannot be used.
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum PlanFileError {
     /// The file cannot be opened, read or written.
@@ -196,6 +196,8 @@ pub enum PlanFileError {
         problem: String,
     },
 }
+
+vene_named::debug_as_sentence!(PlanFileError);
 
 fn maybe(nearest: &Option<Box<str>>) -> String {
     nearest.as_ref().map_or(String::new(), |name| format!(" (did you mean `{name}`?)"))

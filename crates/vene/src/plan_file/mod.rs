@@ -9,7 +9,7 @@
 //! ```
 //! use std::path::Path;
 //! use vene::plan_file::{Format, PlanFile};
-//! use vene::{Example, Model, Reference};
+//! use vene::{Example, Model, RunPlans};
 //!
 //! let file = PlanFile::parse(
 //!     r#"
@@ -27,7 +27,7 @@
 //! let example = Example::new(model.prompt("The capital of Spain is")?)
 //!     .source(model.prompt("The capital of Italy is")?);
 //! let plan = file.plan(&model)?.resolve(&model, &[example])?;
-//! let outcome = Reference::new(&model).run(&plan)?;
+//! let outcome = model.run(&plan)?;
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 

@@ -9,7 +9,7 @@ use crate::data_sweep::DataSweepError;
 use crate::error::{PlanError, RunError, SweepError};
 
 /// A plan over a data set that cannot be run.
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum PlanSweepError {
     /// No row at all.
@@ -130,3 +130,5 @@ pub enum PlanSweepError {
     #[error(transparent)]
     Table(#[from] TableError),
 }
+
+vene_named::debug_as_sentence!(PlanSweepError);

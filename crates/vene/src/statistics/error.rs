@@ -3,7 +3,7 @@
 use super::Together;
 
 /// Why no statistics can be given.
-#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[derive(Clone, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum StatisticsError {
     /// A level that is no share.
@@ -95,3 +95,5 @@ pub enum StatisticsError {
         reads_source: bool,
     },
 }
+
+vene_named::debug_as_sentence!(StatisticsError);

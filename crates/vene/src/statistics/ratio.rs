@@ -33,7 +33,7 @@ pub struct Quotient {
 }
 
 /// Why there is no ratio.
-#[derive(Clone, Copy, Debug, PartialEq, thiserror::Error)]
+#[derive(Clone, Copy, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Refusal {
     /// Nobody knows how far the denominator is from 0.
@@ -54,6 +54,8 @@ pub enum Refusal {
         interval: Interval,
     },
 }
+
+vene_named::debug_as_sentence!(Refusal);
 
 impl Ratio {
     /// The ratio; `None` where it is refused.

@@ -3,7 +3,7 @@
 use super::Task;
 
 /// A data set that cannot be made.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum TaskError {
     /// No such task.
@@ -67,3 +67,5 @@ pub enum TaskError {
         wanted: usize,
     },
 }
+
+vene_named::debug_as_sentence!(TaskError);

@@ -3,7 +3,7 @@
 use crate::error::RunError;
 
 /// A training that cannot be run.
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum TrainingError {
     /// Nothing to learn.
@@ -96,6 +96,8 @@ pub enum TrainingError {
     #[error(transparent)]
     Computation(#[from] vene_model::OperationError),
 }
+
+vene_named::debug_as_sentence!(TrainingError);
 
 impl From<candle_core::Error> for TrainingError {
     fn from(error: candle_core::Error) -> Self {

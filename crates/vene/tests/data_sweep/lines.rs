@@ -43,7 +43,7 @@ pub fn lines(table: &Table) -> Vec<Line> {
     let line = |row: usize| Line {
         example: example[row].unwrap(),
         group: group[row].clone(),
-        component: Component::from_name(&component[row]).unwrap(),
+        component: component[row].parse().unwrap(),
         layer: layer[row],
         position: position[row].clone(),
         head: head[row],

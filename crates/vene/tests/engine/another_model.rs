@@ -204,12 +204,12 @@ fn what_was_not_asked_for_is_named() {
         let outcome = found.unwrap();
         let site =
             |layer| Site::new(Component::MlpOutput, Some(layer), subject.model.config()).unwrap();
-        assert!(outcome.collected(0, site(1)).is_ok());
-        let error = outcome.collected(0, site(0)).unwrap_err().to_string();
+        assert!(outcome.activation(0, site(1)).is_ok());
+        let error = outcome.activation(0, site(0)).unwrap_err().to_string();
         let expected =
             "mlp_output of layer 0 was not collected; the plan collects mlp_output of layer 1";
         assert!(error.contains(expected), "{error}");
-        let error = outcome.collected(1, site(1)).unwrap_err().to_string();
+        let error = outcome.activation(1, site(1)).unwrap_err().to_string();
         assert!(error.contains("example 1 is asked for, and the plan has 1"), "{error}");
         let error = outcome.distribution(0, 0).unwrap_err().to_string();
         assert!(error.contains("gave whole distributions at 0 positions"), "{error}");

@@ -48,7 +48,7 @@ fn mean_by_hand(model: &Model, site: Site, sources: &[(Prompt, usize)]) -> Vec<f
             let plan = Plan::new().collect(site.component(), site.layer(), at);
             let plan = plan.resolve(model, &[Example::new(prompt.clone())]).unwrap();
             let outcome = Reference::new(model).run(&plan).unwrap();
-            values(outcome.collected(0, site).unwrap())
+            values(outcome.activation(0, site).unwrap())
         })
         .collect();
     (0..rows[0].len())

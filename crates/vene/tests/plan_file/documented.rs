@@ -8,11 +8,11 @@ use vene::{BeginningOfSequence, Example, Outline};
 
 const PAGE: &str = include_str!("../../../../docs/plans.md");
 
-/// The examples in a language.
+/// The examples in a language: files, which stand behind "```toml NAME".
 fn examples(language: &str) -> Vec<&'static str> {
-    let fence = format!("```{language}\n");
-    let blocks = PAGE.split(fence.as_str()).skip(1);
-    blocks.map(|rest| rest.split_once("```").unwrap().0).collect()
+    let fence = format!("```{language} ");
+    let files = PAGE.split(fence.as_str()).skip(1).map(|rest| rest.split_once("```").unwrap().0);
+    files.map(|file| file.split_once('\n').unwrap().1).collect()
 }
 
 #[test]

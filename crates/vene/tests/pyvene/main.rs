@@ -189,7 +189,7 @@ fn tutorial_agrees(name: &str, model: &Model) {
     let plans: Vec<_> = places
         .iter()
         .map(|rows| {
-            let component = Component::from_name(&rows[0].component).unwrap();
+            let component: Component = rows[0].component.parse().unwrap();
             let position = Positions::index(rows[0].position as i64);
             let edit = Edit::interchange(component, rows[0].layer).at(position);
             Plan::new().edit(edit).resolve(model, &examples).unwrap()

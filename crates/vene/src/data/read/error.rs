@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use super::{Layout, RowError};
 
 /// Why a data set could not be read.
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum DataError {
     /// A file of no known format.
@@ -222,6 +222,8 @@ pub enum DataError {
         error: Box<RowError>,
     },
 }
+
+vene_named::debug_as_sentence!(DataError);
 
 /// Where in its file a row stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,7 +1,7 @@
 //! What can be wrong with one row of a data set.
 
 /// What is wrong with one row.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum RowError {
     /// Something needed is not there.
@@ -228,6 +228,8 @@ pub enum RowError {
         choices: usize,
     },
 }
+
+vene_named::debug_as_sentence!(RowError);
 
 impl RowError {
     /// Whether it is about a phrase of this one row, so that other rows may still be used.
