@@ -5,11 +5,11 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, bail};
 use clap::Args;
 use vene::data::Row;
-use vene::data_sweep::Summary;
 use vene::metric;
 use vene::plan_file::{DataSection, ExperimentKind, Format, PlanFile, PlanGrid, Sections};
 use vene::plan_sweep::PlanSweep;
 use vene::statistics::{Bootstrap, Correction};
+use vene::sweep::Summary;
 use vene::{AnswerTokens, BeginningOfSequence, ExecutorName, Outline, Precision};
 
 use super::join::Shards;

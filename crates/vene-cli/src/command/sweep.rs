@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, bail};
 use clap::{ArgAction, Args, ValueEnum};
 use vene::{
-    ExecutorName, Method, Outline, PositionError, Sweep, SweepError, SweepPositions, SweepUnit,
-    Whose,
+    AnswerTokens, Control, ExecutorName, Method, Outline, PositionError, Sweep, SweepError,
+    SweepPositions, SweepUnit, Whose,
 };
 
 use super::Command;
@@ -30,11 +30,13 @@ use read_by::READ_BY;
     long_about = "\
 The same intervention at every one of many places: each component in each layer at each position (or \
 head), one at a time. For each place the probabilities of the target tokens after the last position are \
-measured.
+read (--token), or metrics are measured (--metric).
 
-Writes into --out: sweep.csv and sweep.parquet (a row for each place and target token), heatmap.svg|png, \
-bars.svg|png, and run.json with everything needed to run it again and a receipt for every intervention. \
-With --unit h.pos there is a pair of figures for each position (heatmap-position-3.png).",
+Writes into --out: with --token sweep.csv and sweep.parquet (a row for each place and target token), \
+heatmap.svg|png, effects.svg|png, bars.svg|png; with --metric metrics.csv and metrics.parquet (a row for each place, \
+metric, direction and control) and a map of the effects on each metric; and run.json with everything needed to run \
+it again and a receipt for every intervention. With --unit h.pos there are figures for each position \
+(heatmap-position-3.png).",
     after_help = "\
 Examples:
   The tutorial's sweep:
@@ -47,6 +49,8 @@ Examples:
   Prompts of different lengths: the country's last token, and the token after it:
     vene sweep ... --source \"The capital of Papua New Guinea is\" \\
       --positions subject_last,after_subject --subject Spain --source-subject \"Papua New Guinea\"
+  A metric instead of probabilities, in both directions:
+    vene sweep ... --metric logit_difference --target \" Madrid\" --foil \" Rome\" --direction both
   Over a data set, by the role of the positions, with intervals:
     vene task capital -n 200 --out capital.jsonl
     vene sweep --data capital.jsonl --component block_output --positions subject_last,last
@@ -141,8 +145,17 @@ pub struct Arguments {
 
     /// A token whose probability is followed, with its leading space: " Madrid" (again for more)
     #[arg(long, value_name = "TOKEN", action = ArgAction::Append,
-        required_unless_present_any = ["data", "resume"])]
+        required_unless_present_any = ["data", "resume", "metric"])]
     token: Vec<String>,
+
+    /// A right answer to --base, with its leading space, for metrics that read answers (again for more, any of which is
+    /// right); the rows of a data set have their own
+    #[arg(long, value_name = "TEXT")]
+    target: Vec<String>,
+
+    /// A right answer to --source, likewise
+    #[arg(long, value_name = "TEXT")]
+    foil: Vec<String>,
 
     #[command(flatten)]
     data: OverData,
@@ -283,7 +296,7 @@ impl Arguments {
         if let Some(memory) = memory {
             sweep.fits(&outline, memory)?;
         }
-        sweep::warn(&outline, &sweep);
+        sweep::warn(&outline, &sweep)?;
         let Some(folder) = folder else {
             let by = (executor, memory);
             return sweep::forecast(&outline, &sweep, precision, by, &self.out, json);
@@ -347,7 +360,7 @@ impl Arguments {
             MethodName::Noise => Method::Noise {
                 standard_deviation: read!(given, self => noise_sd)
                     .context("--intervention noise needs --noise-sd, its standard deviation")?,
-                seed: read!(given, self => seed).unwrap_or(0),
+                draws: read!(given, self.data => draws).unwrap_or(1),
             },
             MethodName::Resample | MethodName::Restore => {
                 bail!("--intervention {name} draws on a data set: give one with --data")
@@ -404,7 +417,22 @@ impl Arguments {
             Method::Mean => given.read("source"),
             _ => given.read_first("source", 1),
         }
-        let mut builder = Sweep::builder(outline)
+        let draws = matches!(method, Method::Noise { .. });
+        let mut builder = self.measured(given, &places, Sweep::builder(outline))?;
+        if draws || self.data.control.contains(&Control::RandomDirection) {
+            builder = builder.seed(read!(given, self => seed).unwrap_or(0));
+        }
+        if !self.data.metric.is_empty() {
+            let answers = *read!(given, self.data => answers);
+            builder = builder.first_tokens(answers == Some(AnswerTokens::First));
+            for target in read!(given, self => target) {
+                builder = builder.target(target);
+            }
+            for foil in read!(given, self => foil) {
+                builder = builder.foil(foil);
+            }
+        }
+        builder = builder
             .bos(*read!(given, self.run => bos))
             .base(read!(given, self => base).as_deref().unwrap_or_default())
             .unit(unit)
@@ -426,7 +454,10 @@ impl Arguments {
     fn with_option(&self, error: SweepError) -> anyhow::Error {
         let of_source = matches!(&error, SweepError::Position { whose: Whose::Source { .. }, .. });
         let option = match &error {
-            SweepError::NoSource { .. } => "--source",
+            SweepError::NoSource { .. } | SweepError::DenoisingSeveral { .. } => "--source",
+            SweepError::NoTarget { .. } | SweepError::AnswersUnread => "--target, --metric",
+            SweepError::NoFoil { .. } => "--target, --foil",
+            SweepError::OneRow { .. } => "--data",
             SweepError::Position { error: PositionError::SeveralPhrases { .. }, .. } => {
                 match of_source {
                     true => "--source-subject-occurrence",

@@ -14,10 +14,10 @@ use super::document::Node;
 use super::error::PlanFileError;
 use super::table::Item;
 use super::{deserialize, serialize};
-use crate::data_sweep::AnswerTokens;
 use crate::engine::ExecutorName;
 use crate::generation::{Generator, Sampling};
 use crate::statistics::Correction;
+use crate::sweep::AnswerTokens;
 use crate::training::{AdamW, Annealing, Schedule, Trainer};
 
 named! {

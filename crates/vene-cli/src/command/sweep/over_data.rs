@@ -1,4 +1,4 @@
-//! `vene sweep --data`: the options of a sweep over a data set, and how they become a [`DataSweep`].
+//! `vene sweep --data`: the options of a sweep over a data set, and how they become a [`Sweep`] over its rows.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -6,12 +6,12 @@ use std::sync::Arc;
 use anyhow::{Context, bail, ensure};
 use clap::{Args, ValueEnum};
 use vene::data::{Reason, Role, Row};
-use vene::data_sweep::Summary;
 use vene::metric::{self, BuiltIn, Metric};
 use vene::statistics::{Bootstrap, Clusters, Correction, Split, Together};
+use vene::sweep::Summary;
 use vene::{
-    AnswerTokens, Control, DataSweep, DataSweepError, Direction, EffectType, Method, NoiseSize,
-    Outline, SweepUnit, Treatment,
+    AnswerTokens, Control, Direction, EffectType, Method, NoiseSize, Outline, Sweep, SweepBuilder,
+    SweepError, SweepUnit,
 };
 
 use super::super::join::Shards;
@@ -22,6 +22,7 @@ use crate::data_sweep::{self, Settings};
 use crate::folder::Folder;
 use crate::record::Kind;
 use crate::rows;
+use crate::selection::Places;
 use crate::shard::{self, Shard};
 
 /// A sweep over a data set
@@ -47,13 +48,13 @@ pub struct OverData {
     #[arg(long, value_name = "NAME")]
     counterfactual: Option<String>,
 
-    /// What is measured [default: logit_difference]
+    /// What is measured [default: logit_difference; of one pair its tokens alone]
     #[arg(long, value_name = "NAME,...", value_delimiter = ',', long_help = metric_help())]
-    metric: Vec<String>,
+    pub(super) metric: Vec<String>,
 
     /// How answers of several tokens are read [default: whole]
     #[arg(long, value_name = "HOW", value_parser = by_name::<AnswerTokens>())]
-    answers: Option<AnswerTokens>,
+    pub(super) answers: Option<AnswerTokens>,
 
     /// Leave out rows in which two of --positions are the same token
     #[arg(long)]
@@ -76,7 +77,7 @@ pub struct OverData {
 
     /// resample, noise, restore: how many draws are averaged for each row [default: 1]
     #[arg(long, value_name = "DRAWS")]
-    draws: Option<usize>,
+    pub(super) draws: Option<usize>,
 
     /// mean: over which tokens of the data set's bases [default: position]
     #[arg(long, value_name = "TOKENS")]
@@ -96,7 +97,7 @@ pub struct OverData {
 
     /// Maps beside the first, of what should not matter
     #[arg(long, value_name = "NAME,...", value_delimiter = ',', value_parser = by_name::<Control>())]
-    control: Vec<Control>,
+    pub(super) control: Vec<Control>,
 
     /// Resamples of the bootstrap that intervals come from [default: 2000]
     #[arg(long, value_name = "COUNT")]
@@ -162,7 +163,7 @@ impl Arguments {
     }
 
     /// Checks everything before a weight is read.
-    fn prepare(&self, given: &Given) -> anyhow::Result<(Outline, DataSweep, Settings)> {
+    fn prepare(&self, given: &Given) -> anyhow::Result<(Outline, Sweep, Settings)> {
         let path = read!(given, self.data => data).as_deref().unwrap_or(Path::new(""));
         let outline = self.model.read(given).open()?;
         let counterfactual = read!(given, self.data => counterfactual).as_deref();
@@ -220,7 +221,7 @@ impl Arguments {
                 let _ = read!(given, self => dry_run);
                 Ok(Some(folder))
             }
-            None => self.claim(given, Kind::DataSweep),
+            None => self.claim(given, Kind::Sweep),
         }
     }
 
@@ -229,39 +230,50 @@ impl Arguments {
         given: &Given,
         outline: &Outline,
         data: &DataSet,
-    ) -> anyhow::Result<DataSweep> {
+    ) -> anyhow::Result<Sweep> {
         let (places, unit) = self.places(given, outline)?;
         let options = &self.data;
         let roles = self.roles(given, data, unit)?;
         let distinct = roles.len() > 1 && *read!(given, options => distinct_positions);
-        let has_layers = places.components.iter().any(|component| component.per_layer());
-        let window = has_layers.then(|| *read!(given, options => window)).flatten();
-        let mut builder = DataSweep::builder(outline)
+        let mut builder = self
+            .measured(given, &places, Sweep::builder(outline))?
             .rows(&data.rows)
             .bos(*read!(given, self.run => bos))
             .unit(unit)
             .components(places.components)
             .layers(places.layers)
             .roles(roles)
-            .treatment(self.treatment(given, data, unit)?)
+            .method(self.method_of_rows(given, data, unit)?)
+            .first_tokens(*read!(given, options => answers) == Some(AnswerTokens::First))
+            .distinct_roles(distinct)
+            .seed(read!(given, self => seed).unwrap_or(0));
+        if let Some(heads) = self.heads(given, outline)? {
+            builder = builder.heads(heads);
+        }
+        builder.build().map_err(with_option)
+    }
+
+    /// The sweep with what is asked for in the same way of a pair and of rows: directions, windows, effects, controls,
+    /// metrics.
+    pub(super) fn measured<'a>(
+        &self,
+        given: &Given,
+        places: &Places,
+        builder: SweepBuilder<'a>,
+    ) -> anyhow::Result<SweepBuilder<'a>> {
+        let options = &self.data;
+        let has_layers = places.components.iter().any(|component| component.per_layer());
+        let window = has_layers.then(|| *read!(given, options => window)).flatten();
+        let builder = builder
             .directions(match read!(given, options => direction) {
                 None => vec![Direction::Noising],
                 Some(Directions(directions)) => directions.clone(),
             })
             .window(window.unwrap_or(1))
             .effect(read!(given, options => effect).unwrap_or_default())
-            .controls(read!(given, options => control).iter().copied())
-            .first_tokens(*read!(given, options => answers) == Some(AnswerTokens::First))
-            .distinct_roles(distinct)
-            .seed(read!(given, self => seed).unwrap_or(0));
+            .controls(read!(given, options => control).iter().copied());
         let names = read!(given, options => metric);
-        if !names.is_empty() {
-            builder = builder.metrics(metrics(names)?);
-        }
-        if let Some(heads) = self.heads(given, outline)? {
-            builder = builder.heads(heads);
-        }
-        builder.build().map_err(with_option)
+        if names.is_empty() { Ok(builder) } else { Ok(builder.metrics(metrics(names)?)) }
     }
 
     /// The positions; where none is named, the last one. None where all are edited at once.
@@ -295,40 +307,40 @@ impl Arguments {
         Ok(roles)
     }
 
-    fn treatment(
+    fn method_of_rows(
         &self,
         given: &Given,
         data: &DataSet,
         unit: SweepUnit,
-    ) -> anyhow::Result<Treatment> {
+    ) -> anyhow::Result<Method> {
         let options = &self.data;
         let draws = || read!(given, options => draws).unwrap_or(1);
         Ok(match *read!(given, self => intervention) {
-            MethodName::Interchange => Treatment::Interchange,
-            MethodName::Zero => Treatment::Zero,
+            MethodName::Interchange => Method::Interchange,
+            MethodName::Zero => Method::Zero,
             // Where all positions are edited at once none has a role, and the mean is over all tokens.
-            MethodName::Mean if unit == SweepUnit::Head => Treatment::Mean { per_position: false },
-            MethodName::Mean => Treatment::Mean {
+            MethodName::Mean if unit == SweepUnit::Head => {
+                Method::MeanAblation { per_position: false }
+            }
+            MethodName::Mean => Method::MeanAblation {
                 per_position: *read!(given, options => mean_over) != Some(MeanOver::All),
             },
-            MethodName::Resample => Treatment::Resample { draws: draws() },
-            MethodName::Noise => Treatment::Noise {
+            MethodName::Resample => Method::Resample { draws: draws() },
+            MethodName::Noise => Method::Noise {
                 standard_deviation: read!(given, self => noise_sd)
                     .context("--intervention noise needs --noise-sd, its standard deviation")?,
                 draws: draws(),
             },
-            MethodName::Restore => Treatment::Restore {
+            MethodName::Restore => Method::Restore {
                 noise: self.noise(given)?,
                 draws: draws(),
                 corrupted: self.corrupted(given, data)?,
             },
-            MethodName::Scaling => {
-                Treatment::Other(Method::Scaling { factor: self.factor(given)? })
-            }
+            MethodName::Scaling => Method::Scaling { factor: self.factor(given)? },
             MethodName::Addition
             | MethodName::Subtraction
             | MethodName::Skip
-            | MethodName::Knockout => Treatment::Other(self.method(given)?),
+            | MethodName::Knockout => self.method(given)?,
         })
     }
 
@@ -356,7 +368,7 @@ impl Arguments {
         Ok(NoiseSize::Absolute(deviation))
     }
 
-    fn summary(&self, given: &Given, sweep: &DataSweep) -> anyhow::Result<Summary> {
+    fn summary(&self, given: &Given, sweep: &Sweep) -> anyhow::Result<Summary> {
         let options = &self.data;
         let seed = read!(given, self => seed).unwrap_or(0);
         let mut bootstrap = Bootstrap { seed, ..Bootstrap::default() };
@@ -372,7 +384,7 @@ impl Arguments {
             Some(discovery) => {
                 let together = read!(given, options => together);
                 let together = together.unwrap_or_default();
-                let reads_source = sweep.treatment().reads_source();
+                let reads_source = sweep.method().reads_source();
                 let split = Split { discovery, seed, together, reads_source };
                 let found = split.rows(&rows).context("--discovery")?.discovery;
                 rows::warn_of_share("--discovery", discovery, found.len(), rows.len());
@@ -384,8 +396,8 @@ impl Arguments {
 }
 
 /// The error, with the option that would help, which the library does not know.
-fn with_option(error: DataSweepError) -> anyhow::Error {
-    let DataSweepError::NoneUsable { reason, .. } = &error else { return error.into() };
+fn with_option(error: SweepError) -> anyhow::Error {
+    let SweepError::NoneUsable { reason, .. } = &error else { return error.into() };
     match **reason {
         Reason::SeveralTokens { .. } => {
             anyhow::anyhow!("{error} (--answers first lets an answer's first token stand for it)")
