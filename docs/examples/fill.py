@@ -54,11 +54,11 @@ def share(row):
 def place(row):
     if row["head"]:
         return f"head {row['layer']}.{row['head']}"
-    return f"`{row['component']}` {row['layer']}, `{row['position']}`"
+    return f"`{row['component']}` {row['layer']}, `{row['role']}`"
 
 
 def same_place(row):
-    return tuple(row[name] for name in ("component", "layer", "position", "head"))
+    return tuple(row[name] for name in ("component", "layer", "role", "head"))
 
 
 def table(titles, rows):
@@ -126,11 +126,11 @@ def controls(folder, controls="none,shuffled,random", **wanted):
     return table(titles, cells)
 
 
-def clusters(*_, component, layer, position, **runs):
+def clusters(*_, component, layer, role, **runs):
     """One place with and without groups."""
     cells = []
     for name, folder in runs.items():
-        (row,) = summary(folder, component=component, layer=layer, position=position)
+        (row,) = summary(folder, component=component, layer=layer, role=role)
         width = number(float(row["high"]) - float(row["low"]))
         cells.append([name.replace("_", " "), mean(row), width, row["clusters"]])
     return table(["", "mean effect [95 % interval]", "width", "clusters"], cells)

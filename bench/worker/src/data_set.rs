@@ -13,9 +13,7 @@ use anyhow::{Context, Result, ensure};
 use serde::Deserialize;
 use vene::data::{Role, Row, read};
 use vene::plan::ResolvedPlan;
-use vene::{
-    Component, DataSweep, Executor, Forked, Model, Outline, PlanOutcome, RunError, SweepUnit,
-};
+use vene::{Component, Executor, Forked, Model, Outline, PlanOutcome, RunError, Sweep, SweepUnit};
 
 /// A workload of the kind `data_set`; what the fields mean is told in `workloads.py`.
 #[derive(Deserialize)]
@@ -84,7 +82,7 @@ impl DataSetWorkload {
 
         let start = Instant::now();
         let sweep = self.declared(&outline, &rows)?;
-        let table = sweep.run_with(&outline, &executor)?;
+        let table = sweep.run_with(&outline, &executor)?.into_examples();
         let seconds = start.elapsed().as_secs_f64();
 
         if let Some(left_out) = sweep.left_out().first() {
@@ -94,13 +92,13 @@ impl DataSetWorkload {
         Ok(Swept { seconds, values, passes: executor.passes.into_inner() })
     }
 
-    fn declared(&self, outline: &Outline, rows: &[Row]) -> Result<DataSweep> {
+    fn declared(&self, outline: &Outline, rows: &[Row]) -> Result<Sweep> {
         let components = distinct(self.cells.iter().map(|cell| cell.component.as_str()));
         let components =
             components.into_iter().map(str::parse).collect::<Result<Vec<Component>, _>>()?;
         let roles = self.roles.iter().map(|role| role.parse()).collect::<Result<Vec<Role>, _>>()?;
         let used = distinct(self.cells.iter().map(|cell| cell.role));
-        let mut builder = DataSweep::builder(outline)
+        let mut builder = Sweep::builder(outline)
             .rows(rows)
             .components(components)
             .layers(distinct(self.cells.iter().map(|cell| cell.layer)))
@@ -114,7 +112,7 @@ impl DataSetWorkload {
     }
 
     /// The table's values, which come row by row, in the workload's order: cell by cell.
-    fn in_order(&self, sweep: &DataSweep, values: &[f64]) -> Result<Vec<f64>> {
+    fn in_order(&self, sweep: &Sweep, values: &[f64]) -> Result<Vec<f64>> {
         let (cells, rows) = (sweep.cells().len(), sweep.rows().len());
         ensure!(values.len() == cells * rows, "{} values of {cells} x {rows}", values.len());
         let place: HashMap<Cell, usize> = sweep
@@ -122,7 +120,7 @@ impl DataSetWorkload {
             .iter()
             .enumerate()
             .filter_map(|(place, cell)| {
-                let role = sweep.roles().get(cell.role?)?.to_string();
+                let role = sweep.roles().get(cell.position?)?.to_string();
                 let cell = Cell {
                     component: cell.component.name().to_owned(),
                     layer: cell.layer?,

@@ -18,9 +18,10 @@ use std::time::Instant;
 
 use anyhow::Context;
 use vene::data::{FoilIs, PreparedRow};
-use vene::data_sweep::{Means, Summary, join};
+use vene::sweep::{Means, Summary, join};
 use vene::{
-    BeginningOfSequence, DataSweep, Direction, ExecutorName, Model, Outline, Precision, Table,
+    BeginningOfSequence, Direction, ExecutorName, ForecastOf, Model, Outline, Precision, Sweep,
+    Table,
 };
 
 use crate::command::join::Shards;
@@ -30,7 +31,7 @@ use crate::experiment::{self, Spec};
 use crate::folder::Folder;
 use crate::model;
 use crate::parts::Parts;
-use crate::record::{RECORD, Record};
+use crate::record::{RECORD, Record, noted};
 use crate::rows;
 use crate::shard::{self, Shard};
 use crate::terminal;
@@ -59,11 +60,11 @@ pub struct Settings {
 /// Says what would run and what it would cost; the model is asked what it knows of the task.
 pub fn forecast(
     outline: Outline,
-    sweep: &DataSweep,
+    sweep: &Sweep,
     settings: &Settings,
     out: &Path,
 ) -> anyhow::Result<()> {
-    let forecast = sweep.forecast(&outline, settings.memory)?;
+    let forecast = sweep.forecast(&outline, ForecastOf::Forked(settings.memory))?;
     let model = executor::load(settings.executor, outline, settings.precision)?;
     warn(&model, sweep);
     let preflight =
@@ -79,7 +80,7 @@ pub fn forecast(
 /// Runs a sweep from the beginning, in a folder that was claimed for it.
 pub fn start(
     outline: Outline,
-    sweep: &DataSweep,
+    sweep: &Sweep,
     settings: &Settings,
     folder: &Folder,
 ) -> anyhow::Result<()> {
@@ -103,7 +104,7 @@ pub fn start(
 }
 
 /// Warns of what may make a result other than was meant.
-fn warn(outline: &Outline, sweep: &DataSweep) {
+fn warn(outline: &Outline, sweep: &Sweep) {
     // All prompts begin alike, so the first stands for all.
     if let Some(row) = sweep.rows().first() {
         model::warn_about_bos(outline, &row.base);
@@ -125,7 +126,7 @@ fn warn(outline: &Outline, sweep: &DataSweep) {
 /// Goes on with a sweep that was stopped, in the folder that was claimed for that.
 pub fn go_on(
     outline: Outline,
-    sweep: &DataSweep,
+    sweep: &Sweep,
     settings: &Settings,
     folder: &Folder,
 ) -> anyhow::Result<()> {
@@ -148,7 +149,7 @@ pub fn go_on(
 }
 
 /// All files that a finished run may have.
-fn files(sweep: &DataSweep) -> Vec<String> {
+fn files(sweep: &Sweep) -> Vec<String> {
     let tables = [EXAMPLES, SUMMARY_PARQUET, SUMMARY_CSV, RECORD].map(str::to_owned);
     tables.into_iter().chain(figures::names(sweep)).collect()
 }
@@ -156,7 +157,7 @@ fn files(sweep: &DataSweep) -> Vec<String> {
 /// Runs the batches that are missing, and writes what came of all.
 fn finish(
     model: &Model,
-    sweep: &DataSweep,
+    sweep: &Sweep,
     settings: &Settings,
     folder: &Folder,
     (mut record, parts): (Record, Parts),
@@ -173,7 +174,7 @@ fn finish(
 /// Puts the shards of a sweep together, in a folder that was claimed for that.
 pub fn put_together(
     outline: &Outline,
-    sweep: &DataSweep,
+    sweep: &Sweep,
     settings: &Settings,
     folder: &Folder,
     shards: &Shards,
@@ -192,14 +193,14 @@ pub fn put_together(
 }
 
 /// The batches of the rows that are run.
-fn batches(sweep: &DataSweep, settings: &Settings) -> anyhow::Result<Vec<Range<usize>>> {
+fn batches(sweep: &Sweep, settings: &Settings) -> anyhow::Result<Vec<Range<usize>>> {
     Ok(sweep.batches_in(shard::rows_of(settings.shard, sweep.rows().len())?))
 }
 
 /// Writes what came of a sweep.
 fn write(
     outline: &Outline,
-    sweep: &DataSweep,
+    sweep: &Sweep,
     settings: &Settings,
     folder: &Folder,
     mut record: Record,
@@ -213,9 +214,10 @@ fn write(
     // Its files must still be those that were opened.
     record.set("model", model::record(outline, &settings.spec.model)?);
     record::end(&mut record, &examples, &summary, &files, seconds)?;
+    let notes = record.notes();
     folder.fill(&mut record, |folder| {
-        examples.write_parquet(folder.join(EXAMPLES))?;
-        summary.write_parquet(folder.join(SUMMARY_PARQUET))?;
+        noted(examples, &notes).write_parquet(folder.join(EXAMPLES))?;
+        noted(summary.clone(), &notes).write_parquet(folder.join(SUMMARY_PARQUET))?;
         summary.write_csv(folder.join(SUMMARY_CSV))?;
         for (name, bytes) in &figures {
             fs::write(folder.join(name), bytes).with_context(|| format!("cannot write {name}"))?;
@@ -238,7 +240,7 @@ fn write(
 /// Runs the batches whose parts are missing; where there are any, what was measured before them.
 fn run(
     model: &Model,
-    sweep: &DataSweep,
+    sweep: &Sweep,
     settings: &Settings,
     parts: &Parts,
 ) -> anyhow::Result<Option<Means>> {
@@ -259,7 +261,7 @@ fn run(
             bar.set(before + done);
             ControlFlow::Continue(())
         })?;
-        parts.write(index, &[&|path| Ok(part.write_parquet(path)?)])?;
+        parts.write(index, &[&|path| Ok(part.examples().write_parquet(path)?)])?;
         before += size;
     }
     bar.finish();

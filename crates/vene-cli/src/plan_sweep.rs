@@ -14,8 +14,8 @@ use std::time::Instant;
 
 use anyhow::Context;
 use serde_json::Value;
-use vene::data_sweep::Summary;
 use vene::plan_sweep::{PlanSweep, join};
+use vene::sweep::Summary;
 use vene::{ExecutorName, Model, Outline, Precision, Table};
 
 use crate::command::join::Shards;
@@ -25,7 +25,7 @@ use crate::experiment::{self, Spec};
 use crate::folder::Folder;
 use crate::model;
 use crate::parts::Parts;
-use crate::record::{RECORD, Record};
+use crate::record::{RECORD, Record, noted};
 use crate::shard::{self, Shard};
 use crate::{rows, terminal, threads};
 
@@ -258,13 +258,14 @@ fn write(
     // Its files must still be those that were opened.
     record.set("model", model::record(outline, &settings.spec.model)?);
     record::end(&mut record, &examples, &receipts, &files, seconds)?;
+    let specified = record.notes();
     folder.fill(&mut record, |folder| {
-        examples.write_parquet(folder.join(EXAMPLES))?;
+        noted(examples, &specified).write_parquet(folder.join(EXAMPLES))?;
         if let Some(summary) = &summary {
-            summary.write_parquet(folder.join(SUMMARY_PARQUET))?;
+            noted(summary.clone(), &specified).write_parquet(folder.join(SUMMARY_PARQUET))?;
             summary.write_csv(folder.join(SUMMARY_CSV))?;
         }
-        receipts.write_parquet(folder.join(RECEIPTS))?;
+        noted(receipts, &specified).write_parquet(folder.join(RECEIPTS))?;
         if has_tensors {
             let rows = shard::rows_of(settings.shard, sweep.rows().len())?;
             let notes = record::notes(outline, sweep, settings, &rows)?;

@@ -12,6 +12,7 @@ use std::time::SystemTime;
 
 use anyhow::{Context, bail};
 use serde_json::{Map, Value, json};
+use vene::Table;
 
 use crate::threads;
 
@@ -212,6 +213,27 @@ impl Record {
         self.text("spec").unwrap_or_default()
     }
 
+    /// What tables' files say of the run: its kind, the SHA-256 of what determines its numbers, that in JSON, and the
+    /// model's identity.
+    pub fn notes(&self) -> Vec<(String, String)> {
+        let given = ["data", "base", "sources", "plan", "experiment", "options"];
+        let given = given.into_iter().filter(|key| !self.get(key).is_null());
+        let given: Map<String, Value> =
+            given.map(|key| (key.to_owned(), specified(self.get(key)))).collect();
+        let notes = [
+            ("vene", json!(self.text("vene"))),
+            ("kind", json!(self.text("kind"))),
+            ("model", specified(self.get("model"))),
+            ("spec", Value::Object(given)),
+            ("spec_sha256", json!(self.spec())),
+        ];
+        let text = |value: Value| match value {
+            Value::String(text) => text,
+            value => value.to_string(),
+        };
+        notes.map(|(key, value)| (format!("vene.{key}"), text(value))).into()
+    }
+
     /// The first of these keys, or `vene`, the version, at which another record differs in what determines numbers; and
     /// what the two say there.
     pub fn first_difference<'a>(
@@ -268,6 +290,11 @@ impl Record {
     pub fn value(&self) -> Value {
         Value::Object(self.0.clone())
     }
+}
+
+/// A table with notes on the run that it came of.
+pub fn noted(table: Table, notes: &[(String, String)]) -> Table {
+    notes.iter().fold(table, |table, (key, value)| table.with_metadata(key, value))
 }
 
 /// What determines numbers in an entry. What was remarked on a model is known better after it was loaded; and where files

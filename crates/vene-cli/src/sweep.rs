@@ -20,13 +20,14 @@ use crate::executor;
 use crate::experiment::Spec;
 use crate::folder::Folder;
 use crate::model;
-use crate::record::{Kind, RECORD, Record};
+use crate::record::{Kind, RECORD, Record, noted};
 use crate::terminal;
 
 pub use forecast::forecast;
 
-const CSV: &str = "sweep.csv";
-const PARQUET: &str = "sweep.parquet";
+/// The tables: of the tokens' probabilities, and of the metrics.
+const TOKENS: &str = "sweep";
+const METRICS: &str = "metrics";
 
 /// A checked sweep with all that it takes to run it.
 pub struct Run {
@@ -55,6 +56,7 @@ pub struct Finished {
     precision: Precision,
     executor: ExecutorName,
     memory: Option<usize>,
+    sweep: Sweep,
     outcome: SweepOutcome,
     load_seconds: f64,
     sweep_seconds: f64,
@@ -78,20 +80,22 @@ pub(super) fn one_or_each<T: Serialize>(each: impl Iterator<Item = T>) -> Value 
     }
 }
 
+/// The names of a sweep's tables, without their extensions.
+fn tables(sweep: &Sweep) -> impl Iterator<Item = &'static str> {
+    let tokens = (!sweep.targets().is_empty()).then_some(TOKENS);
+    tokens.into_iter().chain((!sweep.metrics().is_empty()).then_some(METRICS))
+}
+
 /// The files that a sweep writes.
 pub fn files(sweep: &Sweep) -> Vec<String> {
+    let tables = tables(sweep).flat_map(|name| [format!("{name}.csv"), format!("{name}.parquet")]);
     let figures = figures::names(sweep).into_iter();
     let figures = figures.flat_map(|name| [format!("{name}.svg"), format!("{name}.png")]);
-    [CSV, PARQUET]
-        .map(str::to_owned)
-        .into_iter()
-        .chain(figures)
-        .chain([RECORD.to_owned()])
-        .collect()
+    tables.chain(figures).chain([RECORD.to_owned()]).collect()
 }
 
 /// Warns of what may make a sweep's result other than was meant.
-pub fn warn(outline: &Outline, sweep: &Sweep) {
+pub fn warn(outline: &Outline, sweep: &Sweep) -> anyhow::Result<()> {
     model::warn_about_bos(outline, sweep.base());
     for source in sweep.sources() {
         model::warn_about_bos(outline, source);
@@ -108,19 +112,20 @@ pub fn warn(outline: &Outline, sweep: &Sweep) {
         }
     }
     if !matches!(sweep.method(), Method::Interchange) {
-        return;
+        return Ok(());
     }
     let read = sweep.read_sources();
     if read.iter().any(|source| source.tokens() == sweep.base().tokens()) {
         terminal::warn(
             "base and source are the same tokens: an interchange between them changes nothing",
         );
-    } else if sweep.shared_prefix_cells() == sweep.cells().len() {
+    } else if sweep.shared_prefix_cells(outline)? == sweep.cells().len() {
         terminal::warn(
             "base and source are the same up to every swept position: none of these interventions \
              can change anything",
         );
     }
+    Ok(())
 }
 
 impl Run {
@@ -158,15 +163,18 @@ impl Run {
         let load_seconds = start.elapsed().as_secs_f64();
 
         let start = Instant::now();
-        let bar = terminal::Bar::new(self.sweep.cells().len(), "interventions");
-        let outcome =
-            self.sweep.run_with(&*executor::on(self.executor, &model, self.memory), &mut |done| {
-                bar.set(done);
-                ControlFlow::Continue(())
-            });
+        let bar = terminal::Bar::new(self.sweep.interventions(), "interventions");
+        let executor = executor::on(self.executor, &model, self.memory);
+        let means = self.sweep.means(&model, &*executor)?;
+        let outcome = self.sweep.run_batch(&model, &*executor, &means, 0..1, &mut |done| {
+            bar.set(done);
+            ControlFlow::Continue(())
+        });
         bar.finish();
+        drop(executor);
         Ok(Finished {
             outcome: outcome?,
+            sweep: self.sweep,
             model,
             spec: self.spec,
             bos: self.bos,
@@ -183,11 +191,10 @@ impl Finished {
     /// Writes all files, or none. A figure that cannot be drawn (there may be too much for one) is
     /// left out with a warning, rather than the whole run lost.
     fn write(&self, folder: &Folder, mut record: Record) -> anyhow::Result<Written> {
-        let table = self.outcome.table();
         let start = Instant::now();
         let mut drawn: Vec<(String, Vec<u8>)> = Vec::new();
-        for name in figures::names(self.outcome.sweep()) {
-            let figure = figures::draw(&name, &table, &self.outcome, &self.model);
+        for name in figures::names(&self.sweep) {
+            let figure = figures::draw(&name, self);
             match figure.and_then(|figure| Ok((figure.png()?, figure))) {
                 Ok((png, figure)) => {
                     drawn.push((format!("{name}.svg"), figure.svg().as_bytes().to_vec()));
@@ -197,13 +204,25 @@ impl Finished {
             }
         }
         let draw_seconds = start.elapsed().as_secs_f64();
-        let mut files = vec![CSV.to_owned(), PARQUET.to_owned()];
+        let mut files = Vec::new();
+        for name in tables(&self.sweep) {
+            files.extend([format!("{name}.csv"), format!("{name}.parquet")]);
+        }
         files.extend(drawn.iter().map(|(name, _)| name.clone()));
         files.push(RECORD.to_owned());
         record::end(&mut record, self, draw_seconds, &files)?;
+        let specified = record.notes();
         folder.fill(&mut record, |folder| {
-            table.write_csv(folder.join(CSV))?;
-            table.write_parquet(folder.join(PARQUET))?;
+            for name in tables(&self.sweep) {
+                let table = match name {
+                    METRICS => Some(self.outcome.examples()),
+                    _ => self.outcome.tokens(),
+                };
+                let Some(table) = table else { continue };
+                table.write_csv(folder.join(format!("{name}.csv")))?;
+                let noted = noted(table.clone(), &specified);
+                noted.write_parquet(folder.join(format!("{name}.parquet")))?;
+            }
             for (name, bytes) in &drawn {
                 std::fs::write(folder.join(name), bytes)
                     .with_context(|| format!("cannot write {name}"))?;
@@ -216,7 +235,7 @@ impl Finished {
 
     /// The strongest places, for people to read.
     pub fn summary(&self) -> String {
-        summary::summary(&self.outcome, &self.model, self.sweep_seconds)
+        summary::summary(self)
     }
 }
 

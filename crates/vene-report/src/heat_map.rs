@@ -52,7 +52,7 @@ pub enum Axis {
     /// Positions beyond the texts show their number alone. Texts are drawn as given: strip or
     /// mark a token's leading space before.
     Position(Vec<String>),
-    /// Column `position` as text: the roles that tokens play (`subject_last`), in this order. A
+    /// Column `role` (text): the roles that tokens play (`subject_last`), in this order. A
     /// role that the table lacks is not drawn; one that is not named here follows behind those
     /// that are, in the order in which the table has them.
     Role(Vec<String>),

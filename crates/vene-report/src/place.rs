@@ -29,15 +29,15 @@ impl Place {
     }
 }
 
-/// Where each row of a table was measured: columns `component` and `layer`, and `head` and
-/// `position` where it has them.
+/// Where each row of a table was measured: columns `component` and `layer`, and `head` and `role`, or else `position`,
+/// where it has them.
 pub(crate) fn of_rows(table: &Table) -> Result<Vec<Place>, TableError> {
     let heads =
         if table.has("head") { table.optional_integers("head")? } else { vec![None; table.rows()] };
-    let positions = if table.has("position") {
-        label::of_column(table, "position")?
-    } else {
-        vec![None; table.rows()]
+    let named = ["role", "position"].into_iter().find(|column| table.has(column));
+    let positions = match named {
+        Some(column) => label::of_column(table, column)?,
+        None => vec![None; table.rows()],
     };
     let rows = depth::of_rows(table)?.into_iter().zip(heads).zip(positions);
     Ok(rows.map(|((depth, head), position)| Place { depth, head, position }).collect())

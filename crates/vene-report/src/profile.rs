@@ -20,7 +20,7 @@ use crate::{Caption, Facets, Figure, FigureError, Interval, metric};
 /// let summary = Table::builder()
 ///     .column("component", vec!["mlp_output"; 3])
 ///     .column("layer", vec![0_i64, 1, 2])
-///     .column("position", vec!["last"; 3])
+///     .column("role", vec!["last"; 3])
 ///     .column("mean", vec![0.1, 0.4, 0.2])
 ///     .column("low", vec![-0.1, 0.3, 0.1])
 ///     .column("high", vec![0.3, 0.5, 0.3])
@@ -77,7 +77,7 @@ impl Default for Profile {
             along: Along::Layers,
             lines: "component".to_owned(),
             interval: Some(Interval::default()),
-            facets: Facets::by("position"),
+            facets: Facets::by("role"),
         }
     }
 }

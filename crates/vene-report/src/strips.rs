@@ -16,8 +16,8 @@ use crate::{Caption, Figure, FigureError, Interval, metric};
 /// Drawn from the two tables of a sweep over a data set. The *summary* needs the columns
 /// `component` (text) and `layer` (integers, may be missing), and those named here; the *examples*
 /// need the same places, `example` (integers) and the column of effects; `group` (text, may be
-/// missing) is used where there is one. In both, `position` (text or integers) and `head` are
-/// used where they are. Rows are labelled as [`short_label`](crate::short_label) says
+/// missing) is used where there is one. In both, `role` (text) or else `position` (integers), and `head`
+/// are used where they are. Rows are labelled as [`short_label`](crate::short_label) says
 /// (`f12 subject_last`, `z9.h3 last`).
 ///
 /// ```
@@ -27,7 +27,7 @@ use crate::{Caption, Figure, FigureError, Interval, metric};
 /// let summary = Table::builder()
 ///     .column("component", vec!["mlp_output"])
 ///     .column("layer", vec![12_i64])
-///     .column("position", vec!["subject_last"])
+///     .column("role", vec!["subject_last"])
 ///     .column("mean", vec![-0.4])
 ///     .column("low", vec![-0.7])
 ///     .column("high", vec![-0.1])

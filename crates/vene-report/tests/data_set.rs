@@ -50,7 +50,7 @@ fn summary() -> Table {
     Table::builder()
         .column("component", cells.iter().map(|cell| cell.0).collect::<Vec<_>>())
         .column("layer", cells.iter().map(|cell| cell.1).collect::<Vec<_>>())
-        .column("position", cells.iter().map(|cell| Some(cell.2)).collect::<Vec<_>>())
+        .column("role", cells.iter().map(|cell| Some(cell.2)).collect::<Vec<_>>())
         .column("head", vec![None::<i64>; cells.len()])
         .column("metric", cells.iter().map(|cell| cell.3).collect::<Vec<_>>())
         .column("mean", each(mean))
@@ -72,7 +72,7 @@ fn examples(groups: i64) -> Table {
         .column("group", rows.iter().map(group).collect::<Vec<_>>())
         .column("component", rows.iter().map(|row| row.0.0).collect::<Vec<_>>())
         .column("layer", rows.iter().map(|row| row.0.1).collect::<Vec<_>>())
-        .column("position", rows.iter().map(|row| Some(row.0.2)).collect::<Vec<_>>())
+        .column("role", rows.iter().map(|row| Some(row.0.2)).collect::<Vec<_>>())
         .column("head", vec![None::<i64>; rows.len()])
         .column("metric", rows.iter().map(|row| row.0.3).collect::<Vec<_>>())
         .column("effect", rows.iter().map(effect).collect::<Vec<_>>())
@@ -151,7 +151,7 @@ fn roles_stand_in_the_order_given_and_layers_under_each_component() {
 
 #[test]
 fn panels_stand_in_the_order_given() {
-    let facets = Facets::by("position").ordered(["last", "subject_last"]).titled("last", "the end");
+    let facets = Facets::by("role").ordered(["last", "subject_last"]).titled("last", "the end");
     let heads: Vec<Option<i64>> = (0..48).map(|row| Some(row % 2)).collect();
     let table = with_column(&summary(), "head", heads);
     let map = HeatMap { metric: logits(), ..HeatMap::means(Axis::Head, facets) };
@@ -282,7 +282,7 @@ fn groups_have_colours_as_long_as_those_stay_apart() {
 
 #[test]
 fn profiles_have_a_line_for_each_component_and_break_at_gaps() {
-    let facets = Facets::by("position").ordered(ROLES);
+    let facets = Facets::by("role").ordered(ROLES);
     let profile = Profile { facets, ..profile() };
     let figure = profile.draw(&summary()).unwrap();
     let texts = texts(&figure);
@@ -452,8 +452,8 @@ fn what_cannot_be_drawn_is_explained() {
     let message = error(strips().draw(&summary, &twice));
     assert!(message.contains("subject_last, example 7"), "{message}");
 
-    let nowhere = with_column(&summary, "position", vec![None::<&str>; 48]);
-    assert!(error(means().draw(&nowhere)).contains("no row has a value in column `position`"));
+    let nowhere = with_column(&summary, "role", vec![None::<&str>; 48]);
+    assert!(error(means().draw(&nowhere)).contains("no row has a value in column `role`"));
     let flat = with_column(&summary, "layer", vec![None::<i64>; 48]);
     assert!(error(profile().draw(&flat)).contains("no row has a value in column `layer`"));
     let mut far = vec![0_i64; 48];

@@ -2,8 +2,6 @@
 
 #![allow(missing_docs)]
 
-use std::ops::ControlFlow;
-
 use criterion::{Criterion, criterion_group, criterion_main};
 use vene::{Component, Executor, Forked, Model, Reference, Sweep};
 
@@ -21,9 +19,7 @@ fn sweeps(criterion: &mut Criterion) {
     for executor in executors {
         group.sample_size(if executor.name() == "reference" { 10 } else { 100 });
         group.bench_function(executor.name(), |bencher| {
-            bencher.iter(|| {
-                sweep.run_with(executor, &mut |_| ControlFlow::Continue(())).expect("it runs")
-            });
+            bencher.iter(|| sweep.run_with(&model, executor).expect("it runs"));
         });
     }
     group.finish();

@@ -17,7 +17,7 @@
 //!     .tokens([" Madrid", " Rome"])
 //!     .build()?
 //!     .run(&model)?;
-//! let table = outcome.table();
+//! let table = outcome.tokens().expect("tokens are read");
 //! assert_eq!(table.rows(), 2 * 2 * 5 * model.config().layers.len());
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
@@ -27,12 +27,11 @@
 //! * [`intervention`]: what can be done to values;
 //! * [`RunPlans`]: `model.run(&plan)`; [`Reference`]: the executor that defines what is right;
 //! * [`Session`]: unedited runs that are kept, and any number of plans run from them;
-//! * [`Sweep`]: the same intervention at many places;
+//! * [`Sweep`]: the same intervention at many places, over a pair of prompts or the rows of a data set;
 //! * [`Generator`]: text, with edits made while it is written.
 
 pub mod causal;
 pub mod data;
-pub mod data_sweep;
 mod engine;
 mod error;
 pub mod generation;
@@ -51,10 +50,6 @@ pub mod task;
 pub mod training;
 
 pub use candle_core;
-pub use data_sweep::{
-    AnswerTokens, Control, DataSweep, DataSweepBuilder, DataSweepError, Direction, EffectType,
-    NoiseSize, Treatment,
-};
 pub use engine::{
     Distribution, ExampleOutcome, Executor, ExecutorName, Forked, Gradients, PlanOutcome, Reading,
     Reference, RunPlans, Session, SiteGradients,
@@ -66,7 +61,10 @@ pub use plan::{
     Edit, Example, Heads, Module, Outputs, Part, Plan, Positions, Receipt, Reduce, Run, Source,
     SourcePositions, Tokens, When,
 };
-pub use sweep::{Forecast, ForecastOf, Method, Sweep, SweepOutcome, SweepPositions, SweepUnit};
+pub use sweep::{
+    AnswerTokens, Control, Direction, EffectType, Forecast, ForecastOf, Method, NoiseSize, Sweep,
+    SweepBuilder, SweepOutcome, SweepPositions, SweepUnit,
+};
 pub use vene_model::tensors::HostTensor;
 pub use vene_model::{
     AnotherModel, BeginningOfSequence, BlockKind, Checkpoint, Component, InputError, Loading,

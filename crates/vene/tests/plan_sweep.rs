@@ -6,13 +6,13 @@ use std::path::Path;
 
 use candle_core::DType;
 use vene::data::{Phrase, Role, Row};
-use vene::data_sweep::Summary;
 use vene::metric;
 use vene::plan_file::{Format, PlanFile};
 use vene::plan_sweep::{PlanSweep, PlanSweepError, join};
+use vene::sweep::Summary;
 use vene::{
-    BeginningOfSequence, Component, DataSweep, Edit, Example, Forked, Model, Plan, Positions,
-    Reference, Run, Source, Table,
+    BeginningOfSequence, Component, Edit, Example, Forked, Model, Plan, Positions, Reference, Run,
+    Source, Sweep, Table,
 };
 
 fn model() -> Model {
@@ -74,14 +74,14 @@ fn a_grid_over_layers_is_a_sweep() {
         .unwrap();
     assert!(plans.left_out().is_empty());
     let found = plans.run(&model).unwrap();
-    let sweep = DataSweep::builder(&model)
+    let sweep = Sweep::builder(&model)
         .rows(&rows)
         .components([Component::BlockOutput])
         .roles(["subject_last".parse::<Role>().unwrap()])
         .metrics(metrics())
         .build()
         .unwrap();
-    let expected = sweep.run(&model).unwrap();
+    let expected = sweep.run(&model).unwrap().into_examples();
     assert_eq!(found.examples.rows(), expected.rows());
     for column in ["base_value", "source_value", "value", "effect", "change"] {
         assert_eq!(

@@ -20,11 +20,13 @@ use over_data::OverData;
     long_about = "\
 The same intervention at every one of many places: each component in each layer at each position (or \
 head), one at a time. For each place the probabilities of the target tokens after the last position are \
-measured.
+read (--token), or metrics are measured (--metric).
 
-Writes into --out: sweep.csv and sweep.parquet (a row for each place and target token), heatmap.svg|png, \
-bars.svg|png, and run.json with everything needed to run it again and a receipt for every intervention. \
-With --unit h.pos there is a pair of figures for each position (heatmap-position-3.png).",
+Writes into --out: with --token sweep.csv and sweep.parquet (a row for each place and target token), \
+heatmap.svg|png, effects.svg|png, bars.svg|png; with --metric metrics.csv and metrics.parquet (a row for each place, \
+metric, direction and control) and a map of the effects on each metric; and run.json with everything needed to run \
+it again and a receipt for every intervention. With --unit h.pos there are figures for each position \
+(heatmap-position-3.png).",
     after_help = "\
 Examples:
   The tutorial's sweep:
@@ -37,6 +39,8 @@ Examples:
   Prompts of different lengths: the country's last token, and the token after it:
     vene sweep ... --source \"The capital of Papua New Guinea is\" \\
       --positions subject_last,after_subject --subject Spain --source-subject \"Papua New Guinea\"
+  A metric instead of probabilities, in both directions:
+    vene sweep ... --metric logit_difference --target \" Madrid\" --foil \" Rome\" --direction both
   Over a data set, by the role of the positions, with intervals:
     vene task capital -n 200 --out capital.jsonl
     vene sweep --data capital.jsonl --component block_output --positions subject_last,last
@@ -131,8 +135,17 @@ pub struct Arguments {
 
     /// A token whose probability is followed, with its leading space: " Madrid" (again for more)
     #[arg(long, value_name = "TOKEN", action = ArgAction::Append,
-        required_unless_present_any = ["data", "resume"])]
+        required_unless_present_any = ["data", "resume", "metric"])]
     token: Vec<String>,
+
+    /// A right answer to --base, with its leading space, for metrics that read answers (again for more, any of which is
+    /// right); the rows of a data set have their own
+    #[arg(long, value_name = "TEXT")]
+    target: Vec<String>,
+
+    /// A right answer to --source, likewise
+    #[arg(long, value_name = "TEXT")]
+    foil: Vec<String>,
 
     #[command(flatten)]
     data: OverData,
@@ -209,6 +222,8 @@ impl Arguments {
         put!(experiment, self => noise_sd => sweep.noise_sd);
         put!(experiment, self => seed => statistics.seed);
         put!(experiment, self => token => sweep.tokens);
+        put!(experiment, self => target => data.target);
+        put!(experiment, self => foil => data.foil);
         self.data.put(&mut experiment);
         put!(experiment, self => executor => limits.executor);
         put!(experiment, self => memory => limits.memory);

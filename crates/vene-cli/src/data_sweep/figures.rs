@@ -8,7 +8,7 @@
 use std::collections::BTreeSet;
 
 use anyhow::Context;
-use vene::{DataSweep, Direction, Outline, SweepUnit};
+use vene::{Direction, Outline, Sweep, SweepUnit};
 use vene_report::{Axis, Caption, Facets, Figure, HeatMap, Interval, Profile, Strips};
 use vene_table::Table;
 
@@ -35,7 +35,7 @@ struct View<'a> {
     examples: Table,
     metric: &'a str,
     caption: Caption,
-    sweep: &'a DataSweep,
+    sweep: &'a Sweep,
 }
 
 /// All figures: their file names and contents. One that cannot be drawn (there may be too much for
@@ -43,7 +43,7 @@ struct View<'a> {
 pub fn draw(
     examples: &Table,
     summary: &Table,
-    sweep: &DataSweep,
+    sweep: &Sweep,
     outline: &Outline,
     settings: &Settings,
 ) -> Vec<(String, Vec<u8>)> {
@@ -72,7 +72,7 @@ pub fn draw(
 }
 
 /// The names of all files that figures of a sweep may have.
-pub fn names(sweep: &DataSweep) -> Vec<String> {
+pub fn names(sweep: &Sweep) -> Vec<String> {
     let files = |shown: &Shown<'_>| {
         KINDS
             .into_iter()
@@ -85,7 +85,7 @@ pub fn names(sweep: &DataSweep) -> Vec<String> {
 }
 
 /// What the figures of a sweep show.
-fn shown(sweep: &DataSweep) -> Vec<Shown<'_>> {
+fn shown(sweep: &Sweep) -> Vec<Shown<'_>> {
     // Heads at several positions, or several components by head: one figure each.
     let mut components: Vec<Option<&'static str>> = vec![None];
     if sweep.unit() == SweepUnit::HeadPosition {
@@ -115,7 +115,7 @@ fn shown(sweep: &DataSweep) -> Vec<Shown<'_>> {
 fn views<'a>(
     examples: &Table,
     summary: &Table,
-    sweep: &'a DataSweep,
+    sweep: &'a Sweep,
     outline: &Outline,
     settings: &Settings,
 ) -> Vec<(String, View<'a>)> {
@@ -140,7 +140,7 @@ fn views<'a>(
         let title = format!(
             "{}: {} of {}, effect on {}",
             model::short_name(outline),
-            sweep.treatment().name(),
+            sweep.method().name(),
             sweep.unit().in_words(),
             metric,
         );
@@ -187,7 +187,7 @@ fn only(table: &Table, less: &[usize], wanted: &[(&str, Option<&str>)]) -> anyho
 }
 
 /// What is unusual about the beginning of the prompts: it can turn a result around.
-fn unusual_bos(sweep: &DataSweep, outline: &Outline) -> Option<&'static str> {
+fn unusual_bos(sweep: &Sweep, outline: &Outline) -> Option<&'static str> {
     Some(match UnusualBos::of(outline, &sweep.rows().first()?.base)? {
         UnusualBos::LeftOut => "left out, though the model's files ask for it",
         UnusualBos::Added => "added, though the model's files do not ask for it",
@@ -211,7 +211,7 @@ impl View<'_> {
         match self.sweep.unit() {
             SweepUnit::Position => (Axis::Role(self.roles()), Facets::by("component")),
             SweepUnit::Head => (Axis::Head, Facets::by("component")),
-            SweepUnit::HeadPosition => (Axis::Head, Facets::by("position").ordered(self.roles())),
+            SweepUnit::HeadPosition => (Axis::Head, Facets::by("role").ordered(self.roles())),
         }
     }
 
@@ -266,7 +266,7 @@ impl View<'_> {
             caption: self.caption.clone(),
             metric: self.metric(),
             interval: Self::interval(),
-            facets: Facets::by("position").ordered(self.roles()),
+            facets: Facets::by("role").ordered(self.roles()),
             ..Profile::default()
         };
         Some(profile.draw(&self.summary).context("the profile along the layers"))

@@ -4,8 +4,8 @@ use std::fmt::Write;
 use std::path::Path;
 
 use serde_json::{Value, json};
-use vene::data_sweep::{Agreement, DataForecast, Preflight};
-use vene::{DataSweep, ExecutorName, Outline};
+use vene::sweep::{Agreement, Forecast, Preflight};
+use vene::{ExecutorName, Outline, Sweep};
 
 use crate::model;
 use crate::terminal::duration;
@@ -15,12 +15,12 @@ use crate::threads;
 pub(super) const FEW_CLUSTERS: usize = 10;
 
 /// The preflight, as text for a terminal.
-pub fn text(outline: &Outline, sweep: &DataSweep, preflight: &Preflight) -> String {
+pub fn text(outline: &Outline, sweep: &Sweep, preflight: &Preflight) -> String {
     let Preflight { rows, used, .. } = *preflight;
     let (shortest, longest) = preflight.base_tokens;
     let mut text = format!(
         "{} on {}: {used} of {rows} rows{}\n  base            {shortest} to {longest} tokens\n",
-        sweep.treatment().name(),
+        sweep.method().name(),
         model::short_name(outline),
         match preflight.groups {
             0 => String::new(),
@@ -91,12 +91,7 @@ fn agreement(text: &mut String, whose: &str, agreement: &Agreement) {
 }
 
 /// What the sweep costs, as text.
-pub fn cost(
-    sweep: &DataSweep,
-    forecast: &DataForecast,
-    executor: ExecutorName,
-    out: &Path,
-) -> String {
+pub fn cost(sweep: &Sweep, forecast: &Forecast, executor: ExecutorName, out: &Path) -> String {
     let saved = forecast.operations_one_by_one / forecast.operations;
     let note = match executor {
         ExecutorName::Forked => "",
@@ -130,14 +125,14 @@ nothing was swept, nothing written
 /// The same as JSON.
 pub fn json(
     outline: &Outline,
-    sweep: &DataSweep,
+    sweep: &Sweep,
     preflight: &Preflight,
-    forecast: &DataForecast,
+    forecast: &Forecast,
     out: &Path,
 ) -> Value {
     json!({
         "model": outline.provenance().name,
-        "intervention": sweep.treatment().name(),
+        "intervention": sweep.method().name(),
         "preflight": of(preflight),
         "interventions": forecast.interventions,
         "unchanged_by_shared_prefix": forecast.unchanged,

@@ -1,8 +1,8 @@
 //! What `run.json` says of a sweep over a data set: what was asked for, on what, and what came of it.
 
 use serde_json::{Value, json};
-use vene::data_sweep::{self, Means, Preflight};
-use vene::{DataSweep, NoiseSize, Outline, Treatment};
+use vene::sweep::{Means, Preflight, noise_floor};
+use vene::{Method, NoiseSize, Outline, Sweep};
 use vene_table::Table;
 
 use super::{Settings, preflight};
@@ -10,7 +10,7 @@ use crate::experiment;
 use crate::record::{Kind, Record};
 
 /// The record of a run that begins.
-pub fn begin(outline: &Outline, sweep: &DataSweep, settings: &Settings) -> anyhow::Result<Record> {
+pub fn begin(outline: &Outline, sweep: &Sweep, settings: &Settings) -> anyhow::Result<Record> {
     let details = json!({
         "options": options(sweep, settings),
         "batches": sweep.batches().len(),
@@ -45,7 +45,7 @@ pub fn end(
     seconds: f64,
 ) -> anyhow::Result<()> {
     record.set("seconds", json!(seconds));
-    record.set("noise_floor", json!(data_sweep::noise_floor(examples)));
+    record.set("noise_floor", json!(noise_floor(examples)));
     record.set("rows", json!({ "examples": examples.rows(), "summary": summary.rows() }));
     record.set_files(files);
     record.set("receipts", receipts(summary)?);
@@ -56,7 +56,7 @@ pub fn end(
 /// changed in the mean.
 fn receipts(summary: &Table) -> anyhow::Result<Value> {
     let (component, layer) = (summary.text("component")?, summary.optional_integers("layer")?);
-    let (position, head) = (summary.optional_text("position")?, summary.optional_integers("head")?);
+    let (role, head) = (summary.optional_text("role")?, summary.optional_integers("head")?);
     let (direction, control) = (summary.text("direction")?, summary.text("control")?);
     let (split, metric) = (summary.text("split")?, summary.text("metric")?);
     let (n, unchanged) = (summary.integers("n")?, summary.integers("unchanged")?);
@@ -68,7 +68,7 @@ fn receipts(summary: &Table) -> anyhow::Result<Value> {
         json!({
             "component": component[row],
             "layer": layer[row],
-            "position": position[row],
+            "role": role[row],
             "head": head[row],
             "direction": direction[row],
             "control": control[row],
@@ -82,7 +82,7 @@ fn receipts(summary: &Table) -> anyhow::Result<Value> {
 }
 
 /// All options as they were understood, defaults included.
-fn options(sweep: &DataSweep, settings: &Settings) -> Value {
+fn options(sweep: &Sweep, settings: &Settings) -> Value {
     let mut components: Vec<&str> = Vec::new();
     let (mut layers, mut heads) = (Vec::new(), Vec::new());
     for cell in sweep.cells() {
@@ -96,12 +96,12 @@ fn options(sweep: &DataSweep, settings: &Settings) -> Value {
             heads.push(cell.head);
         }
     }
-    let mut intervention = json!({ "name": sweep.treatment().name() });
-    match sweep.treatment() {
-        Treatment::Noise { standard_deviation, .. } => {
+    let mut intervention = json!({ "name": sweep.method().name() });
+    match sweep.method() {
+        Method::Noise { standard_deviation, .. } => {
             intervention["standard_deviation"] = json!(standard_deviation);
         }
-        Treatment::Restore { noise, corrupted, .. } => {
+        Method::Restore { noise, corrupted, .. } => {
             match noise {
                 NoiseSize::Absolute(deviation) => {
                     intervention["standard_deviation"] = json!(deviation);
@@ -112,7 +112,7 @@ fn options(sweep: &DataSweep, settings: &Settings) -> Value {
         }
         _ => {}
     }
-    intervention["draws"] = json!(sweep.treatment().draws());
+    intervention["draws"] = json!(sweep.method().draws());
     let bootstrap = &settings.summary.bootstrap;
     json!({
         "intervention": intervention,

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use vene::DataSweep;
+use vene::Sweep;
 use vene_table::Table;
 
 use super::preflight::FEW_CLUSTERS;
@@ -12,10 +12,10 @@ use crate::terminal::duration;
 const STRONGEST: usize = 8;
 
 /// The summary, as text for a terminal.
-pub fn text(summary: &Table, sweep: &DataSweep, seconds: f64) -> anyhow::Result<String> {
+pub fn text(summary: &Table, sweep: &Sweep, seconds: f64) -> anyhow::Result<String> {
     let mut text = format!(
         "{}: {} interventions in {} rows, in {}\n",
-        sweep.treatment().name(),
+        sweep.method().name(),
         sweep.interventions(),
         sweep.rows().len(),
         duration(seconds),
@@ -73,7 +73,7 @@ pub fn text(summary: &Table, sweep: &DataSweep, seconds: f64) -> anyhow::Result<
 struct Rows<'a> {
     component: &'a [String],
     layer: Vec<Option<i64>>,
-    position: Vec<Option<&'a str>>,
+    role: Vec<Option<&'a str>>,
     head: Vec<Option<i64>>,
     metric: &'a [String],
     direction: &'a [String],
@@ -90,7 +90,7 @@ impl<'a> Rows<'a> {
         Ok(Self {
             component: table.text("component")?,
             layer: table.optional_integers("layer")?,
-            position: table.optional_text("position")?,
+            role: table.optional_text("role")?,
             head: table.optional_integers("head")?,
             metric: table.text("metric")?,
             direction: table.text("direction")?,
@@ -115,7 +115,7 @@ impl<'a> Rows<'a> {
     fn same_place(&self, row: usize, other: usize) -> bool {
         self.component[row] == self.component[other]
             && self.layer[row] == self.layer[other]
-            && self.position[row] == self.position[other]
+            && self.role[row] == self.role[other]
             && self.head[row] == self.head[other]
     }
 
@@ -127,8 +127,8 @@ impl<'a> Rows<'a> {
         if let Some(head) = self.head[row] {
             let _ = write!(place, ".{head}");
         }
-        if let Some(position) = self.position[row] {
-            let _ = write!(place, ", {position}");
+        if let Some(role) = self.role[row] {
+            let _ = write!(place, ", {role}");
         }
         place
     }

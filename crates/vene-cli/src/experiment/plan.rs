@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use anyhow::{Context, bail};
-use vene::data_sweep::Summary;
 use vene::metric::{self, Metric};
 use vene::plan_file::{ExperimentKind, PlanGrid};
 use vene::plan_sweep::PlanSweep;
 use vene::statistics::Bootstrap;
+use vene::sweep::Summary;
 use vene::{AnswerTokens, Outline};
 
 use super::{Delivery, Experiment, key};

@@ -3,9 +3,15 @@
 mod over_data;
 mod read_by;
 
-use anyhow::{Context, bail};
+use std::sync::Arc;
+
+use anyhow::{Context, bail, ensure};
+use vene::metric::{self, BuiltIn, Metric};
 use vene::plan_file::{List, SweepMethod};
-use vene::{Method, Outline, PositionError, Sweep, SweepError, SweepPositions, SweepUnit, Whose};
+use vene::{
+    AnswerTokens, Control, Direction, Method, Outline, PositionError, Sweep, SweepBuilder,
+    SweepError, SweepPositions, SweepUnit, Whose,
+};
 
 use super::{Delivery, Experiment, key};
 use crate::arguments::read;
@@ -38,7 +44,7 @@ fn over_a_pair(mut experiment: Experiment, delivery: &Delivery) -> anyhow::Resul
     if let Some(memory) = run.memory {
         run.sweep.fits(&run.outline, memory)?;
     }
-    sweep::warn(&run.outline, &run.sweep);
+    sweep::warn(&run.outline, &run.sweep)?;
     let Some(folder) = folder else {
         return sweep::forecast(&run, &delivery.folder(&experiment)?, json);
     };
@@ -87,7 +93,7 @@ fn method(experiment: &Experiment) -> anyhow::Result<Method> {
         SweepMethod::Noise => Method::Noise {
             standard_deviation: key!(experiment, sweep.noise_sd)
                 .context("--intervention noise needs --noise-sd, its standard deviation")?,
-            seed: key!(experiment, statistics.seed).unwrap_or(0),
+            draws: key!(experiment, sweep.draws).unwrap_or(1),
         },
         SweepMethod::Resample | SweepMethod::Restore => {
             bail!("--intervention {name} draws on a data set: give one with --data")
@@ -144,7 +150,23 @@ fn pair(experiment: &Experiment, outline: &Outline, method: Method) -> anyhow::R
     // All, or the one that is read or compared with.
     let read = if matches!(method, Method::Mean) { sources.len() } else { 1 };
     experiment.given.read_values("data", "sources", read, sources.len());
-    let mut builder = Sweep::builder(outline)
+    let section = experiment.sections.sweep.as_ref();
+    let is_random = section.is_some_and(|sweep| sweep.controls.contains(&Control::RandomDirection));
+    let mut builder = measured(experiment, &places, Sweep::builder(outline))?;
+    if is_random || matches!(method, Method::Noise { .. }) {
+        builder = builder.seed(key!(experiment, statistics.seed).unwrap_or(0));
+    }
+    if experiment.sections.measure.as_ref().is_some_and(|measure| measure.metrics.is_some()) {
+        let answers = key!(experiment, measure.answers);
+        builder = builder.first_tokens(answers == Some(AnswerTokens::First));
+        for target in key!(experiment, data.target) {
+            builder = builder.target(target);
+        }
+        for foil in key!(experiment, data.foil) {
+            builder = builder.foil(foil);
+        }
+    }
+    builder = builder
         .bos(key!(experiment, model.bos).unwrap_or_default())
         .base(key!(experiment, data.base).unwrap_or_default())
         .unit(unit)
@@ -163,12 +185,55 @@ fn pair(experiment: &Experiment, outline: &Outline, method: Method) -> anyhow::R
     builder.build().map_err(|error| with_option(error, list))
 }
 
+/// The sweep with what is asked for in the same way of a pair and of rows: directions, windows, effects, controls, metrics.
+fn measured<'a>(
+    experiment: &Experiment,
+    places: &Places,
+    builder: SweepBuilder<'a>,
+) -> anyhow::Result<SweepBuilder<'a>> {
+    let has_layers = places.components.iter().any(|component| component.per_layer());
+    let window = has_layers.then(|| key!(experiment, sweep.window)).flatten();
+    let directions = match key!(experiment, sweep.directions) {
+        directions if directions.is_empty() => vec![Direction::Noising],
+        directions => directions,
+    };
+    let builder = builder
+        .directions(directions)
+        .window(window.unwrap_or(1))
+        .effect(key!(experiment, sweep.effect).unwrap_or_default())
+        .controls(key!(experiment, sweep.controls));
+    Ok(match key!(experiment, measure.metrics) {
+        Some(names) => builder.metrics(metrics(&names)?),
+        None => builder,
+    })
+}
+
+/// Metrics by their names, each once.
+fn metrics(names: &[String]) -> anyhow::Result<Vec<Arc<dyn Metric>>> {
+    let mut metrics: Vec<Arc<dyn Metric>> = Vec::new();
+    for name in names {
+        let name = name.trim();
+        let Some(metric) = metric::named(name) else {
+            let described = |row: &BuiltIn| format!("{} ({})", row.name, row.documentation);
+            let all: Vec<String> = metric::BUILT_IN.iter().map(described).collect();
+            bail!("--metric {name}: no such metric; there are {}", all.join(", "));
+        };
+        let is_new = metrics.iter().all(|other| other.name() != metric.name());
+        ensure!(is_new, "--metric {} is named twice", metric.name());
+        metrics.push(metric);
+    }
+    Ok(metrics)
+}
+
 /// The error, with the option that would help where the library cannot know its name.
 fn with_option(error: SweepError, positions: Option<List>) -> anyhow::Error {
     let of_source = matches!(&error, SweepError::Position { whose: Whose::Source { .. }, .. });
     let option =
         match &error {
-            SweepError::NoSource { .. } => "--source",
+            SweepError::NoSource { .. } | SweepError::DenoisingSeveral { .. } => "--source",
+            SweepError::NoTarget { .. } | SweepError::AnswersUnread => "--target, --metric",
+            SweepError::NoFoil { .. } => "--target, --foil",
+            SweepError::OneRow { .. } => "--data",
             SweepError::Position { error: PositionError::SeveralPhrases { .. }, .. } => {
                 if of_source { "--source-subject-occurrence" } else { "--subject-occurrence" }
             }

@@ -3,8 +3,8 @@
 //! For each number: along a variable of numbers (a layer, a dose) the mean effect with its interval; of two variables one
 //! line for each value of the other; without any, every row's effect as a dot.
 
-use vene::data_sweep::place_columns;
 use vene::plan_sweep::PlanSweep;
+use vene::sweep::place_columns;
 use vene::{Outline, Table};
 use vene_report::{Along, Caption, Facets, Figure, Interval, Profile, Strips};
 use vene_table::Column;

@@ -4,7 +4,8 @@ use std::ops::Range;
 
 use serde_json::{Value, json};
 use vene::plan_sweep::PlanSweep;
-use vene::{Outline, Table, data_sweep};
+use vene::sweep::noise_floor;
+use vene::{Outline, Table};
 
 use super::Settings;
 use crate::record::{Kind, Record};
@@ -36,7 +37,7 @@ pub fn end(
     let outcomes = receipts.text("outcome")?;
     let count = |outcome: &str| outcomes.iter().filter(|found| *found == outcome).count();
     record.set("seconds", json!(seconds));
-    record.set("noise_floor", json!(data_sweep::noise_floor(examples)));
+    record.set("noise_floor", json!(noise_floor(examples)));
     record.set("rows", json!({ "examples": examples.rows(), "receipts": receipts.rows() }));
     let kinds = ["changed", "shared_prefix", "same_values", "not_edited"];
     let outcomes: serde_json::Map<String, Value> =

@@ -3,8 +3,8 @@
 use std::fmt::Write;
 
 use vene::Table;
-use vene::data_sweep::place_columns;
 use vene::plan_sweep::PlanSweep;
+use vene::sweep::place_columns;
 
 /// How many runs are listed for each number.
 const LISTED: usize = 12;

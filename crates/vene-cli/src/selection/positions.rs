@@ -1,6 +1,7 @@
 //! Positions by number and by name.
 
 use anyhow::{bail, ensure};
+use vene::sweep::NamedPositions;
 use vene::{Part, Positions, SourcePositions, SweepPositions};
 
 /// What is accepted, for messages.
@@ -56,7 +57,7 @@ pub fn sweep_positions(
         "aligned" => return Ok(SweepPositions::Aligned),
         _ => {}
     }
-    let mut pairs = Vec::new();
+    let mut named = Vec::new();
     for item in list.split(',').map(str::trim) {
         if let Some(part) = part_of(item) {
             let Some(base) = &subject.base else {
@@ -64,17 +65,20 @@ pub fn sweep_positions(
                     "--positions {item} needs a phrase of the base: say which with --subject, e.g. --subject Spain"
                 );
             };
-            let in_base = phrase(base, part, subject.occurrence);
-            pairs.push((in_base, subject.in_sources(base, part)?));
+            named.push(NamedPositions {
+                role: Some(item.to_owned()),
+                base: phrase(base, part, subject.occurrence),
+                source: subject.in_sources(base, part)?,
+            });
         } else {
-            pairs.extend(
-                numbered(item, context, "all, aligned, ")?
-                    .into_iter()
-                    .map(|named| (named.clone(), named.into())),
-            );
+            let numbers = numbered(item, context, "all, aligned, ")?;
+            let pairs = numbers.into_iter().map(|number| (number.clone(), number.into()));
+            if let SweepPositions::Named(numbers) = SweepPositions::named(pairs) {
+                named.extend(numbers);
+            }
         }
     }
-    Ok(SweepPositions::Named(pairs))
+    Ok(SweepPositions::Named(named))
 }
 
 /// The positions of one prompt, without the names that need a phrase or a pair.
@@ -154,14 +158,16 @@ mod tests {
             source: vec!["Italy".to_owned()],
             ..Subject::default()
         };
-        let named = |base, source: Positions| SweepPositions::Named(vec![(base, source.into())]);
+        let named = |base, source: Positions| SweepPositions::named([(base, source.into())]);
         let sweep = |list| sweep_positions(list, &subject, 8).unwrap();
         assert_eq!(sweep("all"), SweepPositions::All);
         assert_eq!(sweep("-1"), named(Positions::index(-1), Positions::index(-1)));
-        assert_eq!(
-            sweep("subject_last"),
-            named(Positions::last_of("Spain"), Positions::last_of("Italy"))
-        );
+        let subject_last = NamedPositions {
+            role: Some("subject_last".to_owned()),
+            base: Positions::last_of("Spain"),
+            source: Positions::last_of("Italy").into(),
+        };
+        assert_eq!(sweep("subject_last"), SweepPositions::Named(vec![subject_last]));
         let SweepPositions::Named(pairs) = sweep("0..3, last,after_subject") else { panic!() };
         assert_eq!(pairs.len(), 5);
     }
@@ -180,7 +186,7 @@ mod tests {
             else {
                 panic!()
             };
-            pairs.remove(0).1
+            pairs.remove(0).source
         };
         let last = Positions::last_of;
         assert_eq!(read(&subject(&[], &[])), last("Spain").into());

@@ -15,7 +15,8 @@ pub fn forecast(run: &Run, out: &Path, as_json: bool) -> anyhow::Result<()> {
     let (executor, memory) = (*executor, *memory);
     let forecast = sweep.forecast(outline, executors::forecast_of(executor, memory))?;
     let files = files(sweep);
-    let rows = sweep.cells().len() * sweep.targets().len();
+    let measured = sweep.targets().len() + sweep.metrics().len();
+    let rows = sweep.interventions() / sweep.method().draws() * measured;
     // The forecast is about 32-bit floats.
     let (memory, double) = match precision {
         Precision::Single => (forecast.memory, ""),
@@ -25,7 +26,7 @@ pub fn forecast(run: &Run, out: &Path, as_json: bool) -> anyhow::Result<()> {
         return terminal::print_json(&json!({
             "model": outline.provenance().name,
             "base_token_ids": sweep.base().tokens(),
-            "source_token_ids": one_or_each(sweep.sources().iter().map(Prompt::tokens)),
+            "source_token_ids": one_or_each(sweep.sources().into_iter().map(Prompt::tokens)),
             "intervention": sweep.method().name(),
             "executor": executor.name(),
             "precision": precision.name(),

@@ -2,9 +2,9 @@
 //! intervention did.
 
 use serde_json::{Value, json};
-use vene::plan::{Outcome, ResolvedSource};
-use vene::sweep::{Cell, CellOutcome};
-use vene::{Distribution, Method, Prompt};
+use vene::plan::Outcome;
+use vene::sweep::{Cell, CellOutcome, noise_floor};
+use vene::{Control, Direction, Distribution, Method, Prompt};
 
 use super::{Finished, one_or_each};
 use crate::command::likeliest;
@@ -20,7 +20,7 @@ pub fn end(
     draw_seconds: f64,
     files: &[String],
 ) -> anyhow::Result<()> {
-    let sweep = run.outcome.sweep();
+    let sweep = &run.sweep;
     let prompts: Vec<&Prompt> = std::iter::once(sweep.base()).chain(sweep.sources()).collect();
     let distributions =
         crate::executor::on(run.executor, &run.model, run.memory).predict(&prompts)?;
@@ -36,19 +36,15 @@ pub fn end(
             json!({
                 "token": target.text,
                 "id": target.id,
-                "base_probability": run.outcome.base().probabilities[index],
+                "base_probability": run.outcome.base().map(|base| base.probabilities[index]),
                 "source_probability": run.outcome.source().map(|source| source.probabilities[index]),
                 "noise_floor": run.outcome.noise_floor().map(|noise| noise[index]),
             })
         })
         .collect();
     let receipts: Vec<Value> =
-        run.outcome.cells().map(|(cell, outcome)| receipt(cell, outcome)).collect();
-    let changed = run
-        .outcome
-        .cells()
-        .filter(|(_, cell)| matches!(cell.receipt.outcome, Outcome::Changed(_)))
-        .count();
+        run.outcome.interventions().map(|intervention| receipt(run, intervention)).collect();
+    let changed = run.outcome.interventions().filter(|(.., cell)| cell.unchanged.is_none()).count();
     record.set("model", model::record(&run.model, &run.spec.model)?);
     record.set("base", json!(base));
     record.set("sources", json!(sources));
@@ -65,6 +61,9 @@ pub fn end(
     record.set_files(files);
     record.set("interventions", json!(receipts.len()));
     record.set("noise_places", json!(sweep.noise_places()));
+    if !sweep.metrics().is_empty() {
+        record.set("noise_floor", json!(noise_floor(run.outcome.examples())));
+    }
     record.set("changed", json!(changed));
     record.set("receipts", json!(receipts));
     Ok(())
@@ -72,7 +71,7 @@ pub fn end(
 
 /// All options as they were understood, defaults included.
 fn options(run: &Finished) -> Value {
-    let sweep = run.outcome.sweep();
+    let sweep = &run.sweep;
     let distinct = |values: &mut dyn Iterator<Item = Option<usize>>| {
         let mut seen = Vec::new();
         for value in values.flatten() {
@@ -92,9 +91,10 @@ fn options(run: &Finished) -> Value {
     let mut intervention = json!({ "name": sweep.method().name() });
     match sweep.method() {
         Method::Scaling { factor } => intervention["factor"] = json!(factor),
-        Method::Noise { standard_deviation, seed } => {
+        Method::Noise { standard_deviation, draws } => {
             intervention["standard_deviation"] = json!(standard_deviation);
-            intervention["seed"] = json!(seed);
+            intervention["seed"] = json!(sweep.seed());
+            intervention["draws"] = json!(draws);
         }
         _ => {}
     }
@@ -105,6 +105,15 @@ fn options(run: &Finished) -> Value {
         "heads": distinct(&mut cells.iter().map(|cell| cell.head)),
         "positions": position_pairs(run),
         "unit": sweep.unit().name(),
+        "metrics": sweep.metrics().iter().map(|metric| metric.name()).collect::<Vec<_>>(),
+        "target": sweep.rows().first().map(|row| &row.row.target),
+        "foil": sweep.rows().first().map(|row| &row.row.foil),
+        "answers": if sweep.first_tokens() { "first" } else { "whole" },
+        "directions": sweep.directions().iter().map(|direction| direction.name()).collect::<Vec<_>>(),
+        "window": sweep.window(),
+        "effect": sweep.effect().name(),
+        "controls": sweep.controls().iter().map(|control| control.name()).collect::<Vec<_>>(),
+        "seed": sweep.seed(),
         "bos": run.bos.name(),
         "executor": run.executor.name(),
         "precision": run.precision.name(),
@@ -115,16 +124,14 @@ fn options(run: &Finished) -> Value {
 
 /// The swept positions, each with that in each source that is read.
 fn position_pairs(run: &Finished) -> Vec<Value> {
-    let sweep = run.outcome.sweep();
+    let sweep = &run.sweep;
     let mut pairs = Vec::new();
-    for (cell, plan) in sweep.cells().iter().zip(sweep.plans()) {
-        let read = plan.edits().first().and_then(|edit| match edit.source.as_ref()? {
-            ResolvedSource::Runs { units, .. } => units.first(),
-            ResolvedSource::Current(_) | ResolvedSource::Given(_) => None,
-        });
-        let read = read.into_iter().flatten();
-        let source = one_or_each(read.filter_map(|(_, unit)| unit.positions.first().copied()));
-        if let Some(position) = cell.position {
+    for cell in sweep.cells() {
+        let Some(row) = sweep.rows().first() else { continue };
+        let first = |positions: &[usize]| positions.first().copied();
+        let sources = sweep.source_positions_of(cell, row).into_iter();
+        let source = one_or_each(sources.filter_map(first));
+        if let Some(position) = first(sweep.positions_of(cell, row)) {
             let pair = json!({ "base": position, "source": source });
             if !pairs.contains(&pair) {
                 pairs.push(pair);
@@ -146,17 +153,25 @@ fn prompt(run: &Finished, prompt: &Prompt, distribution: &Distribution) -> Value
 }
 
 /// What one intervention did, or why it did nothing.
-fn receipt(cell: &Cell, outcome: &CellOutcome) -> Value {
+fn receipt(
+    run: &Finished,
+    (direction, control, cell, outcome): (Direction, Option<Control>, &Cell, &CellOutcome),
+) -> Value {
     let receipt = &outcome.receipt;
+    let position = cell.position.and_then(|_| receipt.positions.first());
     let mut value = json!({
         "component": cell.component.name(),
         "layer": cell.layer,
-        "position": cell.position,
+        "position": position,
         "head": cell.head,
         "written_positions": receipt.positions,
         "written_keys": receipt.keys,
         "read_positions": one_or_each(receipt.read.iter().map(|(_, positions)| positions)),
     });
+    if run.sweep.directions().len() > 1 || control.is_some() {
+        value["direction"] = json!(direction.name());
+        value["control"] = json!(control.map_or("none", Control::name));
+    }
     let unchanged = |reason: &str| json!({ "changed": 0, "unchanged": reason });
     value["outcome"] = match &receipt.outcome {
         Outcome::Changed(change) => json!({

@@ -3,30 +3,28 @@
 
 use std::fmt::Write;
 
-use vene::plan::Outcome;
 use vene::sweep::{Cell, CellOutcome};
-use vene::{Outline, SweepOutcome, ranking};
+use vene::{Direction, Outline, SweepOutcome, ranking};
 
+use super::Finished;
 use crate::terminal::duration;
 
 /// How many places are listed for each target.
 const STRONGEST: usize = 5;
 
 /// The summary, as text for a terminal.
-pub fn summary(outcome: &SweepOutcome, outline: &Outline, seconds: f64) -> String {
-    let sweep = outcome.sweep();
-    let unchanged = outcome
-        .cells()
-        .filter(|(_, cell)| !matches!(cell.receipt.outcome, Outcome::Changed(_)))
-        .count();
+pub fn summary(run: &Finished) -> String {
+    let (outcome, sweep, outline): (_, _, &Outline) = (&run.outcome, &run.sweep, &run.model);
+    let unchanged = outcome.interventions().filter(|(.., cell)| cell.unchanged.is_some()).count();
     let mut text = format!(
         "{}: {} interventions in {}, {unchanged} of them changed nothing\n",
         sweep.method().name(),
-        sweep.cells().len(),
-        duration(seconds),
+        sweep.interventions(),
+        duration(run.sweep_seconds),
     );
+    let Some(own) = outcome.base() else { return text };
     for (index, target) in sweep.targets().iter().enumerate() {
-        let base = outcome.base().probabilities[index];
+        let base = own.probabilities[index];
         let shown = outline.tokenizer().display(target.id);
         let own = match outcome.source() {
             Some(source) => {
@@ -35,17 +33,38 @@ pub fn summary(outcome: &SweepOutcome, outline: &Outline, seconds: f64) -> Strin
             None => format!("base {}", short(base)),
         };
         let _ = writeln!(text, "\nWhat moves {shown} most ({own}):");
-        for (cell, found) in strongest(outcome, index, base) {
-            let probability = short(found.probabilities[index]);
-            let _ = writeln!(text, "  {probability:<8} {}", place(cell, outcome, outline));
+        let of = |cell: &CellOutcome| cell.probabilities[index];
+        for (cell, found) in strongest(outcome, of, base) {
+            let probability = short(of(found));
+            let _ = writeln!(text, "  {probability:<8} {}", place(cell, run));
         }
     }
-    text + &overtaken(outcome, outline)
+    for (index, metric) in sweep.metrics().iter().enumerate() {
+        let base = own.metrics[index];
+        let source = outcome.source().map(|source| source.metrics[index]);
+        let source = source.map_or_else(String::new, |source| format!(", source {source:.3}"));
+        let direction = match sweep.directions() {
+            [Direction::Noising] => String::new(),
+            [direction, ..] => format!(", {}", direction.name()),
+            [] => String::new(),
+        };
+        let name = metric.name();
+        let _ = writeln!(text, "\nWhat moves {name} most (base {base:.3}{source}{direction}):");
+        let of = |cell: &CellOutcome| cell.metrics[index];
+        for (cell, found) in strongest(outcome, of, base) {
+            let _ = writeln!(text, "  {:<8.3} {}", of(found), place(cell, run));
+        }
+    }
+    text + &overtaken(run)
 }
 
-/// The places that change a target's probability most.
-fn strongest(outcome: &SweepOutcome, target: usize, base: f64) -> Vec<(&Cell, &CellOutcome)> {
-    let size = |cell: &CellOutcome| (cell.probabilities[target] - base).abs();
+/// The places that change a number most.
+fn strongest(
+    outcome: &SweepOutcome,
+    of: impl Fn(&CellOutcome) -> f64,
+    base: f64,
+) -> Vec<(&Cell, &CellOutcome)> {
+    let size = |cell: &CellOutcome| (of(cell) - base).abs();
     let mut cells: Vec<_> = outcome.cells().filter(|(_, cell)| size(cell) > 0.0).collect();
     cells.sort_by(|(_, a), (_, b)| size(b).total_cmp(&size(a)));
     cells.truncate(STRONGEST);
@@ -53,8 +72,9 @@ fn strongest(outcome: &SweepOutcome, target: usize, base: f64) -> Vec<(&Cell, &C
 }
 
 /// The places at which the base's likeliest target no longer is the likeliest.
-fn overtaken(outcome: &SweepOutcome, outline: &Outline) -> String {
-    let targets = outcome.sweep().targets();
+fn overtaken(run: &Finished) -> String {
+    let (outcome, outline): (_, &Outline) = (&run.outcome, &run.model);
+    let targets = run.sweep.targets();
     // Of equally likely targets the one with the lowest id, as for all tokens.
     let mut by_id: Vec<usize> = (0..targets.len()).collect();
     by_id.sort_by_key(|&target| targets[target].id);
@@ -65,7 +85,8 @@ fn overtaken(outcome: &SweepOutcome, outline: &Outline) -> String {
     if targets.len() < 2 {
         return String::new();
     }
-    let first = likeliest(&outcome.base().probabilities);
+    let Some(base) = outcome.base() else { return String::new() };
+    let first = likeliest(&base.probabilities);
     let shown = |target: usize| outline.tokenizer().display(targets[target].id);
     let mut groups: Vec<(usize, Cell, Vec<usize>)> = Vec::new();
     for (cell, found) in outcome.cells() {
@@ -86,7 +107,7 @@ fn overtaken(outcome: &SweepOutcome, outline: &Outline) -> String {
         return format!("\n{} stays the likeliest of the targets everywhere.\n", shown(first));
     }
     groups.sort_by_key(|(winner, cell, _)| {
-        (*winner, cell.component.rank(), cell.position, cell.head)
+        (*winner, cell.component.rank(), position(cell, run), cell.head)
     });
     let mut text = String::new();
     let mut last = None;
@@ -96,7 +117,7 @@ fn overtaken(outcome: &SweepOutcome, outline: &Outline) -> String {
             last = Some(winner);
         }
         let everywhere = Cell { layer: None, ..cell };
-        let _ = write!(text, "  {}", place(&everywhere, outcome, outline));
+        let _ = write!(text, "  {}", place(&everywhere, run));
         let _ = if layers.is_empty() {
             writeln!(text)
         } else {
@@ -107,7 +128,7 @@ fn overtaken(outcome: &SweepOutcome, outline: &Outline) -> String {
 }
 
 /// A place in words.
-fn place(cell: &Cell, outcome: &SweepOutcome, outline: &Outline) -> String {
+fn place(cell: &Cell, run: &Finished) -> String {
     let mut text = cell.component.name().to_owned();
     if let Some(layer) = cell.layer {
         let _ = write!(text, ", layer {layer}");
@@ -115,12 +136,27 @@ fn place(cell: &Cell, outcome: &SweepOutcome, outline: &Outline) -> String {
     if let Some(head) = cell.head {
         let _ = write!(text, ", head {head}");
     }
-    if let Some(position) = cell.position {
-        let token = outcome.sweep().base().tokens().get(position);
-        let token = token.map_or_else(String::new, |&id| outline.tokenizer().display(id));
+    if let Some(position) = position(cell, run) {
+        let edited = match run.sweep.directions().first() {
+            Some(Direction::Denoising) => run.sweep.sources().first().copied(),
+            _ => Some(run.sweep.base()),
+        };
+        let token = edited.and_then(|prompt| prompt.tokens().get(position));
+        let token = token.map_or_else(String::new, |&id| run.model.tokenizer().display(id));
         let _ = write!(text, ", position {position} {token}");
     }
     text
+}
+
+/// The position of a cell in the prompt that is edited in the first direction.
+fn position(cell: &Cell, run: &Finished) -> Option<usize> {
+    let row = run.sweep.rows().first()?;
+    match run.sweep.directions().first() {
+        Some(Direction::Denoising) => {
+            run.sweep.source_positions_of(cell, row).first()?.first().copied()
+        }
+        _ => run.sweep.positions_of(cell, row).first().copied(),
+    }
 }
 
 /// A probability to three digits or so.

@@ -31,6 +31,8 @@ const SWEEP_VALUES: &[(&str, &[&str])] = &[
     ("--noise-sd", &["1.5"]),
     ("--seed", &["1"]),
     ("--token", &[" Rome"]),
+    ("--target", &[" Lima"]),
+    ("--foil", &[" Lima"]),
     ("--data", &["SHARED/others.jsonl"]),
     ("--limit", &["3"]),
     ("--counterfactual", &["y"]),
@@ -81,6 +83,8 @@ fn of_sweeps() {
     let phrases = "--base Spain~and~Spain~and --source Italy~and~Italy~and --token ~Madrid \
                    --positions subject_last --subject Spain --subject-occurrence 0 \
                    --source-subject Italy --source-subject-occurrence 0";
+    let metric = "--base The~capital~of~Spain~is --source The~capital~of~Italy~is \
+                  --metric logit_difference --target ~Madrid~and --foil ~Rome~and";
     let two = "--positions subject_last,last";
     walk(&sweep(&[
         ("interchange", format!("{PAIR} {streams}")),
@@ -90,6 +94,7 @@ fn of_sweeps() {
         ("heads", format!("{PAIR} {heads} --unit h")),
         ("heads at positions", format!("{PAIR} {heads} --unit h.pos --positions last")),
         ("phrases", format!("{phrases} {streams}")),
+        ("metric", format!("{metric} {streams}")),
         ("over data", format!("{DATA} {streams} {two}")),
         ("mean", format!("{DATA} {streams} {two} --intervention mean")),
         ("resample", format!("{DATA} {streams} {two} --intervention resample")),

@@ -30,13 +30,17 @@ fn a_data_set_becomes_tables_and_figures() {
     let examples = Table::read_parquet(out.join("examples.parquet")).unwrap();
     // Rows, metrics, layers and positions.
     assert_eq!(examples.rows(), 24 * 2 * 8 * 2);
-    let names: Vec<&str> = examples.columns().map(|(name, _)| name).take(11).collect();
+    let names: Vec<&str> = examples.columns().map(|(name, _)| name).take(15).collect();
     let expected = [
         "example",
         "group",
         "component",
         "layer",
         "position",
+        "role",
+        "position_token",
+        "source_position",
+        "source_token",
         "head",
         "metric",
         "base_value",
@@ -52,7 +56,7 @@ fn a_data_set_becomes_tables_and_figures() {
         (0..summary.rows())
             .find(|&row| {
                 summary.optional_integers("layer").unwrap()[row] == Some(layer)
-                    && summary.optional_text("position").unwrap()[row] == Some(position)
+                    && summary.optional_text("role").unwrap()[row] == Some(position)
                     && summary.text("metric").unwrap()[row] == "logit_difference"
             })
             .map(|row| summary.optional_floats("mean").unwrap()[row].unwrap())

@@ -174,7 +174,7 @@ pub fn wordy() -> Result<Table, TableError> {
     Table::builder()
         .column("component", cells.iter().map(|cell| cell.0).collect::<Vec<_>>())
         .column("layer", cells.iter().map(|cell| cell.1).collect::<Vec<_>>())
-        .column("position", cells.iter().map(|cell| cell.2).collect::<Vec<_>>())
+        .column("role", cells.iter().map(|cell| cell.2).collect::<Vec<_>>())
         .column("low", end(-1.0))
         .column("high", end(1.0))
         .column("mean", means)
@@ -187,7 +187,7 @@ fn places(cells: &[Cell], times: usize) -> vene_table::TableBuilder {
     Table::builder()
         .column("component", each().map(|cell| cell.component).collect::<Vec<_>>())
         .column("layer", each().map(|cell| cell.layer).collect::<Vec<_>>())
-        .column("position", each().map(|cell| Some(cell.role)).collect::<Vec<_>>())
+        .column("role", each().map(|cell| Some(cell.role)).collect::<Vec<_>>())
         .column("head", each().map(|cell| cell.head).collect::<Vec<_>>())
         .column("metric", each().map(|cell| cell.metric).collect::<Vec<_>>())
 }

@@ -189,7 +189,7 @@ fn over_data_sets(
     write("few-profile", profile.draw(&few.summary)?)?;
 
     let heads = DataSet::heads(30, 9, 200)?;
-    let facets = Facets::by("position").ordered(data_set::ROLES);
+    let facets = Facets::by("role").ordered(data_set::ROLES);
     let map = HeatMap::means(Axis::Head, facets.clone());
     let map = HeatMap { caption: about("heads"), interval: interval(), ..map };
     write("heads-mean", map.draw(&heads.summary)?)?;

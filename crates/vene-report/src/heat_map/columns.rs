@@ -14,8 +14,17 @@ pub(super) struct Column {
 }
 
 impl Axis {
-    /// The column of the table that the axis shows, which is also the axis' title.
+    /// The column of the table that the axis shows.
     pub(super) fn column(&self) -> &'static str {
+        match self {
+            Axis::Position(_) => "position",
+            Axis::Role(_) => "role",
+            Axis::Head => "head",
+        }
+    }
+
+    /// The axis' title.
+    pub(super) fn title(&self) -> &'static str {
         match self {
             Axis::Position(_) | Axis::Role(_) => "position",
             Axis::Head => "head",

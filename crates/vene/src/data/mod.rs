@@ -19,7 +19,7 @@ pub(crate) use answers::{Answers, Continuation, Numbers};
 pub use jsonl_writer::{WriteError, write_jsonl};
 pub use left_out::{LeftOut, Reason, RowName};
 pub use prepare::PreparedRow;
-pub(crate) use prepare::{Requirements, answers, prepare};
+pub(crate) use prepare::{FurtherSource, Requirements, answers, prepare};
 pub use read::{
     DataError, DataFile, Layout, Place, ReadOptions, RowError, UnusedColumn, read, read_with,
 };

@@ -56,6 +56,18 @@ pub struct PreparedRow {
     pub(crate) base_read: Vec<Vec<usize>>,
     /// Likewise in the source; empty where there is none.
     pub(crate) source_read: Vec<Vec<usize>>,
+    /// The sources after the first; none but in a pair that was given several.
+    pub(crate) further: Vec<FurtherSource>,
+}
+
+/// A source after the first.
+#[derive(Clone, Debug)]
+pub(crate) struct FurtherSource {
+    pub(crate) prompt: Prompt,
+    /// For each role its positions; empty where they are not read.
+    pub(crate) positions: Vec<Vec<usize>>,
+    /// For each role that metrics read its positions.
+    pub(crate) read: Vec<Vec<usize>>,
 }
 
 impl PreparedRow {
@@ -66,11 +78,23 @@ impl PreparedRow {
     /// Another shape or tokenizer; a prompt that is longer than the other model's context.
     pub fn for_another_model(&self, outline: &Outline) -> Result<Self, InputError> {
         let source = self.source.as_ref();
+        let further = |further: &FurtherSource| -> Result<FurtherSource, InputError> {
+            Ok(FurtherSource {
+                prompt: further.prompt.for_another_model(outline)?,
+                ..further.clone()
+            })
+        };
         Ok(Self {
             base: self.base.for_another_model(outline)?,
             source: source.map(|source| source.for_another_model(outline)).transpose()?,
+            further: self.further.iter().map(further).collect::<Result<_, _>>()?,
             ..self.clone()
         })
+    }
+
+    /// All its sources, in their order: a row of a data set has at most one.
+    pub fn sources(&self) -> impl Iterator<Item = &Prompt> {
+        self.source.iter().chain(self.further.iter().map(|further| &further.prompt))
     }
 
     /// The positions of a role in its base; `roles` are those that it was prepared for.
@@ -193,6 +217,7 @@ impl Preparer<'_> {
             source_positions,
             base_read,
             source_read,
+            further: Vec::new(),
         })
     }
 

@@ -3,13 +3,14 @@
 use vene_model::Component;
 
 use super::{PlanError, PositionError, RunError, Whose};
+use crate::data::{Reason, Role, RowName};
 
 /// A sweep that cannot be run.
 #[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum SweepError {
     /// No base.
-    #[error("a sweep needs a base prompt")]
+    #[error("a sweep needs a base prompt, or rows of a data set")]
     NoBase,
     /// No source.
     #[error("{method} reads a source: give a source prompt")]
@@ -21,14 +22,10 @@ pub enum SweepError {
     #[error("a sweep needs at least one component, such as mlp_output")]
     NoComponents,
     /// No target token.
-    #[error("a sweep needs at least one target token, such as ` Madrid` with its leading space")]
+    #[error(
+        "a sweep needs at least one target token, such as ` Madrid` with its leading space, or a metric"
+    )]
     NoTokens,
-    /// A metric that is named twice.
-    #[error("the metric {metric} is named twice: it would stand in the table twice")]
-    MetricTwice {
-        /// Its name.
-        metric: String,
-    },
     /// A metric that reads answers, and no target.
     #[error(
         "the metric {metric} reads answers: give a target, such as ` Madrid` with its leading space, or take a metric \
@@ -172,12 +169,202 @@ pub enum SweepError {
         /// The component.
         component: Component,
     },
+    /// A pair and rows.
+    #[error("{what} is of a pair of prompts, and rows are given: give one of the two")]
+    PairAndRows {
+        /// What is given of a pair.
+        what: &'static str,
+    },
+    /// What is for rows of a data set.
+    #[error("{what} {of} other rows, and a pair of prompts has none: give the rows of a data set")]
+    OneRow {
+        /// What is made of other rows.
+        what: &'static str,
+        /// What it does with them.
+        of: &'static str,
+    },
+    /// What is for one pair.
+    #[error(
+        "positions that are {what} are for one pair of prompts: rows are visited by role, such as subject_last or last"
+    )]
+    PositionsOfRows {
+        /// Which positions.
+        what: &'static str,
+    },
+    /// The mean over sources, of which a row has one.
+    #[error(
+        "mean is over several sources of one pair, and a row has one source: over rows there is mean ablation, over their bases"
+    )]
+    MeanOfRows,
+    /// Denoising several sources.
+    #[error("denoising edits the source's run, and there are {sources} sources: give one")]
+    DenoisingSeveral {
+        /// How many there are.
+        sources: usize,
+    },
+    /// No row at all.
+    #[error("a sweep over a data set needs rows")]
+    NoRows,
+    /// No row can be used.
+    #[error("none of the {rows} rows can be used; {first}: {reason}")]
+    NoneUsable {
+        /// How many there are.
+        rows: usize,
+        /// The first.
+        first: RowName,
+        /// What is wrong with it.
+        reason: Box<Reason>,
+    },
+    /// A list without anything in it.
+    #[error("a sweep over a data set needs {what}, and the list is empty")]
+    Empty {
+        /// What is needed.
+        what: &'static str,
+    },
+    /// Something that is named twice.
+    #[error("the {what} {name} is named twice: it would stand in the table twice")]
+    Twice {
+        /// What kind of thing.
+        what: &'static str,
+        /// Its name.
+        name: String,
+    },
+    /// No role.
+    #[error("a sweep over a data set needs positions by role, such as subject_last or last")]
+    NoRoles,
+    /// A role that is named twice.
+    #[error("the position {role} is named twice")]
+    RoleTwice {
+        /// The role.
+        role: Role,
+    },
+    /// No metric.
+    #[error("a sweep over a data set needs a metric, such as logit_difference")]
+    NoMetrics,
+    /// A window without a layer.
+    #[error("a window of 0 layers edits nothing; expected 1 or more")]
+    EmptyWindow,
+    /// No draw.
+    #[error("{method} with 0 draws edits nothing; expected 1 or more")]
+    NoDraws {
+        /// What was to be done.
+        method: &'static str,
+    },
+    /// More draws than a row is run for.
+    #[error("{method} with {draws} draws for each row and place; expected at most {most}")]
+    ManyDraws {
+        /// What was to be done.
+        method: &'static str,
+        /// How many draws were asked for.
+        draws: usize,
+        /// The most there may be.
+        most: usize,
+    },
+    /// Denoising by something that reads no other run.
+    #[error(
+        "{method} has one direction only, noising: it reads no other prompt that could bring an answer back"
+    )]
+    NoDenoising {
+        /// What was to be done.
+        method: &'static str,
+    },
+    /// A control of something that reads no other run.
+    #[error(
+        "the control `{control}` is for methods that read another prompt, such as interchange, not for {method}"
+    )]
+    NoControl {
+        /// The control.
+        control: &'static str,
+        /// What was to be done.
+        method: &'static str,
+    },
+    /// Self-swaps of runs that have noise in them.
+    #[error(
+        "the control `self` is not for restore: putting back the values of the run without noise is what \
+         restore does"
+    )]
+    NoSelfSwap,
+    /// A change of an attention pattern in a random direction.
+    #[error(
+        "the control `random` is not for {component}: an attention pattern changed in a random direction is \
+         no pattern"
+    )]
+    NoRandom {
+        /// The component.
+        component: Component,
+    },
+    /// Direct effects in runs that have noise in them.
+    #[error(
+        "restore has a total effect only: attention outputs held at what they are without noise would \
+         bring the answer back by themselves"
+    )]
+    NoDirect,
+    /// Direct effects of several layers' attention.
+    #[error(
+        "the direct effect of {component} has no window: the outputs of attention behind the first layer \
+         are held, and {component} of the next ones would have no effect; use a window of 1, or a \
+         component that is no part of attention"
+    )]
+    DirectWindow {
+        /// The component.
+        component: Component,
+    },
+    /// A batch that is none.
+    #[error("rows {start}..{end} are no batch of a sweep over {rows} rows", start = range.start, end = range.end)]
+    NoBatch {
+        /// The rows asked for.
+        range: std::ops::Range<usize>,
+        /// The rows that are used.
+        rows: usize,
+    },
+    /// Too few rows to draw from.
+    #[error(
+        "{row} needs {draws} other rows to draw from that fit it in length, and there are {found}"
+    )]
+    TooFewPartners {
+        /// The row.
+        row: RowName,
+        /// How many are needed.
+        draws: usize,
+        /// How many there are.
+        found: usize,
+    },
+    /// A mean of attention patterns.
+    #[error("attention patterns have no mean over a data set: their width is the prompt's length")]
+    NoMean,
+    /// Tables of unlike sweeps.
+    #[error(
+        "`{column}` is {first} in table 0 and {other} in table {table}: these are about different things, and \
+         cannot be joined"
+    )]
+    Unlike {
+        /// The column.
+        column: &'static str,
+        /// What it holds in the first table.
+        first: String,
+        /// Which other table, counted from 0.
+        table: usize,
+        /// What it holds there.
+        other: String,
+    },
     /// A cell's plan is wrong.
     #[error(transparent)]
     Plan(#[from] PlanError),
     /// A run failed.
     #[error(transparent)]
     Run(#[from] RunError),
+    /// A summary that cannot be made.
+    #[error(transparent)]
+    Statistics(#[from] crate::statistics::StatisticsError),
+    /// Parts that do not belong together.
+    #[error(transparent)]
+    Table(Box<vene_table::TableError>),
+}
+
+impl From<vene_table::TableError> for SweepError {
+    fn from(error: vene_table::TableError) -> Self {
+        Self::Table(Box::new(error))
+    }
 }
 
 vene_named::debug_as_sentence!(SweepError);

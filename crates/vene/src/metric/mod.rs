@@ -4,7 +4,7 @@
 //! one's own. It declares what it reads ([`Reads`]), so that a sweep computes no more than its metrics need: two rows
 //! of the unembedding for a logit difference, all of them, summed on the fly, for a probability, the whole
 //! distribution for a divergence. The same value is measured in a sweep over one pair
-//! ([`Sweep`](crate::Sweep)) and over a data set ([`DataSweep`](crate::DataSweep)).
+//! and over the rows of a data set ([`Sweep`](crate::Sweep)).
 //!
 //! Answers may be *sets* (any of them is right) and *sequences* of tokens. Each token of a sequence is read after the
 //! prompt and the tokens before it (teacher forcing): its log-probability is the sum of theirs. So a number that a
@@ -14,9 +14,9 @@
 //!
 //! ```
 //! use vene::data::Row;
-//! use vene::data_sweep::Summary;
+//! use vene::sweep::Summary;
 //! use vene::metric::{self, Reads};
-//! use vene::{Component, DataSweep, Model};
+//! use vene::{Component, Model, Sweep};
 //!
 //! let model = Model::load("embedded")?;
 //! let entropy = metric::from_fn("entropy", Reads::distribution(), |observed| {
@@ -27,12 +27,12 @@
 //!     Row::new(of(base), of(source)).target(target)
 //! };
 //! let rows = [pair("Spain", "Italy", " Madrid"), pair("Japan", "Peru", " Tokyo")];
-//! let sweep = DataSweep::builder(&model)
+//! let sweep = Sweep::builder(&model)
 //!     .rows(&rows)
 //!     .components([Component::BlockOutput])
 //!     .metrics([entropy])
 //!     .build()?;
-//! let summary = Summary::default().of(&sweep.run(&model)?)?;
+//! let summary = Summary::default().of(sweep.run(&model)?.examples())?;
 //! let (mean, low) = (summary.optional_floats("mean")?, summary.optional_floats("low")?);
 //! assert!(mean.len() == model.config().layers.len() && low[0] <= mean[0]);
 //! # Ok::<(), Box<dyn std::error::Error>>(())

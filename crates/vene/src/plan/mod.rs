@@ -34,7 +34,6 @@ pub use padded::{Padded, PaddingError};
 pub use positions::{Part, Positions};
 pub(crate) use receipt::Tally;
 pub use receipt::{Change, Outcome, Receipt};
-pub(crate) use resolved::taken_over;
 pub use resolved::{
     EditedSource, ResolvedCollect, ResolvedEdit, ResolvedPlan, ResolvedSource, Unit,
 };

@@ -158,11 +158,6 @@ impl ResolvedPlan {
         }
     }
 
-    /// The same, with other outputs at the positions that are read.
-    pub(crate) fn with_outputs(&self, outputs: Outputs) -> Self {
-        Self { outputs, ..self.clone() }
-    }
-
     /// Its edits of the base's run.
     pub fn edits(&self) -> &[ResolvedEdit] {
         &self.edits
@@ -216,13 +211,6 @@ impl ResolvedPlan {
     /// The positions whose distributions are read, for each example.
     pub fn read(&self) -> &[Vec<usize>] {
         &self.read
-    }
-
-    /// Whether its edits are sure to change nothing in any example.
-    pub(crate) fn is_shared_prefix(&self) -> bool {
-        self.examples.iter().enumerate().all(|(index, prompts)| {
-            self.edits.iter().all(|edit| edit.is_shared_prefix(index, prompts))
-        })
     }
 }
 
@@ -279,10 +267,7 @@ impl ResolvedEdit {
 }
 
 /// Examples as another model of the same shape and tokenizer has them.
-pub(crate) fn taken_over(
-    examples: &[Example],
-    outline: &Outline,
-) -> Result<Arc<[Example]>, PlanError> {
+fn taken_over(examples: &[Example], outline: &Outline) -> Result<Arc<[Example]>, PlanError> {
     let examples = examples.iter().enumerate();
     examples.map(|(index, example)| example.for_another_model(index, outline)).collect()
 }

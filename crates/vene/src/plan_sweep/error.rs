@@ -5,7 +5,6 @@ use std::ops::Range;
 use vene_table::TableError;
 
 use crate::data::{Reason, RowName};
-use crate::data_sweep::DataSweepError;
 use crate::error::{PlanError, RunError, SweepError};
 
 /// A plan over a data set that cannot be run.
@@ -114,12 +113,9 @@ pub enum PlanSweepError {
     /// What is wrong with a plan.
     #[error(transparent)]
     Plan(#[from] PlanError),
-    /// What is wrong with a prompt.
+    /// What is wrong with a prompt, or with a table of examples.
     #[error(transparent)]
     Sweep(#[from] SweepError),
-    /// What is wrong with a table of examples.
-    #[error(transparent)]
-    Examples(#[from] DataSweepError),
     /// Failures of the computation.
     #[error(transparent)]
     Run(#[from] RunError),

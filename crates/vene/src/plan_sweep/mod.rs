@@ -3,15 +3,15 @@
 //! A sweep visits places; a plan says itself what is edited, in as many steps as it likes. A [`PlanSweep`] runs a plan, or
 //! each plan of a file's grid ([`PlanGrid`]), over the rows of a data set: metrics of the edited and the unedited run,
 //! the probabilities that the plan reads, what it collects, and a receipt for every edit. The examples' table has the
-//! columns of a [`DataSweep`](crate::DataSweep)'s, the grid's variables in place of component, layer and position, so that
-//! the same [`Summary`](crate::data_sweep::Summary) tells means with intervals.
+//! columns of a [`Sweep`](crate::Sweep)'s, the grid's variables in place of component, layer and position, so that
+//! the same [`Summary`](crate::sweep::Summary) tells means with intervals.
 //!
 //! In a plan over rows source 0 is the row's source; source 1 is the base once more, for plans that edit it before it is
 //! read (path patching by hand).
 //!
 //! ```
 //! use vene::data::Row;
-//! use vene::data_sweep::Summary;
+//! use vene::sweep::Summary;
 //! use vene::plan_sweep::PlanSweep;
 //! use vene::{Component, Edit, Model, Plan, Positions};
 //!

@@ -5,13 +5,18 @@ use vene_table::{Column, Table, TableBuilder, TableError};
 use super::batch::{Measured, TokensRead, has_changed};
 use super::{PlanSweep, PlanSweepError};
 use crate::data::PreparedRow;
-use crate::data_sweep::{self, PARAMETERS, PLACES, with_noise};
 use crate::plan::{Change, Outcome, Receipt};
 use crate::plan_file::GridValue;
+use crate::sweep::{self, PARAMETERS, PLACES, with_noise};
 
 /// The columns of both tables that no variable of a grid may be called.
-const COLUMNS: [&str; 37] = [
+const COLUMNS: [&str; 42] = [
     "layer",
+    "position",
+    "role",
+    "position_token",
+    "source_position",
+    "source_token",
     "example",
     "group",
     "metric",
@@ -272,7 +277,7 @@ pub(super) fn receipts(
 /// Examples' tables of batches as one; what was measured of their noise is added up.
 ///
 /// # Errors
-/// As [`data_sweep::join`].
+/// As [`sweep::join`].
 pub fn join(parts: &[Table]) -> Result<Table, PlanSweepError> {
-    Ok(data_sweep::join(parts)?)
+    Ok(sweep::join(parts)?)
 }

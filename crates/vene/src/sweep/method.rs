@@ -4,6 +4,8 @@ use std::sync::Arc;
 
 use vene_model::Component;
 
+use super::NoiseSize;
+use crate::data::Role;
 use crate::error::SweepError;
 use crate::intervention::{
     Addition, Interchange, Intervention, Knockout, Mean, Noise, Scaling, SourceCount, Subtraction,
@@ -15,12 +17,24 @@ use crate::plan::{Edit, Module, Positions, SourcePositions};
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Method {
-    /// The source's values instead of the base's.
+    /// The source's values instead of the base's (activation patching).
     Interchange,
     /// 0 instead of the base's values.
     Zero,
-    /// The mean over all sources instead of the base's values.
+    /// The mean over all sources of a pair instead of the base's values.
     Mean,
+    /// The mean over the data set's bases instead of the values (mean ablation).
+    MeanAblation {
+        /// Over the tokens that play the edited position's role, rather than over all but a
+        /// beginning-of-sequence token. Where all positions are edited at once, it is over all.
+        per_position: bool,
+    },
+    /// The values of other rows' bases instead of the values, drawn at random; effects are averaged
+    /// over the draws.
+    Resample {
+        /// How many draws for each row.
+        draws: usize,
+    },
     /// The source's values added to the base's.
     Addition,
     /// The source's values subtracted from the base's.
@@ -30,12 +44,23 @@ pub enum Method {
         /// The factor.
         factor: f64,
     },
-    /// Gaussian noise added to the base's values.
+    /// Gaussian noise added to the values; effects are averaged over the draws. The same
+    /// [seed](super::SweepBuilder::seed) gives the same noise.
     Noise {
         /// The noise's standard deviation.
         standard_deviation: f64,
-        /// The same seed gives the same noise.
-        seed: u64,
+        /// How many draws for each row.
+        draws: usize,
+    },
+    /// Causal tracing (Meng et al. 2022): noise is added to the embeddings of a role's tokens, and
+    /// at each place the values of the run without noise are put back.
+    Restore {
+        /// How strong the noise is.
+        noise: NoiseSize,
+        /// How many draws for each row.
+        draws: usize,
+        /// The tokens whose embeddings get the noise.
+        corrupted: Role,
     },
     /// A module's output becomes its own input.
     Skip,
@@ -46,6 +71,9 @@ pub enum Method {
 }
 
 impl Method {
+    /// Draws for each row and place at most.
+    pub const MOST_DRAWS: usize = 1000;
+
     /// The one that a name alone describes, by its name in the registry: `interchange`, `skip`; `None` where a name is not
     /// enough, or unknown.
     pub fn named(name: &str) -> Option<Self> {
@@ -57,11 +85,43 @@ impl Method {
         registry::methods().map(|(name, _)| name)
     }
 
-    /// Its name.
+    /// Its name, in tables.
     pub fn name(&self) -> &'static str {
         match self {
             Self::Skip => "skip",
+            Self::MeanAblation { per_position: true } => "mean",
+            Self::MeanAblation { per_position: false } => "mean_of_all_positions",
+            Self::Resample { .. } => "resample",
+            Self::Restore { .. } => "restore",
+            Self::Noise { .. } => "noise",
             method => method.intervention().name(),
+        }
+    }
+
+    /// What its name does not say, in words; empty where that is nothing.
+    pub(super) fn parameters(&self) -> String {
+        match self {
+            Self::Noise { standard_deviation, .. } => {
+                format!("standard deviation {standard_deviation}")
+            }
+            Self::Restore { noise: NoiseSize::Absolute(standard_deviation), corrupted, .. } => {
+                format!("standard deviation {standard_deviation} at {corrupted}")
+            }
+            Self::Restore { noise: NoiseSize::OfEmbeddings(times), corrupted, .. } => {
+                format!("{times} standard deviations of the embeddings at {corrupted}")
+            }
+            Self::Scaling { factor } => format!("factor {factor}"),
+            _ => String::new(),
+        }
+    }
+
+    /// How many edited runs are averaged for each row and place.
+    pub fn draws(&self) -> usize {
+        match self {
+            Self::Resample { draws } | Self::Noise { draws, .. } | Self::Restore { draws, .. } => {
+                *draws
+            }
+            _ => 1,
         }
     }
 
@@ -70,25 +130,38 @@ impl Method {
         self.source_count() != SourceCount::None
     }
 
+    /// Whether it is made of the other rows of a data set, which a pair does not have.
+    pub(super) fn needs_rows(&self) -> bool {
+        matches!(self, Self::MeanAblation { .. } | Self::Resample { .. })
+    }
+
     /// How many of the sources it reads: none, the first, or all of them.
     pub(super) fn source_count(&self) -> SourceCount {
         match self {
-            // It reads the module's own input.
-            Self::Skip => SourceCount::None,
+            // What they read is the module's own input, other rows' bases, and the run without noise.
+            Self::Skip
+            | Self::MeanAblation { .. }
+            | Self::Resample { .. }
+            | Self::Restore { .. } => SourceCount::None,
             method => method.intervention().traits().sources,
         }
     }
 
+    /// What is done to values; of noise, that of seed 0, in place of which each draw stands.
     fn intervention(&self) -> Arc<dyn Intervention> {
         match self {
-            Self::Interchange | Self::Skip => Arc::new(Interchange),
+            Self::Interchange
+            | Self::Skip
+            | Self::MeanAblation { .. }
+            | Self::Resample { .. }
+            | Self::Restore { .. } => Arc::new(Interchange),
             Self::Zero => Arc::new(Zero),
             Self::Mean => Arc::new(Mean),
             Self::Addition => Arc::new(Addition),
             Self::Subtraction => Arc::new(Subtraction),
             Self::Scaling { factor } => Arc::new(Scaling { factor: *factor }),
-            Self::Noise { standard_deviation, seed } => {
-                Arc::new(Noise { standard_deviation: *standard_deviation, seed: *seed })
+            Self::Noise { standard_deviation, .. } => {
+                Arc::new(Noise { standard_deviation: *standard_deviation, seed: 0 })
             }
             Self::Knockout => Arc::new(Knockout),
             Self::Custom(intervention) => intervention.clone(),
@@ -106,7 +179,7 @@ impl Method {
     }
 
     /// The edit at one place: what is written, and what is read where a source is.
-    pub(crate) fn edit(
+    pub(super) fn edit(
         &self,
         component: Component,
         layer: Option<usize>,

@@ -1,51 +1,128 @@
-//! Sweeps: the same intervention at every one of many places, over the same inputs.
+//! Sweeps: the same intervention at every one of many places, over one pair of prompts or over the rows of a data set.
 //!
-//! A sweep is declared by [`Sweep::builder`], checked as a whole before anything runs, costed by
-//! [`Sweep::forecast`], and ends as a [`Table`](vene_table::Table) with a row for every cell and
-//! target token, and one with a row for every cell and metric.
+//! One prompt pair is an anecdote; a pair is a data set of one row. A [`Sweep`] is declared by [`Sweep::builder`],
+//! checked as a whole before anything runs, and costed by [`Sweep::forecast`]. It intervenes at every place in every
+//! row, and ends as tidy tables: the [examples'](SweepOutcome::examples), with a row for each example, place and metric;
+//! of a pair the [tokens'](SweepOutcome::tokens), with a row for each place and token whose probability is read; and a
+//! [`Summary`] over the examples. Rows go through the model together, a batch at a time, as forks of few passes; each
+//! batch is a table of its own, so that a long sweep can be written as it goes and resumed.
+//!
+//! ```
+//! use vene::data::Row;
+//! use vene::{Component, Model, Sweep};
+//!
+//! let model = Model::load("embedded")?;
+//! let pair = |base: &str, source: &str, target: &str, foil: &str| {
+//!     Row::new(format!("The capital of {base} is"), format!("The capital of {source} is"))
+//!         .target(format!(" {target}"))
+//!         .foil(format!(" {foil}"))
+//!         .span("subject", base, source)
+//! };
+//! let rows = [
+//!     pair("Spain", "Italy", "Madrid", "Rome"),
+//!     pair("Japan", "Peru", "Tokyo", "Lima"),
+//! ];
+//! let sweep = Sweep::builder(&model)
+//!     .rows(&rows)
+//!     .components([Component::BlockOutput])
+//!     .roles(["subject_last".parse()?, "last".parse()?])
+//!     .build()?;
+//! let outcome = sweep.run(&model)?;
+//! assert_eq!(outcome.examples().rows(), rows.len() * 2 * model.config().layers.len());
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! A metric at each place of one pair:
+//!
+//! ```
+//! use vene::metric::LOGIT_DIFFERENCE;
+//! use vene::{Component, Model, Sweep};
+//!
+//! let model = Model::load("embedded")?;
+//! let outcome = Sweep::builder(&model)
+//!     .base("The capital of Spain is")
+//!     .source("The capital of Italy is")
+//!     .target(" Madrid")
+//!     .foil(" Rome")
+//!     .metrics([std::sync::Arc::new(LOGIT_DIFFERENCE) as _])
+//!     .components([Component::BlockOutput])
+//!     .build()?
+//!     .run(&model)?;
+//! let effects = outcome.examples().floats("effect")?;
+//! assert_eq!(effects.len(), 5 * model.config().layers.len());
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
+mod batch;
 mod builder;
+mod check;
+mod edits;
 mod forecast;
+mod match_norm;
+mod means;
 mod method;
-mod metrics;
 mod noise;
+mod options;
 mod outcome;
-pub(crate) mod places;
+mod pair;
+mod pair_noise;
+mod partners;
+mod places;
+mod positions;
+mod preflight;
+mod rows;
+mod summary;
+mod table;
+mod tokens;
 
-use std::ops::ControlFlow;
+use std::ops::{ControlFlow, Range};
 use std::sync::Arc;
 
-use vene_model::{Component, Model, Outline, Prompt};
+use vene_model::{Component, InputError, Model, Outline, Prompt};
 
-pub use builder::{SweepBuilder, SweepPositions, SweepUnit};
-pub(crate) use forecast::cost;
+pub use builder::SweepBuilder;
 pub use forecast::{Forecast, ForecastOf};
+pub use means::Means;
 pub use method::Method;
+pub use options::{AnswerTokens, Control, Direction, EffectType, NoiseSize, SweepUnit};
 pub use outcome::{CellOutcome, Numbers, SweepOutcome};
+pub use positions::{NamedPositions, SweepPositions};
+pub use preflight::{Agreement, Preflight};
+pub use summary::Summary;
+pub(crate) use table::{PARAMETERS, PLACES, with_noise};
+pub use table::{SETTINGS, join, noise_floor, place_columns};
 
-use crate::engine::{Distribution, Executor, Forked};
-use crate::error::{RunError, SweepError};
-use crate::metric::Metric;
-use crate::plan::{Example, Outputs, ResolvedPlan, taken_over};
-use metrics::PairMetrics;
-use outcome::Found;
+use crate::data::{LeftOut, PreparedRow, Role};
+use crate::engine::{Executor, Forked};
+use crate::error::{RunError, SweepError, Whose};
+use crate::metric::{Meter, Metric};
+use crate::plan::ResolvedPlan;
 
-/// A checked sweep over one pair of base and source.
+/// A checked sweep.
 #[derive(Clone, Debug)]
 pub struct Sweep {
-    pub(crate) base: Prompt,
-    pub(crate) sources: Vec<Prompt>,
-    pub(crate) method: Method,
-    pub(crate) unit: SweepUnit,
-    pub(crate) targets: Vec<Target>,
-    pub(crate) cells: Vec<Cell>,
-    pub(crate) plans: Vec<ResolvedPlan>,
-    metrics: PairMetrics,
-    /// The cells, by index, at which noise is measured.
-    pub(crate) noise_places: Vec<usize>,
+    rows: Vec<PreparedRow>,
+    left_out: Vec<LeftOut>,
+    /// For each position that is visited the word that was asked for.
+    words: Vec<Option<String>>,
+    roles: Vec<Role>,
+    cells: Vec<Cell>,
+    unit: SweepUnit,
+    method: Method,
+    directions: Vec<Direction>,
+    window: usize,
+    effect: EffectType,
+    meter: Meter,
+    targets: Vec<Target>,
+    controls: Vec<Control>,
+    seed: u64,
+    first_tokens: bool,
+    distinct_roles: bool,
+    /// Of a pair, for each direction the cells, by index, at which noise is measured.
+    noise_cells: Option<Vec<Vec<usize>>>,
 }
 
-/// A token whose probability is followed.
+/// A token whose probability is read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Target {
     /// Its text, such as ` Madrid`.
@@ -59,35 +136,20 @@ pub struct Target {
 pub struct Cell {
     /// What is edited.
     pub component: Component,
-    /// In which layer; `None` for components that a model has once.
+    /// In which layer, the middle one of a window; `None` for components that a model has once.
     pub layer: Option<usize>,
-    /// At which position of the base; `None` where all are edited.
+    /// Which of the sweep's positions ([`Sweep::positions_of`]); `None` where all are edited.
     pub position: Option<usize>,
     /// In which head; `None` where all are edited.
     pub head: Option<usize>,
 }
 
-/// One of a sweep's runs.
-#[derive(Clone, Copy, Debug)]
-enum RunOf {
-    /// A prompt's as it is: the base's, then those of the sources.
-    Prompt(usize),
-    /// The edited run of a cell.
-    Cell(usize),
-}
+/// Interventions that a batch makes at most, if it has more than one row: enough for full matrix
+/// products, and few enough for little to be lost when a sweep is stopped.
+const BATCH: usize = 4096;
 
-/// A cell's name in messages.
-pub(crate) fn cell_name(
-    component: Component,
-    layer: Option<usize>,
-    head: Option<usize>,
-    position: Option<String>,
-) -> String {
-    let layer = layer.map(|layer| format!(" of layer {layer}")).unwrap_or_default();
-    let head = head.map(|head| format!(", head {head}")).unwrap_or_default();
-    let position = position.map(|position| format!(" at {position}")).unwrap_or_default();
-    format!("{component}{layer}{head}{position}")
-}
+/// Rows of a batch at most where whole distributions are read: those of the unedited runs are kept.
+const DISTRIBUTIONS: usize = 32;
 
 impl Sweep {
     /// Declares a sweep on a model, or on its outline.
@@ -95,39 +157,39 @@ impl Sweep {
         SweepBuilder::new(outline)
     }
 
-    /// The base prompt.
+    /// The rows that are used; of a pair the one that it is.
+    pub fn rows(&self) -> &[PreparedRow] {
+        &self.rows
+    }
+
+    /// The rows that are not, and why.
+    pub fn left_out(&self) -> &[LeftOut] {
+        &self.left_out
+    }
+
+    /// Whether it is over one pair of prompts, rather than over the rows of a data set.
+    pub fn is_pair(&self) -> bool {
+        self.noise_cells.is_some()
+    }
+
+    /// The base of the pair, or of the first row.
     pub fn base(&self) -> &Prompt {
-        &self.base
+        &self.rows[0].base
     }
 
-    /// The source prompts that the intervention reads: all of them, the first, or none.
-    pub fn read_sources(&self) -> &[Prompt] {
-        self.method.read(&self.sources)
+    /// The sources of the pair, or of the first row.
+    pub fn sources(&self) -> Vec<&Prompt> {
+        self.rows[0].sources().collect()
     }
 
-    /// All source prompts.
-    pub fn sources(&self) -> &[Prompt] {
-        &self.sources
+    /// Those of [`Sweep::sources`] that the method reads: all of them, the first, or none.
+    pub fn read_sources(&self) -> Vec<&Prompt> {
+        self.method.read(&self.sources()).to_vec()
     }
 
-    /// The intervention.
-    pub fn method(&self) -> &Method {
-        &self.method
-    }
-
-    /// What each cell edits at once.
-    pub fn unit(&self) -> SweepUnit {
-        self.unit
-    }
-
-    /// The tokens that are followed.
-    pub fn targets(&self) -> &[Target] {
-        &self.targets
-    }
-
-    /// What is measured beside the tokens.
-    pub fn metrics(&self) -> &[Arc<dyn Metric>] {
-        self.metrics.meter().metrics()
+    /// The roles whose positions are visited; none of a pair whose positions are named in another way.
+    pub fn roles(&self) -> &[Role] {
+        &self.roles
     }
 
     /// The places, in the table's order.
@@ -135,15 +197,124 @@ impl Sweep {
         &self.cells
     }
 
-    /// One plan for each cell.
-    pub fn plans(&self) -> &[ResolvedPlan] {
-        &self.plans
+    /// The positions of a cell in a row's base; none where all are edited.
+    pub fn positions_of<'r>(&self, cell: &Cell, row: &'r PreparedRow) -> &'r [usize] {
+        let positions = cell.position.and_then(|position| row.base_positions.get(position));
+        positions.map_or(&[], Vec::as_slice)
     }
 
-    /// The cells, by index, whose effects are computed in two ways to find the noise of the
-    /// computation ([`SweepOutcome::noise_floor`]).
+    /// The positions of a cell in each of a row's sources that is read; none where all are.
+    pub fn source_positions_of<'r>(&self, cell: &Cell, row: &'r PreparedRow) -> Vec<&'r [usize]> {
+        let further = row.further.iter().map(|further| &further.positions);
+        let each = std::iter::once(&row.source_positions).chain(further);
+        let here = |positions: &'r Vec<Vec<usize>>| Some(positions.get(cell.position?)?.as_slice());
+        each.filter_map(here).collect()
+    }
+
+    /// What each cell edits at once.
+    pub fn unit(&self) -> SweepUnit {
+        self.unit
+    }
+
+    /// What is done at each place.
+    pub fn method(&self) -> &Method {
+        &self.method
+    }
+
+    /// Which runs are edited.
+    pub fn directions(&self) -> &[Direction] {
+        &self.directions
+    }
+
+    /// How many adjacent layers are edited at once.
+    pub fn window(&self) -> usize {
+        self.window
+    }
+
+    /// What effects go through.
+    pub fn effect(&self) -> EffectType {
+        self.effect
+    }
+
+    /// The maps beside the first.
+    pub fn controls(&self) -> &[Control] {
+        &self.controls
+    }
+
+    /// Whether an answer's first token stands for it.
+    pub fn first_tokens(&self) -> bool {
+        self.first_tokens
+    }
+
+    /// Whether rows are left out in which two of the roles are the same token.
+    pub fn distinct_roles(&self) -> bool {
+        self.distinct_roles
+    }
+
+    /// What random draws depend on.
+    pub fn seed(&self) -> u64 {
+        self.seed
+    }
+
+    /// The tokens whose probabilities are read.
+    pub fn targets(&self) -> &[Target] {
+        &self.targets
+    }
+
+    /// What is measured beside the tokens.
+    pub fn metrics(&self) -> &[Arc<dyn Metric>] {
+        self.meter.metrics()
+    }
+
+    /// Of a pair the cells, by index, whose effects are computed in two ways to find the noise of the
+    /// computation ([`SweepOutcome::noise_floor`]), in the first direction.
     pub fn noise_places(&self) -> &[usize] {
-        &self.noise_places
+        self.noise_cells.iter().flatten().next().map_or(&[], Vec::as_slice)
+    }
+
+    /// Everything that is run for the first batch, nothing known yet of means and distributions: of each direction the
+    /// unedited runs, then a plan for each cell and draw of each map.
+    ///
+    /// # Errors
+    /// A cell that cannot be planned.
+    pub fn plans(&self, outline: &Outline) -> Result<Vec<ResolvedPlan>, SweepError> {
+        let first = self.batches().into_iter().next().unwrap_or(0..0);
+        let plans = batch::first_plans(self, outline, first)?;
+        Ok(plans.into_iter().map(|(_, plan)| plan).collect())
+    }
+
+    /// Of a pair how many cells change nothing since base and source are the same up to their position.
+    ///
+    /// # Errors
+    /// As [`Sweep::plans`].
+    pub fn shared_prefix_cells(&self, outline: &Outline) -> Result<usize, SweepError> {
+        batch::shared_prefix_cells(self, outline)
+    }
+
+    /// The layers that a cell edits in a model of so many: a window around its own, cut at the model's ends; an
+    /// even one has one layer more before the cell's than after it (as in the code of Meng et al. 2022).
+    fn window_of(&self, cell: Cell, layers: usize) -> Vec<Option<usize>> {
+        let Some(layer) = cell.layer else { return vec![None] };
+        let before = self.window / 2;
+        let end = layer.saturating_add(self.window - before).min(layers);
+        (layer.saturating_sub(before)..end).map(Some).collect()
+    }
+
+    /// Interventions that are made for each row.
+    pub fn interventions_per_row(&self) -> usize {
+        let maps = 1 + self.controls.len();
+        self.cells.len() * self.method.draws() * maps * self.directions.len()
+    }
+
+    /// All interventions.
+    pub fn interventions(&self) -> usize {
+        self.interventions_per_row() * self.rows.len()
+    }
+
+    /// Refuses another model than the one that the sweep was built on.
+    fn expect(&self, outline: &Outline) -> Result<(), RunError> {
+        let first = self.rows.first();
+        Ok(first.map_or(Ok(()), |row| outline.expect("the sweep", row.base.model()))?)
     }
 
     /// The same sweep for another model of the same shape and tokenizer, such as one that was fine-tuned
@@ -152,136 +323,121 @@ impl Sweep {
     /// # Errors
     /// Another shape or tokenizer; a prompt that is longer than the other model's context.
     pub fn for_another_model(&self, outline: &Outline) -> Result<Self, SweepError> {
-        let Some(first) = self.plans.first() else { return Ok(self.clone()) };
-        // All cells share one list of examples.
-        let examples = taken_over(&first.examples, outline)?;
-        let example = &examples[0];
-        Ok(Self {
-            base: example.base.clone(),
-            sources: example.sources.clone(),
-            plans: self.plans.iter().map(|plan| plan.with_examples(examples.clone())).collect(),
-            metrics: self.metrics.for_another_model(outline)?,
-            ..self.clone()
-        })
+        let rows = self.rows.iter().map(|row| row.for_another_model(outline));
+        let rows = rows.collect::<Result<_, InputError>>();
+        let whose = Whose::Other(if self.is_pair() { "the pair" } else { "a row" });
+        let rows = rows.map_err(|error| SweepError::Input { whose, error: Box::new(error) })?;
+        Ok(Self { rows, ..self.clone() })
     }
 
-    /// How many cells change nothing since base and source are the same up to their position.
-    pub fn shared_prefix_cells(&self) -> usize {
-        self.plans.iter().filter(|plan| plan.is_shared_prefix()).count()
+    /// The rows, by index among those used, in the batches in which they are run. The same sweep
+    /// has the same batches everywhere.
+    pub fn batches(&self) -> Vec<Range<usize>> {
+        self.batches_in(0..self.rows.len())
     }
 
-    /// Refuses memory of forked runs ([`Forked::memory`](crate::Forked::memory)) that does not hold one intervention.
+    /// The same of a stretch of the rows.
+    pub fn batches_in(&self, rows: Range<usize>) -> Vec<Range<usize>> {
+        let most = if self.meter.whole() { DISTRIBUTIONS } else { BATCH };
+        let size = (BATCH / self.interventions_per_row().max(1)).clamp(1, most);
+        let starts = rows.clone().step_by(size);
+        starts.map(|start| start..(start + size).min(rows.end)).collect()
+    }
+
+    /// What has to be known before the first batch: where a mean over the data set is written,
+    /// that mean; where noise is measured by embeddings, how much they vary.
+    ///
+    /// # Errors
+    /// Failures of the computation.
+    pub fn means(&self, outline: &Outline, executor: &dyn Executor) -> Result<Means, SweepError> {
+        self.expect(outline)?;
+        means::of(self, outline, executor)
+    }
+
+    /// Runs one batch. `progress` is told how many interventions are done, and may break off.
+    ///
+    /// # Errors
+    /// Failures of the computation, of an intervention or of a metric;
+    /// [`RunError::Stopped`] where `progress` broke off;
+    /// [`SweepError::NoBatch`] where the range is empty or reaches past the rows.
+    pub fn run_batch(
+        &self,
+        outline: &Outline,
+        executor: &dyn Executor,
+        means: &Means,
+        batch: Range<usize>,
+        progress: &mut dyn FnMut(usize) -> ControlFlow<()>,
+    ) -> Result<SweepOutcome, SweepError> {
+        if batch.is_empty() || batch.end > self.rows.len() {
+            return Err(SweepError::NoBatch { range: batch, rows: self.rows.len() });
+        }
+        self.expect(outline)?;
+        means.expect(outline)?;
+        batch::Batch { sweep: self, outline, executor, means, range: batch }.run(progress)
+    }
+
+    /// Runs everything, by the forked executor: a pair in one forward pass, or as few as the memory allows.
+    ///
+    /// # Errors
+    /// As [`Sweep::run_batch`].
+    pub fn run(&self, model: &Model) -> Result<SweepOutcome, SweepError> {
+        self.run_with(model, &Forked::new(model))
+    }
+
+    /// Runs everything, by any executor.
+    ///
+    /// # Errors
+    /// As [`Sweep::run_batch`].
+    pub fn run_with(
+        &self,
+        outline: &Outline,
+        executor: &dyn Executor,
+    ) -> Result<SweepOutcome, SweepError> {
+        let means = self.means(outline, executor)?;
+        let run = |batch| {
+            self.run_batch(outline, executor, &means, batch, &mut |_| ControlFlow::Continue(()))
+        };
+        let parts = self.batches().into_iter().map(run).collect::<Result<Vec<_>, _>>()?;
+        SweepOutcome::joined(parts)
+    }
+
+    /// What the model says to bases and sources as they are: before any sweep.
+    ///
+    /// # Errors
+    /// Failures of the computation.
+    pub fn preflight(
+        &self,
+        outline: &Outline,
+        executor: &dyn Executor,
+    ) -> Result<Preflight, SweepError> {
+        self.expect(outline)?;
+        preflight::of(self, outline, executor)
+    }
+
+    /// Refuses memory of forked runs ([`Forked::memory`](crate::Forked::memory)) that does not hold one intervention
+    /// in the longest row.
     ///
     /// # Errors
     /// As [`Forked::fits`](crate::Forked::fits).
-    pub fn fits(&self, outline: &Outline, memory: usize) -> Result<(), RunError> {
-        crate::Forked::fits(outline, &self.all_plans(), memory)
+    pub fn fits(&self, outline: &Outline, memory: usize) -> Result<(), SweepError> {
+        self.expect(outline)?;
+        let length =
+            |row: &PreparedRow| row.base.len() + row.sources().map(Prompt::len).sum::<usize>();
+        let longest = (0..self.rows.len()).max_by_key(|&row| length(&self.rows[row]));
+        if let Some(row) = longest {
+            let plans = batch::first_plans(self, outline, row..row + 1)?.into_iter();
+            let plans: Vec<_> = plans.map(|(_, plan)| plan).collect();
+            crate::Forked::fits(outline, &plans, memory)?;
+        }
+        Ok(())
     }
 
     /// What the sweep will cost, found without reading a weight.
     ///
     /// # Errors
     /// Failures of the computation that is timed; another model than the sweep's.
-    pub fn forecast(&self, outline: &Outline, of: ForecastOf) -> Result<Forecast, RunError> {
-        outline.expect("the sweep", self.base.model())?;
-        Forecast::of(self, outline, of)
-    }
-
-    /// Everything that is run: base and sources as they are, the cells.
-    pub(crate) fn all_plans(&self) -> Vec<ResolvedPlan> {
-        self.plans_of(&self.runs(), None)
-    }
-
-    /// Base and sources as they are, then the cells.
-    fn runs(&self) -> Vec<RunOf> {
-        let prompts = (0..=self.sources.len()).map(RunOf::Prompt);
-        prompts.chain((0..self.cells.len()).map(RunOf::Cell)).collect()
-    }
-
-    /// The plans in which the tokens of some runs are read, then those in which metrics are. `unedited` is the base's
-    /// distribution, where it is known.
-    fn plans_of(&self, runs: &[RunOf], unedited: Option<&Arc<Distribution>>) -> Vec<ResolvedPlan> {
-        let of_tokens = |run: &RunOf| match *run {
-            RunOf::Prompt(0) => self.unedited(&self.base),
-            RunOf::Prompt(prompt) => self.unedited(&self.sources[prompt - 1]),
-            RunOf::Cell(cell) => self.plans[cell].clone(),
-        };
-        let mut plans: Vec<ResolvedPlan> = runs.iter().map(of_tokens).collect();
-        plans.extend(self.metrics.plans_of(runs, unedited));
-        plans
-    }
-
-    /// A prompt's run as it is, its tokens read as the cells' are.
-    fn unedited(&self, prompt: &Prompt) -> ResolvedPlan {
-        let tokens: Vec<u32> = self.targets.iter().map(|target| target.id).collect();
-        let read = if tokens.is_empty() { Vec::new() } else { vec![prompt.len() - 1] };
-        let examples = [Example::new(prompt.clone())];
-        ResolvedPlan::reading(examples.into(), vec![read], Outputs::Probabilities(tokens.into()))
-    }
-
-    /// How many runs each prompt and each cell has.
-    fn passes_of_a_run(&self) -> usize {
-        1 + self.metrics.runs()
-    }
-
-    /// How many runs are made a second time, to measure noise.
-    fn noise_passes(&self) -> usize {
-        self.noise_runs().len() * self.passes_of_a_run()
-    }
-
-    /// What some runs show; `progress` is told how many cells are done, and may break off.
-    fn show(
-        &self,
-        executor: &dyn Executor,
-        runs: &[RunOf],
-        unedited: Option<&Arc<Distribution>>,
-        progress: &mut dyn FnMut(usize) -> ControlFlow<()>,
-    ) -> Result<Vec<Found>, RunError> {
-        let plans = self.plans_of(runs, unedited);
-        let mut found: Vec<Found> = vec![Found::default(); runs.len()];
-        let mut done = 0;
-        self.metrics.meter().run_all(executor, &plans, &mut |index, outcome| {
-            match index.checked_sub(runs.len()) {
-                None => {
-                    found[index].read(outcome);
-                    done += usize::from(matches!(runs[index], RunOf::Cell(_)));
-                }
-                Some(place) => {
-                    let values =
-                        self.metrics.values(runs[place], unedited, &outcome, &self.cells)?;
-                    found[place].numbers.metrics = values;
-                }
-            }
-            Ok(progress(done))
-        })?;
-        Ok(found)
-    }
-
-    /// Runs the sweep in one forward pass, or as few as the memory allows.
-    ///
-    /// # Errors
-    /// Failures of the computation, of an intervention or of a metric.
-    pub fn run(&self, model: &Model) -> Result<SweepOutcome, SweepError> {
-        self.run_with(&Forked::new(model), &mut |_| ControlFlow::Continue(()))
-    }
-
-    /// Runs the sweep with any executor, telling `progress` how many cells are done; it may break
-    /// off. Then a few cells are run once more, by the executor's twin, to measure the noise of the
-    /// computation.
-    ///
-    /// # Errors
-    /// As [`Sweep::run`]; [`RunError::Stopped`] where `progress` broke off.
-    pub fn run_with(
-        &self,
-        executor: &dyn Executor,
-        progress: &mut dyn FnMut(usize) -> ControlFlow<()>,
-    ) -> Result<SweepOutcome, SweepError> {
-        // Base and sources are runs like any other, read where the cells are.
-        let unedited = self.metrics.unedited(executor, &self.base)?;
-        let mut found = self.show(executor, &self.runs(), unedited.as_ref(), progress)?;
-        let cells = found.split_off(1 + self.sources.len());
-        let base = found.first().ok_or(RunError::Stopped)?;
-        let noise = noise::measured(self, executor, unedited.as_ref(), &base.numbers, &cells)?;
-        SweepOutcome::new(self.clone(), found, cells, noise)
+    pub fn forecast(&self, outline: &Outline, of: ForecastOf) -> Result<Forecast, SweepError> {
+        self.expect(outline)?;
+        forecast::of(self, outline, of)
     }
 }

@@ -1,90 +1,101 @@
-//! The noise of the computation: what an effect comes to when it is computed in another way.
+//! The noise floor of a sweep over rows: a few of its effects, computed in another way.
 //!
-//! At a few places the sweep's own plans are run a second time by an executor that does the same in
-//! another way, on the same weights in memory ([`Executor::twin`](crate::Executor::twin)): runs whole
-//! instead of forked. Without rounding both would give the same effect; the root mean square of what
-//! they differ in is the noise floor, in the precision in use. An effect that is not well above it is
-//! none.
+//! As in a sweep over one pair (`pair_noise.rs`), the executor and its twin
+//! ([`Executor::twin`](crate::Executor::twin)) compute the same effects, at a few places of a few rows.
+//! Places are drawn from all rows, so that they do not depend on how the rows are cut into batches;
+//! each batch measures those in its own.
 
 use std::ops::ControlFlow;
-use std::sync::Arc;
 
-use super::outcome::{Found, Numbers};
-use super::{RunOf, Sweep};
-use crate::engine::{Distribution, Executor};
-use crate::error::RunError;
-use crate::plan::ResolvedPlan;
+use super::batch::{Batch, Job};
+use super::edits::{Side, Variant};
+use super::{Direction, Sweep};
+use crate::engine::Executor;
+use crate::error::SweepError;
+use crate::plan::{Edit, Outcome, Plan, ResolvedPlan};
 use crate::random::Draws;
 
 /// At most so many places.
-const PLACES: usize = 4;
+const PLACES: usize = 8;
+
+/// Cells that are tried at a place, until one changes something.
+const TRIES: usize = 8;
 
 /// What the draw of places is for.
 const SEED: u64 = 0x004E_4F49_5345;
 
-/// Effects below so many times the noise floor are marked.
-pub(super) const RESOLVED: f64 = 5.0;
-
-/// The cells, by index, at which noise is measured: drawn among those that may change something, the
-/// same for equal sweeps.
-pub(super) fn places(plans: &[ResolvedPlan]) -> Vec<usize> {
-    let order = Draws::new([SEED, plans.len() as u64]).order(plans.len());
-    let may_change = |cell: &usize| !plans[*cell].is_shared_prefix();
-    let mut places: Vec<usize> = order.into_iter().filter(may_change).take(PLACES).collect();
-    places.sort_unstable();
-    places
+/// A row in which noise is measured.
+pub(super) struct NoisePlace {
+    /// By index among all rows.
+    pub(super) row: usize,
+    pub(super) direction: Direction,
+    /// Cells, by index, in the order in which they are tried.
+    cells: Vec<usize>,
 }
 
-/// The noise of a sweep's numbers.
-#[derive(Clone, Debug)]
-pub(super) struct Noise {
-    /// For each target, of its probability.
-    pub(super) probabilities: Vec<f64>,
-    /// For each metric.
-    pub(super) metrics: Vec<f64>,
+/// The places of a sweep: the same for equal sweeps.
+pub(super) fn places(sweep: &Sweep) -> Vec<NoisePlace> {
+    if sweep.rows.is_empty() || sweep.directions.is_empty() {
+        return Vec::new();
+    }
+    let place = |number: usize| {
+        let mut draws = Draws::new([SEED, sweep.seed, number as u64]);
+        let row = draws.below(sweep.rows.len());
+        let direction = sweep.directions[draws.below(sweep.directions.len())];
+        let mut cells = draws.order(sweep.cells.len());
+        cells.truncate(TRIES);
+        NoisePlace { row, direction, cells }
+    };
+    (0..PLACES).map(place).collect()
 }
 
-/// The root mean square of what effects differ in, where they are computed by `executor` and by its twin; `None`
-/// where there is no twin or no place.
-pub(super) fn measured(
-    sweep: &Sweep,
+/// For each metric the square of what an effect differs in between the batch's executor and its twin;
+/// `None` where there is no twin, or where nothing changes at this place.
+pub(super) fn squares(
+    batch: &Batch<'_>,
+    place: &NoisePlace,
+) -> Result<Option<Vec<f64>>, SweepError> {
+    let Some(twin) = batch.executor.twin() else { return Ok(None) };
+    let sides = batch.sides(place.row..place.row + 1, place.direction)?;
+    let Some(side) = sides.first() else { return Ok(None) };
+    let plan = |edits: Vec<Edit>| {
+        let plan = edits.into_iter().fold(side.reading(), Plan::edit);
+        plan.resolve_shared(batch.outline, &side.examples)
+    };
+    for &cell in &place.cells {
+        let (edits, own) =
+            side.edits(batch.sweep.cells[cell], Variant { control: None, draw: 0 })?;
+        let plans = [plan(side.corruption(0))?, plan(edits)?];
+        let jobs = [Job::Base, Job::Cell { map: 0, cell, own }];
+        let effect = |executor: &dyn Executor| effects(batch, side, executor, &plans, &jobs);
+        let Some(effects) = effect(batch.executor)? else { continue };
+        let Some(again) = effect(twin.as_ref())? else { continue };
+        let differences = effects.iter().zip(again).map(|(effect, again)| effect - again);
+        return Ok(Some(differences.map(|difference| difference * difference).collect()));
+    }
+    Ok(None)
+}
+
+/// For each metric the effect of the second plan as seen against the first; `None` where the cell's own
+/// edits changed nothing.
+fn effects(
+    batch: &Batch<'_>,
+    side: &Side<'_>,
     executor: &dyn Executor,
-    unedited: Option<&Arc<Distribution>>,
-    base: &Numbers,
-    cells: &[Found],
-) -> Result<Option<Noise>, RunError> {
-    let Some(twin) = executor.twin().filter(|_| !sweep.noise_places.is_empty()) else {
-        return Ok(None);
-    };
-    let go_on = &mut |_| ControlFlow::Continue(());
-    let again = sweep.show(twin.as_ref(), &sweep.noise_runs(), unedited, go_on)?;
-    let Some((base_again, cells_again)) = again.split_first() else { return Ok(None) };
-    let of = |values: fn(&Numbers) -> &[f64]| -> Vec<f64> {
-        let of_value = |index: usize| {
-            let squares = sweep.noise_places.iter().zip(cells_again).map(|(&cell, again)| {
-                let value = |numbers: &Numbers| values(numbers)[index];
-                let effect = value(&cells[cell].numbers) - value(base);
-                let effect_again = value(&again.numbers) - value(&base_again.numbers);
-                (effect - effect_again).powi(2)
-            });
-            (squares.sum::<f64>() / sweep.noise_places.len() as f64).sqrt()
-        };
-        (0..values(base).len()).map(of_value).collect()
-    };
-    Ok(Some(Noise {
-        probabilities: of(|numbers| &numbers.probabilities),
-        metrics: of(|numbers| &numbers.metrics),
-    }))
-}
-
-impl Sweep {
-    /// What is run a second time: the base as it is, then the cells.
-    pub(super) fn noise_plans(&self) -> Vec<ResolvedPlan> {
-        self.plans_of(&self.noise_runs(), None)
-    }
-
-    pub(super) fn noise_runs(&self) -> Vec<RunOf> {
-        let cells = self.noise_places.iter().copied().map(RunOf::Cell);
-        std::iter::once(RunOf::Prompt(0)).chain(cells).collect()
-    }
+    plans: &[ResolvedPlan; 2],
+    jobs: &[Job; 2],
+) -> Result<Option<Vec<f64>>, SweepError> {
+    let (mut values, mut changes) = ([None, None], false);
+    batch.sweep.meter.run_all(executor, plans, &mut |index, outcome| {
+        let found = batch.values(side, &jobs[index], &outcome)?.into_iter().next();
+        values[index] = found.flatten().map(|numbers| numbers.metrics);
+        if let Job::Cell { own, .. } = &jobs[index] {
+            let mut own = outcome.receipts.iter().filter(|receipt| own.contains(&receipt.edit));
+            changes = own.any(|receipt| matches!(receipt.outcome, Outcome::Changed(_)));
+        }
+        Ok(ControlFlow::Continue(()))
+    })?;
+    let [Some(base), Some(edited)] = values else { return Ok(None) };
+    let effects = edited.iter().zip(&base).map(|(edited, base)| edited - base).collect();
+    Ok(changes.then_some(effects))
 }

@@ -6,7 +6,7 @@ use super::SweepUnit;
 use crate::error::SweepError;
 
 /// Components by layer, layers outermost; those that a model has once stand at their depth.
-pub(crate) fn of(
+pub(super) fn of(
     components: &[Component],
     layers: Option<&[usize]>,
     config: &DecoderConfig,
@@ -28,7 +28,7 @@ pub(crate) fn of(
 }
 
 /// The heads of a component that are swept one by one; `[None]` where they are not told apart.
-pub(crate) fn heads(
+pub(super) fn heads(
     unit: SweepUnit,
     component: Component,
     chosen: Option<&[usize]>,

@@ -6,8 +6,8 @@ use vene::data::Row;
 use vene::plan::ResolvedPlan;
 use vene::training::{Examples, Objective, Trainer};
 use vene::{
-    BeginningOfSequence, Component, DataSweep, Edit, Example, Executor, ForecastOf, Forked,
-    Generator, Gradients, Model, Outline, Plan, Positions, Precision, Reference, Site, Sweep,
+    BeginningOfSequence, Component, Edit, Example, Executor, ForecastOf, Forked, Generator,
+    Gradients, Model, Outline, Plan, Positions, Precision, Reference, Site, Sweep,
 };
 use vene_test_support::Fixture;
 
@@ -146,7 +146,7 @@ fn sweeps_are_refused_and_taken_over() {
         .tokens(["t30"])
         .build()
         .unwrap();
-    refused(sweep.run(&other), "the plan");
+    refused(sweep.run(&other), "the sweep");
     for of in [ForecastOf::Reference, ForecastOf::Forked(None)] {
         refused(sweep.forecast(&shape, of), "the sweep");
         assert!(sweep.forecast(&model, of).is_ok());
@@ -159,12 +159,12 @@ fn sweeps_are_refused_and_taken_over() {
         .tokens(["t30"])
         .build()
         .unwrap();
-    assert_eq!(taken.run(&other).unwrap().table(), rebuilt.run(&other).unwrap().table());
+    assert_eq!(taken.run(&other).unwrap().tokens(), rebuilt.run(&other).unwrap().tokens());
     refused(sweep.for_another_model(&shape), "the prompt");
 
     let rows = [Row::new("t11 t12 t13", "t21 t12 t13").target(" t30").foil(" t31")];
     let build = |model: &Model| {
-        DataSweep::builder(model)
+        Sweep::builder(model)
             .rows(&rows)
             .bos(BeginningOfSequence::Model)
             .components([Component::BlockOutput])
@@ -175,10 +175,11 @@ fn sweeps_are_refused_and_taken_over() {
     let sweep = build(&model);
     refused(sweep.run(&other), "the sweep");
     refused(sweep.preflight(&other, &Forked::new(&other)), "the sweep");
-    refused(sweep.forecast(&shape, None), "the sweep");
+    refused(sweep.forecast(&shape, ForecastOf::Forked(None)), "the sweep");
     refused(sweep.means(&other, &Forked::new(&other)), "the sweep");
     let taken = sweep.for_another_model(&other).unwrap();
-    assert_eq!(taken.run(&other).unwrap(), build(&other).run(&other).unwrap());
+    let [taken, built] = [taken, build(&other)].map(|sweep| sweep.run(&other).unwrap());
+    assert_eq!(taken.examples(), built.examples());
     refused(sweep.rows()[0].for_another_model(&shape), "the prompt");
     assert!(sweep.rows()[0].for_another_model(&other).is_ok());
 }

@@ -259,7 +259,8 @@ fn sweeps_run_on_numbers_and_are_forecast() {
             let forecast = sweep.forecast(outline, of).unwrap();
             assert!(forecast.operations > 0.0 && forecast.memory > 0.0 && forecast.passes > 0);
         }
-        let table = sweep.run(&model).unwrap().table();
+        let outcome = sweep.run(&model).unwrap();
+        let table = outcome.tokens().unwrap();
         let layers = outline.config().layers.len();
         assert_eq!(table.rows(), 2 * 3 * layers * components.len(), "{name}");
     }

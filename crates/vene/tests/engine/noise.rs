@@ -16,17 +16,19 @@ fn sweep(model: &Model) -> Sweep {
         .unwrap()
 }
 
-fn run(sweep: &Sweep, executor: &dyn Executor) -> SweepOutcome {
-    sweep.run_with(executor, &mut |_| std::ops::ControlFlow::Continue(())).unwrap()
+fn run(model: &Model, sweep: &Sweep, executor: &dyn Executor) -> SweepOutcome {
+    sweep.run_with(model, executor).unwrap()
 }
 
 /// Effects of the measured places by an executor that reads weights of its own.
 fn effects(model: &Model, sweep: &Sweep, executor: &dyn Executor) -> Vec<[f64; 2]> {
     let base = executor.predict(&[sweep.base()]).unwrap();
     let mut found = Vec::new();
+    // The base and the source stand before the cells.
+    let plans = sweep.plans(model).unwrap();
     for &place in sweep.noise_places() {
         executor
-            .run_all(std::slice::from_ref(&sweep.plans()[place]), &mut |_, outcome| {
+            .run_all(std::slice::from_ref(&plans[2 + place]), &mut |_, outcome| {
                 let probabilities = outcome.reading(0, 0).unwrap().probabilities().unwrap();
                 let own = [0, 1].map(|target: usize| {
                     let id = sweep.targets()[target].id;
@@ -37,7 +39,6 @@ fn effects(model: &Model, sweep: &Sweep, executor: &dyn Executor) -> Vec<[f64; 2
             })
             .unwrap();
     }
-    let _ = model;
     found
 }
 
@@ -47,11 +48,11 @@ fn the_floor_is_measured_in_the_precision_in_use() {
         let model = Model::load_with("embedded", precision, &mut |_| ()).unwrap();
         let sweep = sweep(&model);
         assert_eq!(sweep.noise_places().len(), 4);
-        let outcome = run(&sweep, &Forked::new(&model));
+        let outcome = run(&model, &sweep, &Forked::new(&model));
         let floor = outcome.noise_floor().unwrap().to_vec();
         assert!(floor.iter().all(|floor| range.contains(floor)), "{precision:?} {floor:?}");
         // The same for equal inputs.
-        assert_eq!(run(&sweep, &Forked::new(&model)).noise_floor().unwrap(), floor);
+        assert_eq!(run(&model, &sweep, &Forked::new(&model)).noise_floor().unwrap(), floor);
         // It is about what the forked and the reference executor differ in, who share nothing.
         let forked = effects(&model, &sweep, &Forked::new(&model));
         let reference = effects(&model, &sweep, &Reference::new(&model));
@@ -70,7 +71,7 @@ fn the_floor_is_measured_in_the_precision_in_use() {
 fn the_reference_executor_has_a_floor_too() {
     let model = Model::load("embedded").unwrap();
     let sweep = sweep(&model);
-    let floor = run(&sweep, &Reference::new(&model)).noise_floor().unwrap().to_vec();
+    let floor = run(&model, &sweep, &Reference::new(&model)).noise_floor().unwrap().to_vec();
     assert!(floor.iter().all(|floor| (1e-9..1e-5).contains(floor)), "{floor:?}");
 }
 
@@ -98,7 +99,7 @@ fn no_second_copy_of_the_weights_is_read() {
     let model = model_without_files();
     let sweep = sweep(&model);
     assert!(!model.has_plain());
-    assert!(run(&sweep, &Forked::new(&model)).noise_floor().is_some());
+    assert!(run(&model, &sweep, &Forked::new(&model)).noise_floor().is_some());
     assert!(!model.has_plain());
 }
 
@@ -141,5 +142,5 @@ fn a_sweep_that_can_change_nothing_has_no_floor() {
         .build()
         .unwrap();
     assert!(sweep.noise_places().is_empty());
-    assert_eq!(run(&sweep, &Forked::new(&model)).noise_floor(), None);
+    assert_eq!(run(&model, &sweep, &Forked::new(&model)).noise_floor(), None);
 }

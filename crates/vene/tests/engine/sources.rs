@@ -173,7 +173,7 @@ fn table(
         builder = builder.source(SOURCES[source].0);
     }
     let outcome = builder.build().unwrap().run(model).unwrap();
-    let own = [outcome.base(), outcome.source().unwrap()];
+    let own = [outcome.base().unwrap(), outcome.source().unwrap()];
     let own = own.into_iter().flat_map(|own| [&own.probabilities, &own.logits]);
     let cells = outcome.cells().flat_map(|(_, cell)| [&cell.probabilities, &cell.logits]);
     own.chain(cells).flatten().copied().collect()
@@ -188,14 +188,14 @@ fn a_sweep_of_means_does_not_depend_on_the_order_of_its_sources() {
     let by_phrase = |order: &[usize]| {
         let each: Vec<Positions> =
             order.iter().map(|&source| Positions::last_of(SOURCES[source].1)).collect();
-        SweepPositions::Named(vec![
+        SweepPositions::named([
             (Positions::last_of("Spain"), each.into()),
             (Positions::Last, Positions::Last.into()),
             (Positions::index(1), Positions::index(1).into()),
         ])
     };
     let by_place = |_: &[usize]| {
-        SweepPositions::Named(vec![
+        SweepPositions::named([
             (Positions::index(-2), Positions::index(-2).into()),
             (Positions::last_of("capital"), Positions::last_of("capital").into()),
         ])
@@ -222,7 +222,7 @@ fn the_cells_of_a_sweep_of_means_are_those_of_plans_by_hand() {
         .components([Component::BlockOutput])
         .layers([1])
         .method(Method::Mean)
-        .positions(SweepPositions::Named(vec![(Positions::Last, Positions::Last.into())]))
+        .positions(SweepPositions::named([(Positions::Last, Positions::Last.into())]))
         .tokens([" Madrid"]);
     for (text, _) in sources {
         builder = builder.source(*text);
@@ -275,12 +275,12 @@ fn each_source_must_have_what_is_read() {
     }
     let spain = Positions::last_of("Spain");
     let italy = Positions::last_of("Italy");
-    let named = SweepPositions::Named(vec![(spain.clone(), italy.clone().into())]);
+    let named = SweepPositions::named([(spain.clone(), italy.clone().into())]);
     let error = build(named, SweepUnit::Position, &[equal, longer]).unwrap_err();
     assert!(error.starts_with("source 1: `Italy` is not in `They say"), "{error}");
     let peru = Positions::last_of("Peru");
     let each: SourcePositions = [italy, peru].into();
-    let named = || SweepPositions::Named(vec![(spain.clone(), each.clone())]);
+    let named = || SweepPositions::named([(spain.clone(), each.clone())]);
     assert!(build(named(), SweepUnit::Position, &[equal, longer]).is_ok());
     let error = build(named(), SweepUnit::Position, &[equal, longer, equal]).unwrap_err();
     assert!(error.contains("positions are given for 2 sources, and 3 are read"), "{error}");

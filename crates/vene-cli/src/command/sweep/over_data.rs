@@ -35,7 +35,7 @@ pub struct OverData {
     #[arg(long, value_name = "NAME")]
     counterfactual: Option<String>,
 
-    /// What is measured [default: logit_difference]
+    /// What is measured [default: logit_difference; of one pair its tokens alone]
     #[arg(long, value_name = "NAME,...", value_delimiter = ',', long_help = metric_help())]
     metric: Vec<String>,
 

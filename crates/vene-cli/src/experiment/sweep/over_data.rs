@@ -1,20 +1,14 @@
 //! A sweep over the rows of a data set.
 
-use std::sync::Arc;
-
 use anyhow::{Context, bail, ensure};
 use vene::data::{Reason, Role, Row};
-use vene::data_sweep::Summary;
-use vene::metric::{self, BuiltIn, Metric};
 use vene::plan_file::{List, MeanOver, SweepMethod};
 use vene::statistics::{Bootstrap, Clusters, Split};
-use vene::{
-    AnswerTokens, DataSweep, DataSweepError, Direction, Method, NoiseSize, Outline, SweepUnit,
-    Treatment,
-};
+use vene::sweep::Summary;
+use vene::{AnswerTokens, Method, NoiseSize, Outline, Sweep, SweepError, SweepUnit};
 
 use super::super::{Delivery, Experiment, key};
-use super::{READ_BY, factor, heads, method, mode, places};
+use super::{READ_BY, factor, heads, measured, method, mode, places};
 use crate::arguments::read;
 use crate::command::join::Shards;
 use crate::data_set::DataSet;
@@ -63,7 +57,7 @@ fn prepare(
     experiment: &mut Experiment,
     shard: Option<Shard>,
     json: bool,
-) -> anyhow::Result<(Outline, DataSweep, Settings)> {
+) -> anyhow::Result<(Outline, Sweep, Settings)> {
     let (name, outline) = experiment.open()?;
     let data = experiment.rows(&outline)?;
     let sweep = data_sweep(experiment, &outline, &data)?;
@@ -88,38 +82,22 @@ fn prepare(
     Ok((outline, sweep, settings))
 }
 
-fn data_sweep(
-    experiment: &Experiment,
-    outline: &Outline,
-    data: &DataSet,
-) -> anyhow::Result<DataSweep> {
+fn data_sweep(experiment: &Experiment, outline: &Outline, data: &DataSet) -> anyhow::Result<Sweep> {
     let (places, unit) = places(experiment, outline)?;
     let roles = roles(experiment, data, unit)?;
     let distinct = roles.len() > 1 && key!(experiment, sweep.distinct_positions).unwrap_or(false);
-    let has_layers = places.components.iter().any(|component| component.per_layer());
-    let window = has_layers.then(|| key!(experiment, sweep.window)).flatten();
-    let directions = match key!(experiment, sweep.directions) {
-        directions if directions.is_empty() => vec![Direction::Noising],
-        directions => directions,
-    };
-    let mut builder = DataSweep::builder(outline)
+    let method = method_of_rows(experiment, data, unit)?;
+    let mut builder = measured(experiment, &places, Sweep::builder(outline))?
         .rows(&data.rows)
         .bos(key!(experiment, model.bos).unwrap_or_default())
         .unit(unit)
         .components(places.components)
         .layers(places.layers)
         .roles(roles)
-        .treatment(treatment(experiment, data, unit)?)
-        .directions(directions)
-        .window(window.unwrap_or(1))
-        .effect(key!(experiment, sweep.effect).unwrap_or_default())
-        .controls(key!(experiment, sweep.controls))
+        .method(method)
         .first_tokens(key!(experiment, measure.answers) == Some(AnswerTokens::First))
         .distinct_roles(distinct)
         .seed(key!(experiment, statistics.seed).unwrap_or(0));
-    if let Some(names) = key!(experiment, measure.metrics) {
-        builder = builder.metrics(metrics(&names)?);
-    }
     if let Some(heads) = heads(experiment, outline)? {
         builder = builder.heads(heads);
     }
@@ -157,36 +135,38 @@ fn roles(experiment: &Experiment, data: &DataSet, unit: SweepUnit) -> anyhow::Re
     Ok(roles)
 }
 
-fn treatment(
+fn method_of_rows(
     experiment: &Experiment,
     data: &DataSet,
     unit: SweepUnit,
-) -> anyhow::Result<Treatment> {
+) -> anyhow::Result<Method> {
     let draws = || key!(experiment, sweep.draws).unwrap_or(1);
     Ok(match key!(experiment, sweep.intervention).unwrap_or_default() {
-        SweepMethod::Interchange => Treatment::Interchange,
-        SweepMethod::Zero => Treatment::Zero,
+        SweepMethod::Interchange => Method::Interchange,
+        SweepMethod::Zero => Method::Zero,
         // Where all positions are edited at once none has a role, and the mean is over all tokens.
-        SweepMethod::Mean if unit == SweepUnit::Head => Treatment::Mean { per_position: false },
-        SweepMethod::Mean => Treatment::Mean {
+        SweepMethod::Mean if unit == SweepUnit::Head => {
+            Method::MeanAblation { per_position: false }
+        }
+        SweepMethod::Mean => Method::MeanAblation {
             per_position: key!(experiment, sweep.mean_over) != Some(MeanOver::All),
         },
-        SweepMethod::Resample => Treatment::Resample { draws: draws() },
-        SweepMethod::Noise => Treatment::Noise {
+        SweepMethod::Resample => Method::Resample { draws: draws() },
+        SweepMethod::Noise => Method::Noise {
             standard_deviation: key!(experiment, sweep.noise_sd)
                 .context("--intervention noise needs --noise-sd, its standard deviation")?,
             draws: draws(),
         },
-        SweepMethod::Restore => Treatment::Restore {
+        SweepMethod::Restore => Method::Restore {
             noise: noise(experiment)?,
             draws: draws(),
             corrupted: corrupted(experiment, data)?,
         },
-        SweepMethod::Scaling => Treatment::Other(Method::Scaling { factor: factor(experiment)? }),
+        SweepMethod::Scaling => Method::Scaling { factor: factor(experiment)? },
         SweepMethod::Addition
         | SweepMethod::Subtraction
         | SweepMethod::Skip
-        | SweepMethod::Knockout => Treatment::Other(method(experiment)?),
+        | SweepMethod::Knockout => method(experiment)?,
     })
 }
 
@@ -215,7 +195,7 @@ fn noise(experiment: &Experiment) -> anyhow::Result<NoiseSize> {
     Ok(NoiseSize::Absolute(deviation))
 }
 
-fn summary(experiment: &Experiment, sweep: &DataSweep) -> anyhow::Result<Summary> {
+fn summary(experiment: &Experiment, sweep: &Sweep) -> anyhow::Result<Summary> {
     let seed = key!(experiment, statistics.seed).unwrap_or(0);
     let mut bootstrap = Bootstrap { seed, ..Bootstrap::default() };
     if let Some(resamples) = key!(experiment, statistics.resamples) {
@@ -230,7 +210,7 @@ fn summary(experiment: &Experiment, sweep: &DataSweep) -> anyhow::Result<Summary
         Some(discovery) => {
             let together = key!(experiment, statistics.together);
             let together = together.unwrap_or_default();
-            let reads_source = sweep.treatment().reads_source();
+            let reads_source = sweep.method().reads_source();
             let split = Split { discovery, seed, together, reads_source };
             let found = split.rows(&rows).context("--discovery")?.discovery;
             rows::warn_of_share("--discovery", discovery, found.len(), rows.len());
@@ -241,8 +221,8 @@ fn summary(experiment: &Experiment, sweep: &DataSweep) -> anyhow::Result<Summary
 }
 
 /// The error, with the option that would help, which the library does not know.
-fn with_option(error: DataSweepError) -> anyhow::Error {
-    let DataSweepError::NoneUsable { reason, .. } = &error else { return error.into() };
+fn with_option(error: SweepError) -> anyhow::Error {
+    let SweepError::NoneUsable { reason, .. } = &error else { return error.into() };
     match **reason {
         Reason::SeveralTokens { .. } => {
             anyhow::anyhow!("{error} (--answers first lets an answer's first token stand for it)")
@@ -252,20 +232,4 @@ fn with_option(error: DataSweepError) -> anyhow::Error {
         }
         _ => error.into(),
     }
-}
-
-fn metrics(names: &[String]) -> anyhow::Result<Vec<Arc<dyn Metric>>> {
-    let mut metrics: Vec<Arc<dyn Metric>> = Vec::new();
-    for name in names {
-        let name = name.trim();
-        let Some(metric) = metric::named(name) else {
-            let described = |row: &BuiltIn| format!("{} ({})", row.name, row.documentation);
-            let all: Vec<String> = metric::BUILT_IN.iter().map(described).collect();
-            bail!("--metric {name}: no such metric; there are {}", all.join(", "));
-        };
-        let is_new = metrics.iter().all(|other| other.name() != metric.name());
-        ensure!(is_new, "--metric {} is named twice", metric.name());
-        metrics.push(metric);
-    }
-    Ok(metrics)
 }

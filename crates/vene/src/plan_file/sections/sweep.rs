@@ -4,8 +4,7 @@ use serde::{Deserialize, Serialize};
 use vene_named::named;
 
 use super::List;
-use crate::data_sweep::{Control, Direction, EffectType};
-use crate::sweep::SweepUnit;
+use crate::sweep::{Control, Direction, EffectType, SweepUnit};
 
 named! {
     /// What is done at each place of a sweep.

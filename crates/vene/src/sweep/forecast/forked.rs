@@ -6,10 +6,11 @@ use std::time::Instant;
 use vene_model::tensors::{HostTensor, LinearTensors};
 use vene_model::{Fused, Operations, Outline, Work};
 
-use super::{Forecast, Sweep, weights};
+use super::{BatchCost, weights};
 use crate::engine::{Forked, work_of_reference};
-use crate::error::RunError;
+use crate::error::{RunError, SweepError};
 use crate::plan::ResolvedPlan;
+use crate::sweep::{Sweep, pair_noise};
 
 /// Rows whose products are timed; a product of any number of rows is taken to be as fast as the
 /// next fewer.
@@ -18,41 +19,33 @@ const ROWS: [usize; 6] = [1, 4, 12, 32, 128, 512];
 /// Width of the square matrix that is timed: 16 MB, which no cache of a core holds.
 const WIDTH: usize = 2048;
 
-pub(super) fn forecast(
+/// What the first batch costs, and of a pair the measure of its noise.
+pub(super) fn of_batch(
     sweep: &Sweep,
     outline: &Outline,
+    plans: &[ResolvedPlan],
     memory: Option<usize>,
-) -> Result<Forecast, RunError> {
-    let work = Forked::work_of(outline, &sweep.all_plans(), memory)?;
-    let noise = work_of_reference(outline, &sweep.noise_plans());
+) -> Result<BatchCost, SweepError> {
+    let work = Forked::work_of(outline, plans, memory)?;
+    let of_noise = if sweep.is_pair() { pair_noise::plans(sweep, outline)? } else { Vec::new() };
+    let noise = work_of_reference(outline, &of_noise);
     let [cost, noise] = costs(outline, [work, noise])?;
-    Ok(Forecast {
-        interventions: sweep.cells.len(),
-        unchanged: sweep.shared_prefix_cells(),
+    let memory = if of_noise.is_empty() { cost.memory } else { cost.memory.max(noise.memory) };
+    Ok(BatchCost {
         passes: cost.passes,
         operations: cost.operations + noise.operations,
-        memory: cost.memory.max(noise.memory),
+        memory,
         seconds: cost.seconds + noise.seconds,
     })
 }
 
 /// What plans cost.
-pub(crate) struct Cost {
-    pub(crate) passes: usize,
-    pub(crate) operations: f64,
+struct Cost {
+    passes: usize,
+    operations: f64,
     /// Bytes, weights included.
-    pub(crate) memory: f64,
-    pub(crate) seconds: f64,
-}
-
-/// What plans cost whose passes are held to so many bytes.
-pub(crate) fn cost(
-    outline: &Outline,
-    plans: &[ResolvedPlan],
-    memory: Option<usize>,
-) -> Result<Cost, RunError> {
-    let [cost] = costs(outline, [Forked::work_of(outline, plans, memory)?])?;
-    Ok(cost)
+    memory: f64,
+    seconds: f64,
 }
 
 /// What some work costs.

@@ -3,15 +3,17 @@
 mod forked;
 mod reference;
 
-pub(crate) use forked::cost;
+use std::ops::Range;
 
 use vene_model::config::LayerConfig;
 use vene_model::{BlockKind, DecoderConfig, Outline};
 
-use super::Sweep;
-use crate::error::RunError;
+use super::{Method, Sweep, batch};
+use crate::engine::Forked;
+use crate::error::SweepError;
+use crate::plan::{Example, ResolvedPlan};
 
-/// Who is to run the sweep that is forecast.
+/// Which executor is to run the sweep that is forecast.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ForecastOf {
     /// [`Reference`](crate::Reference).
@@ -20,19 +22,21 @@ pub enum ForecastOf {
     Forked(Option<usize>),
 }
 
-/// What a sweep will cost.
+/// What a sweep will cost: of many rows the cost of the first batch, times the batches.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Forecast {
-    /// Cells.
+    /// Interventions: of a pair its cells in each direction and map.
     pub interventions: usize,
-    /// Cells that change nothing, since base and source are the same up to their position.
+    /// About how many of them change nothing, since base and source are the same up to their position.
     pub unchanged: usize,
-    /// Forward passes of the sweep itself. The few runs by which the noise of the computation is
-    /// measured are in the operations and seconds.
+    /// Forward passes. Of the few runs by which the noise of the computation is measured those of a pair are in the
+    /// operations and seconds; those of rows are not counted.
     pub passes: usize,
     /// Floating-point operations of all matrix products and of attention, a multiplication and an
     /// addition being two.
     pub operations: f64,
+    /// The same if each intervention were a pass over its base and one over its source.
+    pub operations_one_by_one: f64,
     /// Bytes of the weights in f32 and of the largest pass's activations.
     pub memory: f64,
     /// Seconds on this machine, found by timing a few products; what is neither a matrix product
@@ -40,13 +44,61 @@ pub struct Forecast {
     pub seconds: f64,
 }
 
-impl Forecast {
-    pub(super) fn of(sweep: &Sweep, outline: &Outline, of: ForecastOf) -> Result<Self, RunError> {
-        match of {
-            ForecastOf::Reference => reference::forecast(sweep, outline.config()),
-            ForecastOf::Forked(memory) => forked::forecast(sweep, outline, memory),
+/// What the first batch costs an executor.
+struct BatchCost {
+    passes: usize,
+    operations: f64,
+    memory: f64,
+    seconds: f64,
+}
+
+pub(super) fn of(sweep: &Sweep, outline: &Outline, of: ForecastOf) -> Result<Forecast, SweepError> {
+    let first = sweep.batches().into_iter().next().unwrap_or(0..0);
+    let planned = batch::first_plans(sweep, outline, first.clone())?;
+    let unchanged = unchanged(sweep, &planned);
+    let plans: Vec<ResolvedPlan> = planned.into_iter().map(|(_, plan)| plan).collect();
+    let cost = match of {
+        ForecastOf::Reference => reference::cost(sweep, outline.config(), first.clone())?,
+        ForecastOf::Forked(memory) => forked::of_batch(sweep, outline, &plans, memory)?,
+    };
+    let times = sweep.rows.len() as f64 / first.len().max(1) as f64;
+    let mut one_by_one = 0.0;
+    for row in &sweep.rows[first] {
+        let sources: Vec<_> = row.sources().collect();
+        for prompt in std::iter::once(&row.base).chain(sweep.method.read(&sources).iter().copied())
+        {
+            // A prompt by itself is one pass, whatever it takes.
+            let plan = [ResolvedPlan::unedited(prompt)];
+            one_by_one += Forked::work_of(outline, &plan, Some(usize::MAX))?.operations();
         }
     }
+    Ok(Forecast {
+        interventions: sweep.interventions(),
+        unchanged: (unchanged as f64 * times).round() as usize,
+        passes: (cost.passes as f64 * times).ceil() as usize,
+        operations: cost.operations * times,
+        operations_one_by_one: one_by_one * times * sweep.interventions_per_row() as f64,
+        memory: cost.memory,
+        seconds: cost.seconds * times,
+    })
+}
+
+/// How many of a batch's interventions change nothing; the plans of cells say which of their edits are the cell's own.
+fn unchanged(sweep: &Sweep, plans: &[(Option<Range<usize>>, ResolvedPlan)]) -> usize {
+    // What a noisy run lacks is put back, whatever the prompts share.
+    if let Method::Restore { .. } = sweep.method {
+        return 0;
+    }
+    // A pair's tokens and its metrics are read of the same interventions.
+    let readings = if sweep.is_pair() { super::edits::Reading::of(sweep).len() } else { 1 };
+    let of_plan = |(own, plan): &(Option<Range<usize>>, ResolvedPlan)| {
+        let Some(own) = own else { return 0 };
+        let shared = |(index, example): &(usize, &Example)| {
+            plan.edits()[own.clone()].iter().all(|edit| edit.is_shared_prefix(*index, example))
+        };
+        plan.examples().iter().enumerate().filter(shared).count()
+    };
+    plans.iter().map(of_plan).sum::<usize>() / readings
 }
 
 /// Weights of the model; the unembedding is counted once, as where it is tied.

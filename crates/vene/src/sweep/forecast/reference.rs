@@ -1,12 +1,15 @@
 //! What a sweep costs the reference executor: a full pass for each cell.
 
+use std::ops::Range;
 use std::time::Instant;
 
 use candle_core::{DType, Device, Tensor};
-use vene_model::{BlockKind, DecoderConfig};
+use vene_model::{BlockKind, DecoderConfig, Prompt};
 
-use super::{Forecast, Sweep, weights};
+use super::{BatchCost, weights};
+use crate::data::PreparedRow;
 use crate::error::RunError;
+use crate::sweep::{Direction, Sweep};
 
 /// A matrix product of a forward pass: `[rows, input] x [input, output]`, so many times.
 struct Product {
@@ -36,27 +39,53 @@ impl Product {
     }
 }
 
-pub(super) fn forecast(sweep: &Sweep, config: &DecoderConfig) -> Result<Forecast, RunError> {
-    let base = products(config, sweep.base.len());
-    // Each cell, those that are run once more to measure noise, and the base both times.
-    let runs = sweep.passes_of_a_run();
-    let cells = (runs * (sweep.cells.len() + 1) + sweep.noise_passes()) as f64;
-    let mut forecast = Forecast {
-        interventions: sweep.cells.len(),
-        unchanged: sweep.shared_prefix_cells(),
-        passes: runs * (sweep.cells.len() + 1),
-        operations: cells * operations(&base),
-        memory: 4.0 * (weights(config) + activations(config, sweep.base.len())),
-        seconds: cells * seconds(&base)?,
-    };
-    for source in &sweep.sources {
-        // For what is read of it, and once for its activations.
-        let source = products(config, source.len());
-        forecast.passes += runs + 1;
-        forecast.operations += (runs + 1) as f64 * operations(&source);
-        forecast.seconds += (runs + 1) as f64 * seconds(&source)?;
+/// What the first batch costs.
+pub(super) fn cost(
+    sweep: &Sweep,
+    config: &DecoderConfig,
+    batch: Range<usize>,
+) -> Result<BatchCost, RunError> {
+    let mut cost = BatchCost { passes: 0, operations: 0.0, memory: 0.0, seconds: 0.0 };
+    for row in &sweep.rows[batch] {
+        for (index, &direction) in sweep.directions.iter().enumerate() {
+            let noise = sweep.noise_cells.iter().flatten().nth(index).map_or(0, Vec::len);
+            add(&mut cost, sweep, config, (row, direction, noise))?;
+        }
     }
-    Ok(forecast)
+    Ok(cost)
+}
+
+/// Adds what a direction of a row costs, at so many of whose cells noise is measured.
+fn add(
+    cost: &mut BatchCost,
+    sweep: &Sweep,
+    config: &DecoderConfig,
+    (row, direction, noise): (&PreparedRow, Direction, usize),
+) -> Result<(), RunError> {
+    let (edited, others): (&Prompt, Vec<&Prompt>) = match (direction, &row.source) {
+        (Direction::Denoising, Some(source)) => (source, vec![&row.base]),
+        _ => (&row.base, row.sources().collect()),
+    };
+    let base = products(config, edited.len());
+    // In how many runs a prompt or a cell is read.
+    let metrics = if sweep.meter.len() > 0 { row.answers.runs.len() } else { 0 };
+    let runs = usize::from(!sweep.targets.is_empty()) + metrics;
+    let cells = sweep.interventions_per_row() / sweep.directions.len().max(1);
+    // Each cell, those that are run once more to measure noise, and the base both times.
+    let again = if noise > 0 { noise + 1 } else { usize::from(sweep.is_pair()) };
+    let all = (runs * (cells + 1 + again)) as f64;
+    cost.passes += runs * (cells + 1);
+    cost.operations += all * operations(&base);
+    cost.memory = cost.memory.max(4.0 * (weights(config) + activations(config, edited.len())));
+    cost.seconds += all * seconds(&base)?;
+    for other in others {
+        // For what is read of it, and once for its activations.
+        let source = products(config, other.len());
+        cost.passes += runs + 1;
+        cost.operations += (runs + 1) as f64 * operations(&source);
+        cost.seconds += (runs + 1) as f64 * seconds(&source)?;
+    }
+    Ok(())
 }
 
 fn operations(products: &[Product]) -> f64 {
