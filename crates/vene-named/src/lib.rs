@@ -201,7 +201,7 @@ mod tests {
 
     #[test]
     fn names_go_there_and_back() {
-        for &colour in <Colour as Named>::ALL {
+        for &colour in Colour::ALL {
             assert_eq!(colour.to_string().parse(), Ok(colour));
             let text = serde_json::to_string(&colour).unwrap();
             assert_eq!(serde_json::from_str::<Colour>(&text).unwrap(), colour);

@@ -114,3 +114,15 @@ fn help(command: &str) -> Option<String> {
         Command::new(env!("CARGO_BIN_EXE_vene")).args([command, "--help"]).output().unwrap();
     output.status.success().then(|| String::from_utf8(output.stdout).unwrap())
 }
+
+#[test]
+fn what_is_named_must_be_there() {
+    assert_eq!(programs("cargo run --release -p vene --example running_sum -- x"), Ok(()));
+    assert!(programs("cargo run --release --example running_sum -- x").is_err());
+    assert!(programs("cargo run --release -p vene --example nothing -- x").is_err());
+    assert!(programs("scripts/nothing").is_err());
+    assert!(setup("vene sites").is_err());
+    assert_eq!(inline("`vene run --resume DIR` goes on"), Ok(()));
+    assert!(inline("`vene run --resum DIR` goes on").is_err());
+    assert!(inline("`vene walk` is no command").is_err());
+}

@@ -144,3 +144,31 @@ fn session(text: &str, at: usize) -> Result<Vec<Exchange>, String> {
     }
     Ok(exchanges)
 }
+
+#[test]
+fn what_is_not_understood_is_refused() {
+    let refused = |text: &str, why: &str| {
+        let error = blocks(text).err().unwrap_or_default();
+        assert!(error.contains(why), "{text}: {error:?}");
+    };
+    refused("```toml\nx = 1\n```\n", "which file is this toml?");
+    refused(
+        "A plan:\n```toml plan.toml\nx = 1\n```\n",
+        "the reader is not told that the block is `plan.toml`",
+    );
+    refused("```\nvene sites\n```\n", "the block has no language");
+    refused("```sh\nvene sites\n", "the block has no end");
+    refused("```console\nprinted by nobody\n```\n", "begins with what no command prints");
+    refused("<!-- slow: why -->\nText.\n```sh\nvene sites\n```\n", "about no block");
+    let read = blocks(
+        "`plan.toml`:\n```toml plan.toml\nx = 1\n```\n<!-- slow: why -->\n```console\n$ a \\\n  b\nc\n$ d\n```\n",
+    );
+    let [file, session] = &read.unwrap()[..] else { panic!("two blocks") };
+    assert!(
+        matches!(&file.kind, Kind::File { name, text } if name == "plan.toml" && text == "x = 1\n")
+    );
+    let Kind::Session(exchanges) = &session.kind else { panic!("a session") };
+    assert_eq!((exchanges[0].command.as_str(), exchanges[0].lines.clone()), ("a \\\n  b", 8..9));
+    assert_eq!((exchanges[1].command.as_str(), exchanges[1].lines.clone()), ("d", 10..10));
+    assert!(session.slow && !file.slow);
+}

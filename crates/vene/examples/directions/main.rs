@@ -1,8 +1,8 @@
 //! Which direction of the residual stream carries a contrast, and what happens along it?
 //!
 //! ```text
-//! cargo run --release --example directions -- compare MODEL FOLDER [ROWS]
-//! cargo run --release --example directions -- steer MODEL FOLDER [ROWS]
+//! cargo run --release -p vene --example directions -- compare MODEL FOLDER [ROWS]
+//! cargo run --release -p vene --example directions -- steer MODEL FOLDER [ROWS]
 //! ```
 //!
 //! `compare` finds one direction in many ways: by distributed alignment search, by a probe, as a

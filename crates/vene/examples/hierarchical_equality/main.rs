@@ -3,7 +3,7 @@
 //! alignments between interpretable causal variables and distributed neural representations").
 //!
 //! ```sh
-//! cargo run --release --example hierarchical_equality -- OUT [PAGE]
+//! cargo run --release -p vene --example hierarchical_equality -- OUT [PAGE]
 //! ```
 //!
 //! writes tables, the trained network and a figure into the folder OUT, and its tables and figure into the page

@@ -2,7 +2,7 @@
 //! tagging (Wu et al. 2023, "Interpretability at scale: identifying causal mechanisms in Alpaca").
 //!
 //! ```text
-//! cargo run --release --example price_tagging -- FOLDER
+//! cargo run --release -p vene --example price_tagging -- FOLDER
 //! ```
 //!
 //! Teaches small GPT-2s whether an amount is between two bounds (a minute or two; what was taught

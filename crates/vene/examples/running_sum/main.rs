@@ -2,7 +2,7 @@
 //! answer moves as the causal model says.
 //!
 //! ```sh
-//! cargo run --release --example running_sum -- OUT [PAGE]
+//! cargo run --release -p vene --example running_sum -- OUT [PAGE]
 //! ```
 //!
 //! writes the trained network, a table and a figure into the folder OUT, and its table and figure into the page
