@@ -221,7 +221,7 @@ impl Arguments {
                 let _ = read!(given, self => dry_run);
                 Ok(Some(folder))
             }
-            None => self.claim(given, Kind::Sweep),
+            None => self.claim(given, Kind::DataSweep),
         }
     }
 

@@ -51,7 +51,10 @@ pub const READ_BY: &ReadBy = &[
     ("direction", ANEW),
     ("window", "for components that are in layers"),
     ("effect", ANEW),
-    ("draws", "with --intervention noise, or resample or restore over a data set (--data)"),
+    (
+        "draws",
+        "with --intervention noise, and over a data set (--data) with resample, noise or restore",
+    ),
     ("mean_over", "over a data set (--data), with --intervention mean and --unit pos or h.pos"),
     ("noise_times", "over a data set (--data), with --intervention restore"),
     ("corrupt", "over a data set (--data), with --intervention restore"),
