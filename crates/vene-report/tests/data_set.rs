@@ -460,7 +460,8 @@ fn what_cannot_be_drawn_is_explained() {
     far[..2].copy_from_slice(&[i64::MIN, i64::MAX]);
     let far = with_column(&summary, "layer", far);
     assert!(error(Profile { metric: None, ..profile() }.draw(&far)).contains("cells"));
-    let message = error(HeatMap { x: Axis::Position(vec![]), ..means() }.draw(&summary));
+    let texts = with_column(&summary, "position", vec!["last"; 48]);
+    let message = error(HeatMap { x: Axis::Position(vec![]), ..means() }.draw(&texts));
     assert!(message.contains("column `position` holds text"), "{message}");
 }
 

@@ -259,3 +259,39 @@ fn sources_of_unequal_length_are_read_each_at_its_own_positions() {
         assert_eq!(one, other);
     }
 }
+
+/// What a sweep over a data set measures, of one pair: in both directions, with controls.
+#[test]
+fn metrics_of_a_pair_have_the_columns_of_a_data_set() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path();
+    let answers = ["--metric", "logit_difference", "--target", " Madrid", "--foil", " Rome"];
+    let more =
+        ["--direction", "both", "--control", "self", "--layers", "0", "--positions", "last,3"];
+    printed(&sweep(out, &[&["--component", "block_output"][..], &answers, &more].concat()));
+    let table = Table::read_parquet(out.join("metrics.parquet")).unwrap();
+    let names: Vec<&str> = table.columns().map(|(name, _)| name).collect();
+    for name in ["position", "role", "position_token", "source_position", "source_token", "note"] {
+        assert!(names.contains(&name), "{names:?}");
+    }
+    // Places, directions, maps.
+    assert_eq!(table.rows(), 2 * 2 * 2);
+    assert_eq!(table.optional_integers("position").unwrap()[..2], [Some(4), Some(3)]);
+    assert_eq!(table.optional_text("role").unwrap()[..2], [Some("last"), Some("3")]);
+    assert_eq!(table.optional_text("position_token").unwrap()[1], Some(" Spain"));
+    assert_eq!(table.optional_text("source_token").unwrap()[1], Some(" Italy"));
+    // It says what it came of.
+    let record = std::fs::read(out.join("run.json")).unwrap();
+    let record: Value = serde_json::from_slice(&record).unwrap();
+    let notes = table.metadata();
+    assert_eq!(Some(notes["vene.spec_sha256"].as_str()), record["spec"].as_str());
+    let spec: Value = serde_json::from_str(&notes["vene.spec"]).unwrap();
+    assert_eq!(spec["options"]["directions"], serde_json::json!(["noising", "denoising"]));
+    assert!(notes["vene.model"].contains("embedded"));
+    // The tokens' table says which is which where there are several.
+    let csv = std::fs::read_to_string(out.join("sweep.csv")).unwrap();
+    let header = format!("{HEADER},direction,control,window,effect_type");
+    assert_eq!(csv.lines().next(), Some(header.as_str()));
+    let without = ["--metric", "logit_difference", "--component", "block_output", "--dry-run"];
+    assert!(refused(&sweep(out, &without)).contains("--target"));
+}

@@ -274,7 +274,7 @@ fn a_sweep_over_one_pair_needs_answers_only_for_metrics_that_read_some() {
     );
     let span =
         Reads::nothing().activation(Component::Embedding, None, "subject_last".parse().unwrap());
-    refused(sweep().metrics([metric::from_fn("span", span, |_| Some(0.0))]), "subject_last");
+    refused(sweep().metrics([metric::from_fn("span", span, |_| Some(0.0))]), "no span `subject`");
 }
 
 /// The sum of an activation's values, each weighted by its place.

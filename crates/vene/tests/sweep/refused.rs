@@ -83,7 +83,7 @@ fn what_means_nothing_together_is_refused() {
     refused(&all, "zero has one direction only", |sweep| {
         sweep.method(Method::Zero).directions([Direction::Denoising])
     });
-    refused(&all, "the control `shuffled` is for treatments that read another prompt", |sweep| {
+    refused(&all, "the control `shuffled` is for methods that read another prompt", |sweep| {
         sweep.method(Method::Zero).controls([Control::ShuffledSource])
     });
     refused(&all, "restore does", |sweep| sweep.method(restore()).controls([Control::SelfSwap]));

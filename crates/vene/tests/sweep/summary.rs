@@ -16,8 +16,8 @@ fn near(found: f64, expected: f64) -> bool {
 /// The lines of a summary's row, in the order in which cells first occur.
 fn cells(all: &[Line]) -> Vec<Vec<Line>> {
     let key = |line: &Line| {
-        let Line { direction, control, position, metric, .. } = line.clone();
-        (direction, control, line.component, line.layer, position, line.head, metric)
+        let Line { direction, control, role, metric, .. } = line.clone();
+        (direction, control, line.component, line.layer, role, line.head, metric)
     };
     let mut cells: Vec<Vec<Line>> = Vec::new();
     for line in all {
