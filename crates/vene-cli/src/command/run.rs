@@ -91,7 +91,7 @@ pub struct Arguments {
     #[arg(long, value_name = "NAME,...", value_delimiter = ',')]
     metric: Vec<String>,
 
-    /// How answers of several tokens are read [default: whole; of an evaluation first]
+    /// How answers of several tokens are read [default: whole; of an evaluation as its training, else first]
     #[arg(long, value_name = "HOW", value_parser = by_name::<AnswerTokens>())]
     answers: Option<AnswerTokens>,
 
@@ -411,7 +411,8 @@ impl Experiment {
             rows::warn_of_left_out(&comparison.left_out, data.rows.len());
             (grid, data.rows) = (comparison.grid.clone(), comparison.rows.clone());
             // As a training reads them, where nothing else is said.
-            first_tokens = measure.answers != Some(AnswerTokens::Whole);
+            let of_training = self.sections.train.as_ref().and_then(|train| train.answers);
+            first_tokens = measure.answers.or(of_training) != Some(AnswerTokens::Whole);
             let has_foils = data.rows.iter().all(|row| !row.foil.is_empty());
             let usual =
                 if has_foils { &["accuracy", "logit_difference"][..] } else { &["accuracy"] };

@@ -39,6 +39,8 @@ where das.toml looks for the directions in which a model keeps a country's capit
   epochs = 10
   learning_rate = 0.01
 
+With [grid] in the plan (layer = \"$l\" and l = \"0..4\") each of its plans is trained, into DIR/runs/000, 001, ..
+
 A training that was stopped, by Ctrl-C or otherwise, goes on with --resume from its last epoch, and ends
 where it would have. What it learned is DIR/trained: a plan that other commands read.")]
 pub struct Arguments {
@@ -123,7 +125,7 @@ impl Arguments {
         let file = PlanFile::read(path)?;
         given.add_plan(&file);
         // [generate] is for another command, which the same plan may be given to.
-        for section in ["model", "train", "generate", "edit"] {
+        for section in ["model", "train", "generate", "edit", "grid"] {
             given.read_section(section);
         }
         given.read_of_plan("read", &["positions"]);
@@ -131,12 +133,12 @@ impl Arguments {
         let model = read!(given, self => model).as_deref().or(named).unwrap_or(EMBEDDED).to_owned();
         let outline = model::open(&model, self.ignored.read(&given))?;
         let is_meant = || *read!(given, self => another_model);
-        let alike = || file.plan_for_another_model(&outline);
-        let plan = another_model::plan(file.plan(&outline), is_meant, alike)?;
+        let alike = || file.grid_for_another_model(&outline);
+        let grid = another_model::plan(file.grid(&outline), is_meant, alike)?;
         let text = file.source().to_owned();
         let beside = path.parent().unwrap_or(Path::new(""));
         let rows = self.rows(&given, &file, beside, &outline)?;
-        for role in plan.roles() {
+        for role in grid.runs.iter().flat_map(|run| run.plan.roles()) {
             let known = rows::check_role(&role, &rows.rows, &rows.unused);
             known.with_context(|| format!("the plan's role `{role}`"))?;
         }
@@ -159,7 +161,7 @@ impl Arguments {
             precision: *read!(given, self.run => precision),
         };
         given.check("this training", READ_BY)?;
-        train(outline, &plan, &settings, &folder)
+        train(outline, &grid, &settings, &folder)
     }
 
     /// The rows: those of --data, else of the plan's file, else of its task.

@@ -14,9 +14,13 @@ use crate::{model, rows, threads};
 /// What determines the numbers, and must be the same when a training is taken up again.
 const DETERMINES: [&str; 4] = ["model", "data", "plan", "options"];
 
-/// Of one that begins.
-pub fn begin(outline: &Outline, settings: &Settings) -> anyhow::Result<Record> {
-    let details = json!({
+/// Of one that begins; `place` is which of a grid it is.
+pub fn begin(
+    outline: &Outline,
+    settings: &Settings,
+    place: Option<Value>,
+) -> anyhow::Result<Record> {
+    let mut details = json!({
         "model": model::record(outline, &settings.model_given)?,
         "data": {
             "from": settings.rows.from,
@@ -32,6 +36,9 @@ pub fn begin(outline: &Outline, settings: &Settings) -> anyhow::Result<Record> {
         },
         "threads": threads::count(),
     });
+    if let Some(place) = place {
+        details["options"]["grid"] = place;
+    }
     Record::begin(Kind::Training, details, &DETERMINES)
 }
 
