@@ -39,7 +39,7 @@ where das.toml looks for the directions in which a model keeps a country's capit
   epochs = 10
   learning_rate = 0.01
 
-With [grid] in the plan (layer = \"$l\" and l = \"0..4\") each of its plans is trained, into DIR/runs/000, 001, ..
+With a [grid] in the plan, of layers, positions or ranks, each of its plans is trained, into DIR/runs/000, 001, ..
 
 A training that was stopped, by Ctrl-C or otherwise, goes on with --resume from its last epoch, and ends
 where it would have. What it learned is DIR/trained: a plan that other commands read.")]

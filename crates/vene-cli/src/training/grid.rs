@@ -60,10 +60,11 @@ pub fn train(
     if let Some(name) = grid.variables.iter().find(|name| COLUMNS.contains(&name.as_str())) {
         anyhow::bail!("`{name}` in [grid] is a column of the summary: give it another name");
     }
-    let ready = |run: &GridRun| {
-        Ready::new(&outline, &run.plan, settings).with_context(|| grid.name(run))
-    };
-    let ready = grid.runs.iter().map(ready).collect::<anyhow::Result<Vec<_>>>()?;
+    let mut ready = Vec::with_capacity(grid.runs.len());
+    for run in &grid.runs {
+        let of_run = Ready::new(&outline, &run.plan, settings);
+        ready.push(of_run.with_context(|| grid.name(run))?);
+    }
     warn(&ready, &outline, settings);
     let mut record = begin(&outline, settings, folder)?;
     folder.run(|| {

@@ -2,7 +2,7 @@
 
 use vene::plan::{Ends, ResolvedPlan, ResolvedSource, Unit};
 use vene::{
-    Component, Edit, Example, Executor, Forked, Model, Plan, PlanError, PlanOutcome, Positions,
+    Component, Edit, Example, Forked, Model, Plan, PlanError, PlanOutcome, Positions,
     Precision, Reference,
 };
 use vene_test_support::Fixture;
