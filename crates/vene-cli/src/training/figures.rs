@@ -14,6 +14,9 @@ const MOST_POINTS: usize = 400;
 /// Trainings of a grid at most whose batches are drawn too.
 const WITH_BATCHES: usize = 6;
 
+/// Trainings of a grid of several variables at most that share a panel.
+const IN_ONE_PANEL: usize = 8;
+
 /// More lines in a panel than can be told apart, by colour and dashes.
 const MOST_LINES: usize = 24;
 
@@ -66,8 +69,8 @@ pub fn of_one(
     files("curves", curves(caption, points))
 }
 
-/// The learning curves of a grid: a line for each training, of few the batches too. Of many there is a panel for each value of
-/// the variable that has the most.
+/// The learning curves of a grid: a line for each training, of few the batches too. Where there are many, and several
+/// variables, there is a panel for each value of the variable that has the most.
 pub fn of_grid(
     all: &[Curve],
     grid: &PlanGrid,
@@ -90,7 +93,10 @@ pub fn of_grid(
             panels.partition(|(panel, ..)| panel == "batches");
         return files("curves", curves(caption, batches.into_iter().chain(held_out)));
     }
-    let panel = (0..grid.variables.len()).max_by_key(|&variable| values(grid, variable).len());
+    let is_one_panel = grid.variables.len() == 1 || all.len() <= IN_ONE_PANEL;
+    let panel = (0..grid.variables.len())
+        .filter(|_| !is_one_panel)
+        .max_by_key(|&variable| values(grid, variable).len());
     let names = |run: usize, of_panel: bool| {
         let run = &grid.runs[run];
         let each = grid.variables.iter().zip(&run.values).enumerate();
@@ -100,16 +106,14 @@ pub fn of_grid(
     };
     let points = all.iter().enumerate().flat_map(|(run, curve)| {
         let (panel, line) = (names(run, true), names(run, false));
-        let line = if line.is_empty() { "held-out rows".to_owned() } else { line };
-        let point =
-            move |&(step, loss): &(f64, f64)| (panel.clone(), line.clone(), step, loss);
+        let point = move |&(step, loss): &(f64, f64)| (panel.clone(), line.clone(), step, loss);
         curve.held_out.iter().map(point)
     });
     files("curves", curves(caption.note("loss", "of the held-out rows"), points))
 }
 
 /// The accuracy over a grid: along the variable of numbers with the most values, a line for each value of another one, a
-/// panel for each of what is left; beside each line that of its control, dashed where there are many.
+/// panel for each of what is left; beside each line that of its control.
 pub fn accuracy(
     summary: &Table,
     grid: &PlanGrid,
@@ -153,33 +157,51 @@ fn profile(summary: &Table, grid: &PlanGrid, caption: Caption) -> anyhow::Result
                 (whose, false) => format!("{own}, {whose}"),
             });
             panel.push(words(
-                &|variable| {
-                    along.is_some() && Some(variable) != along && Some(variable) != lines
-                },
+                &|variable| along.is_some() && Some(variable) != along && Some(variable) != lines,
                 run,
             ));
             value.push(*accuracy);
         }
     }
+    // Layers have even steps, and no halves between them.
+    let has_layers = along.is_some_and(|along| grid.variables[along] == "layer")
+        && distinct(&x).windows(2).all(|pair| pair[1] == pair[0] + 1.0);
+    let layers: Vec<Option<i64>> = x.iter().map(|&x| has_layers.then_some(x as i64)).collect();
     let table = Table::builder()
         .column("x", x)
+        .column("layer", layers)
         .column("line", line)
         .column("panel", panel)
         .column("accuracy", value)
         .build()?;
     refuse_crowd(&table)?;
     let title = along.map_or("run, in the order of the grid", |along| &grid.variables[along]);
+    let mut controls = summary.text("control")?.to_vec();
+    controls.sort_unstable();
+    controls.dedup();
     let profile = Profile {
-        caption: caption.note("control", "random directions, or the interventions untrained"),
+        caption: caption.note("control", controls.join(", or ")),
         value: "accuracy".to_owned(),
         value_title: Some("accuracy on held-out rows".to_owned()),
-        along: Along::Numbers { column: "x".to_owned(), title: title.to_owned() },
+        along: if has_layers {
+            Along::Layers
+        } else {
+            Along::Numbers { column: "x".to_owned(), title: title.to_owned() }
+        },
         lines: "line".to_owned(),
         interval: None,
         facets: Facets::by("panel"),
         ..Profile::default()
     };
     Ok(profile.draw(&table)?)
+}
+
+/// Numbers, each once, ascending.
+fn distinct(numbers: &[f64]) -> Vec<f64> {
+    let mut distinct = numbers.to_vec();
+    distinct.sort_by(f64::total_cmp);
+    distinct.dedup();
+    distinct
 }
 
 /// A variable's distinct values, in words.

@@ -179,7 +179,8 @@ fn train_one(
     let kind = Kind::Training;
     let purpose = if resume { Purpose::Resume(kind) } else { Purpose::New { kind, force: false } };
     let folder = Folder::claim(path, purpose)?;
-    if let Some(before) = folder.earlier().filter(|record| record.status() == Some(Status::Complete))
+    if let Some(before) =
+        folder.earlier().filter(|record| record.status() == Some(Status::Complete))
     {
         record::check_same(before, &record::begin(model, settings, Some(place.clone()))?, path)?;
         return Ok(before.get("result").clone());
@@ -286,7 +287,9 @@ fn runs_in(path: &Path) -> io::Result<Vec<PathBuf>> {
         let name = name.to_string_lossy();
         let is_run = !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_digit());
         if !is_run || !entry.file_type()?.is_dir() {
-            return Err(io::Error::other(format!("`{name}` in it is no run of a grid of trainings")));
+            return Err(io::Error::other(format!(
+                "`{name}` in it is no run of a grid of trainings"
+            )));
         }
         runs.push(entry.path());
     }

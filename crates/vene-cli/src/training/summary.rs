@@ -10,8 +10,8 @@ use vene_table::Table;
 
 use super::grid::RUNS;
 use super::{Outcome, STEPS, TRAINED, record};
-use crate::record::RECORD;
 use crate::plan_sweep::texts;
+use crate::record::RECORD;
 use crate::terminal;
 
 /// Prints it.
@@ -41,7 +41,8 @@ pub fn print(outcome: &Outcome, plan: &Plan, folder: &Path, as_json: bool) -> an
     line("learned", outcome.held_out);
     line(control, outcome.control);
     let _ = writeln!(text, "on {held_out} rows that were held out");
-    let _ = writeln!(text, "written: {}/{TRAINED}, {STEPS}, curves.svg, {RECORD}", folder.display());
+    let _ =
+        writeln!(text, "written: {}/{TRAINED}, {STEPS}, curves.svg, {RECORD}", folder.display());
     terminal::print(&text)
 }
 

@@ -109,10 +109,7 @@ fn whole_answers_are_learned_and_evaluated() {
         .find(|&row| variant[row] == "trained" && metric[row] == "accuracy")
         .unwrap();
     let mean = summary.optional_floats("mean").unwrap()[row].unwrap();
-    close(
-        &(summary.floats("base").unwrap()[row] + mean).into(),
-        &trained["held_out"]["accuracy"],
-    );
+    close(&(summary.floats("base").unwrap()[row] + mean).into(), &trained["held_out"]["accuracy"]);
 }
 
 #[test]

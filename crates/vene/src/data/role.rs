@@ -232,17 +232,9 @@ mod tests {
         ] {
             assert_eq!(text.parse::<Role>().unwrap().to_string(), text);
         }
-        for text in [
-            "",
-            "2..3",
-            "after_",
-            "_last",
-            "a b",
-            "9x",
-            "first:0",
-            "last:-1",
-            "last:2+first:2",
-        ] {
+        for text in
+            ["", "2..3", "after_", "_last", "a b", "9x", "first:0", "last:-1", "last:2+first:2"]
+        {
             let error = text.parse::<Role>().unwrap_err().to_string();
             assert!(error.contains("subject_last"), "{error}");
         }

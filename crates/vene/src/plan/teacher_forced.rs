@@ -135,11 +135,8 @@ fn edit_in_bases(edit: &Edit, bases: &[&Prompt]) -> Result<Edit, PlanError> {
 fn numbers(positions: &Positions, bases: &[&Prompt]) -> Result<Positions, PlanError> {
     let in_base = |(example, base): (usize, &&Prompt)| {
         let found = positions.resolve(base, example);
-        let found = found.map_err(|error| PlanError::Position {
-            whose: Whose::Base,
-            example,
-            error,
-        })?;
+        let found =
+            found.map_err(|error| PlanError::Position { whose: Whose::Base, example, error })?;
         Ok(found.into_iter().map(|position| position as i64).collect())
     };
     let each = bases.iter().enumerate().map(in_base).collect::<Result<_, PlanError>>()?;

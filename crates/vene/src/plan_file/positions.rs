@@ -102,7 +102,9 @@ pub(super) fn read(item: &Item<'_>) -> Result<Positions, PlanFileError> {
             let lists = each.list("a list of positions for each example")?;
             Ok(Positions::Each(lists.iter().map(positions).collect::<Result<_, _>>()?))
         }
-        _ => Err(item.contradiction("give one of `phrase`, `characters`, `role`, `each`, and `first` or `last`")),
+        _ => Err(item.contradiction(
+            "give one of `phrase`, `characters`, `role`, `each`, and `first` or `last`",
+        )),
     }
 }
 

@@ -49,9 +49,10 @@ fn a_plan_without_parameters_is_the_same_in_both_formats() {
         .edit(Edit::mean(Component::MlpOutput, 0).from(Vec::new()))
         .edit(Edit::zero(Component::MlpOutput, 1).at(Positions::Ends(Ends::first(3))))
         .edit(Edit::zero(Component::MlpOutput, 1).at(Positions::Ends(Ends::both(1, 2))))
-        .edit(Edit::zero(Component::MlpOutput, 1).at(Positions::Ends(
-            Ends::last(7).short(ShortPrompt::Halved).skip_last(1),
-        )))
+        .edit(
+            Edit::zero(Component::MlpOutput, 1)
+                .at(Positions::Ends(Ends::last(7).short(ShortPrompt::Halved).skip_last(1))),
+        )
         .edit(
             Edit::zero(Component::MlpOutput, 1)
                 .at(Positions::Role("first:2+last:2".parse().unwrap())),

@@ -84,8 +84,7 @@ impl Case {
         let plan: Plan = file.plan(model).unwrap();
         let example = |text: &Text| Example::new(model.prompt_from_tokens(&text.prompt).unwrap());
         let examples: Vec<Example> = self.examples.iter().map(example).collect();
-        let answers: Vec<Vec<u32>> =
-            self.examples.iter().map(|text| text.answer.clone()).collect();
+        let answers: Vec<Vec<u32>> = self.examples.iter().map(|text| text.answer.clone()).collect();
         let forced = plan.teacher_forced(model, &examples, &answers).unwrap();
         for (number, edit) in forced.plan.edits().iter().enumerate() {
             for parameter in edit.intervention.parameters().iter().filter(|one| one.is_trained()) {
@@ -152,7 +151,8 @@ fn ten_steps_on_whole_answers_are_pyreft_s() {
             for (number, edit) in forced.plan.edits().iter().enumerate() {
                 let parameters = edit.intervention.parameters();
                 for parameter in parameters.iter().filter(|one| one.is_trained()) {
-                    let right = &start[&format!("{}/{number}/trained/{}", case.name, parameter.name)];
+                    let right =
+                        &start[&format!("{}/{number}/trained/{}", case.name, parameter.name)];
                     let found = parameter.variable.to_dtype(right.dtype()).unwrap();
                     let off = (found - right).unwrap().abs().unwrap().max_all().unwrap();
                     let off = off.to_scalar::<f64>().unwrap();

@@ -2,8 +2,8 @@
 
 use vene::plan::{Ends, ResolvedPlan, ResolvedSource, Unit};
 use vene::{
-    Component, Edit, Example, Forked, Model, Plan, PlanError, PlanOutcome, Positions,
-    Precision, Reference,
+    Component, Edit, Example, Forked, Model, Plan, PlanError, PlanOutcome, Positions, Precision,
+    Reference,
 };
 use vene_test_support::Fixture;
 
