@@ -172,7 +172,7 @@ fn values_of_another_kind() {
         ("{ first = 0 }", "a number of tokens from 1 on"),
         ("{ skip_last = 1 }", "give `first`, `last`, or both"),
         ("{ first = 2, phrase = 'a' }", "`phrase` does not go with `first` and `last`"),
-        ("{ last = 2, short = 'cut' }", "there are refused, halved"),
+        ("{ last = 2, short = 'cut' }", "There are refused, halved"),
         ("{ role = 'first:0' }", "first:3+last:3"),
     ] {
         refused(
