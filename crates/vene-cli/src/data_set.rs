@@ -74,6 +74,12 @@ impl DataSet {
         self
     }
 
+    /// What tells of it.
+    pub fn source(&self) -> DataSource {
+        let (from, sha256) = (self.from.clone(), self.sha256.clone());
+        DataSource { from, sha256, rows: self.rows.len() }
+    }
+
     /// What is known of it once its rows are prepared: they themselves are kept no longer.
     pub fn into_source(self) -> DataSource {
         DataSource { from: self.from, sha256: self.sha256, rows: self.rows.len() }

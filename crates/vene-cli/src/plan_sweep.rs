@@ -29,6 +29,7 @@ use crate::record::{RECORD, Record, noted};
 use crate::shard::{self, Shard};
 use crate::{rows, terminal, threads};
 
+pub use figures::texts;
 pub use record::rows as rows_table;
 
 /// What a part is made of.

@@ -75,7 +75,7 @@ pub struct Arguments {
     #[arg(long, value_name = "NAME,...", value_delimiter = ',')]
     metric: Vec<String>,
 
-    /// How answers of several tokens are read [default: whole; of an evaluation first]
+    /// How answers of several tokens are read [default: whole; of an evaluation as its training, else first]
     #[arg(long, value_name = "HOW", value_parser = by_name::<AnswerTokens>())]
     answers: Option<AnswerTokens>,
 

@@ -86,7 +86,7 @@ pub struct Arguments {
     #[arg(long, value_name = "LIST", allow_hyphen_values = true)]
     heads: Option<String>,
 
-    /// At which positions: all, aligned, last, 0,3,-1, 0..4, subject, subject_first, subject_last, after_subject
+    /// At which positions: all, aligned, last, 0,3,-1, 0..4, first:3, last:3, subject, subject_first, subject_last, after_subject
     ///
     /// `all` needs base and source of one length. `aligned` pairs what both begin and end with, and
     /// what stands between. Names with `subject` are about the phrases of --subject and

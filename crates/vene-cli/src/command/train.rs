@@ -31,6 +31,8 @@ where das.toml looks for the directions in which a model keeps a country's capit
   epochs = 10
   learning_rate = 0.01
 
+With a [grid] in the plan, of layers, positions or ranks, each of its plans is trained, into DIR/runs/000, 001, ..
+
 A training that was stopped, by Ctrl-C or otherwise, is resumed from its last epoch, and ends
 where it would have. What it learned is DIR/trained: a plan that other commands read.")]
 pub struct Arguments {

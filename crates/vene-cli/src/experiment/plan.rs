@@ -115,7 +115,7 @@ fn prepare(experiment: &mut Experiment, json: bool) -> anyhow::Result<Prepared> 
         rows::warn_of_left_out(&comparison.left_out, data.rows.len());
         (grid, data.rows) = (comparison.grid.clone(), comparison.rows.clone());
         // As a training reads them, where nothing else is said.
-        first_tokens = answers != Some(AnswerTokens::Whole);
+        first_tokens = answers.or(key!(experiment, train.answers)) != Some(AnswerTokens::Whole);
         let has_foils = data.rows.iter().all(|row| !row.foil.is_empty());
         let usual = if has_foils { &["accuracy", "logit_difference"][..] } else { &["accuracy"] };
         let usual = || usual.iter().map(|&name| name.to_owned()).collect();

@@ -1,5 +1,7 @@
 //! A plan's interventions, trained on the rows of a data set.
 
+use vene::plan_file::PlanGrid;
+
 use super::{Delivery, Experiment, key};
 use crate::arguments::{ReadBy, read};
 use crate::folder::Folder;
@@ -26,30 +28,32 @@ const READ_BY: &ReadBy = &[
 pub(super) fn run(mut experiment: Experiment, delivery: &Delivery) -> anyhow::Result<()> {
     let folder = delivery.claim_folder(&experiment, Kind::Training)?;
     let json = *read!(experiment.given, delivery => json);
-    let (outline, plan, settings) = prepare(&mut experiment, json)?;
-    start(outline, &plan, &settings, &folder)
+    let (outline, grid, settings) = prepare(&mut experiment, json)?;
+    start(outline, &grid, &settings, &folder)
 }
 
 pub(super) fn go_on(mut experiment: Experiment, folder: &Folder, json: bool) -> anyhow::Result<()> {
-    let (outline, plan, settings) = prepare(&mut experiment, json)?;
-    resume(outline, &plan, &settings, folder)
+    let (outline, grid, settings) = prepare(&mut experiment, json)?;
+    resume(outline, &grid, &settings, folder)
 }
 
 /// Checks everything before a weight is read.
 fn prepare(
     experiment: &mut Experiment,
     json: bool,
-) -> anyhow::Result<(vene::Outline, vene::Plan, Settings)> {
+) -> anyhow::Result<(vene::Outline, PlanGrid, Settings)> {
     let given = &experiment.given;
     // [generate] is for another command, which the same plan may be given to; so are these.
-    for section in ["train", "generate", "edit", "measure", "statistics"] {
+    for section in ["train", "generate", "edit", "grid", "measure", "statistics"] {
         given.read_section(section);
     }
     given.read_of_plan("read", &["positions"]);
     let (model, outline) = experiment.open()?;
-    let plan = experiment.plan(&outline)?;
+    let grid = experiment.grid(&outline)?;
     let data = experiment.rows(&outline)?;
-    rows::check_roles(&plan, &data)?;
+    for run in &grid.runs {
+        rows::check_roles(&run.plan, &data)?;
+    }
     let settings = Settings {
         spec: experiment.spec(&model)?,
         sections: experiment.sections.clone(),
@@ -61,5 +65,5 @@ fn prepare(
         precision: key!(experiment, model.precision).unwrap_or_default(),
     };
     experiment.given.check("this training", READ_BY)?;
-    Ok((outline, plan, settings))
+    Ok((outline, grid, settings))
 }

@@ -28,6 +28,8 @@ enum Kept {
     Checkpoint,
     /// The trained plan.
     Trained,
+    /// The runs of a grid of trainings.
+    Runs,
 }
 
 impl Kept {
@@ -35,7 +37,7 @@ impl Kept {
         match kind {
             Kind::Demo | Kind::Sweep => &[],
             Kind::DataSweep | Kind::PlanSweep => &[Self::Parts],
-            Kind::Training => &[Self::Checkpoint, Self::Trained],
+            Kind::Training => &[Self::Checkpoint, Self::Trained, Self::Runs],
         }
     }
 
@@ -44,6 +46,7 @@ impl Kept {
             Self::Parts => parts::FOLDER,
             Self::Checkpoint => training::CHECKPOINT,
             Self::Trained => training::TRAINED,
+            Self::Runs => training::grid::RUNS,
         }
     }
 
@@ -58,6 +61,7 @@ impl Kept {
             Self::Parts => parts::check(&path),
             Self::Checkpoint => return Ok(()),
             Self::Trained => vene_files::check_folder(&path, &vene::plan_file::SAVED_FILES),
+            Self::Runs => training::grid::check(&path),
         };
         checked.with_context(|| format!("{} is in the way", path.display()))
     }
@@ -73,6 +77,7 @@ impl Kept {
         match self {
             Self::Parts => parts::remove(&path),
             Self::Checkpoint => remove_file(&path),
+            Self::Runs => training::grid::remove(&path),
             Self::Trained => {
                 for name in vene::plan_file::SAVED_FILES {
                     remove_file(&path.join(name))?;

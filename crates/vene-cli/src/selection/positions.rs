@@ -1,11 +1,13 @@
 //! Positions by number and by name.
 
 use anyhow::{bail, ensure};
+use vene::data::Role;
+use vene::plan::Ends;
 use vene::sweep::NamedPositions;
 use vene::{Part, Positions, SourcePositions, SweepPositions};
 
 /// What is accepted, for messages.
-const ITEMS: &str = "last, a number (negative from the end), a range such as 0..3, subject, subject_first, \
+const ITEMS: &str = "last, a number (negative from the end), a range such as 0..3, first:3, last:3, first:3+last:3, subject, subject_first, \
                      subject_last, after_subject";
 
 /// The phrase that positions are named after, in the base and in the sources.
@@ -94,6 +96,10 @@ pub fn positions(list: &str, context: usize) -> anyhow::Result<Positions> {
         for named in numbered(item, context, "all, ")? {
             match named {
                 Positions::At(at) => indices.extend(at),
+                ends @ Positions::Ends(_) if item == list.trim() => return Ok(ends),
+                Positions::Ends(_) => bail!(
+                    "`{item}` stands alone: it cannot be listed with other positions of a prompt"
+                ),
                 _ => indices.push(-1),
             }
         }
@@ -119,13 +125,16 @@ fn phrase(text: &str, part: Part, occurrence: Option<usize>) -> Positions {
     }
 }
 
-/// `last`, a number, or a range of numbers; each by itself, since that is how a sweep visits them.
+/// `last`, a number, the ends, or a range of numbers; each by itself, since that is how a sweep visits them.
 fn numbered(item: &str, context: usize, also: &str) -> anyhow::Result<Vec<Positions>> {
     if item == "last" {
         return Ok(vec![Positions::Last]);
     }
     if let Ok(index) = item.parse() {
         return Ok(vec![Positions::index(index)]);
+    }
+    if let Ok(Role::Ends { first, last }) = item.parse() {
+        return Ok(vec![Positions::Ends(Ends::both(first, last))]);
     }
     if let Some((start, end)) = item.split_once("..")
         && let (Ok(start), Ok(end)) = (start.parse::<usize>(), end.parse::<usize>())
@@ -170,6 +179,8 @@ mod tests {
         assert_eq!(sweep("subject_last"), SweepPositions::Named(vec![subject_last]));
         let SweepPositions::Named(pairs) = sweep("0..3, last,after_subject") else { panic!() };
         assert_eq!(pairs.len(), 5);
+        let ends = Positions::Ends(Ends::both(2, 1));
+        assert_eq!(sweep("first:2+last:1"), named(ends.clone(), ends));
     }
 
     #[test]
@@ -222,5 +233,7 @@ mod tests {
         assert_eq!(positions("last", 8).unwrap(), Positions::At(vec![-1]));
         assert_eq!(positions("all", 8).unwrap(), Positions::All);
         assert!(positions("aligned", 8).is_err());
+        assert_eq!(positions("last:3", 8).unwrap(), Positions::Ends(Ends::last(3)));
+        assert!(positions("last:3,0", 8).unwrap_err().to_string().contains("stands alone"));
     }
 }

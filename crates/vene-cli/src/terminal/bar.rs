@@ -1,5 +1,6 @@
 //! How far something is, on standard error, where a person is looking.
 
+use std::borrow::Cow;
 use std::fmt::Write;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -18,7 +19,7 @@ pub struct Bar {
 
 impl Bar {
     /// Of so many things; 0 where their number is not known yet.
-    pub fn new(length: usize, what: &'static str) -> Self {
+    pub fn new(length: usize, what: impl Into<Cow<'static, str>>) -> Self {
         let before = Arc::new(AtomicU64::new(0));
         let start = Arc::clone(&before);
         let left = move |state: &ProgressState, out: &mut dyn Write| {

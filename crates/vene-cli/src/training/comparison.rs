@@ -7,9 +7,9 @@ use vene::metric;
 use vene::plan_file::{GridRun, GridValue, PlanGrid, TrainSection};
 use vene::plan_sweep::PlanSweep;
 use vene::training::{Evaluation, Examples, random_directions, whole_activations};
-use vene::{BeginningOfSequence, Model, Outline, Plan};
+use vene::{AnswerTokens, BeginningOfSequence, Model, Outline, Plan};
 
-use super::objectives::{self, Label};
+use super::objectives::{self, Label, Task};
 
 /// By which directions the control is drawn.
 const SEED: u64 = 0x5EED;
@@ -43,7 +43,7 @@ impl Comparison {
         rows: &[Row],
         bos: BeginningOfSequence,
     ) -> anyhow::Result<Self> {
-        let over = plan.over_rows(outline, rows, bos)?;
+        let over = plan.over_rows_with(outline, rows, bos, objectives::answers(&section))?;
         let label = Label::of(&section, &over.plan)?;
         let lacking = |row: &PreparedRow| {
             let reason = label.lacks(&section, row)?;
@@ -98,9 +98,11 @@ impl Comparison {
         let mut told = serde_json::Map::new();
         let mut text = String::from("\nas a training tells it:\n");
         for (name, plan) in &self.plans {
-            let over = plan.over_rows(model, &self.own, self.bos)?;
-            let objective = objectives::of(&self.section, self.label, &over)?;
-            let examples = Examples { plan: &over.plan, objective: &objective };
+            let answers = objectives::answers(&self.section);
+            let over = plan.over_rows_with(model, &self.own, self.bos, answers)?;
+            let Task { plan, objective } =
+                objectives::of(model, plan, &self.section, self.label, over)?;
+            let examples = Examples { plan: &plan, objective: &objective };
             let Evaluation { loss, accuracy } = trainer.evaluate(model, examples)?;
             told.insert((*name).to_owned(), json!({ "loss": loss, "accuracy": accuracy }));
             text += &format!("  {name:<24} loss {loss:.3}, accuracy {:.1} %\n", 100.0 * accuracy);
@@ -110,7 +112,7 @@ impl Comparison {
             .plan(Plan::new())
             .rows(&self.own)
             .bos(self.bos)
-            .first_tokens(true)
+            .first_tokens(objectives::answers(&self.section) == AnswerTokens::First)
             .metrics([accuracy])
             .build();
         if let Ok(own) = own {

@@ -1,11 +1,12 @@
 //! What the edited runs should say: from a plan's `[train]` and the rows' answers.
 
-use anyhow::{bail, ensure};
+use anyhow::{Context, bail, ensure};
 use vene::data::{FoilIs, PreparedRow, Reason};
 use vene::intervention::{Parameter, ParameterRole};
-use vene::plan::{OverRows, ResolvedPlan};
+use vene::plan::{OverRows, ResolvedPlan, TeacherForced};
 use vene::plan_file::{LossName, TrainSection};
 use vene::training::{CrossEntropy, LogitDifference, Objective, SumOf};
+use vene::{AnswerTokens, Outline, Plan};
 
 /// The parameter on which `boundary_penalty` lies, of boundless rotations.
 const BOUNDARIES: &str = "intervention_boundaries";
@@ -48,9 +49,93 @@ impl Label {
     }
 }
 
-/// The objective over rows, of which none [lacks](Label::lacks) anything.
-pub fn of(section: &TrainSection, label: Label, rows: &OverRows) -> anyhow::Result<Objective> {
-    refuse_unread(section, rows)?;
+/// What is trained over some rows: the plan, which in teacher forcing has the answers after the bases, and what its runs
+/// should say.
+pub struct Task {
+    pub plan: ResolvedPlan,
+    pub objective: Objective,
+}
+
+/// How much of a label a training learns. Default: its first token.
+pub fn answers(section: &TrainSection) -> AnswerTokens {
+    section.answers.unwrap_or(AnswerTokens::First)
+}
+
+/// The task over rows that the plan was laid over, of which none [lacks](Label::lacks) anything.
+pub fn of(
+    outline: &Outline,
+    plan: &Plan,
+    section: &TrainSection,
+    label: Label,
+    over: OverRows,
+) -> anyhow::Result<Task> {
+    refuse_unread(section, &over.plan)?;
+    let task = match answers(section) {
+        AnswerTokens::First => {
+            let objective = of_first_tokens(section, label, &over)?;
+            Task { plan: over.plan, objective }
+        }
+        AnswerTokens::Whole => of_answers(outline, plan, section, label, &over.rows)?,
+    };
+    let penalty = section.boundary_penalty.map(|weight| {
+        let parameter = BOUNDARIES.to_owned();
+        SumOf { parameter, weight }
+    });
+    Ok(match penalty {
+        Some(penalty) => Task { objective: task.objective.penalty(penalty), ..task },
+        None => task,
+    })
+}
+
+/// All tokens of each row's label, each read after those before it.
+fn of_answers(
+    outline: &Outline,
+    plan: &Plan,
+    section: &TrainSection,
+    label: Label,
+    rows: &[PreparedRow],
+) -> anyhow::Result<Task> {
+    ensure!(
+        section.loss != Some(LossName::LogitDifference),
+        "[train] answers = \"whole\" goes with the loss `cross_entropy`: two answers of several tokens have no logits in \
+         one run; leave `loss` out, or give `answers = \"first\"`"
+    );
+    let end = end_token(outline, section)?;
+    let of_row = |row: &PreparedRow| {
+        let [target, foil] = row.answer_tokens();
+        let own = if label == Label::Foil { foil } else { target };
+        let mut answer = own.into_iter().next().with_context(|| {
+            format!("{} has no answer that its edited run should say", row.name())
+        })?;
+        answer.extend(end);
+        Ok(answer)
+    };
+    let answers = rows.iter().map(of_row).collect::<anyhow::Result<Vec<_>>>()?;
+    let TeacherForced { plan, labels } = plan.teacher_forced_rows(outline, rows, &answers)?;
+    Ok(Task { plan, objective: Objective::new(CrossEntropy::of_answers(labels)) })
+}
+
+/// The token that ends each whole answer, where one is wanted.
+fn end_token(outline: &Outline, section: &TrainSection) -> anyhow::Result<Option<u32>> {
+    if section.end_token != Some(true) {
+        return Ok(None);
+    }
+    let end = outline.tokenizer().ends().first().copied();
+    Ok(Some(end.context(
+        "[train] end_token: the model's files name no token that ends a text; leave `end_token` out",
+    )?))
+}
+
+fn of_first_tokens(
+    section: &TrainSection,
+    label: Label,
+    rows: &OverRows,
+) -> anyhow::Result<Objective> {
+    ensure!(
+        section.end_token.is_none(),
+        "`end_token` in [train] of the plan would change nothing in this training: it is read only with \
+         `answers = \"whole\"`; leave it out"
+    );
     let mut pairs = Vec::with_capacity(rows.rows.len());
     for row in &rows.rows {
         let [target, foil] = row.first_tokens();
@@ -68,7 +153,7 @@ pub fn of(section: &TrainSection, label: Label, rows: &OverRows) -> anyhow::Resu
             read.len()
         );
     }
-    let objective = match section.loss.unwrap_or(LossName::CrossEntropy) {
+    Ok(match section.loss.unwrap_or(LossName::CrossEntropy) {
         LossName::CrossEntropy => {
             let labels: Vec<u32> = pairs.iter().map(|(label, _)| *label).collect();
             Objective::new(CrossEntropy::new(&labels))
@@ -81,16 +166,12 @@ pub fn of(section: &TrainSection, label: Label, rows: &OverRows) -> anyhow::Resu
                 None => bail!("a logit difference needs target and foil in each row"),
             }
         }
-    };
-    Ok(match section.boundary_penalty {
-        Some(weight) => objective.penalty(SumOf { parameter: BOUNDARIES.to_owned(), weight }),
-        None => objective,
     })
 }
 
 /// Refuses what is about parameters that no intervention of the plan has.
-fn refuse_unread(section: &TrainSection, rows: &OverRows) -> anyhow::Result<()> {
-    let edits = rows.plan.edits().iter();
+fn refuse_unread(section: &TrainSection, plan: &ResolvedPlan) -> anyhow::Result<()> {
+    let edits = plan.edits().iter();
     let all: Vec<Parameter> = edits.flat_map(|edit| edit.intervention.parameters()).collect();
     let has_boundaries = all.iter().any(|parameter| parameter.name == BOUNDARIES);
     let has_temperature = all.iter().any(|parameter| parameter.role == ParameterRole::Temperature);

@@ -3,10 +3,14 @@
 use std::fmt::Write;
 use std::path::Path;
 
+use serde_json::Value;
 use vene::Plan;
 use vene::training::Evaluation;
+use vene_table::Table;
 
+use super::grid::RUNS;
 use super::{Outcome, STEPS, TRAINED, record};
+use crate::plan_sweep::texts;
 use crate::record::RECORD;
 use crate::terminal;
 
@@ -37,6 +41,48 @@ pub fn print(outcome: &Outcome, plan: &Plan, folder: &Path, as_json: bool) -> an
     line("learned", outcome.held_out);
     line(control, outcome.control);
     let _ = writeln!(text, "on {held_out} rows that were held out");
-    let _ = writeln!(text, "written: {}/{TRAINED}, {STEPS}, {RECORD}", folder.display());
+    let _ =
+        writeln!(text, "written: {}/{TRAINED}, {STEPS}, curves.svg, {RECORD}", folder.display());
+    terminal::print(&text)
+}
+
+/// Prints a grid's trainings, a line for each.
+pub fn print_grid(
+    table: &Table,
+    variables: &[String],
+    result: &Value,
+    folder: &Path,
+    as_json: bool,
+) -> anyhow::Result<()> {
+    if as_json {
+        return terminal::print_json(result);
+    }
+    let columns = variables.iter().map(|name| texts(table, name));
+    let columns = columns.collect::<anyhow::Result<Vec<Vec<String>>>>()?;
+    let width = |(name, column): (&String, &Vec<String>)| {
+        let widest = column.iter().map(|text| text.chars().count()).max().unwrap_or(0);
+        widest.max(name.chars().count())
+    };
+    let widths: Vec<usize> = variables.iter().zip(&columns).map(width).collect();
+    let mut text = String::from("run");
+    for (name, width) in variables.iter().zip(&widths) {
+        let _ = write!(text, "  {name:<width$}");
+    }
+    text += "  accuracy    loss  control\n";
+    let (accuracy, loss) = (table.floats("accuracy")?, table.floats("loss")?);
+    let control = table.floats("control_accuracy")?;
+    for run in 0..table.rows() {
+        let _ = write!(text, "{run:>3}");
+        for (column, width) in columns.iter().zip(&widths) {
+            let _ = write!(text, "  {:<width$}", column[run]);
+        }
+        let [accuracy, control] = [accuracy[run], control[run]].map(|share| 100.0 * share);
+        let _ = writeln!(text, "  {accuracy:>6.1} %  {:>6.3}  {control:>5.1} %", loss[run]);
+    }
+    let _ = writeln!(
+        text,
+        "accuracy and loss on the held-out rows\nwritten: {}/{RUNS}, summary.csv, accuracy.svg, curves.svg, {RECORD}",
+        folder.display()
+    );
     terminal::print(&text)
 }

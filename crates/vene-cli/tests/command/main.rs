@@ -26,3 +26,5 @@ mod terminal;
 mod tokenizers;
 mod top;
 mod train;
+mod train_answers;
+mod train_grid;

@@ -78,7 +78,10 @@ fn learned_directions_are_written_and_beat_random_ones() {
     );
     assert!(said.contains("random directions"), "{said}");
     let out = setting.path("out");
-    assert_eq!(files(&out), ["run.json", "trained", "training.csv"]);
+    let written = ["curves.png", "curves.svg", "run.json", "trained", "training.csv"];
+    assert_eq!(files(&out), written);
+    let curves = fs::read_to_string(out.join("curves.svg")).unwrap();
+    assert!(curves.contains("held-out rows, after each epoch"));
     assert_eq!(files(&out.join("trained")), ["interventions.safetensors", "plan.json"]);
     let record = record(&out);
     assert_eq!(record["status"], "complete");
@@ -188,7 +191,7 @@ fn what_cannot_be_trained_is_refused_before_a_weight_is_read() {
     fs::write(setting.path("capital.jsonl"), first).unwrap();
     let said = setting.refused("none", &[]);
     assert!(said.contains("rows to be trained on and rows that are held out"), "{said}");
-    assert!(said.contains("1 rows cannot be split into two"), "{said}");
+    assert!(said.contains("one row can be used: give a data set of two rows or more"), "{said}");
     fs::write(setting.path("capital.jsonl"), format!("{first}\n{first}\n")).unwrap();
     let said = setting.refused("none", &[]);
     assert!(

@@ -119,6 +119,15 @@ impl Answers {
         answer.iter().enumerate().map(place).collect()
     }
 
+    /// The tokens of each answer: of targets, and of foils.
+    pub(crate) fn tokens(&self) -> [Vec<Vec<u32>>; 2] {
+        let tokens = |places: &Vec<Place>| {
+            let token = |place: &Place| self.runs[place.run].read.get(place.token).copied();
+            places.iter().map(token).collect::<Option<Vec<u32>>>()
+        };
+        [&self.target, &self.foil].map(|answers| answers.iter().filter_map(tokens).collect())
+    }
+
     /// The first token of each answer: of targets, and of foils.
     pub(crate) fn first_tokens(&self) -> [Vec<u32>; 2] {
         let first = |places: &Vec<Place>| {
@@ -197,6 +206,8 @@ mod tests {
         // 33, 34 and 4, 331 in digits.
         let answers = Answers::new(&[vec![3, 3], vec![4]], &[vec![3, 4], vec![3, 3, 1]]);
         assert_eq!(tokens(&answers.runs), [vec![3, 3]]);
+        let all = [vec![vec![3, 3], vec![4]], vec![vec![3, 4], vec![3, 3, 1]]];
+        assert_eq!(answers.tokens(), all);
         let two = Answers::new(&[vec![3, 3]], &[vec![4, 0]]);
         assert_eq!(tokens(&two.runs), [[3], [4]]);
         assert!(!two.are_single());

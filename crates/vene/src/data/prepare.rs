@@ -108,6 +108,12 @@ impl PreparedRow {
         self.answers.first_tokens()
     }
 
+    /// The tokens of its answers, as far as they were looked at: of those to its base, and of those to its source. Of
+    /// answers that begin with another one only that one is there.
+    pub fn answer_tokens(&self) -> [Vec<Vec<u32>>; 2] {
+        self.answers.tokens()
+    }
+
     /// Where it stands, for messages.
     pub fn name(&self) -> RowName {
         RowName { index: self.index, place: self.row.place }

@@ -7,12 +7,13 @@ use vene_model::Prompt;
 
 use super::row::{Phrase, Row};
 use crate::error::PositionError;
-use crate::plan::{Part, Positions};
+use crate::plan::{Ends, Part, Positions};
 
 /// Which position of each row is meant.
 ///
-/// Written `last`, a number (from 0, negative from the end), or a span's name with its part:
-/// `subject_first`, `subject_last`, `after_subject`, `subject` for all of its tokens at once.
+/// Written `last`, a number (from 0, negative from the end), the prompt's ends (`first:3`, `last:3`,
+/// `first:3+last:3`: so many tokens at once), or a span's name with its part: `subject_first`, `subject_last`,
+/// `after_subject`, `subject` for all of its tokens at once.
 ///
 /// ```
 /// use vene::data::Role;
@@ -27,6 +28,14 @@ pub enum Role {
     Last,
     /// The token with this index; negative ones from the end.
     Index(i64),
+    /// The first and the last tokens at once, each once where they overlap ([`Ends`]); a prompt that has fewer is left
+    /// out.
+    Ends {
+        /// How many of the beginning.
+        first: usize,
+        /// How many of the end.
+        last: usize,
+    },
     /// A token of a named span, or all of them.
     Span {
         /// The span's name.
@@ -52,7 +61,8 @@ pub enum SpanPart {
 /// A word that names no role.
 #[derive(Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "`{text}` names no position of a data set: expected last, a number, or a span of the rows such as \
+    "`{text}` names no position of a data set: expected last, a number, the ends such as first:3, last:3 or \
+     first:3+last:3, or a span of the rows such as \
      subject_first, subject_last, after_subject, or subject for all of its tokens at once"
 )]
 pub struct RoleError {
@@ -77,6 +87,9 @@ impl Display for Role {
         match self {
             Self::Last => write!(formatter, "last"),
             Self::Index(index) => write!(formatter, "{index}"),
+            Self::Ends { first, last: 0 } => write!(formatter, "first:{first}"),
+            Self::Ends { first: 0, last } => write!(formatter, "last:{last}"),
+            Self::Ends { first, last } => write!(formatter, "first:{first}+last:{last}"),
             Self::Span { name, part } => match part {
                 SpanPart::First => write!(formatter, "{name}_first"),
                 SpanPart::Last => write!(formatter, "{name}_last"),
@@ -97,6 +110,9 @@ impl FromStr for Role {
         if let Ok(index) = text.parse() {
             return Ok(Self::Index(index));
         }
+        if let Some(ends) = ends(text) {
+            return Ok(ends);
+        }
         let parts: [(Option<&str>, SpanPart); 4] = [
             (text.strip_prefix("after_"), SpanPart::After),
             (text.strip_suffix("_first"), SpanPart::First),
@@ -107,6 +123,26 @@ impl FromStr for Role {
         match named {
             Some((name, part)) if is_name(name) => Ok(Self::Span { name: name.to_owned(), part }),
             _ => Err(RoleError { text: text.to_owned() }),
+        }
+    }
+}
+
+/// The role that `first:3`, `last:3` and `first:3+last:3` say.
+fn ends(text: &str) -> Option<Role> {
+    let count = |text: &str, end: &str| {
+        let count: usize = text.strip_prefix(end)?.parse().ok()?;
+        (count > 0).then_some(count)
+    };
+    let of = |text: &str| match (count(text, "first:"), count(text, "last:")) {
+        (Some(first), _) => Some(Role::Ends { first, last: 0 }),
+        (_, Some(last)) => Some(Role::Ends { first: 0, last }),
+        _ => None,
+    };
+    match text.split_once('+') {
+        None => of(text),
+        Some((first, last)) => {
+            let (first, last) = (count(first, "first:")?, count(last, "last:")?);
+            Some(Role::Ends { first, last })
         }
     }
 }
@@ -157,6 +193,7 @@ impl Role {
         let positions = match self {
             Self::Last => Positions::Last,
             Self::Index(index) => Positions::index(*index),
+            Self::Ends { first, last } => Positions::Ends(Ends::both(*first, *last)),
             Self::Span { name, part } => {
                 let missing = || PositionError::NoSpan { name: name.clone() };
                 match phrase(name).ok_or_else(missing)? {
@@ -183,10 +220,23 @@ mod tests {
 
     #[test]
     fn words_and_roles_go_both_ways() {
-        for text in ["last", "0", "-2", "subject", "subject_first", "s2_last", "after_io"] {
+        for text in [
+            "last",
+            "0",
+            "-2",
+            "first:3",
+            "last:1",
+            "first:7+last:7",
+            "subject",
+            "subject_first",
+            "s2_last",
+            "after_io",
+        ] {
             assert_eq!(text.parse::<Role>().unwrap().to_string(), text);
         }
-        for text in ["", "2..3", "after_", "_last", "a b", "9x"] {
+        for text in
+            ["", "2..3", "after_", "_last", "a b", "9x", "first:0", "last:-1", "last:2+first:2"]
+        {
             let error = text.parse::<Role>().unwrap_err().to_string();
             assert!(error.contains("subject_last"), "{error}");
         }

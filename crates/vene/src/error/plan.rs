@@ -27,6 +27,12 @@ pub enum PlanError {
     /// No example at all.
     #[error("there is no example to run the plan on")]
     NoExamples,
+    /// Answers that bases cannot go on with.
+    #[error("the examples' bases cannot go on with their answers: {problem}")]
+    TeacherForcing {
+        /// What is wrong.
+        problem: String,
+    },
     /// No row of a data set can be used.
     #[error("none of the {rows} rows can be used; {reason}")]
     NoRows {

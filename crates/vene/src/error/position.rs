@@ -30,6 +30,14 @@ pub enum PositionError {
         /// The prompt's last column.
         last: usize,
     },
+    /// Too few tokens at the prompt's ends.
+    #[error("{ends}: the prompt has too few tokens, {tokens}")]
+    ShortPrompt {
+        /// What was asked for.
+        ends: String,
+        /// The prompt's length.
+        tokens: usize,
+    },
     /// The same position twice.
     #[error("position {position} is named twice")]
     Twice {

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::data::{Role, SpanPart};
+use crate::plan::Ends;
 use vene_model::DecoderConfig;
 
 use super::edit::{Edit, Source};
@@ -89,6 +90,8 @@ fn positions(positions: &Positions) -> Option<usize> {
         Positions::Phrase { part, .. } | Positions::Characters { part, .. } => {
             (*part != Part::All).then_some(1)
         }
+        Positions::Ends(ends) => ends.number(),
+        Positions::Role(Role::Ends { first, last }) => Ends::both(*first, *last).number(),
         Positions::Role(Role::Span { part: SpanPart::All, .. }) | Positions::All => None,
         Positions::Role(_) => Some(1),
     }

@@ -9,6 +9,7 @@ mod alignment;
 mod check;
 mod conflicts;
 mod edit;
+mod ends;
 mod heads;
 mod outputs;
 mod over_rows;
@@ -21,12 +22,14 @@ mod resolved;
 mod runs;
 mod source_positions;
 mod span;
+mod teacher_forced;
 mod unchanged;
 mod when;
 
 pub use alignment::align;
 pub(crate) use check::Width;
 pub use edit::{Edit, Module, Source};
+pub use ends::{Ends, ShortPrompt};
 pub use heads::Heads;
 pub use outputs::{Outputs, Reduce, Tokens};
 pub use over_rows::OverRows;
@@ -38,6 +41,7 @@ pub use resolved::{
     EditedSource, ResolvedCollect, ResolvedEdit, ResolvedPlan, ResolvedSource, Unit,
 };
 pub use source_positions::SourcePositions;
+pub use teacher_forced::TeacherForced;
 pub(crate) use unchanged::unchanged;
 pub use when::When;
 

@@ -4,7 +4,8 @@ use vene_model::{BeginningOfSequence, Outline};
 
 use super::{Edit, Example, Plan, Positions, ResolvedPlan, Run, Source, SourcePositions};
 use crate::data::{LeftOut, PreparedRow, Reason, Requirements, Role, Row, prepare};
-use crate::error::{PlanError, Whose};
+use crate::data_sweep::AnswerTokens;
+use crate::error::PlanError;
 
 /// A plan whose examples are rows of a data set.
 #[derive(Clone, Debug)]
@@ -31,6 +32,21 @@ impl Plan {
         rows: &[Row],
         bos: BeginningOfSequence,
     ) -> Result<OverRows, PlanError> {
+        self.over_rows_with(outline, rows, bos, AnswerTokens::First)
+    }
+
+    /// The same where rows are left out by what is looked at of their answers: whole ones must be no beginning of each
+    /// other ([`Plan::teacher_forced_rows`] reads them).
+    ///
+    /// # Errors
+    /// As [`Plan::over_rows`].
+    pub fn over_rows_with(
+        &self,
+        outline: &Outline,
+        rows: &[Row],
+        bos: BeginningOfSequence,
+        answers: AnswerTokens,
+    ) -> Result<OverRows, PlanError> {
         let roles = self.roles();
         let requirements = Requirements {
             distinct_roles: 0,
@@ -42,7 +58,7 @@ impl Plan {
             needs_target: true,
             needs_foil: false,
             needs_single_tokens: false,
-            first_tokens: true,
+            first_tokens: answers == AnswerTokens::First,
         };
         let (mut prepared, mut left_out) = prepare(outline, rows, &requirements);
         if let (true, Some(first)) = (prepared.is_empty(), left_out.first()) {
@@ -99,7 +115,7 @@ impl Plan {
         };
         let (rows, left_out) = prepare(outline, std::slice::from_ref(row), &requirements);
         match (rows.first(), left_out.first()) {
-            (Some(row), _) => self.at_rows(&roles, &[row], false),
+            (Some(row), _) => Ok(self.at_rows(&roles, &[row])),
             (None, first) => {
                 let reason = first.map_or_else(String::new, |row| row.reason.to_string());
                 Err(PlanError::NoRows { rows: 1, reason })
@@ -114,16 +130,9 @@ impl Plan {
         roles: &[Role],
         rows: &[PreparedRow],
     ) -> Result<ResolvedPlan, PlanError> {
-        let example = |row: &PreparedRow| {
-            let example = Example::new(row.base.clone()).of_row(row.index);
-            match &row.source {
-                Some(source) => example.source(source.clone()),
-                None => example,
-            }
-        };
         let examples: Vec<Example> = rows.iter().map(example).collect();
         let rows: Vec<&PreparedRow> = rows.iter().collect();
-        self.at_rows(roles, &rows, false)?.resolve(outline, &examples)
+        self.at_rows(roles, &rows).resolve(outline, &examples)
     }
 
     /// Takes out the rows that the plan does not fit. One at a time shows which these are.
@@ -163,81 +172,57 @@ impl Plan {
         roles
     }
 
-    /// The same plan with numbers in place of roles, for examples that are these rows, one each. Where they are `extended`,
-    /// tokens stand after the bases' own: then all other words are looked up in the rows' bases too.
-    ///
-    /// # Errors
-    /// Words that stand for nothing in a row's base, where rows are extended.
-    pub(crate) fn at_rows(
-        &self,
-        roles: &[Role],
-        rows: &[&PreparedRow],
-        extended: bool,
-    ) -> Result<Self, PlanError> {
-        let found = |positions: &Positions, run: Run| -> Result<Positions, PlanError> {
-            if let Some(role) = role(positions) {
-                let place = roles.iter().position(|known| known == role).unwrap_or_default();
-                let of_row = |row: &&PreparedRow| {
-                    let all = match run {
-                        Run::Source(0) => &row.source_positions,
-                        // Source 1 is the base once more.
-                        Run::Base | Run::Source(_) => &row.base_positions,
-                    };
-                    let found = all.get(place).map_or(&[][..], Vec::as_slice);
-                    found.iter().map(|&position| position as i64).collect()
+    /// The same plan with numbers in place of roles, for examples that are these rows, one each.
+    pub(crate) fn at_rows(&self, roles: &[Role], rows: &[&PreparedRow]) -> Self {
+        let found = |positions: &Positions, run: Run| -> Positions {
+            let Some(role) = role(positions) else { return positions.clone() };
+            let place = roles.iter().position(|known| known == role).unwrap_or_default();
+            let of_row = |row: &&PreparedRow| {
+                let all = match run {
+                    Run::Source(0) => &row.source_positions,
+                    // Source 1 is the base once more.
+                    Run::Base | Run::Source(_) => &row.base_positions,
                 };
-                return Ok(Positions::Each(rows.iter().map(of_row).collect()));
-            }
-            if !extended || run != Run::Base {
-                return Ok(positions.clone());
-            }
-            let in_base = |(example, row): (usize, &&PreparedRow)| {
-                let found = positions.resolve(&row.base, example);
-                let found = found.map_err(|error| {
-                    let whose = Whose::Base;
-                    PlanError::Position { whose, example, error }
-                })?;
-                Ok(found.into_iter().map(|position| position as i64).collect())
+                let found = all.get(place).map_or(&[][..], Vec::as_slice);
+                found.iter().map(|&position| position as i64).collect()
             };
-            let each = rows.iter().enumerate().map(in_base).collect::<Result<_, PlanError>>()?;
-            Ok(Positions::Each(each))
+            Positions::Each(rows.iter().map(of_row).collect())
         };
-        let edit = |edit: &Edit| -> Result<Edit, PlanError> {
+        let edit = |edit: &Edit| {
             // What is read in another run than is written is at that run's own positions.
-            let read_run = match edit.source {
-                Some(Source::Run(source)) => Run::Source(source),
-                Some(Source::AllRuns) => Run::Source(0),
-                _ => Run::Base,
-            };
-            let is_named = |positions: &Positions| {
-                role(positions).is_some() || (extended && read_run != Run::Base)
-            };
+            let read_run = edit.read_run();
             let read = match &edit.source_positions {
-                None if is_named(&edit.positions) => Some(found(&edit.positions, read_run)?.into()),
-                None => None,
-                Some(SourcePositions::Same(same)) => Some(found(same, read_run)?.into()),
+                None => role(&edit.positions).map(|_| found(&edit.positions, read_run).into()),
+                Some(SourcePositions::Same(same)) => Some(found(same, read_run).into()),
                 Some(SourcePositions::BySource(each)) => {
                     let each = each.iter().map(|positions| found(positions, read_run));
-                    Some(each.collect::<Result<Vec<_>, _>>()?.into())
+                    Some(each.collect::<Vec<_>>().into())
                 }
             };
-            let all = (extended && edit.component.is_pattern()).then_some(Positions::All);
-            let keys = edit.keys.as_ref().or(all.as_ref());
-            Ok(Edit {
-                positions: found(&edit.positions, edit.run)?,
-                keys: keys.map(|keys| found(keys, edit.run)).transpose()?,
+            Edit {
+                positions: found(&edit.positions, edit.run),
+                keys: edit.keys.as_ref().map(|keys| found(keys, edit.run)),
                 source_positions: read.filter(|_| edit.source.is_some()),
-                source_keys: keys.map(|keys| found(keys, read_run)).transpose()?,
+                source_keys: edit.keys.as_ref().map(|keys| found(keys, read_run)),
                 ..edit.clone()
-            })
+            }
         };
         let mut plan = self.clone();
-        plan.edits = self.edits.iter().map(edit).collect::<Result<_, _>>()?;
+        plan.edits = self.edits.iter().map(edit).collect();
         for collect in &mut plan.collects {
-            collect.positions = found(&collect.positions, Run::Base)?;
+            collect.positions = found(&collect.positions, Run::Base);
         }
-        plan.read = found(&self.read, Run::Base)?;
-        Ok(plan)
+        plan.read = found(&self.read, Run::Base);
+        plan
+    }
+}
+
+/// A row as an example: its base, and its source where it has one.
+pub(super) fn example(row: &PreparedRow) -> Example {
+    let example = Example::new(row.base.clone()).of_row(row.index);
+    match &row.source {
+        Some(source) => example.source(source.clone()),
+        None => example,
     }
 }
 

@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use vene_model::Prompt;
 
+use super::ends::Ends;
 use super::span::{Occurrence, tokens_of};
 use crate::data::Role;
 use crate::error::PositionError;
@@ -22,6 +23,8 @@ pub enum Positions {
     Each(Vec<Vec<i64>>),
     /// Those that play a role in each row of a data set: [`Plan::over_rows`](super::Plan::over_rows) finds them.
     Role(Role),
+    /// The first and the last tokens.
+    Ends(Ends),
     /// The tokens of a phrase in the prompt's text.
     Phrase {
         /// The phrase, as it stands in the text.
@@ -83,7 +86,7 @@ impl Positions {
     /// `example` is the prompt's index, for [`Positions::Each`].
     ///
     /// # Errors
-    /// Where a position lies past the end, or a phrase does not occur, or occurs several times.
+    /// Where a position lies past the end, a prompt is too short, or a phrase does not occur or occurs several times.
     pub fn resolve(&self, prompt: &Prompt, example: usize) -> Result<Vec<usize>, PositionError> {
         match self {
             Self::Last => Ok(vec![prompt.len() - 1]),
@@ -93,8 +96,12 @@ impl Positions {
                 Some(indices) => numbered(indices, prompt),
                 None => Err(PositionError::TooFewExamples { example, given: indices.len() }),
             },
+            Self::Ends(ends) => ends.in_tokens(prompt.len()),
             Self::Role(Role::Last) => Self::Last.resolve(prompt, example),
             Self::Role(Role::Index(index)) => numbered(&[*index], prompt),
+            Self::Role(Role::Ends { first, last }) => {
+                Ends::both(*first, *last).in_tokens(prompt.len())
+            }
             Self::Role(role) => Err(PositionError::NoRow { role: role.to_string() }),
             Self::Phrase { text, part, occurrence } => {
                 let tokens = tokens_of(prompt, Occurrence::of(prompt, text, *occurrence)?)?;

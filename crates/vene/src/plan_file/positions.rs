@@ -1,15 +1,33 @@
 //! Positions in a file: `"last"`, `"all"`, `3`, `[0, -1]`, `{ phrase = "Spain" }`,
-//! `{ characters = [0, 5] }`, `{ role = "subject_last" }`, `{ each = [[0], [1, 2]] }`.
+//! `{ characters = [0, 5] }`, `{ role = "subject_last" }`, `{ each = [[0], [1, 2]] }`, `{ first = 3, last = 3 }`.
 
+use super::deserialize;
 use super::document::{Node, table};
 use super::error::PlanFileError;
-use super::table::Item;
+use super::table::{Item, Table};
 use crate::data::RoleError;
-use crate::plan::{Part, Positions, SourcePositions};
+use crate::plan::{Ends, Part, Positions, ShortPrompt, SourcePositions};
 use crate::shown::shown;
 
 const EXPECTED: &str = "\"last\", \"all\", a position, a list of positions, or a table with `phrase`, \
-                        `characters`, `role` or `each`";
+                        `characters`, `role`, `first`, `last` or `each`";
+
+/// What a table of positions may have.
+const KEYS: [&str; 10] = [
+    "phrase",
+    "characters",
+    "role",
+    "each",
+    "part",
+    "occurrence",
+    "first",
+    "last",
+    "skip_last",
+    "short",
+];
+
+/// Those of them that are of the prompt's ends.
+const OF_ENDS: [&str; 4] = ["first", "last", "skip_last", "short"];
 
 const PARTS: [(&str, Part); 4] =
     [("all", Part::All), ("first", Part::First), ("last", Part::Last), ("after", Part::After)];
@@ -35,8 +53,10 @@ pub(super) fn read(item: &Item<'_>) -> Result<Positions, PlanFileError> {
     if !item.is_table() {
         return item.list(EXPECTED).and_then(|_| positions(item)).map(Positions::At);
     }
-    let table =
-        item.table(EXPECTED, &["phrase", "characters", "role", "each", "part", "occurrence"])?;
+    let table = item.table(EXPECTED, &KEYS)?;
+    if OF_ENDS.iter().any(|key| table.get(key).is_some()) {
+        return ends(item, &table).map(Positions::Ends);
+    }
     let part = table.read("part", read_part)?;
     let occurrence = table.read("occurrence", Item::count)?;
     let only_of = |key: &'static str, given: bool| match given {
@@ -82,8 +102,33 @@ pub(super) fn read(item: &Item<'_>) -> Result<Positions, PlanFileError> {
             let lists = each.list("a list of positions for each example")?;
             Ok(Positions::Each(lists.iter().map(positions).collect::<Result<_, _>>()?))
         }
-        _ => Err(item.contradiction("give one of `phrase`, `characters`, `role` and `each`")),
+        _ => Err(item.contradiction(
+            "give one of `phrase`, `characters`, `role`, `each`, and `first` or `last`",
+        )),
     }
+}
+
+/// `{ first = 7, last = 7, skip_last = 1, short = "halved" }`.
+fn ends(item: &Item<'_>, table: &Table<'_>) -> Result<Ends, PlanFileError> {
+    if let Some(key) = KEYS.iter().find(|key| !OF_ENDS.contains(key) && table.get(key).is_some()) {
+        return Err(item.contradiction(format!("`{key}` does not go with `first` and `last`")));
+    }
+    let count = |key: &'static str| -> Result<Option<usize>, PlanFileError> {
+        match table.get(key) {
+            None => Ok(None),
+            Some(item) => match item.count()? {
+                0 => Err(item.expected("a number of tokens from 1 on")),
+                count => Ok(Some(count)),
+            },
+        }
+    };
+    let (first, last, skipped) = (count("first")?, count("last")?, count("skip_last")?);
+    if first.is_none() && last.is_none() {
+        return Err(item.contradiction("give `first`, `last`, or both: how many tokens"));
+    }
+    let ends = Ends::both(first.unwrap_or(0), last.unwrap_or(0)).skip_last(skipped.unwrap_or(0));
+    let short = table.read("short", deserialize::read::<ShortPrompt>)?;
+    Ok(ends.short(short.unwrap_or_default()))
 }
 
 /// Where sources are read: positions, or `{ by_source = ["last", { phrase = "Italy" }] }` with some for
@@ -128,6 +173,16 @@ pub(super) fn write(positions: &Positions) -> Node {
             indices => indices.to_vec().into(),
         },
         Positions::Role(role) => table([("role", role.to_string().into())]),
+        Positions::Ends(ends) => {
+            let counts = ["first", "last", "skip_last"].into_iter().zip(ends.counts());
+            let counts = counts.filter(|(_, count)| *count > 0);
+            let mut entries: Vec<(&str, Node)> =
+                counts.map(|(key, count)| (key, count.into())).collect();
+            if ends.rule() != ShortPrompt::default() {
+                entries.push(("short", ends.rule().name().into()));
+            }
+            table(entries)
+        }
         Positions::Each(lists) => table([("each", lists.clone().into())]),
         Positions::Phrase { text, part, occurrence } => {
             let mut entries =

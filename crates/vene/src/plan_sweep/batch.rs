@@ -154,7 +154,8 @@ impl<'a> Rows<'a> {
     /// The edited runs of a plan as metrics read them.
     pub(super) fn edited(&self, run: usize) -> Result<ResolvedPlan, PlanSweepError> {
         let rows: Vec<&PreparedRow> = self.places.iter().map(|&(row, _)| &self.rows[row]).collect();
-        let mut plan = self.sweep.plan(run).at_rows(&self.sweep.roles, &rows, true)?;
+        let bases: Vec<&Prompt> = rows.iter().map(|row| &row.base).collect();
+        let mut plan = self.sweep.plan(run).at_rows(&self.sweep.roles, &rows).in_bases(&bases)?;
         // What only looks on has nothing to do with them.
         plan.edits.retain(|edit| !edit.intervention.traits().observes);
         Ok(self.measuring(plan).resolve_shared(self.outline, &self.examples)?)
@@ -168,7 +169,7 @@ impl<'a> Rows<'a> {
     /// The edited runs of a plan, read as it says; and unedited, where something is read.
     fn reading(&self, run: usize) -> Result<ResolvedPlan, PlanError> {
         let rows: Vec<&PreparedRow> = self.rows.iter().collect();
-        let mut plan = self.sweep.plan(run).at_rows(&self.sweep.roles, &rows, false)?;
+        let mut plan = self.sweep.plan(run).at_rows(&self.sweep.roles, &rows);
         if self.sweep.reads.is_empty() {
             plan = plan.read(Positions::Each(vec![Vec::new(); rows.len()]));
         }

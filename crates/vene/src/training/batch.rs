@@ -23,6 +23,7 @@ pub(super) struct Found {
 pub(super) struct Sums {
     loss: f64,
     right: f64,
+    answers: usize,
     reads: usize,
 }
 
@@ -32,6 +33,7 @@ impl Sums {
         let loss = of.loss.to_dtype(DType::F64)?.to_scalar::<f64>()?;
         self.loss += loss * of.reads as f64;
         self.right += of.right;
+        self.answers += of.answers;
         self.reads += of.reads;
         Ok(loss)
     }
@@ -39,12 +41,13 @@ impl Sums {
     pub(super) fn join(&mut self, other: &Self) {
         self.loss += other.loss;
         self.right += other.right;
+        self.answers += other.answers;
         self.reads += other.reads;
     }
 
     pub(super) fn mean(&self) -> Evaluation {
-        let reads = self.reads.max(1) as f64;
-        Evaluation { loss: self.loss / reads, accuracy: self.right / reads }
+        let [reads, answers] = [self.reads, self.answers].map(|count| count.max(1) as f64);
+        Evaluation { loss: self.loss / reads, accuracy: self.right / answers }
     }
 }
 

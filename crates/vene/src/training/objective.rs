@@ -18,9 +18,11 @@ use crate::ranking::{self, Standing};
 pub struct BatchLoss {
     /// The mean over the batch's reads: a scalar, with the graph behind it.
     pub loss: Tensor,
-    /// How many reads said what they should; where tokens tie, a share of one ([`crate::ranking`]).
+    /// How many answers are what they should be; where tokens tie, a share of one ([`crate::ranking`]).
     pub right: f64,
-    /// Out of how many.
+    /// Out of how many: each read is one, or all reads of an example are ([`CrossEntropy::of_answers`]).
+    pub answers: usize,
+    /// Over how many reads the mean is.
     pub reads: usize,
 }
 
@@ -44,17 +46,43 @@ pub trait Loss: Debug + Send + Sync {
 #[derive(Clone, Debug)]
 pub struct CrossEntropy {
     labels: Vec<Vec<u32>>,
+    /// Whether an example's labels are one answer.
+    are_answers: bool,
 }
 
 impl CrossEntropy {
     /// A label for each example, of which a plan reads one position.
     pub fn new(labels: &[u32]) -> Self {
-        Self { labels: labels.iter().map(|&label| vec![label]).collect() }
+        Self::of_reads(labels.iter().map(|&label| vec![label]).collect())
     }
 
     /// Labels for each example, one for each position that the plan reads, in its order.
     pub fn of_reads(labels: Vec<Vec<u32>>) -> Self {
-        Self { labels }
+        Self { labels, are_answers: false }
+    }
+
+    /// The tokens of each example's answer, which a plan reads one after the other
+    /// ([`TeacherForced`](crate::plan::TeacherForced)). An answer is right where all its tokens are the likeliest. The
+    /// loss is the mean over all tokens of a batch, as transformers and pyreft compute it: long answers count for more.
+    pub fn of_answers(labels: Vec<Vec<u32>>) -> Self {
+        Self { labels, are_answers: true }
+    }
+
+    /// How many answers of some examples are right, and out of how many.
+    fn right(&self, examples: &[usize], standings: &[Standing]) -> (f64, usize) {
+        let each = standings.iter().map(|standing| standing.accuracy());
+        if !self.are_answers {
+            return (each.sum(), standings.len());
+        }
+        let each: Vec<f64> = each.collect();
+        let mut rest = each.as_slice();
+        let mut right = 0.0;
+        for &example in examples {
+            let (own, others) = rest.split_at(self.labels[example].len());
+            right += own.iter().product::<f64>();
+            rest = others;
+        }
+        (right, examples.len())
     }
 }
 
@@ -69,8 +97,8 @@ impl Loss for CrossEntropy {
         let labels: Vec<u32> =
             examples.iter().flat_map(|&example| self.labels[example].iter().copied()).collect();
         let (losses, standings) = runs.cross_entropy(examples, &labels)?;
-        let right = standings.iter().map(|standing| standing.accuracy()).sum();
-        Ok(BatchLoss { loss: losses.mean_all()?, right, reads: labels.len() })
+        let (right, answers) = self.right(examples, &standings);
+        Ok(BatchLoss { loss: losses.mean_all()?, right, answers, reads: labels.len() })
     }
 }
 
@@ -119,7 +147,7 @@ impl Loss for Divergence {
             .zip(probabilities.to_vec2::<f64>()?)
             .map(|(found, wanted)| Standing::of(found, ranking::likeliest(&wanted)).accuracy());
         let right = right.sum();
-        Ok(BatchLoss { loss: losses.mean_all()?, right, reads })
+        Ok(BatchLoss { loss: losses.mean_all()?, right, answers: reads, reads })
     }
 }
 
@@ -159,7 +187,7 @@ impl Loss for LogitDifference {
         let losses = (both.narrow(1, 1, 1)? - both.narrow(1, 0, 1)?)?;
         let values: Vec<f64> = losses.detach().to_dtype(DType::F64)?.flatten_all()?.to_vec1()?;
         let right = values.iter().map(|&loss| ranking::accuracy_of_two(-loss)).sum();
-        Ok(BatchLoss { loss: losses.mean_all()?, right, reads })
+        Ok(BatchLoss { loss: losses.mean_all()?, right, answers: reads, reads })
     }
 }
 

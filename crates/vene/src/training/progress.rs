@@ -11,7 +11,7 @@ pub struct Step {
     pub epoch: usize,
     /// The batch's mean loss, before penalties, in the loss's own unit (nats of a cross entropy).
     pub loss: f64,
-    /// The share of the batch's reads that said what they should: of a cross entropy the interchange-intervention
+    /// The share of the batch's answers that are what they should be: of a cross entropy the interchange-intervention
     /// accuracy on the batch.
     pub accuracy: f64,
 }
@@ -21,7 +21,7 @@ pub struct Step {
 pub struct Evaluation {
     /// The mean loss, before penalties.
     pub loss: f64,
-    /// The share of reads that say what they should.
+    /// The share of answers that are what they should be.
     pub accuracy: f64,
 }
 

@@ -1,5 +1,6 @@
 //! Positions that a prompt does not have, and those that a phrase names.
 
+use vene::plan::Ends;
 use vene::{Edit, Example, Part, Plan, PlanError, PositionError, Positions, Source};
 
 use crate::plan_errors::{BLOCK, refused, subject};
@@ -34,6 +35,14 @@ fn positions() {
     refuse(
         Positions::Characters { range: 3..12, part: Part::All },
         "characters 3..12: the prompt has 11 characters",
+    );
+    refuse(
+        Positions::Ends(Ends::both(1, 5)),
+        "the first 1 and the last 5 tokens: the prompt has too few tokens, 4",
+    );
+    refuse(
+        Positions::Ends(Ends::last(2).skip_last(3)),
+        "the last 2 tokens before the last 3: the prompt has too few tokens, 4",
     );
     refuse(Positions::phrase("t5", Part::After), "no token follows t5: it ends the prompt");
     let of_source =

@@ -168,6 +168,20 @@ fn values_of_another_kind() {
         "[[edit]]\nintervention = 'zero'\ncomponent = 'mlp_output'\nlayer = 1\npositions = 'Spain'\n",
         &["line 5", "it is \"Spain\"", "{ phrase = \"Spain\" }"],
     );
+    for (positions, said) in [
+        ("{ first = 0 }", "a number of tokens from 1 on"),
+        ("{ skip_last = 1 }", "give `first`, `last`, or both"),
+        ("{ first = 2, phrase = 'a' }", "`phrase` does not go with `first` and `last`"),
+        ("{ last = 2, short = 'cut' }", "There are refused, halved"),
+        ("{ role = 'first:0' }", "first:3+last:3"),
+    ] {
+        refused(
+            &format!(
+                "[[edit]]\nintervention = 'zero'\ncomponent = 'mlp_output'\nlayer = 1\npositions = {positions}\n"
+            ),
+            &["line 5", said],
+        );
+    }
 }
 
 #[test]

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::OnceLock;
 
 use proptest::prelude::*;
+use vene::plan::{Ends, ShortPrompt};
 use vene::plan_file::{Format, PlanFile};
 use vene::{Component, Edit, Outline, Part, Plan, Positions, Reference, Run, Source, When};
 use vene_test_support::Fixture;
@@ -46,6 +47,16 @@ fn a_plan_without_parameters_is_the_same_in_both_formats() {
             Positions::phrase("a phrase", Part::All),
         ]))
         .edit(Edit::mean(Component::MlpOutput, 0).from(Vec::new()))
+        .edit(Edit::zero(Component::MlpOutput, 1).at(Positions::Ends(Ends::first(3))))
+        .edit(Edit::zero(Component::MlpOutput, 1).at(Positions::Ends(Ends::both(1, 2))))
+        .edit(
+            Edit::zero(Component::MlpOutput, 1)
+                .at(Positions::Ends(Ends::last(7).short(ShortPrompt::Halved).skip_last(1))),
+        )
+        .edit(
+            Edit::zero(Component::MlpOutput, 1)
+                .at(Positions::Role("first:2+last:2".parse().unwrap())),
+        )
         .edit(Edit::zero(Component::MlpOutput, 1).when(When::EveryStep))
         .edit(Edit::zero(Component::MlpOutput, 1).when(When::Generated))
         .edit(Edit::zero(Component::MlpOutput, 1).when(When::Steps(vec![0, 3])))

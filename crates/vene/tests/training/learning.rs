@@ -247,7 +247,7 @@ fn losses_of_logits_are_those_of_their_formulas() {
 
     let of_first = FromLogits::new(|logits, examples| {
         let loss = logits.narrow(1, 0, 1)?.mean_all()?;
-        Ok(BatchLoss { loss, right: 0.0, reads: examples.len() })
+        Ok(BatchLoss { loss, right: 0.0, answers: examples.len(), reads: examples.len() })
     });
     near(evaluate(Objective::new(of_first)).loss, mean(&|run| run.logit(0).unwrap()));
 }

@@ -5,5 +5,7 @@ mod alignment;
 mod gradients;
 mod learning;
 mod memory;
+mod pyreft;
 mod shift;
+mod teacher_forced;
 mod trajectories;

@@ -40,7 +40,10 @@ pub const READ_BY: &ReadBy = &[
     ("[measure] answers", "over a data set (--data), or with --metric"),
     ("[sweep] distinct_positions", "over a data set (--data), with --positions that lists several"),
     ("[sweep] window", "for components that are in layers"),
-    ("[sweep] draws", "with --intervention noise, and over a data set (--data) with resample, noise or restore"),
+    (
+        "[sweep] draws",
+        "with --intervention noise, and over a data set (--data) with resample, noise or restore",
+    ),
     (
         "[sweep] mean_over",
         "over a data set (--data), with --intervention mean and --unit pos or h.pos",

@@ -180,6 +180,10 @@ pub struct TrainSection {
     pub patience: Option<usize>,
     /// What the edited run should answer: which column or answer of the data.
     pub labels: Option<String>,
+    /// How much of the label the edited run should give.
+    pub answers: Option<AnswerTokens>,
+    /// Whether the model's own end of a text is the last token of each whole answer.
+    pub end_token: Option<bool>,
     /// What becomes small.
     pub loss: Option<LossName>,
     /// The temperature of masks at the first and at the last step.

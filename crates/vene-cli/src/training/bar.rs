@@ -1,0 +1,24 @@
+//! The progress of a training, where a person is looking.
+
+use vene::training::{Evaluation, Progress};
+
+use crate::terminal::Bar;
+
+/// Shows how far it is.
+pub fn show(bar: &Bar, progress: Progress<'_>) {
+    match progress {
+        Progress::Resumed(trained) => bar.begin_at(trained.steps.len() as u64),
+        Progress::Step(step) => {
+            bar.set_length(step.steps);
+            bar.set(step.step + 1);
+            let (loss, accuracy) = (step.loss, 100.0 * step.accuracy);
+            bar.say(format!("loss {loss:.3}, accuracy {accuracy:.0} %"));
+        }
+        Progress::Epoch(epoch) => {
+            if let Some(Evaluation { loss, accuracy }) = epoch.held_out {
+                let accuracy = 100.0 * accuracy;
+                bar.say(format!("held out: loss {loss:.3}, accuracy {accuracy:.0} %"));
+            }
+        }
+    }
+}
