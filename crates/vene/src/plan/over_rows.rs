@@ -4,8 +4,8 @@ use vene_model::{BeginningOfSequence, Outline};
 
 use super::{Edit, Example, Plan, Positions, ResolvedPlan, Run, Source, SourcePositions};
 use crate::data::{LeftOut, PreparedRow, Reason, Requirements, Role, Row, prepare};
-use crate::data_sweep::AnswerTokens;
 use crate::error::PlanError;
+use crate::sweep::AnswerTokens;
 
 /// A plan whose examples are rows of a data set.
 #[derive(Clone, Debug)]
