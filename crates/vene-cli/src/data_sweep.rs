@@ -19,9 +19,8 @@ use std::time::Instant;
 use anyhow::Context;
 use vene::data::{FoilIs, PreparedRow};
 use vene::data_sweep::{Means, Summary, join};
-use vene::{
-    BeginningOfSequence, DataSweep, Direction, ExecutorName, Model, Outline, Precision, Table,
-};
+use vene::{BeginningOfSequence, DataSweep, Direction, ExecutorName, Model, Outline, Precision};
+use vene_table::{Joined, TableFile};
 
 use crate::command::join::Shards;
 use crate::data_set::DataSource;
@@ -165,8 +164,8 @@ fn finish(
         record::set_means(&mut record, &means);
     }
     let seconds = start.elapsed().as_secs_f64();
-    let examples = join(&parts.tables(FILES[0])?)?;
-    write(model, sweep, settings, folder, record, (examples, seconds))
+    let tables = parts.tables(FILES[0])?;
+    write(model, sweep, settings, folder, record, (join(&tables)?, seconds))
 }
 
 /// Puts the shards of a sweep together, in a folder that was claimed for that.
@@ -182,7 +181,8 @@ pub fn put_together(
     let mut record = record::begin(outline, sweep, settings)?;
     folder.begin(&mut record, &files)?;
     folder.run(|| {
-        let examples = join(&shards.tables(EXAMPLES)?)?;
+        let tables = shards.tables(EXAMPLES)?;
+        let examples = join(&tables)?;
         for key in ["preflight", "noise_standard_deviation"] {
             record.set(key, shards.first().get(key).clone());
         }
@@ -202,7 +202,7 @@ fn write(
     settings: &Settings,
     folder: &Folder,
     mut record: Record,
-    (examples, seconds): (Table, f64),
+    (examples, seconds): (Joined<'_, TableFile>, f64),
 ) -> anyhow::Result<()> {
     let summary = settings.summary.of(&examples)?;
     let figures = figures::draw(&examples, &summary, sweep, outline, settings);

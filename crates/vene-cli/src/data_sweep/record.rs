@@ -4,7 +4,7 @@ use anyhow::bail;
 use serde_json::{Value, json};
 use vene::data_sweep::{self, Means, Preflight};
 use vene::{DataSweep, NoiseSize, Outline, Treatment};
-use vene_table::Table;
+use vene_table::{Table, TableSource};
 
 use super::{Settings, preflight};
 use crate::record::{Kind, Record};
@@ -66,7 +66,7 @@ pub fn set_means(record: &mut Record, means: &Means) {
 /// Says what came of the run.
 pub fn end(
     record: &mut Record,
-    examples: &Table,
+    examples: &impl TableSource,
     summary: &Table,
     files: &[String],
     seconds: f64,
@@ -90,7 +90,7 @@ fn receipts(summary: &Table) -> anyhow::Result<Value> {
     let change = summary.floats("change")?;
     // An edit is the same whatever is measured.
     let first = metric.first();
-    let rows = (0..summary.rows()).filter(|&row| Some(&metric[row]) == first);
+    let rows = (0..summary.rows()).filter(|&row| metric.get(row) == first);
     let receipt = |row: usize| {
         json!({
             "component": component[row],

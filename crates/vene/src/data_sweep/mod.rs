@@ -33,9 +33,11 @@
 
 mod batch;
 mod builder;
+mod cells;
 mod check;
 mod edits;
 mod error;
+mod examples;
 mod match_norm;
 mod means;
 mod noise;
@@ -295,7 +297,7 @@ impl DataSweep {
             self.run_batch(outline, executor, &means, batch, &mut |_| ControlFlow::Continue(()))
         };
         let parts = self.batches().into_iter().map(run).collect::<Result<Vec<_>, _>>()?;
-        join(&parts)
+        Ok(join(&parts)?.table()?)
     }
 
     /// What the model says to bases and sources as they are: before any sweep.

@@ -1,6 +1,6 @@
 //! The tables of a plan over a data set.
 
-use vene_table::{Column, Table, TableBuilder, TableError};
+use vene_table::{Column, Joined, Table, TableBuilder, TableError, TableSource};
 
 use super::batch::{Measured, TokensRead, has_changed};
 use super::{PlanSweep, PlanSweepError};
@@ -273,6 +273,6 @@ pub(super) fn receipts(
 ///
 /// # Errors
 /// As [`data_sweep::join`].
-pub fn join(parts: &[Table]) -> Result<Table, PlanSweepError> {
+pub fn join<T: TableSource>(parts: &[T]) -> Result<Joined<'_, T>, PlanSweepError> {
     Ok(data_sweep::join(parts)?)
 }

@@ -8,7 +8,7 @@ use clap::{Args, ValueEnum};
 use vene::data::{Reason, Role, Row};
 use vene::data_sweep::Summary;
 use vene::metric::{self, BuiltIn, Metric};
-use vene::statistics::{Bootstrap, Clusters, Correction, Split, Together};
+use vene::statistics::{Bootstrap, Correction, Split, Together};
 use vene::{
     AnswerTokens, Control, DataSweep, DataSweepError, Direction, EffectType, Method, NoiseSize,
     Outline, SweepUnit, Treatment,
@@ -364,8 +364,7 @@ impl Arguments {
             bootstrap.resamples = resamples;
         }
         let rows: Vec<Row> = sweep.rows().iter().map(|row| row.row.clone()).collect();
-        let groups = rows.iter().map(|row| row.group.as_ref());
-        bootstrap.check_for(Clusters::of(groups).count()).context("--resamples")?;
+        bootstrap.check().context("--resamples")?;
         let correction = read!(given, options => correction).unwrap_or_default();
         let discovery = match *read!(given, options => discovery) {
             None => None,
