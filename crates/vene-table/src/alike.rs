@@ -1,9 +1,7 @@
 //! What must be one thing throughout several tables, for them to be one.
 
-use std::fmt;
-
 use crate::value::OwnedValue;
-use crate::{TableError, TableSource, Value};
+use crate::{Place, TableError, TableSource, Value};
 
 /// Refuses a column or note that is one thing here and another there.
 pub(crate) fn same_values<T: TableSource>(tables: &[T], name: &str) -> Result<(), TableError> {
@@ -56,30 +54,4 @@ fn compare(
         other_value: value.quoted(),
         other_place: place,
     })
-}
-
-/// Where in several tables a value stands, all counted from 0.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Place {
-    /// In a column.
-    Row {
-        /// The table.
-        table: usize,
-        /// Its row.
-        row: usize,
-    },
-    /// In the notes on the whole table.
-    Notes {
-        /// The table.
-        table: usize,
-    },
-}
-
-impl fmt::Display for Place {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Row { table, row } => write!(f, "row {row} of table {table}"),
-            Self::Notes { table } => write!(f, "the notes of table {table}"),
-        }
-    }
 }

@@ -72,25 +72,13 @@ pub(crate) fn gather(
     source: &dyn TableSource,
     looked_at: &mut dyn FnMut(&Table) -> Result<(), TableError>,
 ) -> Result<Table, TableError> {
-    let fields = source.fields();
-    let mut columns: Vec<ColumnBuilder> =
-        fields.iter().map(|(_, kind)| ColumnBuilder::new(*kind)).collect();
+    let mut columns = Columns::of(source);
     for chunk in source.chunks(None)? {
         let chunk = chunk?;
         looked_at(&chunk)?;
-        for (builder, (name, column)) in columns.iter_mut().zip(chunk.columns()) {
-            builder.extend(column).ok_or_else(|| TableError::WrongKind {
-                name: name.to_owned(),
-                expected: builder.kind(),
-                found: column.kind(),
-            })?;
-        }
+        columns.add(&chunk)?;
     }
-    let named = fields.iter().zip(&mut columns);
-    let table = named
-        .fold(Table::builder(), |table, ((name, _), column)| table.column(name, column.finish()));
-    let notes = source.metadata().iter();
-    notes.fold(table, |table, (key, value)| table.metadata(key, value)).build()
+    columns.table(source.metadata())
 }
 
 /// The rows in chunks of `rows` each, the last one excepted, however they come.
@@ -99,33 +87,49 @@ pub(crate) fn even(
     rows: usize,
 ) -> Result<impl Iterator<Item = Result<Table, TableError>>, TableError> {
     let mut chunks = source.chunks(None)?;
-    let (mut waiting, mut count): (Vec<Table>, usize) = (Vec::new(), 0);
-    Ok(std::iter::from_fn(move || {
-        loop {
-            if count >= rows {
-                let last = waiting.pop()?;
-                let room = rows - (count - last.rows());
-                waiting.push(last.slice(0, room));
-                let chunk = Table::concatenate(&waiting, &[]);
-                let rest = last.slice(room, last.rows());
-                count = rest.rows();
-                waiting = if rest.is_empty() { Vec::new() } else { vec![rest] };
-                return Some(chunk);
-            }
-            match chunks.next() {
-                Some(Ok(chunk)) => {
-                    count += chunk.rows();
-                    waiting.push(chunk);
-                }
-                Some(Err(error)) => return Some(Err(error)),
-                None if waiting.is_empty() => return None,
-                None => {
-                    let chunk = Table::concatenate(&waiting, &[]);
-                    waiting.clear();
-                    count = 0;
-                    return Some(chunk);
-                }
-            }
+    let mut rest: Option<Table> = None;
+    let mut next = move || {
+        let (mut columns, mut count) = (Columns::of(source), 0);
+        while count < rows {
+            let Some(chunk) = rest.take().map(Ok).or_else(|| chunks.next()) else { break };
+            let chunk = chunk?;
+            let room = rows - count;
+            columns.add(&chunk.slice(0, room))?;
+            count += chunk.rows().min(room);
+            rest = Some(chunk.slice(room, chunk.rows())).filter(|rest| !rest.is_empty());
         }
-    }))
+        (count > 0).then(|| columns.table(source.metadata())).transpose()
+    };
+    Ok(std::iter::from_fn(move || next().transpose()))
+}
+
+/// The columns of a source, filled chunk by chunk.
+struct Columns {
+    columns: Vec<(String, ColumnBuilder)>,
+}
+
+impl Columns {
+    fn of(source: &dyn TableSource) -> Self {
+        let builder = |(name, kind)| (name, ColumnBuilder::new(kind));
+        Self { columns: source.fields().into_iter().map(builder).collect() }
+    }
+
+    fn add(&mut self, chunk: &Table) -> Result<(), TableError> {
+        for ((_, builder), (name, column)) in self.columns.iter_mut().zip(chunk.columns()) {
+            builder.extend(column).ok_or_else(|| TableError::WrongKind {
+                name: name.to_owned(),
+                expected: builder.kind(),
+                found: column.kind(),
+            })?;
+        }
+        Ok(())
+    }
+
+    fn table(self, notes: &BTreeMap<String, String>) -> Result<Table, TableError> {
+        let columns = self.columns.into_iter();
+        let table = columns.fold(Table::builder(), |table, (name, mut column)| {
+            table.column(name, column.finish())
+        });
+        notes.iter().fold(table, |table, (key, value)| table.metadata(key, value)).build()
+    }
 }

@@ -6,8 +6,9 @@
 //! ```
 //!
 //! writes parts as a run does, joins, summarises and draws them, and tells the time of each step and the process's largest
-//! resident memory. Each place is one layer of one component; every example is a cluster of its own, which is the most that a
-//! bootstrap can have.
+//! resident memory (441 MiB for ten million results at 24 places, by `wait4`; 176 s of CPU, most of them the bootstrap's).
+//! Each place is one layer of one component; every example is a cluster of its own, which is the most that a bootstrap can
+//! have.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
