@@ -21,8 +21,8 @@ use vene::data::{FoilIs, PreparedRow};
 use vene::sweep::{Means, Summary, join};
 use vene::{
     BeginningOfSequence, Direction, ExecutorName, ForecastOf, Model, Outline, Precision, Sweep,
-    Table,
 };
+use vene_table::{Joined, TableFile};
 
 use crate::command::join::Shards;
 use crate::data_set::DataSource;
@@ -31,7 +31,7 @@ use crate::experiment::{self, Spec};
 use crate::folder::Folder;
 use crate::model;
 use crate::parts::Parts;
-use crate::record::{RECORD, Record, noted};
+use crate::record::{Noted, RECORD, Record};
 use crate::rows;
 use crate::shard::{self, Shard};
 use crate::terminal;
@@ -167,8 +167,8 @@ fn finish(
         record::set_means(&mut record, &means);
     }
     let seconds = start.elapsed().as_secs_f64();
-    let examples = join(&parts.tables(FILES[0])?)?;
-    write(model, sweep, settings, folder, record, (examples, seconds))
+    let tables = parts.tables(FILES[0])?;
+    write(model, sweep, settings, folder, record, (join(&tables)?, seconds))
 }
 
 /// Puts the shards of a sweep together, in a folder that was claimed for that.
@@ -184,7 +184,8 @@ pub fn put_together(
     let mut record = record::begin(outline, sweep, settings)?;
     folder.begin(&mut record, &files)?;
     folder.run(|| {
-        let examples = join(&shards.tables(EXAMPLES)?)?;
+        let tables = shards.tables(EXAMPLES)?;
+        let examples = join(&tables)?;
         for key in ["preflight", "noise_standard_deviation"] {
             record.set(key, shards.first().get(key).clone());
         }
@@ -204,7 +205,7 @@ fn write(
     settings: &Settings,
     folder: &Folder,
     mut record: Record,
-    (examples, seconds): (Table, f64),
+    (examples, seconds): (Joined<'_, TableFile>, f64),
 ) -> anyhow::Result<()> {
     let summary = settings.summary.of(&examples)?;
     let figures = figures::draw(&examples, &summary, sweep, outline, settings);
@@ -216,8 +217,8 @@ fn write(
     record::end(&mut record, &examples, &summary, &files, seconds)?;
     let notes = record.notes();
     folder.fill(&mut record, |folder| {
-        noted(examples, &notes).write_parquet(folder.join(EXAMPLES))?;
-        noted(summary.clone(), &notes).write_parquet(folder.join(SUMMARY_PARQUET))?;
+        examples.noted(&notes).write_parquet(folder.join(EXAMPLES))?;
+        summary.clone().noted(&notes).write_parquet(folder.join(SUMMARY_PARQUET))?;
         summary.write_csv(folder.join(SUMMARY_CSV))?;
         for (name, bytes) in &figures {
             fs::write(folder.join(name), bytes).with_context(|| format!("cannot write {name}"))?;

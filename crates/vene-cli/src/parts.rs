@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 use serde::{Deserialize, Serialize};
-use vene_table::Table;
+use vene_table::TableFile;
 
 use crate::interrupt;
 use crate::record::Record;
@@ -176,10 +176,10 @@ impl Parts {
     }
 
     /// A part's table, if it is as it was written by this run.
-    fn table(&self, batch: usize, file: &str) -> anyhow::Result<Table> {
+    fn table(&self, batch: usize, file: &str) -> anyhow::Result<TableFile> {
         self.check(batch)?;
         let path = self.path(batch, file);
-        match vene_files::guarded(|| Table::read_parquet(&path)) {
+        match vene_files::guarded(|| TableFile::open(&path)) {
             Ok(Ok(table)) => Ok(table),
             Ok(Err(error)) => Err(error).with_context(|| self.unreadable(&path)),
             Err(vene_files::Panicked { .. }) => {
@@ -188,8 +188,8 @@ impl Parts {
         }
     }
 
-    /// One table of all parts, in the order of the data set.
-    pub fn tables(&self, file: &str) -> anyhow::Result<Vec<Table>> {
+    /// The tables of all parts, in the order of the data set.
+    pub fn tables(&self, file: &str) -> anyhow::Result<Vec<TableFile>> {
         (0..self.batches.len()).map(|batch| self.table(batch, file)).collect()
     }
 }

@@ -16,7 +16,8 @@ use anyhow::Context;
 use serde_json::Value;
 use vene::plan_sweep::{PlanSweep, join};
 use vene::sweep::Summary;
-use vene::{ExecutorName, Model, Outline, Precision, Table};
+use vene::{ExecutorName, Model, Outline, Precision};
+use vene_table::{Joined, TableFile, TableSource};
 
 use crate::command::join::Shards;
 use crate::data_set::DataSource;
@@ -25,7 +26,7 @@ use crate::experiment::{self, Spec};
 use crate::folder::Folder;
 use crate::model;
 use crate::parts::Parts;
-use crate::record::{RECORD, Record, noted};
+use crate::record::{Noted, RECORD, Record};
 use crate::shard::{self, Shard};
 use crate::{rows, terminal, threads};
 
@@ -175,9 +176,10 @@ fn finish(
     run(model, sweep, settings, &parts)?;
     let seconds = start.elapsed().as_secs_f64();
     let also = settings.also.as_ref().map(|also| also(model)).transpose()?;
+    let (examples, receipts) = (parts.tables(FILES[0])?, parts.tables(FILES[1])?);
     let found = Found {
-        examples: join(&parts.tables(FILES[0])?)?,
-        receipts: Table::concatenate(&parts.tables(FILES[1])?, &[])?,
+        examples: join(&examples)?,
+        receipts: Joined::of(&receipts, &[])?,
         tensors: (0..parts.batches().len()).map(|batch| parts.path(batch, FILES[2])).collect(),
         seconds,
         also,
@@ -201,7 +203,7 @@ pub fn put_together(
         let (examples, receipts) = (shards.tables(EXAMPLES)?, shards.tables(RECEIPTS)?);
         let mut found = Found {
             examples: join(&examples)?,
-            receipts: Table::concatenate(&receipts, &[])?,
+            receipts: Joined::of(&receipts, &[])?,
             tensors: shards.files(COLLECTED),
             seconds: shards.seconds(),
             also: None,
@@ -216,9 +218,9 @@ pub fn put_together(
 }
 
 /// What came of all rows.
-struct Found {
-    examples: Table,
-    receipts: Table,
+struct Found<'t> {
+    examples: Joined<'t, TableFile>,
+    receipts: Joined<'t, TableFile>,
     /// Files of tensors, of stretches of the rows in their order.
     tensors: Vec<PathBuf>,
     seconds: f64,
@@ -232,10 +234,10 @@ fn write(
     settings: &Settings,
     folder: &Folder,
     mut record: Record,
-    found: Found,
+    found: Found<'_>,
 ) -> anyhow::Result<()> {
     let Found { examples, receipts, tensors, seconds, also } = found;
-    let summary = match examples.is_empty() {
+    let summary = match examples.rows() == 0 {
         true => None,
         false => Some(settings.summary.of(&examples)?),
     };
@@ -261,12 +263,12 @@ fn write(
     record::end(&mut record, &examples, &receipts, &files, seconds)?;
     let specified = record.notes();
     folder.fill(&mut record, |folder| {
-        noted(examples, &specified).write_parquet(folder.join(EXAMPLES))?;
+        examples.noted(&specified).write_parquet(folder.join(EXAMPLES))?;
         if let Some(summary) = &summary {
-            noted(summary.clone(), &specified).write_parquet(folder.join(SUMMARY_PARQUET))?;
+            summary.clone().noted(&specified).write_parquet(folder.join(SUMMARY_PARQUET))?;
             summary.write_csv(folder.join(SUMMARY_CSV))?;
         }
-        noted(receipts, &specified).write_parquet(folder.join(RECEIPTS))?;
+        receipts.noted(&specified).write_parquet(folder.join(RECEIPTS))?;
         if has_tensors {
             let rows = shard::rows_of(settings.shard, sweep.rows().len())?;
             let notes = record::notes(outline, sweep, settings, &rows)?;

@@ -12,7 +12,7 @@ use std::time::SystemTime;
 
 use anyhow::{Context, bail};
 use serde_json::{Map, Value, json};
-use vene::Table;
+use vene_table::{Joined, Table, TableSource};
 
 use crate::threads;
 
@@ -292,9 +292,23 @@ impl Record {
     }
 }
 
-/// A table with notes on the run that it came of.
-pub fn noted(table: Table, notes: &[(String, String)]) -> Table {
-    notes.iter().fold(table, |table, (key, value)| table.with_metadata(key, value))
+/// What has notes on the run that it came of.
+pub trait Noted: Sized {
+    /// The same with these notes.
+    #[must_use]
+    fn noted(self, notes: &[(String, String)]) -> Self;
+}
+
+impl Noted for Table {
+    fn noted(self, notes: &[(String, String)]) -> Self {
+        notes.iter().fold(self, |table, (key, value)| table.with_metadata(key, value))
+    }
+}
+
+impl<T: TableSource> Noted for Joined<'_, T> {
+    fn noted(self, notes: &[(String, String)]) -> Self {
+        notes.iter().fold(self, |tables, (key, value)| tables.with_metadata(key, value))
+    }
 }
 
 /// What determines numbers in an entry. What was remarked on a model is known better after it was loaded; and where files

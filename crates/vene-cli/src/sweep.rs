@@ -20,7 +20,7 @@ use crate::executor;
 use crate::experiment::Spec;
 use crate::folder::Folder;
 use crate::model;
-use crate::record::{Kind, RECORD, Record, noted};
+use crate::record::{Kind, Noted, RECORD, Record};
 use crate::terminal;
 
 pub use forecast::forecast;
@@ -220,7 +220,7 @@ impl Finished {
                 };
                 let Some(table) = table else { continue };
                 table.write_csv(folder.join(format!("{name}.csv")))?;
-                let noted = noted(table.clone(), &specified);
+                let noted = table.clone().noted(&specified);
                 noted.write_parquet(folder.join(format!("{name}.parquet")))?;
             }
             for (name, bytes) in &drawn {

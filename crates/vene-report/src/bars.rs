@@ -107,6 +107,6 @@ impl Bars {
     /// [`FigureError::Negative`] and [`FigureError::UnevenReference`].
     pub fn draw(&self, table: &Table) -> Result<Figure, FigureError> {
         let series = series::Series::of(table, self)?;
-        Ok(layout::draw(&series, self))
+        layout::draw(&series, self)
     }
 }

@@ -104,8 +104,10 @@ impl PartialOrd for DepthLabel {
 /// Where each row of a table was measured, from its columns `component` and `layer`.
 pub(crate) fn of_rows(table: &Table) -> Result<Vec<DepthLabel>, TableError> {
     let layers = table.optional_integers("layer")?;
-    let rows = table.text("component")?.iter().zip(layers);
-    Ok(rows.map(|(component, layer)| DepthLabel { component: component.clone(), layer }).collect())
+    let rows = table.text("component")?.into_iter().zip(layers);
+    Ok(rows
+        .map(|(component, layer)| DepthLabel { component: component.to_owned(), layer })
+        .collect())
 }
 
 /// The letters that occur, with what they stand for, in order of depth: `[("a",

@@ -2,7 +2,9 @@
 
 use std::fmt::Write as _;
 
+use crate::error::MOST_BYTES;
 use crate::font::{self, FAMILY};
+use crate::{Figure, FigureError};
 
 /// Text and axes: nearly black.
 pub(crate) const INK: &str = "#1a1a1a";
@@ -17,6 +19,13 @@ pub(crate) enum Anchor {
     Start,
     Middle,
     End,
+}
+
+/// A straight stroke: where it begins, and how far it goes right and down.
+#[derive(Clone, Copy)]
+pub(crate) struct Stroke {
+    pub(crate) from: (f64, f64),
+    pub(crate) by: (f64, f64),
 }
 
 /// A page of marks, in CSS pixels from the upper left corner. Later marks cover earlier ones.
@@ -186,8 +195,37 @@ impl Drawing {
         self.marks.push_str("</g>\n");
     }
 
-    /// The whole document on white.
-    pub(crate) fn finish(self, title: &str, width: u32, height: u32) -> String {
+    /// Strokes of one colour, of as many bytes as thousands can have; their width is their group's.
+    pub(crate) fn strokes(&mut self, strokes: &[Stroke], color: &str) {
+        let _ = write!(self.marks, r#"<path stroke="{color}" d=""#);
+        for Stroke { from: (x, y), by: (right, down) } in strokes {
+            let (x, y, right) = (number(*x), number(*y), number(*right));
+            let _ = match *down {
+                0.0 => write!(self.marks, "M{x} {y}h{right}"),
+                down => write!(self.marks, "M{x} {y}l{right} {}", number(down)),
+            };
+        }
+        let _ = writeln!(self.marks, r#""/>"#);
+    }
+
+    /// The figure: the whole document on white.
+    ///
+    /// # Errors
+    /// [`FigureError::Heavy`], where a viewer would labour at it.
+    pub(crate) fn finish(
+        self,
+        title: &str,
+        (width, height): (f64, f64),
+    ) -> Result<Figure, FigureError> {
+        let (width, height) = (width.ceil() as u32, height.ceil() as u32);
+        let svg = self.document(title, width, height);
+        if svg.len() > MOST_BYTES {
+            return Err(FigureError::Heavy { bytes: svg.len() });
+        }
+        Ok(Figure { svg, width, height })
+    }
+
+    fn document(self, title: &str, width: u32, height: u32) -> String {
         let title = escape(title);
         let definitions = if self.definitions.is_empty() {
             String::new()

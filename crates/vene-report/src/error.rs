@@ -8,8 +8,8 @@ use vene_table::TableError;
 /// More would be smaller than a pixel on any screen.
 const MOST_CELLS: usize = 1_000_000;
 
-/// Dots beyond this lie on each other wherever they are.
-pub(crate) const MOST_DOTS: usize = 200_000;
+/// A document of more bytes is slow to open and to scroll.
+pub(crate) const MOST_BYTES: usize = 2_000_000;
 
 /// How many cells the panels have together, if a figure can show as many.
 pub(crate) fn count_cells(
@@ -63,14 +63,13 @@ pub enum FigureError {
         /// The column drawn.
         column: String,
     },
-    /// The strips would have more dots than can be seen.
+    /// The figure would have more marks than a viewer of SVG shows without labour.
     #[error(
-        "the strips would have {dots} dots; show fewer cells, or filter the examples to at most \
-         {MOST_DOTS} dots in all"
+        "the figure would take {bytes} bytes of SVG, more than {MOST_BYTES}; filter the table to fewer rows"
     )]
-    TooManyDots {
-        /// Dots in all strips.
-        dots: usize,
+    Heavy {
+        /// What it would take.
+        bytes: usize,
     },
     /// Two rows fall in the same place.
     #[error(

@@ -127,6 +127,6 @@ impl HeatMap {
     pub fn draw(&self, table: &Table) -> Result<Figure, FigureError> {
         let table = metric::rows_of(table, self.metric.as_deref())?;
         let grid = grid::Grid::of(&table, self)?;
-        Ok(layout::draw(&grid, self))
+        layout::draw(&grid, self)
     }
 }

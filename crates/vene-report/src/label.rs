@@ -3,20 +3,19 @@
 //! A position is a role (`subject_last`) in one table and a number in another, and panels may be
 //! split by either, so both are read alike.
 
-use vene_table::{Column, Table, TableError};
+use vene_table::{Kind, Table, TableError, Value};
 
 /// The values of a column of text or integers, complete or not, as text.
 pub(crate) fn of_column(table: &Table, column: &str) -> Result<Vec<Option<String>>, TableError> {
-    match table.column(column)? {
-        Column::Integer(values) => Ok(values.iter().map(|value| Some(value.to_string())).collect()),
-        Column::OptionalInteger(values) => {
-            Ok(values.iter().map(|value| value.map(|value| value.to_string())).collect())
-        }
-        _ => {
-            let values = table.optional_text(column)?;
-            Ok(values.into_iter().map(|value| value.map(str::to_owned)).collect())
-        }
+    let values = table.column(column)?;
+    if values.kind().complete() == Kind::Float {
+        table.words(column)?;
     }
+    let text = |value: Value<'_>| match value {
+        Value::Missing => None,
+        value => Some(value.to_string()),
+    };
+    Ok(values.values().map(text).collect())
 }
 
 /// The different values among some, each with its own number: those of `order` first, as far as

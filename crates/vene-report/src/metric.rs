@@ -16,9 +16,9 @@ pub(crate) fn rows_of<'t>(
     if table.is_empty() {
         return Err(FigureError::Empty);
     }
-    if !values.iter().any(|value| value == metric) {
-        let available = label::distinct(values, []).0.join("`, `");
+    if !values.contains(&metric) {
+        let available = label::distinct(&values, []).0.join("`, `");
         return Err(FigureError::NoMetric { metric: metric.to_owned(), available });
     }
-    Ok(Cow::Owned(table.filter(|row| values.get(row).is_some_and(|value| value == metric))))
+    Ok(Cow::Owned(table.filter(|row| values.get(row) == Some(&metric))))
 }

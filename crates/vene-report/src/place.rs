@@ -1,6 +1,8 @@
 //! A cell of a sweep: what was edited, and at which position.
 
-use vene_table::{Table, TableError};
+use std::collections::HashMap;
+
+use vene_table::{Distinct, Kind, Table, TableError, Value};
 
 use crate::depth::{self, DepthLabel};
 use crate::label;
@@ -41,6 +43,70 @@ pub(crate) fn of_rows(table: &Table) -> Result<Vec<Place>, TableError> {
     };
     let rows = depth::of_rows(table)?.into_iter().zip(heads).zip(positions);
     Ok(rows.map(|((depth, head), position)| Place { depth, head, position }).collect())
+}
+
+/// The places of a long table, each once, numbered in the order in which they first occur.
+#[derive(Default)]
+pub(crate) struct Places {
+    components: Distinct,
+    layers: Distinct,
+    heads: Distinct,
+    positions: Distinct,
+    known: HashMap<[u32; 4], usize>,
+    places: Vec<Place>,
+}
+
+impl Places {
+    /// The number of the place of each row of a chunk; its columns are those of [`of_rows`].
+    pub(crate) fn number(&mut self, chunk: &Table) -> Result<Vec<usize>, TableError> {
+        let (_, _) = (chunk.text("component")?, chunk.optional_integers("layer")?);
+        let components = self.components.number(chunk.column("component")?);
+        let layers = self.layers.number(chunk.column("layer")?);
+        let none = || vec![u32::MAX; chunk.rows()];
+        let heads = if chunk.has("head") {
+            chunk.optional_integers("head")?;
+            self.heads.number(chunk.column("head")?)
+        } else {
+            none()
+        };
+        let named = ["role", "position"].into_iter().find(|column| chunk.has(column));
+        let positions = if let Some(named) = named {
+            if chunk.column(named)?.kind().complete() == Kind::Float {
+                chunk.words(named)?;
+            }
+            self.positions.number(chunk.column(named)?)
+        } else {
+            none()
+        };
+        let rows = components.into_iter().zip(layers).zip(heads).zip(positions);
+        let number = |(((component, layer), head), position)| {
+            let key = [component, layer, head, position];
+            if let Some(&known) = self.known.get(&key) {
+                return known;
+            }
+            let integer = |value| match value {
+                Value::Integer(number) => Some(number),
+                _ => None,
+            };
+            let position = match self.positions.value(position) {
+                Value::Missing => None,
+                value => Some(value.to_string()),
+            };
+            let depth = DepthLabel {
+                component: self.components.value(component).to_string(),
+                layer: integer(self.layers.value(layer)),
+            };
+            self.places.push(Place { depth, head: integer(self.heads.value(head)), position });
+            self.known.insert(key, self.places.len() - 1);
+            self.places.len() - 1
+        };
+        Ok(rows.map(number).collect())
+    }
+
+    /// The places by their numbers.
+    pub(crate) fn places(&self) -> &[Place] {
+        &self.places
+    }
 }
 
 #[cfg(test)]

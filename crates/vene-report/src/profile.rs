@@ -92,6 +92,6 @@ impl Profile {
     pub fn draw(&self, table: &Table) -> Result<Figure, FigureError> {
         let table = metric::rows_of(table, self.metric.as_deref())?;
         let lines = lines::Lines::of(&table, self)?;
-        Ok(layout::draw(&lines, self))
+        layout::draw(&lines, self)
     }
 }

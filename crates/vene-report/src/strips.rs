@@ -1,17 +1,19 @@
 //! Strips: what stands behind a mean, example by example.
 
+mod density;
 mod layout;
 mod rows;
 mod swarm;
 
-use vene_table::Table;
+use vene_table::{Table, TableError};
 
 use crate::{Caption, Figure, FigureError, Interval, metric};
 
 /// Strips: one row for each of the cells with the largest mean effects (positive or negative), in
 /// that order. Every example's effect is a dot, coloured by its group where there are at most eight;
-/// dots that would cover each other are stacked, which shows how effects are distributed. On
-/// top stand the mean and its interval.
+/// dots that would cover each other are stacked, which shows how effects are distributed. Where there are more than
+/// 20,000 dots in all, each row shows instead how many examples have about which effect. On top stand the mean and its
+/// interval.
 ///
 /// Drawn from the two tables of a sweep over a data set. The *summary* needs the columns
 /// `component` (text) and `layer` (integers, may be missing), and those named here; the *examples*
@@ -86,11 +88,26 @@ impl Strips {
     /// [`FigureError::Table`] for a missing or mistyped column, [`FigureError::Empty`],
     /// [`FigureError::NoMetric`] and [`FigureError::NoNumber`] for tables with nothing to draw,
     /// [`FigureError::NoExamples`] for a cell without any effect, [`FigureError::Duplicate`] where
-    /// a cell, or an example in a cell, has two rows, [`FigureError::TooManyDots`].
+    /// a cell, or an example in a cell, has two rows.
     pub fn draw(&self, summary: &Table, examples: &Table) -> Result<Figure, FigureError> {
+        self.draw_chunks(summary, [Ok(examples.clone())])
+    }
+
+    /// Draws a summary and examples that come in chunks, of which one is in memory at a time.
+    ///
+    /// # Errors
+    ///
+    /// As [`Strips::draw`], and those of the chunks.
+    pub fn draw_chunks(
+        &self,
+        summary: &Table,
+        examples: impl IntoIterator<Item = Result<Table, TableError>>,
+    ) -> Result<Figure, FigureError> {
         let summary = metric::rows_of(summary, self.metric.as_deref())?;
-        let examples = metric::rows_of(examples, self.metric.as_deref())?;
-        let rows = rows::Rows::of(&summary, &examples, self)?;
-        Ok(layout::draw(&rows, self))
+        let mut rows = rows::Reader::new(&summary, self)?;
+        for chunk in examples {
+            rows.read(&chunk?)?;
+        }
+        layout::draw(&rows.finish()?, self)
     }
 }

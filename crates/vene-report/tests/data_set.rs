@@ -465,23 +465,89 @@ fn what_cannot_be_drawn_is_explained() {
     assert!(message.contains("column `position` holds text"), "{message}");
 }
 
-#[test]
-fn strips_of_too_many_dots_are_refused() {
-    let count = 200_001_i64;
+/// A cell and so many examples in it, in groups.
+fn crowd(count: i64) -> (Table, Table) {
     let cell = |rows: usize| {
         Table::builder()
             .column("component", vec!["mlp_output"; rows])
             .column("layer", vec![0_i64; rows])
     };
     let summary = cell(1).column("mean", vec![0.5]).build().unwrap();
+    let group = |example: i64| ["one", "two"][usize::from(example % 3 == 0)];
+    let effect = |example: i64| (example as f64 * 0.618).fract().powi(3) * 4.0 - 1.0;
     let examples = cell(count as usize)
         .column("example", (0..count).collect::<Vec<_>>())
-        .column("effect", vec![0.5; count as usize])
+        .column("group", (0..count).map(group).collect::<Vec<_>>())
+        .column("effect", (0..count).map(effect).collect::<Vec<_>>())
         .build()
         .unwrap();
+    (summary, examples)
+}
+
+#[test]
+fn strips_of_many_dots_show_how_many_they_are() {
+    let (summary, examples) = crowd(300_000);
     let strips = Strips { interval: None, metric: None, ..strips() };
-    let error = strips.draw(&summary, &examples).unwrap_err().to_string();
-    assert!(error.contains("200001 dots") && error.contains("at most 200000"), "{error}");
-    let few = examples.filter(|row| row < 1000);
-    assert!(texts(&strips.draw(&summary, &few).unwrap()).contains(&"1000 examples".to_owned()));
+    let figure = strips.draw(&summary, &examples).unwrap();
+    assert!(
+        !figure.svg().contains("<circle") && figure.svg().len() < 20_000,
+        "{}",
+        figure.svg().len()
+    );
+    let shown = texts(&figure);
+    assert!(shown.contains(&"300000 examples".to_owned()), "{shown:?}");
+    assert!(shown.iter().any(|text| text.starts_with("groups are not told apart")), "{shown:?}");
+    assert!(shown.iter().any(|text| text.contains("each row to its own scale")), "{shown:?}");
+    // In chunks it is the same figure.
+    let chunks = (0..300).map(|chunk| Ok(examples.slice(chunk * 1000, 1000)));
+    assert_eq!(strips.draw_chunks(&summary, chunks).unwrap().svg(), figure.svg());
+    // And an example that is twice in a cell is found in a crowd too.
+    let twice =
+        vene_table::Table::concatenate(&[examples.slice(0, 30_000), examples.slice(7, 1)], &[]);
+    let error = strips.draw(&summary, &twice.unwrap()).unwrap_err().to_string();
+    assert!(error.contains("example 7"), "{error}");
+}
+
+#[test]
+fn no_svg_is_large() {
+    let strips = Strips { interval: None, metric: None, ..strips() };
+    for count in [6000, 20_000, 20_001] {
+        let (summary, examples) = crowd(count);
+        let figure = strips.draw(&summary, &examples).unwrap();
+        assert_eq!(figure.svg().contains("<circle"), count <= 20_000);
+        assert!(figure.svg().len() <= 2_000_000, "{count}: {}", figure.svg().len());
+    }
+    // 60,000 cells, half of them with an interval around 0, one missing.
+    let (layers, heads) = (300_i64, 200_i64);
+    let cells = || (0..layers).flat_map(|layer| (0..heads).map(move |head| (layer, head)));
+    let mean = |(layer, head): (i64, i64)| {
+        (layer != 0 || head != 0).then(|| ((layer * 31 + head * 17) as f64).sin())
+    };
+    let table = Table::builder()
+        .column("component", cells().map(|_| "head_attention_value_output").collect::<Vec<_>>())
+        .column("layer", cells().map(|(layer, _)| layer).collect::<Vec<_>>())
+        .column("head", cells().map(|(_, head)| head).collect::<Vec<_>>())
+        .column("mean", cells().map(mean).collect::<Vec<_>>())
+        .column("low", cells().map(|cell| Some(mean(cell)? - 0.7)).collect::<Vec<Option<f64>>>())
+        .column("high", cells().map(|cell| Some(mean(cell)? + 0.7)).collect::<Vec<Option<f64>>>())
+        .build()
+        .unwrap();
+    let map = HeatMap { metric: None, ..HeatMap::means(Axis::Head, Facets::by("component")) };
+    let figure = map.draw(&table).unwrap();
+    assert!(figure.svg().len() <= 2_000_000, "{}", figure.svg().len());
+    assert!(!figure.svg().contains("<title>layer"));
+    let gaps = figure.svg().split(r#"<g class="gaps">"#).nth(1).unwrap();
+    assert_eq!(gaps.lines().nth(1).unwrap().matches('M').count(), 1, "one cell is crossed out");
+    let lines = |layers: i64| {
+        let names = (0..5).flat_map(|line| vec![format!("line {line}"); layers as usize]);
+        let table = Table::builder()
+            .column("component", names.collect::<Vec<_>>())
+            .column("layer", (0..5).flat_map(|_| 0..layers).collect::<Vec<_>>())
+            .column("mean", (0..5 * layers).map(|point| (point as f64).sin()).collect::<Vec<_>>());
+        table.build().unwrap()
+    };
+    let profile = Profile { metric: None, interval: None, facets: Facets::none(), ..profile() };
+    assert!(profile.draw(&lines(2000)).is_ok());
+    let error = profile.draw(&lines(40_000)).unwrap_err().to_string();
+    assert!(error.contains("bytes of SVG, more than 2000000"), "{error}");
 }

@@ -16,7 +16,8 @@
 use std::io::BufReader;
 use std::path::Path;
 
-use crate::{Column, Kind, Table, TableError};
+use crate::column::ColumnBuilder;
+use crate::{Kind, Table, TableError, Value};
 
 impl Table {
     /// Writes the table as CSV (RFC 4180), whole or not at all.
@@ -34,7 +35,7 @@ impl Table {
             let mut writer = csv::Writer::from_writer(file);
             writer.write_record(self.columns().map(|(name, _)| name))?;
             for row in 0..self.rows() {
-                writer.write_record(self.columns().map(|(_, column)| cell(column, row)))?;
+                writer.write_record(self.columns().map(|(_, column)| cell(column.value(row))))?;
             }
             writer.flush()
         })
@@ -67,32 +68,35 @@ impl Table {
             }
         }
         let kind = |name| kinds.iter().find(|(other, _)| *other == name);
-        let mut columns: Vec<Column> = names
+        let mut columns: Vec<ColumnBuilder> = names
             .iter()
-            .map(|name| empty(kind(name).map_or(Kind::Text, |(_, kind)| *kind)))
+            .map(|name| ColumnBuilder::new(kind(name).map_or(Kind::Text, |(_, kind)| *kind)))
             .collect();
         for record in reader.records() {
             let record = record.map_err(broken)?;
             for ((column, name), cell) in columns.iter_mut().zip(&names).zip(&record) {
-                push(column, cell).map_err(|expected| TableError::Cell {
+                let value = value(cell, column.kind());
+                value.and_then(|value| column.push(value)).ok_or_else(|| TableError::Cell {
                     path: path.to_owned(),
                     line: record.position().map_or(0, csv::Position::line),
                     name: name.to_owned(),
                     cell: cell.to_owned(),
-                    expected,
+                    expected: column.kind(),
                 })?;
             }
         }
-        let named = names.iter().zip(columns);
-        named.fold(Table::builder(), |table, (name, column)| table.column(name, column)).build()
+        let named = names.iter().zip(&mut columns);
+        named
+            .fold(Table::builder(), |table, (name, column)| table.column(name, column.finish()))
+            .build()
     }
 }
 
 /// An empty text among texts that may be missing would read back as missing.
 fn refuse_ambiguity(table: &Table) -> Result<(), TableError> {
     for (name, column) in table.columns() {
-        if let Column::OptionalText(values) = column
-            && let Some(row) = values.iter().position(|value| value.as_deref() == Some(""))
+        if column.kind() == Kind::OptionalText
+            && let Some(row) = column.values().position(|value| value == Value::Text(""))
         {
             return Err(TableError::EmptyOrMissing { name: name.to_owned(), row });
         }
@@ -101,49 +105,22 @@ fn refuse_ambiguity(table: &Table) -> Result<(), TableError> {
 }
 
 /// A value as CSV shows it, before quoting.
-fn cell(column: &Column, row: usize) -> String {
-    // `Debug` of a float is its shortest round trip, with an exponent where that is shorter.
-    match column {
-        Column::Text(values) => values.get(row).cloned(),
-        Column::OptionalText(values) => values.get(row).cloned().flatten(),
-        Column::Integer(values) => values.get(row).map(i64::to_string),
-        Column::OptionalInteger(values) => {
-            values.get(row).copied().flatten().map(|v| v.to_string())
-        }
-        Column::Float(values) => values.get(row).map(|value| format!("{value:?}")),
-        Column::OptionalFloat(values) => {
-            values.get(row).copied().flatten().map(|v| format!("{v:?}"))
-        }
-    }
-    .unwrap_or_default()
-}
-
-fn empty(kind: Kind) -> Column {
-    match kind {
-        Kind::Text => Column::Text(Vec::new()),
-        Kind::OptionalText => Column::OptionalText(Vec::new()),
-        Kind::Integer => Column::Integer(Vec::new()),
-        Kind::OptionalInteger => Column::OptionalInteger(Vec::new()),
-        Kind::Float => Column::Float(Vec::new()),
-        Kind::OptionalFloat => Column::OptionalFloat(Vec::new()),
+fn cell(value: Value<'_>) -> String {
+    match value {
+        // `Debug` of a float is its shortest round trip, with an exponent where that is shorter.
+        Value::Float(number) => format!("{number:?}"),
+        value => value.to_string(),
     }
 }
 
-/// Adds what a cell says; where it is no such value, the kind that was expected.
-fn push(column: &mut Column, cell: &str) -> Result<(), Kind> {
-    let kind = column.kind();
-    let present = || Some(cell).filter(|cell| !cell.is_empty());
-    match column {
-        Column::Text(values) => values.push(cell.to_owned()),
-        Column::OptionalText(values) => values.push(present().map(str::to_owned)),
-        Column::Integer(values) => values.push(cell.parse().map_err(|_| kind)?),
-        Column::OptionalInteger(values) => {
-            values.push(present().map(str::parse).transpose().map_err(|_| kind)?);
-        }
-        Column::Float(values) => values.push(cell.parse().map_err(|_| kind)?),
-        Column::OptionalFloat(values) => {
-            values.push(present().map(str::parse).transpose().map_err(|_| kind)?);
-        }
+/// What a cell says in a column of this kind; `None` where it is no such value.
+fn value(cell: &str, kind: Kind) -> Option<Value<'_>> {
+    if cell.is_empty() && kind.has_gaps() {
+        return Some(Value::Missing);
     }
-    Ok(())
+    match kind.complete() {
+        Kind::Integer => cell.parse().ok().map(Value::Integer),
+        Kind::Float => cell.parse().ok().map(Value::Float),
+        _ => Some(Value::Text(cell)),
+    }
 }

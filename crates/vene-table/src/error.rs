@@ -27,6 +27,16 @@ pub enum TableError {
         /// What the column holds.
         found: Kind,
     },
+    /// A column of a record batch has a type that no [`Kind`] stands for.
+    #[error(
+        "column `{name}` has the Arrow type {found}; text, 32 or 64 bit integers and floats are taken"
+    )]
+    ArrowType {
+        /// The column.
+        name: String,
+        /// Its type.
+        found: String,
+    },
     /// The columns of a table are not equally long.
     #[error(
         "column `{name}` has {length} rows, but `{first}` has {expected}; \
@@ -186,6 +196,13 @@ pub enum TableError {
 }
 
 vene_named::debug_as_sentence!(TableError);
+
+impl TableError {
+    /// A column that is not among those there are.
+    pub(crate) fn missing<'n>(name: &str, available: impl Iterator<Item = &'n String>) -> Self {
+        Self::MissingColumn { name: name.to_owned(), available: available.cloned().collect() }
+    }
+}
 
 fn quoted(names: &[String]) -> String {
     if names.is_empty() {

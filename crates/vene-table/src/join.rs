@@ -5,19 +5,128 @@
 //! one column that do not mean the same thing, such as the effects of a noising and of a denoising
 //! sweep. So whoever puts tables together says what must be alike in all of them.
 
-use crate::alike::same_values;
-use crate::{Column, Kind, Table, TableError};
+use std::collections::BTreeMap;
+use std::path::Path;
 
-impl Table {
-    /// Puts tables of the same columns one below the other, rows in the given order.
+use crate::alike::same_values;
+use crate::source::{Chunks, gather, wanted};
+use crate::{Kind, Table, TableError, TableSource, parquet};
+
+/// Tables of the same columns, one below the other, read one after the other: nothing is copied, and of files only a
+/// chunk is in memory at a time.
+///
+/// A column that may have gaps in one table may have them in the whole. Notes on which all
+/// tables agree are kept; a note that some lack, or that differs, says nothing about the whole
+/// and is left out.
+#[derive(Debug)]
+pub struct Joined<'t, T> {
+    tables: &'t [T],
+    fields: Vec<(String, Kind)>,
+    metadata: BTreeMap<String, String>,
+}
+
+impl<'t, T: TableSource> Joined<'t, T> {
+    /// Puts tables together, rows in the given order.
     ///
-    /// A column that may have gaps in one table may have them in the result. Notes on which all
-    /// tables agree are kept; a note that some lack, or that differs, says nothing about the whole
-    /// and is left out. `alike` names columns and notes that must have one value throughout, in
+    /// `alike` names columns and notes that must have one value throughout, in
     /// all rows of all tables (a missing value being one too, and NaN equal to itself). No tables
     /// at all give an empty one.
     ///
-    /// Time and memory grow with the number of rows alone, in however many tables they come.
+    /// # Errors
+    ///
+    /// [`TableError::UnlikeColumns`], [`TableError::UnlikeKinds`], [`TableError::UnlikeValues`] and
+    /// [`TableError::NothingAlike`], in which tables and rows are counted from 0; a file that cannot be read.
+    pub fn of(tables: &'t [T], alike: &[&str]) -> Result<Self, TableError> {
+        let Some((first, others)) = tables.split_first() else {
+            return Ok(Self { tables, fields: Vec::new(), metadata: BTreeMap::new() });
+        };
+        let mut fields = first.fields();
+        for (index, other) in (1..).zip(others) {
+            take_fields(&mut fields, &first.fields(), &other.fields(), index)?;
+        }
+        for name in alike {
+            same_values(tables, name)?;
+        }
+        let is_common = |key: &String, note: &String| {
+            others.iter().all(|other| other.metadata().get(key) == Some(note))
+        };
+        let notes = first.metadata().iter().filter(|(key, note)| is_common(key, note));
+        let metadata = notes.map(|(key, note)| (key.clone(), note.clone())).collect();
+        Ok(Self { tables, fields, metadata })
+    }
+
+    /// The tables with one more note on the whole, or another value of one that it has.
+    #[must_use]
+    pub fn with_metadata(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
+        self.metadata.insert(key.into(), value.into());
+        self
+    }
+
+    /// All rows in memory, as one table.
+    ///
+    /// # Errors
+    ///
+    /// A file that cannot be read.
+    pub fn table(&self) -> Result<Table, TableError> {
+        gather(self, &mut |_| Ok(()))
+    }
+
+    /// Writes all rows as one Parquet file, whole or not at all: the same bytes, however the rows were divided into tables.
+    ///
+    /// # Errors
+    ///
+    /// [`TableError::Write`]; a file that cannot be read.
+    pub fn write_parquet(&self, path: impl AsRef<Path>) -> Result<(), TableError> {
+        parquet::write(self, path.as_ref())
+    }
+}
+
+impl<'t, T: TableSource> TableSource for Joined<'t, T> {
+    fn fields(&self) -> Vec<(String, Kind)> {
+        self.fields.clone()
+    }
+
+    fn rows(&self) -> usize {
+        self.tables.iter().map(TableSource::rows).sum()
+    }
+
+    fn metadata(&self) -> &BTreeMap<String, String> {
+        &self.metadata
+    }
+
+    fn chunks(&self, columns: Option<&[&str]>) -> Result<Chunks<'_>, TableError> {
+        let names: Vec<String> = match columns {
+            None => self.fields.iter().map(|(name, _)| name.clone()).collect(),
+            Some(names) => wanted(&self.fields, names)?.into_iter().map(str::to_owned).collect(),
+        };
+        let of_table = move |table: &'t T| chunks_of(table, &names);
+        let widened = |chunk: Result<Table, TableError>| self.widened(&chunk?);
+        Ok(Box::new(self.tables.iter().flat_map(of_table).map(widened)))
+    }
+}
+
+/// A table's chunks, or the error that there are none.
+fn chunks_of<'t, T: TableSource>(table: &'t T, names: &[String]) -> Chunks<'t> {
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    table.chunks(Some(&names)).unwrap_or_else(|error| Box::new(std::iter::once(Err(error))))
+}
+
+impl<T> Joined<'_, T> {
+    /// A chunk with the whole's gaps and notes.
+    fn widened(&self, chunk: &Table) -> Result<Table, TableError> {
+        let mut table = Table::builder();
+        for (name, column) in chunk.columns() {
+            let has_gaps = self.fields.iter().any(|(other, kind)| other == name && kind.has_gaps());
+            let column = column.clone();
+            table = table.column(name, if has_gaps { column.optional() } else { column });
+        }
+        let notes = self.metadata.iter();
+        notes.fold(table, |table, (key, note)| table.metadata(key, note)).build()
+    }
+}
+
+impl Table {
+    /// Puts tables of the same columns one below the other, in memory: see [`Joined::of`].
     ///
     /// ```
     /// use vene_table::Table;
@@ -40,106 +149,44 @@ impl Table {
     ///
     /// # Errors
     ///
-    /// [`TableError::UnlikeColumns`], [`TableError::UnlikeKinds`], [`TableError::UnlikeValues`] and
-    /// [`TableError::NothingAlike`]. Tables and rows are counted from 0.
+    /// As [`Joined::of`].
     pub fn concatenate(tables: &[Table], alike: &[&str]) -> Result<Table, TableError> {
-        let Some((first, others)) = tables.split_first() else {
-            return Ok(Table::default());
-        };
-        for (index, other) in (1..).zip(others) {
-            same_columns(first, other, index)?;
+        let joined = Joined::of(tables, alike)?;
+        match tables {
+            [table] => Ok(table.clone()),
+            _ => joined.table(),
         }
-        for name in alike {
-            same_values(tables, name)?;
-        }
-        let mut whole = Table::builder();
-        for (name, _) in first.columns() {
-            whole = whole.column(name, stack(tables, name)?);
-        }
-        for (key, value) in notes_in_common(first, others) {
-            whole = whole.metadata(key, value);
-        }
-        whole.build()
     }
 }
 
-/// Refuses a table whose columns are not those of the first.
-fn same_columns(first: &Table, other: &Table, index: usize) -> Result<(), TableError> {
-    let names = |table: &Table| -> Vec<String> {
-        table.columns().map(|(name, _)| name.to_owned()).collect()
+/// Takes over the gaps of a table's columns, which must be those of the first.
+fn take_fields(
+    fields: &mut [(String, Kind)],
+    first: &[(String, Kind)],
+    other: &[(String, Kind)],
+    index: usize,
+) -> Result<(), TableError> {
+    let names = |fields: &[(String, Kind)]| -> Vec<String> {
+        fields.iter().map(|(name, _)| name.clone()).collect()
     };
-    if !first.columns().map(|(name, _)| name).eq(other.columns().map(|(name, _)| name)) {
+    if names(first) != names(other) {
         let (expected, found) = (names(first), names(other));
         return Err(TableError::UnlikeColumns { table: index, expected, found });
     }
-    for ((name, expected), (_, found)) in first.columns().zip(other.columns()) {
-        if complete(expected.kind()) != complete(found.kind()) {
+    for ((field, (name, expected)), (_, found)) in fields.iter_mut().zip(first).zip(other) {
+        if expected.complete() != found.complete() {
             return Err(TableError::UnlikeKinds {
-                name: name.to_owned(),
+                name: name.clone(),
                 table: index,
-                expected: expected.kind(),
-                found: found.kind(),
+                expected: *expected,
+                found: *found,
             });
+        }
+        if found.has_gaps() {
+            field.1 = field.1.optional();
         }
     }
     Ok(())
-}
-
-/// The kind without its gaps.
-fn complete(kind: Kind) -> Kind {
-    match kind {
-        Kind::Text | Kind::OptionalText => Kind::Text,
-        Kind::Integer | Kind::OptionalInteger => Kind::Integer,
-        Kind::Float | Kind::OptionalFloat => Kind::Float,
-    }
-}
-
-/// A column of all tables, one below the other.
-fn stack(tables: &[Table], name: &str) -> Result<Column, TableError> {
-    let mut kind = Kind::Text;
-    for table in tables {
-        kind = table.column(name)?.kind();
-        // Gaps in one table are gaps in the whole.
-        if kind != complete(kind) {
-            break;
-        }
-    }
-    let has_gaps = kind != complete(kind);
-    let tables = tables.iter();
-    match complete(kind) {
-        Kind::Integer => gather(tables.map(|table| table.optional_integers(name)), has_gaps),
-        Kind::Float => gather(tables.map(|table| table.optional_floats(name)), has_gaps),
-        _ => gather(tables.map(|table| table.optional_text(name)), has_gaps),
-    }
-}
-
-fn gather<T>(
-    parts: impl Iterator<Item = Result<Vec<Option<T>>, TableError>>,
-    has_gaps: bool,
-) -> Result<Column, TableError>
-where
-    Column: From<Vec<T>> + From<Vec<Option<T>>>,
-{
-    let mut values = Vec::new();
-    for part in parts {
-        values.extend(part?);
-    }
-    Ok(if has_gaps {
-        values.into()
-    } else {
-        values.into_iter().flatten().collect::<Vec<T>>().into()
-    })
-}
-
-/// The notes that all tables have, and that are the same in all.
-fn notes_in_common<'a>(
-    first: &'a Table,
-    others: &[Table],
-) -> impl Iterator<Item = (&'a String, &'a String)> {
-    let is_common = |key: &String, note: &String| {
-        others.iter().all(|other| other.metadata().get(key) == Some(note))
-    };
-    first.metadata().iter().filter(move |(key, note)| is_common(key, note))
 }
 
 #[cfg(test)]
@@ -149,7 +196,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::Place;
+    use crate::{Column, Place};
 
     fn part(tokens: &[&str], effects: &[f64]) -> Table {
         Table::builder()

@@ -50,7 +50,7 @@ fn by_place(table: &Table, layer: &str, column: &str) -> Vec<(i64, i64, String, 
     let mut all: Vec<_> = (0..table.rows())
         .map(|row| {
             let value = values[row].unwrap_or(-1e9).to_bits();
-            (example[row], layer[row].unwrap(), metric[row].clone(), value)
+            (example[row], layer[row].unwrap(), metric[row].to_owned(), value)
         })
         .collect();
     all.sort();
@@ -99,7 +99,7 @@ fn a_grid_over_layers_is_a_sweep() {
         let (metric, mean) =
             (summary.text("metric").unwrap(), summary.optional_floats("mean").unwrap());
         let mut all: Vec<_> = (0..summary.rows())
-            .map(|row| (layers[row], metric[row].clone(), mean[row].unwrap().to_bits()))
+            .map(|row| (layers[row], metric[row].to_owned(), mean[row].unwrap().to_bits()))
             .collect();
         all.sort();
         all
@@ -135,7 +135,7 @@ fn batches_make_the_whole() {
         .collect();
     let examples: Vec<Table> = parts.iter().map(|part| part.examples.clone()).collect();
     let whole = sweep.run(&model).unwrap();
-    assert_eq!(join(&examples).unwrap(), whole.examples);
+    assert_eq!(join(&examples).unwrap().table().unwrap(), whole.examples);
     assert!(told.contains(&(8 * sweep.grid().runs.len())));
     let reference = sweep.run_with(&model, &Reference::new(&model)).unwrap();
     for column in ["base_value", "value"] {

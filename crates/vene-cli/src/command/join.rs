@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context, bail, ensure};
 use clap::Args;
+use vene_table::TableFile;
 
 use crate::arguments::{Given, read};
 use crate::experiment;
@@ -149,10 +150,9 @@ impl Shards {
     ///
     /// # Errors
     /// A table that cannot be read.
-    pub fn tables(&self, name: &str) -> anyhow::Result<Vec<vene::Table>> {
-        let read = |path: PathBuf| {
-            vene::Table::read_parquet(&path).with_context(|| format!("{}", path.display()))
-        };
+    pub fn tables(&self, name: &str) -> anyhow::Result<Vec<TableFile>> {
+        let read =
+            |path: PathBuf| TableFile::open(&path).with_context(|| format!("{}", path.display()));
         self.files(name).into_iter().map(read).collect()
     }
 

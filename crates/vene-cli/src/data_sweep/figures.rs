@@ -5,12 +5,12 @@
 //! the mean along the layers. What one figure would need three axes for is drawn once for each
 //! component.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 
 use anyhow::Context;
 use vene::{Direction, Outline, Sweep, SweepUnit};
 use vene_report::{Axis, Caption, Facets, Figure, HeatMap, Interval, Profile, Strips};
-use vene_table::Table;
+use vene_table::{Table, TableError, TableSource};
 
 use super::Settings;
 use crate::model::{self, UnusualBos};
@@ -18,6 +18,20 @@ use crate::terminal;
 
 /// The kinds of figures.
 const KINDS: [&str; 5] = ["mean", "interval_width", "sign_agreement", "strips", "profile"];
+
+/// The columns of the examples' table that are drawn, and those by which rows are chosen.
+const EXAMPLES: [&str; 10] = [
+    "example",
+    "group",
+    "component",
+    "layer",
+    "role",
+    "head",
+    "metric",
+    "effect",
+    "direction",
+    "control",
+];
 
 /// What one set of figures shows.
 struct Shown<'a> {
@@ -30,25 +44,41 @@ struct Shown<'a> {
 }
 
 /// What is drawn of it.
-struct View<'a> {
+struct View<'a, E> {
     summary: Table,
-    examples: Table,
-    metric: &'a str,
+    examples: &'a E,
+    /// The rows of the examples that are shown.
+    chosen: Chosen<'a>,
     caption: Caption,
     sweep: &'a Sweep,
+}
+
+/// Which rows of a table are shown.
+#[derive(Clone, Copy)]
+struct Chosen<'a> {
+    metric: &'a str,
+    direction: Direction,
+    component: Option<&'static str>,
+    /// The half of the rows, of a table that tells.
+    split: Option<&'static str>,
+    /// The examples that are not shown.
+    less: &'a HashSet<i64>,
 }
 
 /// All figures: their file names and contents. One that cannot be drawn (there may be too much for
 /// it) is left out with a warning, rather than the whole run lost.
 pub fn draw(
-    examples: &Table,
+    examples: &impl TableSource,
     summary: &Table,
     sweep: &Sweep,
     outline: &Outline,
     settings: &Settings,
 ) -> Vec<(String, Vec<u8>)> {
+    // With a split, what was found in one half is shown by the other.
+    let discovery = settings.summary.discovery.as_deref().unwrap_or_default();
+    let less = discovery.iter().map(|&row| row as i64).collect();
     let mut files = Vec::new();
-    for (suffix, view) in views(examples, summary, sweep, outline, settings) {
+    for (suffix, view) in views(examples, summary, sweep, &less, outline, settings) {
         let drawn: [Option<anyhow::Result<Figure>>; KINDS.len()] = [
             Some(view.mean()),
             Some(view.interval_width()),
@@ -112,31 +142,17 @@ fn shown(sweep: &Sweep) -> Vec<Shown<'_>> {
 }
 
 /// Views of what the figures show, each with what its files' names end in.
-fn views<'a>(
-    examples: &Table,
+fn views<'a, E: TableSource>(
+    examples: &'a E,
     summary: &Table,
     sweep: &'a Sweep,
+    less: &'a HashSet<i64>,
     outline: &Outline,
     settings: &Settings,
-) -> Vec<(String, View<'a>)> {
-    // With a split, what was found in one half is shown by the other.
-    let discovery = settings.summary.discovery.as_deref().unwrap_or_default();
+) -> Vec<(String, View<'a, E>)> {
     let split = settings.summary.discovery.as_ref().map_or("all", |_| "evaluation");
     let mut views = Vec::new();
     for Shown { metric, direction, component, suffix } in shown(sweep) {
-        let wanted = |table: &Table, split: Option<&str>, less: &[usize]| {
-            only(
-                table,
-                less,
-                &[
-                    ("metric", Some(metric)),
-                    ("direction", Some(direction.name())),
-                    ("control", Some("none")),
-                    ("component", component),
-                    ("split", split),
-                ],
-            )
-        };
         let title = format!(
             "{}: {} of {}, effect on {}",
             model::short_name(outline),
@@ -157,33 +173,43 @@ fn views<'a>(
         if split != "all" {
             caption = caption.note("rows", split);
         }
-        let tables = wanted(summary, Some(split), &[])
-            .and_then(|summary| Ok((summary, wanted(examples, None, discovery)?)));
-        match tables {
-            Ok((summary, examples)) => {
-                views.push((suffix, View { summary, examples, metric, caption, sweep }))
-            }
+        let chosen = Chosen { metric, direction, component, split: None, less };
+        // A summary's rows are of whole halves.
+        let none = HashSet::new();
+        match (Chosen { split: Some(split), less: &none, ..chosen }).of(summary) {
+            Ok(summary) => views.push((suffix, View { summary, examples, chosen, caption, sweep })),
             Err(error) => terminal::warn(format!("figures are left out: {error:#}")),
         }
     }
     views
 }
 
-/// The rows in which columns have these values, `None` being any, and that are of none of these examples.
-fn only(table: &Table, less: &[usize], wanted: &[(&str, Option<&str>)]) -> anyhow::Result<Table> {
-    let mut keep = vec![true; table.rows()];
-    for (column, value) in wanted {
-        let Some(value) = value else { continue };
-        for (keep, found) in keep.iter_mut().zip(table.optional_text(column)?) {
-            *keep &= found == Some(*value);
+impl Chosen<'_> {
+    /// Those rows of a table.
+    fn of(&self, table: &Table) -> Result<Table, TableError> {
+        let mut keep = vec![true; table.rows()];
+        let wanted = [
+            ("metric", Some(self.metric)),
+            ("direction", Some(self.direction.name())),
+            ("control", Some("none")),
+            ("component", self.component),
+            ("split", self.split),
+        ];
+        for (column, value) in wanted {
+            let Some(value) = value else { continue };
+            let words = table.words(column)?;
+            let key = words.key_of(value);
+            for (row, keep) in keep.iter_mut().enumerate() {
+                *keep &= key.is_some() && words.key(row) == key;
+            }
         }
-    }
-    if !less.is_empty() {
-        for (keep, example) in keep.iter_mut().zip(table.integers("example")?) {
-            *keep &= !less.iter().any(|&less| less as i64 == *example);
+        if !self.less.is_empty() {
+            for (keep, example) in keep.iter_mut().zip(table.integers("example")?) {
+                *keep &= !self.less.contains(example);
+            }
         }
+        Ok(table.filter(|row| keep[row]))
     }
-    Ok(table.filter(|row| keep[row]))
 }
 
 /// What is unusual about the beginning of the prompts: it can turn a result around.
@@ -194,13 +220,13 @@ fn unusual_bos(sweep: &Sweep, outline: &Outline) -> Option<&'static str> {
     })
 }
 
-impl View<'_> {
+impl<E: TableSource> View<'_, E> {
     fn interval() -> Option<Interval> {
         Some(Interval::default().named("95 % interval"))
     }
 
     fn metric(&self) -> Option<String> {
-        Some(self.metric.to_owned())
+        Some(self.chosen.metric.to_owned())
     }
 
     fn roles(&self) -> Vec<String> {
@@ -254,7 +280,9 @@ impl View<'_> {
             interval: Self::interval(),
             ..Strips::default()
         };
-        strips.draw(&self.summary, &self.examples).context("the strips of examples")
+        let chunks = self.examples.chunks(Some(&EXAMPLES)).context("the strips of examples")?;
+        let chunks = chunks.map(|chunk| self.chosen.of(&chunk?));
+        strips.draw_chunks(&self.summary, chunks).context("the strips of examples")
     }
 
     /// Along the layers; heads have none of their own.

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use vene::sweep::{Means, Preflight, noise_floor};
 use vene::{Method, NoiseSize, Outline, Sweep};
-use vene_table::Table;
+use vene_table::{Table, TableSource};
 
 use super::{Settings, preflight};
 use crate::experiment;
@@ -39,7 +39,7 @@ pub fn set_means(record: &mut Record, means: &Means) {
 /// Says what came of the run.
 pub fn end(
     record: &mut Record,
-    examples: &Table,
+    examples: &impl TableSource,
     summary: &Table,
     files: &[String],
     seconds: f64,
@@ -63,7 +63,7 @@ fn receipts(summary: &Table) -> anyhow::Result<Value> {
     let change = summary.floats("change")?;
     // An edit is the same whatever is measured.
     let first = metric.first();
-    let rows = (0..summary.rows()).filter(|&row| Some(&metric[row]) == first);
+    let rows = (0..summary.rows()).filter(|&row| metric.get(row) == first);
     let receipt = |row: usize| {
         json!({
             "component": component[row],

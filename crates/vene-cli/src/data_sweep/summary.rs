@@ -71,14 +71,14 @@ pub fn text(summary: &Table, sweep: &Sweep, seconds: f64) -> anyhow::Result<Stri
 
 /// The summary's columns.
 struct Rows<'a> {
-    component: &'a [String],
+    component: Vec<&'a str>,
     layer: Vec<Option<i64>>,
     role: Vec<Option<&'a str>>,
     head: Vec<Option<i64>>,
-    metric: &'a [String],
-    direction: &'a [String],
-    control: &'a [String],
-    split: &'a [String],
+    metric: Vec<&'a str>,
+    direction: Vec<&'a str>,
+    control: Vec<&'a str>,
+    split: Vec<&'a str>,
     mean: Vec<Option<f64>>,
     low: Vec<Option<f64>>,
     high: Vec<Option<f64>>,
@@ -120,7 +120,7 @@ impl<'a> Rows<'a> {
     }
 
     fn place(&self, row: usize) -> String {
-        let mut place = self.component[row].clone();
+        let mut place = self.component[row].to_owned();
         if let Some(layer) = self.layer[row] {
             let _ = write!(place, " {layer}");
         }

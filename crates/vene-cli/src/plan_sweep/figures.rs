@@ -7,7 +7,7 @@ use vene::plan_sweep::PlanSweep;
 use vene::sweep::place_columns;
 use vene::{Outline, Table};
 use vene_report::{Along, Caption, Facets, Figure, Interval, Profile, Strips};
-use vene_table::Column;
+use vene_table::{TableError, TableSource};
 
 use super::Settings;
 use crate::{model, terminal};
@@ -26,7 +26,7 @@ enum Shown {
 /// All figures: their file names and contents. One that cannot be drawn is left out with a warning, rather than the whole
 /// run lost.
 pub fn draw(
-    examples: &Table,
+    examples: &impl TableSource,
     summary: &Table,
     sweep: &PlanSweep,
     outline: &Outline,
@@ -95,19 +95,8 @@ fn shown(sweep: &PlanSweep) -> Shown {
 }
 
 /// A column's values as text.
-pub fn texts(table: &Table, name: &str) -> anyhow::Result<Vec<String>> {
-    fn some<T: ToString>(values: &[Option<T>]) -> Vec<String> {
-        let text = |value: &Option<T>| value.as_ref().map_or_else(String::new, T::to_string);
-        values.iter().map(text).collect()
-    }
-    Ok(match table.column(name)? {
-        Column::Text(values) => values.clone(),
-        Column::OptionalText(values) => some(values),
-        Column::Integer(values) => values.iter().map(i64::to_string).collect(),
-        Column::OptionalInteger(values) => some(values),
-        Column::Float(values) => values.iter().map(f64::to_string).collect(),
-        Column::OptionalFloat(values) => some(values),
-    })
+pub fn texts(table: &Table, name: &str) -> Result<Vec<String>, TableError> {
+    Ok(table.column(name)?.values().map(|value| value.to_string()).collect())
 }
 
 /// The rows of a metric, each with the line that it is a point of.
@@ -132,7 +121,7 @@ fn profile(
     caption: Caption,
 ) -> anyhow::Result<Figure> {
     let points = points(summary, metric, lines)?;
-    let mut distinct = points.text("line")?.to_vec();
+    let mut distinct = points.text("line")?;
     distinct.sort_unstable();
     distinct.dedup();
     anyhow::ensure!(
@@ -155,39 +144,45 @@ fn profile(
 
 /// Every row's effect, a strip for each run.
 fn dots(
-    examples: &Table,
+    examples: &impl TableSource,
     summary: &Table,
     metric: &str,
     caption: Caption,
 ) -> anyhow::Result<Figure> {
-    let labelled = |table: &Table| -> anyhow::Result<Table> {
-        let metrics = table.text("metric")?;
-        let chosen = table.filter(|row| metrics[row] == metric);
-        let names: Vec<&str> = place_columns(table);
-        let columns = names.iter().map(|name| texts(&chosen, name));
-        let columns = columns.collect::<anyhow::Result<Vec<_>>>()?;
-        let label = |row: usize| {
-            let each = names.iter().zip(&columns);
-            let label: Vec<String> =
-                each.map(|(name, values)| format!("{name} {}", values[row])).collect();
-            if label.is_empty() { "plan".to_owned() } else { label.join(", ") }
-        };
-        let labels: Vec<String> = (0..chosen.rows()).map(label).collect();
-        let mut table = Table::builder()
-            .column("component", labels)
-            .column("layer", vec![None::<i64>; chosen.rows()]);
-        for name in ["example", "group", "effect", "mean", "low", "high"] {
-            if chosen.has(name) {
-                table = table.column(name, chosen.column(name)?.clone());
-            }
-        }
-        Ok(table.build()?)
-    };
+    let places = place_columns(examples);
     let strips = Strips {
         caption,
         metric: None,
         interval: Some(Interval::default().named("95 % interval")),
         ..Strips::default()
     };
-    Ok(strips.draw(&labelled(summary)?, &labelled(examples)?)?)
+    let columns: Vec<&str> =
+        ["example", "group", "metric", "effect"].into_iter().chain(places.clone()).collect();
+    let chunks = examples.chunks(Some(&columns))?;
+    let chunks = chunks.map(|chunk| labelled(&chunk?, metric, &places));
+    Ok(strips.draw_chunks(&labelled(summary, metric, &places)?, chunks)?)
+}
+
+/// The rows of a metric, each with its run's label in place of a component.
+fn labelled(table: &Table, metric: &str, places: &[&str]) -> Result<Table, TableError> {
+    let metrics = table.text("metric")?;
+    let chosen = table.filter(|row| metrics[row] == metric);
+    let columns = places.iter().map(|name| texts(&chosen, name));
+    let columns = columns.collect::<Result<Vec<_>, TableError>>()?;
+    let label = |row: usize| {
+        let each = places.iter().zip(&columns);
+        let label: Vec<String> =
+            each.map(|(name, values)| format!("{name} {}", values[row])).collect();
+        if label.is_empty() { "plan".to_owned() } else { label.join(", ") }
+    };
+    let labels: Vec<String> = (0..chosen.rows()).map(label).collect();
+    let mut table = Table::builder()
+        .column("component", labels)
+        .column("layer", vec![None::<i64>; chosen.rows()]);
+    for name in ["example", "group", "effect", "mean", "low", "high"] {
+        if chosen.has(name) {
+            table = table.column(name, chosen.column(name)?.clone());
+        }
+    }
+    table.build()
 }

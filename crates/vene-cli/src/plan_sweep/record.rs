@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use vene::plan_sweep::PlanSweep;
 use vene::sweep::noise_floor;
 use vene::{Outline, Table};
+use vene_table::TableSource;
 
 use super::Settings;
 use crate::record::{Kind, Record};
@@ -29,19 +30,25 @@ pub fn begin(outline: &Outline, sweep: &PlanSweep, settings: &Settings) -> anyho
 /// Says what came of the run.
 pub fn end(
     record: &mut Record,
-    examples: &Table,
-    receipts: &Table,
+    examples: &impl TableSource,
+    receipts: &impl TableSource,
     files: &[String],
     seconds: f64,
 ) -> anyhow::Result<()> {
-    let outcomes = receipts.text("outcome")?;
-    let count = |outcome: &str| outcomes.iter().filter(|found| *found == outcome).count();
+    let kinds = ["changed", "shared_prefix", "same_values", "not_edited"];
+    let mut counts = [0_usize; 4];
+    for chunk in receipts.chunks(Some(&["outcome"]))? {
+        let chunk = chunk?;
+        let outcomes = chunk.words("outcome")?;
+        for (kind, count) in kinds.iter().zip(&mut counts) {
+            *count += outcomes.iter().filter(|outcome| *outcome == Some(kind)).count();
+        }
+    }
     record.set("seconds", json!(seconds));
     record.set("noise_floor", json!(noise_floor(examples)));
     record.set("rows", json!({ "examples": examples.rows(), "receipts": receipts.rows() }));
-    let kinds = ["changed", "shared_prefix", "same_values", "not_edited"];
     let outcomes: serde_json::Map<String, Value> =
-        kinds.iter().map(|kind| ((*kind).to_owned(), json!(count(kind)))).collect();
+        kinds.iter().zip(counts).map(|(kind, count)| ((*kind).to_owned(), json!(count))).collect();
     record.set("receipts", Value::Object(outcomes));
     record.set_files(files);
     Ok(())

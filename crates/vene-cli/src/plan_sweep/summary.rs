@@ -26,15 +26,15 @@ pub fn text(summary: &Table, sweep: &PlanSweep) -> anyhow::Result<String> {
         None => "-".to_owned(),
     };
     let mut text = String::new();
-    let mut named: Vec<&String> = Vec::new();
-    for metric in metrics {
+    let mut named: Vec<&str> = Vec::new();
+    for &metric in &metrics {
         if !named.contains(&metric) {
             named.push(metric);
         }
     }
     for metric in named {
         let mut rows: Vec<usize> =
-            (0..summary.rows()).filter(|&row| metrics[row] == *metric).collect();
+            (0..summary.rows()).filter(|&row| metrics[row] == metric).collect();
         let more = rows.len().saturating_sub(LISTED);
         let order = if more > 0 {
             let size = |row: &usize| mean[*row].map_or(0.0, f64::abs);

@@ -50,7 +50,7 @@ fn the_sweep_is_pyvenes() {
         let expected = rows
             .iter()
             .find(|expected| {
-                expected["component"] == components[row].as_str()
+                expected["component"] == components[row]
                     && expected["layer"].as_i64() == layers[row]
                     && expected["position"].as_i64() == positions[row]
                     && expected["token_id"].as_i64() == Some(tokens[row])

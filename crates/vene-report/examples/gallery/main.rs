@@ -157,7 +157,7 @@ fn over_data_sets(
 
     let metrics = HeatMap { own_scales: true, ..HeatMap::means(roles(), Facets::by("metric")) };
     let mlp = summary.text("component")?;
-    let mlp = summary.filter(|row| mlp.get(row).is_some_and(|name| name == "mlp_output"));
+    let mlp = summary.filter(|row| mlp.get(row).is_some_and(|name| *name == "mlp_output"));
     write("metrics-mean", HeatMap { caption: about("mean effect"), ..metrics }.draw(&mlp)?)?;
 
     let strips = Strips {
@@ -195,6 +195,10 @@ fn over_data_sets(
     write("heads-mean", map.draw(&heads.summary)?)?;
     let map = HeatMap::sign_agreements(Axis::Head, facets);
     write("heads-agreement", HeatMap { caption: about("heads"), ..map }.draw(&heads.summary)?)?;
+    let dense = DataSet::heads(120, 60, 5)?;
+    let map = HeatMap::means(Axis::Head, Facets::by("position").ordered(data_set::ROLES));
+    let map = HeatMap { caption: about("many heads"), interval: interval(), ..map };
+    write("dense-heads-mean", map.draw(&dense.summary)?)?;
     let strips = Strips { metric: None, ..strips };
     write("heads-strips", strips.draw(&heads.summary, &heads.examples)?)?;
     Ok(())

@@ -7,7 +7,7 @@ use crate::color::qualitative;
 use crate::depth::{self, DepthLabel};
 use crate::drawing::{Anchor, Drawing, FAINT, INK, PALE, middle, widest};
 use crate::page::{CAPTION, LABEL, MARGIN, TITLE};
-use crate::{Figure, font, key, tick};
+use crate::{Figure, FigureError, font, key, tick};
 
 /// Between the lines of two references' labels.
 const LINE: f64 = 13.0;
@@ -55,7 +55,7 @@ impl Layout {
     }
 }
 
-pub(super) fn draw(series: &Series, bars: &Bars) -> Figure {
+pub(super) fn draw(series: &Series, bars: &Bars) -> Result<Figure, FigureError> {
     let all = series.values.iter().chain(&series.references).copied().flatten();
     let axis = ValueAxis::fit(bars.scale, all);
     let ticks = axis.ticks();
@@ -101,9 +101,7 @@ pub(super) fn draw(series: &Series, bars: &Bars) -> Figure {
         y += LABEL * 1.8;
         drawing.text((MARGIN, y), &note, LABEL, Anchor::Start, FAINT);
     }
-    let (width, height) = (width.ceil() as u32, (y + MARGIN * 0.8).ceil() as u32);
-    let title = bars.caption.title();
-    Figure { svg: drawing.finish(title, width, height), width, height }
+    drawing.finish(bars.caption.title(), (width, (y + MARGIN * 0.8)))
 }
 
 /// What the x axis is, and which position is shown.

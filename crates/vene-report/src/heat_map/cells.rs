@@ -1,11 +1,21 @@
 //! The cells of a panel, with what marks some of them.
 
+use std::collections::BTreeMap;
+
 use super::HeatMap;
 use super::grid::{Cell, Grid};
 use crate::color::{FittedScale, quiet_on};
-use crate::drawing::Drawing;
+use crate::drawing::{Drawing, Stroke};
 use crate::page::MOST_HINTS;
 use crate::tick;
+
+/// Cells that are drawn one by one, in all panels together.
+const MOST_RECTANGLES: usize = 20_000;
+/// Steps of a colour scale where cells are many.
+const SHADES: f64 = 255.0;
+/// A cell with nothing in it, and the line across it.
+const GAP: &str = "#f4f4f4";
+const CROSS: &str = "#a8a8a8";
 
 /// Draws the cells of a panel, its upper left corner `at`.
 pub(super) fn draw(
@@ -17,6 +27,9 @@ pub(super) fn draw(
     panel: usize,
     at: (f64, f64),
 ) {
+    if grid.cells().len() > MOST_RECTANGLES {
+        return draw_dense(drawing, grid, map, size, scale, panel, at);
+    }
     // A hairline of white keeps larger cells apart; small ones need all of their colour.
     let line = if size.0 >= 20.0 && size.1 >= 12.0 { 1.0 } else { 0.0 };
     let inner = (size.0 - line, size.1 - line);
@@ -56,6 +69,64 @@ pub(super) fn draw(
     }
 }
 
+/// Draws the cells of a panel as lines of colour: thousands of rectangles would make a document of many megabytes.
+fn draw_dense(
+    drawing: &mut Drawing,
+    grid: &Grid,
+    map: &HeatMap,
+    size: (f64, f64),
+    scale: &FittedScale,
+    panel: usize,
+    at: (f64, f64),
+) {
+    let mut fills: BTreeMap<String, Vec<Stroke>> = BTreeMap::new();
+    let mut dots: BTreeMap<&str, Vec<Stroke>> = BTreeMap::new();
+    let mut gaps = Vec::new();
+    for row in 0..grid.rows.len() {
+        let y = at.1 + ((grid.rows.len() - 1 - row) as f64 + 0.5) * size.1;
+        let mut last: Option<String> = None;
+        for index in 0..grid.columns.len() {
+            let x = at.0 + index as f64 * size.0;
+            let cell = grid.cell(panel, row, index);
+            // Shades that no eye tells apart are one.
+            let fill = cell.value.map_or_else(
+                || GAP.to_owned(),
+                |value| scale.color((scale.along(value) * SHADES).round() / SHADES),
+            );
+            if cell.value.is_none() {
+                gaps.push(Stroke { from: (x, y + size.1 / 2.0), by: (size.0, -size.1) });
+            } else if map.interval.is_some() && cell.is_open() {
+                let dot = Stroke { from: (x + size.0 / 2.0, y), by: (0.0, 0.0) };
+                dots.entry(quiet_on(&fill)).or_default().push(dot);
+            }
+            let strokes = fills.entry(fill.clone()).or_default();
+            match strokes.last_mut() {
+                Some(stroke) if last.as_ref() == Some(&fill) => stroke.by.0 += size.0,
+                _ => strokes.push(Stroke { from: (x, y), by: (size.0, 0.0) }),
+            }
+            last = Some(fill);
+        }
+    }
+    drawing.open("cells", &format!(r#" shape-rendering="crispEdges" stroke-width="{}""#, size.1));
+    for (fill, strokes) in &fills {
+        drawing.strokes(strokes, fill);
+    }
+    drawing.close();
+    if !gaps.is_empty() {
+        drawing.open("gaps", "");
+        drawing.strokes(&gaps, CROSS);
+        drawing.close();
+    }
+    if !dots.is_empty() {
+        let width = 2.0 * dot_radius(size);
+        drawing.open("open", &format!(r#" stroke-linecap="round" stroke-width="{width}""#));
+        for (color, dots) in &dots {
+            drawing.strokes(dots, color);
+        }
+        drawing.close();
+    }
+}
+
 /// How large the dot in a cell is that can't be told from 0.
 pub(super) fn dot_radius(cell: (f64, f64)) -> f64 {
     (cell.0.min(cell.1) * 0.11).clamp(0.8, 2.0)
@@ -80,6 +151,6 @@ fn words(cell: &Cell, map: &HeatMap) -> String {
 
 /// A cell with nothing in it: crossed out, in no colour of any scale.
 pub(super) fn draw_gap(drawing: &mut Drawing, at: (f64, f64), size: (f64, f64), hint: &str) {
-    drawing.rectangle(at, size, "#f4f4f4", hint);
-    drawing.line((at.0, at.1 + size.1), (at.0 + size.0, at.1), "#a8a8a8", 1.0, "");
+    drawing.rectangle(at, size, GAP, hint);
+    drawing.line((at.0, at.1 + size.1), (at.0 + size.0, at.1), CROSS, 1.0, "");
 }

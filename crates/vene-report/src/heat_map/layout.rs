@@ -5,7 +5,7 @@ use super::scale_bar::{MarkKey, ScaleBar};
 use super::{HeatMap, cells};
 use crate::drawing::{Anchor, Drawing, FAINT, INK, every, middle, widest};
 use crate::page::{CAPTION, LABEL, MARGIN, PAGE, SMALL, TITLE};
-use crate::{Axis, Figure, depth, font};
+use crate::{Axis, Figure, FigureError, depth, font};
 
 /// The longest token shown upright, and the longest role; the room for one that is turned.
 const UPRIGHT: f64 = 66.0;
@@ -92,7 +92,7 @@ impl Layout {
     }
 }
 
-pub(super) fn draw(grid: &Grid, map: &HeatMap) -> Figure {
+pub(super) fn draw(grid: &Grid, map: &HeatMap) -> Result<Figure, FigureError> {
     let of_all = grid.range().unwrap_or_default();
     let bars: Vec<ScaleBar> = (0..grid.panels.len())
         .map(|panel| if map.own_scales { grid.range_of(panel) } else { Some(of_all) })
@@ -163,9 +163,7 @@ pub(super) fn draw(grid: &Grid, map: &HeatMap) -> Figure {
         }
     }
     let height = bottom.max(marks_bottom) + MARGIN * 0.8;
-    let (width, height) = (width.ceil() as u32, height.ceil() as u32);
-    let title = map.caption.title();
-    Figure { svg: drawing.finish(title, width, height), width, height }
+    drawing.finish(map.caption.title(), (width, height))
 }
 
 fn draw_rows(drawing: &mut Drawing, grid: &Grid, layout: &Layout, at: (f64, f64)) {

@@ -6,7 +6,7 @@ use crate::color::{DISTINCT, distinct};
 use crate::drawing::{Anchor, Drawing, FAINT, INK, PALE, every, middle, widest};
 use crate::linear_axis::LinearAxis;
 use crate::page::{CAPTION, LABEL, MARGIN, MOST_HINTS, PAGE, SMALL, TITLE};
-use crate::{Figure, font, key, tick};
+use crate::{Figure, FigureError, font, key, tick};
 
 const HEIGHT: f64 = 220.0;
 const BETWEEN: f64 = 22.0;
@@ -83,7 +83,7 @@ impl<'a> Layout<'a> {
     }
 }
 
-pub(super) fn draw(lines: &Lines, profile: &Profile) -> Figure {
+pub(super) fn draw(lines: &Lines, profile: &Profile) -> Result<Figure, FigureError> {
     let ends = lines.points().filter_map(|point| point.interval);
     let values = lines.points().map(|point| point.value);
     let axis = LinearAxis::fit(values.chain(ends.flat_map(|(low, high)| [low, high])));
@@ -123,9 +123,7 @@ pub(super) fn draw(lines: &Lines, profile: &Profile) -> Figure {
     bottom += TITLE * 1.4;
     let center = layout.left + (content - layout.left) / 2.0;
     drawing.text((center, bottom), profile.along.title(), TITLE, Anchor::Middle, INK);
-    let (width, height) = (width.ceil() as u32, (bottom + MARGIN * 0.8).ceil() as u32);
-    let title = profile.caption.title();
-    Figure { svg: drawing.finish(title, width, height), width, height }
+    drawing.finish(profile.caption.title(), (width, (bottom + MARGIN * 0.8)))
 }
 
 /// Which line is which; returns where it ends.

@@ -1,6 +1,6 @@
 //! A table's rows, sorted into the lines of panels.
 
-use vene_table::{Column, Table};
+use vene_table::{Kind, Table};
 
 use super::{Along, Profile};
 use crate::depth::{self, DepthLabel};
@@ -35,9 +35,8 @@ impl Lines {
             let numbers = table.optional_integers(column)?.into_iter();
             Ok(numbers.map(|number| number.map(|number| number as f64)).collect())
         };
-        let places = match (&profile.along, table.column(column)?) {
-            (Along::Layers, _) => integers()?,
-            (_, Column::Integer(_) | Column::OptionalInteger(_)) => integers()?,
+        let places = match (&profile.along, table.column(column)?.kind().complete()) {
+            (Along::Layers, _) | (_, Kind::Integer) => integers()?,
             (Along::Numbers { .. }, _) => {
                 let numbers = table.optional_floats(column)?.into_iter();
                 numbers.map(|number| number.filter(|number| number.is_finite())).collect()
@@ -57,7 +56,7 @@ impl Lines {
         let values = table.optional_floats(&profile.value)?;
         let intervals = ends_if_any(profile.interval.as_ref(), &table)?;
         let of_rows = table.text(&profile.lines)?;
-        let names = names(of_rows, profile);
+        let names = names(&of_rows, profile);
 
         let span = match profile.along {
             // What stands between the layers has its place too.
@@ -67,7 +66,7 @@ impl Lines {
         count_cells(panels.len(), names.len(), span.max(places.len()))?;
         let mut lines: Vec<Vec<Point>> = vec![Vec::new(); panels.len() * names.len()];
         let rows =
-            places.iter().zip(of_rows).zip(&panel_of_row).zip(values.into_iter().zip(intervals));
+            places.iter().zip(&of_rows).zip(&panel_of_row).zip(values.into_iter().zip(intervals));
         for (((&x, name), panel), (value, interval)) in rows {
             let name = names.iter().position(|other| other == name).unwrap_or_default();
             let line = &mut lines[panel * names.len() + name];
@@ -104,12 +103,14 @@ impl Lines {
 }
 
 /// The lines' names in the key's order.
-fn names(of_rows: &[String], profile: &Profile) -> Vec<String> {
+fn names(of_rows: &[&str], profile: &Profile) -> Vec<String> {
     if profile.lines != "component" {
-        return label::distinct(of_rows, []).0;
+        return label::distinct(of_rows, []).0.into_iter().map(str::to_owned).collect();
     }
-    let labels: Vec<DepthLabel> =
-        of_rows.iter().map(|name| DepthLabel { component: name.clone(), layer: None }).collect();
+    let labels: Vec<DepthLabel> = of_rows
+        .iter()
+        .map(|name| DepthLabel { component: (*name).to_owned(), layer: None })
+        .collect();
     depth::key(&labels).into_iter().map(|(_, name)| name).collect()
 }
 

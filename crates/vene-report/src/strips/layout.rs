@@ -2,13 +2,13 @@
 
 use super::Strips;
 use super::rows::{Rows, Strip};
-use super::swarm;
+use super::{density, swarm};
 use crate::color::{distinct, qualitative};
 use crate::depth::{self, DepthLabel};
 use crate::drawing::{Anchor, Drawing, FAINT, INK, PALE, middle, widest};
 use crate::linear_axis::LinearAxis;
 use crate::page::{CAPTION, LABEL, MARGIN, MOST_HINTS, TITLE};
-use crate::{Figure, font, key, tick};
+use crate::{Figure, FigureError, font, key, tick};
 
 /// From the lowest to the highest number.
 const ACROSS: f64 = 560.0;
@@ -48,7 +48,7 @@ impl Layout {
     }
 }
 
-pub(super) fn draw(rows: &Rows, strips: &Strips) -> Figure {
+pub(super) fn draw(rows: &Rows, strips: &Strips) -> Result<Figure, FigureError> {
     let dots = rows.strips.iter().flat_map(|strip| &strip.dots).map(|dot| dot.effect);
     let ends = rows.strips.iter().filter_map(|strip| strip.interval);
     let means = rows.strips.iter().map(|strip| strip.mean);
@@ -71,7 +71,12 @@ pub(super) fn draw(rows: &Rows, strips: &Strips) -> Figure {
         let place = font::elide(&strip.place.text(), LABEL, PLACE);
         let label = (layout.left - 12.0, y + middle(LABEL));
         drawing.text(label, &place, LABEL, Anchor::End, INK);
-        draw_dots(&mut drawing, rows, strip, &axis, &layout, y, count <= MOST_HINTS);
+        if rows.is_dense() {
+            let line = density::Line { left: layout.left, across: ACROSS, y };
+            density::draw(&mut drawing, &strip.dots, &axis, &line, layout.strip / 2.0 - 1.5);
+        } else {
+            draw_dots(&mut drawing, rows, strip, &axis, &layout, y, count <= MOST_HINTS);
+        }
         draw_mean(&mut drawing, strip, &axis, &layout, y);
         let at = (right + 14.0, y + middle(LABEL));
         drawing.text(at, &numbers(strip), LABEL, Anchor::Start, INK);
@@ -86,9 +91,7 @@ pub(super) fn draw(rows: &Rows, strips: &Strips) -> Figure {
             drawing.text((MARGIN, y), &line, LABEL, Anchor::Start, FAINT);
         }
     }
-    let (width, height) = (width.ceil() as u32, (y + MARGIN * 0.8).ceil() as u32);
-    let title = strips.caption.title();
-    Figure { svg: drawing.finish(title, width, height), width, height }
+    drawing.finish(strips.caption.title(), (width, (y + MARGIN * 0.8)))
 }
 
 /// What stands above the numbers on the right.
@@ -121,10 +124,12 @@ fn color(rows: &Rows, group: Option<usize>) -> &'static str {
 
 /// Which colour is which group, and what stands on the dots; returns where it ends.
 fn draw_key(drawing: &mut Drawing, rows: &Rows, strips: &Strips, top: f64, width: f64) -> f64 {
-    let groups = rows.groups.iter();
+    let groups = if rows.is_dense() { [].iter() } else { rows.groups.iter() };
     let mut texts: Vec<String> =
         groups.map(|group| group.clone().unwrap_or_else(|| "no group".to_owned())).collect();
-    if texts.is_empty() {
+    if rows.is_dense() {
+        texts.push("number of examples by their effect (each row to its own scale), and the effects' range".to_owned());
+    } else if texts.is_empty() {
         texts.push("an example".to_owned());
     }
     let dots = texts.len();
@@ -134,7 +139,9 @@ fn draw_key(drawing: &mut Drawing, rows: &Rows, strips: &Strips, top: f64, width
     });
     key::draw(drawing, &texts, top, width, |drawing, index, at| {
         let center = (at.0 + key::MARK / 2.0, at.1 + key::MARK / 2.0);
-        if index < dots {
+        if index < dots && rows.is_dense() {
+            density::draw_key(drawing, center);
+        } else if index < dots {
             let group = (!rows.groups.is_empty()).then_some(index);
             drawing.circle(center, 3.6, color(rows, group), "");
         } else {
@@ -176,13 +183,13 @@ fn draw_dots(
     drawing.open("dots", r#" fill-opacity="0.55""#);
     for ((dot, x), offset) in strip.dots.iter().zip(along).zip(offsets) {
         let hint = if hints {
-            let group = dot.group.and_then(|group| rows.groups.get(group).cloned().flatten());
+            let group = rows.group(dot).and_then(|group| rows.groups.get(group).cloned().flatten());
             let group = group.map_or_else(String::new, |group| format!(", {group}"));
             format!("example {}{group}: {}", dot.example, tick::brief(dot.effect))
         } else {
             String::new()
         };
-        drawing.circle((x, y + offset), layout.dot, color(rows, dot.group), &hint);
+        drawing.circle((x, y + offset), layout.dot, color(rows, rows.group(dot)), &hint);
     }
     drawing.close();
 }
@@ -220,6 +227,11 @@ fn notes(rows: &Rows, strips: &Strips) -> Vec<String> {
     } else {
         examples
     }];
+    if rows.is_dense() && !rows.groups.is_empty() {
+        notes.push(
+            "groups are not told apart: there are too many examples for a dot each".to_owned(),
+        );
+    }
     match rows.lost {
         0 => {}
         1 => notes.push("1 effect is no number and not shown".to_owned()),

@@ -1,14 +1,17 @@
 //! Two tables, sorted into strips.
 
-use vene_table::Table;
+use std::borrow::Cow;
+
+use vene_table::{Distinct, Kind, Table, Value};
 
 use super::Strips;
 use crate::FigureError;
 use crate::color::DISTINCT;
-use crate::error::MOST_DOTS;
 use crate::interval::{Ends, ends_if_any};
-use crate::label;
-use crate::place::{self, Place};
+use crate::place::{self, Place, Places};
+
+/// Dots that are drawn one by one, in all strips together.
+const MOST_DOTS: usize = 20_000;
 
 /// What strips show, before it has any place on a page.
 pub(super) struct Rows {
@@ -38,52 +41,107 @@ pub(super) struct Strip {
 pub(super) struct Dot {
     pub(super) effect: f64,
     pub(super) example: i64,
-    /// Index in `groups`, where groups have colours.
-    pub(super) group: Option<usize>,
+    /// Its group's number: an index into `groups`, where groups have colours.
+    group: u32,
 }
 
-impl Rows {
-    pub(super) fn of(
-        summary: &Table,
-        examples: &Table,
-        strips: &Strips,
-    ) -> Result<Rows, FigureError> {
+/// Reads the examples, chunk by chunk.
+pub(super) struct Reader<'s> {
+    strips: &'s Strips,
+    /// In order of place, so that each example's strip is found by its place.
+    shown: Vec<Strip>,
+    cells: usize,
+    /// The examples' places, and which strip each is of.
+    places: Places,
+    strip_of_place: Vec<Option<usize>>,
+    /// The examples' groups, until they are too many to be told apart.
+    groups: Distinct,
+    /// Metrics that are not drawn, in the order in which they occur.
+    others: Distinct,
+    rows: usize,
+    lost: usize,
+}
+
+impl<'s> Reader<'s> {
+    pub(super) fn new(summary: &Table, strips: &'s Strips) -> Result<Self, FigureError> {
         let (mut shown, cells) = largest(summary, strips)?;
-        // In order of place, so that each example's strip is found by its place.
         shown.sort_by(|one, other| one.place.cmp(&other.place));
+        Ok(Self {
+            strips,
+            shown,
+            cells,
+            places: Places::default(),
+            strip_of_place: Vec::new(),
+            groups: Distinct::default(),
+            others: Distinct::default(),
+            rows: 0,
+            lost: 0,
+        })
+    }
 
-        let places = place::of_rows(examples)?;
-        let numbers = examples.integers("example")?;
-        let effects = examples.optional_floats(&strips.effect)?;
-        let groups = if examples.has("group") {
-            label::of_column(examples, "group")?
-        } else {
-            vec![None; examples.rows()]
-        };
-        if examples.is_empty() {
-            return Err(FigureError::Empty);
-        }
-        let (groups, group_of_row) = colored(&groups);
-
-        let (mut lost, mut dots) = (0, 0);
-        let rows = places.iter().zip(numbers).zip(effects).zip(group_of_row);
-        for (((place, example), effect), group) in rows {
-            let found = shown.binary_search_by(|strip| strip.place.cmp(place));
-            let Some(strip) = found.ok().and_then(|index| shown.get_mut(index)) else { continue };
-            match effect.filter(|effect| effect.is_finite()) {
-                Some(effect) => strip.dots.push(Dot { effect, example: *example, group }),
-                None => lost += 1,
+    /// Takes the dots of a chunk.
+    pub(super) fn read(&mut self, chunk: &Table) -> Result<(), FigureError> {
+        let chunk = match &self.strips.metric {
+            None => Cow::Borrowed(chunk),
+            Some(metric) => {
+                let metrics = chunk.text("metric")?;
+                let ours = chunk.filter(|row| metrics.get(row) == Some(&metric.as_str()));
+                if ours.is_empty() {
+                    self.others.number(chunk.column("metric")?);
+                }
+                Cow::Owned(ours)
             }
-            dots += 1;
+        };
+        let places = self.places.number(&chunk)?;
+        let known = self.strip_of_place.len();
+        for place in &self.places.places()[known..] {
+            let found = self.shown.binary_search_by(|strip| strip.place.cmp(place));
+            self.strip_of_place.push(found.ok());
         }
-        if dots > MOST_DOTS {
-            return Err(FigureError::TooManyDots { dots });
+        let numbers = chunk.integers("example")?;
+        let effects = chunk.optional_floats(&self.strips.effect)?;
+        let groups = if chunk.has("group") {
+            if chunk.column("group")?.kind().complete() == Kind::Float {
+                chunk.words("group")?;
+            }
+            // One more may be missing: then they are too many.
+            let may_be_told_apart = self.groups.len() <= DISTINCT + 1;
+            may_be_told_apart
+                .then(|| chunk.column("group").map(|groups| self.groups.number(groups)))
+        } else {
+            None
+        };
+        let groups = groups.transpose()?.unwrap_or_else(|| vec![u32::MAX; chunk.rows()]);
+        let rows = places.into_iter().zip(numbers).zip(effects).zip(groups);
+        for (((place, &example), effect), group) in rows {
+            let strip = self.strip_of_place[place].and_then(|strip| self.shown.get_mut(strip));
+            let Some(strip) = strip else { continue };
+            match effect.filter(|effect| effect.is_finite()) {
+                Some(effect) => strip.dots.push(Dot { effect, example, group }),
+                None => self.lost += 1,
+            }
+        }
+        self.rows += chunk.rows();
+        Ok(())
+    }
+
+    /// The strips, once all chunks were read.
+    pub(super) fn finish(self) -> Result<Rows, FigureError> {
+        let Self { strips, mut shown, cells, groups, others, rows, lost, .. } = self;
+        if rows == 0 {
+            let metric = strips.metric.clone().filter(|_| !others.is_empty());
+            return Err(metric.map_or(FigureError::Empty, |metric| {
+                let available =
+                    (0..others.len() as u32).map(|other| others.value(other).to_string());
+                let available = available.collect::<Vec<_>>().join("`, `");
+                FigureError::NoMetric { metric, available }
+            }));
         }
         for strip in &mut shown {
             check(strip, strips)?;
-            let by_effect = |one: &Dot, other: &Dot| one.effect.total_cmp(&other.effect);
-            strip.dots.sort_by(|one, other| {
-                by_effect(one, other).then_with(|| one.example.cmp(&other.example))
+            strip.dots.sort_unstable_by(|one, other| {
+                let by_effect = one.effect.total_cmp(&other.effect);
+                by_effect.then_with(|| one.example.cmp(&other.example))
             });
         }
         let mut seen: Vec<i64> =
@@ -91,7 +149,19 @@ impl Rows {
         seen.sort_unstable();
         seen.dedup();
         shown.sort_by(by_size);
-        Ok(Rows { strips: shown, cells, examples: seen.len(), lost, groups })
+        Ok(Rows { strips: shown, cells, examples: seen.len(), lost, groups: colored(&groups) })
+    }
+}
+
+impl Rows {
+    /// The group whose colour a dot has; `None` where groups have no colours.
+    pub(super) fn group(&self, dot: &Dot) -> Option<usize> {
+        usize::try_from(dot.group).ok().filter(|group| *group < self.groups.len())
+    }
+
+    /// Whether there are so many dots that they would cover each other.
+    pub(super) fn is_dense(&self) -> bool {
+        self.strips.iter().map(|strip| strip.dots.len()).sum::<usize>() > MOST_DOTS
     }
 }
 
@@ -128,15 +198,14 @@ fn by_size(one: &Strip, other: &Strip) -> std::cmp::Ordering {
     by_mean.then_with(|| one.place.cmp(&other.place))
 }
 
-/// The groups, and for each row which of them it is in; none where they are too many to tell
-/// apart, or only one.
-fn colored(groups: &[Option<String>]) -> (Vec<Option<String>>, Vec<Option<usize>>) {
-    let (names, of_rows) = label::distinct(groups, []);
-    let named = names.iter().flatten().count();
-    if named > DISTINCT || names.len() < 2 {
-        return (Vec::new(), vec![None; groups.len()]);
-    }
-    (names, of_rows.into_iter().map(Some).collect())
+/// The groups by their numbers; none where they are too many to tell apart, or only one.
+fn colored(groups: &Distinct) -> Vec<Option<String>> {
+    let name = |value: Value<'_>| match value {
+        Value::Missing => None,
+        value => Some(value.to_string()),
+    };
+    let names: Vec<_> = (0..groups.len() as u32).map(|group| name(groups.value(group))).collect();
+    if names.iter().flatten().count() > DISTINCT || names.len() < 2 { Vec::new() } else { names }
 }
 
 /// A strip needs dots, and one of each example.

@@ -102,6 +102,11 @@ impl GuardedParquet {
         self.metadata.schema()
     }
 
+    /// How many rows it says it has.
+    pub fn rows(&self) -> usize {
+        usize::try_from(self.metadata.metadata().file_metadata().num_rows()).unwrap_or(0)
+    }
+
     /// The notes of its author, by key.
     pub fn notes(&self) -> BTreeMap<String, String> {
         let notes = self.metadata.metadata().file_metadata().key_value_metadata();

@@ -347,6 +347,20 @@ pub enum SweepError {
         /// What it holds there.
         other: String,
     },
+    /// An example that a table has more than once in a cell.
+    #[error("example {example} is there twice ({place}): a summary takes each once")]
+    Repeated {
+        /// The example.
+        example: i64,
+        /// The cell.
+        place: String,
+    },
+    /// A table that was changed while it was read.
+    #[error("the table was changed while it was read: example {example} was not there before")]
+    Changed {
+        /// The example.
+        example: i64,
+    },
     /// A cell's plan is wrong.
     #[error(transparent)]
     Plan(#[from] PlanError),

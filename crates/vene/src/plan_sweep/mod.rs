@@ -237,7 +237,7 @@ impl PlanSweep {
         let examples: Vec<Table> = parts.iter().map(|part| part.examples.clone()).collect();
         let receipts: Vec<Table> = parts.iter().map(|part| part.receipts.clone()).collect();
         Ok(PlanBatch {
-            examples: join(&examples)?,
+            examples: join(&examples)?.table()?,
             receipts: Table::concatenate(&receipts, &[])?,
             collected: Collected::joined(parts.into_iter().map(|part| part.collected))?,
         })

@@ -56,7 +56,16 @@ impl TokenRead {
             let text = text.unwrap_or_else(|_| format!("#{token}"));
             Self { name: format!("{what} of `{text}`"), place, is_probability }
         };
-        Ok(tokens.iter().enumerate().map(read).collect())
+        // A token that is listed twice is read once; of tokens with one text each is told by its id too.
+        let listed = |(place, token): &(usize, &u32)| !tokens[..*place].contains(token);
+        let mut reads: Vec<Self> = tokens.iter().enumerate().filter(listed).map(read).collect();
+        let names: Vec<String> = reads.iter().map(|read| read.name.clone()).collect();
+        for (read, name) in reads.iter_mut().zip(&names) {
+            if names.iter().filter(|other| *other == name).count() > 1 {
+                read.name = format!("{name} (#{})", tokens[read.place]);
+            }
+        }
+        Ok(reads)
     }
 
     /// The number, of what was read at a position.

@@ -1,6 +1,6 @@
 //! The tables of a plan over a data set.
 
-use vene_table::{Column, Table, TableBuilder, TableError};
+use vene_table::{Column, Joined, Table, TableBuilder, TableError, TableSource};
 
 use super::batch::{Measured, TokensRead, has_changed};
 use super::{PlanSweep, PlanSweepError};
@@ -278,6 +278,6 @@ pub(super) fn receipts(
 ///
 /// # Errors
 /// As [`sweep::join`].
-pub fn join(parts: &[Table]) -> Result<Table, PlanSweepError> {
+pub fn join<T: TableSource>(parts: &[T]) -> Result<Joined<'_, T>, PlanSweepError> {
     Ok(sweep::join(parts)?)
 }

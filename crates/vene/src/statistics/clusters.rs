@@ -41,48 +41,18 @@ impl Clusters {
         self.of.len()
     }
 
-    /// Each cluster's sum over the values that are there, and their number.
-    pub(super) fn sums(&self, values: &[f64]) -> Sums {
-        let mut sums = Sums {
-            totals: vec![0.0; self.count],
-            sizes: vec![0.0; self.count],
-            observed: 0,
-            magnitude: 0.0,
-        };
-        for (&cluster, &value) in self.of.iter().zip(values) {
-            if !value.is_nan() {
-                sums.totals[cluster] += value;
-                sums.sizes[cluster] += 1.0;
-                sums.observed += 1;
-                sums.magnitude += value.abs();
-            }
+    /// The cluster of an observation, counted from 0 in order of appearance.
+    pub(super) fn of_observation(&self, observation: usize) -> usize {
+        self.of[observation]
+    }
+
+    /// `[cluster]`: how many observations it has.
+    pub(super) fn sizes(&self) -> Vec<f64> {
+        let mut sizes = vec![0.0; self.count];
+        for &cluster in &self.of {
+            sizes[cluster] += 1.0;
         }
-        sums.magnitude /= sums.observed.max(1) as f64;
-        sums
-    }
-}
-
-/// All that a mean and its resamples need of a cell.
-pub(super) struct Sums {
-    /// `[cluster]`: the sum of its values.
-    pub totals: Vec<f64>,
-    /// `[cluster]`: how many values those are.
-    pub sizes: Vec<f64>,
-    /// How many values there are at all.
-    pub observed: usize,
-    /// The mean of their absolute values: against it rounding is small.
-    pub magnitude: f64,
-}
-
-impl Sums {
-    /// How many clusters have a value.
-    pub fn clusters(&self) -> usize {
-        self.sizes.iter().filter(|size| **size > 0.0).count()
-    }
-
-    /// The mean over observations; `None` where there is none.
-    pub fn mean(&self) -> Option<f64> {
-        (self.observed > 0).then(|| self.totals.iter().sum::<f64>() / self.observed as f64)
+        sizes
     }
 }
 
@@ -96,19 +66,8 @@ mod tests {
         let clusters = Clusters::of([Some("b"), None, Some("a"), None, Some("b")]);
         assert_eq!(clusters.of, [0, 1, 2, 3, 0]);
         assert_eq!((clusters.count(), clusters.observations()), (4, 5));
+        assert_eq!(clusters.sizes(), [2.0, 1.0, 1.0, 1.0]);
         let none: [Option<&str>; 3] = [None; 3];
         assert_eq!(Clusters::of(none), Clusters::independent(3));
-    }
-
-    #[test]
-    fn missing_values_belong_to_no_cluster() {
-        let clusters = Clusters::of([Some("a"), Some("a"), Some("b"), Some("c")]);
-        let sums = clusters.sums(&[1.0, 2.0, f64::NAN, 4.5]);
-        assert_eq!(
-            (sums.totals.as_slice(), sums.sizes.as_slice()),
-            (&[3.0, 0.0, 4.5][..], &[2.0, 0.0, 1.0][..])
-        );
-        assert_eq!((sums.observed, sums.clusters(), sums.mean()), (3, 2, Some(2.5)));
-        assert_eq!(clusters.sums(&[f64::NAN; 4]).mean(), None);
     }
 }

@@ -12,13 +12,11 @@ pub enum StatisticsError {
         /// What was asked for.
         level: f64,
     },
-    /// More resamples than any interval needs, or than there is room for.
-    #[error("{resamples} resamples are too many for {clusters} clusters: take at most {most}")]
+    /// More resamples than any interval needs.
+    #[error("{resamples} resamples are too many: take at most {most}")]
     ManyResamples {
         /// What was asked for.
         resamples: usize,
-        /// What is drawn.
-        clusters: usize,
         /// The most there may be.
         most: usize,
     },

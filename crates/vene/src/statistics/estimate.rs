@@ -1,9 +1,11 @@
 //! The mean effect of each cell, and how well it is known.
 
+use std::borrow::Borrow;
+
 use rayon::prelude::*;
 
 use super::sampler::Sampler;
-use super::{Bootstrap, Clusters, Interval, StatisticsError};
+use super::{Bootstrap, ClusterSums, Clusters, Interval, StatisticsError};
 
 /// A mean over the observations of a data set.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -52,7 +54,7 @@ pub struct Estimate {
 /// # Errors
 ///
 /// [`StatisticsError::Observations`] and [`StatisticsError::Infinite`], which name the cell, and those
-/// of [`Bootstrap::check_for`].
+/// of [`Bootstrap::check`].
 pub fn means<Cell: AsRef<[f64]> + Sync>(
     cells: &[Cell],
     clusters: &Clusters,
@@ -62,7 +64,23 @@ pub fn means<Cell: AsRef<[f64]> + Sync>(
     for (cell, values) in cells.iter().enumerate() {
         sampler.check(cell, values.as_ref())?;
     }
-    Ok(cells.par_iter().map(|values| sampler.sample(values.as_ref()).estimate).collect())
+    let sums = |values: &Cell| ClusterSums::of(clusters, values.as_ref());
+    estimates(&cells.par_iter().map(sums).collect::<Vec<_>>(), clusters, bootstrap)
+}
+
+/// As [`means`], of values that were summed as they came: `cells` are sums over these clusters.
+///
+/// # Errors
+///
+/// As [`means`].
+pub fn estimates<Sums: Borrow<ClusterSums>>(
+    cells: &[Sums],
+    clusters: &Clusters,
+    bootstrap: &Bootstrap,
+) -> Result<Vec<Estimate>, StatisticsError> {
+    let sampler = Sampler::new(clusters, bootstrap)?;
+    let cells: Vec<[&ClusterSums; 1]> = cells.iter().map(|sums| [sums.borrow()]).collect();
+    sampler.sample(&cells, |[sampled]| sampled.estimate)
 }
 
 #[cfg(test)]

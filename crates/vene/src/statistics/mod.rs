@@ -12,6 +12,8 @@
 //!   (patched − base) / (source − base). Both resample the same clusters in all cells, so that
 //!   cells may be compared: a difference of two cells is a cell too (subtract their effects row by
 //!   row).
+//! * Where there are more effects than memory, [`estimates`] and [`ratios`] take their sums over clusters
+//!   ([`ClusterSums`], [`RatioSums`]), to which effects are added one by one.
 //! * [`Correction`] takes into account that a sweep asks many questions at once.
 //! * [`Split`] keeps the rows on which something was found apart from those on which it is shown.
 //!
@@ -43,12 +45,14 @@ mod sampler;
 pub(crate) mod share;
 mod significance;
 mod split;
+mod sums;
 
 pub use bootstrap::Bootstrap;
 pub use clusters::Clusters;
 pub use correction::Correction;
 pub use error::StatisticsError;
-pub use estimate::{Estimate, means};
+pub use estimate::{Estimate, estimates, means};
 pub use interval::Interval;
-pub use ratio::{Quotient, Ratio, Refusal, ratios_of_means};
+pub use ratio::{Quotient, Ratio, RatioSums, Refusal, ratios, ratios_of_means};
 pub use split::{Split, SplitRows, Together, shared_prompts};
+pub use sums::ClusterSums;

@@ -7,10 +7,12 @@
 //! no convention: the confidence set of a ratio is unbounded exactly where the denominator is not
 //! distinguishable from 0 (Fieller 1954).
 
+use std::borrow::Borrow;
+
 use rayon::prelude::*;
 
-use super::sampler::Sampler;
-use super::{Bootstrap, Clusters, Estimate, Interval, StatisticsError};
+use super::sampler::{Sampled, Sampler};
+use super::{Bootstrap, ClusterSums, Clusters, Estimate, Interval, StatisticsError};
 
 /// A ratio of means, with the means.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -96,16 +98,59 @@ pub fn ratios_of_means<Above: AsRef<[f64]> + Sync, Below: AsRef<[f64]> + Sync>(
         sampler.check(cell, below.as_ref())?;
     }
     let pairs = numerators.par_iter().zip(denominators);
-    Ok(pairs.map(|(above, below)| ratio(&sampler, above.as_ref(), below.as_ref())).collect())
+    let sums = |(above, below): (&Above, &Below)| {
+        let mut sums = RatioSums::new(clusters);
+        for (observation, (&above, &below)) in above.as_ref().iter().zip(below.as_ref()).enumerate()
+        {
+            sums.add(clusters, observation, above, below);
+        }
+        sums
+    };
+    ratios(&pairs.map(sums).collect::<Vec<_>>(), clusters, bootstrap)
 }
 
-fn ratio(sampler: &Sampler<'_>, above: &[f64], below: &[f64]) -> Ratio {
-    let both = |values: &[f64], others: &[f64]| -> Vec<f64> {
-        let pairs = values.iter().zip(others);
-        pairs.map(|(value, other)| if other.is_nan() { f64::NAN } else { *value }).collect()
-    };
-    let (above, below) = (both(above, below), both(below, above));
-    let (numerator, denominator) = (sampler.sample(&above), sampler.sample(&below));
+/// The sums of a ratio's two sides over each cluster, taken as the values come; see [`ClusterSums`].
+#[derive(Clone, Debug)]
+pub struct RatioSums {
+    above: ClusterSums,
+    below: ClusterSums,
+}
+
+impl RatioSums {
+    /// A cell without values.
+    pub fn new(clusters: &Clusters) -> Self {
+        Self { above: ClusterSums::new(clusters), below: ClusterSums::new(clusters) }
+    }
+
+    /// Adds the values of an observation, which are left out of both sides where either is missing (NaN).
+    ///
+    /// # Panics
+    ///
+    /// As [`ClusterSums::add`].
+    pub fn add(&mut self, clusters: &Clusters, observation: usize, above: f64, below: f64) {
+        if !above.is_nan() && !below.is_nan() {
+            self.above.add(clusters, observation, above);
+            self.below.add(clusters, observation, below);
+        }
+    }
+}
+
+/// As [`ratios_of_means`], of values that were summed as they came: `cells` are sums over these clusters.
+///
+/// # Errors
+///
+/// As [`means`](super::means).
+pub fn ratios<Sums: Borrow<RatioSums>>(
+    cells: &[Sums],
+    clusters: &Clusters,
+    bootstrap: &Bootstrap,
+) -> Result<Vec<Ratio>, StatisticsError> {
+    let sampler = Sampler::new(clusters, bootstrap)?;
+    let cells = cells.iter().map(Borrow::borrow).map(|sums| [&sums.above, &sums.below]);
+    sampler.sample(&cells.collect::<Vec<_>>(), |[above, below]| ratio(&sampler, &above, &below))
+}
+
+fn ratio(sampler: &Sampler<'_>, numerator: &Sampled, denominator: &Sampled) -> Ratio {
     // The numbers of observations cancel: a ratio of means is a ratio of sums.
     let resampled = numerator.totals.iter().zip(&denominator.totals).map(|(a, b)| a / b).collect();
     let (numerator, denominator) = (numerator.estimate, denominator.estimate);

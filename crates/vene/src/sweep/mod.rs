@@ -55,8 +55,10 @@
 
 mod batch;
 mod builder;
+mod cells;
 mod check;
 mod edits;
+mod examples;
 mod forecast;
 mod match_norm;
 mod means;

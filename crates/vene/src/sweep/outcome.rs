@@ -129,7 +129,7 @@ impl SweepOutcome {
             return Ok(parts.remove(0));
         }
         let examples: Vec<Table> = parts.into_iter().map(Self::into_examples).collect();
-        Ok(Self::of_rows(join(&examples)?))
+        Ok(Self::of_rows(join(&examples)?.table()?))
     }
 
     /// The examples' table: a row for each example, direction, map, cell and metric, with the columns `example`, `group`,

@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use vene_model::Outline;
-use vene_table::{Table, TableBuilder, TableError};
+use vene_table::{Distinct, Joined, Table, TableBuilder, TableError, TableSource};
 
 use super::batch::{Batch, Measured, Seen, other_of};
 use super::outcome::{Numbers, note};
@@ -32,7 +32,7 @@ const USUAL_PLACES: [&str; 4] = ["component", "layer", "role", "head"];
 const PAIR_PLACES: &str = "component,layer,position,role,head";
 
 /// The columns that tell a table's places apart.
-pub fn place_columns(table: &Table) -> Vec<&str> {
+pub fn place_columns(table: &impl TableSource) -> Vec<&str> {
     match table.metadata().get(PLACES) {
         Some(names) => names.split(',').filter(|name| !name.is_empty()).collect(),
         None => USUAL_PLACES.to_vec(),
@@ -222,27 +222,29 @@ fn parameters(sweep: &Sweep) -> String {
     all.join(", ")
 }
 
-/// Parts of a sweep, or tables of several, as one; what was measured of their noise is added up.
+/// Parts of a sweep, or tables of several, as one; what was measured of their noise is added up. Nothing is copied: what is
+/// in files stays there ([`Joined::table`] takes all into memory).
 ///
 /// # Errors
 /// Where the tables have other columns, or were made in another way: each of [`SETTINGS`] must be the
 /// same in all, and so must the directions and the controls that they hold, and what strength the
 /// intervention had.
-pub fn join(parts: &[Table]) -> Result<Table, SweepError> {
+pub fn join<T: TableSource>(parts: &[T]) -> Result<Joined<'_, T>, SweepError> {
     for column in ["direction", "control"] {
-        let mut first: Option<BTreeSet<&str>> = None;
+        let mut first: Option<BTreeSet<String>> = None;
         for (table, part) in parts.iter().enumerate() {
-            let held: BTreeSet<&str> = part.text(column)?.iter().map(String::as_str).collect();
+            let held = held(part, column)?;
             let first = first.get_or_insert_with(|| held.clone());
             if *first != held {
-                let list =
-                    |held: &BTreeSet<&str>| held.iter().copied().collect::<Vec<_>>().join(", ");
+                let list = |held: &BTreeSet<String>| {
+                    held.iter().map(String::as_str).collect::<Vec<_>>().join(", ")
+                };
                 let (first, other) = (list(first), list(&held));
                 return Err(SweepError::Unlike { column, first, table, other });
             }
         }
     }
-    let noted = |part: &Table| part.metadata().get(PARAMETERS).cloned().unwrap_or_default();
+    let noted = |part: &T| part.metadata().get(PARAMETERS).cloned().unwrap_or_default();
     if let Some(first) = parts.first().map(noted)
         && let Some((table, other)) =
             parts.iter().map(noted).enumerate().find(|(_, other)| *other != first)
@@ -254,7 +256,7 @@ pub fn join(parts: &[Table]) -> Result<Table, SweepError> {
         .flat_map(|part| part.metadata().keys())
         .filter(|key| key.starts_with(NOISE))
         .collect();
-    let mut joined = Table::concatenate(parts, &SETTINGS)?;
+    let mut joined = Joined::of(parts, &SETTINGS)?;
     for key in keys {
         let notes = parts.iter().filter_map(|part| part.metadata().get(key));
         joined = joined
@@ -263,9 +265,20 @@ pub fn join(parts: &[Table]) -> Result<Table, SweepError> {
     Ok(joined)
 }
 
+/// The words that a column of a table has.
+fn held(table: &impl TableSource, column: &str) -> Result<BTreeSet<String>, TableError> {
+    let mut words = Distinct::default();
+    for chunk in table.chunks(Some(&[column]))? {
+        let chunk = chunk?;
+        chunk.words(column)?;
+        words.number(chunk.column(column)?);
+    }
+    Ok((0..words.len() as u32).map(|word| words.value(word).to_string()).collect())
+}
+
 /// For each metric the root mean square of what effects differ in between two ways of computing them:
 /// the noise of the computation, in the precision in use. Empty where it was not measured.
-pub fn noise_floor(examples: &Table) -> HashMap<String, f64> {
+pub fn noise_floor(examples: &impl TableSource) -> HashMap<String, f64> {
     let floor = |(key, note): (&String, &String)| {
         let metric = key.strip_prefix(NOISE)?;
         let squares = squares_of(note);

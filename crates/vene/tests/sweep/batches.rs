@@ -3,7 +3,7 @@
 use std::ops::ControlFlow;
 
 use vene::data::Row;
-use vene::sweep::{join, noise_floor};
+use vene::sweep::{Summary, join, noise_floor};
 use vene::{Component, Control, Direction, Forked, Method, NoiseSize, Sweep};
 
 use crate::hand::close;
@@ -51,22 +51,28 @@ fn parts_add_up_to_the_whole() {
     };
     let parts: Vec<_> = batches.iter().cloned().map(&mut part).collect();
     let whole = sweep.run(model).unwrap().into_examples();
-    assert_eq!(lines(&whole), lines(&join(&parts).unwrap()));
+    assert_eq!(lines(&whole), lines(&join(&parts).unwrap().table().unwrap()));
     // Row by row: sums in another order, no more.
     let single_parts: Vec<_> = (0..rows.len()).map(|row| part(row..row + 1)).collect();
-    let single = lines(&join(&single_parts).unwrap());
+    let single = lines(&join(&single_parts).unwrap().table().unwrap());
     for (alone, together) in single.iter().zip(lines(&whole)) {
         assert!(close(alone.value, together.value), "{alone:#?} {together:#?}");
         assert!(close(alone.base_value, together.base_value), "{alone:#?} {together:#?}");
         assert!(close(alone.change, together.change), "{alone:#?} {together:#?}");
     }
+    // A summary is the same of a table and of its parts, and takes each example once.
+    let of_parts = Summary::default().of(&join(&parts).unwrap()).unwrap();
+    let table = join(&parts).unwrap().table().unwrap();
+    assert_eq!(of_parts, Summary::default().of(&table).unwrap());
+    let twice = Summary::default().of(&join(&[whole.clone(), whole.clone()]).unwrap()).unwrap_err();
+    assert!(twice.to_string().contains("is there twice (component "), "{twice}");
     // Progress begins anew in each batch, and counts its interventions.
     let last = batches.last().unwrap().len() * sweep.interventions_per_row();
     assert!(
         done.contains(&last) && done.iter().max() <= Some(&(32 * sweep.interventions_per_row()))
     );
     // What was measured of noise is added up, and does not depend on how rows are cut into batches.
-    let floor = |table| noise_floor(table)["logit_difference"];
+    let floor = |table: &vene::Table| noise_floor(table)["logit_difference"];
     let count = |table: &vene::Table| {
         let places = &table.metadata()["noise_squares.logit_difference"];
         places.split(' ').filter(|place| !place.is_empty()).count() as f64
@@ -77,7 +83,7 @@ fn parts_add_up_to_the_whole() {
     assert!((floor(&whole) - (squares / counts).sqrt()).abs() <= 1e-20);
     assert!((1.0..=8.0).contains(&counts) && counts == count(&whole), "{counts}");
     assert!(floor(&whole) < 1e-12, "{}", floor(&whole));
-    assert_eq!(floor(&join(&single_parts).unwrap()), floor(&whole));
+    assert_eq!(floor(&join(&single_parts).unwrap().table().unwrap()), floor(&whole));
 }
 
 fn of(sweep: &Sweep, subject: &Subject) -> Vec<Line> {

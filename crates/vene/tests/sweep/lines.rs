@@ -25,7 +25,9 @@ pub struct Line {
 
 /// All of a table's rows.
 pub fn lines(table: &Table) -> Vec<Line> {
-    let text = |name: &str| table.text(name).unwrap().to_vec();
+    let text = |name: &str| -> Vec<String> {
+        table.text(name).unwrap().into_iter().map(str::to_owned).collect()
+    };
     let optional = |name: &str| -> Vec<Option<String>> {
         let values = table.optional_text(name).unwrap().into_iter();
         values.map(|value| value.map(str::to_owned)).collect()

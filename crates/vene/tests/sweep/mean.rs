@@ -57,7 +57,7 @@ fn means_are_of_a_role_or_of_all_positions_but_the_first_token() {
             .unwrap();
         let tables = tables(&subject, &sweep);
         agree(&tables);
-        let name = &tables[0].text("intervention").unwrap()[0];
+        let name = tables[0].text("intervention").unwrap()[0];
         let by_role = per_position && unit != SweepUnit::Head;
         assert_eq!(name, if by_role { "mean" } else { "mean_of_all_positions" });
         check(&subject, &tables[0], &pairs, |line, pair| {

@@ -123,7 +123,7 @@ fn a_summary_is_means_shares_and_counts() {
     let controls = summary.text("control").unwrap();
     let metric = summary.text("metric").unwrap();
     for row in 0..summary.rows() {
-        let is_step = ["accuracy", "forced_choice"].contains(&metric[row].as_str());
+        let is_step = ["accuracy", "forced_choice"].contains(&metric[row]);
         if controls[row] == "self" && !is_step && float(&summary, "mean", row) != Some(0.0) {
             assert_eq!(notes[row], Some("unresolved"), "{row}");
         }

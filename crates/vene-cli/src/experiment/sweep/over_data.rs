@@ -3,7 +3,7 @@
 use anyhow::{Context, bail, ensure};
 use vene::data::{Reason, Role, Row};
 use vene::plan_file::{List, MeanOver, SweepMethod};
-use vene::statistics::{Bootstrap, Clusters, Split};
+use vene::statistics::{Bootstrap, Split};
 use vene::sweep::Summary;
 use vene::{AnswerTokens, Method, NoiseSize, Outline, Sweep, SweepError, SweepUnit};
 
@@ -202,8 +202,7 @@ fn summary(experiment: &Experiment, sweep: &Sweep) -> anyhow::Result<Summary> {
         bootstrap.resamples = resamples;
     }
     let rows: Vec<Row> = sweep.rows().iter().map(|row| row.row.clone()).collect();
-    let groups = rows.iter().map(|row| row.group.as_ref());
-    bootstrap.check_for(Clusters::of(groups).count()).context("--resamples")?;
+    bootstrap.check().context("--resamples")?;
     let correction = key!(experiment, statistics.correction).unwrap_or_default();
     let discovery = match key!(experiment, statistics.discovery) {
         None => None,
