@@ -58,7 +58,7 @@ pub fn print_grid(
         return terminal::print_json(result);
     }
     let columns = variables.iter().map(|name| texts(table, name));
-    let columns = columns.collect::<anyhow::Result<Vec<Vec<String>>>>()?;
+    let columns: Vec<Vec<String>> = columns.collect::<Result<_, _>>()?;
     let width = |(name, column): (&String, &Vec<String>)| {
         let widest = column.iter().map(|text| text.chars().count()).max().unwrap_or(0);
         widest.max(name.chars().count())
