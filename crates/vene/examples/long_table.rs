@@ -15,8 +15,8 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use anyhow::Context;
-use vene::data_sweep::{Summary, join};
 use vene::statistics::Bootstrap;
+use vene::sweep::{Summary, join};
 use vene_report::{Axis, Facets, HeatMap, Interval, Profile, Strips};
 use vene_table::{Table, TableFile, TableSource};
 
@@ -89,7 +89,7 @@ fn part(examples: std::ops::Range<usize>, places: usize) -> anyhow::Result<Table
         .column("group", vec![None::<String>; count])
         .column("component", text("block_output"))
         .column("layer", rows().map(|(_, place)| Some(place)).collect::<Vec<_>>())
-        .column("position", vec![Some("subject_last"); count])
+        .column("role", vec![Some("subject_last"); count])
         .column("head", vec![None::<usize>; count])
         .column("metric", text("logit_difference"))
         .column("base_value", column(&|example, _| base(example)))
@@ -126,7 +126,7 @@ fn draw(folder: &Path, examples: &impl TableSource, summary: &Table) -> anyhow::
     let x = Axis::Role(vec!["subject_last".to_owned()]);
     let map = HeatMap { interval: interval.clone(), ..HeatMap::means(x, Facets::by("component")) };
     let strips = Strips { interval: interval.clone(), ..Strips::default() };
-    let columns = ["example", "group", "component", "layer", "position", "head", "effect"];
+    let columns = ["example", "group", "component", "layer", "role", "head", "effect"];
     let figures: HashMap<&str, vene_report::Figure> = [
         ("mean", map.draw(summary)?),
         ("strips", strips.draw_chunks(summary, examples.chunks(Some(&columns))?)?),
