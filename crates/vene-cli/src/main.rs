@@ -4,11 +4,12 @@
 //! figures; it computes nothing itself. One file a subcommand in [`command`]; around them, what
 //! they share:
 //!
+//! * [`experiment`]: what is asked for as one value, whether a command line, a file or a record says it; run, resumed and
+//!   joined by its kind;
 //! * [`model`]: `--model` and what goes with it; [`selection`]: layers, positions, components as
-//!   one writes them;
-//! * [`sweep`]: what becomes of a sweep: forecast, run, figures, record, summary; [`data_sweep`]: the
-//!   same of one over a data set, which is written as it goes;
-//! * [`training`]: what becomes of a training; [`rows`]: the rows of both;
+//!   users write them; [`rows`]: the rows of a data set;
+//! * what becomes of an experiment (forecast, run, figures, record, summary): [`sweep`] of one pair, [`data_sweep`] of many
+//!   rows, [`plan_sweep`] of a plan, [`training`], [`generation`], [`stacked`] of activations;
 //! * [`folder`]: the output folder, which has one owner and gets all files of a run or none; [`record`]: `run.json` in it,
 //!   which says whose it is;
 //! * [`terminal`]: standard output and error, progress; [`interrupt`]: Ctrl-C and SIGTERM; [`memory`]: none

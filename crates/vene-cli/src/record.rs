@@ -258,7 +258,6 @@ impl Record {
             "model" => "the model",
             "options" => "an option",
             "experiment" => "the experiment",
-            "batches" => "the number of batches",
             key => key,
         };
         Some(format!("{what} is not what it was: {}", difference::in_words(&one, &two)))
@@ -311,8 +310,8 @@ impl<T: TableSource> Noted for Joined<'_, T> {
     }
 }
 
-/// What determines numbers in an entry. What was remarked on a model is known better after it was loaded; and where files
-/// lie is no matter, since their contents are told by hashes.
+/// What determines numbers in an entry. What was remarked on a model is known better after it was loaded; where files
+/// lie does not matter, since hashes say what is in them, and neither does a budget of memory.
 fn specified(entry: &Value) -> Value {
     let mut entry = entry.clone();
     let without = |entry: &mut Value, keys: &[&str]| {
@@ -321,9 +320,13 @@ fn specified(entry: &Value) -> Value {
         }
     };
     without(&mut entry, &["notices", "given", "name", "from"]);
-    for (section, keys) in [("model", &["id"][..]), ("data", &["path", "lines"])] {
+    let no_matter = [("model", &["id"][..]), ("data", &["path", "lines"]), ("limits", &["memory"])];
+    for (section, keys) in no_matter {
         if let Some(section) = entry.get_mut(section) {
             without(section, keys);
+        }
+        if entry.get(section).and_then(Value::as_object).is_some_and(Map::is_empty) {
+            without(&mut entry, &[section]);
         }
     }
     entry

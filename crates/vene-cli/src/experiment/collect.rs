@@ -2,6 +2,7 @@
 
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use anyhow::{bail, ensure};
 use serde_json::{Value, json};
@@ -126,7 +127,7 @@ fn add_source(experiment: &Experiment, data: &mut DataSet) {
     let in_source = key!(experiment, data.source_spans);
     for row in &mut data.rows {
         row.source = Some(source.clone());
-        for (name, span) in &mut row.spans {
+        for (name, span) in Arc::make_mut(&mut row.spans) {
             if let Some(phrase) = in_source.get(name) {
                 span.source = Some(phrase.as_str().into());
             }

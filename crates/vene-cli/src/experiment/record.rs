@@ -13,7 +13,7 @@ use crate::record::{Kind, Record};
 use crate::{model, rows, threads};
 
 /// What determines the numbers, and must be the same when a run is taken up again.
-pub const DETERMINES: [&str; 5] = ["data", "model", "experiment", "place", "batches"];
+pub const DETERMINES: [&str; 4] = ["data", "model", "experiment", "place"];
 
 /// The record of a run that begins; `details` is what else is known of it.
 ///

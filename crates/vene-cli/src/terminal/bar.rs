@@ -9,6 +9,7 @@ use std::time::Duration;
 use indicatif::{ProgressBar, ProgressState, ProgressStyle};
 
 use super::duration;
+use crate::memory::room_for_threads;
 
 /// A bar with the time that has passed and about the time that is left; a spinner until anything is done.
 pub struct Bar {
@@ -38,8 +39,10 @@ impl Bar {
         let bar = ProgressBar::new(length as u64)
             .with_style(style.with_key("left", left).with_key("passed", passed))
             .with_message(what);
-        // It lives where nothing is known yet, too.
-        bar.enable_steady_tick(Duration::from_millis(200));
+        // It moves before anything is done, too. That takes a thread, and nobody looks where it is hidden.
+        if !bar.is_hidden() && room_for_threads(1).is_ok() {
+            bar.enable_steady_tick(Duration::from_millis(200));
+        }
         Self { bar, before }
     }
 

@@ -56,7 +56,7 @@ fn pipes_and_devices_are_refused() {
             let data = place(&format!("data.{extension}"));
             let sweep = ["sweep", "--data", &data, "--component", "mlp_output", "--out", &out];
             let said = refused(&sweep);
-            assert!(said.contains(kind) && said.contains("--data"), "{said}");
+            assert!(said.contains(kind) && said.contains("the data set"), "{said}");
             let said = refused(&["train", &good_plan, "--data", &data, "--out", &out]);
             assert!(said.contains(kind), "{said}");
         }

@@ -287,7 +287,9 @@ fn metrics_of_a_pair_have_the_columns_of_a_data_set() {
     assert_eq!(Some(notes["vene.spec_sha256"].as_str()), record["spec"].as_str());
     let spec: Value = serde_json::from_str(&notes["vene.spec"]).unwrap();
     assert_eq!(spec["options"]["directions"], serde_json::json!(["noising", "denoising"]));
-    assert!(notes["vene.model"].contains("embedded"));
+    let model: Value = serde_json::from_str(&notes["vene.model"]).unwrap();
+    assert!(model["identity"].as_str().unwrap().starts_with("vene1-"));
+    assert_eq!(model["identity"], record["model"]["identity"]);
     // The tokens' table says which is which where there are several.
     let csv = std::fs::read_to_string(out.join("sweep.csv")).unwrap();
     let header = format!("{HEADER},direction,control,window,effect_type");

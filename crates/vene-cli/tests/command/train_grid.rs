@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use vene::Table;
 
-use crate::support::{files, printed, record, refused, task};
+use crate::support::{files, printed, process, record, refused, task};
 
 const PLAN: &str = "[[edit]]\ncomponent = 'block_output'\nlayer = '$layer'\npositions = { role = '$positions' }\n\
                     intervention = { name = 'low_rank_rotated_space', rank = 4 }\n\
@@ -58,6 +58,10 @@ impl Setting {
         printed(&line.iter().map(String::as_str).collect::<Vec<_>>())
     }
 
+    fn resume(&self, out: &str) -> String {
+        printed(&["train", "--resume", self.path(out).to_str().unwrap()])
+    }
+
     fn refused(&self, plan: &str, out: &str, more: &[&str]) -> String {
         let line = self.arguments(plan, out, more);
         refused(&line.iter().map(String::as_str).collect::<Vec<_>>())
@@ -103,7 +107,7 @@ fn each_run_is_the_training_of_its_plan() {
 
     // Nothing is overwritten unasked; then nothing of the old grid is left.
     assert!(setting.refused("grid.toml", "grid", &[]).contains("--force"));
-    assert!(setting.refused("grid.toml", "grid", &["--resume"]).contains("is complete"));
+    assert!(setting.resume("grid").contains("is complete"));
     setting.write("smaller.toml", &PLAN.replace("[1, 2]", "[2]"));
     setting.train("smaller.toml", "grid", &["--force"]);
     assert_eq!(files(&grid.join("runs")), ["000", "001"]);
@@ -129,7 +133,7 @@ fn what_was_stopped_goes_on_with_the_run_that_was_interrupted() {
     setting.write("grid.toml", &PLAN.replace("epochs = 2", "epochs = 6"));
     setting.train("grid.toml", "whole", &[]);
     let second = setting.path("stopped/runs/001/checkpoint.safetensors");
-    let mut running = Command::new(assert_cmd::cargo::cargo_bin("vene"))
+    let mut running = process()
         .args(setting.arguments("grid.toml", "stopped", &[]))
         .stdout(Stdio::null())
         .stderr(Stdio::null())
@@ -147,8 +151,8 @@ fn what_was_stopped_goes_on_with_the_run_that_was_interrupted() {
     let before = fs::read(&first).unwrap();
     assert_eq!(record(&setting.path("stopped"))["status"], "stopped");
     assert!(!setting.path("stopped/summary.csv").exists());
-    assert!(setting.refused("grid.toml", "stopped", &[]).contains("go on with --resume"));
-    setting.train("grid.toml", "stopped", &["--resume"]);
+    assert!(setting.refused("grid.toml", "stopped", &[]).contains("--resume"));
+    setting.resume("stopped");
     assert!(fs::read(&first).unwrap() == before, "the first run is not trained again");
     for run in ["000", "001", "002", "003"] {
         let path = |out: &str| setting.path(out).join("runs").join(run);

@@ -60,6 +60,7 @@ pages! {
     components = "docs/components.md",
     data_sets = "docs/data-sets.md",
     differences = "docs/differences.md",
+    experiments = "docs/experiments.md",
     extending = "docs/extending.md",
     fuzzing = "docs/fuzzing.md",
     hub = "docs/hub.md",

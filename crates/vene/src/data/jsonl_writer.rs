@@ -74,7 +74,7 @@ fn object_of(row: &Row) -> Result<Map<String, Value>, String> {
     if row.foil_is != FoilIs::SourceAnswer {
         object.insert("foil_is".to_owned(), json!(row.foil_is.name()));
     }
-    for (name, span) in &row.spans {
+    for (name, span) in row.spans.iter() {
         if is_reserved(name) {
             return Err(name.clone());
         }

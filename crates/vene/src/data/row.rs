@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::Range;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use super::read::Place;
 
@@ -35,8 +36,8 @@ pub struct Row {
     pub foil: Vec<String>,
     /// Whether the foil is the right answer to the source.
     pub foil_is: FoilIs,
-    /// Phrases by the name of their role.
-    pub spans: BTreeMap<String, Span>,
+    /// Phrases by the name of their role. Copies of a row share them, as a map takes a kilobyte.
+    pub spans: Arc<BTreeMap<String, Span>>,
     /// The template that it was made from; rows of one group are no independent observations.
     pub group: Option<String>,
     /// Where in its file it stands, if it was read from one: so that it keeps its number when rows
@@ -184,7 +185,7 @@ impl Row {
         source: impl Into<Phrase>,
     ) -> Self {
         let span = Span { base: base.into(), source: Some(source.into()) };
-        self.spans.insert(name.into(), span);
+        Arc::make_mut(&mut self.spans).insert(name.into(), span);
         self
     }
 

@@ -49,7 +49,7 @@ impl Pair {
             source: source.map(text),
             target: self.target.clone(),
             foil: self.foil.clone(),
-            spans: self.spans.clone(),
+            spans: self.spans.clone().into(),
             ..Row::of_base(text(base))
         }
     }

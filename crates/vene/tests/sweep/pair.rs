@@ -30,7 +30,7 @@ fn own<'a>(subject: &'a Subject, row: &Row) -> SweepBuilder<'a> {
     for foil in &row.foil {
         sweep = sweep.foil(foil);
     }
-    for (name, span) in &row.spans {
+    for (name, span) in row.spans.iter() {
         sweep = sweep.span(name, phrase(&span.base), phrase(span.source.as_ref().unwrap()));
     }
     sweep

@@ -13,7 +13,8 @@ fn row() -> Row {
 
 fn spans(base: impl Into<Phrase>, source: impl Into<Phrase>) -> Row {
     let mut row = row();
-    row.spans.insert("subject".to_owned(), Span { base: base.into(), source: Some(source.into()) });
+    std::sync::Arc::make_mut(&mut row.spans)
+        .insert("subject".to_owned(), Span { base: base.into(), source: Some(source.into()) });
     row
 }
 

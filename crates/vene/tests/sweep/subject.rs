@@ -134,7 +134,8 @@ impl Pair {
         if !self.subject.0.is_empty() {
             let base = phrase(&self.base, &self.subject.0);
             let source = self.source.as_ref().map(|source| phrase(source, &self.subject.1));
-            row.spans.insert("subject".to_owned(), vene::data::Span { base, source });
+            std::sync::Arc::make_mut(&mut row.spans)
+                .insert("subject".to_owned(), vene::data::Span { base, source });
         }
         row
     }

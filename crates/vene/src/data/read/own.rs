@@ -25,7 +25,7 @@ impl Reader {
             target: record.answers("target")?,
             foil: record.answers("foil")?,
             foil_is: foil_is(record)?,
-            spans,
+            spans: spans.into(),
             group: record.value("group").map(group).transpose()?,
             place: None,
         })

@@ -23,7 +23,7 @@ fn capitals() -> Vec<Row> {
         .span("subject", "Spain", "Italy")
         .group("capital-1");
     let relation = Span { base: Phrase::Characters(4..11), source: None };
-    spain.spans.insert("relation".to_owned(), relation);
+    std::sync::Arc::make_mut(&mut spain.spans).insert("relation".to_owned(), relation);
     let chile =
         Row::new("In Chile, the capital of Chile is", "In Peru, the capital of Peru, \"Lima\", is")
             .target(" Santiago")
@@ -33,7 +33,7 @@ fn capitals() -> Vec<Row> {
             .group("capital-2");
     let mut paris = Row::of_base("Paris lies in").target(" France");
     let subject = Span { base: "Paris".into(), source: None };
-    paris.spans.insert("subject".to_owned(), subject);
+    std::sync::Arc::make_mut(&mut paris.spans).insert("subject".to_owned(), subject);
     vec![spain, chile, paris]
 }
 
