@@ -316,7 +316,7 @@ fn specified(entry: &Value) -> Value {
     let mut entry = entry.clone();
     let without = |entry: &mut Value, keys: &[&str]| {
         if let Value::Object(entry) = entry {
-            keys.iter().for_each(|key| drop(entry.remove(*key)));
+            keys.iter().for_each(|key| drop(entry.shift_remove(*key)));
         }
     };
     without(&mut entry, &["notices", "given", "name", "from"]);

@@ -66,13 +66,13 @@ fn read(path: PathBuf) -> Vec<u8> {
 /// Asserts that two runs wrote the same tables and figures; tensors, but for their notes.
 fn assert_same(one: &Path, other: &Path) {
     for name in WRITTEN {
-        assert!(read(one.join(name)) == read(other.join(name)), "{name} is another one");
+        assert!(read(one.join(name)) == read(other.join(name)), "{name} of {}", other.display());
     }
     let figures: Vec<String> =
         files(one).into_iter().filter(|name| name.ends_with(".svg")).collect();
     assert!(!figures.is_empty());
     for name in figures {
-        assert!(read(one.join(&name)) == read(other.join(&name)), "{name} is another one");
+        assert!(read(one.join(&name)) == read(other.join(&name)), "{name} of {}", other.display());
     }
     let [one, other] = [one, other].map(|folder| read(folder.join("collected.safetensors")));
     let [one, other] = [&one, &other].map(|bytes| SafeTensors::deserialize(bytes).unwrap());
