@@ -3,14 +3,30 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
+use clap::Args;
 use vene::plan::{ResolvedPlan, ResolvedSource};
 use vene::plan_file::{Format, PlanFile, PlanGrid, SAVED_FILES, Saved};
 use vene::{Outline, Plan, PlanError, Run};
 
 use crate::another_model;
-use crate::arguments::Given;
+use crate::arguments::{Given, read};
 use crate::record::{RECORD, Record, Unreadable};
 use crate::training::TRAINED;
+
+/// What is said in place of what a plan's file says.
+#[derive(Args)]
+pub struct PlanChanges {
+    /// A value in place of the file's: KEY=VALUE, such as grid.dose='[0.5, 1.0]' or edit.0.layer=3 (again for more)
+    #[arg(long, value_name = "KEY=VALUE")]
+    set: Vec<String>,
+}
+
+impl PlanChanges {
+    /// All of them, as `KEY=VALUE`.
+    pub fn read(&self, given: &Given) -> &[String] {
+        read!(given, self => set)
+    }
+}
 
 /// A plan from a file, or from the folder that it was saved in.
 pub enum PlanGiven {

@@ -11,6 +11,7 @@ use vene::{Outline, Plan, Positions};
 use crate::arguments::{Given, SpanArguments, memory_size, prompt_text, read};
 use crate::experiment::{self, Delivery, Experiment, put};
 use crate::model::{AnotherModel, ExperimentModel};
+use crate::plan_given::PlanChanges;
 use crate::selection::{self, Places};
 
 /// Activations of prompts or rows, into a file of tensors
@@ -73,6 +74,9 @@ pub struct Arguments {
     #[arg(long, value_name = "PLAN")]
     plan: Option<PathBuf>,
 
+    #[command(flatten)]
+    changes: PlanChanges,
+
     /// A text whose run the plan's edits read, of prompts that are typed
     #[arg(long, value_name = "PROMPT", value_parser = prompt_text)]
     source: Option<String>,
@@ -108,7 +112,10 @@ pub struct Arguments {
 impl Arguments {
     pub fn run(&self, given: Given) -> anyhow::Result<()> {
         let mut experiment = match read!(given, self => plan).clone() {
-            Some(plan) => Experiment::of_file(&plan, &[], given)?,
+            Some(plan) => {
+                let set = self.changes.read(&given);
+                Experiment::of_file(&plan, set, given)?
+            }
             None => Experiment::of_line(ExperimentKind::Collect, given)?,
         };
         experiment.kind = ExperimentKind::Collect;

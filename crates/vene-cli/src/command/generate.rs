@@ -9,6 +9,7 @@ use vene::plan_file::ExperimentKind;
 use crate::arguments::{Given, SpanArguments, memory_size, prompt_text, read};
 use crate::experiment::{self, Delivery, Experiment, put};
 use crate::model::{AnotherModel, ExperimentModel};
+use crate::plan_given::PlanChanges;
 
 /// Text behind a prompt, as the model writes it, with or without edits
 #[derive(Args)]
@@ -67,6 +68,9 @@ pub struct Arguments {
     #[arg(long, value_name = "PLAN")]
     plan: Option<PathBuf>,
 
+    #[command(flatten)]
+    changes: PlanChanges,
+
     /// A text whose run the plan's edits read, in place of the plan's; again for each that they count
     #[arg(long = "source", value_name = "PROMPT", value_parser = prompt_text)]
     sources: Vec<String>,
@@ -99,7 +103,10 @@ pub struct Arguments {
 impl Arguments {
     pub fn run(&self, given: Given) -> anyhow::Result<()> {
         let mut experiment = match read!(given, self => plan).clone() {
-            Some(plan) => Experiment::of_file(&plan, &[], given)?,
+            Some(plan) => {
+                let set = self.changes.read(&given);
+                Experiment::of_file(&plan, set, given)?
+            }
             None => Experiment::of_line(ExperimentKind::Generate, given)?,
         };
         experiment.kind = ExperimentKind::Generate;

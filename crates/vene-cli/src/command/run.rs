@@ -10,6 +10,7 @@ use vene::{AnswerTokens, ExecutorName};
 use crate::arguments::{Given, by_name, memory_size, read};
 use crate::experiment::{self, Delivery, Experiment, put};
 use crate::model::{AnotherModel, ExperimentModel};
+use crate::plan_given::PlanChanges;
 use crate::record::Kind;
 use crate::shard::Shard;
 
@@ -91,9 +92,8 @@ pub struct Arguments {
     #[arg(long, value_name = "NUMBER")]
     seed: Option<u64>,
 
-    /// A value in place of the file's: KEY=VALUE, such as grid.dose='[0.5, 1.0]' or edit.0.layer=3 (again for more)
-    #[arg(long, value_name = "KEY=VALUE")]
-    set: Vec<String>,
+    #[command(flatten)]
+    changes: PlanChanges,
 
     /// What runs it [default: forked]
     #[arg(long, value_name = "NAME", value_parser = by_name::<ExecutorName>())]
@@ -147,7 +147,7 @@ impl Arguments {
             return experiment::resume(folder, &kinds, json);
         }
         let path = read!(given, self => file).as_deref().unwrap_or(Path::new(""));
-        let set = read!(given, self => set);
+        let set = self.changes.read(&given);
         let mut experiment = Experiment::of_file(path, set, given)?;
         experiment.kind = kind.unwrap_or(experiment.kind);
         self.model.put(&mut experiment);

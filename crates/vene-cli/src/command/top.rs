@@ -11,7 +11,7 @@ use vene::{Distribution, Example, Executor, Forked, Outline, Outputs, Positions,
 
 use crate::arguments::{Given, ReadBy, SpanArguments, in_prompt, prompt_text, read};
 use crate::model::{self, ModelArgument, RunArguments};
-use crate::plan_given::{self, PlanGiven};
+use crate::plan_given::{self, PlanChanges, PlanGiven};
 use crate::terminal;
 
 /// The likeliest next tokens of prompts
@@ -36,6 +36,9 @@ pub struct Arguments {
     /// Edits under which the model answers: a plan's file, or the folder of a saved plan (or of the training that made it)
     #[arg(long, value_name = "PLAN")]
     plan: Option<PathBuf>,
+
+    #[command(flatten)]
+    changes: PlanChanges,
 
     /// Take a plan that was made for another model of the same shape and tokenizer
     #[arg(long)]
@@ -65,6 +68,7 @@ const READ_BY: &ReadBy = &[
         "another_model",
         "with a --plan that was made for another model of the same shape and tokenizer",
     ),
+    ("set", "with --plan"),
     ("sources", "with --plan, as far as the plan's edits read sources"),
     ("span", "with a --plan whose positions are roles"),
     ("source_span", "with a --plan whose positions are roles, and a source"),
@@ -77,7 +81,10 @@ impl Arguments {
         let json = *read!(given, self => json);
         let bos = *read!(given, self.run => bos);
         let precision = *read!(given, self.run => precision);
-        let plan = read!(given, self => plan).as_deref().map(PlanGiven::read).transpose()?;
+        let plan = match read!(given, self => plan) {
+            Some(plan) => Some(PlanGiven::read(plan)?.set(self.changes.read(&given))?),
+            None => None,
+        };
         if let Some(plan) = &plan {
             plan.account(&mut given);
             for section in ["model", "edit"] {

@@ -9,6 +9,7 @@ use vene::statistics::Together;
 use crate::arguments::{Given, by_name, memory_size, read};
 use crate::experiment::{self, Delivery, Experiment, put};
 use crate::model::{AnotherModel, ExperimentModel};
+use crate::plan_given::PlanChanges;
 use crate::record::Kind;
 
 /// Train a plan's interventions on a data set
@@ -42,6 +43,9 @@ pub struct Arguments {
 
     #[command(flatten)]
     model: ExperimentModel,
+
+    #[command(flatten)]
+    changes: PlanChanges,
 
     #[command(flatten)]
     another: AnotherModel,
@@ -95,7 +99,8 @@ impl Arguments {
             return experiment::resume(folder, &[Kind::Training], json);
         }
         let plan = read!(given, self => plan).as_deref().unwrap_or(Path::new(""));
-        let mut experiment = Experiment::of_file(plan, &[], given)?;
+        let set = self.changes.read(&given);
+        let mut experiment = Experiment::of_file(plan, set, given)?;
         experiment.kind = ExperimentKind::Train;
         self.model.put(&mut experiment);
         self.another.put(&mut experiment);

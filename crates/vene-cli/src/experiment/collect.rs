@@ -17,6 +17,7 @@ use crate::stacked::{ENDINGS, Format, Stack, Stacked};
 use crate::{model, plan_sweep, rows, terminal};
 
 const READ_BY: &ReadBy = &[
+    ("set", "with --plan"),
     ("[data] limit", "with --data"),
     (
         "[model] another",

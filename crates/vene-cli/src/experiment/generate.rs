@@ -15,6 +15,7 @@ use crate::{model, terminal};
 
 /// What is read by what, where not all of it always is.
 const READ_BY: &ReadBy = &[
+    ("set", "with --plan"),
     (
         "[model] another",
         "with a --plan that was made for another model of the same shape and tokenizer",
