@@ -6,6 +6,7 @@
 //! play the same role in all rows (*spans*), and from which template it was made (its *group*).
 
 mod answers;
+mod batches;
 mod jsonl_writer;
 mod left_out;
 mod prepare;
@@ -16,6 +17,7 @@ mod row;
 mod unspaced;
 
 pub(crate) use answers::{Answers, Continuation, Numbers};
+pub(crate) use batches::batches;
 pub use jsonl_writer::{WriteError, write_jsonl};
 pub use left_out::{LeftOut, Reason, RowName};
 pub use prepare::PreparedRow;

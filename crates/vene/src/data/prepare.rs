@@ -361,6 +361,8 @@ fn empty_text(row: &Row) -> Option<&'static str> {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
+    use std::collections::BTreeMap;
+
     use super::*;
     use crate::Model;
     use crate::data::Span;
@@ -457,7 +459,7 @@ mod tests {
             Row { target: vec![String::new()], ..row() },
             Row { target: vec!["in".to_owned()], base: "The capital of Spa".to_owned(), ..row() },
             Row { source: Some(String::new()), ..row() },
-            Row { spans: [("subject".to_owned(), same)].into(), ..row() },
+            Row { spans: BTreeMap::from([("subject".to_owned(), same)]).into(), ..row() },
         ];
         let (kept, left_out) = prepared(&rows, &["subject_last"]);
         let expected = [

@@ -51,7 +51,7 @@ pub use collected::{Collected, CollectedSite, Shape};
 pub use error::PlanSweepError;
 pub use table::join;
 
-use crate::data::{LeftOut, PreparedRow, Role};
+use crate::data::{self, LeftOut, PreparedRow, Role};
 use crate::engine::{Executor, Forked};
 use crate::metric::{Meter, Metric};
 use crate::plan::Plan;
@@ -183,14 +183,7 @@ impl PlanSweep {
         let values = self.rows.first().map_or(0, |row| collected::values_of_row(self, row, config));
         let most =
             [of_distributions, BATCH / self.grid.runs.len().max(1), COLLECTED / values.max(1)];
-        let most = most.into_iter().min().unwrap_or(1).max(1);
-        let (mut batches, mut start, mut size) = (Vec::new(), rows.start, FIRST.min(most));
-        while start < rows.end {
-            let end = (start + size).min(rows.end);
-            batches.push(start..end);
-            (start, size) = (end, (2 * size).min(most));
-        }
-        batches
+        data::batches(rows, FIRST, most.into_iter().min().unwrap_or(1))
     }
 
     /// Runs one batch. `progress` is told how many runs are done, and may break off.

@@ -94,7 +94,7 @@ pub use summary::Summary;
 pub(crate) use table::{PARAMETERS, PLACES, with_noise};
 pub use table::{SETTINGS, join, noise_floor, place_columns};
 
-use crate::data::{LeftOut, PreparedRow, Role};
+use crate::data::{self, LeftOut, PreparedRow, Role};
 use crate::engine::{Executor, Forked};
 use crate::error::{RunError, SweepError, Whose};
 use crate::metric::{Meter, Metric};
@@ -149,6 +149,9 @@ pub struct Cell {
 /// Interventions that a batch makes at most, if it has more than one row: enough for full matrix
 /// products, and few enough for little to be lost when a sweep is stopped.
 const BATCH: usize = 4096;
+
+/// Interventions of the first batch, if it has more than one row: a sweep that is stopped early loses little.
+const FIRST: usize = 256;
 
 /// Rows of a batch at most where whole distributions are read: those of the unedited runs are kept.
 const DISTRIBUTIONS: usize = 32;
@@ -332,18 +335,17 @@ impl Sweep {
         Ok(Self { rows, ..self.clone() })
     }
 
-    /// The rows, by index among those used, in the batches in which they are run. The same sweep
-    /// has the same batches everywhere.
+    /// The rows, by index among those used, in the batches in which they are run: the first ones small. The
+    /// same sweep has the same batches everywhere.
     pub fn batches(&self) -> Vec<Range<usize>> {
         self.batches_in(0..self.rows.len())
     }
 
     /// The same of a stretch of the rows.
     pub fn batches_in(&self, rows: Range<usize>) -> Vec<Range<usize>> {
-        let most = if self.meter.whole() { DISTRIBUTIONS } else { BATCH };
-        let size = (BATCH / self.interventions_per_row().max(1)).clamp(1, most);
-        let starts = rows.clone().step_by(size);
-        starts.map(|start| start..(start + size).min(rows.end)).collect()
+        let of_distributions = if self.meter.whole() { DISTRIBUTIONS } else { BATCH };
+        let each = self.interventions_per_row().max(1);
+        data::batches(rows, FIRST / each, of_distributions.min(BATCH / each))
     }
 
     /// What has to be known before the first batch: where a mean over the data set is written,

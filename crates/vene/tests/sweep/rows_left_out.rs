@@ -37,7 +37,7 @@ fn each_says_why() {
         (row().target(" t31"), "` t31` is right for both base and source"),
         (row().target(" t31 t32"), "in tokens one of ` t31 t32` and ` t31` begins the other"),
         (row().foil(" t30 t32"), "in tokens one of ` t30` and ` t30 t32` begins the other"),
-        (Row { spans: [].into(), ..row() }, "subject, base: "),
+        (Row { spans: Default::default(), ..row() }, "subject, base: "),
         (spans("t99", "t22"), "subject, base: "),
         (spans("t12", "t99"), "subject, source: "),
         (spans("", "t22"), "subject, base: "),
