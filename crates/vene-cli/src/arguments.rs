@@ -40,12 +40,14 @@ pub struct Arguments {
 }
 
 impl Arguments {
-    /// Reads the command line, with the account of what it gives. Help and version are printed, and end the program.
+    /// Reads a command line, with the account of what it gives. Help and version are printed, and end the program.
     ///
     /// # Errors
     /// What is wrong with it, in one line as every error of the program.
-    pub fn read() -> anyhow::Result<(Self, Given)> {
-        Self::parsed(std::env::args_os()).map_err(|error| match error.kind() {
+    pub fn read(
+        line: impl IntoIterator<Item = impl Into<std::ffi::OsString> + Clone>,
+    ) -> anyhow::Result<(Self, Given)> {
+        Self::parsed(line).map_err(|error| match error.kind() {
             ErrorKind::DisplayHelp
             | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand
             | ErrorKind::DisplayVersion => error.exit(),

@@ -28,7 +28,7 @@ use crate::record::Record;
 
 pub use delivery::{Delivery, join, resume, run};
 pub use record::{begin, check_same};
-pub use sweep::of_pair;
+pub use sweep::{Swept, of_pair, sweep_in_memory};
 
 /// What is asked for.
 pub struct Experiment {
@@ -134,6 +134,17 @@ impl Experiment {
         plan.account(&mut given);
         let kind = plan.file().kind.unwrap_or_default();
         Self::of(plan, kind, given, Some(path.to_owned()))
+    }
+
+    /// One of a text, whose paths are relative to the working folder.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    fn of_text(kind: ExperimentKind, text: &str, format: Format) -> anyhow::Result<Self> {
+        let plan = PlanGiven::File(PlanFile::parse(text, format, Path::new(""))?);
+        let mut given = Given::default();
+        plan.account(&mut given);
+        Self::of(plan, kind, given, None)
     }
 
     /// That of a record.

@@ -65,7 +65,7 @@ pub struct ExperimentModel {
     /// HuggingFaceTB/SmolLM2-135M; of a repository of GGUF files ORG/NAME:Q8_0 or
     /// ORG/NAME/FILE.gguf; each with @REVISION if wanted, or the address that a browser shows. It
     /// is fetched unless it is in the cache. Where a data set or a plan is given it must be named, here, in the file
-    /// ([model], id) or by the variable VENE_MODEL; prompts that are typed are run on `embedded` by default.
+    /// (`id` in `[model]`) or by the variable VENE_MODEL; prompts that are typed are run on `embedded` by default.
     #[arg(long, short, value_name = "MODEL")]
     model: Option<String>,
 

@@ -11,7 +11,6 @@ use std::borrow::Cow;
 use std::error::Error;
 use std::fmt::Display;
 use std::io::{self, IsTerminal, Write};
-use std::process::ExitCode;
 
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
@@ -49,16 +48,16 @@ pub fn inform(message: impl Display) {
 }
 
 /// Says in one line what went wrong, and gives the exit code for it.
-pub fn report(error: &anyhow::Error) -> ExitCode {
+pub fn report(error: &anyhow::Error) -> u8 {
     let closed = |cause: &(dyn Error + 'static)| {
         let cause = cause.downcast_ref::<io::Error>();
         cause.is_some_and(|cause| cause.kind() == io::ErrorKind::BrokenPipe)
     };
     if error.chain().any(closed) {
-        return ExitCode::SUCCESS;
+        return 0;
     }
     let _ = writeln!(io::stderr(), "error: {}", escape::one_line(&chain(error)));
-    ExitCode::from(2)
+    2
 }
 
 /// Candle's errors end with a backtrace where `RUST_BACKTRACE` asks for one.

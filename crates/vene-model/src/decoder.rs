@@ -274,6 +274,18 @@ impl<O: Operations> Decoder<O> {
         }
     }
 
+    /// All logits of rows that [`Decoder::leave`] gave: `[rows, d_model]` to `[rows, vocabulary]`.
+    ///
+    /// # Errors
+    /// Failures of the computation.
+    pub fn logits(&self, normed: &O::Tensor) -> Result<O::Tensor, OperationError> {
+        let logits = self.operations.linear(normed, &self.unembedding)?;
+        match self.config.logit_soft_cap {
+            Some(cap) => self.operations.soft_cap(logits, cap),
+            None => Ok(logits),
+        }
+    }
+
     /// The logits that the pass asks for, of what [`Decoder::leave`] gave.
     ///
     /// # Errors
@@ -300,11 +312,7 @@ impl<O: Operations> Decoder<O> {
         if readout.whole.is_empty() {
             return Ok(Logits { whole: None, chosen });
         }
-        let rows = operations.take_rows(normed, &readout.whole)?;
-        let mut whole = operations.linear(&rows, &self.unembedding)?;
-        if let Some(cap) = soft_cap {
-            whole = operations.soft_cap(whole, cap)?;
-        }
+        let mut whole = self.logits(&operations.take_rows(normed, &readout.whole)?)?;
         self.visit(pass, Site::once(Component::Logits), &mut [&mut whole])?;
         Ok(Logits { whole: Some(whole), chosen })
     }

@@ -24,7 +24,7 @@ use crate::{Column, Kind, TableError, Words};
 ///     .column("layer", vec![Some(0_i64), None])
 ///     .column("effect", vec![0.25, -1.5])
 ///     .build()?;
-/// assert_eq!(table.to_string(), "2 rows x 2 columns\nlayer  effect\n    0    0.25\n          -1.5\n");
+/// assert_eq!(table.to_string(), "2 rows x 2 columns\nlayer  effect\n    0    0.25\n         -1.5\n");
 /// # Ok::<(), vene_table::TableError>(())
 /// ```
 #[derive(Clone, Debug, Default, PartialEq)]

@@ -69,7 +69,7 @@ pub struct Arguments {
     #[arg(long = "prompts", id = "prompt_file", value_name = "FILE", conflicts_with_all = ["data", "prompts"])]
     prompt_file: Option<PathBuf>,
 
-    /// Edits that are made before anything is kept, and without --component what is kept ([[collect]]): a plan's file, or
+    /// Edits that are made before anything is kept, and without --component what is kept (`[[collect]]`): a plan's file, or
     /// the folder of a saved plan
     #[arg(long, value_name = "PLAN")]
     plan: Option<PathBuf>,

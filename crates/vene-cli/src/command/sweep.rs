@@ -1,4 +1,4 @@
-//! `vene sweep`: the same intervention at many places, from the command line to a [`Sweep`].
+//! `vene sweep`: the same intervention at many places, from the command line to a `Sweep`.
 
 mod over_data;
 

@@ -1,5 +1,6 @@
 //! A sweep: the same intervention at many places, over one pair of prompts or the rows of a data set.
 
+mod in_memory;
 mod over_data;
 mod read_by;
 
@@ -19,6 +20,7 @@ use crate::record::Kind;
 use crate::selection::{self, Places, Subject};
 use crate::sweep::{self, Run};
 use crate::terminal;
+pub use in_memory::{Swept, sweep_in_memory};
 pub(super) use over_data::{go_on, put_together};
 use read_by::READ_BY;
 

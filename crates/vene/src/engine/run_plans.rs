@@ -2,7 +2,8 @@
 
 use std::ops::ControlFlow;
 
-use vene_model::{Model, Prompt};
+use candle_core::Tensor;
+use vene_model::{Decoder, Model, OperationError, Operations, Prompt};
 
 use super::distribution::Distribution;
 use super::executor::{Executor, PlanOutcome, run_one};
@@ -37,6 +38,11 @@ use crate::plan::ResolvedPlan;
 /// assert_eq!(outcome.activation(0, site)?.dims(), [1, model.config().d_model]);
 /// assert_eq!(outcome.receipt(0, 0)?.positions, [3]);
 ///
+/// let last = Plan::new().collect(Component::FinalNorm, None, Positions::Last);
+/// let outcome = model.run(&last.resolve(&model, std::slice::from_ref(&example))?)?;
+/// let normed = outcome.activation(0, Site::new(Component::FinalNorm, None, model.config())?)?;
+/// assert_eq!(model.logits(normed)?.dims(), [1, model.config().vocabulary]);
+///
 /// let plans = (0..model.config().layers.len()).map(plan).collect::<Result<Vec<_>, _>>()?;
 /// assert_eq!(model.run_many(&plans)?.len(), plans.len());
 /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -59,6 +65,13 @@ pub trait RunPlans {
     /// # Errors
     /// Failures of the computation; a prompt of another model.
     fn predict(&self, prompts: &[&Prompt]) -> Result<Vec<Distribution>, RunError>;
+
+    /// The logits that the unembedding reads off the last norm's output, such as a plan collected: `[rows, d_model]` to
+    /// `[rows, vocabulary]`.
+    ///
+    /// # Errors
+    /// A tensor of another shape; failures of the computation.
+    fn logits(&self, normed: &Tensor) -> Result<Tensor, RunError>;
 }
 
 impl RunPlans for Model {
@@ -78,4 +91,32 @@ impl RunPlans for Model {
     fn predict(&self, prompts: &[&Prompt]) -> Result<Vec<Distribution>, RunError> {
         Forked::new(self).predict(prompts)
     }
+
+    fn logits(&self, normed: &Tensor) -> Result<Tensor, RunError> {
+        match self.fused()? {
+            Some(fused) => logits_of(fused, normed),
+            None => logits_of(self.plain()?, normed),
+        }
+    }
+}
+
+fn logits_of<O: Operations>(decoder: &Decoder<O>, normed: &Tensor) -> Result<Tensor, RunError> {
+    let (rows, width) = normed.dims2().map_err(OperationError::from)?;
+    if width != decoder.config().d_model {
+        let given = candle_core::Shape::from((rows, width));
+        let expected = candle_core::Shape::from((rows, decoder.config().d_model));
+        let error = candle_core::Error::UnexpectedShape {
+            msg: "what the unembedding reads".to_owned(),
+            expected,
+            got: given,
+        };
+        return Err(OperationError::from(error).into());
+    }
+    let operations = decoder.operations();
+    let all: Vec<usize> = (0..rows).collect();
+    // Rows of the right width, to be written over.
+    let mut written = decoder.embed_tokens(&vec![0; rows])?;
+    let values = normed.to_dtype(operations.plain().dtype()).map_err(OperationError::from)?;
+    operations.set_values(&mut written, &all, &values)?;
+    Ok(operations.values(&decoder.logits(&written)?, &all)?)
 }

@@ -397,9 +397,24 @@ impl Sweep {
         outline: &Outline,
         executor: &dyn Executor,
     ) -> Result<SweepOutcome, SweepError> {
+        self.run_with_progress(outline, executor, &mut |_| ControlFlow::Continue(()))
+    }
+
+    /// The same, where `progress` is told how many interventions of all are done, and may break off.
+    ///
+    /// # Errors
+    /// As [`Sweep::run_batch`].
+    pub fn run_with_progress(
+        &self,
+        outline: &Outline,
+        executor: &dyn Executor,
+        progress: &mut dyn FnMut(usize) -> ControlFlow<()>,
+    ) -> Result<SweepOutcome, SweepError> {
         let means = self.means(outline, executor)?;
-        let run = |batch| {
-            self.run_batch(outline, executor, &means, batch, &mut |_| ControlFlow::Continue(()))
+        let run = |batch: Range<usize>| {
+            let before = batch.start * self.interventions_per_row();
+            let mut progress = |done| progress(before + done);
+            self.run_batch(outline, executor, &means, batch, &mut progress)
         };
         let parts = self.batches().into_iter().map(run).collect::<Result<Vec<_>, _>>()?;
         SweepOutcome::joined(parts)

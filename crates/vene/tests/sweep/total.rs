@@ -81,6 +81,8 @@ pub fn agree([reference, forked]: &[Table; 2]) {
             source_value: line.source_value.map(|_| 0.0),
             effect: 0.0,
             change: 0.0,
+            // The reference computes the two runs of a self swap in tensors of other shapes, which may differ in the last bit.
+            note: line.note.filter(|_| line.control != "self"),
             ..line
         };
         assert_eq!(same(reference), same(forked));

@@ -82,7 +82,11 @@ fn prepare(
     Ok((outline, sweep, settings))
 }
 
-fn data_sweep(experiment: &Experiment, outline: &Outline, data: &DataSet) -> anyhow::Result<Sweep> {
+pub(super) fn data_sweep(
+    experiment: &Experiment,
+    outline: &Outline,
+    data: &DataSet,
+) -> anyhow::Result<Sweep> {
     let (places, unit) = places(experiment, outline)?;
     let roles = roles(experiment, data, unit)?;
     let distinct = roles.len() > 1 && key!(experiment, sweep.distinct_positions).unwrap_or(false);
@@ -195,7 +199,7 @@ fn noise(experiment: &Experiment) -> anyhow::Result<NoiseSize> {
     Ok(NoiseSize::Absolute(deviation))
 }
 
-fn summary(experiment: &Experiment, sweep: &Sweep) -> anyhow::Result<Summary> {
+pub(super) fn summary(experiment: &Experiment, sweep: &Sweep) -> anyhow::Result<Summary> {
     let seed = key!(experiment, statistics.seed).unwrap_or(0);
     let mut bootstrap = Bootstrap { seed, ..Bootstrap::default() };
     if let Some(resamples) = key!(experiment, statistics.resamples) {

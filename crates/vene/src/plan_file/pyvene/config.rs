@@ -68,7 +68,12 @@ impl Config {
     pub fn read(folder: &Path) -> Result<Self> {
         let path = folder.join("config.json");
         let text = text_of(&path, LONGEST)?;
-        let value: Value = serde_json::from_str(&text).map_err(|error| PlanFileError::Syntax {
+        Self::parse(&text, path)
+    }
+
+    /// That of a text; errors name `path`.
+    pub fn parse(text: &str, path: PathBuf) -> Result<Self> {
+        let value: Value = serde_json::from_str(text).map_err(|error| PlanFileError::Syntax {
             place: Place {
                 file: Some(path.as_path().into()),
                 line: Some(error.line()),

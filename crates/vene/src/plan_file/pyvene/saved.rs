@@ -33,7 +33,8 @@ type Result<T> = std::result::Result<T, PlanFileError>;
 /// ```
 #[derive(Clone, Debug)]
 pub struct PyveneSaved {
-    folder: PathBuf,
+    /// Where parameters are; `None` where nothing was saved.
+    folder: Option<PathBuf>,
     config: Config,
 }
 
@@ -49,7 +50,17 @@ impl PyveneSaved {
     /// # Errors
     /// A file that is missing or no such configuration.
     pub fn open(folder: &Path) -> Result<Self> {
-        Ok(Self { folder: folder.to_owned(), config: Config::read(folder)? })
+        Ok(Self { folder: Some(folder.to_owned()), config: Config::read(folder)? })
+    }
+
+    /// That of a configuration which was not saved, as pyvene would write it into `config.json`: parameters are those that
+    /// an intervention begins with.
+    ///
+    /// # Errors
+    /// A text that is no such configuration.
+    pub fn parse(config: &str) -> Result<Self> {
+        let config = Config::parse(config, PathBuf::from("the configuration"))?;
+        Ok(Self { folder: None, config })
     }
 
     /// The names under which pyvene knows the interventions, in the order of a call's lists.
@@ -297,11 +308,13 @@ impl PyveneSaved {
         if let Some(made) = link.and_then(|link| linked.get(link)) {
             return Ok(made.clone());
         }
-        let path = self.folder.join(format!("intkey_{}.bin", representation.key));
         let failed = |problem: String| self.config.wrong(index, &representation.class, problem);
-        let state = match path.symlink_metadata() {
-            Err(_) => None,
-            Ok(_) => {
+        let path = self
+            .folder
+            .as_ref()
+            .map(|folder| folder.join(format!("intkey_{}.bin", representation.key)));
+        let state = match path {
+            Some(path) if path.symlink_metadata().is_ok() => {
                 let state = torch::state_dict(&path).map_err(|error| PlanFileError::Parameters {
                     place: self.config.place(index),
                     error: Box::new(error),
@@ -310,6 +323,7 @@ impl PyveneSaved {
                 parametrised::resolve(&mut state).map_err(failed)?;
                 Some(state)
             }
+            _ => None,
         };
         let made = make(representation, row, state, chosen).map_err(failed)?;
         if let Some(link) = link {

@@ -1,0 +1,63 @@
+"""Causal interventions on language models.
+
+    import vene
+
+    model = vene.load("embedded")
+    print(model.top("The capital of Spain is", 3))
+    swept = model.sweep(
+        base="The capital of Spain is", source="The capital of Italy is",
+        components=["mlp_output", "attention_input"], tokens=[" Madrid", " Rome"])
+    swept.tokens.to_pandas()
+
+pyvene's names are here too: `import vene as pyvene` runs its tutorials.
+"""
+
+from vene._arrays import Tensor
+from vene._errors import InputError, ModelError, PlanError, RunError, VeneError
+from vene._intervenable import (
+    AdditionIntervention,
+    IntervenableConfig,
+    IntervenableModel,
+    RepresentationConfig,
+    SkipIntervention,
+    SubtractionIntervention,
+    VanillaIntervention,
+    ZeroIntervention,
+)
+from vene._model import Config, Model, ModelOutput, Session, load
+from vene._notebook import create_gpt2, embed_to_distrib, format_token, top_vals
+from vene._sweep import Swept
+from vene._table import Table
+from vene._tokenizer import Encoding, Tokenizer
+from vene._vene import __version__
+
+__all__ = [
+    "AdditionIntervention",
+    "Config",
+    "Encoding",
+    "InputError",
+    "IntervenableConfig",
+    "IntervenableModel",
+    "Model",
+    "ModelError",
+    "ModelOutput",
+    "PlanError",
+    "RepresentationConfig",
+    "RunError",
+    "Session",
+    "SkipIntervention",
+    "SubtractionIntervention",
+    "Swept",
+    "Table",
+    "Tensor",
+    "Tokenizer",
+    "VanillaIntervention",
+    "VeneError",
+    "ZeroIntervention",
+    "__version__",
+    "create_gpt2",
+    "embed_to_distrib",
+    "format_token",
+    "load",
+    "top_vals",
+]

@@ -1,0 +1,63 @@
+//! Errors as Python exceptions: a small tree, each with the sentence that the library and the command say.
+
+use std::error::Error;
+use std::fmt::Display;
+
+use pyo3::PyErr;
+use pyo3::create_exception;
+use pyo3::exceptions::PyException;
+
+create_exception!(vene, VeneError, PyException, "What went wrong, in a sentence.");
+create_exception!(
+    vene,
+    ModelError,
+    VeneError,
+    "A model that cannot be read, or is not what was expected."
+);
+create_exception!(
+    vene,
+    InputError,
+    VeneError,
+    "A prompt, a token or a data set that the model cannot take."
+);
+create_exception!(
+    vene,
+    PlanError,
+    VeneError,
+    "An intervention or a plan that is not possible, or a file of one that is wrong."
+);
+create_exception!(vene, RunError, VeneError, "A computation that failed.");
+
+/// A sentence with its causes, none of which it says itself.
+fn chain(error: &dyn Error) -> String {
+    let mut sentence = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let said = error.to_string();
+        if !sentence.contains(&said) {
+            sentence = format!("{sentence}: {said}");
+        }
+        cause = error.source();
+    }
+    sentence
+}
+
+pub fn of_model(error: impl Error) -> PyErr {
+    ModelError::new_err(chain(&error))
+}
+
+pub fn of_input(error: impl Error) -> PyErr {
+    InputError::new_err(chain(&error))
+}
+
+pub fn of_plan(error: impl Error) -> PyErr {
+    PlanError::new_err(chain(&error))
+}
+
+pub fn of_run(error: impl Error) -> PyErr {
+    RunError::new_err(chain(&error))
+}
+
+pub fn plan(sentence: impl Display) -> PyErr {
+    PlanError::new_err(sentence.to_string())
+}

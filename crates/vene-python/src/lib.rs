@@ -1,0 +1,39 @@
+//! The compiled half of the Python package `vene`: the engine's types, one to one, over bytes and JSON.
+//!
+//! What a user meets is written in Python (`python/vene/`); this half only crosses the border. Every computation releases
+//! the interpreter's lock. Tensors cross as bytes with a shape, tables as Arrow streams, plans and receipts as JSON.
+
+mod error;
+mod model;
+mod outcome;
+mod plan;
+mod session;
+mod sweep;
+mod table;
+mod tensor;
+
+use pyo3::prelude::*;
+
+/// The command `vene`, as the package's console script runs it; its exit code.
+#[pyfunction]
+fn command(line: Vec<String>) -> u8 {
+    vene_cli::main(&line)
+}
+
+#[pymodule]
+fn _vene(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    let python = module.py();
+    module.add("VeneError", python.get_type::<error::VeneError>())?;
+    module.add("ModelError", python.get_type::<error::ModelError>())?;
+    module.add("InputError", python.get_type::<error::InputError>())?;
+    module.add("PlanError", python.get_type::<error::PlanError>())?;
+    module.add("RunError", python.get_type::<error::RunError>())?;
+    module.add_class::<model::Model>()?;
+    module.add_class::<outcome::Outcome>()?;
+    module.add_class::<plan::Plan>()?;
+    module.add_class::<session::Session>()?;
+    module.add_class::<table::Table>()?;
+    module.add_function(wrap_pyfunction!(command, module)?)?;
+    module.add_function(wrap_pyfunction!(sweep::sweep, module)?)?;
+    module.add("__version__", env!("CARGO_PKG_VERSION"))
+}

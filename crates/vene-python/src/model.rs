@@ -1,0 +1,118 @@
+//! A model with its tokenizer.
+
+use std::sync::Arc;
+
+use pyo3::prelude::*;
+use vene::{BeginningOfSequence, Component, Outline, Precision, Prompt, RunPlans};
+
+use crate::error;
+use crate::tensor::{Crossing, matrix, out};
+
+/// A loaded model. Immutable, and shared by whatever was made of it.
+#[pyclass(frozen, module = "vene._vene")]
+pub struct Model {
+    pub inner: Arc<vene::Model>,
+}
+
+#[pymethods]
+impl Model {
+    /// Opens and loads: `embedded`, a folder, a `.gguf` file, or a Hugging Face id. `precision` is `single` or `double`.
+    #[staticmethod]
+    #[pyo3(signature = (name, precision = "single"))]
+    fn load(python: Python<'_>, name: &str, precision: &str) -> PyResult<Self> {
+        let precision: Precision = precision.parse().map_err(error::of_input)?;
+        let model = python.detach(|| {
+            let outline = Outline::open(name, &mut |_| {})?;
+            vene::Model::from_outline(outline, precision, &mut |_| {})
+        });
+        Ok(Self { inner: Arc::new(model.map_err(error::of_model)?) })
+    }
+
+    /// What identifies the weights, the same on every machine.
+    #[getter]
+    fn identity(&self) -> String {
+        self.inner.identity()
+    }
+
+    /// What is doubtful about the model's files, in sentences.
+    #[getter]
+    fn notices(&self) -> Vec<String> {
+        self.inner.notices()
+    }
+
+    /// Sizes by name, as JSON.
+    #[getter]
+    fn config(&self) -> String {
+        let config = self.inner.config();
+        serde_json::json!({
+            "family": config.family,
+            "layers": config.layers.len(),
+            "d_model": config.d_model,
+            "heads": config.heads,
+            "key_value_heads": config.key_value_heads,
+            "head_dim": config.head_dim,
+            "d_mlp": config.d_mlp,
+            "vocabulary": config.vocabulary,
+            "context": config.context,
+            "final_norm": config.final_norm,
+        })
+        .to_string()
+    }
+
+    /// The tokens of a text. `bos` is `model`, `always` or `never`.
+    #[pyo3(signature = (text, bos = "model"))]
+    fn encode(&self, text: &str, bos: &str) -> PyResult<Vec<u32>> {
+        let bos: BeginningOfSequence = bos.parse().map_err(error::of_input)?;
+        let prompt = self.inner.prompt_with(text, bos).map_err(error::of_input)?;
+        Ok(prompt.tokens().to_vec())
+    }
+
+    /// The token that a text is.
+    fn single_token(&self, text: &str) -> PyResult<u32> {
+        self.inner.tokenizer().single_token(text).map_err(error::of_input)
+    }
+
+    /// The text of tokens.
+    fn decode(&self, tokens: Vec<u32>) -> PyResult<String> {
+        self.inner.tokenizer().decode(&tokens).map_err(error::of_input)
+    }
+
+    /// The text of one token.
+    fn token_text(&self, token: u32) -> PyResult<String> {
+        self.inner.tokenizer().token_text(token).map_err(error::of_input)
+    }
+
+    /// The component that a name means, by vene's, pyvene's or TransformerLens's words: its own name, the layer that the
+    /// name says, and whether each layer has one.
+    fn component(&self, name: &str) -> PyResult<(&'static str, Option<usize>, bool)> {
+        let named = vene::alias::resolve(name, self.inner.config()).map_err(error::of_plan)?;
+        Ok((named.component.name(), named.layer, named.component.per_layer()))
+    }
+
+    /// The names of the components that this model has.
+    #[getter]
+    fn components(&self) -> Vec<&'static str> {
+        Component::all(self.inner.config()).map(Component::name).collect()
+    }
+
+    /// The logits that the unembedding reads off rows of the last norm's output: `[rows, d_model]`, 32-bit floats, to
+    /// `[rows, vocabulary]`.
+    fn logits<'py>(
+        &self,
+        python: Python<'py>,
+        bytes: &[u8],
+        rows: usize,
+    ) -> PyResult<Crossing<'py>> {
+        let normed = matrix(bytes, rows, self.inner.config().d_model)?;
+        let model = &self.inner;
+        let logits = python.detach(|| model.logits(&normed)).map_err(error::of_run)?;
+        out(python, &logits)
+    }
+}
+
+impl Model {
+    /// A prompt of tokens.
+    pub fn prompt(&self, tokens: &[u32]) -> PyResult<Prompt> {
+        self.inner.prompt_from_tokens(tokens).map_err(error::of_input)
+    }
+}

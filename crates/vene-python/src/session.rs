@@ -1,0 +1,64 @@
+//! Unedited runs that are kept, and plans that are run from them.
+
+use std::sync::Arc;
+
+use pyo3::prelude::*;
+use vene::Prompt;
+
+use crate::error;
+use crate::model::Model;
+use crate::outcome::Outcome;
+use crate::plan::Plan;
+
+/// Unedited runs of prompts.
+#[pyclass(frozen, module = "vene._vene")]
+pub struct Session {
+    inner: vene::Session,
+    model: Py<Model>,
+}
+
+#[pymethods]
+impl Session {
+    /// Runs the prompts once, and keeps what plans run from; in about `bytes`, where given.
+    #[new]
+    #[pyo3(signature = (model, prompts, bytes = None))]
+    fn new(
+        python: Python<'_>,
+        model: Py<Model>,
+        prompts: Vec<Vec<u32>>,
+        bytes: Option<usize>,
+    ) -> PyResult<Self> {
+        let bound = model.get();
+        let prompts = prompts.iter().map(|tokens| bound.prompt(tokens));
+        let prompts: Vec<Prompt> = prompts.collect::<PyResult<_>>()?;
+        let inner = Arc::clone(&bound.inner);
+        let bytes = bytes.unwrap_or(usize::MAX);
+        let session = python.detach(|| vene::Session::within(&inner, &prompts, bytes));
+        Ok(Self { inner: session.map_err(error::of_run)?, model })
+    }
+
+    /// How many bytes what is kept takes.
+    #[getter]
+    fn bytes(&self) -> usize {
+        self.inner.bytes()
+    }
+
+    /// How many tokens are kept: equal beginnings once.
+    #[getter]
+    fn rows(&self) -> usize {
+        self.inner.rows()
+    }
+
+    /// Runs a plan over a base and its sources, which are prompts of the session.
+    fn run(
+        &self,
+        python: Python<'_>,
+        plan: &Plan,
+        base: Vec<u32>,
+        sources: Vec<Vec<u32>>,
+    ) -> PyResult<Outcome> {
+        let resolved = plan.resolve(self.model.get(), &base, &sources)?;
+        let outcome = python.detach(|| self.inner.run(&resolved)).map_err(error::of_run)?;
+        Ok(Outcome::new(outcome, Arc::clone(&self.model.get().inner)))
+    }
+}
