@@ -8,6 +8,13 @@ use vene::{BeginningOfSequence, Component, Outline, Precision, Prompt, RunPlans}
 use crate::error;
 use crate::tensor::{Crossing, matrix, out};
 
+/// A prompt as it is given: a text, whose phrases positions may name, or tokens.
+#[derive(FromPyObject)]
+pub enum GivenPrompt {
+    Text(String),
+    Tokens(Vec<u32>),
+}
+
 /// A loaded model. Immutable, and shared by whatever was made of it.
 #[pyclass(frozen, module = "vene._vene")]
 pub struct Model {
@@ -111,8 +118,12 @@ impl Model {
 }
 
 impl Model {
-    /// A prompt of tokens.
-    pub fn prompt(&self, tokens: &[u32]) -> PyResult<Prompt> {
-        self.inner.prompt_from_tokens(tokens).map_err(error::of_input)
+    /// A prompt in tokens.
+    pub fn prompt(&self, given: &GivenPrompt) -> PyResult<Prompt> {
+        let prompt = match given {
+            GivenPrompt::Text(text) => self.inner.prompt(text),
+            GivenPrompt::Tokens(tokens) => self.inner.prompt_from_tokens(tokens),
+        };
+        prompt.map_err(error::of_input)
     }
 }

@@ -9,7 +9,7 @@ use vene::plan_file::{Format, PlanFile, PyveneCall, PyveneSaved};
 use vene::{Component, Example, Positions};
 
 use crate::error;
-use crate::model::Model;
+use crate::model::{GivenPrompt, Model};
 
 /// What is edited and read, for a model.
 #[pyclass(frozen, module = "vene._vene")]
@@ -62,8 +62,8 @@ impl Plan {
     pub fn resolve(
         &self,
         model: &Model,
-        base: &[u32],
-        sources: &[Vec<u32>],
+        base: &GivenPrompt,
+        sources: &[GivenPrompt],
     ) -> PyResult<ResolvedPlan> {
         let mut example = Example::new(model.prompt(base)?);
         for source in sources {

@@ -6,7 +6,7 @@ use pyo3::prelude::*;
 use vene::Prompt;
 
 use crate::error;
-use crate::model::Model;
+use crate::model::{GivenPrompt, Model};
 use crate::outcome::Outcome;
 use crate::plan::Plan;
 
@@ -25,11 +25,11 @@ impl Session {
     fn new(
         python: Python<'_>,
         model: Py<Model>,
-        prompts: Vec<Vec<u32>>,
+        prompts: Vec<GivenPrompt>,
         bytes: Option<usize>,
     ) -> PyResult<Self> {
         let bound = model.get();
-        let prompts = prompts.iter().map(|tokens| bound.prompt(tokens));
+        let prompts = prompts.iter().map(|prompt| bound.prompt(prompt));
         let prompts: Vec<Prompt> = prompts.collect::<PyResult<_>>()?;
         let inner = Arc::clone(&bound.inner);
         let bytes = bytes.unwrap_or(usize::MAX);
@@ -54,8 +54,8 @@ impl Session {
         &self,
         python: Python<'_>,
         plan: &Plan,
-        base: Vec<u32>,
-        sources: Vec<Vec<u32>>,
+        base: GivenPrompt,
+        sources: Vec<GivenPrompt>,
     ) -> PyResult<Outcome> {
         let resolved = plan.resolve(self.model.get(), &base, &sources)?;
         let outcome = python.detach(|| self.inner.run(&resolved)).map_err(error::of_run)?;

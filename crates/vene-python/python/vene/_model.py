@@ -124,7 +124,7 @@ class Model:
 
     def session(self, prompts: Iterable[Prompt]) -> Session:
         """Runs prompts once and keeps what plans start from: each plan then costs what its edits change."""
-        return Session(self, [self.tokens(prompt) for prompt in prompts])
+        return Session(self, list(prompts))
 
     def trace(
         self,
@@ -287,9 +287,9 @@ class Outcome:
 class Session:
     """Unedited runs that are kept. Made by `Model.session`."""
 
-    def __init__(self, model: Model, prompts: list[tuple[int, ...]]) -> None:
+    def __init__(self, model: Model, prompts: list[Prompt]) -> None:
         self._model = model
-        self._session = model._session(prompts)
+        self._session = model._session([model.tokens(prompt) for prompt in prompts])
 
     @property
     def bytes(self) -> int:
@@ -299,8 +299,9 @@ class Session:
     def run(self, plan: dict[str, Any], base: Prompt, sources: Iterable[Prompt] = ()) -> Outcome:
         """Runs a plan over prompts of the session; `Model.run` says what a plan is."""
         model = self._model
-        tokens = [list(model.tokens(prompt)) for prompt in (base, *sources)]
-        return Outcome(self._session.run(model._plan(plan), tokens[0], tokens[1:]), model)
+        # A text stays one, as positions may name its phrases.
+        given = [prompt if isinstance(prompt, str) else list(model.tokens(prompt)) for prompt in (base, *sources)]
+        return Outcome(self._session.run(model._plan(plan), given[0], given[1:]), model)
 
 
 def load(name: str, *, precision: str = "single") -> Model:
