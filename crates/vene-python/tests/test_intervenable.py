@@ -40,15 +40,22 @@ def tutorial(model, fixture, every=1):
 
 
 @pytest.mark.parametrize("name", TINY)
-def test_the_tutorial_on_random_models(name):
+def test_the_tutorial_on_random_models(name, tmp_path):
     fixture = json.loads((ROOT / f"fixtures/pyvene/{name}_tutorial.json").read_text())
-    tutorial(vene.load(str(ROOT / "fixtures/models" / name)), fixture)
+    for file in (ROOT / "fixtures/models" / name).iterdir():
+        (tmp_path / file.name).symlink_to(file)
+    # They read numbers, and have no tokenizer of their own.
+    size = json.loads((tmp_path / "config.json").read_text())["vocab_size"]
+    words = {str(number): number for number in range(size)}
+    model = {"type": "WordLevel", "vocab": words, "unk_token": "0"}
+    (tmp_path / "tokenizer.json").write_text(json.dumps({"version": "1.0", "added_tokens": [], "model": model}))
+    tutorial(vene.load(str(tmp_path)), fixture)
 
 
 def test_the_tutorial_on_a_real_model():
     folder = Path(os.environ.get("VENE_MODELS", ROOT / ".cache/models"))
     path = folder / "smollm2-135m-instruct-q4_1.gguf"
-    if not path.exists():
+    if not path.exists() and os.environ.get("VENE_REQUIRE_MODELS") != "1":
         pytest.skip(f"{path.name} is not there: scripts/fetch-models")
     fixture = json.loads((ROOT / "fixtures/pyvene/smollm2_tutorial.json").read_text())
     tutorial(vene.load(str(path)), fixture, every=3)

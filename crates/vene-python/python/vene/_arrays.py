@@ -29,7 +29,7 @@ class Tensor(np.ndarray[Any, Any]):
         return np.asarray(self)
 
     def float(self) -> Self:
-        return self.astype(np.float32)
+        return type(self).of(self.astype(np.float32))
 
     def dim(self) -> int:
         return self.ndim

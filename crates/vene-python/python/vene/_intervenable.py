@@ -155,8 +155,8 @@ class IntervenableModel:
                 reads,
             )
             session = self.model._session([prompt, *own])
-            run = [list(prompt), [list(source) for source in own]]
-            outcomes.append(session.run(self.model._hidden_plan(plan), *run))
+            hidden = self.model._hidden_plan(plan)
+            outcomes.append(session.run(hidden, list(prompt), [list(source) for source in own]))
             if output_original_output:
                 unedited = self.model._hidden_plan(self.model._plan({}))
                 originals.append(session.run(unedited, list(prompt), []))

@@ -315,8 +315,9 @@ def load(name: str, *, precision: str = "single") -> Model:
 def softmax(logits: npt.NDArray[Any]) -> npt.NDArray[Any]:
     """Probabilities along the last axis, in double precision."""
     shifted = logits.astype(np.float64) - logits.max(axis=-1, keepdims=True)
-    weights = np.exp(shifted)
-    return weights / weights.sum(axis=-1, keepdims=True)
+    weights: npt.NDArray[Any] = np.exp(shifted)
+    weights /= weights.sum(axis=-1, keepdims=True)
+    return weights
 
 
 def check_mask(mask: Any) -> None:
