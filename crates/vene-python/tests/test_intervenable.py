@@ -106,6 +106,7 @@ def test_examples_of_a_batch_are_those_alone(model):
     ([{"layer": 99, "component": "mlp_output"}], 3, "99"),
     ([{"layer": 1, "component": "mlp_outptu"}], 3, "mlp_outptu"),
     ([{"layer": 1, "component": "mlp_output"}], 30, "30"),
+    ([{"layer": 1, "component": "mlp_output", "intervention_type": "CollectIntervention"}], 3, "VanillaIntervention"),
     ([{"layer": 1, "component": "mlp_output", "intervention": lambda base, source: base}], 3, "type"),
 ])
 def test_what_is_wrong_is_told(model, config, locations, said):

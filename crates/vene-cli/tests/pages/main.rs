@@ -66,6 +66,7 @@ pages! {
     hub = "docs/hub.md",
     models = "docs/models.md",
     plans = "docs/plans.md",
+    python = "docs/python.md",
     tokenizers = "docs/tokenizers.md",
     training = "docs/training.md",
     examples = "docs/examples/README.md",

@@ -102,7 +102,12 @@ def _representation(fields: Any) -> RepresentationConfig:
 
 
 def _name(kind: Any) -> str:
-    return kind if isinstance(kind, str) else str(kind.__name__)
+    """The name of an intervention's type."""
+    known = [known.__name__ for known in Intervention.__subclasses__()]
+    name = kind if isinstance(kind, str) else getattr(kind, "__name__", str(kind))
+    if name not in known:
+        raise PlanError(f"{name} is not known here; there are {', '.join(known)}")
+    return str(name)
 
 
 class IntervenableModel:
