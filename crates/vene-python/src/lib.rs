@@ -4,6 +4,7 @@
 //! the interpreter's lock. Tensors cross as bytes with a shape, tables as Arrow streams, plans and receipts as JSON.
 
 mod error;
+mod generation;
 mod model;
 mod outcome;
 mod plan;
@@ -34,6 +35,7 @@ fn _vene(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<session::Session>()?;
     module.add_class::<table::Table>()?;
     module.add_function(wrap_pyfunction!(command, module)?)?;
+    module.add_function(wrap_pyfunction!(generation::generate, module)?)?;
     module.add_function(wrap_pyfunction!(sweep::sweep, module)?)?;
     module.add("__version__", env!("CARGO_PKG_VERSION"))
 }

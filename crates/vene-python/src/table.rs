@@ -16,6 +16,11 @@ pub struct Table {
 
 #[pymethods]
 impl Table {
+    #[staticmethod]
+    fn read_parquet(path: &str) -> PyResult<Self> {
+        Ok(Self { inner: vene::Table::read_parquet(path).map_err(error::of_input)? })
+    }
+
     fn __len__(&self) -> usize {
         self.inner.rows()
     }

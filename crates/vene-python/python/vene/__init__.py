@@ -24,8 +24,9 @@ from vene._intervenable import (
     VanillaIntervention,
     ZeroIntervention,
 )
-from vene._model import Config, Model, ModelOutput, Session, load
+from vene._model import Config, Model, ModelOutput, Outcome, Session, Text, load
 from vene._notebook import create_gpt2, embed_to_distrib, format_token, top_vals
+from vene._run import Run, run
 from vene._sweep import Swept
 from vene._table import Table
 from vene._tokenizer import Encoding, Tokenizer
@@ -41,8 +42,10 @@ __all__ = [
     "Model",
     "ModelError",
     "ModelOutput",
+    "Outcome",
     "PlanError",
     "RepresentationConfig",
+    "Run",
     "RunError",
     "Session",
     "SkipIntervention",
@@ -50,6 +53,7 @@ __all__ = [
     "Swept",
     "Table",
     "Tensor",
+    "Text",
     "Tokenizer",
     "VanillaIntervention",
     "VeneError",
@@ -59,5 +63,6 @@ __all__ = [
     "embed_to_distrib",
     "format_token",
     "load",
+    "run",
     "top_vals",
 ]

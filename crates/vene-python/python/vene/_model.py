@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import OrderedDict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -75,6 +75,22 @@ class ModelOutput:
     """After the last norm: `[prompts, positions, d_model]`."""
     logits: LazyRows
     """`[prompts, positions, vocabulary]`; a row is computed when it is asked for."""
+
+
+@dataclass(frozen=True)
+class Text:
+    """How a prompt was continued."""
+
+    text: str
+    tokens: list[int]
+    """The new tokens, one that ended the text included."""
+    log_probabilities: list[float]
+    """Each token's, in nats, in the model's distribution before temperature and cuts."""
+    end: str
+    """Why it ended: `stop`, `enough`, `context_full`."""
+
+    def __str__(self) -> str:
+        return self.text
 
 
 class Model:
@@ -149,6 +165,36 @@ class Model:
         )
         return dict(named)
 
+    def generate(
+        self,
+        prompt: Prompt,
+        max_new_tokens: int = 64,
+        *,
+        plan: dict[str, Any] | None = None,
+        sources: Iterable[Prompt] = (),
+        temperature: float | None = None,
+        top_k: int | None = None,
+        top_p: float | None = None,
+        seed: int | None = None,
+        samples: int | None = None,
+        stop: Iterable[str] = (),
+        stream: Callable[[str], None] | None = None,
+    ) -> list[Text]:
+        """Continues a prompt: the likeliest token each time, or drawn where a temperature, a cut, a seed or samples are given.
+
+        `plan` says what is edited, and at which steps (`when`, `docs/plans.md`). `stream` is called with each token's text of
+        the first sample.
+        """
+        section = {
+            "tokens": max_new_tokens, "temperature": temperature, "top_k": top_k, "top_p": top_p, "seed": seed,
+            "samples": samples, "stop": list(stop) or None,
+        }
+        each = None if stream is None else lambda token: stream(self._model.token_text(token))
+        said = _vene.generate(
+            self._model, self._plan(plan or {}), self._given(prompt), [self._given(source) for source in sources],
+            json.dumps({key: value for key, value in section.items() if value is not None}), each)
+        return [Text(**text) for text in json.loads(said)["texts"]]
+
     def sweep(
         self,
         base: str | None = None,
@@ -220,6 +266,10 @@ class Model:
     def __repr__(self) -> str:
         config = self.config
         return f"vene.Model({self.name!r}: {config.family}, {config.layers} layers of width {config.d_model})"
+
+    def _given(self, prompt: Prompt) -> str | list[int]:
+        """As it crosses the border: a text stays one, as positions may name its phrases."""
+        return prompt if isinstance(prompt, str) else list(self.tokens(prompt))
 
     def _plan(self, plan: dict[str, Any]) -> _vene.Plan:
         text = json.dumps({"kind": "plan", **plan})
@@ -299,8 +349,7 @@ class Session:
     def run(self, plan: dict[str, Any], base: Prompt, sources: Iterable[Prompt] = ()) -> Outcome:
         """Runs a plan over prompts of the session; `Model.run` says what a plan is."""
         model = self._model
-        # A text stays one, as positions may name its phrases.
-        given = [prompt if isinstance(prompt, str) else list(model.tokens(prompt)) for prompt in (base, *sources)]
+        given = [model._given(prompt) for prompt in (base, *sources)]
         return Outcome(self._session.run(model._plan(plan), given[0], given[1:]), model)
 
 

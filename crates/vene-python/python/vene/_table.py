@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vene import _vene
@@ -20,6 +21,11 @@ class Table:
 
     def __init__(self, table: _vene.Table) -> None:
         self._table = table
+
+    @classmethod
+    def read_parquet(cls, path: str | Path) -> Table:
+        """A table of a run's folder."""
+        return cls(_vene.Table.read_parquet(str(path)))
 
     def __len__(self) -> int:
         return len(self._table)
@@ -48,10 +54,10 @@ class Table:
     def __arrow_c_stream__(self, requested_schema: object | None = None) -> object:
         return self._table.__arrow_c_stream__(requested_schema)
 
-    def write_csv(self, path: str) -> None:
+    def write_csv(self, path: str | Path) -> None:
         self._table.write_csv(str(path))
 
-    def write_parquet(self, path: str) -> None:
+    def write_parquet(self, path: str | Path) -> None:
         self._table.write_parquet(str(path))
 
     def __repr__(self) -> str:

@@ -1,0 +1,60 @@
+"""Experiments in files, run as the command runs them."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from vene._errors import RunError
+from vene._table import Table
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run's folder."""
+
+    folder: Path
+    record: dict[str, Any]
+    """What `run.json` says: the experiment, the model, what came of it."""
+
+    @property
+    def files(self) -> list[str]:
+        """The names of what was written."""
+        return sorted(str(path.relative_to(self.folder)) for path in self.folder.rglob("*") if path.is_file())
+
+    def table(self, name: str = "summary") -> Table:
+        """A table of the run: `summary`, `examples`, `receipts` ..."""
+        return Table.read_parquet(self.folder / f"{name}.parquet")
+
+    def __repr__(self) -> str:
+        return f"vene.Run({str(self.folder)!r}: {self.record.get('kind')}, {', '.join(self.files)})"
+
+
+def run(experiment: str | Path | dict[str, Any], out: str | Path | None = None, **changes: Any) -> Run:
+    """Runs an experiment (`docs/experiments.md`): a file, an earlier run's `run.json`, or a dict that says what a file says.
+
+    `changes` stand in place of what it says, with `__` for the point: `run("heads.toml", sweep__layers=[7])`. It runs in a
+    process of its own, with the command's bar; `out` is its folder (default: one in `vene-out/`, named by the experiment and the time).
+    """
+    with tempfile.TemporaryDirectory(prefix="vene-") as scratch:
+        path = Path(scratch) / "experiment.json"
+        if isinstance(experiment, dict):
+            path.write_text(json.dumps(experiment), encoding="utf-8")
+        else:
+            path = Path(experiment)
+        name = experiment.get("kind", "plan") if isinstance(experiment, dict) else path.stem
+        folder = Path(f"vene-out/{name}-{datetime.now():%Y-%m-%d-%H%M%S}" if out is None else out)
+        line = [sys.executable, "-m", "vene", "run", str(path), "--json", "--out", str(folder)]
+        for key, value in changes.items():
+            line += ["--set", f"{key.replace('__', '.')}={json.dumps(value)}"]
+        done = subprocess.run(line, stdout=subprocess.PIPE, stderr=None if sys.stderr.isatty() else subprocess.PIPE, text=True)
+    if done.returncode != 0:
+        said = (done.stderr or "the command failed; it says why above").strip().removeprefix("error: ")
+        raise RunError(said)
+    return Run(folder=folder, record=json.loads(done.stdout))
