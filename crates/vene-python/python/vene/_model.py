@@ -23,6 +23,10 @@ SESSIONS = 4
 """How many sessions a model keeps for calls that follow each other."""
 
 
+UNEMBEDDED = 16
+"""How many rows of logits it keeps, likewise."""
+
+
 @dataclass(frozen=True)
 class Config:
     """A model's sizes. pyvene's and Hugging Face's names of some are there too (`n_layer`, `hidden_size` ...)."""
@@ -99,6 +103,7 @@ class Model:
     def __init__(self, model: _vene.Model, name: str) -> None:
         self._model = model
         self._sessions: OrderedDict[tuple[tuple[int, ...], ...], _vene.Session] = OrderedDict()
+        self._unembedded: OrderedDict[bytes, npt.NDArray[Any]] = OrderedDict()
         self.name = name
         self.config = Config(**json.loads(model.config))
         self.tokenizer = Tokenizer(model)
@@ -302,7 +307,16 @@ class Model:
         flat = rows.reshape(-1, rows.shape[-1])
 
         def logits(places: npt.NDArray[np.intp]) -> npt.NDArray[Any]:
-            return array(self._model.logits(flat[places].tobytes(), len(places)))
+            # Interventions that change nothing leave the same row again and again.
+            keys = [flat[place].tobytes() for place in places]
+            new = list(dict.fromkeys(key for key in keys if key not in self._unembedded))
+            if new:
+                computed = array(self._model.logits(b"".join(new), len(new)))
+                self._unembedded.update(zip(new, computed, strict=True))
+            rows = np.stack([self._unembedded[key] for key in keys])
+            while len(self._unembedded) > UNEMBEDDED:
+                self._unembedded.popitem(last=False)
+            return rows
 
         return LazyRows(rows.shape[:-1], self.config.vocabulary, logits)
 
