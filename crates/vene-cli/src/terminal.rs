@@ -60,6 +60,11 @@ pub fn report(error: &anyhow::Error) -> u8 {
     2
 }
 
+/// A share in percent, without a sign where it is rounded to nothing.
+pub fn percent(share: f64) -> String {
+    format!("{:.0} %", (100.0 * share).round() + 0.0)
+}
+
 /// Candle's errors end with a backtrace where `RUST_BACKTRACE` asks for one.
 fn without_backtrace(text: &str) -> &str {
     text.split("\n   0: ").next().unwrap_or(text).trim_end()
@@ -104,6 +109,12 @@ pub fn steps() -> ProgressBar {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_share_of_nothing_has_no_sign() {
+        let told = [-0.001, 0.0, 0.126, -0.5, 1.0].map(percent);
+        assert_eq!(told, ["0 %", "0 %", "13 %", "-50 %", "100 %"]);
+    }
 
     #[test]
     fn a_backtrace_is_not_told() {

@@ -6,7 +6,7 @@ use vene::Sweep;
 use vene_table::Table;
 
 use super::preflight::FEW_CLUSTERS;
-use crate::terminal::duration;
+use crate::terminal::{duration, percent};
 
 /// How many places are listed for each metric and direction.
 const STRONGEST: usize = 8;
@@ -144,7 +144,7 @@ impl<'a> Rows<'a> {
             let _ = write!(text, " [{}, {}]", number(self.low[row]), number(self.high[row]));
         }
         if let Some(share) = self.normalised[row] {
-            let _ = write!(text, ", {:.0} %", 100.0 * share);
+            let _ = write!(text, ", {}", percent(share));
         }
         text
     }

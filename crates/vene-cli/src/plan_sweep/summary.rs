@@ -6,6 +6,8 @@ use vene::Table;
 use vene::plan_sweep::PlanSweep;
 use vene::sweep::place_columns;
 
+use crate::terminal::percent;
+
 /// How many runs are listed for each number.
 const LISTED: usize = 12;
 
@@ -59,7 +61,7 @@ pub fn text(summary: &Table, sweep: &PlanSweep) -> anyhow::Result<String> {
                 _ => String::new(),
             };
             let share =
-                share[row].map_or_else(String::new, |share| format!(", {:.0} %", 100.0 * share));
+                share[row].map_or_else(String::new, |share| format!(", {}", percent(share)));
             let nothing = if unchanged[row] == count[row] && count[row] > 0 {
                 "; nothing changed in any row"
             } else {

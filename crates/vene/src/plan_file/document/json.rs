@@ -10,7 +10,9 @@ use super::{DEEPEST, Lines, Node, SyntaxError, Value, too_deep};
 use crate::shown::shown;
 
 pub(super) fn parse(text: &str) -> Result<Node, SyntaxError> {
-    let mut reader = Reader { text, lines: Lines::of(text), at: 0 };
+    // In a text of one line, as programs write it, a line's number says nothing.
+    let tells_lines = text.trim().contains('\n');
+    let mut reader = Reader { text, lines: Lines::of(text), tells_lines, at: 0 };
     let node = reader.value(0)?;
     reader.space();
     match reader.at == text.len() {
@@ -22,6 +24,7 @@ pub(super) fn parse(text: &str) -> Result<Node, SyntaxError> {
 struct Reader<'a> {
     text: &'a str,
     lines: Lines,
+    tells_lines: bool,
     /// The next byte.
     at: usize,
 }
@@ -61,7 +64,7 @@ impl Reader<'_> {
         if depth > DEEPEST {
             return Err(self.wrong(too_deep()));
         }
-        let line = Some(self.lines.at(self.at));
+        let line = self.tells_lines.then(|| self.lines.at(self.at));
         let value = match self.peek() {
             Some(b'{') => self.table(depth)?,
             Some(b'[') => self.list(depth)?,
@@ -189,6 +192,12 @@ mod tests {
         assert_eq!(items[1].line, Some(3));
         assert_eq!(items[1].get("c").unwrap().value, Value::Text("x\né".to_owned()));
         assert_eq!(items[0].value, Value::Flag(true));
+    }
+
+    #[test]
+    fn one_line_is_not_numbered() {
+        let document = parse("{\"a\": [1, 2]}\n").unwrap();
+        assert_eq!((document.line, document.get("a").unwrap().line), (None, None));
     }
 
     #[test]
