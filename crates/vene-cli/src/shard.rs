@@ -45,16 +45,24 @@ impl Shard {
     /// # Errors
     /// More shards than rows.
     pub fn rows(self, rows: usize) -> anyhow::Result<Range<usize>> {
+        self.stretch(rows, "rows")
+    }
+
+    /// Its stretch of so many things, by what they are.
+    ///
+    /// # Errors
+    /// More shards than things.
+    pub fn stretch(self, all: usize, what: &str) -> anyhow::Result<Range<usize>> {
         ensure!(
-            self.of <= rows,
-            "--shard {self}: there are {rows} rows, which make {rows} shards at most"
+            self.of <= all,
+            "--shard {self}: there are {all} {what}, which make {all} shards at most"
         );
-        Ok((self.number - 1) * rows / self.of..self.number * rows / self.of)
+        Ok((self.number - 1) * all / self.of..self.number * all / self.of)
     }
 
     /// As a record has it.
-    pub fn record(self, rows: &Range<usize>) -> Value {
-        json!({ "number": self.number, "of": self.of, "rows": [rows.start, rows.end] })
+    pub fn record(self, what: &str, stretch: &Range<usize>) -> Value {
+        json!({ "number": self.number, "of": self.of, what: [stretch.start, stretch.end] })
     }
 
     /// That of a record, if it is of one.

@@ -15,7 +15,7 @@ mod summary;
 
 use std::path::Path;
 
-use anyhow::{Context, ensure};
+use anyhow::{Context, bail, ensure};
 use serde_json::json;
 use vene::data::LeftOut;
 use vene::plan_file::{PlanGrid, Sections};
@@ -28,6 +28,7 @@ use crate::experiment::{self, Spec};
 use crate::folder::Folder;
 use crate::model;
 use crate::record::{Kind, RECORD, Record};
+use crate::shard::Shard;
 use crate::threads;
 use ready::Ready;
 
@@ -49,6 +50,8 @@ pub struct Settings {
     pub together: Together,
     /// About how many bytes it may take beside the weights.
     pub memory: Option<usize>,
+    /// Which runs of a grid are trained here, of all.
+    pub shard: Option<Shard>,
     pub json: bool,
     pub bos: BeginningOfSequence,
     pub precision: Precision,
@@ -100,6 +103,9 @@ fn train(
         [run] if grid.variables.is_empty() => &run.plan,
         _ => return grid::train(outline, grid, settings, folder, is_resumed),
     };
+    if let Some(shard) = settings.shard {
+        bail!("--shard {shard}: the plan has no [grid], and one training is not divided");
+    }
     let ready = Ready::new(&outline, plan, settings)?;
     ready.warn(&outline, settings);
     let mut record = put_on_record(&outline, settings, None, folder, is_resumed)?;

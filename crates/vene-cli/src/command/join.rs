@@ -24,7 +24,9 @@ Examples:
   vene task capital -n 60 --out capital.jsonl
   vene sweep --data capital.jsonl --component block_output --positions last --shard 1/2 --out part-1
   vene sweep --data capital.jsonl --component block_output --positions last --shard 2/2 --out part-2
-  vene join part-1 part-2 --out whole"
+  vene join part-1 part-2 --out whole
+
+Of a grid of trainings (vene train --shard) the runs are put together."
 )]
 pub struct Arguments {
     /// The folders of the shards, in any order
@@ -57,7 +59,9 @@ impl Arguments {
         let json = *read!(given, self => json);
         given.check("a joining", &[])?;
         let out = std::path::absolute(out)?;
-        let Some(kind @ (Kind::PlanSweep | Kind::DataSweep)) = shards.first().kind() else {
+        let Some(kind @ (Kind::PlanSweep | Kind::DataSweep | Kind::Training)) =
+            shards.first().kind()
+        else {
             bail!("{} is no shard of a run over a data set", shards.shards[0].0.display());
         };
         let folder = Folder::claim(&out, Purpose::New { kind, force })?;

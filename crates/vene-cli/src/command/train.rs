@@ -11,6 +11,7 @@ use crate::experiment::{self, Delivery, Experiment, put};
 use crate::model::{AnotherModel, ExperimentModel};
 use crate::plan_given::PlanChanges;
 use crate::record::Kind;
+use crate::shard::Shard;
 
 /// Train a plan's interventions on a data set
 #[derive(Args)]
@@ -81,6 +82,10 @@ pub struct Arguments {
     #[arg(long, value_name = "SIZE", value_parser = memory_size)]
     memory: Option<usize>,
 
+    /// Only a stretch of the grid's runs, such as 3/16: the third of sixteen, which `vene join` puts together
+    #[arg(long, value_name = "NUMBER/OF")]
+    shard: Option<Shard>,
+
     /// Print the result as JSON
     #[arg(long)]
     json: bool,
@@ -110,7 +115,8 @@ impl Arguments {
         put!(experiment, self => memory => limits.memory);
         let print_spec = *read!(experiment.given, self => print_spec);
         let (out, force, json) = (self.out.clone(), self.force, self.json);
-        let delivery = Delivery { out, force, json, print_spec, ..Delivery::default() };
+        let shard = self.shard;
+        let delivery = Delivery { out, force, json, print_spec, shard, ..Delivery::default() };
         experiment::run(experiment, &delivery)
     }
 }

@@ -19,7 +19,7 @@ pub fn begin(outline: &Outline, sweep: &Sweep, settings: &Settings) -> anyhow::R
     let mut record =
         experiment::begin(Kind::DataSweep, outline, spec, data, sweep.left_out(), details)?;
     if let Some(shard) = settings.shard {
-        record.set("shard", shard.record(&shard.rows(sweep.rows().len())?));
+        record.set("shard", shard.record("rows", &shard.rows(sweep.rows().len())?));
     }
     Ok(record)
 }

@@ -101,7 +101,7 @@ pub fn resume(folder: &Path, kinds: &[Kind], json: bool) -> anyhow::Result<()> {
     match kind {
         Kind::PlanSweep => plan::go_on(experiment, &claimed, shard, json),
         Kind::DataSweep => sweep::go_on(experiment, &claimed, shard, json),
-        Kind::Training => train::go_on(experiment, &claimed, json),
+        Kind::Training => train::go_on(experiment, &claimed, shard, json),
         Kind::Demo | Kind::Sweep => {
             bail!("{} holds a {}, which is run in one go", folder.display(), kind.name())
         }
@@ -119,6 +119,7 @@ pub fn join(shards: &Shards, folder: &Folder, json: bool) -> anyhow::Result<()> 
             plan::put_together(experiment, shards, folder, json)
         }
         ExperimentKind::Sweep => sweep::put_together(experiment, shards, folder, json),
+        ExperimentKind::Train => train::put_together(experiment, shards, folder, json),
         kind => bail!("the shards are of no run over rows, but of kind `{kind}`"),
     }
 }

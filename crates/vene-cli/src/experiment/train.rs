@@ -4,10 +4,12 @@ use vene::plan_file::PlanGrid;
 
 use super::{Delivery, Experiment, key};
 use crate::arguments::{ReadBy, read};
+use crate::command::join::Shards;
 use crate::folder::Folder;
 use crate::record::Kind;
 use crate::rows;
-use crate::training::{Settings, go_on as resume, start};
+use crate::shard::Shard;
+use crate::training::{Settings, go_on as resume, grid, start};
 
 const READ_BY: &ReadBy = &[
     (
@@ -28,18 +30,35 @@ const READ_BY: &ReadBy = &[
 pub(super) fn run(mut experiment: Experiment, delivery: &Delivery) -> anyhow::Result<()> {
     let folder = delivery.claim_folder(&experiment, Kind::Training)?;
     let json = *read!(experiment.given, delivery => json);
-    let (outline, grid, settings) = prepare(&mut experiment, json)?;
+    let shard = *read!(experiment.given, delivery => shard);
+    let (outline, grid, settings) = prepare(&mut experiment, shard, json)?;
     start(outline, &grid, &settings, &folder)
 }
 
-pub(super) fn go_on(mut experiment: Experiment, folder: &Folder, json: bool) -> anyhow::Result<()> {
-    let (outline, grid, settings) = prepare(&mut experiment, json)?;
+pub(super) fn go_on(
+    mut experiment: Experiment,
+    folder: &Folder,
+    shard: Option<Shard>,
+    json: bool,
+) -> anyhow::Result<()> {
+    let (outline, grid, settings) = prepare(&mut experiment, shard, json)?;
     resume(outline, &grid, &settings, folder)
+}
+
+pub(super) fn put_together(
+    mut experiment: Experiment,
+    shards: &Shards,
+    folder: &Folder,
+    json: bool,
+) -> anyhow::Result<()> {
+    let (outline, grid, settings) = prepare(&mut experiment, None, json)?;
+    grid::put_together(&outline, &grid, &settings, folder, shards)
 }
 
 /// Checks everything before a weight is read.
 fn prepare(
     experiment: &mut Experiment,
+    shard: Option<Shard>,
     json: bool,
 ) -> anyhow::Result<(vene::Outline, PlanGrid, Settings)> {
     let given = &experiment.given;
@@ -60,6 +79,7 @@ fn prepare(
         rows: data,
         together: key!(experiment, train.together).unwrap_or_default(),
         memory: key!(experiment, limits.memory),
+        shard,
         json,
         bos: key!(experiment, model.bos).unwrap_or_default(),
         precision: key!(experiment, model.precision).unwrap_or_default(),

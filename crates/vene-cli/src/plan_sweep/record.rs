@@ -22,7 +22,7 @@ pub fn begin(outline: &Outline, sweep: &PlanSweep, settings: &Settings) -> anyho
     let mut record =
         experiment::begin(Kind::PlanSweep, outline, spec, data, sweep.left_out(), details)?;
     if let Some(shard) = settings.shard {
-        record.set("shard", shard.record(&shard.rows(sweep.rows().len())?));
+        record.set("shard", shard.record("rows", &shard.rows(sweep.rows().len())?));
     }
     Ok(record)
 }

@@ -6,9 +6,10 @@
 //! was stopped goes on with the run that was interrupted.
 
 use std::io;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, ensure};
+use anyhow::Context;
 use serde_json::{Map, Value, json};
 use vene::data::LeftOut;
 use vene::plan_file::{GridRun, GridValue, PlanGrid};
@@ -18,6 +19,7 @@ use vene_table::{Column, Kind as ColumnKind, Table};
 use super::figures::{self, Curve};
 use super::ready::Ready;
 use super::{FILES, STEPS, Settings, put_on_record, record, summary};
+use crate::command::join::Shards;
 use crate::experiment;
 use crate::folder::{Folder, Purpose};
 use crate::record::{Kind, RECORD, Record, Status};
@@ -51,7 +53,7 @@ const COLUMNS: [&str; 10] = [
     "control_accuracy",
 ];
 
-/// Trains every plan of a grid, in a folder that was claimed for it.
+/// Trains every plan of a grid, or those of a shard, in a folder that was claimed for it.
 pub fn train(
     outline: Outline,
     grid: &PlanGrid,
@@ -59,33 +61,91 @@ pub fn train(
     folder: &Folder,
     is_resumed: bool,
 ) -> anyhow::Result<()> {
-    if let Some(name) = grid.variables.iter().find(|name| COLUMNS.contains(&name.as_str())) {
-        anyhow::bail!("`{name}` in [grid] is a column of the summary: give it another name");
-    }
-    let mut ready = Vec::with_capacity(grid.runs.len());
-    for run in &grid.runs {
+    let own = stretch(grid, settings)?;
+    let mut ready = Vec::with_capacity(own.len());
+    for run in &grid.runs[own.clone()] {
         let of_run = Ready::new(&outline, &run.plan, settings);
         ready.push(of_run.with_context(|| grid.name(run))?);
     }
     warn(&ready, &outline, settings);
-    let mut record = begin(&outline, settings, folder, is_resumed)?;
+    let record = begin(&outline, grid, settings, folder, is_resumed)?;
     folder.run(|| {
         threads::start_for_training()?;
         let model = model::load(outline, settings.precision)?;
         let mut runs = Vec::with_capacity(ready.len());
-        for (index, (ready, run)) in ready.iter().zip(&grid.runs).enumerate() {
+        for (ready, index) in ready.iter().zip(own.clone()) {
+            let run = &grid.runs[index];
             let path = folder.path().join(name_of(index, grid.runs.len()));
             let place = place(grid, run);
             let name = format!("{} of {}, {}", index + 1, grid.runs.len(), grid.name(run));
             let result = train_one(ready, &model, settings, &path, (&place, &name), is_resumed)
                 .with_context(|| grid.name(run))?;
-            runs.push(Run { path, name: grid.name(run), result });
+            runs.push(Run { index, path, name: grid.name(run), result });
         }
-        let table = table(grid, &runs)?;
+        finish(&model, grid, settings, folder, record, &runs)
+    })
+}
+
+/// Puts the shards of a grid together, in a folder that was claimed for that.
+pub fn put_together(
+    outline: &Outline,
+    grid: &PlanGrid,
+    settings: &Settings,
+    folder: &Folder,
+    shards: &Shards,
+) -> anyhow::Result<()> {
+    stretch(grid, settings)?;
+    let record = begin(outline, grid, settings, folder, false)?;
+    folder.run(|| {
+        for (shard, _) in &shards.shards {
+            let all = shard.join(RUNS);
+            let runs = runs_in(&all).with_context(|| all.display().to_string())?;
+            for run in runs {
+                let name = run.file_name().unwrap_or_default();
+                let copied = copy(&run, &folder.path().join(RUNS).join(name));
+                copied.with_context(|| run.display().to_string())?;
+            }
+        }
+        let run = |(index, run): (usize, &GridRun)| {
+            let path = folder.path().join(name_of(index, grid.runs.len()));
+            let found = Record::read(&path).ok();
+            let found = found.filter(|record| record.status() == Some(Status::Complete));
+            let found =
+                found.with_context(|| format!("{}: no shard trained it", grid.name(run)))?;
+            let place = Some(place(grid, run));
+            experiment::check_same(&found, &super::begin(outline, settings, place)?, &path)?;
+            let (name, result) = (grid.name(run), found.get("result").clone());
+            Ok(Run { index, path, name, result })
+        };
+        let runs = grid.runs.iter().enumerate().map(run).collect::<anyhow::Result<Vec<_>>>()?;
+        finish(outline, grid, settings, folder, record, &runs)
+    })
+}
+
+/// The runs that are trained: those of a shard, or all.
+fn stretch(grid: &PlanGrid, settings: &Settings) -> anyhow::Result<Range<usize>> {
+    if let Some(name) = grid.variables.iter().find(|name| COLUMNS.contains(&name.as_str())) {
+        anyhow::bail!("`{name}` in [grid] is a column of the summary: give it another name");
+    }
+    let all = grid.runs.len();
+    settings.shard.map_or(Ok(0..all), |shard| shard.stretch(all, "runs of the grid"))
+}
+
+/// Writes what came of the runs. Of a shard that is the record alone: the summary is of all.
+fn finish(
+    outline: &Outline,
+    grid: &PlanGrid,
+    settings: &Settings,
+    folder: &Folder,
+    mut record: Record,
+    runs: &[Run],
+) -> anyhow::Result<()> {
+    let table = table(grid, runs)?;
+    record.set("model", model::record(outline, &settings.spec.model)?);
+    if settings.shard.is_none() {
         let curves = runs.iter().map(Run::curve).collect::<anyhow::Result<Vec<_>>>()?;
-        let mut drawn = figures::accuracy(&table, grid, &model, settings);
-        drawn.extend(figures::of_grid(&curves, grid, &model, settings));
-        record.set("model", model::record(&model, &settings.spec.model)?);
+        let mut drawn = figures::accuracy(&table, grid, outline, settings);
+        drawn.extend(figures::of_grid(&curves, grid, outline, settings));
         record.set_files(&OF_GRID.map(str::to_owned));
         folder.fill(&mut record, |folder| {
             table.write_csv(folder.join("summary.csv"))?;
@@ -95,15 +155,18 @@ pub fn train(
             }
             Ok(())
         })?;
-        let result = result(grid, &runs);
-        record.set("result", result.clone());
-        folder.complete(&mut record)?;
-        summary::print_grid(&table, &grid.variables, &result, folder.path(), settings.json)
-    })
+    }
+    let result = result(grid, runs);
+    record.set("result", result.clone());
+    folder.complete(&mut record)?;
+    let written = record.files();
+    summary::print_grid(&table, &grid.variables, &result, (folder.path(), &written), settings.json)
 }
 
 /// A run that is complete.
 struct Run {
+    /// Its number in the grid.
+    index: usize,
     path: PathBuf,
     /// Its values, in words.
     name: String,
@@ -155,11 +218,15 @@ fn place(grid: &PlanGrid, run: &GridRun) -> Value {
 /// The grid's own record: a new one, or the one that is gone on with.
 fn begin(
     outline: &Outline,
+    grid: &PlanGrid,
     settings: &Settings,
     folder: &Folder,
     is_resumed: bool,
 ) -> anyhow::Result<Record> {
     let mut record = super::begin(outline, settings, None)?;
+    if let Some(shard) = settings.shard {
+        record.set("shard", shard.record("runs", &stretch(grid, settings)?));
+    }
     let files = OF_GRID.map(str::to_owned);
     folder.check_files(&files)?;
     if !is_resumed {
@@ -216,10 +283,10 @@ fn warn(ready: &[Ready<'_>], outline: &Outline, settings: &Settings) {
 
 /// A row for each run: its values, and what it came to.
 fn table(grid: &PlanGrid, runs: &[Run]) -> anyhow::Result<Table> {
-    ensure!(runs.len() == grid.runs.len(), "a run of the grid is missing");
-    let mut table = Table::builder().column("run", (0..runs.len() as i64).collect::<Vec<_>>());
+    let numbers: Vec<i64> = runs.iter().map(|run| run.index as i64).collect();
+    let mut table = Table::builder().column("run", numbers);
     for (variable, name) in grid.variables.iter().enumerate() {
-        table = table.column(name.clone(), column(grid, variable));
+        table = table.column(name.clone(), column(grid, runs, variable));
     }
     let floats = |pointer: &str| runs.iter().map(|run| run.number(pointer)).collect::<Vec<_>>();
     let counts = |pointer: &str| runs.iter().map(|run| run.count(pointer)).collect::<Vec<_>>();
@@ -238,8 +305,8 @@ fn table(grid: &PlanGrid, runs: &[Run]) -> anyhow::Result<Table> {
 }
 
 /// A variable's values: whole numbers, numbers, or else texts.
-fn column(grid: &PlanGrid, variable: usize) -> Column {
-    let values = || grid.runs.iter().map(|run| &run.values[variable]);
+fn column(grid: &PlanGrid, runs: &[Run], variable: usize) -> Column {
+    let values = || runs.iter().map(|run| &grid.runs[run.index].values[variable]);
     let whole = |value: &GridValue| match value {
         GridValue::Integer(number) => Some(*number),
         _ => None,
@@ -260,18 +327,30 @@ fn column(grid: &PlanGrid, variable: usize) -> Column {
 
 /// The result, as `--json` prints it too.
 fn result(grid: &PlanGrid, runs: &[Run]) -> Value {
-    let of_run = |(index, (run, of_grid)): (usize, (&Run, &GridRun))| {
+    let of_run = |run: &Run| {
         json!({
-            "folder": name_of(index, runs.len()).display().to_string(),
-            "values": place(grid, of_grid),
+            "folder": name_of(run.index, grid.runs.len()).display().to_string(),
+            "values": place(grid, &grid.runs[run.index]),
             "rows": run.result["rows"],
             "steps": run.result["steps"],
             "held_out": run.result["held_out"],
             "control": run.result["control"],
         })
     };
-    let runs: Vec<Value> = runs.iter().zip(&grid.runs).enumerate().map(of_run).collect();
+    let runs: Vec<Value> = runs.iter().map(of_run).collect();
     json!({ "runs": runs })
+}
+
+/// Copies the files of a complete run.
+fn copy(run: &Path, to: &Path) -> io::Result<()> {
+    std::fs::create_dir_all(to.join(super::TRAINED))?;
+    let trained =
+        vene::plan_file::SAVED_FILES.iter().map(|name| Path::new(super::TRAINED).join(name));
+    let files = FILES.iter().map(PathBuf::from).chain(trained);
+    for file in files.filter(|file| run.join(file).exists()) {
+        std::fs::copy(run.join(&file), to.join(&file))?;
+    }
+    Ok(())
 }
 
 /// Refuses what is not a folder of runs.

@@ -1,7 +1,7 @@
 //! What a training came to, in a few lines.
 
 use std::fmt::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 use vene::Plan;
@@ -51,7 +51,7 @@ pub fn print_grid(
     table: &Table,
     variables: &[String],
     result: &Value,
-    folder: &Path,
+    (folder, files): (&Path, &[PathBuf]),
     as_json: bool,
 ) -> anyhow::Result<()> {
     if as_json {
@@ -71,18 +71,23 @@ pub fn print_grid(
     text += "  accuracy    loss  control\n";
     let (accuracy, loss) = (table.floats("accuracy")?, table.floats("loss")?);
     let control = table.floats("control_accuracy")?;
-    for run in 0..table.rows() {
-        let _ = write!(text, "{run:>3}");
+    for (run, number) in table.integers("run")?.iter().enumerate() {
+        let _ = write!(text, "{number:>3}");
         for (column, width) in columns.iter().zip(&widths) {
             let _ = write!(text, "  {:<width$}", column[run]);
         }
         let [accuracy, control] = [accuracy[run], control[run]].map(|share| 100.0 * share);
         let _ = writeln!(text, "  {accuracy:>6.1} %  {:>6.3}  {control:>5.1} %", loss[run]);
     }
+    let shown =
+        |file: &&PathBuf| file.extension().is_none_or(|end| end != "png" && end != "parquet");
+    let files: Vec<String> =
+        files.iter().filter(shown).map(|file| file.display().to_string()).collect();
     let _ = writeln!(
         text,
-        "accuracy and loss on the held-out rows\nwritten: {}/{RUNS}, summary.csv, accuracy.svg, curves.svg, {RECORD}",
-        folder.display()
+        "accuracy and loss on the held-out rows\nwritten: {}/{RUNS}, {}",
+        folder.display(),
+        files.join(", ")
     );
     terminal::print(&text)
 }

@@ -190,6 +190,7 @@ fn of_train() {
             FORCE,
             IGNORE_KEY,
             ("--memory", "the same to rounding in parts of a batch; training's own tests have it"),
+            ("--shard", "train_grid.rs tries it"),
             ("--resume", "train.rs has it: there must be a training to go on with"),
             (
                 "--another-model",

@@ -122,6 +122,49 @@ fn each_run_is_the_training_of_its_plan() {
     assert!(said.contains("`loss` in [grid] is a column of the summary"), "{said}");
 }
 
+/// On several machines, a grid is what it is on one.
+#[test]
+fn shards_are_put_together() {
+    let setting = Setting::new();
+    setting.write("grid.toml", PLAN);
+    setting.train("grid.toml", "whole", &[]);
+    let said = setting.train("grid.toml", "part-1", &["--shard", "1/3"]);
+    assert!(said.contains("layer  positions") && said.ends_with("runs, run.json\n"), "{said}");
+    assert_eq!(files(&setting.path("part-1")), ["run.json", "runs"]);
+    setting.train("grid.toml", "part-3", &["--shard", "3/3"]);
+    assert_eq!(files(&setting.path("part-3/runs")), ["002", "003"]);
+    let join = |parts: &[&str], run: fn(&[&str]) -> String| {
+        let path = |name: &&str| setting.path(name).to_str().unwrap().to_owned();
+        let parts: Vec<String> = parts.iter().map(path).collect();
+        let out = path(&"joined");
+        let mut line = vec!["join"];
+        line.extend(parts.iter().map(String::as_str));
+        line.extend(["--out", &out]);
+        run(&line)
+    };
+    let said = join(&["part-1", "part-3"], refused);
+    assert!(said.contains("2/3"), "{said}");
+    setting.train("grid.toml", "part-2", &["--shard", "2/3"]);
+    // Its folder says which shard it is.
+    assert!(setting.resume("part-2").contains("is complete"));
+    join(&["part-3", "part-1", "part-2"], printed);
+    assert_eq!(files(&setting.path("joined")), OF_GRID);
+    for run in ["000", "001", "002", "003"] {
+        let path = |out: &str| setting.path(out).join("runs").join(run);
+        same(&path("whole"), &path("joined"));
+    }
+    for file in ["summary.csv", "summary.parquet", "accuracy.svg", "curves.svg"] {
+        let bytes = |out: &str| fs::read(setting.path(out).join(file)).unwrap();
+        assert!(bytes("whole") == bytes("joined"), "{file}");
+    }
+    let said = setting.refused("grid.toml", "part-9", &["--shard", "9/9"]);
+    assert!(said.contains("4 runs of the grid, which make 4 shards at most"), "{said}");
+    let single = PLAN.split("[grid]").next().unwrap().replace("'$layer'", "2");
+    setting.write("single.toml", &single.replace("$positions", "last"));
+    let said = setting.refused("single.toml", "part-9", &["--shard", "1/2"]);
+    assert!(said.contains("one training is not divided"), "{said}");
+}
+
 /// Stopped in the middle, a grid goes on with the run that was interrupted, to the same bytes.
 #[cfg(unix)]
 #[test]

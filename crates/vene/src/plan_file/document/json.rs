@@ -1,8 +1,6 @@
 //! JSON.
 //!
-//! serde_json tells no line of a value, rounds numbers of seventeen digits by a unit in the last place
-//! (unless every crate of the program is built otherwise), and lets the last of two equal keys win. A
-//! plan that is read again must be the same plan, so these few lines read it themselves.
+//! serde_json tells no line of a value, and lets the last of two equal keys win: so these few lines read it themselves.
 
 use std::collections::HashSet;
 
