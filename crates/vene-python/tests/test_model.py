@@ -6,7 +6,7 @@ import pickle
 
 import numpy as np
 import pytest
-from conftest import ITALY, SPAIN
+from conftest import ITALY, SPAIN, numbered
 
 import vene
 
@@ -66,6 +66,11 @@ def test_a_plan_and_its_receipt(model):
     session = model.session([SPAIN, ITALY])
     assert session.bytes > 0
     assert np.array_equal(session.run(PATCH, SPAIN, [ITALY]).logits(), outcome.logits())
+
+
+def test_what_is_doubtful_of_a_model_is_a_warning(tmp_path):
+    with pytest.warns(UserWarning, match="beginning of sequence: tokenizer.json has no template"):
+        vene.load(str(numbered("gemma3-plain", tmp_path)))
 
 
 def test_double_precision_is_double():

@@ -67,6 +67,15 @@ def test_tables_cross_as_arrow(model):
     assert arrow["effect"].to_pylist() == table.to_dict()["effect"]
 
 
+def test_notebooks_show_the_ends(model):
+    swept = model.sweep(SPAIN, ITALY, components="mlp_output", tokens=[" Madrid", "<"])
+    html = swept._repr_html_()
+    assert html.count("<tr>") == 1 + 5 + 1 + 5 and "80 rows x 11 columns" in html
+    assert "&lt;" in html and "<td>mlp_output</td>" in html
+    short = model.sweep(data=ROWS, **PLACES).summary._repr_html_()
+    assert short.count("<tr>") == 1 + 6 and "…" not in short
+
+
 @pytest.mark.parametrize(("more", "said"), [
     ({"factor": 2}, "scaling"),
     ({"facto": 2}, "did you mean `factor`?"),

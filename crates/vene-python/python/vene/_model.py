@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -370,9 +371,12 @@ class Session:
 def load(name: str, *, precision: str = "single") -> Model:
     """Loads a model: `embedded` (a small one that ships inside), a folder, a `.gguf` file, or a Hugging Face id.
 
-    `precision` is `single` or `double`.
+    `precision` is `single` or `double`. What is doubtful about the model's files is a warning.
     """
-    return Model(_vene.Model.load(name, precision), name)
+    model = _vene.Model.load(name, precision)
+    for notice in model.notices:
+        warnings.warn(notice, stacklevel=2)
+    return Model(model, name)
 
 
 def softmax(logits: npt.NDArray[Any]) -> npt.NDArray[Any]:

@@ -28,8 +28,16 @@ class Swept:
     summary: Table | None
     """Over a data set: means with intervals over clusters of rows."""
 
+    @property
+    def _told(self) -> Table:
+        """The table that says most in a few rows."""
+        return next(table for table in (self.summary, self.tokens, self.examples) if table is not None)
+
     def __repr__(self) -> str:
-        return repr(next(table for table in (self.summary, self.tokens, self.examples) if table is not None))
+        return repr(self._told)
+
+    def _repr_html_(self) -> str:
+        return self._told._repr_html_()
 
 
 def listed(values: Any) -> Any:

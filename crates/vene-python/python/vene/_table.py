@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +11,10 @@ from vene import _vene
 if TYPE_CHECKING:
     import pandas
     import polars
+
+
+ENDS = 5
+"""Rows that a notebook shows of each end."""
 
 
 class Table:
@@ -62,3 +67,21 @@ class Table:
 
     def __repr__(self) -> str:
         return str(self._table)
+
+    def _repr_html_(self) -> str:
+        """As notebooks show it: its first and last rows."""
+        columns, rows = self.to_dict(), len(self)
+        shown = [*range(rows)] if rows <= 2 * ENDS else [*range(ENDS), None, *range(rows - ENDS, rows)]
+        head = "".join(f"<th>{escape(name)}</th>" for name in columns)
+        lines = [
+            "".join(f"<td>{'…' if row is None else _cell(column[row])}</td>" for column in columns.values()) for row in shown
+        ]
+        body = "".join(f"<tr>{line}</tr>" for line in lines)
+        size = f"<p>{rows:,} rows x {len(columns)} columns</p>"
+        return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>{size}"
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return ""
+    return f"{value:.5g}" if isinstance(value, float) else escape(str(value))
