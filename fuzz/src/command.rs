@@ -14,7 +14,7 @@ use rand::{RngExt, SeedableRng};
 
 use crate::campaign::{Fault, Finding, Settings, Tally};
 use crate::mutate::{argument, mutated};
-use crate::resumed::Stopped;
+use crate::resumed::{MODEL, Stopped};
 use crate::target::{self, Target};
 
 /// What the command may have, in KiB of addresses.
@@ -219,6 +219,7 @@ fn limited(vene: &Path, arguments: &[String], case: &Path) -> Result<(Option<Exi
         .arg(vene)
         .args(arguments)
         .current_dir(case)
+        .env(MODEL.0, MODEL.1)
         .env("HF_HUB_OFFLINE", "1")
         .env("HF_HOME", case)
         .env_remove("RUST_BACKTRACE")

@@ -9,6 +9,9 @@ use rand::RngExt;
 
 use crate::mutate::{Dice, damaged};
 
+/// The model of lines that name none.
+pub const MODEL: (&str, &str) = ("VENE_MODEL", "embedded");
+
 /// A run that was stopped on its way.
 pub struct Stopped {
     folder: PathBuf,
@@ -26,7 +29,8 @@ impl Stopped {
             .status()?;
         ensure!(made.success(), "no data set is made");
         let mut run = Command::new(vene)
-            .args(stopped.arguments(&stopped.folder))
+            .args(stopped.arguments())
+            .env(MODEL.0, MODEL.1)
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()?;
@@ -43,8 +47,8 @@ impl Stopped {
         Ok(stopped)
     }
 
-    fn arguments(&self, out: &Path) -> Vec<String> {
-        let (data, out) = (self.data.to_string_lossy(), out.to_string_lossy());
+    fn arguments(&self) -> Vec<String> {
+        let (data, out) = (self.data.to_string_lossy(), self.folder.to_string_lossy());
         let line = format!(
             "sweep|--data|{data}|--component|block_output,mlp_output|--layers|0..8|--positions|last|--threads|1|--out|{out}"
         );
@@ -68,9 +72,8 @@ impl Stopped {
             1 => drop(std::fs::copy(&other, &chosen)?),
             _ => std::fs::write(&chosen, damaged(dice, std::fs::read(&chosen)?))?,
         }
-        let mut arguments = self.arguments(copy);
-        arguments.push("--resume".to_owned());
-        Ok(arguments)
+        let copy = copy.to_string_lossy().into_owned();
+        Ok(["sweep", "--threads", "1", "--resume", &copy].map(str::to_owned).to_vec())
     }
 }
 
