@@ -3,18 +3,18 @@
 //! A library, so that the Python package has the command too.
 //!
 //! It turns words into the typed calls of the crate `vene` and its results into text, tables and
-//! figures; it computes nothing itself. One file a subcommand in [`command`]; around them, what
+//! figures; it computes nothing itself. One file a subcommand in `command`; around them, what
 //! they share:
 //!
-//! * [`experiment`]: what is asked for as one value, whether a command line, a file or a record says it; run, resumed and
+//! * `experiment`: what is asked for as one value, whether a command line, a file or a record says it; run, resumed and
 //!   joined by its kind;
-//! * [`model`]: `--model` and what goes with it; [`selection`]: layers, positions, components as
-//!   users write them; [`rows`]: the rows of a data set;
-//! * what becomes of an experiment (forecast, run, figures, record, summary): [`sweep`] of one pair, [`data_sweep`] of many
-//!   rows, [`plan_sweep`] of a plan, [`training`], [`generation`], [`stacked`] of activations;
-//! * [`folder`]: the output folder, which has one owner and gets all files of a run or none; [`record`]: `run.json` in it,
+//! * `model`: `--model` and what goes with it; `selection`: layers, positions, components as
+//!   users write them; `rows`: the rows of a data set;
+//! * what becomes of an experiment (forecast, run, figures, record, summary): `sweep` of one pair, `data_sweep` of many
+//!   rows, `plan_sweep` of a plan, `training`, `generation`, `stacked` of activations;
+//! * `folder`: the output folder, which has one owner and gets all files of a run or none; `record`: `run.json` in it,
 //!   which says whose it is;
-//! * [`terminal`]: standard output and error, progress; [`interrupt`]: Ctrl-C and SIGTERM; [`memory`]: none
+//! * `terminal`: standard output and error, progress; `interrupt`: Ctrl-C and SIGTERM; `memory`: none
 //!   left.
 //!
 //! What is asked for is checked as a whole before a weight is read. Whatever is wrong is one line
