@@ -1,7 +1,5 @@
 //! Texts continued under a plan.
 
-use std::ops::ControlFlow;
-
 use pyo3::prelude::*;
 use vene::generation::{Continuation, End};
 use vene::plan_file::GenerateSection;
@@ -9,6 +7,7 @@ use vene::plan_file::GenerateSection;
 use crate::error;
 use crate::model::{GivenPrompt, Model};
 use crate::plan::Plan;
+use crate::watch::Watch;
 
 /// Continues a prompt; `section` is what `[generate]` has in a file, as JSON. The texts, and where the plan wants them
 /// (`original` in `[read]`) those without edits, as JSON. `each(token_text)` is called for every token of the first text.
@@ -27,28 +26,18 @@ pub fn generate(
     let section: GenerateSection = serde_json::from_str(section).map_err(error::of_plan)?;
     let generator = section.generator(&model.inner).map_err(error::of_input)?;
     let resolved = plan.resolve(model, &base, &sources)?;
-    let mut stopped = None;
+    let mut watch = Watch::default();
     let generation = python.detach(|| {
         generator.run(&model.inner, &resolved, &mut |new| {
-            let told = Python::attach(|python| {
-                python.check_signals()?;
+            watch.tell(|python| {
                 if let (Some(each), false, 0) = (&each, new.is_original, new.sample) {
                     each.call1(python, (new.token,))?;
                 }
                 Ok(())
-            });
-            match told {
-                Ok(()) => ControlFlow::Continue(()),
-                Err(error) => {
-                    stopped = Some(error);
-                    ControlFlow::Break(())
-                }
-            }
+            })
         })
     });
-    if let Some(error) = stopped {
-        return Err(error);
-    }
+    watch.end()?;
     let generation = generation.map_err(error::of_run)?;
     let told = |continuation: &Continuation| -> PyResult<serde_json::Value> {
         let text = continuation.text(&model.inner, &resolved).map_err(error::of_run)?;

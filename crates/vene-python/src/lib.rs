@@ -12,6 +12,7 @@ mod session;
 mod sweep;
 mod table;
 mod tensor;
+mod watch;
 
 use pyo3::prelude::*;
 

@@ -1,12 +1,11 @@
 //! A sweep in memory.
 
-use std::ops::ControlFlow;
-
 use pyo3::prelude::*;
 
 use crate::error::VeneError;
 use crate::model::Model;
 use crate::table::Table;
+use crate::watch::Watch;
 
 /// Runs the sweep that a JSON text describes (`docs/experiments.md`): the tables `examples`, `tokens` and `summary`, as far
 /// as there are such. `progress(done, all)` is called now and then. Ctrl-C stops it.
@@ -18,28 +17,18 @@ pub fn sweep(
     experiment: &str,
     progress: Option<Py<PyAny>>,
 ) -> PyResult<(Table, Option<Table>, Option<Table>)> {
-    let mut stopped = None;
+    let mut watch = Watch::default();
     let swept = python.detach(|| {
         vene_cli::sweep_in_memory(&model.inner, experiment, &mut |done, all| {
-            let told = Python::attach(|python| {
-                python.check_signals()?;
+            watch.tell(|python| {
                 if let Some(progress) = &progress {
                     progress.call1(python, (done, all))?;
                 }
                 Ok(())
-            });
-            match told {
-                Ok(()) => ControlFlow::Continue(()),
-                Err(error) => {
-                    stopped = Some(error);
-                    ControlFlow::Break(())
-                }
-            }
+            })
         })
     });
-    if let Some(error) = stopped {
-        return Err(error);
-    }
+    watch.end()?;
     let swept = swept.map_err(|error| VeneError::new_err(format!("{error:#}")))?;
     Ok((Table::new(swept.examples), swept.tokens.map(Table::new), swept.summary.map(Table::new)))
 }

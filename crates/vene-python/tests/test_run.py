@@ -1,6 +1,7 @@
 """Experiments in files and dicts, as the command runs them."""
 
 import json
+from pathlib import Path
 
 import pytest
 from conftest import ROWS
@@ -33,6 +34,13 @@ def test_a_dict_a_file_and_a_record_are_one_experiment(model, rows, tmp_path):
         data=ROWS, components="block_output", layers="0..3", positions="subject_last,last", resamples=60)
     for other in (of_file.table(), again.table(), in_memory.summary):
         assert run.table().to_dict() == other.to_dict()
+
+
+def test_a_dicts_paths_are_those_of_the_working_folder(rows, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    run = vene.run({**SWEEP, "data": {"path": rows.name}})
+    assert run.folder.parent == Path("vene-out") and len(run.table("examples")) == 2 * 3 * 2
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["rows.jsonl", "vene-out"]
 
 
 def test_changes(rows, tmp_path):

@@ -61,6 +61,7 @@ pub fn train(
     folder: &Folder,
     is_resumed: bool,
 ) -> anyhow::Result<()> {
+    check_names(grid)?;
     let own = stretch(grid, settings)?;
     let mut ready = Vec::with_capacity(own.len());
     for run in &grid.runs[own.clone()] {
@@ -94,7 +95,7 @@ pub fn put_together(
     folder: &Folder,
     shards: &Shards,
 ) -> anyhow::Result<()> {
-    stretch(grid, settings)?;
+    check_names(grid)?;
     let record = begin(outline, grid, settings, folder, false)?;
     folder.run(|| {
         for (shard, _) in &shards.shards {
@@ -122,11 +123,16 @@ pub fn put_together(
     })
 }
 
-/// The runs that are trained: those of a shard, or all.
-fn stretch(grid: &PlanGrid, settings: &Settings) -> anyhow::Result<Range<usize>> {
+/// Refuses a variable that is called as a column of the summary is.
+fn check_names(grid: &PlanGrid) -> anyhow::Result<()> {
     if let Some(name) = grid.variables.iter().find(|name| COLUMNS.contains(&name.as_str())) {
         anyhow::bail!("`{name}` in [grid] is a column of the summary: give it another name");
     }
+    Ok(())
+}
+
+/// The runs that are trained: those of a shard, or all.
+fn stretch(grid: &PlanGrid, settings: &Settings) -> anyhow::Result<Range<usize>> {
     let all = grid.runs.len();
     settings.shard.map_or(Ok(0..all), |shard| shard.stretch(all, "runs of the grid"))
 }

@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-import tempfile
+from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 from typing import Any
 
 from vene._errors import RunError
@@ -42,10 +43,14 @@ def run(experiment: str | Path | dict[str, Any], out: str | Path | None = None, 
     `changes` stand in place of what it says, with `__` for the point: `run("heads.toml", sweep__layers=[7])`. It runs in a
     process of its own, with the command's bar; `out` is its folder (default: one in `vene-out/`, named by the experiment and the time).
     """
-    with tempfile.TemporaryDirectory(prefix="vene-") as scratch:
-        path = Path(scratch) / "experiment.json"
+    with ExitStack() as stack:
         if isinstance(experiment, dict):
-            path.write_text(json.dumps(experiment), encoding="utf-8")
+            # A dict's paths are relative to the working folder, as a file's are to its own.
+            written = NamedTemporaryFile("w", dir=".", prefix=".vene-", suffix=".json", encoding="utf-8")
+            file = stack.enter_context(written)
+            json.dump(experiment, file)
+            file.flush()
+            path = Path(file.name)
         else:
             path = Path(experiment)
         name = experiment.get("kind", "plan") if isinstance(experiment, dict) else path.stem
