@@ -80,7 +80,7 @@ impl Folder {
             bail!("{folder} holds no {what} to go on with: there is no such folder");
         }
         // Whoever holds it lets go of it, however early the program is stopped.
-        let (hold, when_stopped) = interrupt::undisturbed(|| {
+        let (hold, when_stopped) = vene_files::undisturbed(|| {
             let hold = match Hold::take(path, kind).with_context(refused)? {
                 Ok(hold) => Arc::new(Mutex::new(hold)),
                 Err(LockError::File(error)) => return Err(error).with_context(refused),
@@ -159,7 +159,7 @@ impl Folder {
         record
             .set_files(&earlier.iter().map(|file| file.display().to_string()).collect::<Vec<_>>());
         self.put_on_record(record)?;
-        interrupt::undisturbed(|| -> anyhow::Result<()> {
+        vene_files::undisturbed(|| -> anyhow::Result<()> {
             self.earlier.remove_outputs(&self.path, self.kind, self.force).with_context(refused)?;
             if self.force {
                 for name in files.iter().filter(|name| *name != RECORD) {
@@ -177,7 +177,7 @@ impl Folder {
     /// # Errors
     /// A record that cannot be written.
     pub fn put_on_record(&self, record: &mut Record) -> anyhow::Result<()> {
-        interrupt::undisturbed(|| self.put(record))
+        vene_files::undisturbed(|| self.put(record))
     }
 
     fn put(&self, record: &mut Record) -> anyhow::Result<()> {
@@ -194,7 +194,7 @@ impl Folder {
     pub fn run<T>(&self, work: impl FnOnce() -> anyhow::Result<T>) -> anyhow::Result<T> {
         let done = work();
         if let Err(error) = &done {
-            interrupt::undisturbed(|| lock(&self.hold).fail(&terminal::chain(error)));
+            vene_files::undisturbed(|| lock(&self.hold).fail(&terminal::chain(error)));
         }
         done
     }
@@ -208,7 +208,7 @@ impl Folder {
         record: &mut Record,
         write: impl FnOnce(&Path) -> anyhow::Result<()>,
     ) -> anyhow::Result<()> {
-        interrupt::undisturbed(|| {
+        vene_files::undisturbed(|| {
             let refused = || refused(&self.path);
             let staging = vene_files::temporary_folder(&self.path).with_context(refused)?;
             write(staging.path())?;
@@ -234,7 +234,7 @@ impl Folder {
     /// # Errors
     /// A record that cannot be written, and what cannot be removed.
     pub fn complete(&self, record: &mut Record) -> anyhow::Result<()> {
-        interrupt::undisturbed(|| {
+        vene_files::undisturbed(|| {
             record.set_status(Status::Complete);
             record.write(&self.path)?;
             lock(&self.hold).ended();

@@ -1,7 +1,7 @@
 //! Ctrl-C, SIGTERM and SIGHUP: the program ends at once, but never in the middle of its output.
 //!
-//! Files are written as a set ([`crate::folder`]), within [`undisturbed`]. Whoever presses Ctrl-C during that fraction
-//! of a second gets all of them; at any other time, none. Before the program ends, here or for lack of memory, what was
+//! Files are written as a set ([`crate::folder`]), within [`vene_files::undisturbed`]. Whoever presses Ctrl-C during
+//! that fraction of a second gets all of them; at any other time, none. Before the program ends, here or for lack of memory, what was
 //! registered by [`when_stopped`] is done: folders are let go of.
 
 use std::io::Write;
@@ -13,8 +13,6 @@ use anyhow::Context;
 
 /// 128 + SIGINT, as shells have it.
 const STOPPED: i32 = 130;
-
-static WRITING: Mutex<()> = Mutex::new(());
 
 /// Why the program ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,7 +40,7 @@ pub fn install() -> anyhow::Result<()> {
     ignore_file_size()?;
     keeping_hangup_ignored(|| {
         ctrlc::set_handler(|| {
-            let _finished = held(&WRITING);
+            vene_files::end_writing();
             let work = std::mem::take(&mut *held(&WHEN_STOPPED));
             work.into_iter().for_each(|(_, work)| work(Ending::Stopped));
             // The terminal may be gone, which is no reason to stay.
@@ -88,12 +86,6 @@ fn keeping_hangup_ignored(install: impl FnOnce() -> anyhow::Result<()>) -> anyho
 #[cfg(not(unix))]
 fn keeping_hangup_ignored(install: impl FnOnce() -> anyhow::Result<()>) -> anyhow::Result<()> {
     install()
-}
-
-/// Runs something to its end even if Ctrl-C is pressed meanwhile. Not within itself.
-pub fn undisturbed<T>(work: impl FnOnce() -> T) -> T {
-    let _writing = held(&WRITING);
-    work()
 }
 
 /// Does what was registered, if nobody is at it. The program ends then.

@@ -13,7 +13,6 @@ use anyhow::{Context, bail};
 use serde::{Deserialize, Serialize};
 use vene_table::TableFile;
 
-use crate::interrupt;
 use crate::record::Record;
 
 /// The folder of parts, within the sweep's.
@@ -106,7 +105,7 @@ impl Parts {
 
     /// Writes a batch's part, whole or not at all: a file for each of the endings.
     pub fn write(&self, batch: usize, files: &[WriteFile<'_>]) -> anyhow::Result<()> {
-        interrupt::undisturbed(|| {
+        vene_files::undisturbed(|| {
             for (file, write) in self.files.iter().zip(files) {
                 write(&self.path(batch, file))?;
             }

@@ -4,16 +4,25 @@ use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::path::Path;
 
+use crate::undisturbed;
+
 /// Writes a file through a temporary one beside it, which is renamed when it is complete.
 ///
 /// Readers of `path` see either the old file or the complete new one: if `write`
-/// fails, or the process dies, what was at `path` before is still there. The temporary
+/// fails, or the process is killed, what was at `path` before is still there. The temporary
 /// file is removed on failure. A symbolic link at `path` is replaced, not followed.
 ///
 /// # Errors
 ///
 /// What `write` returned, or what the file system refused.
 pub fn write_atomically<E: From<io::Error>>(
+    path: &Path,
+    write: impl FnOnce(&mut BufWriter<&File>) -> Result<(), E>,
+) -> Result<(), E> {
+    undisturbed(|| replace(path, write))
+}
+
+fn replace<E: From<io::Error>>(
     path: &Path,
     write: impl FnOnce(&mut BufWriter<&File>) -> Result<(), E>,
 ) -> Result<(), E> {

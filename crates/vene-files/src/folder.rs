@@ -4,7 +4,7 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
-use crate::temporary_folder;
+use crate::{temporary_folder, undisturbed};
 
 /// Writes a folder through a hidden one beside it, which is renamed when it is complete.
 ///
@@ -16,6 +16,14 @@ use crate::temporary_folder;
 ///
 /// What `write` returned, or what the file system refused.
 pub fn write_folder<E: From<io::Error>>(
+    path: &Path,
+    names: &[&str],
+    write: impl FnOnce(&Path) -> Result<(), E>,
+) -> Result<(), E> {
+    undisturbed(|| replace(path, names, write))
+}
+
+fn replace<E: From<io::Error>>(
     path: &Path,
     names: &[&str],
     write: impl FnOnce(&Path) -> Result<(), E>,

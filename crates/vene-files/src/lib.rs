@@ -7,6 +7,7 @@
 //! * [`open`], [`read`] and [`read_text`] take regular files only, never block, and read no more than a limit;
 //!   [`open_to_write`] does not follow links either;
 //! * [`write_atomically`] and [`write_folder`] write the whole of something or nothing;
+//! * [`undisturbed`] does it to its end when the process is stopped, which waits for it by [`end_writing`];
 //! * [`Lock`] makes a process the only writer of something, for as long as it lives;
 //! * [`sha256`] and [`sha256_of`] say whether bytes are still those that were written, [`FileState`] whether a file is
 //!   still the one that was opened;
@@ -22,6 +23,7 @@ mod lock;
 mod open;
 mod state;
 mod temporary;
+mod undisturbed;
 #[cfg(unix)]
 mod will;
 
@@ -34,5 +36,6 @@ pub use lock::{LOCK, Lock, LockError, lock_of};
 pub use open::{open, open_to_write, read, read_text};
 pub use state::FileState;
 pub use temporary::temporary_folder;
+pub use undisturbed::{end_writing, undisturbed};
 #[cfg(unix)]
 pub use will::{execute_will, revoke_will, set_will};

@@ -111,10 +111,12 @@ pub(super) fn run(mut experiment: Experiment, delivery: &Delivery) -> anyhow::Re
     let mut text = format!("Written: {}\n", out.display());
     if let Some((path, file)) = table {
         let table = plan_sweep::rows_table(&model, &sweep, &(0..rows))?;
-        let folder = tempfile::tempdir_in(folder_of(&out))?;
-        let beside = folder.path().join("rows.parquet");
-        table.write_parquet(&beside)?;
-        let bytes = vene_files::read(&beside, u64::MAX)?;
+        let bytes = vene_files::undisturbed(|| -> anyhow::Result<_> {
+            let folder = vene_files::temporary_folder(folder_of(&out))?;
+            let beside = folder.path().join("rows.parquet");
+            table.write_parquet(&beside)?;
+            Ok(vene_files::read(&beside, u64::MAX)?)
+        })?;
         file.write(|file| Ok(std::io::Write::write_all(file, &bytes)?))?;
         text.push_str(&format!("Which row is which: {}\n", path.display()));
     }

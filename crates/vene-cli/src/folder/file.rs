@@ -51,7 +51,7 @@ impl OutputFile {
         }
         let place = folder.join(vene_files::lock_of(name));
         let holder = format!("process {}", std::process::id());
-        let (lock, when_stopped) = interrupt::undisturbed(|| {
+        let (lock, when_stopped) = vene_files::undisturbed(|| {
             let lock = match Lock::take(&place, &holder) {
                 Ok(lock) => Arc::new(Mutex::new(Some(lock))),
                 Err(LockError::File(error)) => return Err(error).with_context(out),
@@ -78,7 +78,7 @@ impl OutputFile {
         write: impl FnOnce(&mut BufWriter<&File>) -> anyhow::Result<()>,
     ) -> anyhow::Result<()> {
         check(&self.path, self.force)?;
-        interrupt::undisturbed(|| vene_files::write_atomically(&self.path, write))
+        vene_files::write_atomically(&self.path, write)
             .with_context(|| format!("--out {}", self.path.display()))
     }
 }

@@ -19,7 +19,7 @@ use super::{CHECKPOINT, FILES, Outcome, STEPS, Settings, TRAINED, record};
 use crate::folder::Folder;
 use crate::record::Record;
 use crate::terminal::{self, Bar};
-use crate::{interrupt, model, rows};
+use crate::{model, rows};
 
 /// The share of the rows that are held out unless told.
 const HELD_OUT: f64 = 0.2;
@@ -163,7 +163,7 @@ impl<'p> Ready<'p> {
         record.set("model", model::record(model, &settings.spec.model)?);
         record.set_files(&FILES.map(str::to_owned));
         folder.put_on_record(record)?;
-        interrupt::undisturbed(|| -> anyhow::Result<()> {
+        vene_files::undisturbed(|| -> anyhow::Result<()> {
             save_with(&folder.path().join(TRAINED), self.plan, model, &sections)?;
             for (name, bytes) in &drawn {
                 let path = folder.path().join(name);
