@@ -11,7 +11,7 @@ use crate::dequantise::dequantise;
 use crate::element::listed;
 use crate::mapped::Mapped;
 use crate::watched::Watched;
-use crate::{CheckpointError, Element};
+use crate::{CheckpointError, Element, StoredTensor};
 
 /// How many weights a thread turns into `f32` at a time: a whole number of blocks of every format.
 const CHUNK: usize = 1 << 15;
@@ -180,6 +180,67 @@ impl Tensors {
         name: &str,
         expected_shape: &[usize],
     ) -> Result<Vec<f32>, CheckpointError> {
+        let (element, bytes, file) = self.found(name, expected_shape)?;
+        let elements = bytes.len() / element.block_bytes() * element.block_len();
+        // Zeroed memory comes from the system untouched, so that its pages are first written,
+        // and paid for, by the threads below.
+        let mut weights = vec![0f32; elements];
+        let chunk_bytes = CHUNK / element.block_len() * element.block_bytes();
+        let not_finite = weights
+            .par_chunks_mut(CHUNK)
+            .zip(bytes.par_chunks(chunk_bytes))
+            .enumerate()
+            .filter_map(|(chunk, (weights, bytes))| {
+                dequantise(element, bytes, weights);
+                if all_finite(weights) {
+                    return None;
+                }
+                let within = weights.iter().position(|weight| !weight.is_finite())?;
+                Some(chunk * CHUNK + within)
+            })
+            .min();
+        match not_finite {
+            None => Ok(weights),
+            Some(index) => Err(CheckpointError::NotFinite {
+                file: file.to_owned(),
+                tensor: name.to_owned(),
+                value: weights.get(index).copied().unwrap_or(f32::NAN),
+                index,
+            }),
+        }
+    }
+
+    /// A tensor as it is stored, where it takes less memory so than as `f32`; `None` where it does not.
+    ///
+    /// # Errors
+    /// As [`Tensors::read_f32`].
+    pub fn read_stored(
+        &self,
+        name: &str,
+        expected_shape: &[usize],
+    ) -> Result<Option<StoredTensor>, CheckpointError> {
+        let (element, bytes, _) = self.found(name, expected_shape)?;
+        if matches!(element, Element::F32 | Element::F64) {
+            return Ok(None);
+        }
+        let block_bytes = element.block_bytes();
+        let is_finite = bytes.par_chunks(CHUNK * block_bytes).all(|chunk| {
+            let mut blocks = chunk.chunks_exact(block_bytes);
+            blocks.all(|block| element.is_finite(block))
+        });
+        if !is_finite {
+            // Which one it is, in the words of the other way.
+            self.read_f32(name, expected_shape)?;
+        }
+        Ok(Some(StoredTensor { element, bytes: bytes.to_vec(), shape: expected_shape.to_vec() }))
+    }
+
+    /// A tensor's format and bytes, and the name of its file.
+    fn found(
+        &self,
+        name: &str,
+        expected_shape: &[usize],
+    ) -> Result<(Element, &[u8], &str), CheckpointError> {
         let Some(Entry { stored, file }) = self.entry(name) else {
             return Err(self.unknown(name));
         };
@@ -208,34 +269,7 @@ impl Tensors {
                     format!("tensor `{name}` does not lie within the file"),
                 )
             })?;
-
-        let elements = bytes.len() / element.block_bytes() * element.block_len();
-        // Zeroed memory comes from the system untouched, so that its pages are first written,
-        // and paid for, by the threads below.
-        let mut weights = vec![0f32; elements];
-        let chunk_bytes = CHUNK / element.block_len() * element.block_bytes();
-        let not_finite = weights
-            .par_chunks_mut(CHUNK)
-            .zip(bytes.par_chunks(chunk_bytes))
-            .enumerate()
-            .filter_map(|(chunk, (weights, bytes))| {
-                dequantise(element, bytes, weights);
-                if all_finite(weights) {
-                    return None;
-                }
-                let within = weights.iter().position(|weight| !weight.is_finite())?;
-                Some(chunk * CHUNK + within)
-            })
-            .min();
-        match not_finite {
-            None => Ok(weights),
-            Some(index) => Err(CheckpointError::NotFinite {
-                file: file.name.clone(),
-                tensor: name.to_owned(),
-                value: weights.get(index).copied().unwrap_or(f32::NAN),
-                index,
-            }),
-        }
+        Ok((element, bytes, &file.name))
     }
 
     /// Says that what was read so far will hardly be read again: the memory that the mapped files

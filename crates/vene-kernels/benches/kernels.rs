@@ -4,8 +4,8 @@
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use vene_kernels::{
-    Activation, PackedMatrix, Path, Query, RotaryTable, Shape, activate, activate_gated, add,
-    attend, gather_logits, layer_norm, log_sum_exp_gather, multiply, multiply_transposed,
+    Activation, PackedMatrix, Pairing, Path, Query, RotaryTable, Shape, activate, activate_gated,
+    add, attend, gather_logits, layer_norm, log_sum_exp_gather, multiply, multiply_transposed,
     root_mean_square_norm, rotate, soft_cap,
 };
 
@@ -108,7 +108,7 @@ fn rows(criterion: &mut Criterion) {
     let table = RotaryTable::new(&[0.1; 32], rows);
     let positions: Vec<u32> = (0..rows as u32).collect();
     group.bench_function("rotate", |bencher| {
-        bencher.iter(|| rotate(&mut y, 64, &positions, &table));
+        bencher.iter(|| rotate(&mut y, 64, &positions, &table, Pairing::Halves));
     });
     group.bench_function("add", |bencher| bencher.iter(|| add(&x, &x, &mut y)));
     group.bench_function("soft_cap", |bencher| bencher.iter(|| soft_cap(&mut y, 30.0)));

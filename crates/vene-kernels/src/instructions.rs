@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU8, Ordering};
 pub enum InstructionSet {
     /// AVX-512 (F, BW, DQ, VL): 16 floats at a time.
     Avx512,
-    /// AVX2 and FMA: 8 floats at a time.
+    /// AVX2, FMA and F16C: 8 floats at a time.
     Avx2,
     /// Whatever the target has.
     Portable,
@@ -50,7 +50,10 @@ impl InstructionSet {
     /// Whether this processor has the set.
     #[cfg(target_arch = "x86_64")]
     fn is_here(self) -> bool {
-        let avx2 = is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma");
+        // Whatever has AVX2 has the conversion of half-precision numbers, too.
+        let avx2 = is_x86_feature_detected!("avx2")
+            && is_x86_feature_detected!("fma")
+            && is_x86_feature_detected!("f16c");
         match self {
             Self::Portable => true,
             Self::Avx2 => avx2,

@@ -43,6 +43,6 @@ pub use gradient::{
 };
 pub use instructions::InstructionSet;
 pub use norm::{layer_norm, root_mean_square_norm};
-pub use product::{PackedMatrix, multiply, multiply_transposed};
-pub use rotary::{RotaryTable, rotate};
+pub use product::{PackedMatrix, Quanta, QuantisedRow, multiply, multiply_transposed};
+pub use rotary::{Pairing, RotaryTable, rotate};
 pub use unembedding::{gather_logits, log_sum_exp_gather};

@@ -1,9 +1,18 @@
-//! Rotary position encoding (Su et al. 2021) in the rotate-half layout: in each head, dimension `i`
-//! is paired with `i + pairs`, and dimensions from `2 * pairs` on stay as they are.
+//! Rotary position encoding (Su et al. 2021): in each head, two dimensions of a pair turn together, and dimensions
+//! from `2 * pairs` on stay as they are.
 
 use crate::instructions::for_each_instruction_set;
 use crate::parallel::for_each_stretch;
 use crate::vector::multiply_add;
+
+/// Which two of the dimensions that are rotated turn together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pairing {
+    /// Dimension `i` and `i + pairs`: most families.
+    Halves,
+    /// Dimension `2 i` and `2 i + 1`: the paper, and GPT-J.
+    Adjacent,
+}
 
 /// Cosines and sines of all angles, `[positions, pairs]` each.
 #[derive(Clone, Debug)]
@@ -60,7 +69,13 @@ impl RotaryTable {
 /// # Panics
 ///
 /// If the lengths don't fit, a head is narrower than the pairs, or a position isn't in the table.
-pub fn rotate(x: &mut [f32], head_dim: usize, positions: &[u32], table: &RotaryTable) {
+pub fn rotate(
+    x: &mut [f32],
+    head_dim: usize,
+    positions: &[u32],
+    table: &RotaryTable,
+    pairing: Pairing,
+) {
     if positions.is_empty() {
         assert!(x.is_empty(), "a position for each row");
         return;
@@ -84,19 +99,34 @@ pub fn rotate(x: &mut [f32], head_dim: usize, positions: &[u32], table: &RotaryT
             let start = positions[first + row] as usize * table.pairs;
             let cosines = &table.cosines[start..][..table.pairs];
             let sines = &table.sines[start..][..table.pairs];
-            rotate_row(x, head_dim, cosines, sines);
+            match pairing {
+                Pairing::Halves => rotate_halves(x, head_dim, cosines, sines),
+                Pairing::Adjacent => rotate_adjacent(x, head_dim, cosines, sines),
+            }
         }
     });
 }
 
 for_each_instruction_set! {
-    fn rotate_row<FUSED>(x: &mut [f32], head_dim: usize, cosines: &[f32], sines: &[f32]) {
+    fn rotate_halves<FUSED>(x: &mut [f32], head_dim: usize, cosines: &[f32], sines: &[f32]) {
         for head in x.chunks_exact_mut(head_dim) {
             let (first, second) = head.split_at_mut(cosines.len());
             for (((a, b), &cosine), &sine) in first.iter_mut().zip(second).zip(cosines).zip(sines) {
                 let (x, y) = (*a, *b);
                 *a = multiply_add::<FUSED>(x, cosine, -(y * sine));
                 *b = multiply_add::<FUSED>(y, cosine, x * sine);
+            }
+        }
+    }
+}
+
+for_each_instruction_set! {
+    fn rotate_adjacent<FUSED>(x: &mut [f32], head_dim: usize, cosines: &[f32], sines: &[f32]) {
+        for head in x.chunks_exact_mut(head_dim) {
+            for ((pair, &cosine), &sine) in head.chunks_exact_mut(2).zip(cosines).zip(sines) {
+                let (x, y) = (pair[0], pair[1]);
+                pair[0] = multiply_add::<FUSED>(x, cosine, -(y * sine));
+                pair[1] = multiply_add::<FUSED>(y, cosine, x * sine);
             }
         }
     }

@@ -8,6 +8,8 @@
 //! into. Calling one elsewhere would be slow, and on a processor that lacks the instructions it
 //! would be undefined, which is why the methods are unsafe.
 
+use half::{bf16, f16};
+
 /// One register of floats.
 ///
 /// # Safety
@@ -35,6 +37,14 @@ pub(crate) trait Vector: Copy {
     unsafe fn add(self, other: Self) -> Self;
     /// `self * other`.
     unsafe fn multiply(self, other: Self) -> Self;
+    /// `LANES` signed bytes as floats.
+    unsafe fn load_bytes(from: *const i8) -> Self;
+    /// The low halves of `LANES` bytes, or the high ones, as floats, counted from `smallest` on.
+    unsafe fn load_nibbles<const HIGH: bool>(from: *const u8, smallest: i8) -> Self;
+    /// `LANES` numbers of half precision.
+    unsafe fn load_halves(from: *const f16) -> Self;
+    /// `LANES` numbers of the other format of sixteen bits.
+    unsafe fn load_brains(from: *const bf16) -> Self;
     /// The sum of each vector's lanes, all sixteen folded in the same way.
     unsafe fn fold(vectors: [Self; 16]) -> [f32; 16];
 }
@@ -103,6 +113,30 @@ impl Vector for Portable {
         Self(std::array::from_fn(|i| self.0[i] * other.0[i]))
     }
     #[inline(always)]
+    unsafe fn load_bytes(from: *const i8) -> Self {
+        // SAFETY: the caller promises eight bytes there.
+        Self(unsafe { from.cast::<[i8; 8]>().read_unaligned() }.map(f32::from))
+    }
+    #[inline(always)]
+    unsafe fn load_nibbles<const HIGH: bool>(from: *const u8, smallest: i8) -> Self {
+        // SAFETY: the caller promises eight bytes there.
+        let bytes = unsafe { from.cast::<[u8; 8]>().read_unaligned() };
+        Self(
+            bytes
+                .map(|byte| f32::from((if HIGH { byte >> 4 } else { byte & 15 }) as i8 + smallest)),
+        )
+    }
+    #[inline(always)]
+    unsafe fn load_halves(from: *const f16) -> Self {
+        // SAFETY: the caller promises eight numbers there.
+        Self(unsafe { from.cast::<[f16; 8]>().read_unaligned() }.map(f16::to_f32))
+    }
+    #[inline(always)]
+    unsafe fn load_brains(from: *const bf16) -> Self {
+        // SAFETY: the caller promises eight numbers there.
+        Self(unsafe { from.cast::<[bf16; 8]>().read_unaligned() }.map(bf16::to_f32))
+    }
+    #[inline(always)]
     unsafe fn fold(vectors: [Self; 16]) -> [f32; 16] {
         vectors.map(|vector| fold_eight(vector.0))
     }
@@ -121,6 +155,8 @@ pub(crate) use x86::{Avx2, Avx512};
 #[cfg(target_arch = "x86_64")]
 mod x86 {
     use std::arch::x86_64::*;
+
+    use half::{bf16, f16};
 
     use super::Vector;
 
@@ -177,6 +213,31 @@ mod x86 {
         unsafe fn multiply(self, other: Self) -> Self {
             Self(unsafe { _mm512_mul_ps(self.0, other.0) })
         }
+        #[inline(always)]
+        unsafe fn load_bytes(from: *const i8) -> Self {
+            Self(unsafe { _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128(from.cast()))) })
+        }
+        #[inline(always)]
+        unsafe fn load_nibbles<const HIGH: bool>(from: *const u8, smallest: i8) -> Self {
+            unsafe {
+                let bytes = _mm_loadu_si128(from.cast());
+                let bytes = if HIGH { _mm_srli_epi16::<4>(bytes) } else { bytes };
+                let codes = _mm_and_si128(bytes, _mm_set1_epi8(15));
+                let codes = _mm_add_epi8(codes, _mm_set1_epi8(smallest));
+                Self(_mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(codes)))
+            }
+        }
+        #[inline(always)]
+        unsafe fn load_halves(from: *const f16) -> Self {
+            Self(unsafe { _mm512_cvtph_ps(_mm256_loadu_si256(from.cast())) })
+        }
+        #[inline(always)]
+        unsafe fn load_brains(from: *const bf16) -> Self {
+            unsafe {
+                let bits = _mm512_cvtepu16_epi32(_mm256_loadu_si256(from.cast()));
+                Self(_mm512_castsi512_ps(_mm512_slli_epi32::<16>(bits)))
+            }
+        }
         /// A transposition that adds as it goes: each step halves the number of registers.
         #[inline(always)]
         unsafe fn fold(vectors: [Self; 16]) -> [f32; 16] {
@@ -211,7 +272,7 @@ mod x86 {
         }
     }
 
-    /// Eight floats; needs `avx2` and `fma`.
+    /// Eight floats; needs `avx2`, `fma` and `f16c`.
     #[derive(Clone, Copy)]
     pub(crate) struct Avx2(__m256);
 
@@ -263,6 +324,31 @@ mod x86 {
         #[inline(always)]
         unsafe fn multiply(self, other: Self) -> Self {
             Self(unsafe { _mm256_mul_ps(self.0, other.0) })
+        }
+        #[inline(always)]
+        unsafe fn load_bytes(from: *const i8) -> Self {
+            Self(unsafe { _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_loadl_epi64(from.cast()))) })
+        }
+        #[inline(always)]
+        unsafe fn load_nibbles<const HIGH: bool>(from: *const u8, smallest: i8) -> Self {
+            unsafe {
+                let bytes = _mm_loadl_epi64(from.cast());
+                let bytes = if HIGH { _mm_srli_epi16::<4>(bytes) } else { bytes };
+                let codes = _mm_and_si128(bytes, _mm_set1_epi8(15));
+                let codes = _mm_add_epi8(codes, _mm_set1_epi8(smallest));
+                Self(_mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(codes)))
+            }
+        }
+        #[inline(always)]
+        unsafe fn load_halves(from: *const f16) -> Self {
+            Self(unsafe { _mm256_cvtph_ps(_mm_loadu_si128(from.cast())) })
+        }
+        #[inline(always)]
+        unsafe fn load_brains(from: *const bf16) -> Self {
+            unsafe {
+                let bits = _mm256_cvtepu16_epi32(_mm_loadu_si128(from.cast()));
+                Self(_mm256_castsi256_ps(_mm256_slli_epi32::<16>(bits)))
+            }
         }
         #[inline(always)]
         unsafe fn fold(vectors: [Self; 16]) -> [f32; 16] {

@@ -4,7 +4,7 @@ mod support;
 
 use support::{assert_close, bits, numbers, on_any_threads};
 use vene_kernels::{
-    Activation, RotaryTable, activate, activate_gated, add, add_in_place, layer_norm,
+    Activation, Pairing, RotaryTable, activate, activate_gated, add, add_in_place, layer_norm,
     multiply_elements, root_mean_square_norm, rotate, scale, soft_cap, subtract,
 };
 
@@ -73,23 +73,29 @@ fn rotations() {
             let frequencies: Vec<f64> = (0..pairs).map(|i| 0.7f64.powi(i as i32)).collect();
             let table = RotaryTable::new(&frequencies, 400);
             let positions: Vec<u32> = (0..rows as u32).map(|row| (row * 37) % 400).collect();
-            let y = on_any_threads(|| {
-                let mut y = x.clone();
-                rotate(&mut y, head_dim, &positions, &table);
-                y
-            });
-            let mut right: Vec<f64> = x.iter().map(|&x| x as f64).collect();
-            for (row, right) in right.chunks_mut(heads * head_dim).enumerate() {
-                for head in right.chunks_mut(head_dim) {
-                    for (pair, frequency) in frequencies.iter().enumerate() {
-                        let (sine, cosine) = (positions[row] as f64 * frequency).sin_cos();
-                        let (a, b) = (head[pair], head[pair + pairs]);
-                        head[pair] = a * cosine - b * sine;
-                        head[pair + pairs] = b * cosine + a * sine;
+            for pairing in [Pairing::Halves, Pairing::Adjacent] {
+                let y = on_any_threads(|| {
+                    let mut y = x.clone();
+                    rotate(&mut y, head_dim, &positions, &table, pairing);
+                    y
+                });
+                let mut right: Vec<f64> = x.iter().map(|&x| x as f64).collect();
+                for (row, right) in right.chunks_mut(heads * head_dim).enumerate() {
+                    for head in right.chunks_mut(head_dim) {
+                        for (pair, frequency) in frequencies.iter().enumerate() {
+                            let (sine, cosine) = (positions[row] as f64 * frequency).sin_cos();
+                            let (first, second) = match pairing {
+                                Pairing::Halves => (pair, pair + pairs),
+                                Pairing::Adjacent => (2 * pair, 2 * pair + 1),
+                            };
+                            let (a, b) = (head[first], head[second]);
+                            head[first] = a * cosine - b * sine;
+                            head[second] = b * cosine + a * sine;
+                        }
                     }
                 }
+                assert_close(&y, &right, 3e-7);
             }
-            assert_close(&y, &right, 3e-7);
         }
     }
 }

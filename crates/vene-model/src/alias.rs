@@ -219,34 +219,29 @@ mod tests {
     #![allow(clippy::unwrap_used)]
 
     use super::*;
-    use crate::config::{Activation, LayerConfig, NormKind, Rotary};
+    use crate::config::{Extents, LayerConfig, NormKind, Rotary};
 
     fn config(gated: bool, rotary: bool, post_norms: bool) -> DecoderConfig {
         let layer = LayerConfig {
             rotary: rotary.then_some(0),
             ..LayerConfig::without_attention(BlockKind::Transformer)
         };
-        DecoderConfig {
-            family: "test",
+        let extents = Extents {
             d_model: 8,
             heads: 2,
             key_value_heads: 1,
             head_dim: 4,
             d_mlp: 16,
-            inputs: 10,
             vocabulary: 10,
             context: 8,
-            norm: NormKind::Layer { epsilon: 1e-5 },
-            final_norm: true,
+            layers: 4,
+        };
+        DecoderConfig {
             post_norms,
-            query_key_norm: false,
-            activation: Activation::Relu,
             gated,
-            embedding_scale: None,
-            score_soft_cap: None,
-            logit_soft_cap: None,
             rotaries: if rotary { vec![Rotary::new(1e4, 4)] } else { vec![] },
             layers: vec![layer; 4],
+            ..DecoderConfig::transformer("test", extents, NormKind::Layer { epsilon: 1e-5 })
         }
     }
 

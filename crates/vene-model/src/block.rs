@@ -13,7 +13,7 @@ pub(crate) enum Block<O: Operations> {
 }
 
 pub(crate) struct Transformer<O: Operations> {
-    pub(crate) attention_norm: O::Norm,
+    pub(crate) attention_norm: Option<O::Norm>,
     pub(crate) query: O::Linear,
     pub(crate) key: O::Linear,
     pub(crate) value: O::Linear,
@@ -21,7 +21,7 @@ pub(crate) struct Transformer<O: Operations> {
     pub(crate) key_norm: Option<O::Norm>,
     pub(crate) attention_output: O::Linear,
     pub(crate) attention_post_norm: Option<O::Norm>,
-    pub(crate) mlp_norm: O::Norm,
+    pub(crate) mlp_norm: Option<O::Norm>,
     pub(crate) gate: Option<O::Linear>,
     pub(crate) up: O::Linear,
     pub(crate) down: O::Linear,
@@ -68,7 +68,7 @@ impl<O: Operations> Transformer<O> {
     ) -> Result<Self, OperationError> {
         let norm = |tensors| operations.load_norm(tensors, config.norm);
         Ok(Self {
-            attention_norm: norm(tensors.attention_norm)?,
+            attention_norm: tensors.attention_norm.map(norm).transpose()?,
             query: operations.load_linear(tensors.query)?,
             key: operations.load_linear(tensors.key)?,
             value: operations.load_linear(tensors.value)?,
@@ -76,7 +76,7 @@ impl<O: Operations> Transformer<O> {
             key_norm: tensors.key_norm.map(norm).transpose()?,
             attention_output: operations.load_linear(tensors.attention_output)?,
             attention_post_norm: tensors.attention_post_norm.map(norm).transpose()?,
-            mlp_norm: norm(tensors.mlp_norm)?,
+            mlp_norm: tensors.mlp_norm.map(norm).transpose()?,
             gate: tensors.gate.map(|gate| operations.load_linear(gate)).transpose()?,
             up: operations.load_linear(tensors.up)?,
             down: operations.load_linear(tensors.down)?,

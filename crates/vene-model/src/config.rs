@@ -3,7 +3,7 @@
 //! A family ([`crate::family`]) translates a published configuration into this one; the decoder
 //! ([`crate::decoder`]) reads nothing else. Whatever changes the mathematics is a field here.
 
-pub use crate::rotary::{LongTexts, Rotary};
+pub use crate::rotary::{LongTexts, Pairing, Rotary};
 
 /// The shape and the options of a decoder, or of another network that is made of blocks in a row.
 ///
@@ -32,18 +32,28 @@ pub struct DecoderConfig {
     pub norm: NormKind,
     /// Whether the last block's output is normed before it is unembedded.
     pub final_norm: bool,
+    /// What attention and MLP of a block read.
+    pub residual: Residual,
+    /// Whether what a module reads is normed.
+    pub pre_norms: bool,
     /// Whether each module's output is normed before it is added to the residual stream.
     pub post_norms: bool,
-    /// Whether queries and keys are normed, each head by itself.
-    pub query_key_norm: bool,
+    /// Queries, keys and values lie between this and its negative.
+    pub projection_clip: Option<f64>,
+    /// How queries and keys are normed, where they are.
+    pub query_key_norm: Option<QueryKeyNorm>,
     /// The MLP's activation function.
     pub activation: Activation,
     /// Whether the MLP is gated: `activation(gate) * up`.
     pub gated: bool,
     /// The token embedding is multiplied by this.
     pub embedding_scale: Option<f64>,
-    /// Attention scores become `cap * tanh(score / cap)`. No family asks for it yet: Gemma 2 would.
+    /// What a module adds to the residual stream is multiplied by this.
+    pub residual_scale: Option<f64>,
+    /// Attention scores become `cap * tanh(score / cap)`.
     pub score_soft_cap: Option<f64>,
+    /// What is unembedded is multiplied by this. `final_norm` is what it was before.
+    pub logit_scale: Option<f64>,
     /// Logits become `cap * tanh(logit / cap)`.
     pub logit_soft_cap: Option<f64>,
     /// The rotary encodings that layers choose from; empty where positions are learned.
@@ -61,6 +71,45 @@ pub enum BlockKind {
     Feedforward,
     /// A gated recurrent unit (Cho et al. 2014), which carries a state from position to position.
     GatedRecurrent,
+}
+
+/// What the modules of a transformer's block read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Residual {
+    /// The MLP reads what attention has added to.
+    Sequential,
+    /// Both read what enters the block (Wang and Komatsuzaki 2021): there is no `residual_middle`.
+    Parallel,
+}
+
+/// The norm of queries and keys.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum QueryKeyNorm {
+    /// Each head by itself, all with the same weight.
+    EachHead,
+    /// All heads together.
+    AllHeads,
+}
+
+/// The extents of a transformer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Extents {
+    /// As [`DecoderConfig::d_model`].
+    pub d_model: usize,
+    /// As [`DecoderConfig::heads`].
+    pub heads: usize,
+    /// As [`DecoderConfig::key_value_heads`].
+    pub key_value_heads: usize,
+    /// As [`DecoderConfig::head_dim`].
+    pub head_dim: usize,
+    /// As [`DecoderConfig::d_mlp`].
+    pub d_mlp: usize,
+    /// Tokens of the embedding and of the unembedding.
+    pub vocabulary: usize,
+    /// As [`DecoderConfig::context`].
+    pub context: usize,
+    /// The number of blocks.
+    pub layers: usize,
 }
 
 /// What differs from layer to layer.
@@ -132,6 +181,43 @@ impl LayerConfig {
 }
 
 impl DecoderConfig {
+    /// A transformer as GPT-2 is one: learned positions, each module normed before, a plain MLP, attention to all that
+    /// came before. What is different in a family is said after.
+    pub fn transformer(family: &'static str, extents: Extents, norm: NormKind) -> Self {
+        let Extents { d_model, heads, key_value_heads, head_dim, d_mlp, .. } = extents;
+        let layer = LayerConfig {
+            score_scale: (head_dim as f64).sqrt().recip(),
+            ..LayerConfig::without_attention(BlockKind::Transformer)
+        };
+        Self {
+            family,
+            d_model,
+            heads,
+            key_value_heads,
+            head_dim,
+            d_mlp,
+            inputs: extents.vocabulary,
+            vocabulary: extents.vocabulary,
+            context: extents.context,
+            norm,
+            final_norm: true,
+            residual: Residual::Sequential,
+            pre_norms: true,
+            post_norms: false,
+            projection_clip: None,
+            query_key_norm: None,
+            activation: Activation::GeluTanh,
+            gated: false,
+            embedding_scale: None,
+            residual_scale: None,
+            score_soft_cap: None,
+            logit_scale: None,
+            logit_soft_cap: None,
+            rotaries: Vec::new(),
+            layers: vec![layer; extents.layers],
+        }
+    }
+
     /// Whether blocks are transformers' (also where only some are).
     pub fn is_transformer(&self) -> bool {
         self.layers.iter().any(|layer| layer.kind == BlockKind::Transformer)
@@ -152,6 +238,21 @@ impl DecoderConfig {
     /// Whether the block of this layer carries a state from position to position.
     pub fn recurs(&self, layer: usize) -> bool {
         self.layers.get(layer).is_some_and(|layer| layer.kind == BlockKind::GatedRecurrent)
+    }
+
+    /// Whether the MLP of a block reads what attention has added to.
+    pub fn is_sequential(&self) -> bool {
+        self.residual == Residual::Sequential
+    }
+
+    /// Whether what a module adds to the residual stream is something else than what the module gives.
+    pub fn changes_contributions(&self) -> bool {
+        self.post_norms || self.residual_scale.is_some()
+    }
+
+    /// Whether the norm of queries and keys is one of all heads together.
+    pub fn norms_all_heads(&self) -> bool {
+        self.query_key_norm == Some(QueryKeyNorm::AllHeads)
     }
 
     /// Whether positions have a learned embedding: those of transformers without rotary encoding.

@@ -7,7 +7,7 @@
 
 use crate::block::{Block, Transformer};
 use crate::component::Component;
-use crate::config::DecoderConfig;
+use crate::config::{DecoderConfig, Residual};
 use crate::operations::{ChosenLogits, OperationError, Operations};
 use crate::pass::{Attention, Pass, RowPlaces};
 use crate::recurrence::Recurrence;
@@ -107,7 +107,7 @@ impl<O: Operations> Decoder<O> {
     /// Other input vectors `[inputs, d_model]` than those it was made with.
     pub(crate) fn set_inputs(&mut self, vectors: HostTensor) -> Result<(), OperationError> {
         self.config.inputs = vectors.shape[0];
-        self.embedding = self.operations.load_table(vectors)?;
+        self.embedding = self.operations.load_table(vectors.into())?;
         Ok(())
     }
 
@@ -172,12 +172,23 @@ impl<O: Operations> Decoder<O> {
         mut residual: O::Tensor,
         pass: &mut P,
     ) -> Result<O::Tensor, P::Error> {
-        let contribution = self.attention(layer, block, &mut residual, pass)?;
-        residual = self.operations.add(residual, &contribution)?;
-        self.visit(pass, Site::at(Component::ResidualMiddle, layer), &mut [&mut residual])?;
-
-        let contribution = self.mlp(layer, block, &mut residual, pass)?;
-        residual = self.operations.add(residual, &contribution)?;
+        let operations = &self.operations;
+        let mut of_attention = self.attention(layer, block, &mut residual, pass)?;
+        match self.config.residual {
+            Residual::Sequential => {
+                residual = operations.add(residual, &of_attention)?;
+                drop(of_attention);
+                self.visit(pass, Site::at(Component::ResidualMiddle, layer), &mut [&mut residual])?;
+                let of_mlp = self.mlp(layer, block, &mut [&mut residual], pass)?;
+                residual = operations.add(residual, &of_mlp)?;
+            }
+            Residual::Parallel => {
+                let live = &mut [&mut residual, &mut of_attention];
+                let of_mlp = self.mlp(layer, block, live, pass)?;
+                residual = operations.add(residual, &of_attention)?;
+                residual = operations.add(residual, &of_mlp)?;
+            }
+        }
         self.visit(pass, Site::at(Component::BlockOutput, layer), &mut [&mut residual])?;
         Ok(residual)
     }
@@ -240,7 +251,19 @@ impl<O: Operations> Decoder<O> {
         Ok(normed)
     }
 
-    /// The unembedding's weights, for whoever asks the operations for more than logits.
+    /// Rows that [`Decoder::leave`] gave as they are multiplied with the unembedding: scaled where the family scales logits.
+    ///
+    /// # Errors
+    /// Failures of the computation.
+    pub fn scaled(&self, normed: O::Tensor) -> Result<O::Tensor, OperationError> {
+        match self.config.logit_scale {
+            Some(scale) => self.operations.scale(normed, scale),
+            None => Ok(normed),
+        }
+    }
+
+    /// The unembedding's weights, for whoever asks the operations for more than logits. They are multiplied with
+    /// [`Decoder::scaled`] rows.
     pub fn unembedding(&self) -> &O::Linear {
         &self.unembedding
     }
@@ -279,7 +302,10 @@ impl<O: Operations> Decoder<O> {
     /// # Errors
     /// Failures of the computation.
     pub fn logits(&self, normed: &O::Tensor) -> Result<O::Tensor, OperationError> {
-        let logits = self.operations.linear(normed, &self.unembedding)?;
+        let logits = match self.config.logit_scale {
+            Some(_) => self.operations.linear(&self.scaled(normed.clone())?, &self.unembedding)?,
+            None => self.operations.linear(normed, &self.unembedding)?,
+        };
         match self.config.logit_soft_cap {
             Some(cap) => self.operations.soft_cap(logits, cap),
             None => Ok(logits),
@@ -299,7 +325,7 @@ impl<O: Operations> Decoder<O> {
         let soft_cap = self.config.logit_soft_cap;
         let readout = pass.readout();
         let chosen = readout.chosen.iter().map(|choice| {
-            let rows = operations.take_rows(normed, &choice.rows)?;
+            let rows = self.scaled(operations.take_rows(normed, &choice.rows)?)?;
             operations.choose_logits(
                 &rows,
                 &self.unembedding,
@@ -341,11 +367,11 @@ impl<O: Operations> Decoder<O> {
     ) -> Result<O::Tensor, P::Error> {
         use Component::*;
         let operations = &self.operations;
-        let mut input = operations.norm(residual, &block.attention_norm)?;
+        let mut input = self.read(residual, &block.attention_norm)?;
         self.visit(pass, Site::at(AttentionInput, layer), &mut [&mut input, residual])?;
 
-        let mut keys = operations.linear(&input, &block.key)?;
-        let mut values = operations.linear(&input, &block.value)?;
+        let mut keys = self.project(&input, &block.key)?;
+        let mut values = self.project(&input, &block.value)?;
         // Behind its keys and values, the last layer is about the rows that are read.
         let mut key_places = None;
         if layer + 1 == self.blocks.len() {
@@ -356,7 +382,7 @@ impl<O: Operations> Decoder<O> {
                 key_places = Some((positions, lengths));
             }
         }
-        let mut queries = operations.linear(&input, &block.query)?;
+        let mut queries = self.project(&input, &block.query)?;
         self.visit(
             pass,
             Site::at(QueryOutput, layer),
@@ -434,71 +460,102 @@ impl<O: Operations> Decoder<O> {
             AttentionContribution,
             output,
             &block.attention_post_norm,
-            residual,
+            &mut [residual],
             pass,
         )
     }
 
-    /// What the MLP adds to the residual stream.
+    /// What the MLP adds to the residual stream. `beside` is what is needed after it, first of all the residual stream, which
+    /// it reads.
     fn mlp<P: Pass<O>>(
         &self,
         layer: usize,
         block: &Transformer<O>,
-        residual: &mut O::Tensor,
+        beside: &mut [&mut O::Tensor],
         pass: &mut P,
     ) -> Result<O::Tensor, P::Error> {
         use Component::*;
         let operations = &self.operations;
-        let mut input = operations.norm(residual, &block.mlp_norm)?;
-        self.visit(pass, Site::at(MlpInput, layer), &mut [&mut input, residual])?;
+        let at = |component| Site::at(component, layer);
+        let mut input = self.read(beside[0], &block.mlp_norm)?;
+        self.visit(pass, at(MlpInput), &mut live([&mut input], beside))?;
 
         let mut up = operations.linear(&input, &block.up)?;
         let mut neurons = match &block.gate {
             Some(gate) => {
                 let mut gate = operations.linear(&input, gate)?;
-                self.visit(pass, Site::at(MlpGate, layer), &mut [&mut gate, &mut up, residual])?;
-                self.visit(pass, Site::at(MlpUp, layer), &mut [&mut up, &mut gate, residual])?;
-                if pass.wants(Site::at(MlpActivation, layer)) {
+                self.visit(pass, at(MlpGate), &mut live([&mut gate, &mut up], beside))?;
+                self.visit(pass, at(MlpUp), &mut live([&mut up, &mut gate], beside))?;
+                if pass.wants(at(MlpActivation)) {
                     let mut active = operations.activate(gate, self.config.activation)?;
-                    self.visit(
-                        pass,
-                        Site::at(MlpActivation, layer),
-                        &mut [&mut active, &mut up, residual],
-                    )?;
+                    self.visit(pass, at(MlpActivation), &mut live([&mut active, &mut up], beside))?;
                     operations.multiply(active, &up)?
                 } else {
                     operations.gate(gate, &up, self.config.activation)?
                 }
             }
             None => {
-                self.visit(pass, Site::at(MlpUp, layer), &mut [&mut up, residual])?;
+                self.visit(pass, at(MlpUp), &mut live([&mut up], beside))?;
                 let mut active = operations.activate(up, self.config.activation)?;
-                self.visit(pass, Site::at(MlpActivation, layer), &mut [&mut active, residual])?;
+                self.visit(pass, at(MlpActivation), &mut live([&mut active], beside))?;
                 active
             }
         };
-        self.visit(pass, Site::at(MlpNeuron, layer), &mut [&mut neurons, residual])?;
+        self.visit(pass, at(MlpNeuron), &mut live([&mut neurons], beside))?;
 
         let mut output = operations.linear(&neurons, &block.down)?;
-        self.visit(pass, Site::at(MlpOutput, layer), &mut [&mut output, residual])?;
-        self.contribution(layer, MlpContribution, output, &block.mlp_post_norm, residual, pass)
+        self.visit(pass, at(MlpOutput), &mut live([&mut output], beside))?;
+        self.contribution(layer, MlpContribution, output, &block.mlp_post_norm, beside, pass)
     }
 
-    /// A module's output as it is added to the residual stream: post-normed where there is such a norm.
+    /// Queries, keys or values, clipped where the family clips them.
+    fn project(&self, input: &O::Tensor, linear: &O::Linear) -> Result<O::Tensor, OperationError> {
+        let projected = self.operations.linear(input, linear)?;
+        match self.config.projection_clip {
+            Some(limit) => self.operations.clip(projected, limit),
+            None => Ok(projected),
+        }
+    }
+
+    /// What a module reads of the residual stream: normed where there is such a norm.
+    fn read(
+        &self,
+        residual: &O::Tensor,
+        norm: &Option<O::Norm>,
+    ) -> Result<O::Tensor, OperationError> {
+        match norm {
+            Some(norm) => self.operations.norm(residual, norm),
+            None => Ok(residual.clone()),
+        }
+    }
+
+    /// A module's output as it is added to the residual stream: post-normed where there is such a norm, and scaled where the
+    /// family scales it.
     fn contribution<P: Pass<O>>(
         &self,
         layer: usize,
         component: Component,
         output: O::Tensor,
         post_norm: &Option<O::Norm>,
-        residual: &mut O::Tensor,
+        beside: &mut [&mut O::Tensor],
         pass: &mut P,
     ) -> Result<O::Tensor, P::Error> {
         let mut contribution = match post_norm {
             Some(norm) => self.operations.norm(&output, norm)?,
             None => output,
         };
-        self.visit(pass, Site::at(component, layer), &mut [&mut contribution, residual])?;
+        if let Some(scale) = self.config.residual_scale {
+            contribution = self.operations.scale(contribution, scale)?;
+        }
+        self.visit(pass, Site::at(component, layer), &mut live([&mut contribution], beside))?;
         Ok(contribution)
     }
+}
+
+/// What a pass keeps in step at a site: the site's own tensors, and those that are needed after it.
+fn live<'t, T, const OWN: usize>(
+    own: [&'t mut T; OWN],
+    beside: &'t mut [&mut T],
+) -> Vec<&'t mut T> {
+    own.into_iter().chain(beside.iter_mut().map(|tensor| &mut **tensor)).collect()
 }

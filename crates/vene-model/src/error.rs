@@ -3,7 +3,7 @@
 use vene_checkpoint::CheckpointError;
 
 use crate::component::{COMPONENTS, Component};
-use crate::family::FAMILIES;
+use crate::family::families;
 use crate::operations::OperationError;
 
 /// A model cannot be built from its checkpoint.
@@ -331,7 +331,7 @@ pub enum InputError {
 vene_named::debug_as_sentence!(InputError);
 
 fn family_names() -> String {
-    FAMILIES.map(|(name, _)| name).join(", ")
+    families().map(|family| family.name).collect::<Vec<_>>().join(", ")
 }
 
 fn component_names() -> String {

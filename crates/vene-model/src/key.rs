@@ -189,8 +189,11 @@ fn shape(config: &DecoderConfig) -> String {
     // What decides which components there are.
     let parts = [
         (gated && config.is_transformer(), "gated"),
+        (!config.is_sequential(), "parallel modules"),
+        (config.is_transformer() && !config.pre_norms, "no norms before modules"),
         (config.post_norms, "post-norms"),
-        (config.query_key_norm, "query and key norms"),
+        (config.residual_scale.is_some(), "scaled contributions"),
+        (config.query_key_norm.is_some(), "query and key norms"),
         (config.final_norm, "final norm"),
         (config.has_position_embedding(), "learned positions"),
     ];

@@ -20,6 +20,7 @@ pub mod decoder;
 mod error;
 pub mod family;
 mod key;
+pub mod matrix;
 mod model;
 mod opening;
 pub mod operations;

@@ -13,6 +13,7 @@ use crate::decoder::Decoder;
 use crate::error::{InputError, ModelError};
 use crate::family::{self, Family, Names, Opened, Weights};
 use crate::key::{AnotherModel, ModelKey};
+use crate::matrix::bytes_kept;
 use crate::opening::Opening;
 use crate::operations::Operations;
 use crate::prompt::Prompt;
@@ -156,6 +157,13 @@ impl Outline {
         self.checkpoint.notices.add(sentence);
     }
 
+    /// How many bytes the weights take in memory where they are kept as they are stored: those of half precision and quantised
+    /// ones in about the room of the file, others as `f32`.
+    pub fn weight_bytes(&self) -> usize {
+        let inputs = self.inputs.as_ref().map_or(0, |inputs| inputs.data.len() * size_of::<f32>());
+        inputs + self.names.shapes().map(|(shape, stored)| bytes_kept(shape, stored)).sum::<usize>()
+    }
+
     /// What tells this model from others, as `vene1-` and 64 hexadecimal digits: a hash of what its
     /// description says of the computation, and of names, formats, shapes and samples of its weights.
     ///
@@ -195,7 +203,7 @@ impl Outline {
         let total = self.config().layers.len();
         let mut outer = self.family.outer(&weights)?;
         if let Some(inputs) = &self.inputs {
-            outer.embedding = inputs.clone();
+            outer.embedding = inputs.clone().into();
         }
         let layers = (0..total).map(|layer| {
             let tensors = self.family.layer(&weights, layer);

@@ -6,10 +6,14 @@
 use std::borrow::Cow;
 use std::f64::consts::PI;
 
-/// Rotary position encoding (Su et al. 2021), in the rotate-half layout of transformers:
-/// dimension `i` is paired with `i + n`, where `n` is the number of frequencies.
+pub use vene_kernels::Pairing;
+
+/// Rotary position encoding (Su et al. 2021) of the first dimensions of each head, two for each of the `n` frequencies;
+/// those after them stay as they are.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Rotary {
+    /// Which two dimensions turn together.
+    pub pairing: Pairing,
     /// Radians per position, one for each rotated pair; scaling (linear, llama3, YaRN) is already in.
     pub frequencies: Vec<f64>,
     /// Cosines and sines are multiplied by this: 1 but in YaRN and LongRoPE, which sharpen attention.
@@ -57,9 +61,14 @@ pub struct Yarn {
 }
 
 impl Rotary {
-    /// The unscaled frequencies `theta^(-2i / head_dim)`.
-    pub fn new(theta: f64, head_dim: usize) -> Self {
-        Self { frequencies: unscaled(theta, head_dim), magnitude: 1.0, long_texts: None }
+    /// The unscaled frequencies `theta^(-2i / dimensions)`, of so many dimensions of a head, half a head apart.
+    pub fn new(theta: f64, dimensions: usize) -> Self {
+        Self {
+            pairing: Pairing::Halves,
+            frequencies: unscaled(theta, dimensions),
+            magnitude: 1.0,
+            long_texts: None,
+        }
     }
 
     /// All positions divided by `factor` (Chen et al. 2023).

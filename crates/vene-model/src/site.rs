@@ -84,7 +84,7 @@ impl Site {
 
     /// The site under which one place with several names is known: `block_output` of a layer is
     /// `block_input` of the next (unless it is also the state of a recurrent block), `embedding` is
-    /// `block_input` of layer 0, without post-norms a contribution is the module's output, and in a
+    /// `block_input` of layer 0, without post-norms and scales a contribution is the module's output, and in a
     /// multilayer perceptron `mlp_activation` is `block_output`.
     pub fn place(self, config: &DecoderConfig) -> Self {
         let is_feedforward = |layer: usize| config.layers[layer].kind == BlockKind::Feedforward;
@@ -98,10 +98,10 @@ impl Site {
             {
                 Self::at(Component::BlockInput, layer + 1)
             }
-            (Component::AttentionContribution, Some(layer)) if !config.post_norms => {
+            (Component::AttentionContribution, Some(layer)) if !config.changes_contributions() => {
                 Self::at(Component::AttentionOutput, layer)
             }
-            (Component::MlpContribution, Some(layer)) if !config.post_norms => {
+            (Component::MlpContribution, Some(layer)) if !config.changes_contributions() => {
                 Self::at(Component::MlpOutput, layer)
             }
             (Component::MlpNeuron, Some(layer)) if !config.gated => {

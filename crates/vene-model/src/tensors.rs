@@ -5,7 +5,8 @@
 
 use candle_core::{DType, Tensor};
 
-use crate::config::{BlockKind, DecoderConfig};
+use crate::config::{BlockKind, DecoderConfig, QueryKeyNorm};
+use crate::matrix::Matrix;
 
 /// A dense row-major f32 tensor in host memory.
 #[derive(Clone, Debug, PartialEq)]
@@ -46,24 +47,13 @@ impl HostTensor {
         let data = tensor.detach().to_dtype(DType::F32)?.flatten_all()?.to_vec1()?;
         Ok(Self { data, shape: tensor.dims().to_vec() })
     }
-
-    /// Rows `start..start + length` of a matrix, or the same stretch of a vector.
-    pub(crate) fn rows(&self, start: usize, length: usize) -> Self {
-        let width: usize = self.shape[1..].iter().product();
-        let mut shape = self.shape.clone();
-        shape[0] = length;
-        if self.data.is_empty() {
-            return Self::outline(&shape);
-        }
-        Self { data: self.data[start * width..(start + length) * width].to_vec(), shape }
-    }
 }
 
 /// A projection `y = x W^T + b`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct LinearTensors {
     /// `[out, in]`.
-    pub weight: HostTensor,
+    pub weight: Matrix,
     /// `[out]`.
     pub bias: Option<HostTensor>,
 }
@@ -84,9 +74,47 @@ impl HostTensor {
     }
 }
 
+impl HostTensor {
+    /// A vector of ones, as a norm without a weight has them.
+    pub(crate) fn ones(width: usize) -> Self {
+        Self { data: vec![1.0; width], shape: vec![width] }
+    }
+
+    /// Stretches of so many rows of a matrix, or numbers of a vector, one after the other.
+    pub(crate) fn stretches(
+        &self,
+        starts: impl Iterator<Item = usize> + Clone,
+        length: usize,
+    ) -> Self {
+        let width: usize = self.shape[1..].iter().product();
+        let mut shape = self.shape.clone();
+        shape[0] = starts.clone().count() * length;
+        if self.data.is_empty() {
+            return Self::outline(&shape);
+        }
+        let rows = starts.map(|start| &self.data[start * width..(start + length) * width]);
+        Self { data: rows.flatten().copied().collect(), shape }
+    }
+}
+
 impl LinearTensors {
+    /// Output rows `start..start + length` of the projection.
+    pub(crate) fn rows(&self, start: usize, length: usize) -> Self {
+        self.stretches(std::iter::once(start), length)
+    }
+
+    /// Stretches of so many output rows, one after the other.
+    pub(crate) fn stretches(
+        &self,
+        starts: impl Iterator<Item = usize> + Clone,
+        length: usize,
+    ) -> Self {
+        let bias = self.bias.as_ref().map(|bias| bias.stretches(starts.clone(), length));
+        Self { weight: self.weight.stretches(starts, length), bias }
+    }
+
     fn outline(out: usize, input: usize) -> Self {
-        Self { weight: HostTensor::outline(&[out, input]), bias: None }
+        Self { weight: Matrix::outline(out, input), bias: None }
     }
 }
 
@@ -100,9 +128,9 @@ impl NormTensors {
 #[derive(Clone, Debug, PartialEq)]
 pub struct OuterTensors {
     /// `[inputs, d_model]`.
-    pub embedding: HostTensor,
+    pub embedding: Matrix,
     /// `[context, d_model]` where positions are learned.
-    pub position_embedding: Option<HostTensor>,
+    pub position_embedding: Option<Matrix>,
     /// The last norm, where there is one.
     pub final_norm: Option<NormTensors>,
     /// `[vocabulary, d_model]`; `None` where it is the embedding itself.
@@ -114,10 +142,10 @@ impl OuterTensors {
     /// tied.
     pub(crate) fn outline(config: &DecoderConfig) -> Self {
         let DecoderConfig { d_model, inputs, vocabulary, context, .. } = *config;
-        let positions = || HostTensor::outline(&[context, d_model]);
+        let positions = || Matrix::outline(context, d_model);
         let head = || LinearTensors::outline(vocabulary, d_model);
         Self {
-            embedding: HostTensor::outline(&[inputs, d_model]),
+            embedding: Matrix::outline(inputs, d_model),
             position_embedding: config.has_position_embedding().then(positions),
             final_norm: config.final_norm.then(|| NormTensors::outline(d_model)),
             unembedding: (!config.is_transformer()).then(head),
@@ -182,30 +210,30 @@ pub struct GateTensors {
 #[derive(Clone, Debug, PartialEq)]
 pub struct TransformerTensors {
     /// Before attention.
-    pub attention_norm: NormTensors,
+    pub attention_norm: Option<NormTensors>,
     /// `[heads * head_dim, d_model]`.
     pub query: LinearTensors,
     /// `[key_value_heads * head_dim, d_model]`.
     pub key: LinearTensors,
     /// `[key_value_heads * head_dim, d_model]`.
     pub value: LinearTensors,
-    /// On each query head, `[head_dim]`.
+    /// On each query head, `[head_dim]`, or on all of them, `[heads * head_dim]`.
     pub query_norm: Option<NormTensors>,
-    /// On each key head, `[head_dim]`.
+    /// On each key head, `[head_dim]`, or on all of them, `[key_value_heads * head_dim]`.
     pub key_norm: Option<NormTensors>,
     /// `[d_model, heads * head_dim]`.
     pub attention_output: LinearTensors,
-    /// Behind attention.
+    /// After attention.
     pub attention_post_norm: Option<NormTensors>,
     /// Before the MLP.
-    pub mlp_norm: NormTensors,
+    pub mlp_norm: Option<NormTensors>,
     /// `[d_mlp, d_model]` in gated MLPs.
     pub gate: Option<LinearTensors>,
     /// `[d_mlp, d_model]`.
     pub up: LinearTensors,
     /// `[d_model, d_mlp]`.
     pub down: LinearTensors,
-    /// Behind the MLP.
+    /// After the MLP.
     pub mlp_post_norm: Option<NormTensors>,
 }
 
@@ -214,18 +242,22 @@ impl TransformerTensors {
     pub(crate) fn outline(config: &DecoderConfig) -> Self {
         let DecoderConfig { d_model, d_mlp, heads, key_value_heads, head_dim, .. } = *config;
         let linear = LinearTensors::outline;
-        let head_norm = config.query_key_norm.then(|| NormTensors::outline(head_dim));
+        let head_norm = |heads: usize| match config.query_key_norm? {
+            QueryKeyNorm::EachHead => Some(NormTensors::outline(head_dim)),
+            QueryKeyNorm::AllHeads => Some(NormTensors::outline(heads * head_dim)),
+        };
+        let pre_norm = config.pre_norms.then(|| NormTensors::outline(d_model));
         let post_norm = config.post_norms.then(|| NormTensors::outline(d_model));
         Self {
-            attention_norm: NormTensors::outline(d_model),
+            attention_norm: pre_norm.clone(),
             query: linear(heads * head_dim, d_model),
             key: linear(key_value_heads * head_dim, d_model),
             value: linear(key_value_heads * head_dim, d_model),
-            query_norm: head_norm.clone(),
-            key_norm: head_norm,
+            query_norm: head_norm(heads),
+            key_norm: head_norm(key_value_heads),
             attention_output: linear(d_model, heads * head_dim),
             attention_post_norm: post_norm.clone(),
-            mlp_norm: NormTensors::outline(d_model),
+            mlp_norm: pre_norm,
             gate: config.gated.then(|| linear(d_mlp, d_model)),
             up: linear(d_mlp, d_model),
             down: linear(d_model, d_mlp),

@@ -6,10 +6,18 @@ use std::collections::HashSet;
 use std::path::Path;
 
 use vene_model::component::COMPONENTS;
+use vene_test_support::{Fixture, model_names};
 
 fn read(path: &str) -> String {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     std::fs::read_to_string(root.join(path)).unwrap()
+}
+
+/// The components that a random model's fixture has values of.
+fn recorded(name: &str) -> HashSet<String> {
+    let by_prompt = Fixture::new(name).activations("activations.safetensors");
+    let keys = by_prompt.iter().flat_map(|prompt| prompt.keys());
+    keys.filter_map(|key| key.split('/').next()).map(str::to_owned).collect()
 }
 
 #[test]
@@ -19,7 +27,7 @@ fn every_component_is_at_each_place_that_the_architecture_names() {
     let told = architecture[start..].split("\n- **").next().unwrap();
     // Where a component stands by its name in files, or as a variant in code.
     let named = ["docs/components.md"];
-    let oracles = ["fixtures/recorder.py", "fixtures/make_networks.py"];
+    let oracles = ["fixtures/recorder.py", "fixtures/families.py", "fixtures/make_networks.py"];
     let variants =
         ["crates/vene-model/src/component.rs", "crates/vene-model/src/component/graph.rs"];
     // Announced by the decoder, by the pass that knows the pattern, or by a recurrent block.
@@ -37,7 +45,8 @@ fn every_component_is_at_each_place_that_the_architecture_names() {
         text.split(|c: char| !c.is_alphanumeric() && c != '_').map(str::to_owned).collect()
     };
     let each = |paths: &[&str]| -> Vec<_> { paths.iter().map(|path| words(&[path])).collect() };
-    let (oracles, announced) = (words(&oracles), words(&announced));
+    let announced = words(&announced);
+    let oracles: HashSet<String> = model_names().iter().flat_map(|name| recorded(name)).collect();
     let (named, variants) = (each(&named), each(&variants));
     for info in &COMPONENTS {
         let (name, variant) = (info.name, format!("{:?}", info.component));

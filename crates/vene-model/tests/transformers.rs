@@ -3,9 +3,12 @@
 
 #![allow(clippy::unwrap_used)]
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 
 use candle_core::Tensor;
+use serde_json::Value;
+use vene_model::family::families as families_known;
 use vene_model::{Component, DecoderConfig, Model, Precision, Site};
 use vene_test_support::{
     Agreement, Fixture, Recording, model_names, record, relative_error, values,
@@ -18,7 +21,7 @@ const TOLERANCE_DOUBLE: f64 = 1e-5;
 
 fn fixtures() -> impl Iterator<Item = Fixture> {
     let names = model_names();
-    assert!(names.len() >= 19, "only {} models in fixtures/models", names.len());
+    assert!(names.len() >= 65, "only {} models in fixtures/models", names.len());
     names.into_iter().map(|name| Fixture::new(&name))
 }
 
@@ -122,8 +125,83 @@ fn sites_are_announced_once_and_in_the_order_of_their_depth() {
         assert!(depths.is_sorted_by(|a, b| a < b), "{}: {order:?}", fixture.name());
         let layers = model.config().layers.len();
         let expected: usize = Component::all(model.config())
-            .map(|component| if component.per_layer() { layers } else { 1 })
+            .map(|component| match component.per_layer() {
+                true => (0..layers)
+                    .filter(|layer| component.missing_in(model.config(), *layer).is_none())
+                    .count(),
+                false => 1,
+            })
             .sum();
         assert_eq!(order.len(), expected, "{}", fixture.name());
     }
+}
+
+/// What a family was compared with, but for how far it is apart.
+#[derive(Default)]
+struct Compared {
+    oracles: BTreeSet<String>,
+    models: usize,
+    files: usize,
+    worst: f64,
+}
+
+fn compared() -> BTreeMap<&'static str, Compared> {
+    let mut families: BTreeMap<&str, Compared> = BTreeMap::new();
+    for fixture in fixtures() {
+        let model = fixture.load(Precision::Double);
+        let mut agreement = Agreement::default();
+        compare(&fixture, &model, &one_by_one(&fixture, &model), &mut agreement);
+        let family = families.entry(model.config().family).or_default();
+        family.oracles.insert(fixture.oracle());
+        family.models += 1;
+        family.worst = family.worst.max(agreement.worst());
+    }
+    let cases: Vec<Value> =
+        serde_json::from_str(include_str!("../../../fixtures/configurations/gguf.json")).unwrap();
+    for case in cases {
+        let architecture = case["metadata"][0][2].as_str().unwrap();
+        let known = families_known().find(|family| family.architecture == Some(architecture));
+        families.get_mut(known.unwrap().name).unwrap().files += 1;
+    }
+    families
+}
+
+/// `docs/families.md` has a line for each family. The last column is what was measured where the page was written.
+#[test]
+fn the_page_of_families_is_what_was_compared() {
+    const BEGINNING: &str = "<!-- families -->\n";
+    const END: &str = "<!-- end of families -->";
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/families.md");
+    let page = std::fs::read_to_string(&path).unwrap();
+    let (before, rest) = page.split_once(BEGINNING).unwrap();
+    let (table, after) = rest.split_once(END).unwrap();
+    let mut lines = vec![
+        "| family | `model_type` | GGUF | what it is | held to | largest difference |".to_owned(),
+        "| --- | --- | --- | --- | --- | --- |".to_owned(),
+    ];
+    let compared = compared();
+    for family in families_known() {
+        let gguf = family.architecture.map_or(String::new(), |name| format!("`{name}`"));
+        let Some(Compared { oracles, models, files, worst }) = compared.get(family.name) else {
+            continue;
+        };
+        let oracles: Vec<&str> = oracles.iter().map(String::as_str).collect();
+        let mut held = format!("{} ({models})", oracles.join(", "));
+        if *files > 0 {
+            held += &format!(", llama.cpp ({files})");
+        }
+        lines.push(format!(
+            "| {} | `{}` | {gguf} | {} | {held} | {worst:.0e} |",
+            family.name, family.model_type, family.about
+        ));
+    }
+    let text = lines.join("\n") + "\n";
+    if std::env::var_os("VENE_WRITE_PAGES").is_some() {
+        return std::fs::write(path, format!("{before}{BEGINNING}{text}{END}{after}")).unwrap();
+    }
+    let without_last = |text: &str| -> Vec<String> {
+        let lines = text.lines().map(|line| line.trim_end_matches(" |"));
+        lines.map(|line| line.rsplit_once(" | ").unwrap().0.to_owned()).collect()
+    };
+    assert_eq!(without_last(table), without_last(&text), "VENE_WRITE_PAGES=1 writes the page");
 }

@@ -50,6 +50,11 @@ impl Agreement {
         self.compared
     }
 
+    /// The worst error of all.
+    pub fn worst(&self) -> f64 {
+        self.worst.values().map(|(error, _)| *error).fold(0.0, f64::max)
+    }
+
     /// Prints the worst error of every group, and panics where one is above `tolerance`.
     #[track_caller]
     pub fn check(&self, title: &str, tolerance: f64) {

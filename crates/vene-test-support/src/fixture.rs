@@ -56,6 +56,8 @@ pub struct Fixture {
 struct Prompts {
     prompts: Vec<Vec<u32>>,
     complete: Vec<usize>,
+    /// The implementation that made it, where that is said.
+    oracle: Option<String>,
 }
 
 impl Fixture {
@@ -94,6 +96,15 @@ impl Fixture {
     /// Its prompts as token ids: three, of 5, 9 and 14 tokens.
     pub fn prompts(&self) -> &[Vec<u32>] {
         &self.prompts.prompts
+    }
+
+    /// What computed the activations.
+    pub fn oracle(&self) -> String {
+        let usual = match NETWORKS.iter().any(|network| self.name.starts_with(network)) {
+            true => "pyvene 0.1.8",
+            false => "transformers 4.52.4",
+        };
+        self.prompts.oracle.clone().unwrap_or_else(|| usual.to_owned())
     }
 
     /// The indices of the prompts of which every component is in the fixture.

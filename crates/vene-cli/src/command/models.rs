@@ -5,7 +5,7 @@ use std::fmt::Write;
 use clap::Args;
 use serde_json::json;
 use vene_model::EMBEDDED;
-use vene_model::family::FAMILIES;
+use vene_model::family::families;
 
 use crate::arguments::{Given, read};
 use crate::terminal;
@@ -43,7 +43,14 @@ impl Arguments {
         if json {
             return terminal::print_json(&json!({
                 "built_in": [EMBEDDED],
-                "families": FAMILIES.map(|(name, what)| json!({ "name": name, "description": what })),
+                "families": families()
+                    .map(|family| json!({
+                        "name": family.name,
+                        "model_type": family.model_type,
+                        "gguf": family.architecture,
+                        "description": family.about,
+                    }))
+                    .collect::<Vec<_>>(),
                 "cache": cache.display().to_string(),
                 "cached": cached.iter()
                     .map(|model| json!({ "id": model.id, "revisions": model.revisions }))
@@ -55,8 +62,8 @@ impl Arguments {
             let _ = writeln!(text, "  {form:<14} {what}");
         }
         text.push_str("\nFamilies\n");
-        for (name, what) in FAMILIES {
-            let _ = writeln!(text, "  {name:<14} {what}");
+        for family in families() {
+            let _ = writeln!(text, "  {:<14} {}", family.name, family.about);
         }
         let _ = writeln!(text, "\nIn the Hugging Face cache ({})", cache.display());
         if cached.is_empty() {

@@ -62,6 +62,7 @@ pages! {
     differences = "docs/differences.md",
     experiments = "docs/experiments.md",
     extending = "docs/extending.md",
+    families = "docs/families.md",
     fuzzing = "docs/fuzzing.md",
     hub = "docs/hub.md",
     models = "docs/models.md",

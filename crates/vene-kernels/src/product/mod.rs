@@ -12,20 +12,29 @@
 //! stretches' sums are added in order (which also rounds less than one long sum would).
 
 mod packed;
+mod storage;
 mod tile;
 mod transposed;
+mod widen;
 
 pub(crate) use packed::PANEL;
-pub use packed::PackedMatrix;
+pub use packed::{PackedMatrix, Quanta, QuantisedRow};
 pub(crate) use transposed::multiply_panels_transposed;
 pub use transposed::multiply_transposed;
 
+use std::cell::RefCell;
+use std::ops::Range;
+
+use crate::buffer::AlignedBuffer;
 use crate::parallel::{Shared, for_each_task, part_start, threads_for};
 use tile::Block;
 
 /// The most inputs of a stretch: 48 KB of a panel, which stay near while all rows of a chunk pass
 /// by.
 const STRETCH: usize = 384;
+
+/// Inputs of a stretch that are widened at a time for few rows: 8 KB of a panel.
+const PART: usize = 64;
 
 /// The most rows of a chunk.
 const CHUNK: usize = 20 * tile::TALLEST;
@@ -97,33 +106,83 @@ pub(crate) unsafe fn multiply_panels(
     y: *mut f32,
     y_stride: usize,
 ) {
-    let (input, out) = (matrix.input(), matrix.out());
-    let kernel = tile::kernel();
+    let input = matrix.input();
     let stretches = input.div_ceil(STRETCH).max(1);
     assert_eq!(x.len(), rows * input, "x is [{rows}, {input}]");
-    // All stretches of a panel in turn: weights are read in the order in which they lie in memory.
-    for (panel, stretch) in panels.clone().flat_map(|panel| (0..stretches).map(move |s| (panel, s)))
-    {
-        let start = part_start(input, stretches, stretch);
-        let end = part_start(input, stretches, stretch + 1);
-        let column = panel * PANEL;
-        let bias = bias.filter(|_| stretch + 1 == stretches).map(|bias| &bias[column..]);
-        let weights = matrix.panel(panel)[start * PANEL..end * PANEL].as_ptr_range();
-        let block = Block {
-            x: x[start..].as_ptr(),
-            x_stride: input,
-            rows,
-            panel: weights.start,
-            depth: end - start,
-            next: weights.end,
-            ahead: 0,
-            y: y.wrapping_add(column - panels.start * PANEL),
-            y_stride,
-            columns: PANEL.min(out - column),
-            accumulate: stretch > 0,
-            bias: bias.map_or(std::ptr::null(), <[f32]>::as_ptr),
-        };
-        // SAFETY: all sizes come from the matrix and the caller.
-        unsafe { kernel(&block) };
+    let first = panels.start;
+    ROOM.with_borrow_mut(|room| {
+        // All stretches of a panel in turn: weights are read in the order in which they lie in memory.
+        for panel in panels {
+            for stretch in 0..stretches {
+                let start = part_start(input, stretches, stretch);
+                let end = part_start(input, stretches, stretch + 1);
+                let column = panel * PANEL;
+                let bias = bias.filter(|_| stretch + 1 == stretches).map(|bias| &bias[column..]);
+                let block = Block {
+                    x: x[start..].as_ptr(),
+                    x_stride: input,
+                    rows,
+                    panel: std::ptr::null(),
+                    depth: end - start,
+                    next: std::ptr::null(),
+                    of_next: matrix.floats_of_input(),
+                    ahead: 0,
+                    y: y.wrapping_add(column - first * PANEL),
+                    y_stride,
+                    columns: PANEL.min(matrix.out() - column),
+                    accumulate: stretch > 0,
+                    bias: bias.map_or(std::ptr::null(), <[f32]>::as_ptr),
+                    sums: std::ptr::null_mut(),
+                    resumes: false,
+                    pauses: false,
+                };
+                // SAFETY: all sizes come from the matrix and the caller.
+                unsafe { multiply_stretch(block, matrix, panel, start..end, room) };
+            }
+        }
+    });
+}
+
+/// One block, whose weights may have to be widened: those of few rows a part at a time, so that they are still in the
+/// innermost cache when they are multiplied.
+///
+/// # Safety
+///
+/// As for [`tile::Multiply`], but for the weights, which are those of the panel at these inputs.
+unsafe fn multiply_stretch(
+    mut block: Block,
+    matrix: &PackedMatrix,
+    panel: usize,
+    inputs: Range<usize>,
+    room: &mut AlignedBuffer,
+) {
+    let kernel = tile::kernel();
+    if matrix.is_floats() || block.rows > tile::TALLEST {
+        block.next = matrix.address(panel, inputs.end);
+        block.panel = matrix.stretch(panel, inputs, room).as_ptr();
+        // SAFETY: the weights are there; the rest is the caller's promise.
+        return unsafe { kernel(&block) };
     }
+    let mut sums = [0.0; tile::TALLEST * PANEL];
+    block.sums = sums.as_mut_ptr();
+    for start in inputs.clone().step_by(PART) {
+        let end = (start + PART).min(inputs.end);
+        let weights = matrix.stretch(panel, start..end, room).as_ptr();
+        let part = Block {
+            x: block.x.wrapping_add(start - inputs.start),
+            panel: weights,
+            next: matrix.address(panel, end),
+            depth: end - start,
+            resumes: start > inputs.start,
+            pauses: end < inputs.end,
+            ..block
+        };
+        // SAFETY: the weights are there, and room for the sums of as many rows; the rest is the caller's promise.
+        unsafe { kernel(&part) };
+    }
+}
+
+thread_local! {
+    /// Where a thread widens a stretch of weights.
+    static ROOM: RefCell<AlignedBuffer> = RefCell::default();
 }

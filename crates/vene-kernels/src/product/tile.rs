@@ -24,9 +24,11 @@ pub(super) struct Block {
     pub panel: *const f32,
     /// Inputs in the stretch.
     pub depth: usize,
-    /// Where what the next block reads of its panel begins; fetched while this one is multiplied.
+    /// Where what the next block reads of its panel begins, as it is stored; fetched while this one is multiplied.
     pub next: *const f32,
-    /// Floats of it that are fetched with each input: none, one cache line or two.
+    /// How long it is for each input, in floats.
+    pub of_next: usize,
+    /// Floats of it that are fetched with each input.
     pub ahead: usize,
     /// The first row of the outputs, at the panel's first column.
     pub y: *mut f32,
@@ -38,6 +40,13 @@ pub(super) struct Block {
     pub accumulate: bool,
     /// What the last stretch adds at the panel's columns, or null.
     pub bias: *const f32,
+    /// `[rows, PANEL]`: sums of a stretch of which only a part is multiplied at a time. Not touched where a block is a
+    /// whole stretch.
+    pub sums: *mut f32,
+    /// Whether the sums of the part before are to be gone on with.
+    pub resumes: bool,
+    /// Whether another part follows.
+    pub pauses: bool,
 }
 
 /// Multiplies one block.
@@ -143,11 +152,11 @@ unsafe fn tiles<const ROWS: usize>(block: &Block, tile: impl Fn(&Block)) {
     let mut count = left.div_ceil(ROWS);
     let mut part = *block;
     part.ahead = match count {
-        _ if left < PREFETCHING => 0,
-        1 => 2 * LINE,
-        _ => LINE,
+        _ if left < PREFETCHING && block.of_next == PANEL => 0,
+        1 => block.of_next,
+        _ => block.of_next / 2,
     };
-    let half = block.next.wrapping_add(block.depth * LINE);
+    let half = block.next.wrapping_add(block.depth * (block.of_next / 2));
     while left > 0 {
         part.rows = left.div_ceil(count);
         tile(&part);
@@ -159,6 +168,7 @@ unsafe fn tiles<const ROWS: usize>(block: &Block, tile: impl Fn(&Block)) {
         unsafe {
             part.x = part.x.add(part.rows * part.x_stride);
             part.y = part.y.add(part.rows * part.y_stride);
+            part.sums = part.sums.wrapping_add(part.rows * PANEL);
         }
         left -= part.rows;
         count -= 1;
@@ -180,7 +190,11 @@ unsafe fn tile<V: Vector, const ROWS: usize, const VECTORS: usize>(block: &Block
         // SAFETY: inside the panel and, up to `columns`, inside the outputs.
         unsafe {
             let ahead = if column == 0 { block.ahead } else { 0 };
-            finish(block, column, sums::<V, ROWS, VECTORS>(block, column, ahead));
+            let sums = sums::<V, ROWS, VECTORS>(block, column, ahead);
+            match block.pauses {
+                true => pause(block, column, sums),
+                false => finish(block, column, sums),
+            }
         }
     }
 }
@@ -200,6 +214,13 @@ unsafe fn sums<V: Vector, const ROWS: usize, const VECTORS: usize>(
     // SAFETY: `depth` inputs of `ROWS` rows and of the panel are there.
     unsafe {
         let mut sums = [[V::splat(0.0); VECTORS]; ROWS];
+        if block.resumes {
+            for (row, sums) in sums.iter_mut().enumerate() {
+                for (vector, sum) in sums.iter_mut().enumerate() {
+                    *sum = V::load(block.sums.add(row * PANEL + column + vector * V::LANES));
+                }
+            }
+        }
         for input in 0..depth {
             V::prefetch(next.wrapping_add(input * ahead));
             if ahead > LINE {
@@ -218,6 +239,25 @@ unsafe fn sums<V: Vector, const ROWS: usize, const VECTORS: usize>(
             }
         }
         sums
+    }
+}
+
+/// Keeps the sums for the next part of the stretch.
+///
+/// # Safety
+///
+/// See [`Multiply`].
+#[inline(always)]
+unsafe fn pause<V: Vector, const ROWS: usize, const VECTORS: usize>(
+    block: &Block,
+    column: usize,
+    sums: [[V; VECTORS]; ROWS],
+) {
+    for (row, sums) in sums.into_iter().enumerate() {
+        for (vector, sum) in sums.into_iter().enumerate() {
+            // SAFETY: the sums have room for all rows of the block.
+            unsafe { sum.store(block.sums.add(row * PANEL + column + vector * V::LANES)) }
+        }
     }
 }
 

@@ -4,8 +4,11 @@
 //! differentiated keeps them once. A panel's 32 outputs lie side by side; so a register holds a few outputs
 //! of one input, and the sum over all panels is kept for each lane by itself and folded at the end.
 
+use std::array::from_fn;
+
 use super::packed::{PANEL, PackedMatrix};
 use super::rows_of;
+use crate::buffer::AlignedBuffer;
 use crate::instructions::InstructionSet;
 use crate::parallel::{Shared, for_each_task, part_start, threads_for};
 #[cfg(target_arch = "x86_64")]
@@ -63,37 +66,52 @@ pub(crate) fn multiply_panels_transposed(
     let blocks = input.div_ceil(INPUTS);
     let tasks = (8 * threads).min(blocks);
     let x = Shared::new(x);
-    for_each_task(
-        tasks,
-        threads,
-        || (),
-        |(), task| {
-            for block in part_start(blocks, tasks, task)..part_start(blocks, tasks, task + 1) {
-                let first = block * INPUTS;
-                let columns = INPUTS.min(input - first);
-                for first_row in (0..rows).step_by(ROWS) {
-                    let count = ROWS.min(rows - first_row);
-                    // What a tile lacks is its last row or input once more, and is not stored.
-                    let y = std::array::from_fn(|row| {
-                        y[(first_row + row.min(count - 1)) * stride..].as_ptr()
-                    });
-                    let weights = std::array::from_fn(|column| {
-                        matrix.panel(0)[(first + column.min(columns - 1)) * PANEL..].as_ptr()
-                    });
-                    // SAFETY: the kernel is this processor's; rows of `y` are `panels` panels long, and an
-                    // input's weights lie `input * PANEL` apart from panel to panel.
-                    let sums = unsafe { kernel(y, weights, input * PANEL, matrix.panels()) };
-                    for row in 0..count {
-                        for column in 0..columns {
-                            let place = x.at((first_row + row) * input + first + column);
-                            // SAFETY: tasks have different columns, and all lie in `x`.
-                            unsafe { place.write(sums[row * INPUTS + column]) };
-                        }
+    for_each_task(tasks, threads, AlignedBuffer::default, |room, task| {
+        for block in part_start(blocks, tasks, task)..part_start(blocks, tasks, task + 1) {
+            let first = block * INPUTS;
+            let columns = INPUTS.min(input - first);
+            // What a tile lacks is its last row or input once more, and is not stored.
+            let last = |column: usize| first + column.min(columns - 1);
+            let (weights, step) = match matrix.is_floats() {
+                true => {
+                    let whole = matrix.stretch(0, 0..input, room).as_ptr();
+                    (from_fn(|column| whole.wrapping_add(last(column) * PANEL)), input * PANEL)
+                }
+                false => {
+                    widen_across(matrix, from_fn(last), room);
+                    let widened = room.as_ptr();
+                    (from_fn(|column| widened.wrapping_add(column * stride)), PANEL)
+                }
+            };
+            for first_row in (0..rows).step_by(ROWS) {
+                let count = ROWS.min(rows - first_row);
+                let y = from_fn(|row| y[(first_row + row.min(count - 1)) * stride..].as_ptr());
+                // SAFETY: the kernel is this processor's; rows of `y` are `panels` panels long, and an
+                // input's weights lie `step` apart from panel to panel.
+                let sums = unsafe { kernel(y, weights, step, matrix.panels()) };
+                for row in 0..count {
+                    for column in 0..columns {
+                        let place = x.at((first_row + row) * input + first + column);
+                        // SAFETY: tasks have different columns, and all lie in `x`.
+                        unsafe { place.write(sums[row * INPUTS + column]) };
                     }
                 }
             }
-        },
-    );
+        }
+    });
+}
+
+/// The weights of some inputs over all panels, `[INPUTS, panels * PANEL]`, widened.
+fn widen_across(matrix: &PackedMatrix, inputs: [usize; INPUTS], room: &mut AlignedBuffer) {
+    let mut of_panel = AlignedBuffer::default();
+    let stride = matrix.panels() * PANEL;
+    room.resize(INPUTS * stride);
+    for panel in 0..matrix.panels() {
+        for (column, input) in inputs.into_iter().enumerate() {
+            let weights = matrix.stretch(panel, input..input + 1, &mut of_panel);
+            room[column * stride + panel * PANEL..][..PANEL].copy_from_slice(weights);
+        }
+    }
 }
 
 /// The sums of a tile, row by row: of `panels` panels, `step` floats apart.

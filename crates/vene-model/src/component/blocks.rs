@@ -8,19 +8,25 @@ impl Component {
     /// that a model has once are in no layer; [`Component::missing`] tells of them.
     pub fn missing_in(self, config: &DecoderConfig, layer: usize) -> Option<&'static str> {
         match config.layers.get(layer)?.kind {
-            BlockKind::Transformer => self.missing_in_transformer(config),
+            BlockKind::Transformer => self.missing_in_transformer(config, layer),
             BlockKind::Feedforward => self.missing_in_feedforward(),
             BlockKind::GatedRecurrent => self.missing_in_gated_recurrent(),
         }
     }
 
-    fn missing_in_transformer(self, config: &DecoderConfig) -> Option<&'static str> {
+    fn missing_in_transformer(self, config: &DecoderConfig, layer: usize) -> Option<&'static str> {
         match self {
-            Self::NormedQuery | Self::NormedKey if !config.query_key_norm => {
+            Self::ResidualMiddle if !config.is_sequential() => Some(
+                "attention and MLP of this model read the same residual stream: use block_input or block_output",
+            ),
+            Self::NormedQuery | Self::NormedKey if config.query_key_norm.is_none() => {
                 Some("this model has no query/key norm: use query_output or key_output")
             }
             Self::RotatedQuery | Self::RotatedKey if config.rotaries.is_empty() => {
                 Some("this model has no rotary position encoding: use query_output or key_output")
+            }
+            Self::RotatedQuery | Self::RotatedKey if config.layers[layer].rotary.is_none() => {
+                Some("this layer has no rotary position encoding: use query_output or key_output")
             }
             Self::MlpGate if !config.gated => {
                 Some("this model's MLP has no gate: the activation's argument is mlp_up")
@@ -70,8 +76,18 @@ impl Component {
     /// What it is in models of this configuration, as an expression over other components: the
     /// table's, but where blocks are no transformers'.
     pub fn expression(self, config: &DecoderConfig) -> &'static str {
-        use BlockKind::{Feedforward, GatedRecurrent};
+        use BlockKind::{Feedforward, GatedRecurrent, Transformer};
         match (self, config.only_kind()) {
+            (Self::AttentionInput, Some(Transformer)) if !config.pre_norms => "block_input",
+            (Self::MlpInput, Some(Transformer)) if !config.pre_norms => "residual_middle",
+            (Self::MlpInput, Some(Transformer)) if !config.is_sequential() => "norm(block_input)",
+            (Self::BlockOutput, Some(Transformer)) if !config.is_sequential() => {
+                "block_input + attention_contribution + mlp_contribution"
+            }
+            (Self::NormedQuery, Some(Transformer)) if config.norms_all_heads() => {
+                "norm(query_output)"
+            }
+            (Self::NormedKey, Some(Transformer)) if config.norms_all_heads() => "norm(key_output)",
             (Self::Embedding, Some(Feedforward | GatedRecurrent)) => "the input vector",
             (Self::BlockInput, Some(Feedforward | GatedRecurrent)) => {
                 "the input vector, or block_output of the layer before"
@@ -110,30 +126,23 @@ impl Component {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{Activation, LayerConfig, NormKind};
+    use crate::config::{Extents, LayerConfig, NormKind};
 
     fn mixed(kinds: &[BlockKind]) -> DecoderConfig {
-        DecoderConfig {
-            family: "test",
+        let extents = Extents {
             d_model: 8,
             heads: 2,
             key_value_heads: 2,
             head_dim: 4,
             d_mlp: 8,
-            inputs: 10,
             vocabulary: 10,
             context: 8,
-            norm: NormKind::Layer { epsilon: 1e-5 },
+            layers: 0,
+        };
+        DecoderConfig {
             final_norm: false,
-            post_norms: false,
-            query_key_norm: false,
-            activation: Activation::Relu,
-            gated: false,
-            embedding_scale: None,
-            score_soft_cap: None,
-            logit_soft_cap: None,
-            rotaries: Vec::new(),
             layers: kinds.iter().map(|&kind| LayerConfig::without_attention(kind)).collect(),
+            ..DecoderConfig::transformer("test", extents, NormKind::Layer { epsilon: 1e-5 })
         }
     }
 

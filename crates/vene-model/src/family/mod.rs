@@ -1,19 +1,23 @@
 //! Families: published configurations and tensor names, translated into the one decoder.
 //!
-//! A family is one file. It turns a `config.json` (or GGUF metadata) into a [`DecoderConfig`] and
-//! names its tensors; it computes nothing. Before it reads them, configuration and names are brought into one
-//! form (`form.rs`, `names.rs`). To add a family: write its file, name it in `open`, and give it fixtures.
+//! A family of transformers is a table in a file of its own (`decoders/`): what its keys, tensors and defaults are
+//! called, and a function for what a table cannot say. `transformer.rs` turns a `config.json` (or GGUF metadata) into a
+//! [`DecoderConfig`] by it, `loading.rs` takes the tensors by its names; nothing is computed. Before that, configuration and
+//! names are brought into one form (`form.rs`, `names.rs`). To add a family: write its table, list it in
+//! `decoders/mod.rs`, and give it fixtures.
 
 mod activation;
+mod decoders;
 mod form;
-mod gemma3;
 mod gguf_rope;
-mod gpt2;
+mod head;
 mod keys;
-mod llama;
+mod loading;
 mod names;
 mod networks;
 mod rope;
+mod slots;
+mod transformer;
 mod weights;
 
 use serde_json::Value;
@@ -23,24 +27,43 @@ use vene_checkpoint::{CheckpointError, Description, Notices, Tensors};
 use crate::config::DecoderConfig;
 use crate::error::ModelError;
 use crate::opening::Opening;
-use crate::tensors::{BlockTensors, HostTensor, LinearTensors, OuterTensors};
+use crate::tensors::{BlockTensors, OuterTensors};
+use decoders::TRANSFORMERS;
 use keys::Keys;
 pub(crate) use keys::meaningful;
 pub(crate) use names::Names;
 use names::Scheme;
 pub(crate) use weights::Weights;
 
-/// The families, as `model_type` of a `config.json` and `general.architecture` of a GGUF name them.
-pub const FAMILIES: [(&str, &str); 5] = [
-    ("gpt2", "learned positions, layer norms, plain GELU MLP"),
-    (
-        "llama",
-        "rotary positions, RMS norms, grouped-query attention, gated MLP (SmolLM2, Llama 2 and 3)",
-    ),
-    ("gemma3", "as llama, with post-norms, query/key norms and sliding windows (gemma3_text)"),
-    ("mlp", "a multilayer perceptron that classifies vectors (pyvene's MLPForClassification)"),
-    ("gru", "a gated recurrent network (pyvene's GRUForClassification, GRULMHeadModel)"),
-];
+/// A family of models that is understood.
+#[derive(Clone, Copy, Debug)]
+pub struct FamilyInfo {
+    /// Its name here, as [`DecoderConfig::family`] has it.
+    pub name: &'static str,
+    /// What a `config.json` calls it.
+    pub model_type: &'static str,
+    /// What a GGUF file calls it, where such files are read.
+    pub architecture: Option<&'static str>,
+    /// What it is made of, in a line.
+    pub about: &'static str,
+}
+
+/// All families, transformers first.
+pub fn families() -> impl Iterator<Item = FamilyInfo> {
+    let transformers = TRANSFORMERS.iter().map(|family| FamilyInfo {
+        name: family.name,
+        model_type: family.model_type,
+        architecture: family.gguf.map(|gguf| gguf.architecture),
+        about: family.about,
+    });
+    let networks = networks::FAMILIES.into_iter().map(|(name, about)| FamilyInfo {
+        name,
+        model_type: name,
+        architecture: None,
+        about,
+    });
+    transformers.chain(networks)
+}
 
 /// Which of its two names a tensor goes by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -90,7 +113,7 @@ pub(crate) fn open(
         Description::HuggingFace(config) => {
             let config = form::of(config, notices, &opening.ignored_keys)?;
             let model_type = config.get("model_type").and_then(Value::as_str).unwrap_or_default();
-            let names = Names::unwrapped(tensors, scheme(model_type), notices)?;
+            let names = Names::unwrapped(tensors, &scheme(model_type), notices)?;
             let keys = Keys::hugging_face(config, &names, notices, &opening.ignored_keys);
             (Naming::HuggingFace, names, keys)
         }
@@ -105,14 +128,14 @@ pub(crate) fn open(
         Naming::HuggingFace => keys.text("model_type")?,
         Naming::Gguf => keys.architecture().to_owned(),
     };
-    let family: Box<dyn Family> = match (name.as_str(), naming) {
-        ("mlp", Naming::HuggingFace) => Box::new(networks::Network::mlp(&keys)?),
-        ("gru", Naming::HuggingFace) => Box::new(networks::Network::gru(&keys, &names)?),
-        ("gpt2", _) => Box::new(gpt2::Gpt2::new(&keys, naming, &mut names)?),
-        ("llama", _) => Box::new(llama::Llama::new(&keys, naming, &mut names)?),
-        ("gemma3_text", Naming::HuggingFace) | ("gemma3", Naming::Gguf) => {
-            Box::new(gemma3::Gemma3::new(&keys, naming, &mut names)?)
-        }
+    let transformer = TRANSFORMERS.iter().find(|family| match naming {
+        Naming::HuggingFace => family.model_type == name,
+        Naming::Gguf => family.gguf.is_some_and(|gguf| gguf.architecture == name),
+    });
+    let family: Box<dyn Family> = match (transformer, name.as_str(), naming) {
+        (Some(family), ..) => Box::new(loading::Model::new(family, &keys, naming, &mut names)?),
+        (_, "mlp", Naming::HuggingFace) => Box::new(networks::Network::mlp(&keys)?),
+        (_, "gru", Naming::HuggingFace) => Box::new(networks::Network::gru(&keys, &names)?),
         _ => return Err(ModelError::UnknownFamily { name }),
     };
     keys.refuse_unread()?;
@@ -121,12 +144,9 @@ pub(crate) fn open(
 }
 
 /// How a family's tensors are named in Hugging Face files.
-fn scheme(model_type: &str) -> &'static Scheme {
-    match model_type {
-        "gpt2" => &gpt2::SCHEME,
-        "llama" | "gemma3_text" => &llama::SCHEME,
-        _ => &Scheme::PLAIN,
-    }
+fn scheme(model_type: &str) -> Scheme {
+    let family = TRANSFORMERS.iter().find(|family| family.model_type == model_type);
+    family.map_or(Scheme::PLAIN, |family| family.slots.scheme())
 }
 
 fn refuse_what_is_no_model(metadata: &Metadata) -> Result<(), ModelError> {
@@ -165,134 +185,4 @@ fn with_defaults(error: ModelError, keys: &Keys<'_>) -> ModelError {
     }
     let class = keys.class_name().to_owned();
     ModelError::ByDefault { error: Box::new(error), class, defaults }
-}
-
-/// Where the unembedding comes from.
-enum Head {
-    /// The file's own; there is no other.
-    Own,
-    /// The embedding, unless the file has another one, in spite of what this sentence says.
-    Tied(String),
-}
-
-impl Head {
-    /// As the configuration (or, in GGUF, the family) has it. A tied pair of which only the head was saved is
-    /// made whole.
-    fn of(
-        keys: &Keys<'_>,
-        naming: Naming,
-        names: &mut Names,
-        embedding: &str,
-        class_ties: bool,
-    ) -> Result<Self, ModelError> {
-        if naming == Naming::Gguf {
-            return Ok(if !names.contains("output.weight") || class_ties {
-                Self::Tied(format!(
-                    "a {} model's unembedding is its embedding",
-                    keys.architecture()
-                ))
-            } else {
-                Self::Own
-            });
-        }
-        if keys.flag_or("tie_word_embeddings", class_ties)? {
-            names.take_for_embedding("lm_head.weight", embedding);
-            let class = keys.class_name();
-            return Ok(Self::Tied(if keys.is_said("tie_word_embeddings") {
-                "`tie_word_embeddings` is true".to_owned()
-            } else {
-                format!("`tie_word_embeddings` is left out, and true to {class}")
-            }));
-        }
-        // Without an embedding there is more amiss than a head, and that is what is told.
-        if !names.contains("lm_head.weight") && names.contains(embedding) {
-            return Err(ModelError::NoHead {
-                head: "lm_head.weight".into(),
-                reason: match names.misplaced_head() {
-                    Some(name) => format!(
-                        "the file has `{name}`, which is not where a head is looked for: rename it to \
-                         `lm_head.weight` if it is the head"
-                    ),
-                    None => "it was saved from a base class (such as LlamaModel), or is a classifier; take the \
-                             files of the whole language model, or set `tie_word_embeddings` to true if its \
-                             embedding is its head"
-                        .into(),
-                },
-            });
-        }
-        Ok(Self::Own)
-    }
-
-    /// Its weights; `None` where it is the embedding.
-    fn read(
-        &self,
-        weights: &Weights<'_>,
-        naming: Naming,
-        (name, embedding): (&str, &HostTensor),
-    ) -> Result<Option<LinearTensors>, ModelError> {
-        let stem = naming.pick("lm_head", "output");
-        match self {
-            Self::Own => {
-                let table = [embedding.shape[0], embedding.shape[1]];
-                weights.linear(stem, table, false).map(Some)
-            }
-            Self::Tied(why) => weights.head_beside(stem, (name, embedding), why),
-        }
-    }
-}
-
-/// A number of layers, within reason: nothing is allocated for what a hostile file claims.
-fn layer_count(keys: &Keys<'_>, key: &str) -> Result<usize, ModelError> {
-    const MOST: usize = 4096;
-    match keys.count(key)? {
-        layers if layers > MOST => Err(ModelError::WrongValue {
-            key: key.into(),
-            value: layers.to_string(),
-            expected: format!("at most {MOST} layers"),
-        }),
-        layers => Ok(layers),
-    }
-}
-
-/// `number / divisor`, where that leaves no remainder.
-fn divided(what: &str, number: usize, divisor: usize) -> Result<usize, ModelError> {
-    if !number.is_multiple_of(divisor) {
-        return Err(ModelError::WrongValue {
-            key: what.into(),
-            value: number.to_string(),
-            expected: format!("a multiple of {divisor}"),
-        });
-    }
-    Ok(number / divisor)
-}
-
-/// The width of a head, which is even: rotary encoding turns pairs.
-fn head_dim(
-    keys: &Keys<'_>,
-    naming: Naming,
-    d_model: usize,
-    heads: usize,
-) -> Result<usize, ModelError> {
-    let head_dim = match keys.optional_extent(naming.pick("head_dim", "attention.key_length"))? {
-        Some(head_dim) => head_dim,
-        None => divided("hidden size (by heads)", d_model, heads)?,
-    };
-    divided("head_dim", head_dim, 2)?;
-    Ok(head_dim)
-}
-
-/// The vocabulary's size: as the configuration says, or else as the embedding has rows.
-fn vocabulary(
-    keys: &Keys<'_>,
-    naming: Naming,
-    names: &Names,
-    embedding: &str,
-) -> Result<usize, ModelError> {
-    if naming == Naming::HuggingFace {
-        return keys.extent("vocab_size");
-    }
-    match names.shape(embedding) {
-        Some(&[vocabulary, _]) if vocabulary > 0 => Ok(vocabulary),
-        _ => Err(keys::missing(embedding, "a tensor [vocabulary, d_model]")),
-    }
 }

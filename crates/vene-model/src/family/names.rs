@@ -7,7 +7,7 @@
 
 use std::collections::BTreeMap;
 
-use vene_checkpoint::{Notices, Tensors};
+use vene_checkpoint::{Element, Notices, Tensors};
 
 use crate::error::ModelError;
 
@@ -22,9 +22,6 @@ const ADAPTED: [&str; 2] = ["base_model", "model"];
 
 /// How parts of names of an adapter begin.
 const ADAPTER: &str = "lora_";
-
-/// The tensor of the language-model head is in this module.
-const HEAD: &str = "lm_head";
 
 /// What multimodal models put before the names of their language model.
 const LANGUAGE_MODEL: &str = "language_model";
@@ -62,12 +59,14 @@ pub(super) struct Scheme {
     /// What stands before all names but the head's; base classes leave it out.
     pub(super) prefix: &'static str,
     /// How names begin after it.
-    pub(super) beginnings: &'static [&'static str],
+    pub(super) beginnings: Vec<&'static str>,
+    /// The module of the language-model head.
+    pub(super) head: &'static str,
 }
 
 impl Scheme {
     /// Names as they are, for networks that nothing wraps and that may be classifiers themselves.
-    pub(super) const PLAIN: Self = Self { prefix: "", beginnings: &[] };
+    pub(super) const PLAIN: Self = Self { prefix: "", beginnings: Vec::new(), head: "lm_head" };
 
     /// What a tensor belongs to that is no part of a language model.
     fn part_beside(&self, name: &str) -> Option<&'static str> {
@@ -83,7 +82,7 @@ impl Scheme {
         let rest = name.strip_prefix(self.prefix);
         let first = rest.and_then(|rest| rest.split('.').next());
         first.is_some_and(|first| self.beginnings.contains(&first))
-            || name.split('.').next() == Some(HEAD)
+            || name.split('.').next() == Some(self.head)
     }
 
     /// What stands before the name of a part of a language model, where something does.
@@ -165,14 +164,22 @@ impl Names {
     }
 
     /// The file's name of a head that stands where none is looked for.
-    pub(super) fn misplaced_head(&self) -> Option<&str> {
-        let is_head = |name: &str| name.split('.').any(|part| part == HEAD);
+    pub(super) fn misplaced_head(&self, head: &str) -> Option<&str> {
+        let is_head = |name: &str| name.split('.').any(|part| part == head);
         self.stored.values().map(String::as_str).find(|name| is_head(name))
     }
 
     /// A shape, row-major.
     pub(super) fn shape(&self, name: &str) -> Option<&[usize]> {
         self.tensors.shape(self.stored.get(name)?)
+    }
+
+    /// Of each tensor its shape and how it is stored.
+    pub(crate) fn shapes(&self) -> impl Iterator<Item = (&[usize], Option<Element>)> {
+        let of = |stored: &String| {
+            self.tensors.shape(stored).map(|shape| (shape, self.tensors.element(stored)))
+        };
+        self.stored.values().filter_map(of)
     }
 
     /// Whether there is a tensor of this name.
@@ -282,11 +289,16 @@ fn complete(name: String, scheme: &Scheme) -> String {
 mod tests {
     use super::*;
 
-    const MODEL: Scheme =
-        Scheme { prefix: "model.", beginnings: &["embed_tokens", "layers", "norm"] };
+    fn model() -> Scheme {
+        Scheme {
+            prefix: "model.",
+            beginnings: vec!["embed_tokens", "layers", "norm"],
+            head: "lm_head",
+        }
+    }
 
     fn named(name: &str) -> String {
-        complete(unwrapped(name), &MODEL)
+        complete(unwrapped(name), &model())
     }
 
     #[test]
@@ -318,11 +330,11 @@ mod tests {
 
     #[test]
     fn heads_and_encoders_beside_a_language_model_are_known() {
-        assert_eq!(MODEL.part_beside("v_head.summary.weight"), Some("a value head"));
-        assert_eq!(MODEL.part_beside("model.vision_tower.x"), Some("an image encoder"));
-        assert_eq!(MODEL.part_beside("transformer.v_head.weight"), Some("a value head"));
-        assert_eq!(MODEL.part_beside("model.layers.0.mlp.score.weight"), None);
-        assert_eq!(MODEL.part_beside("lm_head.weight"), None);
+        assert_eq!(model().part_beside("v_head.summary.weight"), Some("a value head"));
+        assert_eq!(model().part_beside("model.vision_tower.x"), Some("an image encoder"));
+        assert_eq!(model().part_beside("transformer.v_head.weight"), Some("a value head"));
+        assert_eq!(model().part_beside("model.layers.0.mlp.score.weight"), None);
+        assert_eq!(model().part_beside("lm_head.weight"), None);
         assert_eq!(Scheme::PLAIN.part_beside("score.weight"), None);
     }
 }

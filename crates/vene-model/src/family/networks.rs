@@ -12,11 +12,15 @@ use serde_json::json;
 use super::keys::Keys;
 use super::names::Names;
 use super::{Family, Weights};
-use crate::config::{Activation, BlockKind, DecoderConfig, LayerConfig, NormKind};
+use crate::config::{Activation, BlockKind, DecoderConfig, Extents, LayerConfig, NormKind};
 use crate::error::ModelError;
-use crate::tensors::{
-    BlockTensors, GateTensors, GatedRecurrentTensors, HostTensor, LinearTensors, OuterTensors,
-};
+use crate::tensors::{BlockTensors, GateTensors, GatedRecurrentTensors, HostTensor, OuterTensors};
+
+/// Their names, and what they are.
+pub(super) const FAMILIES: [(&str, &str); 2] = [
+    ("mlp", "a multilayer perceptron that classifies vectors (pyvene's MLPForClassification)"),
+    ("gru", "a gated recurrent network (pyvene's GRUForClassification, GRULMHeadModel)"),
+];
 
 pub(super) struct Network {
     config: DecoderConfig,
@@ -77,28 +81,23 @@ fn config(
         true => entries.map_or_else(|| keys.count("vocab_size"), Ok)?,
         false => 0,
     };
-    let layers = super::layer_count(keys, "n_layer")?;
-    Ok(DecoderConfig {
-        family,
+    let layers = super::transformer::layer_count(keys, "n_layer")?;
+    let extents = Extents {
         d_model,
         heads: 0,
         key_value_heads: 0,
         head_dim: 0,
         d_mlp: if kind == BlockKind::Feedforward { d_model } else { 0 },
-        inputs,
         vocabulary: classes,
         context: keys.optional_count("max_position_embeddings")?.unwrap_or(512),
-        norm: NormKind::Layer { epsilon: 0.0 },
+        layers,
+    };
+    Ok(DecoderConfig {
+        inputs,
         final_norm: false,
-        post_norms: false,
-        query_key_norm: false,
         activation,
-        gated: false,
-        embedding_scale: None,
-        score_soft_cap: None,
-        logit_soft_cap: None,
-        rotaries: Vec::new(),
         layers: vec![LayerConfig::without_attention(kind); layers],
+        ..DecoderConfig::transformer(family, extents, NormKind::Layer { epsilon: 0.0 })
     })
 }
 
@@ -110,8 +109,8 @@ impl Family for Network {
     fn outer(&self, weights: &Weights<'_>) -> Result<OuterTensors, ModelError> {
         let DecoderConfig { d_model, inputs, vocabulary, .. } = self.config;
         let embedding = match inputs {
-            0 => HostTensor { data: Vec::new(), shape: vec![0, d_model] },
-            _ => weights.tensor(&format!("{}.wte.weight", self.prefix()), &[inputs, d_model])?,
+            0 => HostTensor { data: Vec::new(), shape: vec![0, d_model] }.into(),
+            _ => weights.matrix(&format!("{}.wte.weight", self.prefix()), &[inputs, d_model])?,
         };
         let (head, bias) = self.head;
         Ok(OuterTensors {
@@ -136,10 +135,7 @@ impl Family for Network {
         let gates = |stem: &str| {
             let stem = format!("gru.cells.{layer}.{stem}");
             let joined = weights.linear(&stem, [3 * d_model, d_model], self.bias)?;
-            let part = |index: usize| LinearTensors {
-                weight: joined.weight.rows(index * d_model, d_model),
-                bias: joined.bias.as_ref().map(|bias| bias.rows(index * d_model, d_model)),
-            };
+            let part = |index: usize| joined.rows(index * d_model, d_model);
             Ok::<_, ModelError>(GateTensors { reset: part(0), update: part(1), new: part(2) })
         };
         let (input, state) = (gates("x2h")?, gates("h2h")?);

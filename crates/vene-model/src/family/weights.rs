@@ -12,6 +12,7 @@ use vene_checkpoint::{CheckpointError, Element, Notices};
 use super::Family;
 use super::names::Names;
 use crate::error::ModelError;
+use crate::matrix::Matrix;
 use crate::tensors::{HostTensor, LinearTensors, NormTensors};
 
 /// Named tensors on their way into a decoder.
@@ -45,6 +46,18 @@ impl<'a> Weights<'a> {
         Ok(HostTensor { data, shape: shape.to_vec() })
     }
 
+    /// A matrix of exactly this shape, as it is stored.
+    pub(super) fn matrix(&self, name: &str, shape: &[usize; 2]) -> Result<Matrix, ModelError> {
+        if self.reads_values {
+            let (tensors, stored) = self.names.stored(name);
+            if let Some(stored) = tensors.read_stored(stored, shape)? {
+                self.taken.borrow_mut().insert(name.to_owned());
+                return Ok(Matrix::Stored(stored));
+            }
+        }
+        self.tensor(name, shape).map(Matrix::Numbers)
+    }
+
     /// Whether there is a tensor of this name.
     pub(super) fn contains(&self, name: &str) -> bool {
         self.names.contains(name)
@@ -57,7 +70,7 @@ impl<'a> Weights<'a> {
         [out, input]: [usize; 2],
         bias: bool,
     ) -> Result<LinearTensors, ModelError> {
-        let weight = self.tensor(&format!("{stem}.weight"), &[out, input])?;
+        let weight = self.matrix(&format!("{stem}.weight"), &[out, input])?;
         Ok(LinearTensors { weight, bias: self.bias(stem, out, bias)? })
     }
 
@@ -68,7 +81,7 @@ impl<'a> Weights<'a> {
         [out, input]: [usize; 2],
         bias: bool,
     ) -> Result<LinearTensors, ModelError> {
-        let weight = self.tensor(&format!("{stem}.weight"), &[input, out])?.transposed();
+        let weight = self.matrix(&format!("{stem}.weight"), &[input, out])?.transposed();
         Ok(LinearTensors { weight, bias: self.bias(stem, out, bias)? })
     }
 
@@ -89,14 +102,14 @@ impl<'a> Weights<'a> {
     pub(super) fn head_beside(
         &self,
         stem: &str,
-        (name, embedding): (&str, &HostTensor),
+        (name, embedding): (&str, &Matrix),
         tied: &str,
     ) -> Result<Option<LinearTensors>, ModelError> {
         let head = format!("{stem}.weight");
         if !self.names.contains(&head) {
             return Ok(None);
         }
-        let read = self.linear(stem, [embedding.shape[0], embedding.shape[1]], false);
+        let read = self.linear(stem, [embedding.shape()[0], embedding.shape()[1]], false);
         let own = match read {
             Err(ModelError::Checkpoint(CheckpointError::NotFinite { value, .. })) => {
                 self.notices.add(format!(
@@ -107,10 +120,14 @@ impl<'a> Weights<'a> {
             }
             own => own?,
         };
-        if !self.reads_values || own.weight.data == embedding.data {
+        if !self.reads_values || own.weight == *embedding {
             return Ok(None);
         }
-        let rounded = [(&own.weight, self.element(&head)), (embedding, self.element(name))];
+        let numbers = [own.weight.clone().widened(), embedding.clone().widened()];
+        if numbers[0].data == numbers[1].data {
+            return Ok(None);
+        }
+        let rounded = [(&numbers[0], self.element(&head)), (&numbers[1], self.element(name))];
         if !is_one_matrix(rounded) {
             self.notices.add(format!(
                 "{tied}, but the file has a `{head}` with other values than the embedding: `{head}` is used, as \
@@ -126,7 +143,8 @@ impl<'a> Weights<'a> {
         tensors.element(stored)
     }
 
-    fn bias(
+    /// `{stem}.bias`, where there is to be one.
+    pub(super) fn bias(
         &self,
         stem: &str,
         width: usize,

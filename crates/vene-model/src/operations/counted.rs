@@ -11,8 +11,9 @@ use candle_core::Tensor as Values;
 
 use super::{ChosenLogits, HostRows, OperationError, Operations, Path, Plain, Precision};
 use crate::config::{Activation, DecoderConfig, LayerConfig, NormKind, Rotary};
+use crate::matrix::Matrix;
 use crate::pass::RowPlaces;
-use crate::tensors::{HostTensor, LinearTensors, NormTensors};
+use crate::tensors::{LinearTensors, NormTensors};
 
 /// What was counted.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -89,8 +90,8 @@ impl Counted {
 }
 
 /// `[out, in]` of a matrix.
-fn extents(tensor: &HostTensor) -> [usize; 2] {
-    [tensor.shape[0], tensor.shape[1]]
+fn extents(matrix: &Matrix) -> [usize; 2] {
+    [matrix.shape()[0], matrix.shape()[1]]
 }
 
 impl Operations for Counted {
@@ -108,8 +109,8 @@ impl Operations for Counted {
         Ok(())
     }
 
-    fn load_table(&self, tensor: HostTensor) -> Result<[usize; 2], OperationError> {
-        Ok(extents(&tensor))
+    fn load_table(&self, table: Matrix) -> Result<[usize; 2], OperationError> {
+        Ok(extents(&table))
     }
 
     fn tie(&self, table: &[usize; 2]) -> Result<[usize; 2], OperationError> {
@@ -174,6 +175,10 @@ impl Operations for Counted {
     }
 
     fn scale(&self, x: CountedRows, _: f64) -> Result<CountedRows, OperationError> {
+        Ok(x)
+    }
+
+    fn clip(&self, x: CountedRows, _: f64) -> Result<CountedRows, OperationError> {
         Ok(x)
     }
 

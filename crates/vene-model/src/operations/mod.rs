@@ -26,8 +26,9 @@ pub use vene_kernels::{Path, Query};
 use candle_core::Tensor as Values;
 
 use crate::config::{Activation, DecoderConfig, LayerConfig, NormKind, Rotary};
+use crate::matrix::Matrix;
 use crate::pass::RowPlaces;
-use crate::tensors::{HostTensor, LinearTensors, NormTensors};
+use crate::tensors::{LinearTensors, NormTensors};
 
 /// An operation failed: out of memory, or shapes that the decoder should never have joined.
 /// Told in candle's first line; what follows there is a backtrace.
@@ -77,7 +78,7 @@ pub trait Operations {
     fn load_norm(&self, tensors: NormTensors, kind: NormKind)
     -> Result<Self::Norm, OperationError>;
     /// Takes over an embedding table `[entries, width]`.
-    fn load_table(&self, tensor: HostTensor) -> Result<Self::Table, OperationError>;
+    fn load_table(&self, table: Matrix) -> Result<Self::Table, OperationError>;
     /// A table that is also the unembedding: shares its memory.
     fn tie(&self, table: &Self::Table) -> Result<Self::Linear, OperationError>;
     /// Takes over a rotary encoding.
@@ -134,6 +135,8 @@ pub trait Operations {
     fn multiply(&self, a: Self::Tensor, b: &Self::Tensor) -> Result<Self::Tensor, OperationError>;
     /// `factor * x`.
     fn scale(&self, x: Self::Tensor, factor: f64) -> Result<Self::Tensor, OperationError>;
+    /// `min(max(x, -limit), limit)`.
+    fn clip(&self, x: Self::Tensor, limit: f64) -> Result<Self::Tensor, OperationError>;
     /// `cap * tanh(x / cap)`.
     fn soft_cap(&self, x: Self::Tensor, cap: f64) -> Result<Self::Tensor, OperationError>;
 

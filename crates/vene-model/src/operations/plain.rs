@@ -9,7 +9,8 @@ use vene_kernels::ranking::Standing;
 use super::differentiable::cross_entropy_of;
 use super::node::{linear_map, with_backward};
 use super::{ChosenLogits, Differentiable, HostRows, OperationError, Operations, Path, Visibility};
-use crate::config::{Activation, DecoderConfig, LayerConfig, NormKind, Rotary};
+use crate::config::{Activation, DecoderConfig, LayerConfig, NormKind, Pairing, Rotary};
+use crate::matrix::Matrix;
 use crate::pass::RowPlaces;
 use crate::tensors::{HostTensor, LinearTensors, NormTensors};
 
@@ -104,15 +105,35 @@ impl Plain {
 
 /// Each head of each row, its first pairs of values turned by angles whose cosines and sines are
 /// `[rows, 1, pairs]`; what lies behind them stays.
-fn turned(x: &Tensor, [cosine, sine]: &[Tensor; 2], head_dim: usize) -> Result<Tensor, Error> {
+fn turned(
+    x: &Tensor,
+    [cosine, sine]: &[Tensor; 2],
+    head_dim: usize,
+    pairing: Pairing,
+) -> Result<Tensor, Error> {
     let (rows, width) = x.dims2()?;
-    let pairs = cosine.dim(D::Minus1)?;
-    let x = x.reshape((rows, width / head_dim, head_dim))?;
-    let first = x.narrow(D::Minus1, 0, pairs)?;
-    let second = x.narrow(D::Minus1, pairs, pairs)?;
+    let (pairs, heads) = (cosine.dim(D::Minus1)?, width / head_dim);
+    let x = x.reshape((rows, heads, head_dim))?;
+    let rotated = x.narrow(D::Minus1, 0, 2 * pairs)?;
+    let (first, second) = match pairing {
+        Pairing::Halves => {
+            (rotated.narrow(D::Minus1, 0, pairs)?, rotated.narrow(D::Minus1, pairs, pairs)?)
+        }
+        Pairing::Adjacent => {
+            let rotated = rotated.contiguous()?.reshape((rows, heads, pairs, 2))?;
+            let side = |side| rotated.narrow(D::Minus1, side, 1)?.squeeze(D::Minus1);
+            (side(0)?, side(1)?)
+        }
+    };
     let turned_first = (first.broadcast_mul(cosine)? - second.broadcast_mul(sine)?)?;
     let turned_second = (second.broadcast_mul(cosine)? + first.broadcast_mul(sine)?)?;
-    let mut parts = vec![turned_first, turned_second];
+    let mut parts = match pairing {
+        Pairing::Halves => vec![turned_first, turned_second],
+        Pairing::Adjacent => {
+            let both = Tensor::stack(&[turned_first, turned_second], D::Minus1)?;
+            vec![both.reshape((rows, heads, 2 * pairs))?]
+        }
+    };
     if 2 * pairs < head_dim {
         parts.push(x.narrow(D::Minus1, 2 * pairs, head_dim - 2 * pairs)?);
     }
@@ -158,7 +179,7 @@ impl Operations for Plain {
 
     fn load_linear(&self, tensors: LinearTensors) -> Result<PlainLinear, OperationError> {
         let bias = tensors.bias.map(|bias| self.load(bias)).transpose()?;
-        Ok(PlainLinear { weight: self.load(tensors.weight)?, bias })
+        Ok(PlainLinear { weight: self.load(tensors.weight.widened())?, bias })
     }
 
     fn load_norm(&self, tensors: NormTensors, kind: NormKind) -> Result<PlainNorm, OperationError> {
@@ -170,8 +191,8 @@ impl Operations for Plain {
         Ok(PlainNorm { kind, weight, bias })
     }
 
-    fn load_table(&self, tensor: HostTensor) -> Result<Tensor, OperationError> {
-        self.load(tensor)
+    fn load_table(&self, table: Matrix) -> Result<Tensor, OperationError> {
+        self.load(table.widened())
     }
 
     fn tie(&self, table: &Tensor) -> Result<PlainLinear, OperationError> {
@@ -266,11 +287,12 @@ impl Operations for Plain {
         let (cosine, sine) = (table(f64::cos)?, table(f64::sin)?);
         let by = [cosine, sine.clone()];
         let back = [by[0].clone(), sine.neg()?];
+        let pairing = rotary.pairing;
         Ok(linear_map(
             &x,
-            |x| turned(x, &by, head_dim),
+            |x| turned(x, &by, head_dim, pairing),
             // A rotation's transpose is the rotation back.
-            move |gradient| turned(gradient, &back, head_dim),
+            move |gradient| turned(gradient, &back, head_dim, pairing),
         )?)
     }
 
@@ -311,6 +333,10 @@ impl Operations for Plain {
 
     fn scale(&self, x: Tensor, factor: f64) -> Result<Tensor, OperationError> {
         Ok((x * factor)?)
+    }
+
+    fn clip(&self, x: Tensor, limit: f64) -> Result<Tensor, OperationError> {
+        Ok(x.clamp(-limit, limit)?)
     }
 
     fn soft_cap(&self, x: Tensor, cap: f64) -> Result<Tensor, OperationError> {

@@ -73,12 +73,12 @@ fn every_way_to_say_it_is_what_transformers_makes_of_it() {
 }
 
 #[test]
-fn each_key_of_each_class_was_left_out_in_turn() {
+fn each_key_of_three_classes_was_left_out_in_turn() {
     let known: Value =
         serde_json::from_str(include_str!("../../src/family/keys/known.json")).unwrap();
     let cases = Configured::all();
-    for (kind, class) in known["classes"].as_object().unwrap() {
-        for key in class["defaults"].as_object().unwrap().keys() {
+    for kind in ["gpt2", "llama", "gemma3_text"] {
+        for key in known["classes"][kind]["defaults"].as_object().unwrap().keys() {
             let name = format!("{kind} without {key}");
             let case = cases.iter().find(|case| case.name == name);
             // transformers 4.52 does not write these two.
@@ -338,7 +338,7 @@ fn values_that_are_not_understood_are_refused_in_words() {
     for (name, changes, words) in [
         (
             "llama saved by 5",
-            json!({"rope_parameters": {"rope_type": "su"}}),
+            json!({"rope_parameters": {"rope_type": "ntk"}}),
             "default, linear, dynamic, yarn, longrope, llama3",
         ),
         (

@@ -5,22 +5,28 @@ use vene_model::{Component, DecoderConfig};
 use super::SweepUnit;
 use crate::error::SweepError;
 
-/// Components by layer, layers outermost; those that a model has once stand at their depth.
+/// Components by layer, layers outermost; those that a model has once stand at their depth. Where all layers are meant, a
+/// component is visited in those that have it.
 pub(super) fn of(
     components: &[Component],
     layers: Option<&[usize]>,
     config: &DecoderConfig,
 ) -> Vec<(Component, Option<usize>)> {
+    let is_visited = |component: Component, layer: usize| {
+        let is_anywhere = component.missing(config).is_none();
+        layers.is_some() || !is_anywhere || component.missing_in(config, layer).is_none()
+    };
     let all = || (0..config.layers.len()).collect();
-    let layers = layers.map_or_else(all, <[usize]>::to_vec);
     let once = |before: bool| {
         components.iter().filter(move |component| {
             !component.per_layer() && (**component == Component::Embedding) == before
         })
     };
     let mut places: Vec<_> = once(true).map(|&component| (component, None)).collect();
-    for layer in layers {
-        let per_layer = components.iter().filter(|component| component.per_layer());
+    for layer in layers.map_or_else(all, <[usize]>::to_vec) {
+        let per_layer = components
+            .iter()
+            .filter(|component| component.per_layer() && is_visited(**component, layer));
         places.extend(per_layer.map(|&component| (component, Some(layer))));
     }
     places.extend(once(false).map(|&component| (component, None)));

@@ -31,8 +31,12 @@ impl Subject {
         let model = fixture.load(precision);
         let prompt = |tokens: &[u32]| model.prompt_from_tokens(tokens).unwrap();
         let prompts = fixture.prompts();
-        let (base, source, long) =
-            (prompt(&prompts[0]), prompt(&prompts[2][..5]), prompt(&prompts[1]));
+        let others = prompts[0].iter().zip(&prompts[2]).map(|(base, other)| match base == other {
+            true => (other + 1) % model.config().inputs as u32,
+            false => *other,
+        });
+        let others: Vec<u32> = others.collect();
+        let (base, source, long) = (prompt(&prompts[0]), prompt(&others), prompt(&prompts[1]));
         assert_eq!(base.shared_prefix(&source), 0);
         Self { name, model, base, source, long }
     }
@@ -45,8 +49,14 @@ impl Subject {
     /// Every site of the model.
     pub fn sites(&self) -> Vec<Site> {
         let config = self.model.config();
+        let is_there = move |component: Component, layer: &usize| {
+            component.missing_in(config, *layer).is_none()
+        };
         let layers = |component: Component| match component.per_layer() {
-            true => (0..config.layers.len()).map(Some).collect(),
+            true => (0..config.layers.len())
+                .filter(|layer| is_there(component, layer))
+                .map(Some)
+                .collect(),
             false => vec![None],
         };
         Component::all(config)

@@ -45,6 +45,12 @@ fn sum(logits: &Tensor) -> Tensor {
     logits.broadcast_mul(&weights).unwrap().sum_all().unwrap()
 }
 
+/// The second layer, or else one that has the component.
+fn layer_of(component: Component, model: &Model) -> Option<usize> {
+    let has = |layer: &usize| component.missing_in(model.config(), *layer).is_none();
+    component.per_layer().then(|| [1, 0, 2].into_iter().find(has).unwrap())
+}
+
 #[test]
 fn are_those_of_small_differences_at_every_site_of_every_model() {
     for name in model_names() {
@@ -59,7 +65,7 @@ fn are_those_of_small_differences_at_every_site_of_every_model() {
             if component == Component::Logits {
                 continue;
             }
-            let layer = component.per_layer().then_some(1);
+            let layer = layer_of(component, &model);
             let shift = Arc::new(Shift::new(width, 0.1));
             // A perceptron's positions do not meet: only the one that is read has a gradient.
             let at = if name.starts_with("mlp") { -1 } else { -2 };
@@ -226,9 +232,10 @@ fn fused_operations_have_those_of_plain_ones() {
                 gradients.get(&shift.vector).unwrap().to_vec1::<f64>().unwrap()
             };
         let model = fixture.load(Precision::Double);
-        let components = match model.config().is_transformer() {
-            true => [Component::ResidualMiddle, Component::AttentionInput],
-            false => [Component::BlockInput, Component::BlockOutput],
+        let components = match (model.config().is_transformer(), model.config().is_sequential()) {
+            (true, true) => [Component::ResidualMiddle, Component::AttentionInput],
+            (true, false) => [Component::MlpInput, Component::AttentionInput],
+            (false, _) => [Component::BlockInput, Component::BlockOutput],
         };
         for component in components {
             for labels in [None, Some([2, 1])] {
@@ -265,9 +272,7 @@ fn at_sites_are_those_of_small_differences() {
         let config = model.config();
         let examples = examples(&model, &fixture);
         let sites: Vec<Site> = Component::all(config)
-            .map(|component| {
-                Site::new(component, component.per_layer().then_some(1), config).unwrap()
-            })
+            .map(|component| Site::new(component, layer_of(component, &model), config).unwrap())
             .collect();
         let plan = Plan::new();
         let resolved = plan.resolve(&model, &examples).unwrap();

@@ -1,7 +1,9 @@
 //! What models of each family have in common, for the table that is about no model in particular.
 
 use vene_model::DecoderConfig;
-use vene_model::config::{Activation, BlockKind, LayerConfig, NormKind, Rotary};
+use vene_model::config::{
+    Activation, BlockKind, Extents, LayerConfig, NormKind, QueryKeyNorm, Rotary,
+};
 
 /// The families by the name under which people know them, and as `model_type` has them.
 pub const FAMILIES: [(&str, &str); 3] =
@@ -22,27 +24,25 @@ pub fn archetype(family: &'static str, layers: usize) -> DecoderConfig {
     let gemma = family == "gemma3";
     let rotary = llama.then_some(0);
     let layer = LayerConfig { rotary, ..LayerConfig::without_attention(kind) };
-    DecoderConfig {
-        family,
+    let extents = Extents {
         d_model: 8,
         heads: 4,
         key_value_heads: if llama { 2 } else { 4 },
         head_dim: 2,
         d_mlp: 16,
-        inputs: 10,
         vocabulary: 10,
         context: 16,
-        norm: NormKind::Layer { epsilon: 1e-5 },
+        layers,
+    };
+    DecoderConfig {
         final_norm: transformer,
         post_norms: gemma,
-        query_key_norm: gemma,
+        query_key_norm: gemma.then_some(QueryKeyNorm::EachHead),
         activation: if llama { Activation::Silu } else { Activation::GeluTanh },
         gated: llama,
-        embedding_scale: None,
-        score_soft_cap: None,
-        logit_soft_cap: None,
         rotaries: if llama { vec![Rotary::new(1e4, 2)] } else { Vec::new() },
         layers: vec![layer; layers],
+        ..DecoderConfig::transformer(family, extents, NormKind::Layer { epsilon: 1e-5 })
     }
 }
 

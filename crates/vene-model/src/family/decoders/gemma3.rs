@@ -3,14 +3,15 @@
 //!
 //! Norm weights are published as their difference from 1; GGUF files hold the sum.
 
-use serde_json::json;
-
-use super::keys::{Keys, shortened, wrong};
-use super::names::Names;
-use super::{Family, Head, Naming, Weights, activation, gguf_rope, llama, rope};
-use crate::config::{Activation, BlockKind, DecoderConfig, LayerConfig, NormKind, Rotary};
+use super::{gemma, gemma2, windows};
+use crate::config::{Activation, Rotary};
 use crate::error::ModelError;
-use crate::tensors::{BlockTensors, NormTensors, OuterTensors, TransformerTensors};
+use crate::family::keys::{Keys, shortened};
+use crate::family::slots::{self, Slots};
+use crate::family::transformer::{
+    Described, Gguf, GgufHead, Positions, Reading, Share, Transformer,
+};
+use crate::family::{gguf_rope, rope};
 
 /// A key that transformers 5 writes and does not read.
 const UNREAD_PATTERN: &str = "_sliding_window_pattern";
@@ -29,11 +30,46 @@ const SCORE_CAP: &str = "attn_logit_softcapping";
 const GLOBAL: usize = 0;
 const LOCAL: usize = 1;
 
-pub(super) struct Gemma3 {
-    config: DecoderConfig,
-    naming: Naming,
-    head: Head,
-    attention_bias: bool,
+pub(in crate::family) const FAMILY: Transformer = Transformer {
+    name: "gemma3",
+    model_type: "gemma3_text",
+    gguf: Some(Gguf {
+        architecture: "gemma3",
+        head: GgufHead::Embedding,
+        is_permuted: false,
+        reads_windows: true,
+    }),
+    about: "as llama, with post-norms, query/key norms and sliding windows (gemma3_text)",
+    activation: ("hidden_activation", Activation::GeluTanh),
+    positions: Positions::Special,
+    slots: Slots { query_key_norms: slots::QUERY_KEY_NORMS, ..gemma2::SLOTS },
+    special,
+    ..gemma::FAMILY
+};
+
+fn special(from: &Reading<'_>, told: &mut Described) -> Result<(), ModelError> {
+    let config = &mut told.config;
+    let (layers, context) = (config.layers.len(), config.context);
+    let head_dim = from.turned(&Share::All, config.head_dim)?;
+    let attending = if from.is_hugging_face() {
+        Attending::in_config(from.keys, layers, head_dim, context)?
+    } else {
+        // In whole numbers, as llama.cpp divides.
+        let is_27b = layers == LAYERS_OF_27B;
+        let scale = if is_27b { config.d_model / config.heads } else { head_dim };
+        Attending::in_gguf(from, layers, head_dim, context, scale)?
+    };
+    leave_out_score_cap(from.keys);
+    for (layer, window) in config.layers.iter_mut().zip(attending.windows) {
+        layer.score_scale = attending.scale.sqrt().recip();
+        layer.window = window;
+        layer.rotary = Some(if window.is_some() { LOCAL } else { GLOBAL });
+    }
+    config.rotaries = attending.rotaries.into();
+    config.context = attending.context;
+    config.embedding_scale = Some((config.d_model as f64).sqrt());
+    config.logit_soft_cap = from.soft_cap(LOGIT_CAP)?;
+    Ok(())
 }
 
 /// How layers attend.
@@ -45,95 +81,6 @@ struct Attending {
     context: usize,
     /// Scores are divided by the square root of this.
     scale: f64,
-}
-
-impl Gemma3 {
-    pub(super) fn new(
-        keys: &Keys<'_>,
-        naming: Naming,
-        names: &mut Names,
-    ) -> Result<Self, ModelError> {
-        let d_model = keys.extent(naming.pick("hidden_size", "embedding_length"))?;
-        let heads = keys.extent(naming.pick("num_attention_heads", "attention.head_count"))?;
-        let key_value_heads = keys
-            .optional_extent(naming.pick("num_key_value_heads", "attention.head_count_kv"))?
-            .unwrap_or(heads);
-        super::divided("attention heads (by key-value heads)", heads, key_value_heads)?;
-        let layers = super::layer_count(keys, naming.pick("num_hidden_layers", "block_count"))?;
-        let head_dim = super::head_dim(keys, naming, d_model, heads)?;
-        let context = keys.count(naming.pick("max_position_embeddings", "context_length"))?;
-
-        let mut activation = Activation::GeluTanh;
-        let (attending, attention_bias) = match naming {
-            Naming::HuggingFace => {
-                let name = keys.text("hidden_activation")?;
-                activation = activation::named("hidden_activation", &name)?;
-                let bias = keys.flag_or("attention_bias", false)?;
-                (Attending::in_config(keys, layers, head_dim, context)?, bias)
-            }
-            Naming::Gguf => {
-                for key in ["rope.dimension_count", "attention.value_length"] {
-                    keys.only(key, json!(head_dim))?;
-                }
-                // In whole numbers, as llama.cpp divides.
-                let scale = if layers == LAYERS_OF_27B { d_model / heads } else { head_dim };
-                (Attending::in_gguf(keys, names, layers, head_dim, context, scale)?, false)
-            }
-        };
-        let embedding = naming.pick("model.embed_tokens.weight", "token_embd.weight");
-        let head = Head::of(keys, naming, names, embedding, true)?;
-        let vocabulary = super::vocabulary(keys, naming, names, embedding)?;
-        let epsilon = naming.pick("rms_norm_eps", "attention.layer_norm_rms_epsilon");
-        leave_out_score_cap(keys);
-        let layers = attending
-            .windows
-            .into_iter()
-            .map(|window| LayerConfig {
-                kind: BlockKind::Transformer,
-                score_scale: attending.scale.sqrt().recip(),
-                window,
-                rotary: Some(if window.is_some() { LOCAL } else { GLOBAL }),
-            })
-            .collect();
-        let config = DecoderConfig {
-            family: "gemma3",
-            d_model,
-            heads,
-            key_value_heads,
-            head_dim,
-            d_mlp: keys.extent(naming.pick("intermediate_size", "feed_forward_length"))?,
-            inputs: vocabulary,
-            vocabulary,
-            context: attending.context,
-            norm: NormKind::RootMeanSquare {
-                epsilon: keys.positive(epsilon)?,
-                unit_offset: naming == Naming::HuggingFace,
-            },
-            final_norm: true,
-            post_norms: true,
-            query_key_norm: true,
-            activation,
-            gated: true,
-            embedding_scale: Some((d_model as f64).sqrt()),
-            score_soft_cap: None,
-            logit_soft_cap: match naming {
-                Naming::HuggingFace => keys.optional_positive(LOGIT_CAP)?,
-                Naming::Gguf => keys.positive_or_off(LOGIT_CAP)?,
-            },
-            rotaries: attending.rotaries.into(),
-            layers,
-        };
-        Ok(Self { config, naming, head, attention_bias })
-    }
-
-    fn norm(
-        &self,
-        weights: &Weights<'_>,
-        stem: &str,
-        width: usize,
-    ) -> Result<NormTensors, ModelError> {
-        weights.norm(stem, width, false)
-    }
 }
 
 impl Attending {
@@ -150,7 +97,7 @@ impl Attending {
             keys.ignore(&["sliding_window"]);
             None
         };
-        let [global, local] = rope::of_layers(keys, head_dim, context)?;
+        let [global, local] = rope::of_layers(keys, "rope_local_base_freq", head_dim, context)?;
         Ok(Self {
             windows: slides.into_iter().map(|slides| window.filter(|_| slides)).collect(),
             context: global.context.min(local.context),
@@ -161,37 +108,21 @@ impl Attending {
 
     /// By llama.cpp's rules: without a window there is no local rotary base, either.
     fn in_gguf(
-        keys: &Keys<'_>,
-        names: &Names,
+        from: &Reading<'_>,
         layers: usize,
         head_dim: usize,
         context: usize,
         scale: usize,
     ) -> Result<Self, ModelError> {
-        const PERIOD: &str = "attention.sliding_window_pattern";
-        let window = match keys.optional_number("attention.sliding_window")? {
-            Some(0.0) => None,
-            _ => keys.optional_count("attention.sliding_window")?,
-        };
-        let slides: Vec<bool> = match keys.optional_flags(PERIOD)? {
-            Some(slides) if slides.len() == layers => slides,
-            Some(slides) => {
-                let found = format!("a list of {}", slides.len());
-                let expected = format!("one entry for each of the {layers} layers");
-                return Err(wrong(PERIOD, &found.into(), &expected));
-            }
-            None if keys.optional_number(PERIOD)? == Some(0.0) => vec![true; layers],
-            None => {
-                let period = keys.optional_count(PERIOD)?.unwrap_or(PATTERN);
-                (0..layers).map(|layer| (layer + 1) % period != 0).collect()
-            }
-        };
+        let keys = from.keys;
+        let window = windows::width(from)?;
+        let slides = windows::in_gguf(from, layers, PATTERN)?;
         let theta = keys.optional_positive("rope.freq_base")?.unwrap_or(10_000.0);
         let local = keys.optional_positive("rope.freq_base_swa")?.unwrap_or(10_000.0);
         Ok(Self {
             windows: slides.into_iter().map(|slides| window.filter(|_| slides)).collect(),
             rotaries: [
-                gguf_rope::rotary(keys, names, theta, head_dim, context)?,
+                gguf_rope::rotary(keys, from.names, theta, head_dim, context)?,
                 Rotary::new(local, head_dim),
             ],
             context,
@@ -228,21 +159,7 @@ fn sliding_layers(keys: &Keys<'_>, layers: usize) -> Result<Vec<bool>, ModelErro
         }
         return Ok(by_pattern);
     };
-    if types.len() != layers {
-        let found = format!("a list of {}", types.len());
-        let expected = format!("one entry for each of the {layers} layers");
-        return Err(wrong("layer_types", &found.into(), &expected));
-    }
-    let slides = types.into_iter().map(|kind| match kind.as_str() {
-        "sliding_attention" => Ok(true),
-        "full_attention" => Ok(false),
-        _ => Err(ModelError::NotUnderstood {
-            key: "layer_types".into(),
-            value: kind,
-            understood: "sliding_attention, full_attention".into(),
-        }),
-    });
-    let slides = slides.collect::<Result<Vec<_>, _>>()?;
+    let slides = windows::of_types(types, layers)?;
     if slides != by_pattern {
         let said = if keys.is_said("sliding_window_pattern") { "" } else { " (its default)" };
         keys.notices.add(format!(
@@ -251,63 +168,4 @@ fn sliding_layers(keys: &Keys<'_>, layers: usize) -> Result<Vec<bool>, ModelErro
         ));
     }
     Ok(slides)
-}
-
-impl Family for Gemma3 {
-    fn config(&self) -> &DecoderConfig {
-        &self.config
-    }
-
-    fn outer(&self, weights: &Weights<'_>) -> Result<OuterTensors, ModelError> {
-        let table = [self.config.vocabulary, self.config.d_model];
-        let name = self.naming.pick("model.embed_tokens.weight", "token_embd.weight");
-        let embedding = weights.tensor(name, &table)?;
-        let unembedding = self.head.read(weights, self.naming, (name, &embedding))?;
-        let norm = self.naming.pick("model.norm", "output_norm");
-        Ok(OuterTensors {
-            embedding,
-            position_embedding: None,
-            final_norm: Some(weights.norm(norm, table[1], false)?),
-            unembedding,
-        })
-    }
-
-    fn layer(&self, weights: &Weights<'_>, layer: usize) -> Result<BlockTensors, ModelError> {
-        let DecoderConfig { d_model, d_mlp, heads, key_value_heads, head_dim, .. } = self.config;
-        let name = |hugging_face: &str, gguf: &str| {
-            self.naming
-                .pick(format!("model.layers.{layer}.{hugging_face}"), format!("blk.{layer}.{gguf}"))
-        };
-        let (width, key_width) = (heads * head_dim, key_value_heads * head_dim);
-        let norm = |hugging_face, gguf, width| self.norm(weights, &name(hugging_face, gguf), width);
-        let attention = |hugging_face, gguf, shape| {
-            weights.linear(&name(hugging_face, gguf), shape, self.attention_bias)
-        };
-        let mlp =
-            |hugging_face, gguf, shape| weights.linear(&name(hugging_face, gguf), shape, false);
-        let tensors = TransformerTensors {
-            attention_norm: norm("input_layernorm", "attn_norm", d_model)?,
-            query: attention("self_attn.q_proj", "attn_q", [width, d_model])?,
-            key: attention("self_attn.k_proj", "attn_k", [key_width, d_model])?,
-            value: attention("self_attn.v_proj", "attn_v", [key_width, d_model])?,
-            query_norm: Some(norm("self_attn.q_norm", "attn_q_norm", head_dim)?),
-            key_norm: Some(norm("self_attn.k_norm", "attn_k_norm", head_dim)?),
-            attention_output: attention("self_attn.o_proj", "attn_output", [d_model, width])?,
-            attention_post_norm: Some(norm(
-                "post_attention_layernorm",
-                "post_attention_norm",
-                d_model,
-            )?),
-            mlp_norm: norm("pre_feedforward_layernorm", "ffn_norm", d_model)?,
-            gate: Some(mlp("mlp.gate_proj", "ffn_gate", [d_mlp, d_model])?),
-            up: mlp("mlp.up_proj", "ffn_up", [d_mlp, d_model])?,
-            down: mlp("mlp.down_proj", "ffn_down", [d_model, d_mlp])?,
-            mlp_post_norm: Some(norm("post_feedforward_layernorm", "post_ffw_norm", d_model)?),
-        };
-        Ok(tensors.into())
-    }
-
-    fn is_leftover(&self, name: &str) -> bool {
-        llama::is_leftover(name)
-    }
 }

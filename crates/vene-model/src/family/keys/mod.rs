@@ -160,6 +160,11 @@ impl<'a> Keys<'a> {
         self.is_said(key).then(|| self.get(key)).flatten().filter(|value| !value.is_null())
     }
 
+    /// Whether the description says null for this key, where that is a value of its own: none.
+    pub(super) fn is_null(&self, key: &str) -> bool {
+        self.is_said(key) && self.said(key).is_none()
+    }
+
     /// Whether the user asks to leave this key out and it is there; `key` may have dots.
     pub(super) fn leaves_out(&self, key: &str) -> bool {
         let full = self.full_name(key);
@@ -195,6 +200,11 @@ impl<'a> Keys<'a> {
                 parts.try_fold(first, |object, part| Some(object?.get(part))).flatten().is_some()
             }
         }
+    }
+
+    /// A value of a form of its own.
+    pub(super) fn value(&self, key: &str) -> Option<Value> {
+        self.get(key)
     }
 
     pub(super) fn optional_number(&self, key: &str) -> Result<Option<f64>, ModelError> {

@@ -17,25 +17,23 @@ use scaling::{DEFAULT, Stated};
 const SCALING: &str = "rope_scaling";
 const PARAMETERS: &str = "rope_parameters";
 const FULL: &str = "rope_parameters.full_attention";
+const PARTIAL: &str = "partial_rotary_factor";
 const SLIDING: &str = "rope_parameters.sliding_attention";
 
-/// The one rotary encoding of a model. As in transformers 5, `rope_parameters` is not read where there is a
+/// The one rotary encoding of a model, of so many dimensions of a head; `base` is the key of its base. As in transformers 5, `rope_parameters` is not read where there is a
 /// `rope_scaling`.
 pub(super) fn of_model(
     keys: &Keys<'_>,
-    head_dim: usize,
+    base: &'static str,
+    dimensions: usize,
     context: usize,
 ) -> Result<Described, ModelError> {
     let mut scaling = keys.optional_object(SCALING)?;
     let mut parameters = keys.optional_object(PARAMETERS)?;
     let in_scaling = base_in(SCALING, &mut scaling)?;
     let in_parameters = base_in(PARAMETERS, &mut parameters)?;
-    let mut bases = Bases {
-        key: "rope_theta",
-        inner: Vec::new(),
-        unread: None,
-        has_old_form: scaling.is_some(),
-    };
+    let mut bases =
+        Bases { key: base, inner: Vec::new(), unread: None, has_old_form: scaling.is_some() };
     let (place, scaling) = match (scaling, parameters) {
         (Some(scaling), parameters) => {
             let who = "as transformers 4.52 and 5 do";
@@ -51,14 +49,42 @@ pub(super) fn of_model(
     };
     let theta = bases.followed(keys)?;
     let places = vec![place];
-    Stated { keys, places, scaling, theta, head_dim, context, of_some_layers: false }.described()
+    Stated { keys, places, scaling, theta, dimensions, context, of_some_layers: false }.described()
+}
+
+/// The share of a head's dimensions that is turned: by its key, or in the description of the encoding, where
+/// transformers 5 writes it.
+pub(super) fn factor(keys: &Keys<'_>, key: &str) -> Result<f64, ModelError> {
+    let outer = keys.optional_positive(key)?;
+    let parameters = keys.optional_object(PARAMETERS)?.unwrap_or_default();
+    let name = format!("{PARAMETERS}.{PARTIAL}");
+    let inner = match parameters.get(PARTIAL).filter(|value| !value.is_null()) {
+        None => None,
+        Some(value) => Some(
+            value
+                .as_f64()
+                .filter(|share| *share > 0.0 && *share <= 1.0)
+                .ok_or_else(|| wrong(&name, value, "a number above 0 and up to 1"))?,
+        ),
+    };
+    match (inner, keys.said(key).and(outer)) {
+        (Some(inner), Some(outer)) if inner != outer => Err(ModelError::Contradiction {
+            one: format!("`{key}` = {outer}"),
+            other: format!("`{name}` = {inner}"),
+        }),
+        _ => match inner.or(outer).unwrap_or(1.0) {
+            share if share > 1.0 => Err(wrong(key, &share.into(), "a number above 0 and up to 1")),
+            share => Ok(share),
+        },
+    }
 }
 
 /// The two rotary encodings of a model whose layers have one or the other: of those that attend to everything,
-/// and of those with a window. As in transformers 5, `rope_scaling` is laid over the former's
+/// and of those with a window, whose base has the key `local_base`. As in transformers 5, `rope_scaling` is laid over the former's
 /// `rope_parameters`.
 pub(super) fn of_layers(
     keys: &Keys<'_>,
+    local_base: &'static str,
     head_dim: usize,
     context: usize,
 ) -> Result<[Described; 2], ModelError> {
@@ -93,14 +119,14 @@ pub(super) fn of_layers(
     let of_full = [base_in(SCALING, &mut scaling)?, base_in(FULL, &mut full)?];
     let of_sliding = base_in(SLIDING, &mut sliding)?;
     let theta = bases("rope_theta", of_full.into()).followed(keys)?;
-    let local_theta = bases("rope_local_base_freq", vec![of_sliding]).followed(keys)?;
+    let local_theta = bases(local_base, vec![of_sliding]).followed(keys)?;
 
     let stated = |places, scaling, theta| Stated {
         keys,
         places,
         scaling,
         theta,
-        head_dim,
+        dimensions: head_dim,
         context,
         of_some_layers: true,
     };

@@ -50,7 +50,8 @@ pub(super) struct Stated<'a> {
     pub places: Vec<&'static str>,
     pub scaling: Map<String, Value>,
     pub theta: f64,
-    pub head_dim: usize,
+    /// How many dimensions of a head are turned.
+    pub dimensions: usize,
     /// `max_position_embeddings`.
     pub context: usize,
     /// Whether it is described for some layers only. transformers then reads fewer keys.
@@ -64,7 +65,7 @@ impl Stated<'_> {
         self.keys.ignore(&[ORIGINAL]);
         let kind = self.kind()?;
         self.account_for_keys(kind.as_deref())?;
-        let rotary = Rotary::new(self.theta, self.head_dim);
+        let rotary = Rotary::new(self.theta, self.dimensions);
         let same = |rotary| Described { rotary, context: self.context };
         let described = match kind.as_deref().unwrap_or(DEFAULT) {
             DEFAULT => same(rotary),
@@ -113,7 +114,10 @@ impl Stated<'_> {
                 one: format!("`{}` = \"{one}\"", self.name("rope_type")),
                 other: format!("`{}` = \"{other}\"", self.name("type")),
             }),
-            (one, other) => Ok(one.or(other)),
+            // As the first Phi 3 called it.
+            (one, other) => {
+                Ok(one.or(other).map(|kind| if kind == "su" { "longrope".into() } else { kind }))
+            }
         }
     }
 
@@ -329,8 +333,8 @@ impl Stated<'_> {
 
     fn dynamic(&self, rotary: Rotary) -> Result<Described, ModelError> {
         let factor = self.positive("factor")?;
-        if self.head_dim <= 2 {
-            let value = self.head_dim.into();
+        if self.dimensions <= 2 {
+            let value = self.dimensions.into();
             return Err(wrong("head_dim", &value, "at least 4 with dynamic rotary scaling"));
         }
         // A factor below 1 would make the base negative.

@@ -19,8 +19,9 @@ pub use weights::{FusedLinear, FusedNorm, FusedRotary};
 
 use super::{ChosenLogits, HostRows, OperationError, Operations, Path, Plain, Precision};
 use crate::config::{Activation, DecoderConfig, LayerConfig, NormKind, Rotary};
+use crate::matrix::Matrix;
 use crate::pass::RowPlaces;
-use crate::tensors::{HostTensor, LinearTensors, NormTensors};
+use crate::tensors::{LinearTensors, NormTensors};
 
 /// Operations on 32-bit floats on the CPU.
 #[derive(Clone, Debug, Default)]
@@ -80,9 +81,8 @@ impl Operations for Fused {
         Ok(FusedNorm { kind, weight, bias: tensors.bias.map(|bias| bias.data) })
     }
 
-    fn load_table(&self, tensor: HostTensor) -> Result<Arc<PackedMatrix>, OperationError> {
-        let (out, input) = (tensor.shape[0], tensor.shape[1]);
-        Ok(Arc::new(PackedMatrix::pack(&tensor.data, out, input)))
+    fn load_table(&self, table: Matrix) -> Result<Arc<PackedMatrix>, OperationError> {
+        Ok(Arc::new(weights::pack(table)))
     }
 
     fn tie(&self, table: &Arc<PackedMatrix>) -> Result<FusedLinear, OperationError> {
@@ -180,7 +180,7 @@ impl Operations for Fused {
         places: RowPlaces<'_>,
     ) -> Result<FusedRows, OperationError> {
         let (table, positions) = rotary.table(places, Direction::Forth);
-        kernels::rotate(&mut x.buffer, head_dim, &positions, &table);
+        kernels::rotate(&mut x.buffer, head_dim, &positions, &table, rotary.pairing());
         Ok(x)
     }
 
@@ -222,6 +222,12 @@ impl Operations for Fused {
 
     fn scale(&self, mut x: FusedRows, factor: f64) -> Result<FusedRows, OperationError> {
         kernels::scale(&mut x.buffer, factor as f32);
+        Ok(x)
+    }
+
+    fn clip(&self, mut x: FusedRows, limit: f64) -> Result<FusedRows, OperationError> {
+        let limit = limit as f32;
+        x.buffer.iter_mut().for_each(|value| *value = value.clamp(-limit, limit));
         Ok(x)
     }
 

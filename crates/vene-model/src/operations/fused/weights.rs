@@ -3,10 +3,40 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use vene_kernels::{PackedMatrix, RotaryTable};
+use half::{bf16, f16};
+use vene_checkpoint::{Element, Quanta};
+use vene_kernels::{self as kernels, PackedMatrix, RotaryTable};
 
-use crate::config::{NormKind, Rotary};
+use crate::config::{NormKind, Pairing, Rotary};
+use crate::matrix::Matrix;
 use crate::pass::RowPlaces;
+
+/// Lays out a matrix for the products with it, in the form in which it is stored.
+pub(super) fn pack(matrix: Matrix) -> PackedMatrix {
+    let (out, input) = (matrix.shape()[0], matrix.shape()[1]);
+    let stored = match matrix {
+        Matrix::Numbers(numbers) => return PackedMatrix::pack(&numbers.data, out, input),
+        Matrix::Stored(stored) => stored,
+    };
+    let (pairs, _) = stored.bytes().as_chunks::<2>();
+    match (stored.element(), stored.quanta()) {
+        (Element::F16, _) => {
+            let halves: Vec<f16> = pairs.iter().map(|pair| f16::from_le_bytes(*pair)).collect();
+            PackedMatrix::pack_halves(&halves, out, input)
+        }
+        (Element::BF16, _) => {
+            let brains: Vec<bf16> = pairs.iter().map(|pair| bf16::from_le_bytes(*pair)).collect();
+            PackedMatrix::pack_brains(&brains, out, input)
+        }
+        (_, Some(Quanta { group, sixteen_from, has_offsets })) => {
+            let quanta = kernels::Quanta { group, sixteen_from, has_offsets };
+            PackedMatrix::pack_quantised(quanta, out, input, |row, into| {
+                stored.read_row(row, into.codes, into.scales, into.offsets);
+            })
+        }
+        (_, None) => PackedMatrix::pack(&stored.widened(), out, input),
+    }
+}
 
 /// A projection: packed weights, `[out]` biases.
 #[derive(Clone, Debug)]
@@ -57,6 +87,11 @@ impl FusedRotary {
             forth: Tables::new(&rotary.frequencies, rotary.magnitude),
             back: Tables::new(&opposite, rotary.magnitude),
         }
+    }
+
+    /// Which dimensions turn together.
+    pub(in crate::operations) fn pairing(&self) -> Pairing {
+        self.rotary.pairing
     }
 
     /// A table, and which of its positions each row has.

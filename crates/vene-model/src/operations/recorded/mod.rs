@@ -22,8 +22,9 @@ use super::{
     Plain, Precision,
 };
 use crate::config::{Activation, DecoderConfig, LayerConfig, NormKind, Rotary};
+use crate::matrix::Matrix;
 use crate::pass::RowPlaces;
-use crate::tensors::{HostTensor, LinearTensors, NormTensors};
+use crate::tensors::{LinearTensors, NormTensors};
 use nodes::{Activate, Attend, Gate, Linear, LinearByHead, Norm, Rotate};
 use slices::with_floats;
 
@@ -52,8 +53,8 @@ impl Operations for Recorded {
         Fused::default().load_norm(tensors, kind)
     }
 
-    fn load_table(&self, tensor: HostTensor) -> Result<Arc<PackedMatrix>, OperationError> {
-        Fused::default().load_table(tensor)
+    fn load_table(&self, table: Matrix) -> Result<Arc<PackedMatrix>, OperationError> {
+        Fused::default().load_table(table)
     }
 
     fn tie(&self, table: &Arc<PackedMatrix>) -> Result<FusedLinear, OperationError> {
@@ -134,6 +135,10 @@ impl Operations for Recorded {
 
     fn scale(&self, x: Tensor, factor: f64) -> Result<Tensor, OperationError> {
         Ok((x * factor)?)
+    }
+
+    fn clip(&self, x: Tensor, limit: f64) -> Result<Tensor, OperationError> {
+        self.plain().clip(x, limit)
     }
 
     fn soft_cap(&self, x: Tensor, cap: f64) -> Result<Tensor, OperationError> {

@@ -168,7 +168,7 @@ impl Rotate {
     fn turn(&self, x: &mut [f32], direction: Direction) {
         let places = RowPlaces { positions: &self.positions, lengths: &self.lengths };
         let (table, positions) = self.rotary.table(places, direction);
-        kernels::rotate(x, self.head_dim, &positions, &table);
+        kernels::rotate(x, self.head_dim, &positions, &table, self.rotary.pairing());
     }
 }
 

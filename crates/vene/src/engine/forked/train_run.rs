@@ -279,7 +279,7 @@ impl<O: Differentiable> KeptRuns<O> {
                 pass.rows.place(&tree, tree.ends[job].run, position)
             };
             let rows: Vec<usize> = reads().map(row).collect();
-            let rows = operations.take_rows(&normed, &rows)?;
+            let rows = decoder.scaled(operations.take_rows(&normed, &rows)?)?;
             let (unembedding, cap) = (decoder.unembedding(), decoder.config().logit_soft_cap);
             return Ok(operations.cross_entropy(&rows, unembedding, cap, labels)?);
         }

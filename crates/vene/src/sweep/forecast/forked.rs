@@ -3,10 +3,11 @@
 
 use std::time::Instant;
 
+use vene_model::matrix::Matrix;
 use vene_model::tensors::{HostTensor, LinearTensors};
 use vene_model::{Fused, Operations, Outline, Work};
 
-use super::{BatchCost, weights};
+use super::BatchCost;
 use crate::engine::{Forked, work_of_reference};
 use crate::error::{RunError, SweepError};
 use crate::plan::ResolvedPlan;
@@ -67,7 +68,7 @@ fn cost_at(outline: &Outline, work: &Work, speed: &[f64; ROWS.len()]) -> Cost {
     Cost {
         passes: work.passes,
         operations: work.operations(),
-        memory: 4.0 * (weights(outline.config()) + work.most_alive as f64),
+        memory: outline.weight_bytes() as f64 + 4.0 * work.most_alive as f64,
         seconds: work.products.iter().map(product).sum::<f64>() + attention,
     }
 }
@@ -75,7 +76,8 @@ fn cost_at(outline: &Outline, work: &Work, speed: &[f64; ROWS.len()]) -> Cost {
 /// Operations per second of products of so many rows.
 fn speeds() -> Result<[f64; ROWS.len()], RunError> {
     let operations = Fused::default();
-    let host = |rows| HostTensor { data: vec![0.5; rows * WIDTH], shape: vec![rows, WIDTH] };
+    let host =
+        |rows| Matrix::from(HostTensor { data: vec![0.5; rows * WIDTH], shape: vec![rows, WIDTH] });
     let table = operations.load_table(host(1))?;
     let matrix = operations.load_linear(LinearTensors { weight: host(WIDTH), bias: None })?;
     let mut speeds = [0.0; ROWS.len()];

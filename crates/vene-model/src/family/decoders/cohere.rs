@@ -1,0 +1,48 @@
+//! Command R (Cohere 2024): attention and MLP side by side after one layer norm without a bias, a rotary encoding of neighbouring
+//! dimensions, scaled logits.
+
+use serde_json::json;
+
+use super::llama;
+use crate::config::{Pairing, Residual};
+use crate::error::ModelError;
+use crate::family::slots::{LLAMA, Slots};
+use crate::family::transformer::{
+    Bias, Biases, Described, Gguf, GgufHead, Norm, Positions, Reading, Share, Transformer, Turning,
+};
+
+pub(in crate::family) const FAMILY: Transformer = Transformer {
+    name: "cohere",
+    model_type: "cohere",
+    gguf: Some(Gguf {
+        architecture: "command-r",
+        head: GgufHead::Embedding,
+        is_permuted: false,
+        reads_windows: false,
+    }),
+    about: "attention and MLP side by side after one layer norm, scaled logits (Command R)",
+    norm: Norm::Layer("layer_norm_eps"),
+    positions: Positions::Rotary(TURNING),
+    residual: Residual::Parallel,
+    slots: SLOTS,
+    biases: Biases { mlp: Bias::Never, ..Biases::all(Bias::Said("attention_bias")) },
+    ties: true,
+    special,
+    ..llama::FAMILY
+};
+
+pub(super) const TURNING: Turning =
+    Turning { base: Some("rope_theta"), share: Share::All, pairing: Pairing::Adjacent };
+
+pub(super) const SLOTS: Slots = Slots { mlp_norm: LLAMA.attention_norm, ..LLAMA };
+
+/// Query and key norms of each head's own are not implemented.
+fn special(from: &Reading<'_>, told: &mut Described) -> Result<(), ModelError> {
+    told.config.logit_scale = if from.is_hugging_face() {
+        from.keys.only("use_qk_norm", json!(false))?;
+        from.keys.optional_positive("logit_scale")?
+    } else {
+        from.factor_in_gguf("logit_scale")?
+    };
+    Ok(())
+}

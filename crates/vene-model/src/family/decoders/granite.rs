@@ -1,0 +1,42 @@
+//! Granite 3 (IBM 2024): as Llama, with a factor on the embedding, on scores, on what modules add, and on logits.
+
+use super::llama;
+use crate::error::ModelError;
+use crate::family::transformer::{Described, Gguf, GgufHead, Reading, Transformer};
+
+pub(in crate::family) const FAMILY: Transformer = Transformer {
+    name: "granite",
+    model_type: "granite",
+    gguf: Some(Gguf {
+        architecture: "granite",
+        head: GgufHead::EmbeddingIfAbsent,
+        is_permuted: true,
+        reads_windows: false,
+    }),
+    about: "as llama, with factors on embedding, scores, contributions and logits",
+    special,
+    ..llama::FAMILY
+};
+
+fn special(from: &Reading<'_>, told: &mut Described) -> Result<(), ModelError> {
+    let (keys, config) = (from.keys, &mut told.config);
+    let scale = if from.is_hugging_face() {
+        config.embedding_scale = keys.optional_positive("embedding_multiplier")?;
+        config.residual_scale = keys.optional_positive("residual_multiplier")?;
+        config.logit_scale = keys.optional_positive("logits_scaling")?.map(f64::recip);
+        Some(keys.positive("attention_multiplier")?)
+    } else {
+        config.embedding_scale = from.factor_in_gguf("embedding_scale")?;
+        config.residual_scale = from.factor_in_gguf("residual_scale")?;
+        config.logit_scale = Some(keys.positive("logit_scale")?.recip());
+        // As llama.cpp has it: a model that was not trained with positions.
+        if keys.said("rope.scaling.finetuned") == Some(false.into()) {
+            config.layers.iter_mut().for_each(|layer| layer.rotary = None);
+        }
+        from.factor_in_gguf("attention.scale")?
+    };
+    if let Some(scale) = scale {
+        config.layers.iter_mut().for_each(|layer| layer.score_scale = scale);
+    }
+    Ok(())
+}

@@ -1,0 +1,61 @@
+//! The families of transformers that are understood: a table each.
+//!
+//! Most begin with Llama's table and say what is different.
+
+mod cohere;
+mod cohere2;
+mod gemma;
+mod gemma2;
+mod gemma3;
+mod glm;
+mod glm4;
+mod gpt2;
+mod gpt_neo;
+mod gpt_neox;
+mod gptj;
+mod granite;
+mod llama;
+mod mistral;
+mod olmo;
+mod olmo2;
+mod olmo3;
+mod opt;
+mod phi;
+mod phi3;
+mod qwen2;
+mod qwen3;
+mod smollm3;
+mod stablelm;
+mod starcoder2;
+mod windows;
+
+use super::transformer::Transformer;
+
+/// All of them, in the order in which they are shown.
+pub(super) const TRANSFORMERS: [&Transformer; 25] = [
+    &gpt2::FAMILY,
+    &llama::FAMILY,
+    &mistral::FAMILY,
+    &qwen2::FAMILY,
+    &qwen3::FAMILY,
+    &gemma::FAMILY,
+    &gemma2::FAMILY,
+    &gemma3::FAMILY,
+    &gpt_neox::FAMILY,
+    &phi::FAMILY,
+    &phi3::FAMILY,
+    &olmo::FAMILY,
+    &olmo2::FAMILY,
+    &olmo3::FAMILY,
+    &smollm3::FAMILY,
+    &granite::FAMILY,
+    &cohere::FAMILY,
+    &cohere2::FAMILY,
+    &glm::FAMILY,
+    &glm4::FAMILY,
+    &stablelm::FAMILY,
+    &starcoder2::FAMILY,
+    &gptj::FAMILY,
+    &gpt_neo::FAMILY,
+    &opt::FAMILY,
+];

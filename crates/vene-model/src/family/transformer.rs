@@ -1,0 +1,472 @@
+//! A family of transformers as a table, and what is read by it.
+//!
+//! Most of what tells families apart is said by names: of keys, of modules, of defaults. [`Transformer`] holds these. What a
+//! table cannot say (which layers have a window, by what scores are scaled) a family says in a function of its own, which
+//! changes what was read by the table.
+
+use serde_json::json;
+
+use super::head::Head;
+use super::keys::{Keys, missing};
+use super::names::Names;
+use super::slots::{Gate, Slots};
+use super::{Naming, activation, gguf_rope, rope};
+use crate::config::{
+    Activation, DecoderConfig, Extents, NormKind, Pairing, QueryKeyNorm, Residual, Rotary,
+};
+use crate::error::ModelError;
+
+/// A family of transformers.
+pub(super) struct Transformer {
+    /// What it is called here.
+    pub name: &'static str,
+    /// `model_type` of a `config.json`.
+    pub model_type: &'static str,
+    /// How GGUF files have it, where such files are read.
+    pub gguf: Option<Gguf>,
+    /// What it is made of, in a line.
+    pub about: &'static str,
+    pub keys: ExtentKeys,
+    pub norm: Norm,
+    /// The key of the activation function, and which one GGUF files mean.
+    pub activation: (&'static str, Activation),
+    pub positions: Positions,
+    pub residual: Residual,
+    pub slots: Slots,
+    pub biases: Biases,
+    /// Whether the embedding is the unembedding where a `config.json` says nothing of it.
+    pub ties: bool,
+    /// What a table cannot say.
+    pub special: fn(&Reading<'_>, &mut Described) -> Result<(), ModelError>,
+}
+
+/// A family in GGUF files.
+#[derive(Clone, Copy)]
+pub(super) struct Gguf {
+    /// `general.architecture`.
+    pub architecture: &'static str,
+    pub head: GgufHead,
+    /// Whether rows of queries and keys are stored for adjacent pairs, where this family pairs halves.
+    pub is_permuted: bool,
+    /// Whether llama.cpp reads a window; where it does not, a window that is said is none.
+    pub reads_windows: bool,
+}
+
+impl Gguf {
+    /// As most families are.
+    pub const fn of(architecture: &'static str) -> Option<Self> {
+        let head = GgufHead::EmbeddingIfAbsent;
+        Some(Self { architecture, head, is_permuted: false, reads_windows: false })
+    }
+}
+
+/// Where a GGUF file has the unembedding.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum GgufHead {
+    /// It is the embedding.
+    Embedding,
+    /// It is the embedding where there is no other.
+    EmbeddingIfAbsent,
+    /// In a tensor of its own.
+    Own,
+}
+
+/// Keys of a `config.json` that say extents.
+#[derive(Clone, Copy)]
+pub(super) struct ExtentKeys {
+    pub d_model: &'static str,
+    pub layers: &'static str,
+    pub heads: &'static str,
+    /// None where each query head has its own.
+    pub key_value_heads: Option<&'static str>,
+    /// None where it is always the width of the model over the heads.
+    pub head_dim: Option<&'static str>,
+    pub d_mlp: &'static str,
+    /// Whether `d_mlp` may be absent, and is four times the width of the model then.
+    pub d_mlp_is_optional: bool,
+    pub context: &'static str,
+}
+
+/// Those of most families.
+pub(super) const USUAL_KEYS: ExtentKeys = ExtentKeys {
+    d_model: "hidden_size",
+    layers: "num_hidden_layers",
+    heads: "num_attention_heads",
+    key_value_heads: Some("num_key_value_heads"),
+    head_dim: Some("head_dim"),
+    d_mlp: "intermediate_size",
+    d_mlp_is_optional: false,
+    context: "max_position_embeddings",
+};
+
+/// Which norm, and the key of its epsilon.
+pub(super) enum Norm {
+    Layer(&'static str),
+    RootMeanSquare(&'static str),
+    /// Its weight is published as the difference from 1.
+    OffsetRootMeanSquare(&'static str),
+    /// A layer norm whose epsilon is no key.
+    FixedLayer(f64),
+}
+
+/// How a model knows where a token stands.
+pub(super) enum Positions {
+    Learned,
+    /// The one encoding of all layers.
+    Rotary(Turning),
+    /// As the family's function says.
+    Special,
+}
+
+/// What is turned by a rotary encoding.
+pub(super) struct Turning {
+    /// The key of its base, beside which it may be scaled. None where it is always 10,000, and never scaled.
+    pub base: Option<&'static str>,
+    pub share: Share,
+    pub pairing: Pairing,
+}
+
+/// The base of a rotary encoding where nothing says another.
+pub(super) const USUAL_BASE: f64 = 10_000.0;
+
+/// How many dimensions of a head are turned.
+pub(super) enum Share {
+    All,
+    /// This share of them, by its key.
+    Factor(&'static str),
+    /// So many, by its key.
+    Dimensions(&'static str),
+}
+
+/// Llama's.
+pub(super) const WHOLE_HEADS: Turning =
+    Turning { base: Some("rope_theta"), share: Share::All, pairing: Pairing::Halves };
+
+/// Which projections have a bias.
+#[derive(Clone, Copy)]
+pub(super) struct Biases {
+    /// Queries, keys and values.
+    pub projections: Bias,
+    pub attention_output: Bias,
+    pub mlp: Bias,
+    pub head: Bias,
+}
+
+impl Biases {
+    pub const NONE: Self = Self::all(Bias::Never);
+
+    /// The same of all projections but the head.
+    pub const fn all(bias: Bias) -> Self {
+        Self { projections: bias, attention_output: bias, mlp: bias, head: Bias::Never }
+    }
+}
+
+/// Whether a projection has a bias.
+#[derive(Clone, Copy)]
+pub(super) enum Bias {
+    Never,
+    Always,
+    /// As this key says, which is false where it is absent; in GGUF files never.
+    Said(&'static str),
+    /// As this key says; in GGUF files where it is there.
+    SaidOrThere(&'static str),
+    /// As this key says; in GGUF files always.
+    SaidOrInGguf(&'static str),
+    /// In GGUF files, where it is there.
+    ThereInGguf,
+}
+
+/// Whether a bias is looked for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum HasBias {
+    No,
+    Yes,
+    IfThere,
+}
+
+/// What was read of a model's description.
+pub(super) struct Described {
+    pub config: DecoderConfig,
+    /// In the file's format.
+    pub slots: Slots,
+    pub projection_bias: HasBias,
+    pub attention_output_bias: HasBias,
+    pub mlp_bias: HasBias,
+    pub head_bias: HasBias,
+}
+
+/// A description that is being read.
+pub(super) struct Reading<'a> {
+    pub keys: &'a Keys<'a>,
+    pub naming: Naming,
+    pub names: &'a Names,
+}
+
+impl Transformer {
+    /// Reads a description.
+    pub fn read(&self, from: &Reading<'_>) -> Result<Described, ModelError> {
+        let slots = self.slots.named(from.naming);
+        let extents = self.extents(from, &slots)?;
+        let mut config = DecoderConfig::transformer(self.name, extents, self.norm(from)?);
+        config.residual = self.residual;
+        config.pre_norms = slots.attention_norm.is_some();
+        config.post_norms = slots.attention_post_norm.is_some();
+        config.query_key_norm = slots.query_key_norms.map(|_| QueryKeyNorm::EachHead);
+        config.gated = !matches!(slots.gate, Gate::None);
+        config.activation = from.activation(self.activation)?;
+        if let Positions::Rotary(turning) = &self.positions {
+            let rotary = from.rotary(&mut config, turning)?;
+            config.rotaries = vec![rotary];
+            config.layers.iter_mut().for_each(|layer| layer.rotary = Some(0));
+        }
+        let mut described = Described {
+            config,
+            slots,
+            projection_bias: match from.bias(self.biases.projections)? {
+                // llama.cpp takes those that there are.
+                HasBias::No if !from.is_hugging_face() => HasBias::IfThere,
+                has => has,
+            },
+            attention_output_bias: from.bias(self.biases.attention_output)?,
+            mlp_bias: from.bias(self.biases.mlp)?,
+            head_bias: from.bias(self.biases.head)?,
+        };
+        if self.gguf.is_none_or(|gguf| !gguf.reads_windows) {
+            from.leave_out_window();
+        }
+        // Says nothing where windows are not switched on, and where they are the family reads it.
+        from.keys.ignore(&["max_window_layers"]);
+        (self.special)(from, &mut described)?;
+        Ok(described)
+    }
+
+    /// Where the unembedding comes from.
+    pub fn head(
+        &self,
+        keys: &Keys<'_>,
+        naming: Naming,
+        names: &mut Names,
+    ) -> Result<Head, ModelError> {
+        let in_gguf = self.gguf.map_or(GgufHead::Own, |gguf| gguf.head);
+        Head::of(keys, naming, names, &self.slots.named(naming), self.ties, in_gguf)
+    }
+
+    fn extents(&self, from: &Reading<'_>, slots: &Slots) -> Result<Extents, ModelError> {
+        let (keys, own) = (from.keys, &self.keys);
+        let pick = |hugging_face, gguf| from.naming.pick(hugging_face, gguf);
+        let d_model = keys.extent(pick(own.d_model, "embedding_length"))?;
+        let heads = keys.extent(pick(own.heads, "attention.head_count"))?;
+        let key_value_heads = match own.key_value_heads {
+            Some(key) => {
+                let said = keys.optional_extent(pick(key, "attention.head_count_kv"))?;
+                let heads_of_keys = said.unwrap_or(heads);
+                divided("attention heads (by key-value heads)", heads, heads_of_keys)?;
+                heads_of_keys
+            }
+            None => {
+                if from.naming == Naming::Gguf {
+                    // The heads of this family are all of one kind.
+                    keys.only("attention.head_count_kv", heads.into())?;
+                }
+                heads
+            }
+        };
+        let layers = layer_count(keys, pick(own.layers, "block_count"))?;
+        let head_dim = match own.head_dim {
+            Some(key) => keys.optional_extent(pick(key, "attention.key_length"))?,
+            None => None,
+        };
+        let head_dim = match head_dim {
+            Some(head_dim) => head_dim,
+            None => divided("hidden size (by heads)", d_model, heads)?,
+        };
+        if from.naming == Naming::Gguf && own.head_dim.is_some() {
+            keys.only("attention.value_length", json!(head_dim))?;
+        }
+        let d_mlp = pick(own.d_mlp, "feed_forward_length");
+        let d_mlp = match own.d_mlp_is_optional {
+            true => keys.optional_extent(d_mlp)?.unwrap_or(4 * d_model),
+            false => keys.extent(d_mlp)?,
+        };
+        let context = pick(own.context, "context_length");
+        let context = match self.positions {
+            Positions::Learned => keys.extent(context)?,
+            _ => keys.count(context)?,
+        };
+        let vocabulary = from.vocabulary(&slots.embedding_tensor())?;
+        Ok(Extents {
+            d_model,
+            heads,
+            key_value_heads,
+            head_dim,
+            d_mlp,
+            vocabulary,
+            context,
+            layers,
+        })
+    }
+
+    fn norm(&self, from: &Reading<'_>) -> Result<NormKind, ModelError> {
+        let epsilon = |key, gguf| from.keys.positive(from.naming.pick(key, gguf));
+        Ok(match self.norm {
+            Norm::FixedLayer(epsilon) if from.is_hugging_face() => NormKind::Layer { epsilon },
+            Norm::FixedLayer(_) => {
+                NormKind::Layer { epsilon: from.keys.positive("attention.layer_norm_epsilon")? }
+            }
+            Norm::Layer(key) => {
+                NormKind::Layer { epsilon: epsilon(key, "attention.layer_norm_epsilon")? }
+            }
+            Norm::RootMeanSquare(key) | Norm::OffsetRootMeanSquare(key) => {
+                let is_offset = matches!(self.norm, Norm::OffsetRootMeanSquare(_));
+                NormKind::RootMeanSquare {
+                    epsilon: epsilon(key, "attention.layer_norm_rms_epsilon")?,
+                    // GGUF files hold the sum.
+                    unit_offset: is_offset && from.naming == Naming::HuggingFace,
+                }
+            }
+        })
+    }
+}
+
+impl Reading<'_> {
+    /// Whether this is a `config.json`.
+    pub fn is_hugging_face(&self) -> bool {
+        self.naming == Naming::HuggingFace
+    }
+
+    /// Names a window that a GGUF file says and llama.cpp does not read.
+    fn leave_out_window(&self) {
+        const WINDOW: &str = "attention.sliding_window";
+        let said = (!self.is_hugging_face()).then(|| self.keys.said(WINDOW)).flatten();
+        if let Some(window) = said.filter(|window| window.as_u64() != Some(0)) {
+            let architecture = self.keys.architecture();
+            self.keys.notices.add(format!(
+                "`{architecture}.{WINDOW}` = {} is not read for {architecture} models, as in llama.cpp: every layer \
+                 attends to everything",
+                super::keys::shortened(&window)
+            ));
+        }
+    }
+
+    /// A factor of a GGUF file; absent and 0 are none.
+    pub fn factor_in_gguf(&self, key: &str) -> Result<Option<f64>, ModelError> {
+        self.keys.positive_or_off(key)
+    }
+
+    /// A soft cap, where there is one; GGUF files say 0 for none, as llama.cpp has it.
+    pub fn soft_cap(&self, key: &str) -> Result<Option<f64>, ModelError> {
+        match self.naming {
+            Naming::HuggingFace if self.keys.is_null(key) => Ok(None),
+            Naming::HuggingFace => self.keys.optional_positive(key),
+            Naming::Gguf => self.keys.positive_or_off(key),
+        }
+    }
+
+    fn bias(&self, bias: Bias) -> Result<HasBias, ModelError> {
+        let said = |key| self.keys.flag_or(key, false).map(HasBias::from);
+        match (bias, self.naming) {
+            (Bias::Always, _) => Ok(HasBias::Yes),
+            (
+                Bias::Said(key) | Bias::SaidOrThere(key) | Bias::SaidOrInGguf(key),
+                Naming::HuggingFace,
+            ) => said(key),
+            (Bias::SaidOrThere(_) | Bias::ThereInGguf, Naming::Gguf) => Ok(HasBias::IfThere),
+            (Bias::SaidOrInGguf(_), Naming::Gguf) => Ok(HasBias::Yes),
+            (Bias::Never | Bias::ThereInGguf, _) | (Bias::Said(_), Naming::Gguf) => Ok(HasBias::No),
+        }
+    }
+
+    fn activation(&self, (key, in_gguf): (&str, Activation)) -> Result<Activation, ModelError> {
+        match self.naming {
+            Naming::HuggingFace => activation::named(key, &self.keys.text(key)?),
+            Naming::Gguf => Ok(in_gguf),
+        }
+    }
+
+    /// How many dimensions of a head are turned.
+    pub fn turned(&self, share: &Share, head_dim: usize) -> Result<usize, ModelError> {
+        let turned = match (self.naming, share) {
+            (_, Share::All) => head_dim,
+            (Naming::Gguf, _) => {
+                self.keys.optional_count("rope.dimension_count")?.unwrap_or(head_dim)
+            }
+            (_, Share::Factor(key)) => (head_dim as f64 * rope::factor(self.keys, key)?) as usize,
+            (_, Share::Dimensions(key)) => self.keys.optional_count(key)?.unwrap_or(head_dim),
+        };
+        if self.naming == Naming::Gguf {
+            self.keys.only("rope.dimension_count", json!(turned))?;
+        }
+        if turned > head_dim {
+            let expected = format!("at most the width of a head, {head_dim}");
+            return Err(super::keys::wrong("rotated dimensions", &turned.into(), &expected));
+        }
+        // Pairs are turned.
+        divided(if turned == head_dim { "head_dim" } else { "rotated dimensions" }, turned, 2)?;
+        Ok(turned)
+    }
+
+    /// A rotary encoding of all layers. Where it grows with the text, so does the context.
+    fn rotary(&self, config: &mut DecoderConfig, turning: &Turning) -> Result<Rotary, ModelError> {
+        let dimensions = self.turned(&turning.share, config.head_dim)?;
+        let rotary = match (self.naming, turning.base) {
+            (Naming::HuggingFace, None) => Rotary::new(USUAL_BASE, dimensions),
+            (Naming::HuggingFace, Some(base)) => {
+                let described = rope::of_model(self.keys, base, dimensions, config.context)?;
+                config.context = described.context;
+                described.rotary
+            }
+            (Naming::Gguf, _) => {
+                let theta = self.keys.optional_positive("rope.freq_base")?.unwrap_or(USUAL_BASE);
+                gguf_rope::rotary(self.keys, self.names, theta, dimensions, config.context)?
+            }
+        };
+        Ok(Rotary { pairing: turning.pairing, ..rotary })
+    }
+
+    /// The vocabulary's size: as the configuration says, or else as the embedding has rows.
+    fn vocabulary(&self, embedding: &str) -> Result<usize, ModelError> {
+        if self.is_hugging_face() {
+            return self.keys.extent("vocab_size");
+        }
+        match self.names.shape(embedding) {
+            Some(&[vocabulary, _]) if vocabulary > 0 => Ok(vocabulary),
+            _ => Err(missing(embedding, "a tensor [vocabulary, d_model]")),
+        }
+    }
+}
+
+impl From<bool> for HasBias {
+    fn from(has: bool) -> Self {
+        if has { Self::Yes } else { Self::No }
+    }
+}
+
+/// A number of layers, within reason: nothing is allocated for what a hostile file claims.
+pub(super) fn layer_count(keys: &Keys<'_>, key: &str) -> Result<usize, ModelError> {
+    const MOST: usize = 4096;
+    match keys.count(key)? {
+        layers if layers > MOST => Err(ModelError::WrongValue {
+            key: key.into(),
+            value: layers.to_string(),
+            expected: format!("at most {MOST} layers"),
+        }),
+        layers => Ok(layers),
+    }
+}
+
+/// `number / divisor`, where that leaves no remainder.
+fn divided(what: &str, number: usize, divisor: usize) -> Result<usize, ModelError> {
+    if !number.is_multiple_of(divisor) {
+        return Err(ModelError::WrongValue {
+            key: what.into(),
+            value: number.to_string(),
+            expected: format!("a multiple of {divisor}"),
+        });
+    }
+    Ok(number / divisor)
+}
+
+/// A family that its table says whole.
+pub(super) fn nothing_special(_: &Reading<'_>, _: &mut Described) -> Result<(), ModelError> {
+    Ok(())
+}
