@@ -2,7 +2,10 @@
 
 use crate::config::DecoderConfig;
 use crate::operations::{OperationError, Operations};
-use crate::tensors::{BlockTensors, GateTensors, GatedRecurrentTensors, TransformerTensors};
+use crate::tensors::{
+    BlockTensors, DenseTensors, ExpertTensors, GateTensors, GatedRecurrentTensors, MlpTensors,
+    TransformerTensors,
+};
 
 /// A block.
 pub(crate) enum Block<O: Operations> {
@@ -22,10 +25,25 @@ pub(crate) struct Transformer<O: Operations> {
     pub(crate) attention_output: O::Linear,
     pub(crate) attention_post_norm: Option<O::Norm>,
     pub(crate) mlp_norm: Option<O::Norm>,
+    pub(crate) mlp: Mlp<O>,
+    pub(crate) mlp_post_norm: Option<O::Norm>,
+}
+
+pub(crate) enum Mlp<O: Operations> {
+    Dense(Dense<O>),
+    Experts(Experts<O>),
+}
+
+pub(crate) struct Dense<O: Operations> {
     pub(crate) gate: Option<O::Linear>,
     pub(crate) up: O::Linear,
     pub(crate) down: O::Linear,
-    pub(crate) mlp_post_norm: Option<O::Norm>,
+}
+
+pub(crate) struct Experts<O: Operations> {
+    pub(crate) router: O::Linear,
+    pub(crate) experts: Vec<Dense<O>>,
+    pub(crate) shared: Option<(Dense<O>, O::Linear)>,
 }
 
 pub(crate) struct GatedRecurrent<O: Operations> {
@@ -77,10 +95,37 @@ impl<O: Operations> Transformer<O> {
             attention_output: operations.load_linear(tensors.attention_output)?,
             attention_post_norm: tensors.attention_post_norm.map(norm).transpose()?,
             mlp_norm: tensors.mlp_norm.map(norm).transpose()?,
+            mlp: Mlp::new(operations, tensors.mlp)?,
+            mlp_post_norm: tensors.mlp_post_norm.map(norm).transpose()?,
+        })
+    }
+}
+
+impl<O: Operations> Dense<O> {
+    fn new(operations: &O, tensors: DenseTensors) -> Result<Self, OperationError> {
+        Ok(Self {
             gate: tensors.gate.map(|gate| operations.load_linear(gate)).transpose()?,
             up: operations.load_linear(tensors.up)?,
             down: operations.load_linear(tensors.down)?,
-            mlp_post_norm: tensors.mlp_post_norm.map(norm).transpose()?,
+        })
+    }
+}
+
+impl<O: Operations> Mlp<O> {
+    fn new(operations: &O, tensors: MlpTensors) -> Result<Self, OperationError> {
+        let dense = |tensors| Dense::new(operations, tensors);
+        Ok(match tensors {
+            MlpTensors::Dense(tensors) => Self::Dense(dense(tensors)?),
+            MlpTensors::Experts(ExpertTensors { router, experts, shared }) => {
+                let gated = |(expert, gate)| {
+                    Ok::<_, OperationError>((dense(expert)?, operations.load_linear(gate)?))
+                };
+                Self::Experts(Experts {
+                    router: operations.load_linear(router)?,
+                    experts: experts.into_iter().map(dense).collect::<Result<_, _>>()?,
+                    shared: shared.map(gated).transpose()?,
+                })
+            }
         })
     }
 }
@@ -121,9 +166,7 @@ where
                 attention_output: block.attention_output.clone(),
                 attention_post_norm: block.attention_post_norm.clone(),
                 mlp_norm: block.mlp_norm.clone(),
-                gate: block.gate.clone(),
-                up: block.up.clone(),
-                down: block.down.clone(),
+                mlp: block.mlp.over(),
                 mlp_post_norm: block.mlp_post_norm.clone(),
             })),
             Self::Feedforward(projection) => Block::Feedforward(projection.clone()),
@@ -132,5 +175,30 @@ where
                 state: gates(&cell.state),
             })),
         }
+    }
+}
+
+impl<O: Operations> Mlp<O>
+where
+    O::Linear: Clone,
+{
+    fn over<P: Operations<Linear = O::Linear>>(&self) -> Mlp<P> {
+        match self {
+            Self::Dense(dense) => Mlp::Dense(dense.over()),
+            Self::Experts(Experts { router, experts, shared }) => Mlp::Experts(Experts {
+                router: router.clone(),
+                experts: experts.iter().map(Dense::over).collect(),
+                shared: shared.as_ref().map(|(expert, gate)| (expert.over(), gate.clone())),
+            }),
+        }
+    }
+}
+
+impl<O: Operations> Dense<O>
+where
+    O::Linear: Clone,
+{
+    fn over<P: Operations<Linear = O::Linear>>(&self) -> Dense<P> {
+        Dense { gate: self.gate.clone(), up: self.up.clone(), down: self.down.clone() }
     }
 }

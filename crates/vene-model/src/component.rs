@@ -63,6 +63,14 @@ pub enum Component {
     MlpActivation,
     /// The input of the down projection.
     MlpNeuron,
+    /// The router's scores of the experts.
+    RouterScore,
+    /// The weights of the experts, 0 for those that are not chosen.
+    ExpertWeight,
+    /// What each chosen expert gives, before it is weighted.
+    ExpertOutput,
+    /// What the expert that every token has gives, under its gate.
+    SharedExpertOutput,
     /// What the MLP gives, before a post-norm.
     MlpOutput,
     /// What the MLP adds to the residual stream.
@@ -94,6 +102,10 @@ pub enum Width {
     HeadModels,
     /// `d_mlp`.
     Mlp,
+    /// The experts.
+    Experts,
+    /// `experts * d_model`.
+    ExpertModels,
     /// The vocabulary.
     Vocabulary,
     /// No row of a fixed width: `[head, query, key]` for each sequence.
@@ -129,7 +141,7 @@ const fn info(
 }
 
 /// Every component, in the order in which data flows.
-pub const COMPONENTS: [ComponentInfo; 30] = {
+pub const COMPONENTS: [ComponentInfo; 34] = {
     use Component::*;
     [
         info(
@@ -288,6 +300,38 @@ pub const COMPONENTS: [ComponentInfo; 30] = {
             "",
         ),
         info(
+            RouterScore,
+            "router_score",
+            "W_router mlp_input",
+            Width::Experts,
+            true,
+            "before softmax and choice",
+        ),
+        info(
+            ExpertWeight,
+            "expert_weight",
+            "softmax(router_score), 0 but for the chosen experts",
+            Width::Experts,
+            true,
+            "an edit chooses: an expert is computed where its weight is not 0, and has no gradient elsewhere; nothing is normalised after it",
+        ),
+        info(
+            ExpertOutput,
+            "expert_output",
+            "each chosen expert's W_down (activation(W_gate mlp_input) * W_up mlp_input), side by side",
+            Width::ExpertModels,
+            true,
+            "0 for experts that are not chosen, where an edit changes nothing",
+        ),
+        info(
+            SharedExpertOutput,
+            "shared_expert_output",
+            "sigmoid(w mlp_input) times what the shared expert gives",
+            Width::Model,
+            true,
+            "",
+        ),
+        info(
             MlpOutput,
             "mlp_output",
             "W_down mlp_neuron + b_down",
@@ -393,6 +437,8 @@ impl Component {
             Width::KeyValueHeads => Some(config.key_value_heads * config.head_dim),
             Width::HeadModels => Some(config.heads * config.d_model),
             Width::Mlp => Some(config.d_mlp),
+            Width::Experts => config.experts().map(|experts| experts.count),
+            Width::ExpertModels => config.experts().map(|experts| experts.count * config.d_model),
             Width::Vocabulary => Some(config.vocabulary),
             Width::Pattern => None,
         }
@@ -403,7 +449,11 @@ impl Component {
         match self.info().width {
             Width::Heads | Width::HeadModels | Width::Pattern => Some(config.heads),
             Width::KeyValueHeads => Some(config.key_value_heads),
-            Width::Model | Width::Mlp | Width::Vocabulary => None,
+            Width::Model
+            | Width::Mlp
+            | Width::Experts
+            | Width::ExpertModels
+            | Width::Vocabulary => None,
         }
     }
 

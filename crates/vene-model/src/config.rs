@@ -123,6 +123,35 @@ pub struct LayerConfig {
     pub window: Option<usize>,
     /// Index into [`DecoderConfig::rotaries`].
     pub rotary: Option<usize>,
+    /// The MLP's experts, where it is a mixture of them; `None`: it is one MLP.
+    pub experts: Option<Experts>,
+}
+
+/// A mixture of experts (Shazeer et al. 2017): small MLPs, of which a router chooses some for each token.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Experts {
+    /// How many there are; the same in all layers that have any.
+    pub count: usize,
+    /// How many are chosen for each token.
+    pub chosen: usize,
+    /// Width of an expert's hidden layer.
+    pub d_expert: usize,
+    /// What becomes of the router's scores.
+    pub routing: Routing,
+    /// Width of the hidden layer of one that every token has besides, under a gate of its own.
+    pub d_shared: Option<usize>,
+}
+
+/// How a router's scores become the weights of the experts that it chooses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Routing {
+    /// Softmax over all experts, of which the largest are kept; they are made to sum to 1 where they are `normalised`.
+    SoftmaxThenChoose {
+        /// Whether the weights of those that are chosen sum to 1.
+        normalised: bool,
+    },
+    /// Softmax over the chosen ones.
+    ChooseThenSoftmax,
 }
 
 /// The normalisation of rows.
@@ -176,7 +205,7 @@ pub enum Activation {
 impl LayerConfig {
     /// A layer without attention.
     pub fn without_attention(kind: BlockKind) -> Self {
-        Self { kind, score_scale: 1.0, window: None, rotary: None }
+        Self { kind, score_scale: 1.0, window: None, rotary: None, experts: None }
     }
 }
 
@@ -253,6 +282,20 @@ impl DecoderConfig {
     /// Whether the norm of queries and keys is one of all heads together.
     pub fn norms_all_heads(&self) -> bool {
         self.query_key_norm == Some(QueryKeyNorm::AllHeads)
+    }
+
+    /// The experts of the layers that have any.
+    pub fn experts(&self) -> Option<Experts> {
+        self.layers.iter().find_map(|layer| layer.experts)
+    }
+
+    /// Width of all hidden layers of the widest MLP that one row goes through: that of all experts that are chosen for it.
+    pub fn widest_mlp(&self) -> usize {
+        let of_layer = |layer: &LayerConfig| match layer.experts {
+            Some(experts) => experts.chosen * experts.d_expert + experts.d_shared.unwrap_or(0),
+            None => self.d_mlp,
+        };
+        self.layers.iter().map(of_layer).max().unwrap_or(0)
     }
 
     /// Whether positions have a learned embedding: those of transformers without rotary encoding.

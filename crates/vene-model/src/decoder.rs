@@ -5,9 +5,9 @@
 //! positions of any number of runs; what they belong to, and what is to be done with them at a
 //! site, only the [`Pass`] knows.
 
-use crate::block::{Block, Transformer};
+use crate::block::{Block, Dense, Experts, Mlp, Transformer};
 use crate::component::Component;
-use crate::config::{DecoderConfig, Residual};
+use crate::config::{Activation, DecoderConfig, Residual};
 use crate::operations::{ChosenLogits, OperationError, Operations};
 use crate::pass::{Attention, Pass, RowPlaces};
 use crate::recurrence::Recurrence;
@@ -475,13 +475,32 @@ impl<O: Operations> Decoder<O> {
         pass: &mut P,
     ) -> Result<O::Tensor, P::Error> {
         use Component::*;
-        let operations = &self.operations;
         let at = |component| Site::at(component, layer);
         let mut input = self.read(beside[0], &block.mlp_norm)?;
         self.visit(pass, at(MlpInput), &mut live([&mut input], beside))?;
 
-        let mut up = operations.linear(&input, &block.up)?;
-        let mut neurons = match &block.gate {
+        let mut output = match &block.mlp {
+            Mlp::Dense(mlp) => self.dense(layer, mlp, input, beside, pass)?,
+            Mlp::Experts(mixture) => self.experts(layer, mixture, input, beside, pass)?,
+        };
+        self.visit(pass, at(MlpOutput), &mut live([&mut output], beside))?;
+        self.contribution(layer, MlpContribution, output, &block.mlp_post_norm, beside, pass)
+    }
+
+    /// An MLP of one piece.
+    fn dense<P: Pass<O>>(
+        &self,
+        layer: usize,
+        mlp: &Dense<O>,
+        input: O::Tensor,
+        beside: &mut [&mut O::Tensor],
+        pass: &mut P,
+    ) -> Result<O::Tensor, P::Error> {
+        use Component::*;
+        let operations = &self.operations;
+        let at = |component| Site::at(component, layer);
+        let mut up = operations.linear(&input, &mlp.up)?;
+        let mut neurons = match &mlp.gate {
             Some(gate) => {
                 let mut gate = operations.linear(&input, gate)?;
                 self.visit(pass, at(MlpGate), &mut live([&mut gate, &mut up], beside))?;
@@ -501,11 +520,76 @@ impl<O: Operations> Decoder<O> {
                 active
             }
         };
+        drop(input);
         self.visit(pass, at(MlpNeuron), &mut live([&mut neurons], beside))?;
+        Ok(operations.linear(&neurons, &mlp.down)?)
+    }
 
-        let mut output = operations.linear(&neurons, &block.down)?;
-        self.visit(pass, at(MlpOutput), &mut live([&mut output], beside))?;
-        self.contribution(layer, MlpContribution, output, &block.mlp_post_norm, beside, pass)
+    /// A mixture of experts: each computes the rows that its router chose it for.
+    fn experts<P: Pass<O>>(
+        &self,
+        layer: usize,
+        mixture: &Experts<O>,
+        mut input: O::Tensor,
+        beside: &mut [&mut O::Tensor],
+        pass: &mut P,
+    ) -> Result<O::Tensor, P::Error> {
+        use Component::*;
+        let operations = &self.operations;
+        let at = |component| Site::at(component, layer);
+        let Some(experts) = self.config.layers[layer].experts else { return Ok(input) };
+        let mut scores = operations.linear(&input, &mixture.router)?;
+        self.visit(pass, at(RouterScore), &mut live([&mut scores, &mut input], beside))?;
+        let mut weights = operations.route(&scores, &experts)?;
+        drop(scores);
+        self.visit(pass, at(ExpertWeight), &mut live([&mut weights, &mut input], beside))?;
+
+        let mut chosen = operations.chosen_rows(&weights, &experts)?;
+        let outputs =
+            mixture.experts.iter().zip(&chosen).map(|(expert, rows)| match rows.is_empty() {
+                // Nobody looks at what it gives.
+                true => Ok(input.clone()),
+                false => self.silent(expert, &operations.take_rows(&input, rows)?),
+            });
+        let mut outputs = outputs.collect::<Result<Vec<_>, OperationError>>()?;
+        if pass.wants(at(ExpertOutput)) {
+            let mut spread = operations.spread(&chosen, &outputs, &weights)?;
+            self.visit(
+                pass,
+                at(ExpertOutput),
+                &mut live([&mut spread, &mut weights, &mut input], beside),
+            )?;
+            // Rows may have come or gone.
+            chosen = operations.chosen_rows(&weights, &experts)?;
+            let parts = mixture.experts.len();
+            let taken = chosen.iter().enumerate().map(|(expert, rows)| match rows.is_empty() {
+                true => Ok(input.clone()),
+                false => operations.take_part(&spread, rows, expert, parts),
+            });
+            outputs = taken.collect::<Result<_, _>>()?;
+        }
+        let mut mixed = operations.mix(&chosen, &outputs, &weights)?;
+        drop((outputs, weights));
+        if let Some((expert, gate)) = &mixture.shared {
+            let gate = operations.linear(&input, gate)?;
+            let gate = operations.activate(gate, Activation::Sigmoid)?;
+            let output = self.silent(expert, &input)?;
+            let mut shared = operations.weigh_rows(output, &gate)?;
+            self.visit(pass, at(SharedExpertOutput), &mut live([&mut shared, &mut mixed], beside))?;
+            mixed = operations.add(mixed, &shared)?;
+        }
+        Ok(mixed)
+    }
+
+    /// What an expert gives, whose insides are no sites.
+    fn silent(&self, mlp: &Dense<O>, input: &O::Tensor) -> Result<O::Tensor, OperationError> {
+        let (operations, activation) = (&self.operations, self.config.activation);
+        let up = operations.linear(input, &mlp.up)?;
+        let neurons = match &mlp.gate {
+            Some(gate) => operations.gate(operations.linear(input, gate)?, &up, activation)?,
+            None => operations.activate(up, activation)?,
+        };
+        operations.linear(&neurons, &mlp.down)
     }
 
     /// Queries, keys or values, clipped where the family clips them.

@@ -18,7 +18,12 @@
 //! | `head_result` | itself, the same before edits, attention_output, residual |
 //! | `mlp_gate`, `mlp_activation` | itself, up (gated MLPs), residual |
 //! | `mlp_up` | itself, gate (gated MLPs), residual |
+//! | `router_score`, `expert_weight` | itself, mlp_input, residual |
+//! | `expert_output` | itself, expert_weight, mlp_input, residual |
+//! | `shared_expert_output` | itself, the sum of the chosen experts, residual |
 //! | all others | itself, residual |
+//!
+//! Where attention and MLP stand side by side attention_contribution is live at the MLP's sites, too.
 //!
 //! Of a feedforward block nothing else is live at its sites (`mlp_up`, `mlp_activation`, `block_output`).
 //!

@@ -5,7 +5,7 @@
 
 use candle_core::{DType, Tensor};
 
-use crate::config::{BlockKind, DecoderConfig, QueryKeyNorm};
+use crate::config::{BlockKind, DecoderConfig, Experts, QueryKeyNorm};
 use crate::matrix::Matrix;
 
 /// A dense row-major f32 tensor in host memory.
@@ -176,7 +176,7 @@ impl BlockTensors {
         let linear = || LinearTensors::outline(config.d_model, config.d_model);
         let gates = || GateTensors { reset: linear(), update: linear(), new: linear() };
         match config.layers[layer].kind {
-            BlockKind::Transformer => TransformerTensors::outline(config).into(),
+            BlockKind::Transformer => TransformerTensors::outline(config, layer).into(),
             BlockKind::Feedforward => Self::Feedforward(linear()),
             BlockKind::GatedRecurrent => {
                 let tensors = GatedRecurrentTensors { input: gates(), state: gates() };
@@ -227,20 +227,73 @@ pub struct TransformerTensors {
     pub attention_post_norm: Option<NormTensors>,
     /// Before the MLP.
     pub mlp_norm: Option<NormTensors>,
-    /// `[d_mlp, d_model]` in gated MLPs.
-    pub gate: Option<LinearTensors>,
-    /// `[d_mlp, d_model]`.
-    pub up: LinearTensors,
-    /// `[d_model, d_mlp]`.
-    pub down: LinearTensors,
+    /// The MLP, or the experts.
+    pub mlp: MlpTensors,
     /// After the MLP.
     pub mlp_post_norm: Option<NormTensors>,
 }
 
+/// What a transformer's block has between the norms of its MLP.
+#[derive(Clone, Debug, PartialEq)]
+pub enum MlpTensors {
+    /// One MLP.
+    Dense(DenseTensors),
+    /// A mixture of experts.
+    Experts(ExpertTensors),
+}
+
+/// An MLP, of hidden width `hidden`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct DenseTensors {
+    /// `[hidden, d_model]` in gated MLPs.
+    pub gate: Option<LinearTensors>,
+    /// `[hidden, d_model]`.
+    pub up: LinearTensors,
+    /// `[d_model, hidden]`.
+    pub down: LinearTensors,
+}
+
+/// A mixture of experts.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ExpertTensors {
+    /// `[experts, d_model]`.
+    pub router: LinearTensors,
+    /// The experts.
+    pub experts: Vec<DenseTensors>,
+    /// The one that every token has, and its gate `[1, d_model]`.
+    pub shared: Option<(DenseTensors, LinearTensors)>,
+}
+
+impl DenseTensors {
+    fn outline(d_model: usize, hidden: usize, gated: bool) -> Self {
+        let linear = LinearTensors::outline;
+        Self {
+            gate: gated.then(|| linear(hidden, d_model)),
+            up: linear(hidden, d_model),
+            down: linear(d_model, hidden),
+        }
+    }
+}
+
+impl MlpTensors {
+    fn outline(config: &DecoderConfig, layer: usize) -> Self {
+        let dense = |hidden| DenseTensors::outline(config.d_model, hidden, config.gated);
+        match config.layers[layer].experts {
+            None => Self::Dense(dense(config.d_mlp)),
+            Some(Experts { count, d_expert, d_shared, .. }) => Self::Experts(ExpertTensors {
+                router: LinearTensors::outline(count, config.d_model),
+                experts: (0..count).map(|_| dense(d_expert)).collect(),
+                shared: d_shared
+                    .map(|hidden| (dense(hidden), LinearTensors::outline(1, config.d_model))),
+            }),
+        }
+    }
+}
+
 impl TransformerTensors {
     /// Shapes alone, as [`OuterTensors::outline`].
-    pub(crate) fn outline(config: &DecoderConfig) -> Self {
-        let DecoderConfig { d_model, d_mlp, heads, key_value_heads, head_dim, .. } = *config;
+    pub(crate) fn outline(config: &DecoderConfig, layer: usize) -> Self {
+        let DecoderConfig { d_model, heads, key_value_heads, head_dim, .. } = *config;
         let linear = LinearTensors::outline;
         let head_norm = |heads: usize| match config.query_key_norm? {
             QueryKeyNorm::EachHead => Some(NormTensors::outline(head_dim)),
@@ -258,9 +311,7 @@ impl TransformerTensors {
             attention_output: linear(d_model, heads * head_dim),
             attention_post_norm: post_norm.clone(),
             mlp_norm: pre_norm,
-            gate: config.gated.then(|| linear(d_mlp, d_model)),
-            up: linear(d_mlp, d_model),
-            down: linear(d_model, d_mlp),
+            mlp: MlpTensors::outline(config, layer),
             mlp_post_norm: post_norm,
         }
     }

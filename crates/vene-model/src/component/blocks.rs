@@ -28,6 +28,29 @@ impl Component {
             Self::RotatedQuery | Self::RotatedKey if config.layers[layer].rotary.is_none() => {
                 Some("this layer has no rotary position encoding: use query_output or key_output")
             }
+            Self::RouterScore | Self::ExpertWeight | Self::ExpertOutput
+                if config.layers[layer].experts.is_none() =>
+            {
+                Some(
+                    "this layer's MLP is no mixture of experts: use mlp_gate, mlp_up, mlp_neuron or mlp_output",
+                )
+            }
+            Self::SharedExpertOutput
+                if config.layers[layer]
+                    .experts
+                    .is_none_or(|experts| experts.d_shared.is_none()) =>
+            {
+                Some(
+                    "this layer has no expert that every token has: use expert_output or mlp_output",
+                )
+            }
+            Self::MlpGate | Self::MlpUp | Self::MlpActivation | Self::MlpNeuron
+                if config.layers[layer].experts.is_some() =>
+            {
+                Some(
+                    "this layer's MLP is a mixture of experts: use router_score, expert_weight or expert_output",
+                )
+            }
             Self::MlpGate if !config.gated => {
                 Some("this model's MLP has no gate: the activation's argument is mlp_up")
             }
@@ -43,6 +66,12 @@ impl Component {
             Self::BlockInput | Self::MlpUp | Self::MlpActivation | Self::BlockOutput => None,
             Self::MlpInput => Some("no norm stands before this MLP: use block_input"),
             Self::MlpGate => Some("this MLP has no gate: the activation's argument is mlp_up"),
+            Self::RouterScore
+            | Self::ExpertWeight
+            | Self::ExpertOutput
+            | Self::SharedExpertOutput => {
+                Some("a multilayer perceptron has no experts: use mlp_up")
+            }
             Self::MlpNeuron | Self::MlpOutput | Self::MlpContribution => {
                 Some("a layer of a multilayer perceptron ends in its activation: use block_output")
             }
@@ -65,6 +94,10 @@ impl Component {
             | Self::MlpUp
             | Self::MlpActivation
             | Self::MlpNeuron
+            | Self::RouterScore
+            | Self::ExpertWeight
+            | Self::ExpertOutput
+            | Self::SharedExpertOutput
             | Self::MlpOutput
             | Self::MlpContribution => Some(
                 "a recurrent block has no MLP: use reset_gate, update_gate, new_gate or block_output",
@@ -79,6 +112,11 @@ impl Component {
         use BlockKind::{Feedforward, GatedRecurrent, Transformer};
         match (self, config.only_kind()) {
             (Self::AttentionInput, Some(Transformer)) if !config.pre_norms => "block_input",
+            (Self::MlpOutput, Some(Transformer))
+                if config.layers.iter().all(|layer| layer.experts.is_some()) =>
+            {
+                "sum of expert_weight * expert_output (+ shared_expert_output)"
+            }
             (Self::MlpInput, Some(Transformer)) if !config.pre_norms => "residual_middle",
             (Self::MlpInput, Some(Transformer)) if !config.is_sequential() => "norm(block_input)",
             (Self::BlockOutput, Some(Transformer)) if !config.is_sequential() => {

@@ -42,8 +42,8 @@ impl Component {
             | HeadResult
             | AttentionOutput
             | AttentionContribution => Module::Attention,
-            MlpInput | MlpGate | MlpUp | MlpActivation | MlpNeuron | MlpOutput
-            | MlpContribution => Module::Mlp,
+            MlpInput | MlpGate | MlpUp | MlpActivation | MlpNeuron | RouterScore | ExpertWeight
+            | ExpertOutput | SharedExpertOutput | MlpOutput | MlpContribution => Module::Mlp,
             ResetGate | UpdateGate | NewGate => Module::Recurrence,
             FinalNorm | Logits => Module::Readout,
         }
@@ -72,7 +72,11 @@ impl Component {
             MlpGate | MlpUp => &[MlpInput],
             MlpActivation => &[MlpGate, MlpUp],
             MlpNeuron => &[MlpActivation, MlpUp],
-            MlpOutput => &[MlpNeuron],
+            RouterScore => &[MlpInput],
+            ExpertWeight => &[RouterScore],
+            ExpertOutput => &[MlpInput, ExpertWeight],
+            SharedExpertOutput => &[MlpInput],
+            MlpOutput => &[MlpNeuron, ExpertWeight, ExpertOutput, SharedExpertOutput],
             MlpContribution => &[MlpOutput],
             ResetGate | UpdateGate => &[BlockInput],
             NewGate => &[BlockInput, ResetGate],

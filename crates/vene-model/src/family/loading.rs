@@ -2,13 +2,14 @@
 
 use super::head::Head;
 use super::names::Names;
-use super::slots::{Gate, NormParts, Projections, Slots};
+use super::slots::{ExpertNames, ExpertSlots, Gate, NormParts, Projections, Slots};
 use super::transformer::{Described, HasBias, Reading, Transformer};
 use super::{Family, Naming, Weights};
-use crate::config::{DecoderConfig, QueryKeyNorm};
+use crate::config::{DecoderConfig, Experts, QueryKeyNorm};
 use crate::error::ModelError;
 use crate::tensors::{
-    BlockTensors, HostTensor, LinearTensors, NormTensors, OuterTensors, TransformerTensors,
+    BlockTensors, DenseTensors, ExpertTensors, HostTensor, LinearTensors, MlpTensors, NormTensors,
+    OuterTensors, TransformerTensors,
 };
 
 /// A model of a family of transformers, whose description was read.
@@ -73,6 +74,7 @@ impl Family for Model {
     fn layer(&self, weights: &Weights<'_>, layer: usize) -> Result<BlockTensors, ModelError> {
         let Described { config, slots, .. } = &self.described;
         let DecoderConfig { d_model, d_mlp, heads, head_dim, .. } = *config;
+        let experts = config.layers[layer].experts;
         let block = self.block(weights, layer);
         let [query, key, value] = block.projections(self.described.projection_bias)?;
         let [query, key] = match self.is_permuted {
@@ -81,16 +83,9 @@ impl Family for Model {
         };
         let [query_norm, key_norm] = block.query_key_norms()?;
         let mlp_bias = self.described.mlp_bias;
-        let (gate, up) = match slots.gate {
-            Gate::None => (None, block.linear(slots.up, [d_mlp, d_model], mlp_bias)?),
-            Gate::Own(gate) => (
-                Some(block.linear(gate, [d_mlp, d_model], mlp_bias)?),
-                block.linear(slots.up, [d_mlp, d_model], mlp_bias)?,
-            ),
-            Gate::BeforeUp => {
-                let both = block.linear(slots.up, [2 * d_mlp, d_model], mlp_bias)?;
-                (Some(both.rows(0, d_mlp)), both.rows(d_mlp, d_mlp))
-            }
+        let mlp = match (experts, slots.experts) {
+            (Some(experts), Some(slots)) => MlpTensors::Experts(block.experts(&experts, &slots)?),
+            _ => MlpTensors::Dense(block.dense(d_mlp, mlp_bias)?),
         };
         let output = [d_model, heads * head_dim];
         let output_bias = self.described.attention_output_bias;
@@ -104,9 +99,7 @@ impl Family for Model {
             attention_output: block.linear(slots.attention_output, output, output_bias)?,
             attention_post_norm: block.norm(slots.attention_post_norm)?,
             mlp_norm: block.norm(slots.mlp_norm)?,
-            gate,
-            up,
-            down: block.linear(slots.down, [d_model, d_mlp], mlp_bias)?,
+            mlp,
             mlp_post_norm: block.norm(slots.mlp_post_norm)?,
         };
         Ok(tensors.into())
@@ -141,6 +134,67 @@ impl BlockReader<'_> {
             true => self.weights.transposed_linear(&stem, shape, bias),
             false => self.weights.linear(&stem, shape, bias),
         }
+    }
+
+    /// The MLP of a layer without experts.
+    fn dense(&self, hidden: usize, bias: HasBias) -> Result<DenseTensors, ModelError> {
+        let (slots, d_model) = (self.slots, self.config.d_model);
+        let (gate, up) = match slots.gate {
+            Gate::None => (None, self.linear(slots.up, [hidden, d_model], bias)?),
+            Gate::Own(gate) => (
+                Some(self.linear(gate, [hidden, d_model], bias)?),
+                self.linear(slots.up, [hidden, d_model], bias)?,
+            ),
+            Gate::BeforeUp => {
+                let both = self.linear(slots.up, [2 * hidden, d_model], bias)?;
+                (Some(both.rows(0, hidden)), both.rows(hidden, hidden))
+            }
+        };
+        Ok(DenseTensors { gate, up, down: self.linear(slots.down, [d_model, hidden], bias)? })
+    }
+
+    /// The mixture of a layer with experts.
+    fn experts(&self, experts: &Experts, slots: &ExpertSlots) -> Result<ExpertTensors, ModelError> {
+        let Experts { count, d_expert, d_shared, .. } = *experts;
+        let d_model = self.config.d_model;
+        let one = |at: &str, [gate, up, down]: [&str; 3], hidden: usize| {
+            let name = |module: &str| format!("{at}.{module}");
+            Ok::<_, ModelError>(DenseTensors {
+                gate: Some(self.linear(&name(gate), [hidden, d_model], HasBias::No)?),
+                up: self.linear(&name(up), [hidden, d_model], HasBias::No)?,
+                down: self.linear(&name(down), [d_model, hidden], HasBias::No)?,
+            })
+        };
+        let all = match slots.experts {
+            ExpertNames::Each { at, gate, up, down } => (0..count)
+                .map(|expert| one(&format!("{at}.{expert}"), [gate, up, down], d_expert))
+                .collect::<Result<_, _>>()?,
+            ExpertNames::Joined { gate_and_up, down } => {
+                let rows = |module, rows: usize, width: usize| {
+                    let name = self.slots.in_block(self.layer, module) + ".weight";
+                    let tensor = self.weights.tensor(&name, &[count, rows, width])?;
+                    let weight = HostTensor { shape: vec![count * rows, width], ..tensor };
+                    Ok::<_, ModelError>(LinearTensors { weight: weight.into(), bias: None })
+                };
+                let both = rows(gate_and_up, 2 * d_expert, d_model)?;
+                let down = rows(down, d_model, d_expert)?;
+                let expert = |index: usize| DenseTensors {
+                    gate: Some(both.rows(2 * index * d_expert, d_expert)),
+                    up: both.rows((2 * index + 1) * d_expert, d_expert),
+                    down: down.rows(index * d_model, d_model),
+                };
+                (0..count).map(expert).collect()
+            }
+        };
+        let shared = match (slots.shared, d_shared) {
+            (Some([at, gate]), Some(hidden)) => {
+                let expert = one(at, ["gate_proj", "up_proj", "down_proj"], hidden)?;
+                Some((expert, self.linear(gate, [1, d_model], HasBias::No)?))
+            }
+            _ => None,
+        };
+        let router = self.linear(slots.router, [count, d_model], HasBias::No)?;
+        Ok(ExpertTensors { router, experts: all, shared })
     }
 
     /// Queries, keys and values.

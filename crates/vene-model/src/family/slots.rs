@@ -35,6 +35,8 @@ pub(super) struct Slots {
     pub gate: Gate,
     pub up: &'static str,
     pub down: &'static str,
+    /// In layers whose MLP is a mixture of experts.
+    pub experts: Option<ExpertSlots>,
     pub mlp_post_norm: Option<&'static str>,
     /// What belongs to a norm.
     pub norm_parts: NormParts,
@@ -61,6 +63,24 @@ pub(super) enum Gate {
     Own(&'static str),
     /// By the first half of the matrix that `up` names.
     BeforeUp,
+}
+
+/// Names of a mixture of experts, in a block.
+#[derive(Clone, Copy)]
+pub(super) struct ExpertSlots {
+    pub router: &'static str,
+    pub experts: ExpertNames,
+    /// The expert that every token has, whose projections are named as an MLP's, and its gate.
+    pub shared: Option<[&'static str; 2]>,
+}
+
+/// How the experts' tensors are named.
+#[derive(Clone, Copy)]
+pub(super) enum ExpertNames {
+    /// Those of expert `N` stand in `{at}.N`: gate, up and down.
+    Each { at: &'static str, gate: &'static str, up: &'static str, down: &'static str },
+    /// All experts' in one tensor: `[experts, 2 * hidden, d_model]` of gates and ups, `[experts, d_model, hidden]`.
+    Joined { gate_and_up: &'static str, down: &'static str },
 }
 
 /// What belongs to a norm.
@@ -95,6 +115,7 @@ pub(super) const LLAMA: Slots = Slots {
     gate: Gate::Own("mlp.gate_proj"),
     up: "mlp.up_proj",
     down: "mlp.down_proj",
+    experts: None,
     mlp_post_norm: None,
     norm_parts: NormParts::Weight,
     transposed: false,
@@ -160,6 +181,7 @@ impl Slots {
             },
             up: "ffn_up",
             down: "ffn_down",
+            experts: self.experts,
             mlp_post_norm: norm(self.mlp_post_norm, "post_ffw_norm"),
             norm_parts: self.norm_parts,
             transposed: false,

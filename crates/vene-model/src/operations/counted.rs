@@ -10,7 +10,7 @@ use std::rc::Rc;
 use candle_core::Tensor as Values;
 
 use super::{ChosenLogits, HostRows, OperationError, Operations, Path, Plain, Precision};
-use crate::config::{Activation, DecoderConfig, LayerConfig, NormKind, Rotary};
+use crate::config::{Activation, DecoderConfig, Experts, LayerConfig, NormKind, Rotary};
 use crate::matrix::Matrix;
 use crate::pass::RowPlaces;
 use crate::tensors::{LinearTensors, NormTensors};
@@ -183,6 +183,56 @@ impl Operations for Counted {
     }
 
     fn soft_cap(&self, x: CountedRows, _: f64) -> Result<CountedRows, OperationError> {
+        Ok(x)
+    }
+
+    fn route(&self, scores: &CountedRows, _: &Experts) -> Result<CountedRows, OperationError> {
+        Ok(scores.clone())
+    }
+
+    /// As if tokens were spread evenly over the experts.
+    fn chosen_rows(
+        &self,
+        weights: &CountedRows,
+        experts: &Experts,
+    ) -> Result<Vec<Vec<usize>>, OperationError> {
+        let Experts { count, chosen, .. } = *experts;
+        let mut rows = vec![Vec::new(); count];
+        for row in 0..weights.rows {
+            (0..chosen).for_each(|index| rows[(row * chosen + index) % count].push(row));
+        }
+        Ok(rows)
+    }
+
+    fn mix(
+        &self,
+        _: &[Vec<usize>],
+        outputs: &[CountedRows],
+        weights: &CountedRows,
+    ) -> Result<CountedRows, OperationError> {
+        Ok(self.rows(weights.rows, outputs.first().map_or(0, |output| output.width)))
+    }
+
+    fn spread(
+        &self,
+        _: &[Vec<usize>],
+        outputs: &[CountedRows],
+        weights: &CountedRows,
+    ) -> Result<CountedRows, OperationError> {
+        Ok(self.rows(weights.rows, outputs.iter().map(|output| output.width).sum()))
+    }
+
+    fn take_part(
+        &self,
+        x: &CountedRows,
+        indices: &[usize],
+        _: usize,
+        parts: usize,
+    ) -> Result<CountedRows, OperationError> {
+        Ok(self.rows(indices.len(), x.width / parts))
+    }
+
+    fn weigh_rows(&self, x: CountedRows, _: &CountedRows) -> Result<CountedRows, OperationError> {
         Ok(x)
     }
 

@@ -8,6 +8,7 @@
 
 mod counted;
 mod differentiable;
+mod experts;
 mod fused;
 mod node;
 mod pattern;
@@ -25,7 +26,7 @@ pub use vene_kernels::{Path, Query};
 
 use candle_core::Tensor as Values;
 
-use crate::config::{Activation, DecoderConfig, LayerConfig, NormKind, Rotary};
+use crate::config::{Activation, DecoderConfig, Experts, LayerConfig, NormKind, Rotary};
 use crate::matrix::Matrix;
 use crate::pass::RowPlaces;
 use crate::tensors::{LinearTensors, NormTensors};
@@ -139,6 +140,49 @@ pub trait Operations {
     fn clip(&self, x: Self::Tensor, limit: f64) -> Result<Self::Tensor, OperationError>;
     /// `cap * tanh(x / cap)`.
     fn soft_cap(&self, x: Self::Tensor, cap: f64) -> Result<Self::Tensor, OperationError>;
+
+    /// The weights of experts `[rows, experts]` by a router's scores, 0 for those that are not chosen; of equal scores the
+    /// first is chosen.
+    fn route(
+        &self,
+        scores: &Self::Tensor,
+        experts: &Experts,
+    ) -> Result<Self::Tensor, OperationError>;
+    /// For each expert the rows in which its weight is not 0.
+    fn chosen_rows(
+        &self,
+        weights: &Self::Tensor,
+        experts: &Experts,
+    ) -> Result<Vec<Vec<usize>>, OperationError>;
+    /// The sum of what experts give for the rows that each was chosen for, weighted: `[rows, width]`, a row's experts in
+    /// their order.
+    fn mix(
+        &self,
+        chosen: &[Vec<usize>],
+        outputs: &[Self::Tensor],
+        weights: &Self::Tensor,
+    ) -> Result<Self::Tensor, OperationError>;
+    /// What experts give, side by side, zeros where one was not chosen: `[rows, experts * width]`.
+    fn spread(
+        &self,
+        chosen: &[Vec<usize>],
+        outputs: &[Self::Tensor],
+        weights: &Self::Tensor,
+    ) -> Result<Self::Tensor, OperationError>;
+    /// Rows `indices` of one of so many parts that stand side by side: what [`Operations::spread`] put there.
+    fn take_part(
+        &self,
+        x: &Self::Tensor,
+        indices: &[usize],
+        part: usize,
+        parts: usize,
+    ) -> Result<Self::Tensor, OperationError>;
+    /// Each row times its factor, `[rows, 1]`.
+    fn weigh_rows(
+        &self,
+        x: Self::Tensor,
+        factors: &Self::Tensor,
+    ) -> Result<Self::Tensor, OperationError>;
 
     /// Rows `indices`, in that order.
     fn take_rows(

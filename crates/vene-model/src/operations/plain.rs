@@ -8,8 +8,13 @@ use vene_kernels::ranking::Standing;
 
 use super::differentiable::cross_entropy_of;
 use super::node::{linear_map, with_backward};
-use super::{ChosenLogits, Differentiable, HostRows, OperationError, Operations, Path, Visibility};
-use crate::config::{Activation, DecoderConfig, LayerConfig, NormKind, Pairing, Rotary};
+use super::{
+    ChosenLogits, Differentiable, HostRows, OperationError, Operations, Path, Visibility,
+    experts::chosen as chosen_experts,
+};
+use crate::config::{
+    Activation, DecoderConfig, Experts, LayerConfig, NormKind, Pairing, Rotary, Routing,
+};
 use crate::matrix::Matrix;
 use crate::pass::RowPlaces;
 use crate::tensors::{HostTensor, LinearTensors, NormTensors};
@@ -341,6 +346,93 @@ impl Operations for Plain {
 
     fn soft_cap(&self, x: Tensor, cap: f64) -> Result<Tensor, OperationError> {
         Ok(((x / cap)?.tanh()? * cap)?)
+    }
+
+    fn route(&self, scores: &Tensor, experts: &Experts) -> Result<Tensor, OperationError> {
+        let (rows, count) = scores.dims2()?;
+        let values = scores.detach().to_dtype(DType::F64)?.to_vec2::<f64>()?;
+        let mut kept = vec![0f64; rows * count];
+        for (kept, scores) in kept.chunks_exact_mut(count).zip(&values) {
+            chosen_experts(scores, experts.chosen)
+                .into_iter()
+                .for_each(|expert| kept[expert] = 1.0);
+        }
+        let kept = Tensor::from_vec(kept, (rows, count), &self.device)?.to_dtype(self.dtype)?;
+        let weights = (self.softmax(scores)? * &kept)?;
+        Ok(match experts.routing {
+            Routing::SoftmaxThenChoose { normalised: false } => weights,
+            Routing::SoftmaxThenChoose { normalised: true } | Routing::ChooseThenSoftmax => {
+                weights.broadcast_div(&weights.sum_keepdim(D::Minus1)?)?
+            }
+        })
+    }
+
+    fn chosen_rows(
+        &self,
+        weights: &Tensor,
+        experts: &Experts,
+    ) -> Result<Vec<Vec<usize>>, OperationError> {
+        let mut chosen = vec![Vec::new(); experts.count];
+        let weights = weights.detach().to_dtype(DType::F64)?.to_vec2::<f64>()?;
+        for (index, row) in weights.iter().enumerate() {
+            for (rows, weight) in chosen.iter_mut().zip(row) {
+                if *weight != 0.0 {
+                    rows.push(index);
+                }
+            }
+        }
+        Ok(chosen)
+    }
+
+    fn mix(
+        &self,
+        chosen: &[Vec<usize>],
+        outputs: &[Tensor],
+        weights: &Tensor,
+    ) -> Result<Tensor, OperationError> {
+        let width = outputs.first().map_or(Ok(0), |output| output.dim(1))?;
+        let mut mixed = Tensor::zeros((weights.dim(0)?, width), self.dtype, &self.device)?;
+        for (expert, (rows, output)) in chosen.iter().zip(outputs).enumerate() {
+            if rows.is_empty() {
+                continue;
+            }
+            let rows = self.indices(rows)?;
+            let of_rows = weights.narrow(1, expert, 1)?.contiguous()?.index_select(&rows, 0)?;
+            mixed = mixed.index_add(&rows, &output.broadcast_mul(&of_rows)?, 0)?;
+        }
+        Ok(mixed)
+    }
+
+    fn spread(
+        &self,
+        chosen: &[Vec<usize>],
+        outputs: &[Tensor],
+        weights: &Tensor,
+    ) -> Result<Tensor, OperationError> {
+        let all = weights.dim(0)?;
+        let parts = chosen.iter().zip(outputs).map(|(rows, output)| {
+            let zeros = Tensor::zeros((all, output.dim(1)?), self.dtype, &self.device)?;
+            match rows.is_empty() {
+                true => Ok(zeros),
+                false => Ok(zeros.index_add(&self.indices(rows)?, output, 0)?),
+            }
+        });
+        Ok(Tensor::cat(&parts.collect::<Result<Vec<_>, OperationError>>()?, 1)?)
+    }
+
+    fn take_part(
+        &self,
+        x: &Tensor,
+        indices: &[usize],
+        part: usize,
+        parts: usize,
+    ) -> Result<Tensor, OperationError> {
+        let width = x.dim(1)? / parts;
+        self.take_rows(&x.narrow(1, part * width, width)?.contiguous()?, indices)
+    }
+
+    fn weigh_rows(&self, x: Tensor, factors: &Tensor) -> Result<Tensor, OperationError> {
+        Ok(x.broadcast_mul(factors)?)
     }
 
     fn take_rows(&self, x: &Tensor, indices: &[usize]) -> Result<Tensor, OperationError> {

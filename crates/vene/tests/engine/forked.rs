@@ -14,12 +14,9 @@ use vene_test_support::{model_names, relative_error, values};
 use crate::random_plan::{RandomPlans, random_plans};
 use crate::subject::{Subject, logits_of};
 
-/// Rotary scalings that this version refuses.
-const REFUSED: [&str; 2] = ["llama-rope-dynamic", "llama-rope-yarn"];
-
 /// Every random model, in single and in double precision.
 static MODELS: LazyLock<Vec<(Subject, Subject)>> = LazyLock::new(|| {
-    let names = model_names().into_iter().filter(|name| !REFUSED.contains(&name.as_str()));
+    let names = model_names().into_iter();
     let both = |name: String| {
         let name: &'static str = name.leak();
         (Subject::new(name, Precision::Single), Subject::new(name, Precision::Double))

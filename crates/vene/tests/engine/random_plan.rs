@@ -5,6 +5,9 @@ use vene::{Edit, Example, Plan, Positions, Run, Source, When};
 
 use crate::subject::Subject;
 
+/// Every random model has at least so many tokens.
+pub const WORDS: u32 = 43;
+
 /// A plan and its examples, in numbers that fit any model.
 #[derive(Clone, Debug)]
 pub struct RandomPlan {
@@ -61,9 +64,9 @@ prop_compose! {
 prop_compose! {
     /// A base of 1 to 9 tokens, and a source of the same length that may share a prefix.
     fn example()(
-        base in prop::collection::vec(0u32..60, 1..=9),
+        base in prop::collection::vec(0..WORDS, 1..=9),
         shared in 0usize..9,
-        tail in prop::collection::vec(0u32..60, 9),
+        tail in prop::collection::vec(0..WORDS, 9),
     ) -> (Vec<u32>, Vec<u32>) {
         let shared = shared.min(base.len());
         let source = base[..shared].iter().chain(&tail[shared..base.len()]).copied().collect();
@@ -158,7 +161,7 @@ fn that_change_something<'a>(
 
 fn examples(examples: &[(Vec<u32>, Vec<u32>)], subject: &Subject) -> Vec<Example> {
     let example = |(base, source): &(Vec<u32>, Vec<u32>)| {
-        let other: Vec<u32> = base.iter().map(|token| (token + 17) % 60).collect();
+        let other: Vec<u32> = base.iter().map(|token| (token + 17) % WORDS).collect();
         Example::new(subject.prompt(base))
             .source(subject.prompt(source))
             .source(subject.prompt(&other))
@@ -182,7 +185,7 @@ impl RandomPlan {
         let behind =
             |prompt: &vene::Prompt, more: &[u32]| subject.prompt(&[prompt.tokens(), more].concat());
         let continued = |(example, more): (Example, &Vec<u32>)| {
-            let others: Vec<u32> = more.iter().map(|token| (token + 29) % 60).collect();
+            let others: Vec<u32> = more.iter().map(|token| (token + 29) % WORDS).collect();
             let base = Example::new(behind(&example.base, more));
             let sources = example.sources.iter();
             sources.fold(base, |example, source| example.source(behind(source, &others)))

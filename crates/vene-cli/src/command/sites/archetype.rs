@@ -2,12 +2,16 @@
 
 use vene_model::DecoderConfig;
 use vene_model::config::{
-    Activation, BlockKind, Extents, LayerConfig, NormKind, QueryKeyNorm, Rotary,
+    Activation, BlockKind, Experts, Extents, LayerConfig, NormKind, QueryKeyNorm, Rotary, Routing,
 };
 
 /// The families by the name under which people know them, and as `model_type` has them.
-pub const FAMILIES: [(&str, &str); 3] =
-    [("GPT-2", "gpt2"), ("Llama", "llama"), ("Gemma 3", "gemma3")];
+pub const FAMILIES: [(&str, &str); 4] = [
+    ("GPT-2", "gpt2"),
+    ("Llama", "llama"),
+    ("Gemma 3", "gemma3"),
+    ("Qwen with experts", "qwen2_moe"),
+];
 
 /// Networks besides transformers, likewise.
 pub const NETWORKS: [(&str, &str); 2] = [("MLP", "mlp"), ("GRU", "gru")];
@@ -23,7 +27,14 @@ pub fn archetype(family: &'static str, layers: usize) -> DecoderConfig {
     let llama = transformer && family != "gpt2";
     let gemma = family == "gemma3";
     let rotary = llama.then_some(0);
-    let layer = LayerConfig { rotary, ..LayerConfig::without_attention(kind) };
+    let experts = (family == "qwen2_moe").then_some(Experts {
+        count: 4,
+        chosen: 2,
+        d_expert: 8,
+        routing: Routing::ChooseThenSoftmax,
+        d_shared: Some(8),
+    });
+    let layer = LayerConfig { rotary, experts, ..LayerConfig::without_attention(kind) };
     let extents = Extents {
         d_model: 8,
         heads: 4,
@@ -59,13 +70,15 @@ mod tests {
             ("gpt2", "gpt2-plain"),
             ("llama", "llama-gqa"),
             ("gemma3", "gemma3-plain"),
+            ("qwen2_moe", "qwen2_moe-dense"),
             ("mlp", "mlp-plain"),
             ("gru", "gru-plain"),
         ] {
             let fixture = Fixture::new(model).outline().unwrap();
             let traits = |config: &DecoderConfig| {
                 let norms = (config.final_norm, config.post_norms, config.query_key_norm);
-                (config.only_kind(), norms, config.gated, config.rotaries.is_empty())
+                let experts = config.experts().map(|experts| experts.d_shared.is_some());
+                (config.only_kind(), norms, config.gated, config.rotaries.is_empty(), experts)
             };
             assert_eq!(traits(&archetype(family, 2)), traits(fixture.config()), "{family}");
         }

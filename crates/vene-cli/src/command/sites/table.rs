@@ -26,6 +26,8 @@ fn symbolic_shape(width: Width) -> &'static str {
         Width::KeyValueHeads => "[position, key_value_heads x head_dim]",
         Width::HeadModels => "[position, heads x d_model]",
         Width::Mlp => "[position, d_mlp]",
+        Width::Experts => "[position, experts]",
+        Width::ExpertModels => "[position, experts x d_model]",
         Width::Vocabulary => "[position, vocabulary]",
         Width::Pattern => "[head, query, key]",
     }
@@ -34,7 +36,9 @@ fn symbolic_shape(width: Width) -> &'static str {
 /// The units by which it can be edited.
 fn units(width: Width) -> &'static str {
     match width {
-        Width::Model | Width::Mlp | Width::Vocabulary => "pos",
+        Width::Model | Width::Mlp | Width::Experts | Width::ExpertModels | Width::Vocabulary => {
+            "pos"
+        }
         Width::Heads | Width::KeyValueHeads | Width::HeadModels | Width::Pattern => "pos, h, h.pos",
     }
 }

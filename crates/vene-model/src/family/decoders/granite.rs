@@ -18,7 +18,7 @@ pub(in crate::family) const FAMILY: Transformer = Transformer {
     ..llama::FAMILY
 };
 
-fn special(from: &Reading<'_>, told: &mut Described) -> Result<(), ModelError> {
+pub(super) fn special(from: &Reading<'_>, told: &mut Described) -> Result<(), ModelError> {
     let (keys, config) = (from.keys, &mut told.config);
     let scale = if from.is_hugging_face() {
         config.embedding_scale = keys.optional_positive("embedding_multiplier")?;

@@ -14,16 +14,22 @@ mod gpt_neo;
 mod gpt_neox;
 mod gptj;
 mod granite;
+mod granitemoe;
 mod llama;
 mod mistral;
+mod mixtral;
+mod mixture;
 mod olmo;
 mod olmo2;
 mod olmo3;
+mod olmoe;
 mod opt;
 mod phi;
 mod phi3;
 mod qwen2;
+mod qwen2_moe;
 mod qwen3;
+mod qwen3_moe;
 mod smollm3;
 mod stablelm;
 mod starcoder2;
@@ -32,12 +38,15 @@ mod windows;
 use super::transformer::Transformer;
 
 /// All of them, in the order in which they are shown.
-pub(super) const TRANSFORMERS: [&Transformer; 25] = [
+pub(super) const TRANSFORMERS: [&Transformer; 30] = [
     &gpt2::FAMILY,
     &llama::FAMILY,
     &mistral::FAMILY,
+    &mixtral::FAMILY,
     &qwen2::FAMILY,
+    &qwen2_moe::FAMILY,
     &qwen3::FAMILY,
+    &qwen3_moe::FAMILY,
     &gemma::FAMILY,
     &gemma2::FAMILY,
     &gemma3::FAMILY,
@@ -47,8 +56,10 @@ pub(super) const TRANSFORMERS: [&Transformer; 25] = [
     &olmo::FAMILY,
     &olmo2::FAMILY,
     &olmo3::FAMILY,
+    &olmoe::FAMILY,
     &smollm3::FAMILY,
     &granite::FAMILY,
+    &granitemoe::FAMILY,
     &cohere::FAMILY,
     &cohere2::FAMILY,
     &glm::FAMILY,

@@ -23,6 +23,13 @@ pub(super) fn none(from: &Reading<'_>) -> Result<(), ModelError> {
     }
 }
 
+/// Of a family whose versions disagree about which layers slide: none may.
+pub(super) fn off(from: &Reading<'_>) -> Result<(), ModelError> {
+    from.keys.only("use_sliding_window", false.into())?;
+    from.keys.ignore(&["sliding_window"]);
+    none(from)
+}
+
 /// For each layer whether it slides, by its type.
 pub(super) fn of_types(types: Vec<String>, layers: usize) -> Result<Vec<bool>, ModelError> {
     if types.len() != layers {

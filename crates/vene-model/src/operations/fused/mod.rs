@@ -17,8 +17,10 @@ use rows::Pool;
 pub(in crate::operations) use weights::Direction;
 pub use weights::{FusedLinear, FusedNorm, FusedRotary};
 
-use super::{ChosenLogits, HostRows, OperationError, Operations, Path, Plain, Precision};
-use crate::config::{Activation, DecoderConfig, LayerConfig, NormKind, Rotary};
+use super::{
+    ChosenLogits, HostRows, OperationError, Operations, Path, Plain, Precision, experts::route,
+};
+use crate::config::{Activation, DecoderConfig, Experts, LayerConfig, NormKind, Rotary};
 use crate::matrix::Matrix;
 use crate::pass::RowPlaces;
 use crate::tensors::{LinearTensors, NormTensors};
@@ -233,6 +235,95 @@ impl Operations for Fused {
 
     fn soft_cap(&self, mut x: FusedRows, cap: f64) -> Result<FusedRows, OperationError> {
         kernels::soft_cap(&mut x.buffer, cap as f32);
+        Ok(x)
+    }
+
+    fn route(&self, scores: &FusedRows, experts: &Experts) -> Result<FusedRows, OperationError> {
+        let mut weights = scores.clone();
+        let rows = weights.buffer.chunks_exact_mut(scores.width.max(1));
+        rows.for_each(|row| route(row, experts));
+        Ok(weights)
+    }
+
+    fn chosen_rows(
+        &self,
+        weights: &FusedRows,
+        experts: &Experts,
+    ) -> Result<Vec<Vec<usize>>, OperationError> {
+        let mut chosen = vec![Vec::new(); experts.count];
+        for index in 0..weights.rows() {
+            for (rows, weight) in chosen.iter_mut().zip(weights.row(index)) {
+                if *weight != 0.0 {
+                    rows.push(index);
+                }
+            }
+        }
+        Ok(chosen)
+    }
+
+    fn mix(
+        &self,
+        chosen: &[Vec<usize>],
+        outputs: &[FusedRows],
+        weights: &FusedRows,
+    ) -> Result<FusedRows, OperationError> {
+        let width = outputs.first().map_or(0, |output| output.width);
+        let mut mixed = self.rows(weights.rows(), width);
+        mixed.buffer.fill(0.0);
+        for (expert, (rows, output)) in chosen.iter().zip(outputs).enumerate() {
+            for (from, &row) in rows.iter().enumerate() {
+                let weight = weights.row(row)[expert];
+                let sums = &mut mixed.buffer[row * width..(row + 1) * width];
+                let terms = sums.iter_mut().zip(output.row(from));
+                terms.for_each(|(sum, value)| *sum += weight * value);
+            }
+        }
+        Ok(mixed)
+    }
+
+    fn spread(
+        &self,
+        chosen: &[Vec<usize>],
+        outputs: &[FusedRows],
+        weights: &FusedRows,
+    ) -> Result<FusedRows, OperationError> {
+        let width = outputs.first().map_or(0, |output| output.width);
+        let mut spread = self.rows(weights.rows(), outputs.len() * width);
+        spread.buffer.fill(0.0);
+        for (expert, (rows, output)) in chosen.iter().zip(outputs).enumerate() {
+            for (from, &row) in rows.iter().enumerate() {
+                let start = row * spread.width + expert * width;
+                spread.buffer[start..start + width].copy_from_slice(output.row(from));
+            }
+        }
+        Ok(spread)
+    }
+
+    fn take_part(
+        &self,
+        x: &FusedRows,
+        indices: &[usize],
+        part: usize,
+        parts: usize,
+    ) -> Result<FusedRows, OperationError> {
+        let width = x.width / parts;
+        let mut taken = self.rows(indices.len(), width);
+        for (row, &index) in taken.buffer.chunks_exact_mut(width.max(1)).zip(indices) {
+            row.copy_from_slice(&x.row(index)[part * width..(part + 1) * width]);
+        }
+        Ok(taken)
+    }
+
+    fn weigh_rows(
+        &self,
+        mut x: FusedRows,
+        factors: &FusedRows,
+    ) -> Result<FusedRows, OperationError> {
+        let rows = x.buffer.chunks_exact_mut(x.width.max(1)).enumerate();
+        for (index, row) in rows {
+            let factor = factors.row(index)[0];
+            row.iter_mut().for_each(|value| *value *= factor);
+        }
         Ok(x)
     }
 

@@ -21,7 +21,7 @@ use super::{
     ChosenLogits, Differentiable, Fused, HostRows, OperationError, Operations, OwnedPath, Path,
     Plain, Precision,
 };
-use crate::config::{Activation, DecoderConfig, LayerConfig, NormKind, Rotary};
+use crate::config::{Activation, DecoderConfig, Experts, LayerConfig, NormKind, Rotary};
 use crate::matrix::Matrix;
 use crate::pass::RowPlaces;
 use crate::tensors::{LinearTensors, NormTensors};
@@ -143,6 +143,50 @@ impl Operations for Recorded {
 
     fn soft_cap(&self, x: Tensor, cap: f64) -> Result<Tensor, OperationError> {
         self.plain().soft_cap(x, cap)
+    }
+
+    fn route(&self, scores: &Tensor, experts: &Experts) -> Result<Tensor, OperationError> {
+        self.plain().route(scores, experts)
+    }
+
+    fn chosen_rows(
+        &self,
+        weights: &Tensor,
+        experts: &Experts,
+    ) -> Result<Vec<Vec<usize>>, OperationError> {
+        self.plain().chosen_rows(weights, experts)
+    }
+
+    fn mix(
+        &self,
+        chosen: &[Vec<usize>],
+        outputs: &[Tensor],
+        weights: &Tensor,
+    ) -> Result<Tensor, OperationError> {
+        self.plain().mix(chosen, outputs, weights)
+    }
+
+    fn spread(
+        &self,
+        chosen: &[Vec<usize>],
+        outputs: &[Tensor],
+        weights: &Tensor,
+    ) -> Result<Tensor, OperationError> {
+        self.plain().spread(chosen, outputs, weights)
+    }
+
+    fn take_part(
+        &self,
+        x: &Tensor,
+        indices: &[usize],
+        part: usize,
+        parts: usize,
+    ) -> Result<Tensor, OperationError> {
+        self.plain().take_part(x, indices, part, parts)
+    }
+
+    fn weigh_rows(&self, x: Tensor, factors: &Tensor) -> Result<Tensor, OperationError> {
+        self.plain().weigh_rows(x, factors)
     }
 
     fn take_rows(&self, x: &Tensor, indices: &[usize]) -> Result<Tensor, OperationError> {

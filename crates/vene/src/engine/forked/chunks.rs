@@ -108,7 +108,7 @@ fn cost(job: Job<'_>, config: &DecoderConfig, with_trunk: bool) -> usize {
 /// their next use.
 pub(super) fn row_bytes(config: &DecoderConfig) -> usize {
     let heads = (2 * config.heads + 2 * config.key_value_heads) * config.head_dim;
-    let mlp = if config.gated { 2 } else { 1 } * config.d_mlp;
+    let mlp = if config.gated { 2 } else { 1 } * config.widest_mlp();
     4 * (3 * config.d_model + heads + mlp)
 }
 

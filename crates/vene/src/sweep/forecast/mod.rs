@@ -106,9 +106,15 @@ fn weights(config: &DecoderConfig) -> f64 {
     let DecoderConfig { d_model, d_mlp, heads, key_value_heads, head_dim, vocabulary, .. } =
         *config;
     let attention = d_model * head_dim * (2 * heads + 2 * key_value_heads);
-    let mlp = d_model * d_mlp * if config.gated { 3 } else { 2 };
+    let mlp = |layer: &LayerConfig| {
+        let hidden = match layer.experts {
+            Some(experts) => experts.count * experts.d_expert + experts.d_shared.unwrap_or(0),
+            None => d_mlp,
+        };
+        d_model * hidden * if config.gated { 3 } else { 2 }
+    };
     let of_layer = |layer: &LayerConfig| match layer.kind {
-        BlockKind::Transformer => attention + mlp,
+        BlockKind::Transformer => attention + mlp(layer),
         BlockKind::Feedforward => d_model * d_model,
         BlockKind::GatedRecurrent => 6 * d_model * d_model,
     };

@@ -98,8 +98,8 @@ fn seconds(products: &[Product]) -> Result<f64, RunError> {
 
 /// The products of one forward pass over one sequence, read at its last position.
 fn products(config: &DecoderConfig, rows: usize) -> Vec<Product> {
-    let DecoderConfig { d_model, d_mlp, heads, key_value_heads, head_dim, vocabulary, .. } =
-        *config;
+    let DecoderConfig { d_model, heads, key_value_heads, head_dim, vocabulary, .. } = *config;
+    let d_mlp = config.widest_mlp();
     let layers = |kind: BlockKind| config.layers.iter().filter(|layer| layer.kind == kind).count();
     let transformers = layers(BlockKind::Transformer);
     let (perceptrons, recurrent) =
@@ -111,6 +111,7 @@ fn products(config: &DecoderConfig, rows: usize) -> Vec<Product> {
         product(rows, head_dim, rows, heads * transformers),
         product(rows, rows, head_dim, heads * transformers),
         product(rows, heads * head_dim, d_model, transformers),
+        // Of experts those that are chosen, as if they were one MLP.
         product(rows, d_model, d_mlp, if config.gated { 2 } else { 1 } * transformers),
         product(rows, d_mlp, d_model, transformers),
         product(rows, d_model, d_model, perceptrons + 3 * recurrent),
@@ -124,7 +125,7 @@ fn products(config: &DecoderConfig, rows: usize) -> Vec<Product> {
 
 /// Activations that are alive at once in the widest place of a pass.
 fn activations(config: &DecoderConfig, rows: usize) -> f64 {
-    let in_mlp = rows * (2 * config.d_model + 3 * config.d_mlp);
+    let in_mlp = rows * (2 * config.d_model + 3 * config.widest_mlp());
     let in_attention = config.heads * rows * rows * 3;
     (in_mlp.max(in_attention) + config.vocabulary) as f64
 }

@@ -1,0 +1,34 @@
+//! Qwen 1.5 and 2 with experts (Qwen Team 2024): as Qwen 2, with a mixture of experts in some layers, one of which every token
+//! has.
+
+use super::{mixture, qwen2, windows};
+use crate::config::Experts;
+use crate::error::ModelError;
+use crate::family::slots::{ExpertSlots, LLAMA, Slots};
+use crate::family::transformer::{Bias, Biases, Described, Reading, Transformer};
+
+pub(in crate::family) const FAMILY: Transformer = Transformer {
+    name: "qwen2_moe",
+    model_type: "qwen2_moe",
+    gguf: None,
+    about: "as qwen2, with a mixture of experts and one that every token has (Qwen1.5-MoE)",
+    slots: Slots {
+        experts: Some(ExpertSlots {
+            shared: Some(["mlp.shared_expert", "mlp.shared_expert_gate"]),
+            ..mixture::QWEN
+        }),
+        ..LLAMA
+    },
+    biases: Biases { projections: Bias::Said("qkv_bias"), ..Biases::NONE },
+    special,
+    ..qwen2::FAMILY
+};
+
+fn special(from: &Reading<'_>, told: &mut Described) -> Result<(), ModelError> {
+    windows::off(from)?;
+    let routing = mixture::softmax_then_choose(from)?;
+    let d_expert = from.keys.extent("moe_intermediate_size")?;
+    let experts = mixture::experts(from, "num_experts", d_expert, routing)?;
+    let d_shared = Some(from.keys.extent("shared_expert_intermediate_size")?);
+    mixture::set_in_sparse_layers(from, told, Experts { d_shared, ..experts })
+}
