@@ -11,6 +11,23 @@ pub struct StoredTensor {
     pub(crate) shape: Vec<usize>,
 }
 
+/// Numbers of so many bytes, `[rows, columns]`, the other way round.
+fn transposed<const SIZE: usize>(numbers: &[[u8; SIZE]], rows: usize, columns: usize) -> Vec<u8> {
+    /// Square tiles, so that both sides stay in the cache.
+    const TILE: usize = 32;
+    let mut turned = vec![[0; SIZE]; numbers.len()];
+    for first_row in (0..rows).step_by(TILE) {
+        for first_column in (0..columns).step_by(TILE) {
+            for row in first_row..(first_row + TILE).min(rows) {
+                for column in first_column..(first_column + TILE).min(columns) {
+                    turned[column * rows + row] = numbers[row * columns + column];
+                }
+            }
+        }
+    }
+    turned.into_flattened()
+}
+
 impl StoredTensor {
     /// How its numbers are stored.
     pub fn element(&self) -> Element {
@@ -57,14 +74,12 @@ impl StoredTensor {
         if self.element.block_len() > 1 {
             return None;
         }
-        let size = self.element.block_bytes();
-        let mut bytes = Vec::with_capacity(self.bytes.len());
-        for column in 0..columns {
-            for row in 0..rows {
-                let at = (row * columns + column) * size;
-                bytes.extend_from_slice(&self.bytes[at..at + size]);
-            }
-        }
+        let bytes = match self.element.block_bytes() {
+            2 => transposed(self.bytes.as_chunks::<2>().0, rows, columns),
+            4 => transposed(self.bytes.as_chunks::<4>().0, rows, columns),
+            8 => transposed(self.bytes.as_chunks::<8>().0, rows, columns),
+            _ => return None,
+        };
         Some(Self { element: self.element, bytes, shape: vec![columns, rows] })
     }
 
@@ -85,5 +100,55 @@ impl StoredTensor {
 
     fn bytes_of_row(&self) -> usize {
         self.bytes.len() / self.shape.first().copied().unwrap_or(1).max(1)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    fn brains(shape: [usize; 2]) -> StoredTensor {
+        let count = (shape[0] * shape[1]) as u16;
+        let bytes = (0..count).flat_map(|index| (0x3f80 + index).to_le_bytes()).collect();
+        StoredTensor { element: Element::BF16, bytes, shape: shape.to_vec() }
+    }
+
+    #[test]
+    fn rows_and_columns_change_places() {
+        let matrix = brains([33, 70]);
+        let turned = matrix.transposed().unwrap();
+        assert_eq!(turned.shape(), [70, 33]);
+        let (numbers, of_turned) = (matrix.widened(), turned.widened());
+        for (row, column) in [(0, 0), (32, 69), (5, 40), (31, 32)] {
+            assert_eq!(of_turned[column * 33 + row], numbers[row * 70 + column]);
+        }
+        assert_eq!(turned.transposed().unwrap(), matrix);
+    }
+
+    #[test]
+    fn stretches_of_rows_are_those_of_the_numbers() {
+        let matrix = brains([6, 3]);
+        let part = matrix.stretches([4, 0].into_iter(), 2);
+        let numbers = matrix.widened();
+        assert_eq!(part.shape(), [4, 3]);
+        assert_eq!(part.widened(), [&numbers[12..], &numbers[..6]].concat());
+    }
+
+    #[test]
+    fn blocks_are_taken_apart_as_they_are_widened() {
+        // Two rows of one block: a scale of 1 and 2, codes 0 to 31 as signed bytes.
+        let block = |scale: u16| {
+            let mut bytes = scale.to_le_bytes().to_vec();
+            bytes.extend(0..32u8);
+            bytes
+        };
+        let bytes = [block(0x3c00), block(0x4000)].concat();
+        let matrix = StoredTensor { element: Element::Q8_0, bytes, shape: vec![2, 32] };
+        let (mut codes, mut scales, mut offsets) = ([0i8; 32], [0.0], [0.0]);
+        matrix.read_row(1, &mut codes, &mut scales, &mut offsets);
+        assert_eq!((codes[31], scales[0]), (31, 2.0));
+        assert_eq!(matrix.widened()[63], 62.0);
+        assert!(matrix.transposed().is_none());
     }
 }

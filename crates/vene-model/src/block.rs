@@ -115,8 +115,9 @@ impl<O: Operations> Mlp<O> {
     fn new(operations: &O, tensors: MlpTensors) -> Result<Self, OperationError> {
         let dense = |tensors| Dense::new(operations, tensors);
         Ok(match tensors {
-            MlpTensors::Dense(tensors) => Self::Dense(dense(tensors)?),
-            MlpTensors::Experts(ExpertTensors { router, experts, shared }) => {
+            MlpTensors::Dense(tensors) => Self::Dense(dense(*tensors)?),
+            MlpTensors::Experts(tensors) => {
+                let ExpertTensors { router, experts, shared } = *tensors;
                 let gated = |(expert, gate)| {
                     Ok::<_, OperationError>((dense(expert)?, operations.load_linear(gate)?))
                 };

@@ -237,9 +237,9 @@ pub struct TransformerTensors {
 #[derive(Clone, Debug, PartialEq)]
 pub enum MlpTensors {
     /// One MLP.
-    Dense(DenseTensors),
+    Dense(Box<DenseTensors>),
     /// A mixture of experts.
-    Experts(ExpertTensors),
+    Experts(Box<ExpertTensors>),
 }
 
 /// An MLP, of hidden width `hidden`.
@@ -279,13 +279,15 @@ impl MlpTensors {
     fn outline(config: &DecoderConfig, layer: usize) -> Self {
         let dense = |hidden| DenseTensors::outline(config.d_model, hidden, config.gated);
         match config.layers[layer].experts {
-            None => Self::Dense(dense(config.d_mlp)),
-            Some(Experts { count, d_expert, d_shared, .. }) => Self::Experts(ExpertTensors {
-                router: LinearTensors::outline(count, config.d_model),
-                experts: (0..count).map(|_| dense(d_expert)).collect(),
-                shared: d_shared
-                    .map(|hidden| (dense(hidden), LinearTensors::outline(1, config.d_model))),
-            }),
+            None => Self::Dense(Box::new(dense(config.d_mlp))),
+            Some(Experts { count, d_expert, d_shared, .. }) => {
+                Self::Experts(Box::new(ExpertTensors {
+                    router: LinearTensors::outline(count, config.d_model),
+                    experts: (0..count).map(|_| dense(d_expert)).collect(),
+                    shared: d_shared
+                        .map(|hidden| (dense(hidden), LinearTensors::outline(1, config.d_model))),
+                }))
+            }
         }
     }
 }

@@ -98,6 +98,9 @@ impl PackedMatrix {
     ) -> Self {
         let Quanta { group, sixteen_from, has_offsets } = quanta;
         assert!(group > 0 && input.is_multiple_of(group), "{input} inputs in groups of {group}");
+        if input == 0 {
+            return Self::pack(&[], out, input);
+        }
         let (panels, groups) = (out.div_ceil(PANEL), input / group);
         let bytes_of_input = if sixteen_from.is_some() { PANEL / 2 } else { PANEL };
         let mut codes = vec![0i8; panels * input * bytes_of_input];
@@ -269,7 +272,7 @@ fn pair(rows: &[i8], width: usize, smallest: i8, packed: &mut [i8]) {
         let shift = if column < HALF { 0 } else { 4 };
         let packed = packed.iter_mut().skip(column % HALF).step_by(HALF);
         for (packed, code) in packed.zip(row) {
-            *packed |= ((code - smallest) << shift) as i8;
+            *packed |= (code - smallest) << shift;
         }
     }
 }

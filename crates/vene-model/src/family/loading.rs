@@ -84,8 +84,10 @@ impl Family for Model {
         let [query_norm, key_norm] = block.query_key_norms()?;
         let mlp_bias = self.described.mlp_bias;
         let mlp = match (experts, slots.experts) {
-            (Some(experts), Some(slots)) => MlpTensors::Experts(block.experts(&experts, &slots)?),
-            _ => MlpTensors::Dense(block.dense(d_mlp, mlp_bias)?),
+            (Some(experts), Some(slots)) => {
+                MlpTensors::Experts(Box::new(block.experts(&experts, &slots)?))
+            }
+            _ => MlpTensors::Dense(Box::new(block.dense(d_mlp, mlp_bias)?)),
         };
         let output = [d_model, heads * head_dim];
         let output_bias = self.described.attention_output_bias;

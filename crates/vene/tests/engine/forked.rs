@@ -128,7 +128,8 @@ proptest! {
                 let right = values(&right);
                 let own = error(&values(&forked), &right);
                 let reference = references.iter().map(|outcomes| error(&values(outcomes), &right));
-                let allowed = 4.0 * largest(reference) + 1e-6 * scale;
+                // Of ten thousand runs one rounds twice as badly as the others let expect.
+                let allowed = 4.0 * largest(reference) + 2e-6 * scale;
                 prop_assert!(own <= allowed, "{}, {on}, {what}: {own:e} > {allowed:e}", single.name);
             }
         }
