@@ -3,7 +3,7 @@
 use super::keys::Keys;
 use super::names::Names;
 use super::slots::Slots;
-use super::transformer::GgufHead;
+use super::table::GgufHead;
 use super::{Naming, Weights};
 use crate::error::ModelError;
 use crate::matrix::Matrix;

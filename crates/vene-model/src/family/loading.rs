@@ -2,8 +2,9 @@
 
 use super::head::Head;
 use super::names::Names;
+use super::reading::{Described, HasBias, Reading};
 use super::slots::{ExpertNames, ExpertSlots, Gate, NormParts, Projections, Slots};
-use super::transformer::{Described, HasBias, Reading, Transformer};
+use super::table::Transformer;
 use super::{Family, Naming, Weights};
 use crate::config::{DecoderConfig, Experts, QueryKeyNorm};
 use crate::error::ModelError;

@@ -1,7 +1,7 @@
 //! Families: published configurations and tensor names, translated into the one decoder.
 //!
-//! A family of transformers is a table in a file of its own (`decoders/`): what its keys, tensors and defaults are
-//! called, and a function for what a table cannot say. `transformer.rs` turns a `config.json` (or GGUF metadata) into a
+//! A family of transformers is a table (`table.rs`) in a file of its own (`decoders/`): what its keys, tensors and defaults are
+//! called, and a function for what a table cannot say. `reading.rs` turns a `config.json` (or GGUF metadata) into a
 //! [`DecoderConfig`] by it, `loading.rs` takes the tensors by its names; nothing is computed. Before that, configuration and
 //! names are brought into one form (`form.rs`, `names.rs`). To add a family: write its table, list it in
 //! `decoders/mod.rs`, and give it fixtures.
@@ -15,9 +15,10 @@ mod keys;
 mod loading;
 mod names;
 mod networks;
+mod reading;
 mod rope;
 mod slots;
-mod transformer;
+mod table;
 mod weights;
 
 use serde_json::Value;

@@ -81,7 +81,7 @@ fn config(
         true => entries.map_or_else(|| keys.count("vocab_size"), Ok)?,
         false => 0,
     };
-    let layers = super::transformer::layer_count(keys, "n_layer")?;
+    let layers = super::reading::layer_count(keys, "n_layer")?;
     let extents = Extents {
         d_model,
         heads: 0,

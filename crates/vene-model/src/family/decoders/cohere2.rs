@@ -3,9 +3,8 @@
 use super::{cohere, llama, windows};
 use crate::config::Residual;
 use crate::error::ModelError;
-use crate::family::transformer::{
-    Bias, Biases, Described, Gguf, GgufHead, Norm, Positions, Reading, Transformer,
-};
+use crate::family::reading::{Described, Reading};
+use crate::family::table::{Bias, Biases, Gguf, GgufHead, Norm, Positions, Transformer};
 
 pub(in crate::family) const FAMILY: Transformer = Transformer {
     name: "cohere2",

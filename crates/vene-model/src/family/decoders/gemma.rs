@@ -4,9 +4,8 @@ use super::llama;
 use crate::config::Activation;
 use crate::error::ModelError;
 use crate::family::keys::shortened;
-use crate::family::transformer::{
-    Bias, Biases, Described, Gguf, GgufHead, Norm, Reading, Transformer,
-};
+use crate::family::reading::{Described, Reading};
+use crate::family::table::{Bias, Biases, Gguf, GgufHead, Norm, Transformer};
 
 pub(in crate::family) const FAMILY: Transformer = Transformer {
     name: "gemma",

@@ -4,8 +4,9 @@
 use super::{gemma, windows};
 use crate::config::{Activation, Rotary};
 use crate::error::ModelError;
+use crate::family::reading::{Described, Reading};
 use crate::family::slots::{self, Slots};
-use crate::family::transformer::{Described, Gguf, GgufHead, Reading, Transformer};
+use crate::family::table::{Gguf, GgufHead, Transformer};
 
 /// The layers of Gemma 2 27B, which scales scores by the width of the model over its heads. GGUF metadata does
 /// not say so: llama.cpp knows the model by its layers.

@@ -7,10 +7,9 @@ use super::{gemma, gemma2, windows};
 use crate::config::{Activation, Rotary};
 use crate::error::ModelError;
 use crate::family::keys::{Keys, shortened};
+use crate::family::reading::{Described, Reading};
 use crate::family::slots::{self, Slots};
-use crate::family::transformer::{
-    Described, Gguf, GgufHead, Positions, Reading, Share, Transformer,
-};
+use crate::family::table::{Gguf, GgufHead, Positions, Share, Transformer};
 use crate::family::{gguf_rope, rope};
 
 /// A key that transformers 5 writes and does not read.

@@ -4,7 +4,7 @@
 use super::llama;
 use crate::config::Pairing;
 use crate::family::slots::{Gate, LLAMA, Slots};
-use crate::family::transformer::{
+use crate::family::table::{
     Bias, Biases, Gguf, Positions, Share, Transformer, Turning, nothing_special,
 };
 

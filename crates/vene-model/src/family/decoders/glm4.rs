@@ -2,7 +2,7 @@
 
 use super::glm;
 use crate::family::slots::Slots;
-use crate::family::transformer::{Gguf, Transformer};
+use crate::family::table::{Gguf, Transformer};
 
 pub(in crate::family) const FAMILY: Transformer = Transformer {
     name: "glm4",

@@ -4,9 +4,10 @@
 
 use crate::config::{Activation, Residual};
 use crate::error::ModelError;
+use crate::family::reading::{Described, Reading};
 use crate::family::slots::{Gate, LLAMA, NormParts, Projections, Slots};
-use crate::family::transformer::{
-    Bias, Biases, Described, ExtentKeys, Gguf, GgufHead, Norm, Positions, Reading, Transformer,
+use crate::family::table::{
+    Bias, Biases, ExtentKeys, Gguf, GgufHead, Norm, Positions, Transformer,
 };
 
 pub(in crate::family) const FAMILY: Transformer = Transformer {

@@ -6,10 +6,9 @@ use super::{gpt2, llama};
 use crate::config::Activation;
 use crate::error::ModelError;
 use crate::family::keys::wrong;
+use crate::family::reading::{Described, Reading};
 use crate::family::slots::{Projections, Slots};
-use crate::family::transformer::{
-    Bias, Biases, Described, ExtentKeys, Norm, Positions, Reading, Transformer, USUAL_KEYS,
-};
+use crate::family::table::{Bias, Biases, ExtentKeys, Norm, Positions, Transformer, USUAL_KEYS};
 
 pub(in crate::family) const FAMILY: Transformer = Transformer {
     name: "gpt_neo",

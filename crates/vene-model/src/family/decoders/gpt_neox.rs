@@ -7,10 +7,11 @@ use super::llama;
 use crate::config::{Activation, Pairing, Residual};
 use crate::error::ModelError;
 use crate::family::keys::missing;
+use crate::family::reading::{Described, Reading};
 use crate::family::slots::{Gate, LLAMA, NormParts, Projections, Slots};
-use crate::family::transformer::{
-    Bias, Biases, Described, ExtentKeys, Gguf, GgufHead, Norm, Positions, Reading, Share,
-    Transformer, Turning, USUAL_KEYS,
+use crate::family::table::{
+    Bias, Biases, ExtentKeys, Gguf, GgufHead, Norm, Positions, Share, Transformer, Turning,
+    USUAL_KEYS,
 };
 
 pub(in crate::family) const FAMILY: Transformer = Transformer {

@@ -4,7 +4,7 @@
 use super::{gpt2, llama};
 use crate::config::{Activation, Pairing, Residual};
 use crate::family::slots::{Projections, Slots};
-use crate::family::transformer::{
+use crate::family::table::{
     Bias, Biases, Norm, Positions, Share, Transformer, Turning, nothing_special,
 };
 

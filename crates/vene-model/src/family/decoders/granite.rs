@@ -2,7 +2,8 @@
 
 use super::llama;
 use crate::error::ModelError;
-use crate::family::transformer::{Described, Gguf, GgufHead, Reading, Transformer};
+use crate::family::reading::{Described, Reading};
+use crate::family::table::{Gguf, GgufHead, Transformer};
 
 pub(in crate::family) const FAMILY: Transformer = Transformer {
     name: "granite",

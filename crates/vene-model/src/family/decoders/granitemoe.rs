@@ -3,8 +3,9 @@
 use super::{granite, mixture};
 use crate::config::Routing;
 use crate::error::ModelError;
+use crate::family::reading::{Described, Reading};
 use crate::family::slots::{ExpertNames, ExpertSlots, LLAMA, Slots};
-use crate::family::transformer::{Bias, Biases, Described, Reading, Transformer};
+use crate::family::table::{Bias, Biases, Transformer};
 
 pub(in crate::family) const FAMILY: Transformer = Transformer {
     name: "granitemoe",

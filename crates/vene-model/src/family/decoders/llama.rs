@@ -4,10 +4,10 @@
 use super::windows;
 use crate::config::{Activation, Residual};
 use crate::error::ModelError;
+use crate::family::reading::{Described, Reading};
 use crate::family::slots;
-use crate::family::transformer::{
-    Bias, Biases, Described, Gguf, GgufHead, Norm, Positions, Reading, Transformer, USUAL_KEYS,
-    WHOLE_HEADS,
+use crate::family::table::{
+    Bias, Biases, Gguf, GgufHead, Norm, Positions, Transformer, USUAL_KEYS, WHOLE_HEADS,
 };
 
 pub(in crate::family) const FAMILY: Transformer = Transformer {

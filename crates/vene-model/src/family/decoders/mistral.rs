@@ -4,7 +4,8 @@
 
 use super::{llama, windows};
 use crate::error::ModelError;
-use crate::family::transformer::{Biases, Described, Reading, Transformer};
+use crate::family::reading::{Described, Reading};
+use crate::family::table::{Biases, Transformer};
 
 pub(in crate::family) const FAMILY: Transformer = Transformer {
     name: "mistral",

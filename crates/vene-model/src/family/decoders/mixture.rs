@@ -3,8 +3,8 @@
 use crate::config::{Experts, Routing};
 use crate::error::ModelError;
 use crate::family::keys::wrong;
+use crate::family::reading::{Described, Reading};
 use crate::family::slots::{ExpertNames, ExpertSlots};
-use crate::family::transformer::{Described, Reading};
 
 /// Qwen's names, which OLMoE has, too.
 pub(super) const QWEN: ExpertSlots = ExpertSlots {

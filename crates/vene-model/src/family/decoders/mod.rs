@@ -35,7 +35,7 @@ mod stablelm;
 mod starcoder2;
 mod windows;
 
-use super::transformer::Transformer;
+use super::table::Transformer;
 
 /// All of them, in the order in which they are shown.
 pub(super) const TRANSFORMERS: [&Transformer; 30] = [

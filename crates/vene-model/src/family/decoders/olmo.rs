@@ -2,10 +2,9 @@
 
 use super::llama;
 use crate::error::ModelError;
+use crate::family::reading::{Described, Reading};
 use crate::family::slots::{LLAMA, NormParts, Slots};
-use crate::family::transformer::{
-    Bias, Biases, Described, Gguf, GgufHead, Norm, Reading, Transformer,
-};
+use crate::family::table::{Bias, Biases, Gguf, GgufHead, Norm, Transformer};
 
 pub(in crate::family) const FAMILY: Transformer = Transformer {
     name: "olmo",

@@ -3,10 +3,9 @@
 use super::{llama, windows};
 use crate::config::{QueryKeyNorm, Rotary};
 use crate::error::ModelError;
+use crate::family::reading::{Described, Reading, USUAL_BASE};
 use crate::family::slots::{LLAMA, QUERY_KEY_NORMS, Slots};
-use crate::family::transformer::{
-    Bias, Biases, Described, Gguf, GgufHead, Reading, Transformer, USUAL_BASE,
-};
+use crate::family::table::{Bias, Biases, Gguf, GgufHead, Transformer};
 
 pub(in crate::family) const FAMILY: Transformer = Transformer {
     name: "olmo2",

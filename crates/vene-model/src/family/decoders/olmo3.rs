@@ -3,8 +3,9 @@
 
 use super::{olmo2, windows};
 use crate::error::ModelError;
+use crate::family::reading::{Described, Reading};
 use crate::family::rope;
-use crate::family::transformer::{Described, Positions, Reading, Share, Transformer};
+use crate::family::table::{Positions, Share, Transformer};
 
 pub(in crate::family) const FAMILY: Transformer = Transformer {
     name: "olmo3",

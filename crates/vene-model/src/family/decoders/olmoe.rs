@@ -6,8 +6,9 @@ use serde_json::Value;
 use super::{llama, mixture};
 use crate::config::QueryKeyNorm;
 use crate::error::ModelError;
+use crate::family::reading::{Described, Reading};
 use crate::family::slots::{LLAMA, QUERY_KEY_NORMS, Slots};
-use crate::family::transformer::{Bias, Biases, Described, Reading, Transformer};
+use crate::family::table::{Bias, Biases, Transformer};
 
 pub(in crate::family) const FAMILY: Transformer = Transformer {
     name: "olmoe",

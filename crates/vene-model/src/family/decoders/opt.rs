@@ -6,10 +6,9 @@ use serde_json::json;
 use super::llama;
 use crate::config::Activation;
 use crate::error::ModelError;
+use crate::family::reading::{Described, Reading};
 use crate::family::slots::{Gate, LLAMA, NormParts, Projections, Slots};
-use crate::family::transformer::{
-    Bias, Biases, Described, ExtentKeys, Norm, Positions, Reading, Transformer, USUAL_KEYS,
-};
+use crate::family::table::{Bias, Biases, ExtentKeys, Norm, Positions, Transformer, USUAL_KEYS};
 
 pub(in crate::family) const FAMILY: Transformer = Transformer {
     name: "opt",

@@ -6,9 +6,10 @@ use serde_json::json;
 use super::llama;
 use crate::config::{Activation, Pairing, Residual};
 use crate::error::ModelError;
+use crate::family::reading::{Described, Reading};
 use crate::family::slots::{Gate, LLAMA, NormParts, Projections, Slots};
-use crate::family::transformer::{
-    Bias, Biases, Described, Gguf, GgufHead, Norm, Positions, Reading, Share, Transformer, Turning,
+use crate::family::table::{
+    Bias, Biases, Gguf, GgufHead, Norm, Positions, Share, Transformer, Turning,
 };
 
 pub(in crate::family) const FAMILY: Transformer = Transformer {

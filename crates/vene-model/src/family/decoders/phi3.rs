@@ -4,7 +4,7 @@
 use super::{llama, mistral};
 use crate::config::Pairing;
 use crate::family::slots::{Gate, LLAMA, Projections, Slots};
-use crate::family::transformer::{Biases, Gguf, Positions, Share, Transformer, Turning};
+use crate::family::table::{Biases, Gguf, Positions, Share, Transformer, Turning};
 
 pub(in crate::family) const FAMILY: Transformer = Transformer {
     name: "phi3",

@@ -2,7 +2,8 @@
 
 use super::{llama, windows};
 use crate::error::ModelError;
-use crate::family::transformer::{Bias, Biases, Described, Gguf, Reading, Transformer};
+use crate::family::reading::{Described, Reading};
+use crate::family::table::{Bias, Biases, Gguf, Transformer};
 
 pub(in crate::family) const FAMILY: Transformer = Transformer {
     name: "qwen2",

@@ -4,8 +4,9 @@
 use super::{mixture, qwen2, windows};
 use crate::config::Experts;
 use crate::error::ModelError;
+use crate::family::reading::{Described, Reading};
 use crate::family::slots::{ExpertSlots, LLAMA, Slots};
-use crate::family::transformer::{Bias, Biases, Described, Reading, Transformer};
+use crate::family::table::{Bias, Biases, Transformer};
 
 pub(in crate::family) const FAMILY: Transformer = Transformer {
     name: "qwen2_moe",

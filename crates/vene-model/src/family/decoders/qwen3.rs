@@ -2,7 +2,7 @@
 
 use super::{llama, qwen2};
 use crate::family::slots::{self, Slots};
-use crate::family::transformer::{Bias, Biases, Gguf, Transformer};
+use crate::family::table::{Bias, Biases, Gguf, Transformer};
 
 pub(in crate::family) const FAMILY: Transformer = Transformer {
     name: "qwen3",

@@ -2,8 +2,9 @@
 
 use super::{mixture, qwen3, windows};
 use crate::error::ModelError;
+use crate::family::reading::{Described, Reading};
 use crate::family::slots::{LLAMA, QUERY_KEY_NORMS, Slots};
-use crate::family::transformer::{Described, Reading, Transformer};
+use crate::family::table::Transformer;
 
 pub(in crate::family) const FAMILY: Transformer = Transformer {
     name: "qwen3_moe",

@@ -3,7 +3,8 @@
 use super::{llama, windows};
 use crate::error::ModelError;
 use crate::family::keys::wrong;
-use crate::family::transformer::{Bias, Biases, Described, Gguf, GgufHead, Reading, Transformer};
+use crate::family::reading::{Described, Reading};
+use crate::family::table::{Bias, Biases, Gguf, GgufHead, Transformer};
 
 pub(in crate::family) const FAMILY: Transformer = Transformer {
     name: "smollm3",

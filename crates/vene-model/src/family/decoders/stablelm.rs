@@ -6,10 +6,11 @@ use serde_json::json;
 use super::llama;
 use crate::config::{Pairing, Residual};
 use crate::error::ModelError;
+use crate::family::reading::{Described, Reading};
 use crate::family::slots::{LLAMA, NormParts, Slots};
-use crate::family::transformer::{
-    Bias, Biases, Described, ExtentKeys, Gguf, GgufHead, Norm, Positions, Reading, Share,
-    Transformer, Turning, USUAL_KEYS,
+use crate::family::table::{
+    Bias, Biases, ExtentKeys, Gguf, GgufHead, Norm, Positions, Share, Transformer, Turning,
+    USUAL_KEYS,
 };
 
 pub(in crate::family) const FAMILY: Transformer = Transformer {

@@ -3,7 +3,7 @@
 use super::{llama, mistral};
 use crate::config::Activation;
 use crate::family::slots::{Gate, LLAMA, NormParts, Slots};
-use crate::family::transformer::{Bias, Biases, Gguf, Norm, Transformer};
+use crate::family::table::{Bias, Biases, Gguf, Norm, Transformer};
 
 pub(in crate::family) const FAMILY: Transformer = Transformer {
     name: "starcoder2",

@@ -3,7 +3,7 @@
 use crate::config::DecoderConfig;
 use crate::error::ModelError;
 use crate::family::keys::wrong;
-use crate::family::transformer::Reading;
+use crate::family::reading::Reading;
 
 const TYPES: &str = "layer_types";
 
