@@ -14,6 +14,22 @@ pub(super) fn chosen<T: PartialOrd + Copy>(scores: &[T], count: usize) -> Vec<us
     experts
 }
 
+/// For each of so many experts the rows in which its weight is not 0.
+pub(super) fn chosen_rows<'r, T: PartialEq + Default + 'r>(
+    weights: impl Iterator<Item = &'r [T]>,
+    count: usize,
+) -> Vec<Vec<usize>> {
+    let mut chosen = vec![Vec::new(); count];
+    for (index, row) in weights.enumerate() {
+        for (rows, weight) in chosen.iter_mut().zip(row) {
+            if *weight != T::default() {
+                rows.push(index);
+            }
+        }
+    }
+    chosen
+}
+
 /// A row's weights by its scores, in place.
 pub(super) fn route(scores: &mut [f32], experts: &Experts) {
     let kept = chosen(scores, experts.chosen);

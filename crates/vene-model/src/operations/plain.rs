@@ -10,7 +10,7 @@ use super::differentiable::cross_entropy_of;
 use super::node::{linear_map, with_backward};
 use super::{
     ChosenLogits, Differentiable, HostRows, OperationError, Operations, Path, Visibility,
-    experts::chosen as chosen_experts,
+    experts::{chosen as chosen_experts, chosen_rows},
 };
 use crate::config::{
     Activation, DecoderConfig, Experts, LayerConfig, NormKind, Pairing, Rotary, Routing,
@@ -372,16 +372,8 @@ impl Operations for Plain {
         weights: &Tensor,
         experts: &Experts,
     ) -> Result<Vec<Vec<usize>>, OperationError> {
-        let mut chosen = vec![Vec::new(); experts.count];
         let weights = weights.detach().to_dtype(DType::F64)?.to_vec2::<f64>()?;
-        for (index, row) in weights.iter().enumerate() {
-            for (rows, weight) in chosen.iter_mut().zip(row) {
-                if *weight != 0.0 {
-                    rows.push(index);
-                }
-            }
-        }
-        Ok(chosen)
+        Ok(chosen_rows(weights.iter().map(Vec::as_slice), experts.count))
     }
 
     fn mix(

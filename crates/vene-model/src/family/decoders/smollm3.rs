@@ -2,7 +2,7 @@
 
 use super::{llama, windows};
 use crate::error::ModelError;
-use crate::family::keys::wrong;
+use crate::family::keys::of_each_layer;
 use crate::family::reading::{Described, Reading};
 use crate::family::table::{Bias, Biases, Gguf, GgufHead, Transformer};
 
@@ -51,12 +51,7 @@ fn layers_with_rotary(from: &Reading<'_>, layers: usize) -> Result<Vec<bool>, Mo
     let interval = from.keys.optional_count("no_rope_layer_interval")?.unwrap_or(INTERVAL);
     // A 1 stands for a layer that has an encoding.
     match from.keys.optional_flags(LIST)? {
-        Some(list) if list.len() == layers => Ok(list),
-        Some(list) => {
-            let found = format!("a list of {}", list.len());
-            let expected = format!("one entry for each of the {layers} layers");
-            Err(wrong(LIST, &found.into(), &expected))
-        }
+        Some(list) => of_each_layer(LIST, list, layers),
         None => Ok((0..layers).map(|layer| (layer + 1) % interval != 0).collect()),
     }
 }

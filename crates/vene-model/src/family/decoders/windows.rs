@@ -2,7 +2,7 @@
 
 use crate::config::DecoderConfig;
 use crate::error::ModelError;
-use crate::family::keys::wrong;
+use crate::family::keys::of_each_layer;
 use crate::family::reading::Reading;
 
 const TYPES: &str = "layer_types";
@@ -32,11 +32,7 @@ pub(super) fn off(from: &Reading<'_>) -> Result<(), ModelError> {
 
 /// For each layer whether it slides, by its type.
 pub(super) fn of_types(types: Vec<String>, layers: usize) -> Result<Vec<bool>, ModelError> {
-    if types.len() != layers {
-        let found = format!("a list of {}", types.len());
-        let expected = format!("one entry for each of the {layers} layers");
-        return Err(wrong(TYPES, &found.into(), &expected));
-    }
+    let types = of_each_layer(TYPES, types, layers)?;
     let slides = types.into_iter().map(|kind| match kind.as_str() {
         "sliding_attention" => Ok(true),
         "full_attention" => Ok(false),
@@ -83,12 +79,7 @@ pub(super) fn in_gguf(
 ) -> Result<Vec<bool>, ModelError> {
     const PERIOD: &str = "attention.sliding_window_pattern";
     match from.keys.optional_flags(PERIOD)? {
-        Some(slides) if slides.len() == layers => Ok(slides),
-        Some(slides) => {
-            let found = format!("a list of {}", slides.len());
-            let expected = format!("one entry for each of the {layers} layers");
-            Err(wrong(PERIOD, &found.into(), &expected))
-        }
+        Some(slides) => of_each_layer(PERIOD, slides, layers),
         None if from.keys.optional_number(PERIOD)? == Some(0.0) => Ok(vec![true; layers]),
         None => {
             let period = from.keys.optional_count(PERIOD)?.unwrap_or(usual_period);

@@ -414,6 +414,20 @@ pub(super) fn wrong(key: &str, value: &Value, expected: &str) -> ModelError {
     }
 }
 
+/// A list that has one entry for each layer.
+pub(super) fn of_each_layer<T>(
+    key: &str,
+    list: Vec<T>,
+    layers: usize,
+) -> Result<Vec<T>, ModelError> {
+    if list.len() == layers {
+        return Ok(list);
+    }
+    let found = format!("a list of {}", list.len());
+    let expected = format!("one entry for each of the {layers} layers");
+    Err(wrong(key, &found.into(), &expected))
+}
+
 /// A value in a message: its first 80 characters.
 pub(super) fn shortened(value: &Value) -> String {
     value.to_string().chars().take(80).collect()

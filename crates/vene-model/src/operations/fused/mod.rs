@@ -18,7 +18,8 @@ pub(in crate::operations) use weights::Direction;
 pub use weights::{FusedLinear, FusedNorm, FusedRotary};
 
 use super::{
-    ChosenLogits, HostRows, OperationError, Operations, Path, Plain, Precision, experts::route,
+    ChosenLogits, HostRows, OperationError, Operations, Path, Plain, Precision,
+    experts::{chosen_rows, route},
 };
 use crate::config::{Activation, DecoderConfig, Experts, LayerConfig, NormKind, Rotary};
 use crate::matrix::Matrix;
@@ -250,15 +251,8 @@ impl Operations for Fused {
         weights: &FusedRows,
         experts: &Experts,
     ) -> Result<Vec<Vec<usize>>, OperationError> {
-        let mut chosen = vec![Vec::new(); experts.count];
-        for index in 0..weights.rows() {
-            for (rows, weight) in chosen.iter_mut().zip(weights.row(index)) {
-                if *weight != 0.0 {
-                    rows.push(index);
-                }
-            }
-        }
-        Ok(chosen)
+        let rows = (0..weights.rows()).map(|index| weights.row(index));
+        Ok(chosen_rows(rows, experts.count))
     }
 
     fn mix(
