@@ -186,11 +186,6 @@ impl Reading<'_> {
         }
     }
 
-    /// A factor of a GGUF file; absent and 0 are none.
-    pub fn factor_in_gguf(&self, key: &str) -> Result<Option<f64>, ModelError> {
-        self.keys.positive_or_off(key)
-    }
-
     /// A soft cap, where there is one; GGUF files say 0 for none, as llama.cpp has it.
     pub fn soft_cap(&self, key: &str) -> Result<Option<f64>, ModelError> {
         match self.naming {
@@ -243,6 +238,11 @@ impl Reading<'_> {
         Ok(turned)
     }
 
+    /// The base of the rotary encoding in a GGUF file.
+    pub fn base_in_gguf(&self) -> Result<f64, ModelError> {
+        Ok(self.keys.optional_positive("rope.freq_base")?.unwrap_or(USUAL_BASE))
+    }
+
     /// A rotary encoding of all layers. Where it grows with the text, so does the context.
     fn rotary(&self, config: &mut DecoderConfig, turning: &Turning) -> Result<Rotary, ModelError> {
         let dimensions = self.turned(&turning.share, config.head_dim)?;
@@ -254,7 +254,7 @@ impl Reading<'_> {
                 described.rotary
             }
             (Naming::Gguf, _) => {
-                let theta = self.keys.optional_positive("rope.freq_base")?.unwrap_or(USUAL_BASE);
+                let theta = self.base_in_gguf()?;
                 gguf_rope::rotary(self.keys, self.names, theta, dimensions, config.context)?
             }
         };

@@ -43,7 +43,7 @@ fn special(from: &Reading<'_>, told: &mut Described) -> Result<(), ModelError> {
         from.keys.only("use_qk_norm", json!(false))?;
         from.keys.optional_positive("logit_scale")?
     } else {
-        from.factor_in_gguf("logit_scale")?
+        from.keys.positive_or_off("logit_scale")?
     };
     Ok(())
 }

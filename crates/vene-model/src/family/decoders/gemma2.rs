@@ -2,7 +2,7 @@
 //! caps on scores and logits.
 
 use super::{gemma, windows};
-use crate::config::{Activation, Rotary};
+use crate::config::{Activation, DecoderConfig, Rotary};
 use crate::error::ModelError;
 use crate::family::reading::{Described, Reading};
 use crate::family::slots::{self, Slots};
@@ -40,11 +40,9 @@ pub(super) const SLOTS: Slots = Slots {
 
 fn special(from: &Reading<'_>, told: &mut Described) -> Result<(), ModelError> {
     let (keys, config) = (from.keys, &mut told.config);
-    let is_27b = config.layers.len() == LAYERS_OF_27B;
     let scale = match from.is_hugging_face() {
         true => keys.positive("query_pre_attn_scalar")?,
-        false if is_27b => (config.d_model / config.heads) as f64,
-        false => config.head_dim as f64,
+        false => scale_in_gguf(config, LAYERS_OF_27B),
     };
     config.layers.iter_mut().for_each(|layer| layer.score_scale = scale.sqrt().recip());
     let layers = config.layers.len();
@@ -56,16 +54,21 @@ fn special(from: &Reading<'_>, told: &mut Described) -> Result<(), ModelError> {
         let slides = windows::in_gguf(from, layers, 2)?;
         windows::set(config, &slides, Some(window));
         if let Some(base) = keys.optional_positive("rope.freq_base_swa")? {
-            config.rotaries.push(Rotary::new(base, config.head_dim));
-            for (layer, slides) in config.layers.iter_mut().zip(slides) {
-                layer.rotary = Some(usize::from(slides));
-            }
+            let local = Rotary::new(base, config.head_dim);
+            windows::turn_by(config, &slides, local);
         }
     }
     config.embedding_scale = Some((config.d_model as f64).sqrt());
     config.score_soft_cap = cap(from, "attn_logit_softcapping", 50.0)?;
     config.logit_soft_cap = cap(from, "final_logit_softcapping", 30.0)?;
     Ok(())
+}
+
+/// By whose square root llama.cpp divides scores: the width of a head, but in the model of so many layers that of the model
+/// over its heads, in whole numbers.
+pub(super) fn scale_in_gguf(config: &DecoderConfig, layers_of_27b: usize) -> f64 {
+    let is_27b = config.layers.len() == layers_of_27b;
+    (if is_27b { config.d_model / config.heads } else { config.head_dim }) as f64
 }
 
 /// A cap. Where a GGUF file says none, it has llama.cpp's default.

@@ -7,7 +7,7 @@ use super::{gemma, gemma2, windows};
 use crate::config::{Activation, Rotary};
 use crate::error::ModelError;
 use crate::family::keys::{Keys, shortened};
-use crate::family::reading::{Described, Reading};
+use crate::family::reading::{Described, Reading, USUAL_BASE};
 use crate::family::slots::{self, Slots};
 use crate::family::table::{Gguf, GgufHead, Positions, Share, Transformer};
 use crate::family::{gguf_rope, rope};
@@ -53,9 +53,7 @@ fn special(from: &Reading<'_>, told: &mut Described) -> Result<(), ModelError> {
     let attending = if from.is_hugging_face() {
         Attending::in_config(from.keys, layers, head_dim, context)?
     } else {
-        // In whole numbers, as llama.cpp divides.
-        let is_27b = layers == LAYERS_OF_27B;
-        let scale = if is_27b { config.d_model / config.heads } else { head_dim };
+        let scale = gemma2::scale_in_gguf(config, LAYERS_OF_27B);
         Attending::in_gguf(from, layers, head_dim, context, scale)?
     };
     leave_out_score_cap(from.keys);
@@ -111,13 +109,13 @@ impl Attending {
         layers: usize,
         head_dim: usize,
         context: usize,
-        scale: usize,
+        scale: f64,
     ) -> Result<Self, ModelError> {
         let keys = from.keys;
         let window = windows::width(from)?;
         let slides = windows::in_gguf(from, layers, PATTERN)?;
-        let theta = keys.optional_positive("rope.freq_base")?.unwrap_or(10_000.0);
-        let local = keys.optional_positive("rope.freq_base_swa")?.unwrap_or(10_000.0);
+        let theta = from.base_in_gguf()?;
+        let local = keys.optional_positive("rope.freq_base_swa")?.unwrap_or(USUAL_BASE);
         Ok(Self {
             windows: slides.into_iter().map(|slides| window.filter(|_| slides)).collect(),
             rotaries: [
@@ -125,7 +123,7 @@ impl Attending {
                 Rotary::new(local, head_dim),
             ],
             context,
-            scale: scale as f64,
+            scale,
         })
     }
 }

@@ -27,14 +27,14 @@ pub(super) fn special(from: &Reading<'_>, told: &mut Described) -> Result<(), Mo
         config.logit_scale = keys.optional_positive("logits_scaling")?.map(f64::recip);
         Some(keys.positive("attention_multiplier")?)
     } else {
-        config.embedding_scale = from.factor_in_gguf("embedding_scale")?;
-        config.residual_scale = from.factor_in_gguf("residual_scale")?;
+        config.embedding_scale = keys.positive_or_off("embedding_scale")?;
+        config.residual_scale = keys.positive_or_off("residual_scale")?;
         config.logit_scale = Some(keys.positive("logit_scale")?.recip());
         // As llama.cpp has it: a model that was not trained with positions.
         if keys.said("rope.scaling.finetuned") == Some(false.into()) {
             config.layers.iter_mut().for_each(|layer| layer.rotary = None);
         }
-        from.factor_in_gguf("attention.scale")?
+        keys.positive_or_off("attention.scale")?
     };
     if let Some(scale) = scale {
         config.layers.iter_mut().for_each(|layer| layer.score_scale = scale);

@@ -28,7 +28,7 @@ fn special(from: &Reading<'_>, told: &mut Described) -> Result<(), ModelError> {
     told.config.projection_clip = match from.is_hugging_face() {
         true if from.keys.is_null(CLIP) => None,
         true => from.keys.optional_positive(CLIP)?,
-        false => from.factor_in_gguf("attention.clamp_kqv")?,
+        false => from.keys.positive_or_off("attention.clamp_kqv")?,
     };
     Ok(())
 }

@@ -3,7 +3,7 @@
 use super::{llama, windows};
 use crate::config::{QueryKeyNorm, Rotary};
 use crate::error::ModelError;
-use crate::family::reading::{Described, Reading, USUAL_BASE};
+use crate::family::reading::{Described, Reading};
 use crate::family::slots::{LLAMA, QUERY_KEY_NORMS, Slots};
 use crate::family::table::{Bias, Biases, Gguf, GgufHead, Transformer};
 
@@ -45,11 +45,8 @@ pub(super) fn special(from: &Reading<'_>, told: &mut Described) -> Result<(), Mo
     if let Some(window) = windows::width(from)? {
         let slides = windows::in_gguf(from, config.layers.len(), PERIOD)?;
         windows::set(config, &slides, Some(window));
-        let base = from.keys.optional_positive("rope.freq_base")?.unwrap_or(USUAL_BASE);
-        config.rotaries.push(Rotary::new(base, config.head_dim));
-        for (layer, slides) in config.layers.iter_mut().zip(slides) {
-            layer.rotary = Some(usize::from(slides));
-        }
+        let local = Rotary::new(from.base_in_gguf()?, config.head_dim);
+        windows::turn_by(config, &slides, local);
     }
     Ok(())
 }

@@ -26,9 +26,8 @@ fn special(from: &Reading<'_>, told: &mut Described) -> Result<(), ModelError> {
     let head_dim = from.turned(&Share::All, config.head_dim)?;
     let [global, local] = rope::of_layers(from.keys, "rope_theta", head_dim, config.context)?;
     config.context = global.context.min(local.context);
-    config.rotaries = vec![global.rotary, local.rotary];
-    for (layer, slides) in config.layers.iter_mut().zip(slides) {
-        layer.rotary = Some(usize::from(slides));
-    }
+    config.rotaries = vec![global.rotary];
+    config.layers.iter_mut().for_each(|layer| layer.rotary = Some(0));
+    windows::turn_by(config, &slides, local.rotary);
     Ok(())
 }

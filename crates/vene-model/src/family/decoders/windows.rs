@@ -1,6 +1,6 @@
 //! Which layers attend within a sliding window, as several families say it.
 
-use crate::config::DecoderConfig;
+use crate::config::{DecoderConfig, Rotary};
 use crate::error::ModelError;
 use crate::family::keys::of_each_layer;
 use crate::family::reading::Reading;
@@ -61,6 +61,15 @@ pub(super) fn sliding(
 pub(super) fn set(config: &mut DecoderConfig, slides: &[bool], window: Option<usize>) {
     for (layer, slides) in config.layers.iter_mut().zip(slides) {
         layer.window = window.filter(|_| *slides);
+    }
+}
+
+/// Turns the layers that slide by an encoding of their own.
+pub(super) fn turn_by(config: &mut DecoderConfig, slides: &[bool], local: Rotary) {
+    let index = config.rotaries.len();
+    config.rotaries.push(local);
+    for (layer, _) in config.layers.iter_mut().zip(slides).filter(|(_, slides)| **slides) {
+        layer.rotary = Some(index);
     }
 }
 
