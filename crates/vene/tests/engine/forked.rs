@@ -111,7 +111,7 @@ proptest! {
         let reference = run(&Reference::new(&single.model), &plans);
         let (Ok(right), Ok(reference)) = (right, reference) else { return Ok(()) };
         let mut references = vec![reference];
-        for times in [2, 3] {
+        for times in [2, 3, 5] {
             let plans = resolved(&random.repeated(times), single);
             match run(&Reference::new(&single.model), &plans) {
                 Ok(outcomes) => references.extend(rounds(&outcomes, times)),
@@ -128,8 +128,7 @@ proptest! {
                 let right = values(&right);
                 let own = error(&values(&forked), &right);
                 let reference = references.iter().map(|outcomes| error(&values(outcomes), &right));
-                // Of ten thousand runs one rounds twice as badly as the others let expect.
-                let allowed = 4.0 * largest(reference) + 2e-6 * scale;
+                let allowed = 4.0 * largest(reference) + 1e-6 * scale;
                 prop_assert!(own <= allowed, "{}, {on}, {what}: {own:e} > {allowed:e}", single.name);
             }
         }
