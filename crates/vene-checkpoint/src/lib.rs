@@ -39,6 +39,7 @@ mod hub;
 mod json;
 mod mapped;
 mod notice;
+pub mod opened;
 mod progress;
 mod provenance;
 mod safetensors;

@@ -14,12 +14,13 @@ mod record;
 mod sweep;
 mod train;
 
+use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 use vene::plan_file::{ExperimentKind, Format, PlanFile, PlanGrid, Sections};
 use vene::{ExecutorName, Outline, Plan};
-use vene_model::EMBEDDED;
 
 use crate::arguments::Given;
 use crate::model;
@@ -39,6 +40,8 @@ pub struct Experiment {
     plan: PlanGiven,
     /// The file, where it came from one.
     file: Option<PathBuf>,
+    /// The files that were read for its plans, with their SHA-256.
+    files: RefCell<BTreeMap<String, String>>,
 }
 
 /// What a record keeps of an experiment.
@@ -49,6 +52,8 @@ pub struct Spec {
     pub experiment: Value,
     /// Where the files are that its plan names.
     pub folder: PathBuf,
+    /// These files, by the names that the plan calls them, with the SHA-256 of what was read.
+    pub files: BTreeMap<String, String>,
 }
 
 /// What an option says, if it is given.
@@ -122,7 +127,14 @@ impl Experiment {
     /// A working folder that is gone.
     pub fn of_line(kind: ExperimentKind, given: Given) -> anyhow::Result<Self> {
         let plan = PlanGiven::File(PlanFile::of(&Plan::new())?);
-        Ok(Self { kind, sections: Sections::default(), given, plan, file: None })
+        Ok(Self {
+            kind,
+            sections: Sections::default(),
+            given,
+            plan,
+            file: None,
+            files: RefCell::default(),
+        })
     }
 
     /// One of a file, the folder of a saved plan, or an earlier run's `run.json`, with values in place of what it says.
@@ -177,7 +189,7 @@ impl Experiment {
                 *id = absolute(&path)?.display().to_string();
             }
         }
-        Ok(Self { kind, sections, given, plan, file })
+        Ok(Self { kind, sections, given, plan, file, files: RefCell::default() })
     }
 
     /// The file that it came from.
@@ -245,6 +257,7 @@ impl Experiment {
             model: model.to_owned(),
             experiment: serde_json::from_str(&self.text(Format::Json))?,
             folder: absolute(self.plan.file().folder())?,
+            files: self.files.borrow().clone(),
         })
     }
 
@@ -264,10 +277,10 @@ impl Experiment {
     /// The model's name, which the experiment has from then on, whatever it came from.
     fn name_model(&mut self) -> anyhow::Result<String> {
         let named = key!(self, model.id);
-        let name = if named.is_some() || self.has_rows() || self.file.is_some() {
+        let name = if self.has_rows() || self.file.is_some() {
             model::named(named)?
         } else {
-            EMBEDDED.to_owned()
+            model::named_or_embedded(named)
         };
         self.sections.model.get_or_insert_default().id = Some(absolute_if_there(&name)?);
         Ok(name)
@@ -278,7 +291,9 @@ impl Experiment {
     /// # Errors
     /// What of them cannot be; a plan of another model, unless that is said to be meant.
     pub fn grid(&self, outline: &Outline) -> anyhow::Result<PlanGrid> {
-        self.plan.grid(outline, || key!(self, model.another).unwrap_or(false))
+        let grid = self.plan.grid(outline, || key!(self, model.another).unwrap_or(false))?;
+        self.files.replace(grid.files.clone());
+        Ok(grid)
     }
 
     /// Its only plan.
@@ -286,7 +301,7 @@ impl Experiment {
     /// # Errors
     /// As [`Experiment::grid`]; a grid that makes several.
     pub fn plan(&self, outline: &Outline) -> anyhow::Result<Plan> {
-        self.plan.plan(outline, || key!(self, model.another).unwrap_or(false))
+        Ok(self.plan.file().only(self.grid(outline)?)?)
     }
 
     /// What runs it, and about how many bytes its passes may take, which the forked executor alone knows.

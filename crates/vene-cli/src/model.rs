@@ -24,9 +24,10 @@ pub struct ModelArgument {
     /// merges.txt). A .gguf file (of a model in parts the first). A Hugging Face id such as
     /// HuggingFaceTB/SmolLM2-135M; of a repository of GGUF files ORG/NAME:Q8_0 or
     /// ORG/NAME/FILE.gguf; each with @REVISION if wanted, or the address that a browser shows. It
-    /// is fetched unless it is in the cache.
-    #[arg(long, short, value_name = "MODEL", default_value = EMBEDDED)]
-    pub model: String,
+    /// is fetched unless it is in the cache. Where a plan is given it must be named, here, in the plan's file (`id` in
+    /// `[model]`) or by the variable VENE_MODEL; by default prompts are run on `embedded`.
+    #[arg(long, short, value_name = "MODEL")]
+    pub model: Option<String>,
 
     #[command(flatten)]
     pub ignored: IgnoredKeys,
@@ -34,23 +35,9 @@ pub struct ModelArgument {
 
 impl ModelArgument {
     /// Enters both options in the account, and gives what they say.
-    pub fn read(&self, given: &Given) -> ModelGiven<'_> {
+    pub fn read(&self, given: &Given) -> (Option<String>, &[String]) {
         let ignored = self.ignored.read(given);
-        ModelGiven { name: read!(given, self => model), ignored }
-    }
-}
-
-/// A model that was named.
-#[derive(Clone, Copy)]
-pub struct ModelGiven<'a> {
-    pub name: &'a str,
-    ignored: &'a [String],
-}
-
-impl ModelGiven<'_> {
-    /// Opens it without reading its weights.
-    pub fn open(self) -> anyhow::Result<Outline> {
-        open(self.name, self.ignored)
+        (read!(given, self => model).clone(), ignored)
     }
 }
 
@@ -159,13 +146,27 @@ const VARIABLE: &str = "VENE_MODEL";
 /// # Errors
 /// No name, with how to give one.
 pub fn named(name: Option<String>) -> anyhow::Result<String> {
-    match name.or_else(|| std::env::var(VARIABLE).ok().filter(|name| !name.is_empty())) {
+    match name.or_else(of_variable) {
         Some(name) => Ok(name),
         None => anyhow::bail!(
             "no model is named: give --model (`embedded` is the small one inside vene), set {VARIABLE}, or name it in \
              the plan's file ([model], id)"
         ),
     }
+}
+
+/// The model that typed prompts are run on: by default the small one inside vene, which is then said.
+pub fn named_or_embedded(name: Option<String>) -> String {
+    name.or_else(of_variable).unwrap_or_else(|| {
+        terminal::inform(format!(
+            "model: {EMBEDDED}, the small one inside vene; --model or {VARIABLE} name another"
+        ));
+        EMBEDDED.to_owned()
+    })
+}
+
+fn of_variable() -> Option<String> {
+    std::env::var(VARIABLE).ok().filter(|name| !name.is_empty())
 }
 
 /// Opens a model without reading its weights.

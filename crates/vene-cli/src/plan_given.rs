@@ -63,6 +63,14 @@ impl PlanGiven {
         Ok(Self::File(PlanFile::parse(&experiment.to_string(), Format::Json, Path::new(folder))?))
     }
 
+    /// The model that its file names; a path there is relative to the file's folder.
+    pub fn model(&self) -> Option<String> {
+        let file = self.file();
+        let id = file.sections.model.as_ref()?.id.as_ref()?;
+        let path = file.folder().join(id);
+        Some(if path.exists() { path.display().to_string() } else { id.clone() })
+    }
+
     pub fn file(&self) -> &PlanFile {
         match self {
             Self::File(file) => file,
@@ -87,14 +95,7 @@ impl PlanGiven {
 
     /// The plan for this very model; where it is for another one and `another` says so, for one of its shape.
     pub fn plan(&self, outline: &Outline, another: impl FnOnce() -> bool) -> anyhow::Result<Plan> {
-        let own = match self {
-            Self::File(file) => file.plan(outline),
-            Self::Saved(saved) => saved.plan(outline),
-        };
-        another_model::plan(own, another, || match self {
-            Self::File(file) => file.plan_for_another_model(outline),
-            Self::Saved(saved) => saved.plan_for_another_model(outline),
-        })
+        Ok(self.file().only(self.grid(outline, another)?)?)
     }
 
     /// The plans of its grid, likewise; a saved plan has none.
@@ -103,12 +104,14 @@ impl PlanGiven {
         outline: &Outline,
         another: impl FnOnce() -> bool,
     ) -> anyhow::Result<PlanGrid> {
-        match self {
-            Self::File(file) => another_model::plan(file.grid(outline), another, || {
-                file.grid_for_another_model(outline)
-            }),
-            Self::Saved(_) => Ok(self.plan(outline, another)?.into()),
-        }
+        let own = match self {
+            Self::File(file) => file.grid(outline),
+            Self::Saved(saved) => saved.grid(outline),
+        };
+        another_model::plan(own, another, || match self {
+            Self::File(file) => file.grid_for_another_model(outline),
+            Self::Saved(saved) => saved.grid_for_another_model(outline),
+        })
     }
 
     /// Enters in the account what the file says.

@@ -258,6 +258,7 @@ impl Record {
             "model" => "the model",
             "options" => "an option",
             "experiment" => "the experiment",
+            "plan_files" => "a file that the plan names",
             key => key,
         };
         Some(format!("{what} is not what it was: {}", difference::in_words(&one, &two)))

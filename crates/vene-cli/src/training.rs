@@ -18,8 +18,8 @@ use std::path::Path;
 use anyhow::{Context, bail, ensure};
 use serde_json::json;
 use vene::data::LeftOut;
+use vene::data::Together;
 use vene::plan_file::{PlanGrid, Sections};
-use vene::statistics::Together;
 use vene::training::{Evaluation, Trained};
 use vene::{BeginningOfSequence, Outline, Precision};
 

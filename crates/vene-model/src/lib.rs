@@ -50,7 +50,7 @@ pub use prompt::Prompt;
 pub use recurrence::{AtStep, Recurrence, StateFrom, TimeStep};
 pub use site::Site;
 pub use vene_checkpoint::{
-    BeginningOfSequence, Checkpoint, CheckpointError, Progress, Provenance, Tokenizer, placeholder,
-    safetensors_problem, text_instead,
+    BeginningOfSequence, Checkpoint, CheckpointError, Progress, Provenance, Tokenizer, opened,
+    placeholder, safetensors_problem, text_instead,
 };
 pub use vene_kernels::ranking;

@@ -34,7 +34,7 @@ fn every_component_is_at_each_place_that_the_architecture_names() {
     let announced = [
         "crates/vene-model/src/decoder.rs",
         "crates/vene-model/src/recurrence.rs",
-        "crates/vene/src/engine/attend.rs",
+        "crates/vene-engine/src/attend.rs",
     ];
     for path in named.iter().chain(&oracles).chain(&variants).chain(&announced) {
         let file = Path::new(path).file_name().unwrap().to_str().unwrap();

@@ -25,12 +25,14 @@
 //! ```
 
 mod sentence;
+mod shown;
 
 use std::fmt::Debug;
 
 pub use sentence::sentence;
 #[doc(hidden)]
 pub use serde;
+pub use shown::{listed, shown};
 
 /// An enum whose values have names.
 pub trait Named: Copy + Debug + Eq + Sized + 'static {

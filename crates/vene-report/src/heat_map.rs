@@ -37,6 +37,8 @@ pub struct HeatMap {
     pub x: Axis,
     /// The panels.
     pub facets: Facets,
+    /// What rows are called where the panels are components: `layer`.
+    pub rows: String,
     /// The colours.
     pub scale: ColorScale,
     /// Whether each panel has a scale of its own (panels of metrics that have different units),
@@ -71,6 +73,7 @@ impl Default for HeatMap {
             interval: None,
             x: Axis::Position(Vec::new()),
             facets: Facets::default(),
+            rows: "layer".to_owned(),
             scale: ColorScale::default(),
             own_scales: false,
         }

@@ -30,40 +30,55 @@
 //! * [`Sweep`]: the same intervention at many places, over a pair of prompts or the rows of a data set;
 //! * [`Generator`]: text, with edits made while it is written.
 
-pub mod causal;
-pub mod data;
-mod engine;
-mod error;
-pub mod generation;
 mod indices;
-pub mod intervention;
 pub mod metric;
-mod opened;
-pub mod plan;
 pub mod plan_file;
 pub mod plan_sweep;
-mod random;
-mod shown;
-pub mod statistics;
+pub mod registry;
 pub mod sweep;
-pub mod task;
 pub mod training;
 
+#[doc(inline)]
+pub use vene_data::{causal, task};
+#[doc(inline)]
+pub use vene_engine::generation;
+#[doc(inline)]
+pub use vene_intervention as intervention;
+#[doc(inline)]
+pub use vene_statistics as statistics;
+
+/// Data sets: rows of a base, a source, their answers, and the phrases that positions are named after.
+pub mod data {
+    pub use vene_data::{
+        DataError, DataFile, FoilIs, Layout, LeftOut, OverRows, Phrase, Place, PlanRows,
+        PreparedRow, ReadOptions, Reason, Role, RoleError, Row, RowError, RowName, Span, Split,
+        SplitError, SplitRows, Together, Unspaced, UnusedColumn, WriteError, read, read_with,
+        shared_prompts, unspaced, write_jsonl,
+    };
+}
+
+/// Plans: which values of which run are replaced by what.
+pub mod plan {
+    pub use vene_data::{OverRows, PlanRows};
+    pub use vene_engine::plan::*;
+}
+
 pub use candle_core;
-pub use engine::{
-    Distribution, ExampleOutcome, Executor, ExecutorName, Forked, Gradients, PlanOutcome, Reading,
-    Reference, RunPlans, Session, SiteGradients,
-};
-pub use error::{PlanError, PositionError, RunError, SweepError, Whose};
 pub use generation::{Generation, GenerationError, Generator, Sampling};
 pub use indices::{IndicesError, indices};
-pub use plan::{
+pub use sweep::{
+    AnswerTokens, Control, Direction, EffectType, Forecast, ForecastOf, Method, NoiseSize, Sweep,
+    SweepBuilder, SweepError, SweepOutcome, SweepPositions, SweepUnit,
+};
+pub use vene_data::PlanRows;
+pub use vene_engine::plan::{
     Edit, Example, Heads, Module, Outputs, Part, Plan, Positions, Receipt, Reduce, Run, Source,
     SourcePositions, Tokens, When,
 };
-pub use sweep::{
-    AnswerTokens, Control, Direction, EffectType, Forecast, ForecastOf, Method, NoiseSize, Sweep,
-    SweepBuilder, SweepOutcome, SweepPositions, SweepUnit,
+pub use vene_engine::{
+    Distribution, ExampleOutcome, Executor, ExecutorName, Forked, Gradients, PlanError,
+    PlanOutcome, PositionError, Reading, Reference, RunError, RunPlans, Session, SiteGradients,
+    Whose,
 };
 pub use vene_model::tensors::HostTensor;
 pub use vene_model::{

@@ -1,13 +1,14 @@
 //! Plans over data sets: what they tell is what sweeps, single runs and the reference executor tell.
 #![allow(clippy::unwrap_used, missing_docs)]
 
+use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::path::Path;
 
 use candle_core::DType;
 use vene::data::{Phrase, Role, Row};
 use vene::metric;
-use vene::plan_file::{Format, PlanFile};
+use vene::plan_file::{Format, GridRun, GridValue, PlanFile, PlanGrid};
 use vene::plan_sweep::{PlanSweep, PlanSweepError, join};
 use vene::sweep::Summary;
 use vene::{
@@ -280,6 +281,18 @@ fn what_does_not_fit_says_so() {
     assert_eq!((sweep.rows().len(), sweep.left_out().len()), (5, 1));
     let reason = sweep.left_out()[0].reason.to_string();
     assert!(reason.contains("the base") && !reason.contains("example"), "{reason}");
+    // A later run of a grid is looked at as well as the first.
+    let run = |position: i64| GridRun {
+        values: vec![GridValue::Integer(position)],
+        plan: Plan::new().edit(edit().at(Positions::index(position))),
+    };
+    let grid = PlanGrid {
+        variables: vec!["p".to_owned()],
+        runs: [0, 4].map(run).to_vec(),
+        files: BTreeMap::new(),
+    };
+    let sweep = PlanSweep::builder(&model).grid(grid).rows(&mixed).build().unwrap();
+    assert_eq!((sweep.rows().len(), sweep.left_out().len()), (5, 1));
     // Rows of unequal numbers of positions make no tensor.
     let all = Plan::new().edit(edit()).collect(Component::MlpOutput, 0, Positions::All);
     let error = build(all, &rows).unwrap().run(&model).unwrap_err().to_string();

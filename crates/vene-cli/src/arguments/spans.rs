@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use anyhow::Context;
 use clap::Args;
 use vene::data::Row;
-use vene::{BeginningOfSequence, Outline, Plan};
+use vene::{BeginningOfSequence, Outline, Plan, PlanRows};
 
 use crate::experiment::{Experiment, put};
 

@@ -5,7 +5,7 @@ use std::fmt::Write;
 use clap::Args;
 use serde_json::{Value, json};
 use vene::intervention::SourceCount;
-use vene::intervention::registry::{self, ALIASES, AliasSource};
+use vene::registry::{self, ALIASES, AliasSource};
 
 use crate::arguments::{Given, ReadBy, read};
 use crate::terminal;

@@ -101,7 +101,7 @@ impl Shards {
         let (first, of) = (&shards[0], shards[0].0.of);
         for (shard, folder, record) in &shards {
             if record.spec() != first.2.spec() || shard.of != of {
-                let all = ["data", "model", "experiment"];
+                let all = ["data", "model", "plan_files", "experiment"];
                 let difference = first
                     .2
                     .difference_in_words(record, &all)

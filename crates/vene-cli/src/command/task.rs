@@ -10,7 +10,7 @@ use vene::task::{Generated, Task};
 
 use crate::arguments::{Given, ReadBy, must_end_with, read};
 use crate::folder::OutputFile;
-use crate::model::ModelArgument;
+use crate::model::{self, ModelArgument};
 use crate::terminal;
 
 /// Make a data set for a common task, fitted to a model's tokenizer
@@ -84,7 +84,7 @@ impl Arguments {
         let out = read!(given, self => out);
         let force = out.is_some() && *read!(given, self => force);
         let json = out.is_some() && *read!(given, self => json);
-        let model = self.model.read(given);
+        let (name, ignored) = self.model.read(given);
         given.check("rows that are printed", READ_BY)?;
         let out = match out {
             Some(path) => {
@@ -93,12 +93,13 @@ impl Arguments {
             }
             None => None,
         };
-        let outline = model.open()?;
+        let name = model::named_or_embedded(name);
+        let outline = model::open(&name, ignored)?;
         let made = task.rows(&outline, count as usize, seed)?;
         let Some((file, path)) = out else { return terminal::print(&lines(&made.rows)?) };
         file.write(|file| Ok(write_jsonl(&made.rows, file)?))?;
         let summary =
-            Summary { task, made: &made, arguments: self, path: path.display().to_string() };
+            Summary { task, made: &made, model: name, seed, path: path.display().to_string() };
         if json { terminal::print_json(&summary.json()?) } else { terminal::print(&summary.text()) }
     }
 }
@@ -132,7 +133,8 @@ fn lines<'a>(rows: impl IntoIterator<Item = &'a Row>) -> anyhow::Result<String> 
 struct Summary<'a> {
     task: Task,
     made: &'a Generated,
-    arguments: &'a Arguments,
+    model: String,
+    seed: u64,
     path: String,
 }
 
@@ -143,8 +145,8 @@ impl Summary<'_> {
         Ok(json!({
             "task": self.task.name(),
             "paper": self.task.paper(),
-            "model": self.arguments.model.model,
-            "seed": self.arguments.seed,
+            "model": self.model,
+            "seed": self.seed,
             "file": self.path,
             "rows": self.made.rows.len(),
             "groups": groups.iter()
@@ -163,8 +165,8 @@ impl Summary<'_> {
             self.task,
             self.made.rows.len(),
             self.path,
-            self.arguments.model.model,
-            self.arguments.seed,
+            self.model,
+            self.seed,
         );
         let _ = writeln!(text, "{}", groups_of(self.made));
         for left_out in self.made.left_out.iter().filter(|left_out| left_out.count > 0) {

@@ -96,8 +96,19 @@ impl Arguments {
                 given.read_section(section);
             }
         }
-        let outline = self.model.read(&given).open()?;
-        let is_meant = || *read!(given, self => another_model);
+        let (model, ignored) = self.model.read(&given);
+        let stated = plan.as_ref().and_then(|plan| plan.file().sections.model.as_ref());
+        let ignored = match stated {
+            Some(stated) if ignored.is_empty() => &stated.ignored_keys[..],
+            _ => ignored,
+        };
+        let model = match &plan {
+            Some(plan) => model::named(model.or_else(|| plan.model()))?,
+            None => model::named_or_embedded(model),
+        };
+        let outline = model::open(&model, ignored)?;
+        let another = stated.and_then(|stated| stated.another).unwrap_or(false);
+        let is_meant = || *read!(given, self => another_model) || another;
         let plan = plan.map(|plan| plan.plan(&outline, is_meant)).transpose()?;
         let plan = plan.map(|plan| plan.without_collects().read(Positions::Last));
         let prompt = |text: &str, what: String| -> anyhow::Result<Prompt> {

@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use clap::Args;
+use vene::data::Together;
 use vene::plan_file::ExperimentKind;
-use vene::statistics::Together;
 
 use crate::arguments::{Given, by_name, memory_size, read};
 use crate::experiment::{self, Delivery, Experiment, put};

@@ -201,6 +201,7 @@ fn description(
         "vene": env!("CARGO_PKG_VERSION"),
         "model": model::record(model, &spec.model)?,
         "experiment": spec.experiment,
+        "plan_files": spec.files,
     });
     if has_table {
         // Its rows stand in a table of their own.

@@ -13,7 +13,7 @@ use crate::record::{Kind, Record};
 use crate::{model, rows, threads};
 
 /// What determines the numbers, and must be the same when a run is taken up again.
-pub const DETERMINES: [&str; 4] = ["data", "model", "experiment", "place"];
+pub const DETERMINES: [&str; 5] = ["data", "model", "experiment", "plan_files", "place"];
 
 /// The record of a run that begins; `details` is what else is known of it.
 ///
@@ -32,6 +32,7 @@ pub fn begin(
         "data": { "from": data.from, "sha256": data.sha256, "rows": data.rows },
         "left_out_rows": rows::record_of(left_out),
         "experiment": spec.experiment,
+        "plan_files": spec.files,
         "folder": spec.folder.display().to_string(),
         "threads": threads::count(),
     });

@@ -1,12 +1,16 @@
 //! Which figures show a plan over a data set.
 //!
 //! For each number: along a variable of numbers (a layer, a dose) the mean effect with its interval; of two variables one
-//! line for each value of the other; without any, every row's effect as a dot.
+//! line for each value of the other, or a heat map where these would be too many to be told apart; without any, every row's
+//! effect as a dot.
 
+use std::collections::BTreeSet;
+
+use vene::plan_file::GridValue;
 use vene::plan_sweep::PlanSweep;
 use vene::sweep::place_columns;
 use vene::{Outline, Table};
-use vene_report::{Along, Caption, Facets, Figure, Interval, Profile, Strips};
+use vene_report::{Along, Axis, Caption, Facets, Figure, HeatMap, Interval, Profile, Strips};
 use vene_table::{TableError, TableSource};
 
 use super::Settings;
@@ -19,6 +23,8 @@ const MOST_LINES: usize = 8;
 enum Shown {
     /// Along the first variable; the second, if there is one, is lines.
     Along { along: String, lines: Option<String> },
+    /// Two variables as the rows and columns of a map.
+    Map { rows: String, columns: String },
     /// Every row's effect.
     Dots,
 }
@@ -46,6 +52,7 @@ pub fn draw(
             Shown::Along { along, lines } => {
                 profile(summary, metric, &along, lines.as_deref(), caption)
             }
+            Shown::Map { rows, columns } => map(summary, metric, &rows, &columns, caption),
             Shown::Dots => dots(examples, summary, metric, caption),
         };
         match figure.and_then(|figure| Ok((figure.png()?, figure))) {
@@ -78,14 +85,27 @@ fn stem(sweep: &PlanSweep, index: usize) -> String {
 
 fn shown(sweep: &PlanSweep) -> Shown {
     let grid = sweep.grid();
-    let is_number = |place: usize| {
-        grid.runs
-            .iter()
-            .all(|run| !matches!(run.values[place], vene::plan_file::GridValue::Text(_)))
+    let all = |place: usize, is: fn(&GridValue) -> bool| {
+        grid.runs.iter().all(|run| is(&run.values[place]))
     };
-    let along = (0..grid.variables.len()).find(|&place| is_number(place));
+    let places = 0..grid.variables.len();
+    let is_number = |value: &GridValue| !matches!(value, GridValue::Text(_));
+    let along = places.clone().find(|&place| all(place, is_number));
+    let is_integer = |value: &GridValue| matches!(value, GridValue::Integer(_));
+    let integers = places.clone().find(|&place| all(place, is_integer));
+    let lines = |along: usize| {
+        let values = grid.runs.iter().map(|run| run.values[1 - along].to_string());
+        values.collect::<BTreeSet<String>>().len()
+    };
     match (along, grid.variables.len()) {
         (Some(_), 1) => Shown::Along { along: grid.variables[0].clone(), lines: None },
+        (Some(along), 2) if lines(along) > MOST_LINES && integers.is_some() => {
+            let rows = integers.unwrap_or_default();
+            Shown::Map {
+                rows: grid.variables[rows].clone(),
+                columns: grid.variables[1 - rows].clone(),
+            }
+        }
         (Some(along), 2) => Shown::Along {
             along: grid.variables[along].clone(),
             lines: Some(grid.variables[1 - along].clone()),
@@ -140,6 +160,33 @@ fn profile(
         ..Profile::default()
     };
     Ok(profile.draw(&points)?)
+}
+
+/// The mean effects over two variables, the first of integers.
+fn map(
+    summary: &Table,
+    metric: &str,
+    rows: &str,
+    columns: &str,
+    caption: Caption,
+) -> anyhow::Result<Figure> {
+    let metrics = summary.text("metric")?;
+    let chosen = summary.filter(|row| metrics[row] == metric);
+    let labels: Vec<String> =
+        texts(&chosen, columns)?.into_iter().map(|value| format!("{columns} {value}")).collect();
+    let mut table = Table::builder()
+        .column("component", vec![String::new(); chosen.rows()])
+        .column("layer", chosen.column(rows)?.clone())
+        .column("role", labels);
+    for name in ["mean", "low", "high"] {
+        table = table.column(name, chosen.column(name)?.clone());
+    }
+    let map = HeatMap {
+        caption,
+        rows: rows.to_owned(),
+        ..HeatMap::means(Axis::Role(Vec::new()), Facets::by("component"))
+    };
+    Ok(map.draw(&table.build()?)?)
 }
 
 /// Every row's effect, a strip for each run.

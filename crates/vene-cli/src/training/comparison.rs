@@ -1,5 +1,7 @@
 //! A trained plan beside what it should be compared with.
 
+use std::collections::BTreeMap;
+
 use anyhow::{Context, ensure};
 use serde_json::{Value, json};
 use vene::data::{LeftOut, PreparedRow, Row};
@@ -7,7 +9,7 @@ use vene::metric;
 use vene::plan_file::{GridRun, GridValue, PlanGrid, TrainSection};
 use vene::plan_sweep::PlanSweep;
 use vene::training::{Evaluation, Examples, random_directions, whole_activations};
-use vene::{AnswerTokens, BeginningOfSequence, Model, Outline, Plan};
+use vene::{AnswerTokens, BeginningOfSequence, Model, Outline, Plan, PlanRows};
 
 use super::objectives::{self, Label, Task};
 
@@ -76,6 +78,7 @@ impl Comparison {
         let grid = PlanGrid {
             variables: vec![VARIABLE.to_owned()],
             runs: plans.iter().map(run).collect(),
+            files: BTreeMap::new(),
         };
         let labelled = |row: &Row| {
             let mut row = row.clone();

@@ -3,7 +3,7 @@
 use anyhow::{Context, bail, ensure};
 use vene::data::{FoilIs, PreparedRow, Reason};
 use vene::intervention::{Parameter, ParameterRole};
-use vene::plan::{OverRows, ResolvedPlan, TeacherForced};
+use vene::plan::{OverRows, PlanRows, ResolvedPlan, TeacherForced};
 use vene::plan_file::{LossName, TrainSection};
 use vene::training::{CrossEntropy, LogitDifference, Objective, SumOf};
 use vene::{AnswerTokens, Outline, Plan};

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use anyhow::{Context, bail, ensure};
 use vene::data::{FoilIs, LeftOut, PreparedRow, Reason, Row};
-use vene::plan::OverRows;
+use vene::plan::{OverRows, PlanRows};
 use vene::plan_file::{Sections, TrainSection, save_with};
 use vene::training::{Checkpoint, Examples, Step, Trainer, split, with_random_directions};
 use vene::{Model, Outline, Plan};

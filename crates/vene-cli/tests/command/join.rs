@@ -103,3 +103,27 @@ fn shards_of_a_plan_make_the_whole() {
     let said = refused("join @part-1 @part-2 --out @joined");
     assert!(said.contains("--force"), "{said}");
 }
+
+/// Steers by a vector of a file.
+const STEER: &str = "[[edit]]\nintervention = 'steering'\ncomponent = 'block_output'\nlayer = 2\n\
+                     source = { file = 'vector.safetensors', tensor = 'block_output/2' }\n";
+
+#[test]
+fn what_a_plan_reads_from_files_must_be_the_same_in_all_parts_of_a_run() {
+    let (folder, run, refused) = setting(8);
+    let path = |name: &str| folder.path().join(name);
+    fs::write(path("steer.toml"), STEER).unwrap();
+    let collect = "collect --component block_output --layers 2 --positions last --force --out @vector.safetensors";
+    let steer = "run @steer.toml --data @rows.jsonl --metric logit_difference";
+    run(&format!("{collect} Madrid"));
+    run(&format!("{steer} --shard 1/2 --out @part-1"));
+    let named = record(&path("part-1"))["plan_files"].clone();
+    assert_eq!(named["vector.safetensors"].as_str().unwrap().len(), 64);
+    run(&format!("{collect} Rome"));
+    run(&format!("{steer} --shard 2/2 --out @part-2"));
+    let said = refused("join @part-1 @part-2 --out @joined");
+    assert!(said.contains("a file that the plan names is not what it was"), "{said}");
+    run(&format!("{collect} Madrid"));
+    run(&format!("{steer} --shard 2/2 --out @part-2 --force"));
+    run("join @part-1 @part-2 --out @joined");
+}

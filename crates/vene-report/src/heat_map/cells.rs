@@ -42,7 +42,12 @@ pub(super) fn draw(
             let corner = (at.0 + index as f64 * size.0, y);
             let cell = grid.cell(panel, row, index);
             let hint = if hints {
-                format!("{}, {}: {}", row_words(grid, row), map.x.words(column), words(&cell, map))
+                format!(
+                    "{}, {}: {}",
+                    row_words(grid, map, row),
+                    map.x.words(column),
+                    words(&cell, map)
+                )
             } else {
                 String::new()
             };
@@ -132,8 +137,8 @@ pub(super) fn dot_radius(cell: (f64, f64)) -> f64 {
     (cell.0.min(cell.1) * 0.11).clamp(0.8, 2.0)
 }
 
-fn row_words(grid: &Grid, row: usize) -> String {
-    if grid.by_layer { format!("layer {}", grid.row(row)) } else { grid.row(row) }
+fn row_words(grid: &Grid, map: &HeatMap, row: usize) -> String {
+    if grid.by_layer { format!("{} {}", map.rows, grid.row(row)) } else { grid.row(row) }
 }
 
 /// A cell's number and, where they are drawn, its interval.

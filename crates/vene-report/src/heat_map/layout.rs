@@ -133,7 +133,7 @@ pub(super) fn draw(grid: &Grid, map: &HeatMap) -> Result<Figure, FigureError> {
             draw_rows(&mut drawing, grid, &layout, at);
             let y = at.1 + layout.panel.1 / 2.0;
             let x = MARGIN + TITLE * 0.8;
-            drawing.text_upwards((x, y), "layer", TITLE, Anchor::Middle, INK);
+            drawing.text_upwards((x, y), &map.rows, TITLE, Anchor::Middle, INK);
         }
         bottom = at.1 + layout.panel.1 + layout.column_labels;
         if map.own_scales {

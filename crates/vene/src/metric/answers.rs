@@ -1,7 +1,8 @@
 //! How likely the answers are: of sets any of them, of sequences all of their tokens.
 
+use vene_model::ranking::accuracy_of_two;
+
 use super::{BuiltIn, Observed, Reads, Said};
-use crate::ranking::accuracy_of_two;
 
 /// The logit of the target minus that of the foil: log(P(target) / P(foil)), in nats (Wang et al. 2022,
 /// "Interpretability in the wild").

@@ -1,5 +1,6 @@
 //! A metric that gave no number.
 
+use vene_engine::RunError;
 use vene_files::guarded;
 
 use super::{Metric, Observed};
@@ -19,6 +20,12 @@ pub struct MetricError {
 }
 
 vene_named::debug_as_sentence!(MetricError);
+
+impl From<Box<MetricError>> for RunError {
+    fn from(error: Box<MetricError>) -> Self {
+        Self::Metric(error)
+    }
+}
 
 /// Why a metric gave no number.
 #[derive(Clone, PartialEq, thiserror::Error)]

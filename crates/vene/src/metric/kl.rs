@@ -1,8 +1,9 @@
 //! How far a run's next-token distribution is from the unedited run's. It asks for no answer: it is large wherever
 //! the model now says something else.
 
+use vene_engine::Distribution;
+
 use super::{BuiltIn, Observed, Reads};
-use crate::engine::Distribution;
 
 /// The Kullback-Leibler divergence Σ p log(p / q) over the vocabulary, in nats, of the edited run's next-token
 /// distribution q from that of the unedited run p (Kullback and Leibler 1951).

@@ -4,16 +4,16 @@ use std::ops::{ControlFlow, Range};
 use std::sync::Arc;
 
 use candle_core::Tensor;
+use vene_data::{Answers, PositionNumbers};
+use vene_engine::RunError;
+use vene_engine::plan::{Outputs, Plan, Positions, ResolvedPlan};
+use vene_engine::{Distribution, ExampleOutcome, Executor, PlanOutcome};
 use vene_model::Prompt;
 
 use super::error::checked;
 use super::reduction::{OfDistribution, Reduction, of_distribution};
 use super::{AnswerReads, Asked, Metric, MetricError, MetricProblem, Observed, ReadSite, Reads};
 use super::{answer_outputs, numbers};
-use crate::data::{Answers, Numbers};
-use crate::engine::{Distribution, ExampleOutcome, Executor, PlanOutcome};
-use crate::error::RunError;
-use crate::plan::{Outputs, Plan, Positions, ResolvedPlan};
 
 /// Bytes that whole distributions may take until metrics have read them. (Those that are read in passing take none.)
 const KEPT: usize = 128 << 20;
@@ -198,9 +198,10 @@ impl Shown {
         };
         if meter.together.needs_answers() {
             let runs = of.showed.iter().zip(&of.answers.runs);
-            let read: Vec<Vec<Numbers>> = runs.map(|(showed, run)| numbers(showed, run)).collect();
-            let said = of.answers.observed(|run, offset| read.get(run)?.get(offset));
-            shown.answers = said.ok_or(MetricProblem::Unread)?;
+            let read: Vec<Vec<PositionNumbers>> =
+                runs.map(|(showed, run)| numbers(showed, run)).collect();
+            let said = of.answers.said(|run, offset| read.get(run)?.get(offset));
+            shown.answers = Observed::of(said.ok_or(MetricProblem::Unread)?);
         }
         if meter.together.distribution {
             let metrics = meter.reads.iter().filter(|reads| reads.in_passing()).count();

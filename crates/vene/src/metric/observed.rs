@@ -1,24 +1,8 @@
 //! What a metric is shown.
 
 use candle_core::Tensor;
-
-use crate::engine::Distribution;
-
-/// What a run says about one answer.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Said {
-    /// The logit of its only token, where it has one; else its log-probability.
-    pub score: f64,
-    /// Its log-probability in nats: of a sequence the sum over its tokens.
-    pub log_probability: Option<f64>,
-    /// The mid-rank of its only token ([`crate::ranking`]); of a sequence, the largest of its tokens'.
-    pub rank: Option<f64>,
-    /// The accuracy of its only token, shared where tokens tie ([`crate::ranking`]); of a sequence the product
-    /// over its tokens.
-    pub accuracy: Option<f64>,
-    /// How many tokens it has.
-    pub tokens: usize,
-}
+use vene_data::Said;
+use vene_engine::Distribution;
 
 /// What a run shows of what a metric declared to read; all else is empty.
 #[derive(Clone, Debug, Default)]
@@ -34,6 +18,13 @@ pub struct Observed<'a> {
     /// The activations, in the order in which they were declared, in the model's type: `[positions, width]`, of
     /// attention patterns `[heads, queries, keys]`.
     pub activations: &'a [Tensor],
+}
+
+impl Observed<'static> {
+    /// What runs say about answers, of targets and of foils.
+    pub(crate) fn of([target, foil]: [Vec<Said>; 2]) -> Self {
+        Self { target, foil, ..Self::default() }
+    }
 }
 
 impl Observed<'_> {

@@ -2,9 +2,8 @@
 
 use std::fmt::{self, Display, Formatter};
 
+use vene_data::Role;
 use vene_model::Component;
-
-use crate::data::Role;
 
 /// What a metric reads of a run. Nothing else is in what it is shown ([`Observed`](super::Observed)).
 ///

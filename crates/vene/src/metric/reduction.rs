@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
+use vene_data::{Continuation, PositionNumbers};
+use vene_engine::plan::{Outputs, Reduce};
+use vene_engine::{Distribution, ExampleOutcome};
+use vene_model::ranking::Standing;
+
 use super::error::checked;
 use super::{AnswerReads, Metric, MetricProblem, Observed};
-use crate::data::{Continuation, Numbers};
-use crate::engine::{Distribution, ExampleOutcome};
-use crate::plan::{Outputs, Reduce};
-use crate::ranking::Standing;
 
 /// What is asked of one of the engine's examples: a run of a row.
 pub(crate) struct Asked<'a> {
@@ -31,7 +32,7 @@ pub(crate) fn answer_outputs(reads: AnswerReads, asked: Vec<Asked<'_>>) -> Outpu
     Outputs::Each(each.collect())
 }
 
-/// Makes [`Numbers`] of a whole distribution, and [`OfDistribution`] of a row's first.
+/// Makes [`PositionNumbers`] of a whole distribution, and [`OfDistribution`] of a row's first.
 #[derive(Debug, Default)]
 pub(super) struct Reduction {
     /// Metrics that are made as soon as the distribution is there, and whether each is shown the unedited run's.
@@ -143,7 +144,7 @@ fn read(values: &mut impl Iterator<Item = f64>) -> Option<Result<f64, MetricProb
 }
 
 /// What was read of a run, position by position.
-pub(crate) fn numbers(showed: &ExampleOutcome, run: &Continuation) -> Vec<Numbers> {
+pub(crate) fn numbers(showed: &ExampleOutcome, run: &Continuation) -> Vec<PositionNumbers> {
     (0..=run.tokens.len()).filter_map(|offset| Some(numbers_at(showed, offset, run)?.0)).collect()
 }
 
@@ -161,12 +162,12 @@ fn numbers_at<'s>(
     showed: &'s ExampleOutcome,
     offset: usize,
     run: &Continuation,
-) -> Option<(Numbers, &'s [f64])> {
+) -> Option<(PositionNumbers, &'s [f64])> {
     if let Some(reading) = showed.readings.get(offset) {
-        let numbers = Numbers {
+        let numbers = PositionNumbers {
             logits: reading.logits().to_vec(),
             log_normaliser: reading.log_normaliser(),
-            ..Numbers::default()
+            ..PositionNumbers::default()
         };
         return Some((numbers, &[]));
     }
@@ -174,7 +175,7 @@ fn numbers_at<'s>(
     let (standings, rest) = rest.split_at_checked(2 * run.targets)?;
     let (logits, rest) = rest.split_at_checked(run.read.len())?;
     let standing = |pair: &[f64; 2]| Standing { larger: pair[0] as usize, equal: pair[1] as usize };
-    let numbers = Numbers {
+    let numbers = PositionNumbers {
         logits: logits.to_vec(),
         log_normaliser: Some(log_normaliser),
         standings: standings.as_chunks().0.iter().map(standing).collect(),

@@ -1,10 +1,11 @@
 //! Dimensions and subspaces in a file: `[0, 3, 5]`, `"0..64"`, parts of a partition by their names.
 
+use vene_intervention::{Partition, Subspace};
+
 use super::budget::Budget;
 use super::document::{Node, Value};
 use super::error::PlanFileError;
 use super::table::Item;
-use crate::intervention::{Partition, Subspace};
 
 /// The shortest run of dimensions that is written as a range.
 const RANGE: usize = 5;

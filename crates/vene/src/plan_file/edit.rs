@@ -2,6 +2,9 @@
 
 use std::sync::Arc;
 
+use vene_engine::PlanError;
+use vene_engine::plan::{Edit, Positions, Run, Source, Width};
+use vene_intervention::{Intervention, Subspace};
 use vene_model::{Component, DecoderConfig, Outline, alias};
 
 use super::budget::Budget;
@@ -11,10 +14,7 @@ use super::files::Files;
 use super::link::Links;
 use super::table::{Item, Table};
 use super::{dimensions, heads, making, positions, source, when};
-use crate::error::PlanError;
-use crate::intervention::registry::{self, Alias, AliasSource};
-use crate::intervention::{Intervention, Subspace};
-use crate::plan::{Edit, Positions, Run, Source, Width};
+use crate::registry::{self, Alias, AliasSource};
 
 type Result<T> = std::result::Result<T, PlanFileError>;
 

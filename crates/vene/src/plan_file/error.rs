@@ -5,9 +5,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::error::PlanError;
-use crate::intervention::ParameterError;
-use crate::shown::shown;
+use vene_engine::PlanError;
+use vene_intervention::ParameterError;
 
 /// Where in a file something is wrong.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -201,19 +200,6 @@ vene_named::debug_as_sentence!(PlanFileError);
 
 fn maybe(nearest: &Option<Box<str>>) -> String {
     nearest.as_ref().map_or(String::new(), |name| format!(" (did you mean `{name}`?)"))
-}
-
-/// Names that there are: of very many, such as a file's tensors, the first.
-pub(crate) fn listed<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
-    const MOST: usize = 40;
-    let mut names = names.into_iter();
-    let short = |name: &str| shown(name);
-    let first: Vec<String> = names.by_ref().take(MOST).map(short).collect();
-    match (first.is_empty(), names.count()) {
-        (true, _) => "none".to_owned(),
-        (false, 0) => first.join(", "),
-        (false, more) => format!("{} and {more} more", first.join(", ")),
-    }
 }
 
 /// The known name that is nearest to another, if one is near. Of very many names the first are looked at.

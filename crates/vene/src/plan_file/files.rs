@@ -2,19 +2,20 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::Arc;
 
 use candle_core::DType;
 use serde_json::Value;
+use vene_intervention::ParameterError;
+use vene_intervention::parameter::finite;
+use vene_intervention::state::{self, Tensors};
 use vene_model::{ModelKey, Outline};
 
 use super::error::PlanFileError;
 use super::table::Item;
-use crate::intervention::ParameterError;
-use crate::intervention::parameter::finite;
-use crate::intervention::state::{self, Tensors};
 
 type Values = Arc<Vec<f64>>;
 
@@ -29,6 +30,8 @@ pub(crate) struct Files {
     /// A file, and the SHA-256 that it must have.
     expected: Option<(PathBuf, String)>,
     read: RefCell<BTreeMap<PathBuf, Rc<Tensors>>>,
+    /// What the plan calls each file that it names, and where it is.
+    named: RefCell<BTreeMap<String, PathBuf>>,
     /// Values of tensors, by file and name.
     values: RefCell<BTreeMap<(PathBuf, String), Values>>,
 }
@@ -42,6 +45,7 @@ impl Files {
             model: None,
             expected: None,
             read: RefCell::default(),
+            named: RefCell::default(),
             values: RefCell::default(),
         }
     }
@@ -92,8 +96,22 @@ impl Files {
             Some(only) if only != name => {
                 Err(item.expected(format!("{only}: a saved plan reads no other file")))
             }
-            _ => Ok(self.folder.join(name)),
+            _ => {
+                let path = self.folder.join(name);
+                self.named.borrow_mut().insert(name.to_owned(), path.clone());
+                Ok(path)
+            }
         }
+    }
+
+    /// The SHA-256 of each file that was named, by its name; of a folder those of its files.
+    pub fn digests(&self) -> Result<BTreeMap<String, String>, PlanFileError> {
+        let mut digests = BTreeMap::new();
+        for (name, path) in self.named.borrow().iter() {
+            digest(name, path, &mut digests)
+                .map_err(|error| PlanFileError::File { path: path.clone(), source: error })?;
+        }
+        Ok(digests)
     }
 
     /// The tensors of a safetensors file.
@@ -168,6 +186,21 @@ impl Files {
         self.values.borrow_mut().insert(key, values.clone());
         Ok(values)
     }
+}
+
+fn digest(name: &str, path: &Path, digests: &mut BTreeMap<String, String>) -> io::Result<()> {
+    if !path.is_dir() {
+        digests.insert(name.to_owned(), vene_files::sha256_of(&mut vene_files::open(path)?)?);
+        return Ok(());
+    }
+    for entry in std::fs::read_dir(path)? {
+        let entry = entry?;
+        if entry.file_type()?.is_file() {
+            let name = format!("{name}/{}", entry.file_name().to_string_lossy());
+            digest(&name, &entry.path(), digests)?;
+        }
+    }
+    Ok(())
 }
 
 /// An error of parameters, in its place.

@@ -5,14 +5,16 @@
 //! and `heads = "each"`; several of them make the product. Both are put in place in the document, before anything else
 //! of it is read: so they may stand wherever a value may.
 
+use std::collections::BTreeMap;
+
+use vene_engine::plan::Plan;
 use vene_model::{DecoderConfig, alias};
+use vene_named::{listed, shown};
 
 use super::document::{Node, Value};
-use super::error::{PlanFileError, listed, nearest};
+use super::error::{PlanFileError, nearest};
 use super::table::Item;
 use crate::indices::indices;
-use crate::plan::Plan;
-use crate::shown::shown;
 
 type Result<T> = std::result::Result<T, PlanFileError>;
 
@@ -26,6 +28,8 @@ pub struct PlanGrid {
     pub variables: Vec<String>,
     /// The runs; the last variable changes first.
     pub runs: Vec<GridRun>,
+    /// The files that were read for them, by the names that the plan's file calls them, with their SHA-256.
+    pub files: BTreeMap<String, String>,
 }
 
 /// A run of a grid.
@@ -68,7 +72,8 @@ impl PlanGrid {
 
 impl From<Plan> for PlanGrid {
     fn from(plan: Plan) -> Self {
-        Self { variables: Vec::new(), runs: vec![GridRun { values: Vec::new(), plan }] }
+        let runs = vec![GridRun { values: Vec::new(), plan }];
+        Self { variables: Vec::new(), runs, files: BTreeMap::new() }
     }
 }
 

@@ -1,9 +1,10 @@
 //! Heads in a file: `2`, `[0, 2]`, or `{ each = [[0], [2]] }`.
 
+use vene_engine::plan::Heads;
+
 use super::document::{Node, table};
 use super::error::PlanFileError;
 use super::table::Item;
-use crate::plan::Heads;
 
 pub(super) fn read(item: &Item<'_>) -> Result<Heads, PlanFileError> {
     const EXPECTED: &str =

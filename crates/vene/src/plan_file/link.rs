@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use vene_engine::plan::Width;
+use vene_intervention::Intervention;
+
 use super::error::{Place, PlanFileError};
 use super::table::Item;
-use crate::intervention::Intervention;
-use crate::plan::Width;
 
 /// The interventions that edits share, by the name of their `link`.
 #[derive(Default)]

@@ -59,12 +59,9 @@ use std::sync::Arc;
 
 use vene_model::{Outline, Site, alias};
 
-use crate::error::PlanError;
-use crate::plan::{Plan, Positions};
 use budget::MOST_EDITS;
 pub use document::Format;
 use document::{Node, Value};
-pub(crate) use error::listed;
 pub use error::{Place, PlanFileError};
 use files::Files;
 use grid::Expanded;
@@ -79,6 +76,8 @@ pub use sections::{
     SweepSection, TensorsSection, TrainSection,
 };
 use table::Item;
+use vene_engine::PlanError;
+use vene_engine::plan::{Plan, Positions};
 use write::Sink;
 
 type Result<T> = std::result::Result<T, PlanFileError>;
@@ -90,7 +89,7 @@ fn text_of(path: &Path, most: u64) -> Result<String> {
     if bytes > most {
         return Err(PlanFileError::TooLarge { path: path.to_owned(), bytes, most });
     }
-    crate::opened::read_text(path, most).map_err(failed)
+    vene_model::opened::read_text(path, most).map_err(failed)
 }
 
 /// No plan is larger; what is, holds values that belong into a file of tensors.
@@ -265,7 +264,7 @@ impl PlanFile {
     /// Another model than the one whose `identity` the file states, where it states one; whatever
     /// of the plan cannot be, by its line; a grid that makes several plans.
     pub fn plan(&self, outline: &Outline) -> Result<Plan> {
-        self.one_of(self.grid(outline)?)
+        self.only(self.grid(outline)?)
     }
 
     /// The plans of the file's grid, for this model; of a file without one its only plan.
@@ -279,8 +278,11 @@ impl PlanFile {
         self.grid_for(outline, &files)
     }
 
-    /// The only plan of a grid.
-    fn one_of(&self, grid: PlanGrid) -> Result<Plan> {
+    /// The only plan of a grid of this file.
+    ///
+    /// # Errors
+    /// A grid that makes several.
+    pub fn only(&self, grid: PlanGrid) -> Result<Plan> {
         let count = grid.runs.len();
         match <[GridRun; 1]>::try_from(grid.runs) {
             Ok([run]) => Ok(run.plan),
@@ -301,7 +303,7 @@ impl PlanFile {
     /// # Errors
     /// As [`PlanFile::plan`], but for the weights.
     pub fn plan_for_another_model(&self, outline: &Outline) -> Result<Plan> {
-        self.one_of(self.grid_for_another_model(outline)?)
+        self.only(self.grid_for_another_model(outline)?)
     }
 
     /// The plans of the file's grid for such a model.
@@ -358,10 +360,6 @@ impl PlanFile {
         (place, saved, outline.provenance().name.clone())
     }
 
-    fn plan_for(&self, outline: &Outline, files: &Files) -> Result<Plan> {
-        self.one_of(self.grid_for(outline, files)?)
-    }
-
     fn grid_for(&self, outline: &Outline, files: &Files) -> Result<PlanGrid> {
         let document = Item::document(&self.document, self.file.clone());
         let (variables, runs) = grid::expand(&document, outline.config())?;
@@ -371,7 +369,7 @@ impl PlanFile {
             Ok(GridRun { values: run.values, plan })
         };
         let runs = runs.into_iter().map(run).collect::<Result<_>>()?;
-        Ok(PlanGrid { variables, runs })
+        Ok(PlanGrid { variables, runs, files: files.digests()? })
     }
 
     /// The file of tensors that a saved plan has beside it, and the SHA-256 that it must have.

@@ -1,13 +1,14 @@
 //! Positions in a file: `"last"`, `"all"`, `3`, `[0, -1]`, `{ phrase = "Spain" }`,
 //! `{ characters = [0, 5] }`, `{ role = "subject_last" }`, `{ each = [[0], [1, 2]] }`, `{ first = 3, last = 3 }`.
 
+use vene_data::RoleError;
+use vene_engine::plan::{Ends, Part, Positions, ShortPrompt, SourcePositions};
+use vene_named::shown;
+
 use super::deserialize;
 use super::document::{Node, table};
 use super::error::PlanFileError;
 use super::table::{Item, Table};
-use crate::data::RoleError;
-use crate::plan::{Ends, Part, Positions, ShortPrompt, SourcePositions};
-use crate::shown::shown;
 
 const EXPECTED: &str = "\"last\", \"all\", a position, a list of positions, or a table with `phrase`, \
                         `characters`, `role`, `first`, `last` or `each`";

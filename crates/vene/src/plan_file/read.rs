@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
+use vene_engine::plan::{Outputs, Plan, Positions, Tokens};
 use vene_model::Outline;
 
 use super::document::{Node, table};
 use super::error::PlanFileError;
 use super::positions;
 use super::table::Item;
-use crate::plan::{Outputs, Plan, Positions, Tokens};
 
 const EXPECTED: &str =
     "tokens, as [\" Madrid\", 42] (texts or ids), or a list of such lists, one for each example";

@@ -11,17 +11,18 @@ use std::path::Path;
 
 use candle_core::Tensor;
 use serde_json::json;
+use vene_engine::plan::Plan;
+use vene_intervention::state;
 use vene_model::Outline;
 
 use super::document::{self, Node, Value, table};
 use super::error::PlanFileError;
 use super::files::Files;
+use super::grid::PlanGrid;
 use super::sections::ModelSection;
 use super::table::Item;
 use super::write::Sink;
 use super::{Format, PlanFile, Sections};
-use crate::intervention::state;
-use crate::plan::Plan;
 
 type Result<T> = std::result::Result<T, PlanFileError>;
 
@@ -184,8 +185,16 @@ impl Saved {
     /// # Errors
     /// As [`load`].
     pub fn plan(&self, outline: &Outline) -> Result<Plan> {
+        self.file.only(self.grid(outline)?)
+    }
+
+    /// The same as a grid of one run, with the files that were read.
+    ///
+    /// # Errors
+    /// As [`load`].
+    pub fn grid(&self, outline: &Outline) -> Result<PlanGrid> {
         self.file.expect_model(outline)?;
-        self.plan_for_another_model(outline)
+        self.grid_for_another_model(outline)
     }
 
     /// The plan, for another model of the same shape and tokenizer: for a copy in another format, a
@@ -194,8 +203,16 @@ impl Saved {
     /// # Errors
     /// As [`load`], but for the weights.
     pub fn plan_for_another_model(&self, outline: &Outline) -> Result<Plan> {
+        self.file.only(self.grid_for_another_model(outline)?)
+    }
+
+    /// The same as a grid of one run, with the files that were read.
+    ///
+    /// # Errors
+    /// As [`load`], but for the weights.
+    pub fn grid_for_another_model(&self, outline: &Outline) -> Result<PlanGrid> {
         self.file.expect_alike(outline)?;
         let files = Files::only(&self.file.folder, TENSORS).expecting(self.file.tensors_digest());
-        self.file.plan_for(outline, &files)
+        self.file.grid_for(outline, &files)
     }
 }

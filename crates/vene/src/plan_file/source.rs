@@ -2,6 +2,7 @@
 //! `{ values = [0.5, 1.0] }`, `{ file = "vectors.safetensors", tensor = "name" }`, and
 //! `{ each = [...] }` with values for each example.
 
+use vene_engine::plan::{Edit, Source, Width};
 use vene_model::{DecoderConfig, alias};
 
 use super::document::{Node, table};
@@ -9,7 +10,6 @@ use super::error::PlanFileError;
 use super::files::Files;
 use super::table::Item;
 use super::write::Sink;
-use crate::plan::{Edit, Source, Width};
 
 const EXPECTED: &str = "the index of a source, \"base\", \"all\", { component = \"...\" }, \
                         { values = [...] }, or { file = \"...\", tensor = \"...\" }";

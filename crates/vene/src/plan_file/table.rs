@@ -6,9 +6,11 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use vene_named::listed;
+use vene_named::shown;
+
 use super::document::{Node, Value};
-use super::error::{Place, PlanFileError, listed, nearest};
-use crate::shown::shown;
+use super::error::{Place, PlanFileError, nearest};
 
 type Result<T> = std::result::Result<T, PlanFileError>;
 

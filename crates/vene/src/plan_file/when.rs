@@ -1,9 +1,10 @@
 //! When an edit is made, in a file: `"prompt"`, `"every_step"`, `"generated"`, or `[0, 2]`.
 
+use vene_engine::plan::When;
+
 use super::document::Node;
 use super::error::PlanFileError;
 use super::table::Item;
-use crate::plan::When;
 
 const NAMES: [&str; 3] = ["prompt", "every_step", "generated"];
 

@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 
 use candle_core::{Device, Tensor};
+use vene_engine::plan::{Edit, Plan, Positions, Run, When};
+use vene_intervention::{Intervention, SourceCount};
 use vene_model::Component;
 
 use super::document::{Node, Value, table};
 use super::error::PlanFileError;
 use super::{dimensions, heads, making, positions, read, source, when};
-use crate::intervention::{Intervention, SourceCount};
-use crate::plan::{Edit, Plan, Positions, Run, When};
 
 type Result<T> = std::result::Result<T, PlanFileError>;
 
@@ -80,7 +80,7 @@ pub(super) fn plan(plan: &Plan, sink: &mut Sink) -> Result<Vec<(String, Node)>> 
     if !edits.is_empty() {
         entries.push(("edit".to_owned(), edits.into()));
     }
-    let collect = |collect: &crate::plan::Collect| {
+    let collect = |collect: &vene_engine::plan::Collect| {
         table(
             site(collect.component, collect.layer)
                 .into_iter()
@@ -152,7 +152,7 @@ enum Shared {
 
 fn shared(one: &dyn Intervention, other: &dyn Intervention) -> Shared {
     let (own, others) = (one.parameters(), other.parameters());
-    let is_same = |a: &crate::intervention::Parameter, b: &crate::intervention::Parameter| {
+    let is_same = |a: &vene_intervention::Parameter, b: &vene_intervention::Parameter| {
         a.name == b.name && a.variable.id() == b.variable.id()
     };
     let all = !own.is_empty()

@@ -4,15 +4,16 @@ use std::collections::BTreeMap;
 use std::ops::{ControlFlow, Range};
 use std::sync::Arc;
 
+use vene_data::{PreparedRow, at_rows};
+use vene_engine::plan::{Example, Outcome, Outputs, Plan, Positions, Receipt, ResolvedPlan};
+use vene_engine::{Distribution, ExampleOutcome, Executor, PlanOutcome};
+use vene_engine::{PlanError, RunError};
 use vene_model::{Outline, Prompt};
 
 use super::collected::Collected;
 use super::{PlanBatch, PlanSweep, PlanSweepError, noise, table};
-use crate::data::PreparedRow;
-use crate::engine::{Distribution, ExampleOutcome, Executor, PlanOutcome};
-use crate::error::{PlanError, RunError};
 use crate::metric::{Asked, RowRun};
-use crate::plan::{Example, Outcome, Outputs, Plan, Positions, Receipt, ResolvedPlan};
+use crate::sweep::SweepError;
 
 /// What a plan of a batch is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -87,7 +88,8 @@ impl<'a> Rows<'a> {
         };
         let example = |&(row, run): &(usize, usize)| {
             let row: &PreparedRow = &rows[row];
-            let base = row.answers.runs[run].behind(&row.base, outline)?;
+            let base = row.answers.runs[run].behind(&row.base, outline);
+            let base = base.map_err(SweepError::of_answer)?;
             Ok(of_row(row, base))
         };
         let examples = places.iter().map(example).collect::<Result<_, PlanSweepError>>()?;
@@ -137,8 +139,9 @@ impl<'a> Rows<'a> {
         let (mut examples, mut read, mut places) = (Vec::new(), Vec::new(), Vec::new());
         for ((row, run), source) in self.sources() {
             let continuation = &self.rows[row].answers.runs[run];
-            examples.push(Example::new(continuation.behind(source, self.outline)?));
             read.push(continuation.positions_behind(source));
+            let continued = continuation.behind(source, self.outline);
+            examples.push(Example::new(continued.map_err(SweepError::of_answer)?));
             places.push((row, run));
         }
         if examples.is_empty() {
@@ -155,7 +158,7 @@ impl<'a> Rows<'a> {
     pub(super) fn edited(&self, run: usize) -> Result<ResolvedPlan, PlanSweepError> {
         let rows: Vec<&PreparedRow> = self.places.iter().map(|&(row, _)| &self.rows[row]).collect();
         let bases: Vec<&Prompt> = rows.iter().map(|row| &row.base).collect();
-        let mut plan = self.sweep.plan(run).at_rows(&self.sweep.roles, &rows).in_bases(&bases)?;
+        let mut plan = at_rows(self.sweep.plan(run), &self.sweep.roles, &rows).in_bases(&bases)?;
         // What only looks on has nothing to do with them.
         plan.edits.retain(|edit| !edit.intervention.traits().observes);
         Ok(self.measuring(plan).resolve_shared(self.outline, &self.examples)?)
@@ -169,7 +172,7 @@ impl<'a> Rows<'a> {
     /// The edited runs of a plan, read as it says; and unedited, where something is read.
     fn reading(&self, run: usize) -> Result<ResolvedPlan, PlanError> {
         let rows: Vec<&PreparedRow> = self.rows.iter().collect();
-        let mut plan = self.sweep.plan(run).at_rows(&self.sweep.roles, &rows);
+        let mut plan = at_rows(self.sweep.plan(run), &self.sweep.roles, &rows);
         if self.sweep.reads.is_empty() {
             plan = plan.read(Positions::Each(vec![Vec::new(); rows.len()]));
         }
@@ -254,24 +257,27 @@ pub(super) fn plans(
     Ok(jobs.into_iter().map(|(_, plan)| plan).collect())
 }
 
-/// Whether the first run's plan fits a row.
+/// Whether the plans of all runs fit a row.
 pub(super) fn fits(sweep: &PlanSweep, outline: &Outline, row: usize) -> Result<(), PlanError> {
     match Rows::new(sweep, outline, row..row + 1) {
-        Ok(rows) => rows.reading(0).map(drop),
+        Ok(rows) => (0..sweep.grid.runs.len()).try_for_each(|run| rows.reading(run).map(drop)),
         // An answer that does not fit after its prompt was left out before.
         Err(PlanSweepError::Plan(error)) => Err(error),
         Err(_) => Ok(()),
     }
 }
 
-/// Whether it fits all rows.
+/// Whether they fit all rows.
 pub(super) fn fits_all(sweep: &PlanSweep, outline: &Outline) -> Result<(), PlanSweepError> {
     /// Rows that are looked at together.
     const AT_ONCE: usize = 256;
     let starts = (0..sweep.rows.len()).step_by(AT_ONCE);
     for start in starts {
         let end = (start + AT_ONCE).min(sweep.rows.len());
-        Rows::new(sweep, outline, start..end)?.reading(0)?;
+        let rows = Rows::new(sweep, outline, start..end)?;
+        for run in 0..sweep.grid.runs.len() {
+            rows.reading(run)?;
+        }
     }
     Ok(())
 }

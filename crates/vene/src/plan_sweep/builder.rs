@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
+use vene_data::{LeftOut, PreparedRow, Reason, Requirements, Role, Row, prepare};
+use vene_engine::plan::{Edit, Heads, Plan, Positions, Run, Source, SourcePositions};
 use vene_model::{BeginningOfSequence, Outline};
 
 use super::reads::TokenRead;
 use super::{PlanSweep, PlanSweepError, batch, table};
-use crate::data::{LeftOut, PreparedRow, Reason, Requirements, Role, Row, prepare};
 use crate::metric::{LOG_PROBABILITY, LOGIT_DIFFERENCE, Meter, Metric};
-use crate::plan::{Edit, Heads, Plan, Positions, Run, Source, SourcePositions};
 use crate::plan_file::PlanGrid;
 
 /// Declares a plan over a data set; nothing is checked before [`PlanSweepBuilder::build`].
@@ -175,7 +175,7 @@ impl<'a> PlanSweepBuilder<'a> {
 }
 
 impl PlanSweep {
-    /// Leaves out rows that the first run's plan does not fit, such as prompts that are too short for its positions.
+    /// Leaves out rows that a run's plan does not fit, such as prompts that are too short for its positions.
     fn leave_out_unfit(&mut self, outline: &Outline) -> Result<(), PlanSweepError> {
         let count = self.rows.len() + self.left_out.len();
         if !self.rows.is_empty() && batch::fits_all(self, outline).is_err() {

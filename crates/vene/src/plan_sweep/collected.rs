@@ -3,12 +3,12 @@
 use std::ops::Range;
 
 use candle_core::{DType, Tensor};
+use vene_data::PreparedRow;
+use vene_engine::PlanOutcome;
+use vene_engine::plan::{Plan, Positions};
 use vene_model::{Component, DecoderConfig};
 
 use super::{PlanSweep, PlanSweepError};
-use crate::data::PreparedRow;
-use crate::engine::PlanOutcome;
-use crate::plan::{Plan, Positions};
 
 /// Activations of rows, as 32-bit floats.
 #[derive(Clone, Debug, Default)]

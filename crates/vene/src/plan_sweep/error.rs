@@ -2,10 +2,11 @@
 
 use std::ops::Range;
 
+use vene_data::{Reason, RowName};
+use vene_engine::{PlanError, RunError};
 use vene_table::TableError;
 
-use crate::data::{Reason, RowName};
-use crate::error::{PlanError, RunError, SweepError};
+use crate::sweep::SweepError;
 
 /// A plan over a data set that cannot be run.
 #[derive(thiserror::Error)]

@@ -10,7 +10,7 @@
 //! read (path patching by hand).
 //!
 //! ```
-//! use vene::data::Row;
+//! use vene::vene_data::Row;
 //! use vene::sweep::Summary;
 //! use vene::plan_sweep::PlanSweep;
 //! use vene::{Component, Edit, Model, Plan, Positions};
@@ -51,12 +51,12 @@ pub use collected::{Collected, CollectedSite, Shape};
 pub use error::PlanSweepError;
 pub use table::join;
 
-use crate::data::{self, LeftOut, PreparedRow, Role};
-use crate::engine::{Executor, Forked};
 use crate::metric::{Meter, Metric};
-use crate::plan::Plan;
 use crate::plan_file::PlanGrid;
 use reads::TokenRead;
+use vene_data::{LeftOut, PreparedRow, Role};
+use vene_engine::plan::Plan;
+use vene_engine::{Executor, Forked};
 
 /// A checked plan, or grid of plans, over a data set.
 #[derive(Clone, Debug)]
@@ -162,8 +162,9 @@ impl PlanSweep {
     /// At how many positions of a row each of the first run's collects ([`Plan::collect`](crate::Plan::collect)) is made.
     pub fn collected_at(&self, row: &PreparedRow) -> Vec<usize> {
         let collects = self.grid.runs.first().map_or(&[][..], |run| &run.plan.collects);
-        let count =
-            |collect: &crate::plan::Collect| collected::positions_in(self, row, &collect.positions);
+        let count = |collect: &vene_engine::plan::Collect| {
+            collected::positions_in(self, row, &collect.positions)
+        };
         collects.iter().map(count).collect()
     }
 
@@ -183,7 +184,7 @@ impl PlanSweep {
         let values = self.rows.first().map_or(0, |row| collected::values_of_row(self, row, config));
         let most =
             [of_distributions, BATCH / self.grid.runs.len().max(1), COLLECTED / values.max(1)];
-        data::batches(rows, FIRST, most.into_iter().min().unwrap_or(1))
+        vene_data::batches(rows, FIRST, most.into_iter().min().unwrap_or(1))
     }
 
     /// Runs one batch. `progress` is told how many runs are done, and may break off.

@@ -2,12 +2,12 @@
 
 use std::ops::{ControlFlow, Range};
 
+use vene_engine::Executor;
 use vene_model::Outline;
+use vene_random::Draws;
 
 use super::batch::{Job, Measured, Rows, has_changed};
 use super::{PlanSweep, PlanSweepError};
-use crate::engine::Executor;
-use crate::random::Draws;
 
 /// In so many rows, at most.
 const ROWS: usize = 8;

@@ -1,10 +1,10 @@
 //! What a plan reads of chosen tokens, as numbers beside the metrics.
 
+use vene_engine::Reading;
+use vene_engine::plan::{Outputs, Plan, Tokens};
 use vene_model::Outline;
 
 use super::PlanSweepError;
-use crate::engine::Reading;
-use crate::plan::{Outputs, Plan, Tokens};
 
 /// A token whose logit, or probability, a plan reads.
 #[derive(Clone, Debug)]

@@ -1,11 +1,11 @@
 //! The tables of a plan over a data set.
 
+use vene_data::PreparedRow;
+use vene_engine::plan::{Change, Outcome, Receipt};
 use vene_table::{Column, Joined, Table, TableBuilder, TableError, TableSource};
 
 use super::batch::{Measured, TokensRead, has_changed};
 use super::{PlanSweep, PlanSweepError};
-use crate::data::PreparedRow;
-use crate::plan::{Change, Outcome, Receipt};
 use crate::plan_file::GridValue;
 use crate::sweep::{self, PARAMETERS, PLACES, with_noise};
 
@@ -245,8 +245,8 @@ pub(super) fn receipts(
         .column(
             "run",
             text(&|receipt| match receipt.run {
-                crate::plan::Run::Base => "base".to_owned(),
-                crate::plan::Run::Source(source) => format!("source {source}"),
+                vene_engine::plan::Run::Base => "base".to_owned(),
+                vene_engine::plan::Run::Source(source) => format!("source {source}"),
             }),
         )
         .column("intervention", text(&|receipt| receipt.intervention.to_owned()))

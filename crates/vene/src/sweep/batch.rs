@@ -3,6 +3,10 @@
 use std::ops::{ControlFlow, Range};
 use std::sync::Arc;
 
+use vene_data::Reason;
+use vene_engine::plan::{Outcome, Plan, Receipt, ResolvedPlan};
+use vene_engine::{ExampleOutcome, Executor, PlanOutcome};
+use vene_engine::{RunError, Whose};
 use vene_model::{Outline, Prompt};
 
 use super::edits::{Reading, Side, Variant};
@@ -11,11 +15,8 @@ use super::{
     Cell, Control, Direction, Means, Method, Sweep, SweepOutcome, noise, pair_noise, partners,
     table,
 };
-use crate::data::Reason;
-use crate::engine::{ExampleOutcome, Executor, PlanOutcome};
-use crate::error::{RunError, SweepError, Whose};
 use crate::metric::RowRun;
-use crate::plan::{Outcome, Plan, Receipt, ResolvedPlan};
+use crate::sweep::SweepError;
 
 /// A batch of rows.
 pub(super) struct Batch<'a> {

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use vene_data::{Phrase, Row, Span};
+use vene_engine::PlanError;
 use vene_model::{BeginningOfSequence, Component, Outline, Prompt, Site};
 
 use super::pair::Pair;
@@ -9,9 +11,8 @@ use super::{
     Cell, Control, Direction, EffectType, Method, Sweep, SweepPositions, SweepUnit, places,
     positions,
 };
-use crate::data::{Phrase, Row, Span};
-use crate::error::{PlanError, SweepError};
 use crate::metric::{LOGIT_DIFFERENCE, Metric};
+use crate::sweep::SweepError;
 
 /// Declares a sweep; nothing is checked before [`SweepBuilder::build`].
 ///
@@ -173,7 +174,7 @@ impl<'a> SweepBuilder<'a> {
     /// Positions to edit, by role ([`SweepPositions::Roles`]). With the unit `h` all positions of a row are edited at
     /// once, and roles are not looked at.
     #[must_use]
-    pub fn roles(self, roles: impl IntoIterator<Item = crate::data::Role>) -> Self {
+    pub fn roles(self, roles: impl IntoIterator<Item = vene_data::Role>) -> Self {
         self.positions(SweepPositions::Roles(roles.into_iter().collect()))
     }
 

@@ -2,12 +2,12 @@
 
 use std::collections::HashMap;
 
+use vene_statistics::{ClusterSums, Clusters, RatioSums};
 use vene_table::{Distinct, Kind, Table, TableSource};
 
 use super::SweepError;
 use super::examples::{Examples, Half};
 use super::table::{SETTINGS, place_columns};
-use crate::statistics::{ClusterSums, Clusters, RatioSums};
 
 /// What cells are told apart by: numbers of [`Names`].
 #[derive(Clone, Debug)]

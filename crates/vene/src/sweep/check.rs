@@ -1,11 +1,11 @@
 //! What is refused before anything is tokenized: what is missing, what is named twice, and what means nothing
 //! together.
 
+use vene_data::Row;
 use vene_model::Module;
 
 use super::{Control, Direction, EffectType, Method, SweepBuilder, SweepUnit, positions};
-use crate::data::Row;
-use crate::error::SweepError;
+use crate::sweep::SweepError;
 
 impl SweepBuilder<'_> {
     /// Checks all that the rows have no part in.

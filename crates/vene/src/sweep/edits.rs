@@ -5,18 +5,20 @@ use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::Arc;
 
+use vene_data::{PreparedRow, Reason};
+use vene_engine::Distribution;
+use vene_engine::plan::{
+    Edit, Example, Outputs, Plan, Positions, ResolvedPlan, Source, SourcePositions,
+};
+use vene_intervention::{Intervention, Noise, RandomDirection, SourceCount};
 use vene_model::{Component, Outline, Prompt};
+use vene_random::seed_at;
 
 use super::match_norm::MatchNorm;
 use super::partners;
 use super::{Cell, Control, Direction, EffectType, Means, Method, NoiseSize, Sweep};
-use crate::data::{PreparedRow, Reason};
-use crate::engine::Distribution;
-use crate::error::SweepError;
-use crate::intervention::{Intervention, Noise, RandomDirection, SourceCount};
 use crate::metric::Asked;
-use crate::plan::{Edit, Example, Outputs, Plan, Positions, ResolvedPlan, Source, SourcePositions};
-use crate::random::seed_at;
+use crate::sweep::SweepError;
 
 /// What is read of runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -217,7 +219,10 @@ impl<'a> Side<'a> {
     fn continued(&self, prompt: &Prompt, row: usize, run: usize) -> Result<Prompt, SweepError> {
         match self.read {
             Reading::Tokens => Ok(prompt.clone()),
-            Reading::Metrics => self.rows[row].answers.runs[run].behind(prompt, self.outline),
+            Reading::Metrics => {
+                let continued = self.rows[row].answers.runs[run].behind(prompt, self.outline);
+                continued.map_err(SweepError::of_answer)
+            }
         }
     }
 

@@ -1,9 +1,9 @@
 //! The examples of a table, and which of them belong together.
 
+use vene_statistics::Clusters;
 use vene_table::{Distinct, TableSource, Value};
 
 use super::SweepError;
-use crate::statistics::Clusters;
 
 /// The data set's rows that occur in a table.
 pub(super) struct Examples {

@@ -3,14 +3,13 @@
 use std::sync::Arc;
 
 use candle_core::Tensor;
-
-use crate::intervention::{Intervention, Traits, UnitContext};
+use vene_intervention::{Intervention, Traits, UnitContext};
 
 /// A change in a random direction, as large as that of another intervention.
 #[derive(Debug)]
 pub(super) struct MatchNorm {
     pub(super) change: Arc<dyn Intervention>,
-    /// A [`RandomDirection`](crate::intervention::RandomDirection).
+    /// A [`RandomDirection`](vene_intervention::RandomDirection).
     pub(super) direction: Arc<dyn Intervention>,
 }
 

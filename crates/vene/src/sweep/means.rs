@@ -4,13 +4,14 @@
 use std::collections::HashMap;
 use std::ops::ControlFlow;
 
+use vene_data::PreparedRow;
+use vene_engine::RunError;
+use vene_engine::plan::{Example, Plan, Positions};
+use vene_engine::{Executor, PlanOutcome};
 use vene_model::{Component, DecoderConfig, ModelKey, Outline, Site};
 
 use super::{Cell, Method, NoiseSize, Sweep};
-use crate::data::PreparedRow;
-use crate::engine::{Executor, PlanOutcome};
-use crate::error::{RunError, SweepError};
-use crate::plan::{Example, Plan, Positions};
+use crate::sweep::SweepError;
 
 /// How many values are collected at once, unless one row has more: 16 MiB in single precision.
 const VALUES: usize = 4 << 20;
@@ -118,7 +119,7 @@ pub(super) fn of(
         .into_iter()
         .map(|(component, layer)| Site::new(component, layer, config))
         .collect::<Result<_, _>>()
-        .map_err(crate::error::PlanError::from)?;
+        .map_err(vene_engine::PlanError::from)?;
     let roles: Vec<Option<usize>> = match per_position && !sweep.words.is_empty() {
         true => (0..sweep.words.len()).map(Some).collect(),
         false => vec![None],

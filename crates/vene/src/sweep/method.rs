@@ -2,16 +2,17 @@
 
 use std::sync::Arc;
 
+use vene_data::Role;
+use vene_engine::plan::{Edit, Module, Positions, SourcePositions};
+use vene_intervention::{
+    Addition, Interchange, Intervention, Knockout, Mean, Noise, Scaling, SourceCount, Subtraction,
+    Zero,
+};
 use vene_model::Component;
 
 use super::NoiseSize;
-use crate::data::Role;
-use crate::error::SweepError;
-use crate::intervention::{
-    Addition, Interchange, Intervention, Knockout, Mean, Noise, Scaling, SourceCount, Subtraction,
-    Zero, registry,
-};
-use crate::plan::{Edit, Module, Positions, SourcePositions};
+use crate::registry;
+use crate::sweep::SweepError;
 
 /// The intervention of a sweep.
 #[derive(Clone, Debug)]

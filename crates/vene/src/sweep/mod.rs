@@ -8,7 +8,7 @@
 //! batch is a table of its own, so that a long sweep can be written as it goes and resumed.
 //!
 //! ```
-//! use vene::data::Row;
+//! use vene::vene_data::Row;
 //! use vene::{Component, Model, Sweep};
 //!
 //! let model = Model::load("embedded")?;
@@ -58,6 +58,7 @@ mod builder;
 mod cells;
 mod check;
 mod edits;
+mod error;
 mod examples;
 mod forecast;
 mod match_norm;
@@ -83,22 +84,24 @@ use std::sync::Arc;
 use vene_model::{Component, InputError, Model, Outline, Prompt};
 
 pub use builder::SweepBuilder;
+pub use error::SweepError;
 pub use forecast::{Forecast, ForecastOf};
 pub use means::Means;
 pub use method::Method;
-pub use options::{AnswerTokens, Control, Direction, EffectType, NoiseSize, SweepUnit};
+pub use options::{Control, Direction, EffectType, NoiseSize, SweepUnit};
 pub use outcome::{CellOutcome, Numbers, SweepOutcome};
 pub use positions::{NamedPositions, SweepPositions};
 pub use preflight::{Agreement, Preflight};
 pub use summary::Summary;
 pub(crate) use table::{PARAMETERS, PLACES, with_noise};
 pub use table::{SETTINGS, join, noise_floor, place_columns};
+pub use vene_data::AnswerTokens;
 
-use crate::data::{self, LeftOut, PreparedRow, Role};
-use crate::engine::{Executor, Forked};
-use crate::error::{RunError, SweepError, Whose};
 use crate::metric::{Meter, Metric};
-use crate::plan::ResolvedPlan;
+use vene_data::{LeftOut, PreparedRow, Role};
+use vene_engine::plan::ResolvedPlan;
+use vene_engine::{Executor, Forked};
+use vene_engine::{RunError, Whose};
 
 /// A checked sweep.
 #[derive(Clone, Debug)]
@@ -345,7 +348,7 @@ impl Sweep {
     pub fn batches_in(&self, rows: Range<usize>) -> Vec<Range<usize>> {
         let of_distributions = if self.meter.whole() { DISTRIBUTIONS } else { BATCH };
         let each = self.interventions_per_row().max(1);
-        data::batches(rows, FIRST / each, of_distributions.min(BATCH / each))
+        vene_data::batches(rows, FIRST / each, of_distributions.min(BATCH / each))
     }
 
     /// What has to be known before the first batch: where a mean over the data set is written,

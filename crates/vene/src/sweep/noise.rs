@@ -7,13 +7,14 @@
 
 use std::ops::ControlFlow;
 
+use vene_engine::Executor;
+use vene_engine::plan::{Edit, Outcome, Plan, ResolvedPlan};
+use vene_random::Draws;
+
 use super::batch::{Batch, Job};
 use super::edits::{Side, Variant};
 use super::{Direction, Sweep};
-use crate::engine::Executor;
-use crate::error::SweepError;
-use crate::plan::{Edit, Outcome, Plan, ResolvedPlan};
-use crate::random::Draws;
+use crate::sweep::SweepError;
 
 /// At most so many places.
 const PLACES: usize = 8;

@@ -69,13 +69,3 @@ named! {
         RandomDirection = "random",
     }
 }
-
-named! {
-    /// How answers of several tokens are read.
-    pub enum AnswerTokens as "way to read answers", default Whole {
-        /// As a sequence, each token after those before it.
-        Whole = "whole",
-        /// Their first token stands for them.
-        First = "first",
-    }
-}

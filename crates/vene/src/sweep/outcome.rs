@@ -1,10 +1,11 @@
 //! What a sweep found.
 
+use vene_engine::RunError;
+use vene_engine::plan::Receipt;
 use vene_table::Table;
 
 use super::{Cell, Control, Direction, Sweep, join, tokens};
-use crate::error::{RunError, SweepError};
-use crate::plan::Receipt;
+use crate::sweep::SweepError;
 
 /// What a sweep, or a batch of its rows, found.
 #[derive(Clone, Debug)]

@@ -2,13 +2,14 @@
 
 use std::collections::BTreeMap;
 
+use vene_data::{FurtherSource, PreparedRow, Requirements, Row, Span, answers};
+use vene_engine::Whose;
 use vene_model::Prompt;
 
 use super::positions::{PairPosition, PairPrompts};
 use super::{Control, Direction, Method, Sweep, SweepBuilder, SweepPositions, Target, pair_noise};
-use crate::data::{FurtherSource, PreparedRow, Requirements, Row, Span, answers};
-use crate::error::{SweepError, Whose};
 use crate::metric::Meter;
+use crate::sweep::SweepError;
 
 /// What is declared of a pair.
 #[derive(Clone, Default)]
@@ -170,8 +171,8 @@ impl SweepBuilder<'_> {
         let read = |prompt: &Prompt, whose: Whose| {
             let each = meter.sites().iter().map(|site| {
                 let of_role = match whose {
-                    Whose::Base => site.position.in_base(row, prompt),
-                    _ => site.position.in_source(row, prompt),
+                    Whose::Base => row.role_in_base(&site.position, prompt),
+                    _ => row.role_in_source(&site.position, prompt),
                 };
                 of_role.map_err(|error| SweepError::Position { whose, error })
             });
@@ -180,7 +181,7 @@ impl SweepBuilder<'_> {
         let mut base_positions: Vec<Vec<usize>> =
             visited.iter().map(|position| position.base.clone()).collect();
         if let Method::Restore { corrupted, .. } = &self.method {
-            let found = corrupted.in_base(row, base);
+            let found = row.role_in_base(corrupted, base);
             let refused = |error| SweepError::Position { whose: Whose::Base, error };
             base_positions.push(found.map_err(refused)?);
         }

@@ -8,14 +8,14 @@
 
 use std::ops::ControlFlow;
 
+use vene_engine::plan::ResolvedPlan;
 use vene_model::Outline;
+use vene_random::Draws;
 
 use super::Sweep;
 use super::batch::{Batch, Measured, Wanted, pair_plans, shared_prefixes};
 use super::outcome::Numbers;
-use crate::error::SweepError;
-use crate::plan::ResolvedPlan;
-use crate::random::Draws;
+use crate::sweep::SweepError;
 
 /// At most so many places of each direction.
 const PLACES: usize = 4;

@@ -2,12 +2,12 @@
 
 use std::ops::Range;
 
+use vene_data::{PreparedRow, Reason};
 use vene_model::{Component, Prompt};
+use vene_random::Draws;
 
 use super::{Control, Direction, Method, Sweep, SweepUnit};
-use crate::data::{PreparedRow, Reason};
-use crate::error::SweepError;
-use crate::random::Draws;
+use crate::sweep::SweepError;
 
 /// What the draw is for, so that draws for different ends are independent.
 #[derive(Clone, Copy)]

@@ -3,7 +3,7 @@
 use vene_model::{Component, DecoderConfig};
 
 use super::SweepUnit;
-use crate::error::SweepError;
+use crate::sweep::SweepError;
 
 /// Components by layer, layers outermost; those that a model has once stand at their depth. Where all layers are meant, a
 /// component is visited in those that have it.

@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use vene_data::{Role, Row};
+use vene_engine::Whose;
+use vene_engine::plan::{Positions, Run, SourcePositions, align};
 use vene_model::Prompt;
 
 use super::SweepUnit;
-use crate::data::{Role, Row};
-use crate::error::{SweepError, Whose};
-use crate::plan::{Positions, Run, SourcePositions, align};
+use crate::sweep::SweepError;
 
 /// Which positions a sweep visits.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -182,11 +183,11 @@ impl PairPrompts<'_> {
     /// The tokens that play a role.
     fn of_role(&self, role: &Role) -> Result<PairPosition, SweepError> {
         let refused = |whose| move |error| SweepError::Position { whose, error };
-        let base = role.in_base(self.row, self.base).map_err(refused(Whose::Base))?;
+        let base = self.row.role_in_base(role, self.base).map_err(refused(Whose::Base))?;
         let mut sources = Vec::new();
         for (index, source) in self.read.iter().enumerate() {
             let whose = self.whose(index);
-            let read = role.in_source(self.row, source).map_err(refused(whose))?;
+            let read = self.row.role_in_source(role, source).map_err(refused(whose))?;
             if base.len() != read.len() {
                 let (base, source_tokens) = (base.len(), read.len());
                 return Err(SweepError::UnequalSpans { base, source_tokens, whose });

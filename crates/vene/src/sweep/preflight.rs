@@ -4,17 +4,17 @@
 
 use std::sync::Arc;
 
+use vene_data::{Continuation, FoilIs, PreparedRow, Role, RowName};
+use vene_engine::Executor;
+use vene_engine::plan::{Example, Plan, Positions};
+use vene_model::ranking::accuracy_of_two;
 use vene_model::{Outline, Prompt};
 
 use super::Sweep;
-use crate::data::{Continuation, FoilIs, PreparedRow, Role, RowName};
-use crate::engine::Executor;
-use crate::error::SweepError;
 use crate::metric::{
     ACCURACY, AnswerReads, Asked, LOGIT_DIFFERENCE, Metric, Observed, answer_outputs, numbers,
 };
-use crate::plan::{Example, Plan, Positions};
-use crate::ranking::accuracy_of_two;
+use crate::sweep::SweepError;
 
 /// Rows that are run at once.
 const ROWS: usize = 32;
@@ -174,7 +174,8 @@ fn observe<'r>(
         let prompt = prompt(row).unwrap_or(&row.base);
         for run in &row.answers.runs {
             read.push(run.positions_behind(prompt));
-            examples.push(Example::new(run.behind(prompt, outline)?));
+            examples
+                .push(Example::new(run.behind(prompt, outline).map_err(SweepError::of_answer)?));
             runs.push(Continuation { targets: run.read.len(), ..run.clone() });
         }
     }
@@ -190,7 +191,8 @@ fn observe<'r>(
         for row in rows {
             let of_row = showed.by_ref().take(row.answers.runs.len());
             let read: Vec<_> = of_row.map(|(showed, run)| numbers(showed, run)).collect();
-            observed.extend(row.answers.observed(|run, offset| read.get(run)?.get(offset)));
+            let said = row.answers.said(|run, offset| read.get(run)?.get(offset));
+            observed.extend(said.map(Observed::of));
         }
         std::ops::ControlFlow::Continue(())
     })?;

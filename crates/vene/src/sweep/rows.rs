@@ -2,13 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use vene_data::{Reason, Requirements, Role, Row, prepare};
 use vene_model::Outline;
 
 use super::partners::needs_equal_lengths;
 use super::{Method, Sweep, SweepBuilder, SweepUnit, batch, positions};
-use crate::data::{Reason, Requirements, Role, Row, prepare};
-use crate::error::SweepError;
 use crate::metric::Meter;
+use crate::sweep::SweepError;
 
 impl SweepBuilder<'_> {
     /// The sweep over rows.

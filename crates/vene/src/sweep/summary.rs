@@ -6,15 +6,15 @@
 
 use std::collections::HashMap;
 
+use vene_statistics::{
+    self, Bootstrap, ClusterSums, Correction, Estimate, Interval, Ratio, RatioSums,
+};
 use vene_table::{Column, Kind, Table, TableSource};
 
 use super::cells::{CellSums, Cells, Key};
 use super::examples::{Examples, Half};
 use super::table::{self, SETTINGS};
-use crate::error::SweepError;
-use crate::statistics::{
-    self, Bootstrap, ClusterSums, Correction, Estimate, Interval, Ratio, RatioSums,
-};
+use crate::sweep::SweepError;
 
 /// How examples are summarised.
 #[derive(Clone, Debug, Default)]
@@ -70,9 +70,9 @@ impl Summary {
     ) -> Result<Vec<Line<'c>>, SweepError> {
         let here: Vec<&CellSums> = cells.sums.iter().map(|halves| &halves[number]).collect();
         let effects: Vec<&ClusterSums> = here.iter().map(|cell| &cell.effect).collect();
-        let estimates = statistics::estimates(&effects, &half.clusters, &self.bootstrap)?;
+        let estimates = vene_statistics::estimates(&effects, &half.clusters, &self.bootstrap)?;
         let ratios: Vec<&RatioSums> = here.iter().map(|cell| &cell.ratio).collect();
-        let ratios = statistics::ratios(&ratios, &half.clusters, &self.bootstrap)?;
+        let ratios = vene_statistics::ratios(&ratios, &half.clusters, &self.bootstrap)?;
         let adjusted = self.adjusted(&cells.keys, &estimates);
         let each = cells.keys.iter().zip(here).zip(estimates).zip(ratios).zip(adjusted);
         let line = |((((key, sums), estimate), ratio), adjusted)| Line {

@@ -3,6 +3,7 @@
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
+use vene_data::PreparedRow;
 use vene_model::Outline;
 use vene_table::{Distinct, Joined, Table, TableBuilder, TableError, TableSource};
 
@@ -10,9 +11,8 @@ use super::batch::{Batch, Measured, Seen, other_of};
 use super::outcome::{Numbers, note};
 use super::tokens::{control_name, one};
 use super::{Cell, Control, Direction, Sweep};
-use crate::data::PreparedRow;
-use crate::error::SweepError;
 use crate::metric::Metric;
+use crate::sweep::SweepError;
 
 /// Metadata under which a part keeps what effects on a metric differ in when they are computed in another way: for each
 /// place, by its number in the sweep, the square. So parts add up to the same, however a sweep was cut.

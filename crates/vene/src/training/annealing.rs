@@ -1,10 +1,10 @@
 //! Temperatures that fall in the course of a training, so that soft masks become hard.
 
 use candle_core::Tensor;
+use vene_engine::plan::ResolvedPlan;
+use vene_intervention::{Parameter, ParameterRole};
 
 use super::error::TrainingError;
-use crate::intervention::{Parameter, ParameterRole};
-use crate::plan::ResolvedPlan;
 
 /// A temperature that goes from one value to another in equal steps, one for each step of the training: the
 /// first step has the first, the last step the last (pyvene's tutorial of boundless DAS: 50 to 0.1).

@@ -2,13 +2,13 @@
 
 use candle_core::DType;
 use candle_core::backprop::GradStore;
+use vene_engine::RunError;
+use vene_engine::TrainRun;
+use vene_intervention::Parameter;
 
 use super::error::TrainingError;
 use super::objective::{BatchLoss, Objective};
 use super::progress::Evaluation;
-use crate::engine::TrainRun;
-use crate::error::RunError;
-use crate::intervention::Parameter;
 
 /// What a batch came to.
 pub(super) struct Found {

@@ -9,12 +9,12 @@ use std::io::Write;
 
 use candle_core::{Device, Tensor};
 use safetensors::SafeTensors;
+use vene_intervention::Parameter;
 
 use super::Checkpoint;
 use super::error::TrainingError;
 use super::optimizer::State;
 use super::progress::{Epoch, Evaluation, Step, Trained};
-use crate::intervention::Parameter;
 
 /// Numbers that are kept of each step and of each epoch.
 const OF_STEP: usize = 3;

@@ -3,14 +3,14 @@
 use std::sync::Arc;
 
 use candle_core::Tensor;
+use vene_data::Row;
+use vene_data::{SplitError, Together};
+use vene_engine::plan::{Plan, ResolvedPlan};
+use vene_intervention::{Constraint, Interchange, Parameter, SourceCount, orthogonal};
+use vene_random::Draws;
+use vene_statistics::share::nearest;
 
 use super::error::TrainingError;
-use crate::data::Row;
-use crate::intervention::{Constraint, Interchange, Parameter, SourceCount, orthogonal};
-use crate::plan::{Plan, ResolvedPlan};
-use crate::random::Draws;
-use crate::statistics::share::nearest;
-use crate::statistics::{StatisticsError, Together};
 
 /// Runs something while the plan's rotations are random ones, all equally likely, and gives what it gave; `None` where
 /// the plan has no rotation that is learned. All other parameters stay, and so do rotations behind it.
@@ -97,20 +97,20 @@ fn draw(rotations: &[Parameter], seed: u64) -> Result<(), TrainingError> {
 /// allows, at least one of each. The seed draws among the choices that are as near. Both are in ascending order.
 ///
 /// # Errors
-/// [`StatisticsError::Inseparable`] where all rows belong together; [`StatisticsError::Share`].
+/// [`SplitError::Inseparable`] where all rows belong together; [`SplitError::Share`].
 pub fn split(
     rows: &[Row],
     held_out: f64,
     seed: u64,
     together: Together,
     reads_source: bool,
-) -> Result<[Vec<usize>; 2], StatisticsError> {
+) -> Result<[Vec<usize>; 2], SplitError> {
     if !(held_out > 0.0 && held_out < 1.0) {
-        return Err(StatisticsError::Share { share: held_out });
+        return Err(SplitError::Share { share: held_out });
     }
     let blocks = together.blocks(rows, reads_source);
     if blocks.len() < 2 {
-        return Err(StatisticsError::Inseparable { rows: rows.len(), together, reads_source });
+        return Err(SplitError::Inseparable { rows: rows.len(), together, reads_source });
     }
     let wanted = (rows.len() as f64 * held_out).round().clamp(1.0, rows.len() as f64 - 1.0);
     // The last of the order are held out, as far as they make the share.

@@ -1,6 +1,6 @@
 //! What keeps a training from being run, or from going on.
 
-use crate::error::RunError;
+use vene_engine::RunError;
 
 /// A training that cannot be run.
 #[derive(thiserror::Error)]

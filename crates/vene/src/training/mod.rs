@@ -18,7 +18,6 @@ mod progress;
 mod schedule;
 mod trainer;
 
-pub use crate::engine::TrainRun;
 pub use annealing::Annealing;
 pub use control::{random_directions, split, whole_activations, with_random_directions};
 pub use error::TrainingError;
@@ -30,3 +29,4 @@ pub use optimizer::{AdamW, Rotations, State as OptimizerState};
 pub use progress::{Epoch, Evaluation, Progress, Step, Trained};
 pub use schedule::Schedule;
 pub use trainer::{Checkpoint, Examples, Trainer};
+pub use vene_engine::TrainRun;

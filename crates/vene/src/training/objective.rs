@@ -4,14 +4,14 @@ use std::fmt::Debug;
 use std::sync::Arc;
 
 use candle_core::{D, DType, Tensor};
+use vene_engine::RunError;
+use vene_engine::TrainRun;
+use vene_engine::plan::ResolvedPlan;
 use vene_files::guarded;
+use vene_intervention::Parameter;
+use vene_model::ranking::{self, Standing};
 
 use super::error::TrainingError;
-use crate::engine::TrainRun;
-use crate::error::RunError;
-use crate::intervention::Parameter;
-use crate::plan::ResolvedPlan;
-use crate::ranking::{self, Standing};
 
 /// What a batch came to.
 #[derive(Clone, Debug)]
@@ -62,7 +62,7 @@ impl CrossEntropy {
     }
 
     /// The tokens of each example's answer, which a plan reads one after the other
-    /// ([`TeacherForced`](crate::plan::TeacherForced)). An answer is right where all its tokens are the likeliest. The
+    /// ([`TeacherForced`](vene_engine::plan::TeacherForced)). An answer is right where all its tokens are the likeliest. The
     /// loss is the mean over all tokens of a batch, as transformers and pyreft compute it: long answers count for more.
     pub fn of_answers(labels: Vec<Vec<u32>>) -> Self {
         Self { labels, are_answers: true }

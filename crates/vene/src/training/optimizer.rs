@@ -5,9 +5,9 @@ use std::collections::HashMap;
 
 use candle_core::backprop::GradStore;
 use candle_core::{DType, Result, Tensor};
+use vene_intervention::{Constraint, Parameter};
 
 use super::parametrization::Parametrization;
-use crate::intervention::{Constraint, Parameter};
 
 /// The optimizer's options; PyTorch's defaults, but for the weight decay, which is 0.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -29,7 +29,7 @@ pub struct AdamW {
 /// In which numbers a rotation is stepped, on each of which the step's size depends.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Rotations {
-    /// Its own: along the manifold, and back onto it ([`orthogonal`](crate::intervention::orthogonal)).
+    /// Its own: along the manifold, and back onto it ([`orthogonal`](vene_intervention::orthogonal)).
     #[default]
     Tangent,
     /// Those that PyTorch, and with it pyvene and pyreft, trains in its place: a lower triangle `X` with `R = B exp(X − Xᵀ)`,

@@ -7,8 +7,7 @@
 //! rotation is written decides where it goes. Here is the same, for trainings that are to be compared.
 
 use candle_core::{DType, Device, Result, Tensor, Var};
-
-use crate::intervention::orthogonal;
+use vene_intervention::orthogonal;
 
 /// Degree of the exponential's series, for matrices whose norm was halved below 1/2: what is left out is below 1e-16.
 const DEGREE: usize = 13;

@@ -3,7 +3,12 @@
 use std::ops::ControlFlow;
 use std::path::Path;
 
+use vene_engine::RunError;
+use vene_engine::TrainRun;
+use vene_engine::plan::ResolvedPlan;
+use vene_intervention::Parameter;
 use vene_model::Model;
+use vene_random::Draws;
 
 use super::annealing::{self, Annealing};
 use super::batch::{self, Sums};
@@ -13,11 +18,6 @@ use super::objective::Objective;
 use super::optimizer::State;
 use super::progress::{Epoch, Evaluation, Progress, Step, Trained};
 use super::{AdamW, Schedule};
-use crate::engine::TrainRun;
-use crate::error::RunError;
-use crate::intervention::Parameter;
-use crate::plan::ResolvedPlan;
-use crate::random::Draws;
 
 /// Trains the interventions of a plan.
 #[derive(Clone, Copy, Debug)]

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use vene::data::Row;
 use vene::plan_file::{Format, PlanFile};
-use vene::{BeginningOfSequence, Example, Outline};
+use vene::{BeginningOfSequence, Example, Outline, PlanRows};
 
 const PAGE: &str = include_str!("../../../../docs/plans.md");
 

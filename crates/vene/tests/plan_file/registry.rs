@@ -2,7 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use vene::intervention::{Setting, registry};
+use vene::intervention::Setting;
+use vene::registry;
 
 use crate::every;
 

@@ -52,7 +52,7 @@ const WITH: [With; 8] = [
     |sweep| sweep.method(Method::Addition).controls([Control::RandomDirection]),
     |sweep| {
         let noise = vene::NoiseSize::OfEmbeddings(3.0);
-        let corrupted = Role::Span { name: "subject".to_owned(), part: vene::data::SpanPart::All };
+        let corrupted = Role::Span { name: "subject".to_owned(), part: vene::Part::All };
         sweep.method(Method::Restore { noise, draws: 2, corrupted })
     },
     |sweep| sweep.method(Method::Zero).window(3),

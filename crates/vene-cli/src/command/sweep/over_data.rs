@@ -3,9 +3,10 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use vene::data::Together;
 use vene::metric::{self, BuiltIn};
 use vene::plan_file::MeanOver;
-use vene::statistics::{Correction, Together};
+use vene::statistics::Correction;
 use vene::{AnswerTokens, Control, Direction, EffectType};
 
 use crate::arguments::by_name;

@@ -1,9 +1,10 @@
 //! A sweep over the rows of a data set.
 
 use anyhow::{Context, bail, ensure};
+use vene::data::Split;
 use vene::data::{Reason, Role, Row};
 use vene::plan_file::{List, MeanOver, SweepMethod};
-use vene::statistics::{Bootstrap, Split};
+use vene::statistics::Bootstrap;
 use vene::sweep::Summary;
 use vene::{AnswerTokens, Method, NoiseSize, Outline, Sweep, SweepError, SweepUnit};
 

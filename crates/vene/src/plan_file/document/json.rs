@@ -4,8 +4,9 @@
 
 use std::collections::HashSet;
 
+use vene_named::shown;
+
 use super::{DEEPEST, Lines, Node, SyntaxError, Value, too_deep};
-use crate::shown::shown;
 
 pub(super) fn parse(text: &str) -> Result<Node, SyntaxError> {
     // In a text of one line, as programs write it, a line's number says nothing.

@@ -1,5 +1,5 @@
 //! Interventions made of what a plan's file says of them, by the rows of the registry
-//! ([`registry`](crate::intervention::registry)).
+//! ([`registry`](crate::registry)).
 
 mod place;
 mod stored;
@@ -12,11 +12,11 @@ use super::document::{Node, Value, table};
 use super::error::PlanFileError;
 use super::files::{Files, parameters};
 pub(crate) use super::table::{Item, Table};
-use crate::intervention::registry::{self, Registered};
-use crate::intervention::{ErrorTerm, Intervention, ParameterError, Setting, Settings, Subspace};
-use crate::plan::Width;
+use crate::registry::{self, Registered};
 pub(super) use place::Acting;
 pub(crate) use stored::Stored;
+use vene_engine::plan::Width;
+use vene_intervention::{ErrorTerm, Intervention, ParameterError, Setting, Settings, Subspace};
 
 pub(crate) type Result<T> = std::result::Result<T, PlanFileError>;
 pub(crate) type Made = Result<Arc<dyn Intervention>>;

@@ -1,9 +1,9 @@
 //! Whether a published autoencoder is used where it was trained.
 
+use vene_intervention::{AutoencoderOrigin, ParameterError, gemma_scope, sae_lens};
 use vene_model::{Component, Outline, Site, alias};
 
 use super::{Files, Item, Result};
-use crate::intervention::{AutoencoderOrigin, ParameterError, gemma_scope, sae_lens};
 use crate::plan_file::files::parameters;
 
 /// Where an intervention acts.

@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use candle_core::{DType, Tensor};
+use vene_intervention::ParameterError;
+use vene_intervention::state::{listed, not_floats};
 
 use super::{Making, Result};
-use crate::intervention::ParameterError;
-use crate::intervention::state::{listed, not_floats};
 use crate::plan_file::budget::Budget;
 use crate::plan_file::error::PlanFileError;
 use crate::plan_file::files::parameters;

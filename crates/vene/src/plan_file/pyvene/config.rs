@@ -5,10 +5,10 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
+use vene_named::shown;
 
 use crate::plan_file::error::{Place, PlanFileError};
 use crate::plan_file::text_of;
-use crate::shown::shown;
 
 /// No configuration is longer.
 const LONGEST: u64 = 16 << 20;

@@ -10,14 +10,13 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use candle_core::{DType, Tensor};
+use vene_intervention::{Collect, InSubspace, Intervention, ParameterError, Rotation, Subspace};
+use vene_named::listed;
 
 use super::config::Representation;
 use super::torch::is_float;
 use super::units::Unit;
-use crate::intervention::{
-    Collect, InSubspace, Intervention, ParameterError, Rotation, Subspace, registry,
-};
-use crate::plan_file::error::listed;
+use crate::registry;
 
 type State = BTreeMap<String, Tensor>;
 type Result<T> = std::result::Result<T, String>;
@@ -147,7 +146,7 @@ impl Saved<'_> {
 
     /// A module's output becomes its input.
     pub fn skip(&mut self) -> Result<Made> {
-        self.by_value(Arc::new(crate::intervention::Interchange), Some(Reads::OwnInput))
+        self.by_value(Arc::new(vene_intervention::Interchange), Some(Reads::OwnInput))
     }
 
     /// The values are kept.

@@ -167,7 +167,7 @@ mod tests {
             let made = effective(&free, None).unwrap();
             assert_eq!(made.dims(), [rows, columns]);
             let tall = if rows > columns { made } else { made.t().unwrap().contiguous().unwrap() };
-            assert!(crate::intervention::orthogonal::drift(&tall).unwrap() < 1e-14);
+            assert!(vene_intervention::orthogonal::drift(&tall).unwrap() < 1e-14);
         }
     }
 

@@ -272,7 +272,7 @@ impl<'a> Machine<'a> {
                 let full = format!("{module} {name}");
                 let known = GLOBALS.iter().find(|(known, _)| *known == full);
                 let (_, global) = known.ok_or_else(|| {
-                    let name = crate::shown::shown(&format!("{module}.{name}"));
+                    let name = vene_named::shown(&format!("{module}.{name}"));
                     format!("it asks for {name}, which no state dict of tensors needs")
                 })?;
                 self.push(Object::Global(*global));

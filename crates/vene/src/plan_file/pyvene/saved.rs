@@ -4,17 +4,18 @@ use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use vene_engine::plan::{Edit, Plan, Run, Source};
+use vene_intervention::Subspace;
 use vene_model::{BlockKind, Component, Outline, alias};
+use vene_named::listed;
+use vene_named::shown;
 
 use super::call::{Nested, PyveneCall};
 use super::config::{Config, Representation};
 use super::interventions::{Handed, Made, Reads, Row, make, tiled};
 use super::units::{Located, Unit, located};
 use super::{parametrised, torch};
-use crate::intervention::Subspace;
-use crate::plan::{Edit, Plan, Run, Source};
-use crate::plan_file::error::{PlanFileError, listed};
-use crate::shown::shown;
+use crate::plan_file::error::PlanFileError;
 
 type Result<T> = std::result::Result<T, PlanFileError>;
 

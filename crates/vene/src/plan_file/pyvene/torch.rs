@@ -7,11 +7,11 @@ use std::path::Path;
 use std::rc::Rc;
 
 use candle_core::{DType, Device, Tensor};
+use vene_intervention::ParameterError;
+use vene_named::shown;
 use zip::ZipArchive;
 
 use super::pickle::{self, Described, Element, LONGEST};
-use crate::intervention::ParameterError;
-use crate::shown::shown;
 
 type Result<T> = std::result::Result<T, String>;
 
@@ -24,7 +24,7 @@ pub(super) fn state_dict(
 
 fn tensors(path: &Path) -> Result<BTreeMap<String, Tensor>> {
     let failed = |error: std::io::Error| error.to_string();
-    let file = crate::opened::open(path).map_err(failed)?;
+    let file = vene_model::opened::open(path).map_err(failed)?;
     let length = file.metadata().map_err(failed)?.len();
     let archive = ZipArchive::new(BufReader::new(file)).map_err(|error| {
         format!("it is no zip archive, as torch.save has written since PyTorch 1.6: {error}")

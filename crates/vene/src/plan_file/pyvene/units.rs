@@ -1,7 +1,8 @@
 //! Unit locations, from pyvene's nested lists to positions and heads.
 
+use vene_engine::plan::{Heads, Positions};
+
 use super::call::Nested;
-use crate::plan::{Heads, Positions};
 
 /// What pyvene's `unit` counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

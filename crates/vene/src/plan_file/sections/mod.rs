@@ -18,13 +18,14 @@ use super::document::Node;
 use super::error::PlanFileError;
 use super::table::Item;
 use super::{deserialize, serialize};
-use crate::engine::ExecutorName;
-use crate::generation::{Generator, Sampling};
-use crate::statistics::{Correction, Together};
 use crate::sweep::AnswerTokens;
 use crate::training::{AdamW, Annealing, Schedule, Trainer};
 pub use list::List;
 pub use sweep::{MeanOver, SweepMethod, SweepSection};
+use vene_data::Together;
+use vene_engine::ExecutorName;
+use vene_engine::generation::{Generator, Sampling};
+use vene_statistics::Correction;
 
 named! {
     /// What is to be done with a file's plan.

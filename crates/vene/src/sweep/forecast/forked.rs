@@ -3,14 +3,15 @@
 
 use std::time::Instant;
 
+use vene_engine::RunError;
+use vene_engine::plan::ResolvedPlan;
+use vene_engine::{Forked, work_of_reference};
 use vene_model::matrix::Matrix;
 use vene_model::tensors::{HostTensor, LinearTensors};
 use vene_model::{Fused, Operations, Outline, Work};
 
 use super::BatchCost;
-use crate::engine::{Forked, work_of_reference};
-use crate::error::{RunError, SweepError};
-use crate::plan::ResolvedPlan;
+use crate::sweep::SweepError;
 use crate::sweep::{Sweep, pair_noise};
 
 /// Rows whose products are timed; a product of any number of rows is taken to be as fast as the

@@ -5,13 +5,13 @@ mod reference;
 
 use std::ops::Range;
 
+use vene_engine::Forked;
+use vene_engine::plan::{Example, ResolvedPlan};
 use vene_model::config::LayerConfig;
 use vene_model::{BlockKind, DecoderConfig, Outline};
 
 use super::{Method, Sweep, batch};
-use crate::engine::Forked;
-use crate::error::SweepError;
-use crate::plan::{Example, ResolvedPlan};
+use crate::sweep::SweepError;
 
 /// Which executor is to run the sweep that is forecast.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

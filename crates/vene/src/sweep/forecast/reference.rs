@@ -4,11 +4,11 @@ use std::ops::Range;
 use std::time::Instant;
 
 use candle_core::{DType, Device, Tensor};
+use vene_data::PreparedRow;
+use vene_engine::RunError;
 use vene_model::{BlockKind, DecoderConfig, Prompt};
 
 use super::{BatchCost, weights};
-use crate::data::PreparedRow;
-use crate::error::RunError;
 use crate::sweep::{Direction, Sweep};
 
 /// A matrix product of a forward pass: `[rows, input] x [input, output]`, so many times.

@@ -1,0 +1,52 @@
+//! Our own layout.
+
+use serde_json::Value;
+
+use super::RowError;
+use super::record::{Record, kind, text};
+use super::span::Columns;
+use crate::{FoilIs, Row};
+
+/// Reads rows, and keeps in mind what their other columns hold.
+#[derive(Default)]
+pub(super) struct Reader {
+    /// What was seen in the columns that may be phrases.
+    pub columns: Columns,
+}
+
+impl Reader {
+    pub fn row(&mut self, record: &Record) -> Result<Row, RowError> {
+        let base = record.needed_prompt("base")?.unwrap_or_default();
+        let source = record.prompt("source")?;
+        let spans = self.columns.spans(record, &base, source.as_deref())?;
+        Ok(Row {
+            base,
+            source,
+            target: record.answers("target")?,
+            foil: record.answers("foil")?,
+            foil_is: foil_is(record)?,
+            spans: spans.into(),
+            group: record.value("group").map(group).transpose()?,
+            place: None,
+        })
+    }
+}
+
+/// What the foil is to the source: its answer, unless the row says otherwise.
+fn foil_is(record: &Record) -> Result<FoilIs, RowError> {
+    let key = "foil_is";
+    let Some(found) = record.text(key, "source_answer, wrong_answer or unknown")? else {
+        return Ok(FoilIs::default());
+    };
+    found.parse().map_err(|()| RowError::FoilIs { key: key.to_owned(), found })
+}
+
+/// A name; numbers are names too, as scripts count templates.
+fn group(value: &Value) -> Result<String, RowError> {
+    let expected = "a name or a whole number";
+    match value {
+        Value::Number(number) if number.is_i64() || number.is_u64() => Ok(number.to_string()),
+        Value::String(_) => text("group", value, expected),
+        other => Err(RowError::Kind { key: "group".to_owned(), found: kind(other), expected }),
+    }
+}
