@@ -16,8 +16,8 @@ def config_of(name: str) -> dict:
     return json.loads((MODELS / name / "config.json").read_text())
 
 
-def of_arrays(name: str, **options) -> vene.Model:
-    return vene.from_tensors(config_of(name), arrays(MODELS / name / "model.safetensors"), **options)
+def of_arrays(folder: str, **options) -> vene.Model:
+    return vene.from_tensors(config_of(folder), arrays(MODELS / folder / "model.safetensors"), **options)
 
 
 def logits(model: vene.Model, prompt: list[int] = PROMPT) -> np.ndarray:
@@ -67,8 +67,8 @@ def test_a_tokenizer_in_a_folder(tmp_path):
     folder = numbered("gpt2-plain", tmp_path)
     model = of_arrays("gpt2-plain", tokenizer=folder)
     assert model.tokenizer.encode("17") == [17]
-    with pytest.raises(vene.InputError):
-        model.tokens("3 17 4")
+    # To this one it is a word that it does not know.
+    assert model.tokens("3 17 4") == (0,)
 
 
 @pytest.mark.parametrize(
@@ -80,7 +80,7 @@ def test_a_tokenizer_in_a_folder(tmp_path):
         (lambda config, tensors: tensors.update({"transformer.ln_f.bias": np.zeros(20, np.int64)}), vene.ModelError, "stored as I64"),
         (lambda config, tensors: tensors.update({"transformer.ln_f.bias": [1.0, 2.0]}), vene.InputError, "given a list"),
         (lambda config, tensors: config.update(model_type="bert"), vene.ModelError, "bert"),
-        (lambda config, tensors: config.update(n_head=5), vene.ModelError, "5"),
+        (lambda config, tensors: config.update(n_head=3), vene.ModelError, "multiple of 3"),
     ],
 )
 def test_what_is_wrong_is_named(change, error, said):
