@@ -37,6 +37,7 @@ def config(kind: str):
         "qwen2": lambda: transformers.Qwen2Config(**grouped),
         "qwen3": lambda: transformers.Qwen3Config(**grouped, head_dim=8),
         "pythia": lambda: transformers.GPTNeoXConfig(**SIZES, rotary_pct=1.0),
+        "mixtral": lambda: transformers.MixtralConfig(**grouped, num_local_experts=4, num_experts_per_tok=2),
         "mistral": lambda: transformers.MistralConfig(**grouped, sliding_window=4),
     }[kind]()
 
@@ -67,7 +68,7 @@ def error(model: vene.Model, right: np.ndarray) -> float:
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16], ids=str)
-@pytest.mark.parametrize("kind", ["gpt2", "llama", "llama-tied", "gemma3", "qwen2", "qwen3", "pythia", "mistral"])
+@pytest.mark.parametrize("kind", ["gpt2", "llama", "llama-tied", "gemma3", "qwen2", "qwen3", "pythia", "mistral", "mixtral"])
 def test_logits_are_pytorchs(kind, dtype, tmp_path):
     of_torch = random(kind, dtype)
     model = vene.from_transformers(of_torch)

@@ -53,7 +53,7 @@ def from_transformers(model: Any, tokenizer: Any = None, *, precision: str = "si
         texts["generation_config.json"] = generation.to_json_string()
     path = getattr(model.config, "_name_or_path", "")
     name = f"{path} ({type(model).__name__} in memory)" if path else f"{type(model).__name__} in memory"
-    return _made(name, json.dumps(config), _untied(model), texts, precision)
+    return _made(name, json.dumps(config), _as_saved(model, _untied(model)), texts, precision)
 
 
 def from_tensors(
@@ -124,6 +124,15 @@ def _untied(model: Any) -> dict[str, Any]:
         if tied is not None and any(other != name and _same_memory(tied, value) for other, value in state.items()):
             del state[name]
     return state
+
+
+def _as_saved(model: Any, state: dict[str, Any]) -> dict[str, Any]:
+    """By the names that files have. transformers 5 has other ones in memory, and experts in one piece: these are copied."""
+    try:
+        from transformers.core_model_loading import revert_weight_conversion
+    except ImportError:
+        return state
+    return dict(revert_weight_conversion(model, state))
 
 
 def _same_memory(one: Any, other: Any) -> bool:
