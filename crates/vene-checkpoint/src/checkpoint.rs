@@ -1,13 +1,15 @@
 //! A model as its files give it: description, tensors, tokenizer, provenance.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use crate::directory::ModelFiles;
 use crate::tensors::WeightsFile;
 use crate::tokenizer::hugging_face::Files;
+use crate::tokenizer_files::tokenizer_of_texts;
 use crate::{
-    CheckpointError, Description, FileIdentity, ModelSource, Notices, Progress, Provenance,
-    Tensors, Tokenizer, gguf, hub, json, safetensors,
+    CheckpointError, Description, FileIdentity, LentTensor, ModelSource, Notices, Progress,
+    Provenance, Tensors, Tokenizer, gguf, hub, json, safetensors,
 };
 
 /// An opened model: nothing of its weights is read yet.
@@ -108,6 +110,40 @@ impl Checkpoint {
     ) -> Result<Self, CheckpointError> {
         let file = WeightsFile::owned(&weights_of(name), safetensors);
         Self::from_parts(name, config, file, tokenizer)
+    }
+
+    /// Opens a model that somebody has in memory: the text of its `config.json`, its tensors by the names that its files
+    /// would have, and the texts of its tokenizer's files (and of `generation_config.json`) by their names. Without
+    /// a vocabulary among these, texts for it are lists of the numbers of its tokens ([`Tokenizer::numbers`]).
+    ///
+    /// The tensors are read where they lie, also later, when other operations are asked for; they should not be
+    /// written to, and a model is refused whose samples show that they were.
+    ///
+    /// # Errors
+    /// As for a folder; and where a tensor's bytes do not fit its shape.
+    pub fn from_tensors(
+        name: &str,
+        config: &str,
+        tensors: Vec<LentTensor>,
+        tokenizer: &BTreeMap<String, String>,
+    ) -> Result<Self, CheckpointError> {
+        let config_object = json::object(&format!("{name}'s config.json"), config.as_bytes())?;
+        let lent = tensors.iter().map(|tensor| (*tensor.bytes).as_ref().len() as u64).sum();
+        let texts = tokenizer.iter().map(|(file, text)| (file.as_str(), text.len() as u64));
+        let files = [("config.json", config.len() as u64), ("tensors in memory", lent)];
+        let files = files.into_iter().chain(texts);
+        let files = files.map(|(name, bytes)| FileIdentity { name: name.to_owned(), bytes });
+        let files = files.collect();
+        let notices = Notices::default();
+        let tokenizer = tokenizer_of_texts(name, tokenizer, &config_object, &notices)?;
+        let tensors = Tensors::lent(&weights_of(name), tensors)?;
+        Ok(Self {
+            provenance: Provenance::new(name.to_owned(), None, files, &tensors),
+            description: Description::HuggingFace(config_object),
+            tensors,
+            tokenizer,
+            notices,
+        })
     }
 
     fn from_parts(

@@ -58,6 +58,15 @@ impl Element {
     /// The formats that safetensors files may use here.
     pub(crate) const SAFETENSORS: [Element; 4] = [Self::F32, Self::F16, Self::BF16, Self::F64];
 
+    /// The format that safetensors files call by this name.
+    ///
+    /// # Errors
+    /// The name, where the format cannot be read.
+    pub(crate) fn in_safetensors(name: &str) -> Result<Self, String> {
+        let found = Self::SAFETENSORS.into_iter().find(|element| element.to_string() == name);
+        found.ok_or_else(|| name.to_owned())
+    }
+
     /// How many weights are stored together.
     pub fn block_len(self) -> usize {
         match self {

@@ -41,6 +41,19 @@ pub enum CheckpointError {
         how: String,
     },
 
+    /// A tensor that was lent is not the one any more that it was.
+    #[error(
+        "{model}: tensor `{}` was changed after the model was made of it, and is needed once more: make the model \
+         again, of the tensors as they are now",
+        on_one_line(tensor)
+    )]
+    LentChanged {
+        /// What errors call the model's tensors.
+        model: String,
+        /// The tensor's name.
+        tensor: String,
+    },
+
     /// A file that a model needs is not there.
     #[error("{place} has no {expected}")]
     MissingFile {

@@ -33,21 +33,24 @@ impl Tensors {
             add(name.as_bytes());
             let format = self.element(name).map_or("unreadable".to_owned(), |e| e.to_string());
             add(format!("{format} {:?}", self.shape(name).unwrap_or_default()).as_bytes());
-            let bytes = self.bytes(name).unwrap_or_default();
-            match bytes.len() <= STRETCHES * STRETCH {
-                true => add(bytes),
-                false => {
-                    let last = bytes.len() - STRETCH;
-                    for index in 0..STRETCHES {
-                        // Wide enough for any tensor: the product is less than 2^64.
-                        let start = last / (STRETCHES - 1) * index;
-                        let start = if index + 1 == STRETCHES { last } else { start };
-                        add(&bytes[start..start + STRETCH]);
-                    }
-                }
-            }
+            sample(self.bytes(name).unwrap_or_default(), &mut add);
         }
         hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+}
+
+/// Gives `add` all bytes of a tensor of up to 4 KiB, and 16 stretches of a larger one.
+pub(crate) fn sample(bytes: &[u8], mut add: impl FnMut(&[u8])) {
+    if bytes.len() <= STRETCHES * STRETCH {
+        add(bytes);
+        return;
+    }
+    let last = bytes.len() - STRETCH;
+    for index in 0..STRETCHES {
+        // Wide enough for any tensor: the product is less than 2^64.
+        let start = last / (STRETCHES - 1) * index;
+        let start = if index + 1 == STRETCHES { last } else { start };
+        add(&bytes[start..start + STRETCH]);
     }
 }
 

@@ -48,19 +48,24 @@ impl Provenance {
         Self { watched, ..self }
     }
 
+    /// Whether the weights lie in memory that belongs to somebody who may write to it.
+    pub fn is_lent(&self) -> bool {
+        self.weights.iter().any(|file| file.is_lent())
+    }
+
     /// Looks whether all files are still those that were opened: their size, time of change and place
-    /// on the disk.
+    /// on the disk. Of tensors that were lent, samples of their bytes are compared.
     ///
     /// # Errors
     /// The first that is not.
     pub fn check_unchanged(&self) -> Result<(), CheckpointError> {
-        let weights = self.weights.iter().filter_map(|file| file.watched());
-        weights.chain(&self.watched).try_for_each(Watched::check)
+        self.weights.iter().try_for_each(|file| file.check_unchanged())?;
+        self.watched.iter().try_for_each(Watched::check)
     }
 
     /// The SHA-256 of the weights in hexadecimal, computed at the first call and kept, since it
     /// reads every byte. Of sharded weights it is that of all shards joined in the order of their
-    /// names.
+    /// names; of tensors that were lent, that of their bytes, likewise.
     ///
     /// A file in the hub's cache is named by its SHA-256, and is compared with it.
     ///

@@ -39,7 +39,8 @@ pub(crate) fn read(file: &WeightsFile) -> Result<Vec<Stored>, CheckpointError> {
                         format!("tensor `{name}` lies past the end of the file"),
                     )
                 })?;
-            Ok(Stored { name, shape: info.shape.clone(), element: element(info.dtype), range })
+            let element = Element::in_safetensors(&format!("{:?}", info.dtype));
+            Ok(Stored { name, shape: info.shape.clone(), element, range })
         })
         .collect()
 }
@@ -52,16 +53,6 @@ pub fn problem(bytes: &[u8]) -> Option<String> {
 fn in_words(error: &SafeTensorError, bytes: &[u8]) -> String {
     let instead = stand_in(bytes).or_else(|| text_instead(bytes));
     instead.unwrap_or_else(|| explain(error, bytes))
-}
-
-fn element(dtype: Dtype) -> Result<Element, String> {
-    match dtype {
-        Dtype::F64 => Ok(Element::F64),
-        Dtype::F32 => Ok(Element::F32),
-        Dtype::F16 => Ok(Element::F16),
-        Dtype::BF16 => Ok(Element::BF16),
-        other => Err(format!("{other:?}")),
-    }
 }
 
 /// What the crate found, in words that say where.

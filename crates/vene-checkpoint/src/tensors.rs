@@ -1,4 +1,5 @@
-//! Named tensors over bytes that stay where they are: in mapped files or in the program itself.
+//! Named tensors over bytes that stay where they are: in mapped files, in the program itself, or in the memory of
+//! whoever lends them.
 
 use std::collections::HashMap;
 use std::ops::Range;
@@ -9,6 +10,7 @@ use rayon::prelude::*;
 
 use crate::dequantise::dequantise;
 use crate::element::listed;
+use crate::lent::Lent;
 use crate::mapped::Mapped;
 use crate::watched::Watched;
 use crate::{CheckpointError, Element, StoredTensor};
@@ -29,6 +31,7 @@ enum Bytes {
     Mapped(Mapped),
     Embedded(&'static [u8]),
     Owned(Vec<u8>),
+    Lent(Lent),
     /// An empty file cannot be mapped.
     Empty,
 }
@@ -43,6 +46,28 @@ impl WeightsFile {
             Bytes::Mapped(Mapped::new(path, file, watched)?)
         };
         Ok(Self { name: path.display().to_string(), bytes })
+    }
+
+    /// Those of one tensor, lent by their owner.
+    pub fn lent(name: &str, lent: Lent) -> Self {
+        Self { name: name.to_owned(), bytes: Bytes::Lent(lent) }
+    }
+
+    /// Whether the bytes are those that were opened.
+    ///
+    /// # Errors
+    /// They were written to since.
+    pub fn check_unchanged(&self) -> Result<(), CheckpointError> {
+        match &self.bytes {
+            Bytes::Mapped(map) => map.watched().check(),
+            Bytes::Lent(lent) => lent.check(&self.name),
+            Bytes::Embedded(_) | Bytes::Owned(_) | Bytes::Empty => Ok(()),
+        }
+    }
+
+    /// Whether the bytes belong to somebody who may write to them.
+    pub fn is_lent(&self) -> bool {
+        matches!(self.bytes, Bytes::Lent(_))
     }
 
     /// The file as it was when it was opened, where it is one.
@@ -72,6 +97,7 @@ impl WeightsFile {
             Bytes::Mapped(map) => map,
             Bytes::Embedded(bytes) => bytes,
             Bytes::Owned(bytes) => bytes,
+            Bytes::Lent(lent) => lent.bytes(),
             Bytes::Empty => &[],
         }
     }
@@ -281,6 +307,7 @@ impl Tensors {
     fn unknown(&self, name: &str) -> CheckpointError {
         let file = match self.files.as_slice() {
             [one] => one.name.clone(),
+            [first, ..] if first.is_lent() => first.name.clone(),
             [first, ..] => format!("{} (and its other shards)", first.name),
             [] => "the checkpoint".to_owned(),
         };

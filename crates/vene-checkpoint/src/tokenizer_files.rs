@@ -1,5 +1,6 @@
-//! The files of a tokenizer in a model's folder: which there are, and how they are read.
+//! The files of a tokenizer, in a model's folder or as texts in memory: which there are, and how they are read.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value};
@@ -53,16 +54,68 @@ impl TokenizerFiles {
                 folder.read(MERGES, json::LARGE)?,
             ),
         };
-        let files = Files {
-            vocabulary,
-            settings: folder.object(TOKENIZER_CONFIG)?,
-            special_tokens: folder.object(SPECIAL_TOKENS)?,
-            added_tokens: folder.object(ADDED_TOKENS)?,
-            generation: folder.object(GENERATION_CONFIG)?,
-            in_folder: true,
-        };
+        let files = files(vocabulary, true, |name| folder.object(name))?;
         Tokenizer::from_files(&files, config, notices)
     }
+}
+
+/// The tokenizer that files in memory describe, their texts by their names. Where there is no vocabulary among them
+/// a text is a list of numbers; it ends where `config` and `generation_config.json` say.
+///
+/// # Errors
+/// As [`TokenizerFiles::open`]; a name that is none of a tokenizer's files.
+pub(crate) fn tokenizer_of_texts(
+    model: &str,
+    texts: &BTreeMap<String, String>,
+    config: &Map<String, Value>,
+    notices: &Notices,
+) -> Result<Tokenizer, CheckpointError> {
+    let named = |name: &str| format!("{model}'s {name}");
+    let is_known = |name: &String| {
+        let vocabulary = [TOKENIZER, VOCABULARY, MERGES];
+        vocabulary.iter().chain(&OPTIONAL).any(|known| known == name)
+    };
+    if let Some(unknown) = texts.keys().find(|name| !is_known(name)) {
+        let problem = "is none of the files that describe a tokenizer";
+        return Err(CheckpointError::malformed(named(unknown), problem));
+    }
+    let file = |name: &str| {
+        let text = texts.get(name)?;
+        Some(File { name: named(name), bytes: text.clone().into_bytes() })
+    };
+    let object = |name: &str| file(name).map(JsonFile::parse).transpose();
+    let vocabulary = match (file(TOKENIZER), file(VOCABULARY), file(MERGES)) {
+        (Some(library), ..) => Vocabulary::Json(library),
+        (None, Some(vocabulary), Some(merges)) => Vocabulary::WithMerges(vocabulary, merges),
+        (None, None, None) => {
+            return Tokenizer::numbers_of(config, object(GENERATION_CONFIG)?.as_ref(), notices);
+        }
+        (None, vocabulary, _) => {
+            let expected = if vocabulary.is_some() { MERGES } else { VOCABULARY };
+            let (place, expected) = (model.to_owned(), expected.to_owned());
+            return Err(CheckpointError::MissingFile { place, expected });
+        }
+    };
+    // Who saves a tokenizer writes its settings in any case; without them it is a vocabulary alone.
+    let in_folder = texts.contains_key(TOKENIZER_CONFIG);
+    let files = files(vocabulary, in_folder, object)?;
+    Tokenizer::from_files(&files, config, notices)
+}
+
+/// A vocabulary, and what stands beside it.
+fn files(
+    vocabulary: Vocabulary,
+    in_folder: bool,
+    mut object: impl FnMut(&str) -> Result<Option<JsonFile>, CheckpointError>,
+) -> Result<Files, CheckpointError> {
+    Ok(Files {
+        vocabulary,
+        settings: object(TOKENIZER_CONFIG)?,
+        special_tokens: object(SPECIAL_TOKENS)?,
+        added_tokens: object(ADDED_TOKENS)?,
+        generation: object(GENERATION_CONFIG)?,
+        in_folder,
+    })
 }
 
 struct Folder<'a> {

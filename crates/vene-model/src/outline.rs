@@ -103,6 +103,10 @@ impl Outline {
         let config = family.config().clone();
         let checkpoint = Arc::new(checkpoint);
         let key = ModelKey::new(&checkpoint, &config, None);
+        if checkpoint.provenance.is_lent() {
+            // Later the tensors may be others.
+            key.weights();
+        }
         Ok(Self { checkpoint, key, family, names, config, inputs: None })
     }
 

@@ -5,6 +5,7 @@
 
 mod error;
 mod generation;
+mod lent;
 mod model;
 mod outcome;
 mod plan;
@@ -18,8 +19,8 @@ use pyo3::prelude::*;
 
 /// The command `vene`, as the package's console script runs it; its exit code.
 #[pyfunction]
-fn command(line: Vec<String>) -> u8 {
-    vene_cli::main(&line)
+fn command(python: Python<'_>, line: Vec<String>) -> u8 {
+    python.detach(|| vene_cli::main(&line))
 }
 
 #[pymodule]

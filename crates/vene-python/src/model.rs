@@ -1,11 +1,14 @@
 //! A model with its tokenizer.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use pyo3::prelude::*;
 use vene::{BeginningOfSequence, Component, Outline, Precision, Prompt, RunPlans};
+use vene_checkpoint::Checkpoint;
 
 use crate::error;
+use crate::lent::{GivenTensor, lent};
 use crate::tensor::{Crossing, matrix, out};
 
 /// A prompt as it is given: a text, whose phrases positions may name, or tokens.
@@ -30,6 +33,28 @@ impl Model {
         let precision: Precision = precision.parse().map_err(error::of_input)?;
         let model = python.detach(|| {
             let outline = Outline::open(name, &mut |_| {})?;
+            vene::Model::from_outline(outline, precision, &mut |_| {})
+        });
+        Ok(Self { inner: Arc::new(model.map_err(error::of_model)?) })
+    }
+
+    /// Makes a model of tensors that Python has: `config` is the text of a `config.json`, `tokenizer` has the texts of a
+    /// tokenizer's files (and of `generation_config.json`) by their names.
+    #[staticmethod]
+    #[pyo3(signature = (name, config, tensors, tokenizer, precision = "single"))]
+    fn of_tensors(
+        python: Python<'_>,
+        name: &str,
+        config: &str,
+        tensors: Vec<GivenTensor>,
+        tokenizer: BTreeMap<String, String>,
+        precision: &str,
+    ) -> PyResult<Self> {
+        let precision: Precision = precision.parse().map_err(error::of_input)?;
+        let tensors = lent(tensors)?;
+        let model = python.detach(|| {
+            let checkpoint = Checkpoint::from_tensors(name, config, tensors, &tokenizer)?;
+            let outline = Outline::from_checkpoint(checkpoint)?;
             vene::Model::from_outline(outline, precision, &mut |_| {})
         });
         Ok(Self { inner: Arc::new(model.map_err(error::of_model)?) })

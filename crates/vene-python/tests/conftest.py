@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import vene
@@ -28,6 +29,20 @@ def numbered(name: str, folder: Path) -> Path:
     model = {"type": "WordLevel", "vocab": words, "unk_token": "0"}
     (folder / "tokenizer.json").write_text(json.dumps({"version": "1.0", "added_tokens": [], "model": model}))
     return folder
+
+
+def arrays(path: Path) -> dict[str, np.ndarray]:
+    """The tensors of a safetensors file in single precision, by name."""
+    file = path.read_bytes()
+    start = 8 + int.from_bytes(file[:8], "little")
+    header = json.loads(file[8:start])
+    header.pop("__metadata__", None)
+    tensors = {}
+    for name, told in header.items():
+        assert told["dtype"] == "F32"
+        first, end = told["data_offsets"]
+        tensors[name] = np.frombuffer(file, np.float32, (end - first) // 4, start + first).reshape(told["shape"])
+    return tensors
 
 
 @pytest.fixture(scope="session")

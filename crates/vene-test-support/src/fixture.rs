@@ -138,6 +138,11 @@ impl Fixture {
             .unwrap_or_else(|error| panic!("{}: {error}", self.name))
     }
 
+    /// Where its files are.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
     /// The fixture's prompts for a model.
     pub fn prompts_for(&self, outline: &Outline) -> Vec<Prompt> {
         self.prompts().iter().map(|tokens| outline.prompt_from_tokens(tokens).unwrap()).collect()

@@ -18,6 +18,22 @@ impl Tokenizer {
         &self.ends
     }
 
+    /// [`Tokenizer::numbers`] of a network that was given without a tokenizer, whose texts end where `config` and
+    /// `generation` say.
+    ///
+    /// # Errors
+    /// An end that is not a token.
+    pub(crate) fn numbers_of(
+        config: &Map<String, Value>,
+        generation: Option<&JsonFile>,
+        notices: &Notices,
+    ) -> Result<Self, CheckpointError> {
+        let named = Named { generation, config, eos: None, tokens: 0 };
+        let tokens = usize::try_from(named.rows()).unwrap_or(usize::MAX);
+        let ends = Named { tokens, ..named }.ends(notices)?;
+        Ok(Self::numbers().ending_at(ends))
+    }
+
     /// The same with such tokens.
     pub(super) fn ending_at(mut self, ends: Vec<u32>) -> Self {
         self.ends = ends;

@@ -14,6 +14,7 @@ pyvene's names are here too: `import vene as pyvene` runs its tutorials.
 
 from vene._arrays import Tensor
 from vene._errors import InputError, ModelError, PlanError, RunError, VeneError
+from vene._from_memory import from_tensors, from_transformers
 from vene._intervenable import (
     AdditionIntervention,
     IntervenableConfig,
@@ -62,6 +63,8 @@ __all__ = [
     "create_gpt2",
     "embed_to_distrib",
     "format_token",
+    "from_tensors",
+    "from_transformers",
     "load",
     "run",
     "top_vals",

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -43,23 +44,34 @@ def run(experiment: str | Path | dict[str, Any], out: str | Path | None = None, 
     `changes` stand in place of what it says, with `__` for the point: `run("heads.toml", sweep__layers=[7])`. It runs in a
     process of its own, with the command's bar; `out` is its folder (default: one in `vene-out/`, named by the experiment and the time).
     """
-    with ExitStack() as stack:
-        if isinstance(experiment, dict):
-            # A dict's paths are relative to the working folder, as a file's are to its own.
-            written = NamedTemporaryFile("w", dir=".", prefix=".vene-", suffix=".json", encoding="utf-8")
-            file = stack.enter_context(written)
-            json.dump(experiment, file)
-            file.flush()
-            path = Path(file.name)
-        else:
-            path = Path(experiment)
-        name = experiment.get("kind", "plan") if isinstance(experiment, dict) else path.stem
-        folder = Path(f"vene-out/{name}-{datetime.now():%Y-%m-%d-%H%M%S}" if out is None else out)
-        line = [sys.executable, "-m", "vene", "run", str(path), "--json", "--out", str(folder)]
-        for key, value in changes.items():
-            line += ["--set", f"{key.replace('__', '.')}={json.dumps(value)}"]
+    name = experiment.get("kind", "plan") if isinstance(experiment, dict) else Path(experiment).stem
+    folder = Path(f"vene-out/{name}-{datetime.now():%Y-%m-%d-%H%M%S}" if out is None else out)
+    with experiment_file(experiment) as path:
+        line = [sys.executable, "-m", "vene", "run", str(path), "--json", "--out", str(folder), *changed(changes)]
         done = subprocess.run(line, stdout=subprocess.PIPE, stderr=None if sys.stderr.isatty() else subprocess.PIPE, text=True)
     if done.returncode != 0:
-        said = (done.stderr or "the command failed; it says why above").strip().removeprefix("error: ")
-        raise RunError(said)
+        raise RunError(failure(done.stderr))
     return Run(folder=folder, record=json.loads(done.stdout))
+
+
+@contextmanager
+def experiment_file(experiment: str | Path | dict[str, Any]) -> Iterator[Path]:
+    """The file of an experiment; a dict is written into one, as long as it is needed."""
+    if not isinstance(experiment, dict):
+        yield Path(experiment)
+        return
+    # A dict's paths are relative to the working folder, as a file's are to its own.
+    with NamedTemporaryFile("w", dir=".", prefix=".vene-", suffix=".json", encoding="utf-8") as file:
+        json.dump(experiment, file)
+        file.flush()
+        yield Path(file.name)
+
+
+def changed(changes: dict[str, Any]) -> list[str]:
+    """Changes as the command takes them."""
+    return [part for key, value in changes.items() for part in ("--set", f"{key.replace('__', '.')}={json.dumps(value)}")]
+
+
+def failure(told: str | None) -> str:
+    """What the command said went wrong."""
+    return (told or "the command failed; it says why above").strip().removeprefix("error: ")

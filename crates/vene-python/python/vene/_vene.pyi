@@ -3,10 +3,14 @@
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+
 from vene._arrays import Crossing
 
 __version__: str
 
+Buffer = npt.NDArray[np.uint8]
 Prompt = str | list[int]
 
 class VeneError(Exception): ...
@@ -18,6 +22,14 @@ class RunError(VeneError): ...
 class Model:
     @staticmethod
     def load(name: str, precision: str = "single") -> Model: ...
+    @staticmethod
+    def of_tensors(
+        name: str,
+        config: str,
+        tensors: list[tuple[str, str, list[int], Buffer]],
+        tokenizer: dict[str, str],
+        precision: str = "single",
+    ) -> Model: ...
     @property
     def identity(self) -> str: ...
     @property
