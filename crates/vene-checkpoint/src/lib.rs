@@ -38,6 +38,7 @@ pub mod gguf;
 mod hub;
 mod json;
 mod mapped;
+mod microscaled;
 mod notice;
 mod progress;
 mod provenance;

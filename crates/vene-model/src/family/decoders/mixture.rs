@@ -25,13 +25,13 @@ pub(super) fn experts(
     d_expert: usize,
     routing: Routing,
 ) -> Result<Experts, ModelError> {
-    const CHOSEN: &str = "num_experts_per_tok";
-    let count = from.keys.extent(count)?;
-    let chosen = from.keys.count(CHOSEN)?;
+    let key = from.naming.pick("num_experts_per_tok", "expert_used_count");
+    let count = from.keys.extent(from.naming.pick(count, "expert_count"))?;
+    let chosen = from.keys.count(key)?;
     if chosen > count {
-        return Err(wrong(CHOSEN, &chosen.into(), &format!("at most {count}, the experts")));
+        return Err(wrong(key, &chosen.into(), &format!("at most {count}, the experts")));
     }
-    Ok(Experts { count, chosen, d_expert, routing, d_shared: None })
+    Ok(Experts { count, chosen, d_expert, routing, d_shared: None, clamped: None })
 }
 
 /// Softmax over all, of which those that are chosen may be made to sum to 1.

@@ -5,7 +5,7 @@ use super::{mixture, qwen2, windows};
 use crate::config::Experts;
 use crate::error::ModelError;
 use crate::family::reading::{Described, Reading};
-use crate::family::slots::{ExpertSlots, LLAMA, Slots};
+use crate::family::slots::{ExpertSlots, LLAMA, SharedSlots, Slots};
 use crate::family::table::{Bias, Biases, Transformer};
 
 pub(in crate::family) const FAMILY: Transformer = Transformer {
@@ -15,7 +15,12 @@ pub(in crate::family) const FAMILY: Transformer = Transformer {
     about: "as qwen2, with a mixture of experts and one that every token has (Qwen1.5-MoE)",
     slots: Slots {
         experts: Some(ExpertSlots {
-            shared: Some(["mlp.shared_expert", "mlp.shared_expert_gate"]),
+            shared: Some(SharedSlots {
+                gate: "mlp.shared_expert.gate_proj",
+                up: "mlp.shared_expert.up_proj",
+                down: "mlp.shared_expert.down_proj",
+                own_gate: Some("mlp.shared_expert_gate"),
+            }),
             ..mixture::QWEN
         }),
         ..LLAMA
