@@ -290,6 +290,25 @@ mod tests {
     }
 
     #[test]
+    fn what_an_mpt_says_of_its_attention_is_named_with_a_dot() {
+        let (flat, _) = form(json!({
+            "model_type": "mpt", "attn_config": {"model_type": "", "clip_qkv": 2.0, "attn_pdrop": 0},
+        }));
+        let flat = flat.unwrap();
+        assert_eq!(flat["attn_config.clip_qkv"], 2.0);
+        assert!(flat.get("attn_config").is_none());
+        let error = form(json!({"model_type": "mpt", "attn_config": 1})).0.unwrap_err();
+        assert!(error.contains("attn_config") && error.contains("an object"), "{error}");
+    }
+
+    #[test]
+    fn four_bit_floats_are_read_of_the_family_that_is_published_so() {
+        let config = |model_type: &str| json!({"model_type": model_type, "quantization_config": {"quant_method": "mxfp4"}});
+        assert!(form(config("gpt_oss")).0.is_ok());
+        assert!(form(config("llama")).0.unwrap_err().contains("mxfp4"));
+    }
+
+    #[test]
     fn quantised_weights_are_refused_with_a_way_out() {
         for (config, words) in [
             (
