@@ -39,6 +39,7 @@ mod hub;
 mod json;
 mod lent;
 mod mapped;
+mod microscaled;
 mod notice;
 pub mod opened;
 mod progress;

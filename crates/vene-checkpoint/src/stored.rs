@@ -39,6 +39,15 @@ impl StoredTensor {
         &self.shape
     }
 
+    /// Matrices `[matrices, rows, columns]`, one after the other, as one of all their rows.
+    #[must_use]
+    pub fn as_one_matrix(mut self) -> Self {
+        let columns = self.shape.last().copied().unwrap_or(1);
+        let rows: usize = self.shape.iter().rev().skip(1).product();
+        self.shape = vec![rows, columns];
+        self
+    }
+
     /// Its bytes: whole blocks, row after row.
     pub fn bytes(&self) -> &[u8] {
         &self.bytes

@@ -261,23 +261,49 @@ impl Tensors {
         Ok(Some(StoredTensor { element, bytes: bytes.to_vec(), shape: expected_shape.to_vec() }))
     }
 
+    /// The bytes of a tensor of bytes.
+    pub(crate) fn raw_bytes(&self, name: &str, shape: &[usize]) -> Result<&[u8], CheckpointError> {
+        let Entry { stored, file } = self.of_shape(name, shape)?;
+        let is_bytes = matches!(&stored.element, Err(found) if found == "U8");
+        let count: usize = shape.iter().product();
+        let bytes = file.bytes().get(stored.range.clone());
+        match bytes.filter(|bytes| is_bytes && bytes.len() == count) {
+            Some(bytes) => Ok(bytes),
+            None => Err(CheckpointError::UnsupportedElement {
+                file: file.name.clone(),
+                tensor: name.to_owned(),
+                found: match &stored.element {
+                    Ok(element) => element.to_string(),
+                    Err(found) => found.clone(),
+                },
+                supported: "U8".to_owned(),
+            }),
+        }
+    }
+
+    /// A tensor that must be there, in this shape.
+    fn of_shape(&self, name: &str, expected_shape: &[usize]) -> Result<&Entry, CheckpointError> {
+        let Some(entry) = self.entry(name) else {
+            return Err(self.unknown(name));
+        };
+        if entry.stored.shape != expected_shape {
+            return Err(CheckpointError::Shape {
+                file: entry.file.name.clone(),
+                tensor: name.to_owned(),
+                found: entry.stored.shape.clone(),
+                expected: expected_shape.to_vec(),
+            });
+        }
+        Ok(entry)
+    }
+
     /// A tensor's format and bytes, and the name of its file.
     fn found(
         &self,
         name: &str,
         expected_shape: &[usize],
     ) -> Result<(Element, &[u8], &str), CheckpointError> {
-        let Some(Entry { stored, file }) = self.entry(name) else {
-            return Err(self.unknown(name));
-        };
-        if stored.shape != expected_shape {
-            return Err(CheckpointError::Shape {
-                file: file.name.clone(),
-                tensor: name.to_owned(),
-                found: stored.shape.clone(),
-                expected: expected_shape.to_vec(),
-            });
-        }
+        let Entry { stored, file } = self.of_shape(name, expected_shape)?;
         let element =
             stored.element.clone().map_err(|found| CheckpointError::UnsupportedElement {
                 file: file.name.clone(),

@@ -8,7 +8,8 @@ use std::ops::Range;
 
 use candle_core::Tensor;
 use vene_model::{
-    Attention, Component, DecoderConfig, Operations, Pass, Readout, Recurrence, Site, TimeStep,
+    Attention, Component, DecoderConfig, Operations, Pass, Readout, Recurrence, Scoring, Site,
+    TimeStep,
 };
 
 use super::attend::PatternAttention;
@@ -153,7 +154,8 @@ impl<O: Operations<Tensor = Tensor>, V: Visitor> Pass<O> for Sequences<'_, V> {
         attention: Attention<'_, O>,
         _: &mut [&mut Tensor],
     ) -> Result<Tensor, RunError> {
-        let Attention { operations, config, layer, ref queries, ref keys, ref values } = attention;
+        let Attention { operations, scoring, ref queries, ref keys, ref values } = attention;
+        let Scoring { config, layer, .. } = scoring;
         let operations = operations.plain();
         let mut mixed = Vec::with_capacity(self.runs.len());
         let patterns = [Component::AttentionScore, Component::AttentionWeight];
@@ -168,8 +170,7 @@ impl<O: Operations<Tensor = Tensor>, V: Visitor> Pass<O> for Sequences<'_, V> {
                 let asked = start..rows.end.min(start + block.unwrap_or(rows.len()));
                 let attention = PatternAttention {
                     plain: &operations,
-                    config,
-                    layer,
+                    scoring,
                     example: run,
                     queries: &operations.slice_rows(queries, start, asked.len())?,
                     positions: &self.positions[asked],
@@ -202,7 +203,8 @@ pub(super) fn visited_attention<V: Visitor>(
     attention: &PatternAttention<'_>,
     visitor: &mut V,
 ) -> Result<Tensor, RunError> {
-    let PatternAttention { config, layer, example, positions, .. } = *attention;
+    let PatternAttention { scoring, example, positions, .. } = *attention;
+    let Scoring { config, layer, .. } = scoring;
     attention.attend(&mut |component, pattern| {
         let site = Site::new(component, Some(layer), config).ok();
         let Some(site) = site.filter(|site| visitor.wants(*site)) else { return Ok(false) };

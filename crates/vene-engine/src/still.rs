@@ -81,10 +81,10 @@ impl<O: Operations> Pass<O> for Still<O> {
         attention: Attention<'_, O>,
         _: &mut [&mut O::Tensor],
     ) -> Result<O::Tensor, OperationError> {
-        let Attention { operations, config, layer, queries, keys, values } = attention;
+        let Attention { operations, scoring, queries, keys, values } = attention;
         let paths: Vec<Path<'_>> = self.paths.iter().map(OwnedPath::as_path).collect();
-        let (earlier, options) = (self.earlier.clone(), &config.layers[layer]);
-        operations.attend_behind(&queries, &keys, &values, earlier, &paths, config, options)
+        let earlier = self.earlier.clone();
+        operations.attend_behind(&queries, &keys, &values, earlier, &paths, scoring)
     }
 
     fn recur(&mut self, recurrence: Recurrence<'_, O>) -> Result<O::Tensor, OperationError> {

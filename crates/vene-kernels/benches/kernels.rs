@@ -60,8 +60,15 @@ fn attentions(criterion: &mut Criterion) {
     for (heads, key_value_heads) in [(12, 12), (9, 3)] {
         for (paths, asked, length) in [(2000, 1, 6), (1000, 2, 20), (16, 64, 128), (1, 1024, 1024)]
         {
-            let shape =
-                Shape { heads, key_value_heads, head_dim: 64, score_scale: 0.125, soft_cap: None };
+            let shape = Shape {
+                heads,
+                key_value_heads,
+                head_dim: 64,
+                score_scale: 0.125,
+                soft_cap: None,
+                slopes: None,
+                sinks: None,
+            };
             let shared = length - asked;
             let runs: Vec<(Vec<u32>, Vec<Query>)> = (0..paths)
                 .map(|path| {

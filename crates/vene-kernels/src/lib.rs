@@ -21,6 +21,7 @@
 mod activation;
 mod attention;
 mod buffer;
+mod clamped;
 mod elementwise;
 mod exponential;
 mod gradient;
@@ -34,8 +35,9 @@ mod unembedding;
 mod vector;
 
 pub use activation::{Activation, activate, activate_gated};
-pub use attention::{Path, Query, Shape, attend};
+pub use attention::{Path, Query, Shape, Slopes, attend};
 pub use buffer::AlignedBuffer;
+pub use clamped::activate_clamped;
 pub use elementwise::{add, add_in_place, multiply_elements, scale, soft_cap, subtract};
 pub use gradient::{
     AttentionGradient, CrossEntropy, activate_gated_gradient, activate_gradient, attend_gradient,

@@ -4,16 +4,54 @@ mod support;
 
 use proptest::prelude::*;
 use support::{assert_close, bits, numbers, on_any_threads};
-use vene_kernels::{Path, Query, Shape, attend};
+use vene_kernels::{Path, Query, Shape, Slopes, attend};
 
 /// A case: shape, window, and paths with owned rows.
 #[derive(Clone, Debug)]
 struct Case {
-    shape: Shape,
+    shape: Shape<'static>,
+    heads: Heads,
     window: Option<usize>,
     rows: usize,
     query_rows: usize,
     paths: Vec<(Vec<u32>, Vec<Query>)>,
+}
+
+/// What each query head has, where heads have it at all.
+#[derive(Clone, Debug, Default)]
+struct Heads {
+    slopes: Option<Vec<f32>>,
+    rounded: Option<f32>,
+    sinks: Option<Vec<f32>>,
+}
+
+impl Heads {
+    fn drawn(heads: usize, slopes: bool, rounded: Option<f32>, sinks: bool) -> Self {
+        let slope = |x: &f32| support::brain(x.abs());
+        Self {
+            slopes: slopes.then(|| numbers(heads, 4).iter().map(slope).collect()),
+            rounded,
+            sinks: sinks.then(|| numbers(heads, 5)),
+        }
+    }
+
+    fn shape<'a>(&'a self, shape: Shape<'a>) -> Shape<'a> {
+        let slopes = self.slopes.as_ref();
+        let slopes = slopes.map(|of_heads| Slopes { of_heads, rounded: self.rounded });
+        Shape { slopes, sinks: self.sinks.as_deref(), ..shape }
+    }
+
+    /// By how much a key's score is lower than that of the query's own position.
+    fn fall(&self, head: usize, query: usize, key: usize) -> f64 {
+        let Some(slopes) = &self.slopes else { return 0.0 };
+        match self.rounded {
+            None => f64::from(slopes[head]) * (query - key) as f64,
+            Some(factor) => {
+                let at = |place: usize| support::brain(slopes[head] * support::brain(place as f32));
+                f64::from(factor) * (f64::from(at(query)) - f64::from(at(key)))
+            }
+        }
+    }
 }
 
 impl Case {
@@ -30,12 +68,13 @@ impl Case {
         let paths: Vec<Path<'_>> =
             self.paths.iter().map(|(rows, queries)| Path { rows, queries }).collect();
         let mut out = vec![0.0; queries.len()];
-        attend(&queries, &keys, &values, &self.shape, self.window, &paths, &mut out);
+        let shape = self.heads.shape(self.shape);
+        attend(&queries, &keys, &values, &shape, self.window, &paths, &mut out);
         out
     }
 
     fn formula(&self) -> Vec<f64> {
-        let Shape { heads, key_value_heads, head_dim, score_scale, soft_cap } = self.shape;
+        let Shape { heads, key_value_heads, head_dim, score_scale, soft_cap, .. } = self.shape;
         let (queries, keys, values) = self.tensors();
         let mut out = vec![0.0; queries.len()];
         for (rows, asked) in &self.paths {
@@ -55,11 +94,15 @@ impl Case {
                                 .map(|d| queries[own + d] as f64 * keys[at(position, d)] as f64)
                                 .sum();
                             let score = dot * score_scale as f64;
-                            soft_cap.map_or(score, |cap| cap as f64 * (score / cap as f64).tanh())
+                            let score = soft_cap
+                                .map_or(score, |cap| cap as f64 * (score / cap as f64).tanh());
+                            score - self.heads.fall(head, query.position as usize, position)
                         })
                         .collect();
-                    let top = scores.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-                    let sum: f64 = scores.iter().map(|score| (score - top).exp()).sum();
+                    let sink = self.heads.sinks.as_ref().map(|sinks| f64::from(sinks[head]));
+                    let all = || scores.iter().copied().chain(sink);
+                    let top = all().fold(f64::NEG_INFINITY, f64::max);
+                    let sum: f64 = all().map(|score| (score - top).exp()).sum();
                     for d in 0..head_dim {
                         out[own + d] = (start..end)
                             .zip(&scores)
@@ -75,13 +118,15 @@ impl Case {
     }
 }
 
-fn shape(heads: usize, group: usize, head_dim: usize, soft_cap: Option<f32>) -> Shape {
+fn shape(heads: usize, group: usize, head_dim: usize, soft_cap: Option<f32>) -> Shape<'static> {
     Shape {
         heads: heads * group,
         key_value_heads: heads,
         head_dim,
         score_scale: (head_dim as f32).powf(-0.5),
         soft_cap,
+        slopes: None,
+        sinks: None,
     }
 }
 
@@ -92,6 +137,9 @@ prop_compose! {
         head_dim in prop_oneof![Just(64usize), 1usize..100],
         soft_cap in prop_oneof![Just(None), Just(Some(2.0f32))],
         window in prop_oneof![Just(None), (1usize..30).prop_map(Some)],
+        has_slopes in any::<bool>(),
+        rounded in prop_oneof![Just(None), Just(Some(0.4f32))],
+        has_sinks in any::<bool>(),
         lengths in prop::collection::vec((1usize..70, any::<u64>()), 1..6),
     ) -> Case {
         let mut paths = Vec::new();
@@ -108,7 +156,8 @@ prop_compose! {
             paths.push((rows, queries));
         }
         let shape = shape(heads, group, head_dim, soft_cap);
-        Case { shape, window, rows: 101, query_rows: query_rows as usize, paths }
+        let heads = Heads::drawn(shape.heads, has_slopes, rounded, has_sinks);
+        Case { shape, heads, window, rows: 101, query_rows: query_rows as usize, paths }
     }
 }
 
@@ -143,6 +192,7 @@ fn sequence(length: usize, first: u32) -> (Vec<u32>, Vec<Query>) {
 fn long_and_many() {
     let long = Case {
         shape: shape(2, 3, 64, None),
+        heads: Heads::drawn(6, true, Some(0.1), true),
         window: None,
         rows: 300,
         query_rows: 300,
@@ -151,6 +201,7 @@ fn long_and_many() {
     assert_close(&on_any_threads(|| long.attend()), &long.formula(), 3e-6);
     let many = Case {
         shape: shape(3, 1, 64, None),
+        heads: Heads::default(),
         window: Some(5),
         rows: 1000,
         query_rows: 990,
@@ -185,12 +236,24 @@ fn what_a_query_may_not_see_never_reaches_it() {
 #[test]
 fn a_hidden_key_gets_no_weight() {
     // A score of -inf is a weight of 0.
-    let shape =
-        Shape { heads: 1, key_value_heads: 1, head_dim: 1, score_scale: 1.0, soft_cap: None };
+    let shape = Shape { score_scale: 1.0, ..shape(1, 1, 1, None) };
     let queries = [Query { row: 0, position: 1 }];
     let path = Path { rows: &[0, 1], queries: &queries };
     let mut out = [0.0];
     let keys = [f32::NEG_INFINITY, 88.0];
     attend(&[1.0], &keys, &[5.0, 7.0], &shape, None, &[path], &mut out);
     assert_eq!(out, [7.0]);
+}
+
+#[test]
+fn a_sink_takes_its_share_and_may_take_all() {
+    let queries = [Query { row: 0, position: 1 }];
+    let path = Path { rows: &[0, 1], queries: &queries };
+    let share = |sink: f32| {
+        let (mut out, sinks) = ([0.0], [sink]);
+        let shape = Shape { score_scale: 1.0, sinks: Some(&sinks), ..shape(1, 1, 1, None) };
+        attend(&[1.0], &[0.0, 0.0], &[1.0, 1.0], &shape, None, &[path], &mut out);
+        out[0]
+    };
+    assert_eq!([share(f32::NEG_INFINITY), share(0.0), share(200.0)], [1.0, 2.0 / 3.0, 0.0]);
 }

@@ -10,7 +10,7 @@ use proptest::prelude::*;
 use support::{assert_close, bits, numbers, on_any_threads};
 use vene_kernels::ranking::Standing;
 use vene_kernels::{
-    Activation, AttentionGradient, CrossEntropy, PackedMatrix, Path, Query, Shape,
+    Activation, AttentionGradient, CrossEntropy, PackedMatrix, Path, Query, Shape, Slopes,
     activate_gated_gradient, activate_gradient, attend_gradient, cross_entropy,
     layer_norm_gradient, multiply_transposed, root_mean_square_norm_gradient,
 };
@@ -149,12 +149,12 @@ fn gates() {
 }
 
 /// Two runs that share a prefix of three constant rows.
-struct Shared {
-    shape: Shape,
+struct Shared<'a> {
+    shape: Shape<'a>,
     window: Option<usize>,
 }
 
-impl Shared {
+impl Shared<'_> {
     const FIRST: usize = 3;
     const ROWS: usize = 7;
     const QUERY_ROWS: usize = 4;
@@ -174,7 +174,8 @@ impl Shared {
 
     /// The mixed values by the formula.
     fn attended(&self, queries: &[f64], keys: &[f64], values: &[f64]) -> Vec<f64> {
-        let Shape { heads, key_value_heads, head_dim, score_scale, soft_cap } = self.shape;
+        let Shape { heads, key_value_heads, head_dim, score_scale, soft_cap, slopes, sinks } =
+            self.shape;
         let (width, key_width) = self.widths();
         let mut out = vec![0.0; Self::QUERY_ROWS * width];
         for (rows, asked) in Self::paths() {
@@ -185,7 +186,7 @@ impl Shared {
                     let own = row as usize * width + head * head_dim;
                     let key_head = head / (heads / key_value_heads) * head_dim;
                     let at = |row: u32, d: usize| row as usize * key_width + key_head + d;
-                    let scores: Vec<f64> = seen
+                    let mut scores: Vec<f64> = seen
                         .iter()
                         .map(|&row| {
                             let dot: f64 =
@@ -196,7 +197,13 @@ impl Shared {
                             })
                         })
                         .collect();
-                    let sum: f64 = scores.iter().map(|score| score.exp()).sum();
+                    let slope = slopes.map_or(0.0, |slopes| f64::from(slopes.of_heads[head]));
+                    let last = scores.len() - 1;
+                    for (index, score) in scores.iter_mut().enumerate() {
+                        *score -= slope * (last - index) as f64;
+                    }
+                    let sink = sinks.map(|sinks| f64::from(sinks[head]));
+                    let sum: f64 = scores.iter().copied().chain(sink).map(f64::exp).sum();
                     for d in 0..head_dim {
                         out[own + d] = (seen.iter().zip(&scores))
                             .map(|(&row, score)| score.exp() / sum * values[at(row, d)])
@@ -211,11 +218,24 @@ impl Shared {
 
 #[test]
 fn attention() {
-    for (group, head_dim, soft_cap, window) in
-        [(1, 8, None, None), (3, 5, Some(1.5), None), (2, 16, None, Some(2))]
-    {
-        let shape =
-            Shape { heads: 2 * group, key_value_heads: 2, head_dim, score_scale: 0.7, soft_cap };
+    for (group, head_dim, soft_cap, window, has_terms) in [
+        (1, 8, None, None, false),
+        (3, 5, Some(1.5), None, false),
+        (2, 16, None, Some(2), false),
+        (3, 6, None, None, true),
+        (1, 8, Some(1.5), Some(2), true),
+    ] {
+        let heads = 2 * group;
+        let (of_heads, sinks) = (numbers(heads, 5), numbers(heads, 6));
+        let shape = Shape {
+            heads,
+            key_value_heads: 2,
+            head_dim,
+            score_scale: 0.7,
+            soft_cap,
+            slopes: has_terms.then_some(Slopes { of_heads: &of_heads, rounded: None }),
+            sinks: has_terms.then_some(&sinks),
+        };
         let case = Shared { shape, window };
         let (width, key_width) = case.widths();
         let queries = numbers(Shared::QUERY_ROWS * width, 1);
@@ -248,8 +268,15 @@ fn attention() {
 #[test]
 #[should_panic(expected = "row 3 is in two paths")]
 fn a_row_that_is_no_constant_has_one_path() {
-    let shape =
-        Shape { heads: 1, key_value_heads: 1, head_dim: 1, score_scale: 1.0, soft_cap: None };
+    let shape = Shape {
+        heads: 1,
+        key_value_heads: 1,
+        head_dim: 1,
+        score_scale: 1.0,
+        soft_cap: None,
+        slopes: None,
+        sinks: None,
+    };
     let rows = [0, 3];
     let queries = [0, 1].map(|row| [Query { row, position: 1 }]);
     let paths = queries.each_ref().map(|queries| Path { rows: &rows, queries });

@@ -6,7 +6,7 @@ mod support;
 use half::{bf16, f16};
 use support::{assert_close, bits, numbers, product};
 use vene_kernels::{
-    Activation, InstructionSet, PackedMatrix, Path, Quanta, Query, Shape, activate, attend,
+    Activation, InstructionSet, PackedMatrix, Path, Quanta, Query, Shape, Slopes, activate, attend,
     layer_norm, log_sum_exp_gather, multiply,
 };
 
@@ -48,8 +48,16 @@ fn every_instruction_set_agrees() {
     let (x, weight, bias) = (numbers(rows * input, 1), numbers(out * input, 2), numbers(out, 3));
     let matrix = PackedMatrix::pack(&weight, out, input);
     let right = product(&x, &weight, Some(&bias), input);
-    let shape =
-        Shape { heads: 4, key_value_heads: 2, head_dim: 50, score_scale: 0.3, soft_cap: Some(5.0) };
+    let of_heads = [0.5, 0.25, 0.1, 0.03];
+    let shape = Shape {
+        heads: 4,
+        key_value_heads: 2,
+        head_dim: 50,
+        score_scale: 0.3,
+        soft_cap: Some(5.0),
+        slopes: Some(Slopes { of_heads: &of_heads, rounded: None }),
+        sinks: Some(&[0.5, -1.0, 2.0, 0.0]),
+    };
     let key_rows: Vec<u32> = (0..19).collect();
     let queries: Vec<Query> = (0..19).map(|i| Query { row: i, position: i }).collect();
     let stored = stored_forms(&weight, out, input);

@@ -49,7 +49,7 @@ pub fn transformer_lens(component: Component, config: &DecoderConfig) -> Option<
         return None;
     }
     Some(match component {
-        Embedding if !config.rotaries.is_empty() => "hook_embed",
+        Embedding if !config.has_position_embedding() && !config.embedding_norm => "hook_embed",
         BlockInput => "hook_resid_pre",
         BlockOutput => "hook_resid_post",
         ResidualMiddle => "hook_resid_mid",

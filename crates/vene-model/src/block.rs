@@ -1,5 +1,7 @@
 //! The blocks' weights in the layout of a set of operations.
 
+use std::sync::Arc;
+
 use crate::config::DecoderConfig;
 use crate::operations::{OperationError, Operations};
 use crate::tensors::{
@@ -22,6 +24,8 @@ pub(crate) struct Transformer<O: Operations> {
     pub(crate) value: O::Linear,
     pub(crate) query_norm: Option<O::Norm>,
     pub(crate) key_norm: Option<O::Norm>,
+    /// `[heads]`.
+    pub(crate) sinks: Option<Arc<[f32]>>,
     pub(crate) attention_output: O::Linear,
     pub(crate) attention_post_norm: Option<O::Norm>,
     pub(crate) mlp_norm: Option<O::Norm>,
@@ -43,7 +47,7 @@ pub(crate) struct Dense<O: Operations> {
 pub(crate) struct Experts<O: Operations> {
     pub(crate) router: O::Linear,
     pub(crate) experts: Vec<Dense<O>>,
-    pub(crate) shared: Option<(Dense<O>, O::Linear)>,
+    pub(crate) shared: Option<(Dense<O>, Option<O::Linear>)>,
 }
 
 pub(crate) struct GatedRecurrent<O: Operations> {
@@ -92,6 +96,7 @@ impl<O: Operations> Transformer<O> {
             value: operations.load_linear(tensors.value)?,
             query_norm: tensors.query_norm.map(norm).transpose()?,
             key_norm: tensors.key_norm.map(norm).transpose()?,
+            sinks: tensors.sinks.map(|sinks| sinks.data.into()),
             attention_output: operations.load_linear(tensors.attention_output)?,
             attention_post_norm: tensors.attention_post_norm.map(norm).transpose()?,
             mlp_norm: tensors.mlp_norm.map(norm).transpose()?,
@@ -118,8 +123,9 @@ impl<O: Operations> Mlp<O> {
             MlpTensors::Dense(tensors) => Self::Dense(dense(*tensors)?),
             MlpTensors::Experts(tensors) => {
                 let ExpertTensors { router, experts, shared } = *tensors;
-                let gated = |(expert, gate)| {
-                    Ok::<_, OperationError>((dense(expert)?, operations.load_linear(gate)?))
+                let gated = |(expert, gate): (_, Option<_>)| {
+                    let gate = gate.map(|gate| operations.load_linear(gate)).transpose()?;
+                    Ok::<_, OperationError>((dense(expert)?, gate))
                 };
                 Self::Experts(Experts {
                     router: operations.load_linear(router)?,
@@ -164,6 +170,7 @@ where
                 value: block.value.clone(),
                 query_norm: block.query_norm.clone(),
                 key_norm: block.key_norm.clone(),
+                sinks: block.sinks.clone(),
                 attention_output: block.attention_output.clone(),
                 attention_post_norm: block.attention_post_norm.clone(),
                 mlp_norm: block.mlp_norm.clone(),

@@ -147,7 +147,7 @@ pub const COMPONENTS: [ComponentInfo; 34] = {
         info(
             Embedding,
             "embedding",
-            "token embedding (+ learned position embedding), scaled if the family scales it",
+            "token embedding (+ learned position embedding), scaled or normed if the family does so",
             Width::Model,
             false,
             "one place with block_input of layer 0",
@@ -220,7 +220,7 @@ pub const COMPONENTS: [ComponentInfo; 34] = {
         info(
             AttentionScore,
             "attention_score",
-            "scale * query . key, soft-capped where the family does",
+            "scale * query . key, soft-capped or lower with the distance (ALiBi) where the family does so",
             Width::Pattern,
             true,
             "keys that the query may not see are -inf and stay so whatever is edited",
@@ -228,7 +228,7 @@ pub const COMPONENTS: [ComponentInfo; 34] = {
         info(
             AttentionWeight,
             "attention_weight",
-            "softmax(attention_score)",
+            "softmax(attention_score), over the keys and the head's sink where there is one",
             Width::Pattern,
             true,
             "an edited row is not renormalised; keys that the query may not see stay 0",

@@ -3,6 +3,8 @@
 //! A family ([`crate::family`]) translates a published configuration into this one; the decoder
 //! ([`crate::decoder`]) reads nothing else. Whatever changes the mathematics is a field here.
 
+use half::bf16;
+
 pub use crate::rotary::{LongTexts, Pairing, Rotary};
 
 /// The shape and the options of a decoder, or of another network that is made of blocks in a row.
@@ -30,6 +32,8 @@ pub struct DecoderConfig {
     pub context: usize,
     /// Which norm, everywhere.
     pub norm: NormKind,
+    /// Whether the tokens' embeddings are normed before they enter the first block.
+    pub embedding_norm: bool,
     /// Whether the last block's output is normed before it is unembedded.
     pub final_norm: bool,
     /// What attention and MLP of a block read.
@@ -56,10 +60,45 @@ pub struct DecoderConfig {
     pub logit_scale: Option<f64>,
     /// Logits become `cap * tanh(logit / cap)`.
     pub logit_soft_cap: Option<f64>,
+    /// How scores fall with the distance of a key, where that is how positions are told.
+    pub alibi: Option<Alibi>,
+    /// Whether each head has a sink: a learned score that takes part in the softmax, and to which no value belongs.
+    pub sinks: bool,
     /// The rotary encodings that layers choose from; empty where positions are learned.
     pub rotaries: Vec<Rotary>,
     /// What differs from layer to layer.
     pub layers: Vec<LayerConfig>,
+}
+
+/// Attention with linear biases (Press et al. 2022): scores fall with the distance of the key.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Alibi {
+    /// By how much from one position to the next, for each query head.
+    pub slopes: Vec<f32>,
+    /// Where it is there: what falls is counted from the beginning of the text and rounded to bfloat16, as the position
+    /// is, and then multiplied by this. So Falcon has it.
+    pub rounded: Option<f64>,
+}
+
+impl Alibi {
+    /// With slopes, and what they give, rounded to bfloat16, and multiplied by a factor.
+    pub fn rounded(slopes: Vec<f32>, factor: f64) -> Self {
+        let slopes = slopes.into_iter().map(|slope| bf16::from_f32(slope).to_f32()).collect();
+        Self { slopes, rounded: Some(factor) }
+    }
+
+    /// By how much the score of a key is lower than that of the query's own position.
+    pub fn fall(&self, head: usize, query: usize, key: usize) -> f64 {
+        let slope = self.slopes[head];
+        match self.rounded {
+            None => f64::from(slope) * (query as f64 - key as f64),
+            Some(factor) => {
+                let rounded = |x: f32| bf16::from_f32(x).to_f32();
+                let fallen = |place: usize| f64::from(rounded(slope * rounded(place as f32)));
+                factor * (fallen(query) - fallen(key))
+            }
+        }
+    }
 }
 
 /// What a block computes.
@@ -87,6 +126,8 @@ pub enum Residual {
 pub enum QueryKeyNorm {
     /// Each head by itself, all with the same weight.
     EachHead,
+    /// Each head by itself, with a weight of its own.
+    EachHeadOwn,
     /// All heads together.
     AllHeads,
 }
@@ -140,6 +181,18 @@ pub struct Experts {
     pub routing: Routing,
     /// Width of the hidden layer of one that every token has besides, under a gate of its own.
     pub d_shared: Option<usize>,
+    /// How gate and up become the hidden layer, where it is not `activation(gate) * up`.
+    pub clamped: Option<ClampedGate>,
+}
+
+/// A hidden layer of `g sigmoid(steepness g) (u + 1)`, where `g` is the gate, at most `limit`, and `u` the up, between `limit` and
+/// its negative.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct ClampedGate {
+    /// What the sigmoid's argument is multiplied by.
+    pub steepness: f64,
+    /// What gate and up are clamped to.
+    pub limit: f64,
 }
 
 /// How a router's scores become the weights of the experts that it chooses.
@@ -229,6 +282,7 @@ impl DecoderConfig {
             vocabulary: extents.vocabulary,
             context: extents.context,
             norm,
+            embedding_norm: false,
             final_norm: true,
             residual: Residual::Sequential,
             pre_norms: true,
@@ -242,6 +296,8 @@ impl DecoderConfig {
             score_soft_cap: None,
             logit_scale: None,
             logit_soft_cap: None,
+            alibi: None,
+            sinks: false,
             rotaries: Vec::new(),
             layers: vec![layer; extents.layers],
         }
@@ -298,9 +354,9 @@ impl DecoderConfig {
         self.layers.iter().map(of_layer).max().unwrap_or(0)
     }
 
-    /// Whether positions have a learned embedding: those of transformers without rotary encoding.
+    /// Whether positions have a learned embedding: those of transformers that tell them in no other way.
     pub(crate) fn has_position_embedding(&self) -> bool {
-        self.is_transformer() && self.rotaries.is_empty()
+        self.is_transformer() && self.rotaries.is_empty() && self.alibi.is_none()
     }
 
     /// The length of the shortest text whose rows are turned by the rotary encodings as those of a text of

@@ -7,8 +7,8 @@
 
 use crate::block::{Block, Dense, Experts, Mlp, Transformer};
 use crate::component::Component;
-use crate::config::{Activation, DecoderConfig, Residual};
-use crate::operations::{ChosenLogits, OperationError, Operations};
+use crate::config::{Activation, ClampedGate, DecoderConfig, Residual};
+use crate::operations::{ChosenLogits, OperationError, Operations, Scoring};
 use crate::pass::{Attention, Pass, RowPlaces};
 use crate::recurrence::Recurrence;
 use crate::site::Site;
@@ -21,6 +21,7 @@ pub struct Decoder<O: Operations> {
     embedding: O::Table,
     position_embedding: Option<O::Table>,
     rotaries: Vec<O::Rotary>,
+    embedding_norm: Option<O::Norm>,
     blocks: Vec<Block<O>>,
     final_norm: Option<O::Norm>,
     unembedding: O::Linear,
@@ -52,6 +53,7 @@ where
             embedding: self.embedding.clone(),
             position_embedding: self.position_embedding.clone(),
             rotaries: self.rotaries.clone(),
+            embedding_norm: self.embedding_norm.clone(),
             blocks: self.blocks.iter().map(Block::over).collect(),
             final_norm: self.final_norm.clone(),
             unembedding: self.unembedding.clone(),
@@ -85,14 +87,16 @@ impl<O: Operations> Decoder<O> {
         let blocks = layers
             .map(|tensors| Ok(Block::new(&operations, &config, tensors?)?))
             .collect::<Result<_, E>>()?;
-        let final_norm =
-            outer.final_norm.map(|norm| operations.load_norm(norm, config.norm)).transpose()?;
+        let load_norm = |norm| operations.load_norm(norm, config.norm);
+        let embedding_norm = outer.embedding_norm.map(load_norm).transpose()?;
+        let final_norm = outer.final_norm.map(load_norm).transpose()?;
         Ok(Self {
             config,
             operations,
             embedding,
             position_embedding,
             rotaries,
+            embedding_norm,
             blocks,
             final_norm,
             unembedding,
@@ -268,15 +272,18 @@ impl<O: Operations> Decoder<O> {
         &self.unembedding
     }
 
-    /// The embeddings of tokens, scaled where the family scales them: `[tokens, d_model]`. Learned position embeddings
+    /// The embeddings of tokens, scaled or normed where the family does so: `[tokens, d_model]`. Learned position embeddings
     /// are not in them.
     ///
     /// # Errors
     /// As [`Decoder::forward`].
     pub fn embed_tokens(&self, tokens: &[u32]) -> Result<O::Tensor, OperationError> {
-        let embedding = self.operations.embed(&self.embedding, tokens)?;
-        match self.config.embedding_scale {
-            Some(scale) => self.operations.scale(embedding, scale),
+        let mut embedding = self.operations.embed(&self.embedding, tokens)?;
+        if let Some(scale) = self.config.embedding_scale {
+            embedding = self.operations.scale(embedding, scale)?;
+        }
+        match &self.embedding_norm {
+            Some(norm) => self.operations.norm(&embedding, norm),
             None => Ok(embedding),
         }
     }
@@ -435,8 +442,8 @@ impl<O: Operations> Decoder<O> {
             )?;
         }
 
-        let attention =
-            Attention { operations, config: &self.config, layer, queries, keys, values };
+        let scoring = Scoring { config: &self.config, layer, sinks: block.sinks.as_deref() };
+        let attention = Attention { operations, scoring, queries, keys, values };
         let mut mixed = pass.attend(attention, &mut [residual])?;
         self.visit(pass, Site::at(AttentionValueOutput, layer), &mut [&mut mixed, residual])?;
 
@@ -549,7 +556,7 @@ impl<O: Operations> Decoder<O> {
             mixture.experts.iter().zip(&chosen).map(|(expert, rows)| match rows.is_empty() {
                 // Nobody looks at what it gives.
                 true => Ok(input.clone()),
-                false => self.silent(expert, &operations.take_rows(&input, rows)?),
+                false => self.silent(expert, &operations.take_rows(&input, rows)?, experts.clamped),
             });
         let mut outputs = outputs.collect::<Result<Vec<_>, OperationError>>()?;
         if pass.wants(at(ExpertOutput)) {
@@ -571,10 +578,12 @@ impl<O: Operations> Decoder<O> {
         let mut mixed = operations.mix(&chosen, &outputs, &weights)?;
         drop((outputs, weights));
         if let Some((expert, gate)) = &mixture.shared {
-            let gate = operations.linear(&input, gate)?;
-            let gate = operations.activate(gate, Activation::Sigmoid)?;
-            let output = self.silent(expert, &input)?;
-            let mut shared = operations.weigh_rows(output, &gate)?;
+            let mut shared = self.silent(expert, &input, None)?;
+            if let Some(gate) = gate {
+                let gate = operations.linear(&input, gate)?;
+                let gate = operations.activate(gate, Activation::Sigmoid)?;
+                shared = operations.weigh_rows(shared, &gate)?;
+            }
             self.visit(pass, at(SharedExpertOutput), &mut live([&mut shared, &mut mixed], beside))?;
             mixed = operations.add(mixed, &shared)?;
         }
@@ -582,11 +591,22 @@ impl<O: Operations> Decoder<O> {
     }
 
     /// What an expert gives, whose insides are no sites.
-    fn silent(&self, mlp: &Dense<O>, input: &O::Tensor) -> Result<O::Tensor, OperationError> {
+    fn silent(
+        &self,
+        mlp: &Dense<O>,
+        input: &O::Tensor,
+        clamped: Option<ClampedGate>,
+    ) -> Result<O::Tensor, OperationError> {
         let (operations, activation) = (&self.operations, self.config.activation);
         let up = operations.linear(input, &mlp.up)?;
         let neurons = match &mlp.gate {
-            Some(gate) => operations.gate(operations.linear(input, gate)?, &up, activation)?,
+            Some(gate) => {
+                let gate = operations.linear(input, gate)?;
+                match clamped {
+                    Some(clamped) => operations.gate_clamped(gate, &up, clamped)?,
+                    None => operations.gate(gate, &up, activation)?,
+                }
+            }
             None => operations.activate(up, activation)?,
         };
         operations.linear(&neurons, &mlp.down)

@@ -41,7 +41,7 @@ pub use model::Model;
 pub use opening::Opening;
 pub use operations::{
     ChosenLogits, Counted, CountedRows, Differentiable, Fused, HostRows, OperationError,
-    Operations, OwnedPath, Path, Plain, Precision, Query, Recorded, Visibility, Work,
+    Operations, OwnedPath, Path, Plain, Precision, Query, Recorded, Scoring, Visibility, Work,
     cross_entropy_of, with_backward,
 };
 pub use outline::{EMBEDDED, Loading, Outline};

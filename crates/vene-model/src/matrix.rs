@@ -19,8 +19,10 @@ pub enum Matrix {
 /// How many bytes a tensor takes in memory, kept as the fused operations keep it.
 pub(crate) fn bytes_kept(shape: &[usize], stored: Option<Element>) -> usize {
     let elements: usize = shape.iter().product();
-    let Some(element) = stored.filter(|_| shape.len() == 2) else {
-        return elements * size_of::<f32>();
+    let Some(element) = stored.filter(|_| shape.len() > 1) else {
+        // Bytes of two four-bit floats (see `Tensors::read_microscaled`) are kept as a code of a byte for each of these.
+        let is_of_pairs = stored.is_none() && shape.len() == 4;
+        return elements * if is_of_pairs { 2 } else { size_of::<f32>() };
     };
     match (element, element.quanta()) {
         (Element::F16 | Element::BF16, _) => elements * 2,

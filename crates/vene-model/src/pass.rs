@@ -31,8 +31,7 @@
 //! [`Pass::attend`]: only it knows which queries meet which keys. Likewise the gates and the output of
 //! a recurrent block inside [`Pass::recur`].
 
-use crate::config::{DecoderConfig, LayerConfig};
-use crate::operations::{OperationError, Operations};
+use crate::operations::{OperationError, Operations, Scoring};
 use crate::recurrence::Recurrence;
 use crate::site::Site;
 
@@ -40,10 +39,8 @@ use crate::site::Site;
 pub struct Attention<'a, O: Operations> {
     /// The operations.
     pub operations: &'a O,
-    /// The decoder's configuration.
-    pub config: &'a DecoderConfig,
-    /// Which layer.
-    pub layer: usize,
+    /// How queries meet keys in this layer.
+    pub scoring: Scoring<'a>,
     /// `[rows, heads * head_dim]`.
     pub queries: O::Tensor,
     /// `[rows, key_value_heads * head_dim]`.
@@ -52,19 +49,12 @@ pub struct Attention<'a, O: Operations> {
     pub values: O::Tensor,
 }
 
-impl<O: Operations> Attention<'_, O> {
-    /// The layer's own options.
-    pub fn options(&self) -> &LayerConfig {
-        &self.config.layers[self.layer]
-    }
-}
-
 /// Where rows stand in their texts: what rotary encodings turn them by.
 #[derive(Clone, Copy, Debug)]
 pub struct RowPlaces<'a> {
     /// The position of each row in its own text.
     pub positions: &'a [usize],
-    /// The length of each row's text as [`DecoderConfig::rotary_length`] has it; empty where the model's
+    /// The length of each row's text as [`rotary_length`](crate::DecoderConfig::rotary_length) has it; empty where the model's
     /// encodings do not depend on it.
     pub lengths: &'a [usize],
 }
@@ -107,7 +97,7 @@ pub trait Pass<O: Operations> {
     /// a visit may have added or dropped rows.
     fn positions(&self) -> &[usize];
 
-    /// The length of each live row's text, as [`DecoderConfig::rotary_length`] has it. Asked only where the
+    /// The length of each live row's text, as [`rotary_length`](crate::DecoderConfig::rotary_length) has it. Asked only where the
     /// rotary encoding depends on it.
     fn lengths(&self) -> Vec<usize>;
 

@@ -65,6 +65,9 @@ pub struct NormTensors {
     pub weight: HostTensor,
     /// `[width]`.
     pub bias: Option<HostTensor>,
+    /// Into how many stretches, each normed by itself, the width is cut: 1 but for the heads of a norm that has weights
+    /// for each.
+    pub stretches: usize,
 }
 
 impl HostTensor {
@@ -120,7 +123,7 @@ impl LinearTensors {
 
 impl NormTensors {
     fn outline(width: usize) -> Self {
-        Self { weight: HostTensor::outline(&[width]), bias: None }
+        Self { weight: HostTensor::outline(&[width]), bias: None, stretches: 1 }
     }
 }
 
@@ -131,6 +134,8 @@ pub struct OuterTensors {
     pub embedding: Matrix,
     /// `[context, d_model]` where positions are learned.
     pub position_embedding: Option<Matrix>,
+    /// Of the tokens' embeddings, where they are normed.
+    pub embedding_norm: Option<NormTensors>,
     /// The last norm, where there is one.
     pub final_norm: Option<NormTensors>,
     /// `[vocabulary, d_model]`; `None` where it is the embedding itself.
@@ -147,6 +152,7 @@ impl OuterTensors {
         Self {
             embedding: Matrix::outline(inputs, d_model),
             position_embedding: config.has_position_embedding().then(positions),
+            embedding_norm: config.embedding_norm.then(|| NormTensors::outline(d_model)),
             final_norm: config.final_norm.then(|| NormTensors::outline(d_model)),
             unembedding: (!config.is_transformer()).then(head),
         }
@@ -221,6 +227,8 @@ pub struct TransformerTensors {
     pub query_norm: Option<NormTensors>,
     /// On each key head, `[head_dim]`, or on all of them, `[key_value_heads * head_dim]`.
     pub key_norm: Option<NormTensors>,
+    /// A score of each head that takes part in the softmax, `[heads]`.
+    pub sinks: Option<HostTensor>,
     /// `[d_model, heads * head_dim]`.
     pub attention_output: LinearTensors,
     /// After attention.
@@ -260,8 +268,8 @@ pub struct ExpertTensors {
     pub router: LinearTensors,
     /// The experts.
     pub experts: Vec<DenseTensors>,
-    /// The one that every token has, and its gate `[1, d_model]`.
-    pub shared: Option<(DenseTensors, LinearTensors)>,
+    /// The one that every token has, and its gate `[1, d_model]`, where it has one.
+    pub shared: Option<(DenseTensors, Option<LinearTensors>)>,
 }
 
 impl DenseTensors {
@@ -284,8 +292,9 @@ impl MlpTensors {
                 Self::Experts(Box::new(ExpertTensors {
                     router: LinearTensors::outline(count, config.d_model),
                     experts: (0..count).map(|_| dense(d_expert)).collect(),
-                    shared: d_shared
-                        .map(|hidden| (dense(hidden), LinearTensors::outline(1, config.d_model))),
+                    shared: d_shared.map(|hidden| {
+                        (dense(hidden), Some(LinearTensors::outline(1, config.d_model)))
+                    }),
                 }))
             }
         }
@@ -300,6 +309,9 @@ impl TransformerTensors {
         let head_norm = |heads: usize| match config.query_key_norm? {
             QueryKeyNorm::EachHead => Some(NormTensors::outline(head_dim)),
             QueryKeyNorm::AllHeads => Some(NormTensors::outline(heads * head_dim)),
+            QueryKeyNorm::EachHeadOwn => {
+                Some(NormTensors { stretches: heads, ..NormTensors::outline(heads * head_dim) })
+            }
         };
         let pre_norm = config.pre_norms.then(|| NormTensors::outline(d_model));
         let post_norm = config.post_norms.then(|| NormTensors::outline(d_model));
@@ -310,6 +322,7 @@ impl TransformerTensors {
             value: linear(key_value_heads * head_dim, d_model),
             query_norm: head_norm(heads),
             key_norm: head_norm(key_value_heads),
+            sinks: None,
             attention_output: linear(d_model, heads * head_dim),
             attention_post_norm: post_norm.clone(),
             mlp_norm: pre_norm,

@@ -6,7 +6,7 @@ use std::ops::Range;
 use candle_core::Tensor;
 use vene_model::{
     Attention, Component, DecoderConfig, Model, OperationError, Operations, Pass, Plain, Readout,
-    Recurrence, Site, TimeStep, Visibility,
+    Recurrence, Scoring, Site, TimeStep, Visibility,
 };
 
 /// What one run showed at every site, `[positions, width]` or `[head, query, key]`.
@@ -82,22 +82,18 @@ impl Pass<Plain> for Recorder {
         attention: Attention<'_, Plain>,
         _: &mut [&mut Tensor],
     ) -> Result<Tensor, OperationError> {
-        let Attention { operations, config, layer, ref queries, ref keys, ref values } = attention;
+        let Attention { operations, scoring, ref queries, ref keys, ref values } = attention;
+        let Scoring { config, layer, .. } = scoring;
         let site = |component| Site::new(component, Some(layer), config).unwrap();
         self.order.extend([site(Component::AttentionScore), site(Component::AttentionWeight)]);
         let mut mixed = Vec::new();
         for (run, rows) in self.runs.clone().into_iter().enumerate() {
             let part = |tensor: &Tensor| operations.slice_rows(tensor, rows.start, rows.len());
             let positions: Vec<usize> = (0..rows.len()).collect();
-            let visibility = Visibility {
-                queries: &positions,
-                keys: &positions,
-                window: attention.options().window,
-            };
-            let options = attention.options();
-            let scores = operations.scores(&part(queries)?, &part(keys)?, config, options)?;
-            let scores = operations.hide(&scores, visibility, f64::NEG_INFINITY)?;
-            let weights = operations.softmax(&scores)?;
+            let visibility =
+                Visibility { queries: &positions, keys: &positions, window: scoring.window() };
+            let scores = operations.scores(&part(queries)?, &part(keys)?, scoring, visibility)?;
+            let weights = operations.attention_weights(&scores, scoring)?;
             mixed.push(operations.weigh(&weights, &part(values)?, config.head_dim)?);
             self.keep(run, site(Component::AttentionScore), scores);
             self.keep(run, site(Component::AttentionWeight), weights);

@@ -3,7 +3,9 @@
 use std::collections::{HashMap, HashSet};
 
 use candle_core::Tensor;
-use vene_model::{Attention, BlockKind, Component, Operations, OwnedPath, Path, Query, Site};
+use vene_model::{
+    Attention, BlockKind, Component, Operations, OwnedPath, Path, Query, Scoring, Site,
+};
 
 use super::pass::{Cached, ForkedPass, append};
 use super::rows::{KeptKeys, KeyPaths};
@@ -31,7 +33,7 @@ pub(super) struct Keys {
 /// Queries, keys and values of a layer, and the ways of runs through the keys.
 struct Meeting<'a, O: Operations> {
     operations: &'a O,
-    layer: usize,
+    scoring: Scoring<'a>,
     queries: &'a O::Tensor,
     keys: &'a O::Tensor,
     values: &'a O::Tensor,
@@ -75,7 +77,8 @@ impl<O: Operations> ForkedPass<'_, O> {
         attention: Attention<'_, O>,
         live: &mut [&mut O::Tensor],
     ) -> Result<O::Tensor, RunError> {
-        let Attention { operations, config, layer, mut queries, keys, values } = attention;
+        let Attention { operations, scoring, mut queries, keys, values } = attention;
+        let Scoring { config, layer, .. } = scoring;
         let Keys { paths, packed, kept } = match self.keys.take() {
             Some(keys) => keys,
             None => self.paths_of_keys(layer),
@@ -123,7 +126,7 @@ impl<O: Operations> ForkedPass<'_, O> {
         }
         let meeting = Meeting {
             operations,
-            layer,
+            scoring,
             queries: &queries,
             keys: &met[0],
             values: &met[1],
@@ -169,7 +172,8 @@ impl<O: Operations> ForkedPass<'_, O> {
         meeting: &Meeting<'_, O>,
         earlier: Option<[O::Tensor; 2]>,
     ) -> Result<O::Tensor, RunError> {
-        let Meeting { operations, layer, queries, keys, values, paths } = *meeting;
+        let Meeting { operations, scoring, queries, keys, values, paths } = *meeting;
+        let layer = scoring.layer;
         let own = self.queries();
         let is_broken = |(run, queries): &&(RunId, Vec<Query>)| {
             queries.last().is_some_and(|last| !paths.is_whole(*run, last.position as usize))
@@ -186,9 +190,8 @@ impl<O: Operations> ForkedPass<'_, O> {
             .filter(|(run, _)| is_plain(run))
             .map(|(run, queries)| Path { rows: paths.of(*run), queries })
             .collect();
-        let (config, options) = (self.config, &self.config.layers[layer]);
         let mut mixed =
-            operations.attend_behind(queries, keys, values, earlier, &plain, config, options)?;
+            operations.attend_behind(queries, keys, values, earlier, &plain, scoring)?;
         if !operations.has_values() {
             return Ok(mixed);
         }
@@ -217,7 +220,8 @@ impl<O: Operations> ForkedPass<'_, O> {
         own: &[usize],
         reads: &[usize],
     ) -> Result<Tensor, RunError> {
-        let Meeting { operations, layer, queries, keys, values, paths } = *meeting;
+        let Meeting { operations, scoring, queries, keys, values, paths } = *meeting;
+        let layer = scoring.layer;
         // What is read is read whole.
         let positions: Vec<usize> = match reads {
             [] => own.to_vec(),
@@ -227,8 +231,7 @@ impl<O: Operations> ForkedPass<'_, O> {
         let seen: Vec<usize> = paths.of(run).iter().map(|row| *row as usize).collect();
         let attention = PatternAttention {
             plain: &operations.plain(),
-            config: self.config,
-            layer,
+            scoring,
             example: self.example_of(run, layer),
             queries: &operations.values(queries, &rows)?,
             positions: &positions,

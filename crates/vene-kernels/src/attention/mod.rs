@@ -8,15 +8,18 @@
 
 mod dot;
 mod mix;
+mod slopes;
 mod softmax;
 mod unit;
+
+pub use slopes::Slopes;
 
 use crate::parallel::{GRAIN, Shared, for_each_task, threads_for};
 use unit::{Job, Scratch};
 
 /// The shape of attention and what becomes of its scores.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Shape {
+pub struct Shape<'a> {
     /// Query heads.
     pub heads: usize,
     /// Key and value heads, a divisor of `heads`: each serves a group of neighbouring query heads.
@@ -27,6 +30,10 @@ pub struct Shape {
     pub score_scale: f32,
     /// Then they become `cap * tanh(score / cap)`.
     pub soft_cap: Option<f32>,
+    /// Then they fall with the distance of the key.
+    pub slopes: Option<Slopes<'a>>,
+    /// For each query head a score that takes part in the softmax, and to which no value belongs: a *sink*.
+    pub sinks: Option<&'a [f32]>,
 }
 
 /// One query of a path.
@@ -58,7 +65,8 @@ struct Unit {
     queries: (usize, usize),
 }
 
-/// Causal attention: `softmax(queries . keys) . values` for each head of each query.
+/// Causal attention: `softmax(queries . keys) . values` for each head of each query, the softmax over the keys and the
+/// head's sink, where there is one.
 ///
 /// `queries` and `out` are `[query rows, heads * head_dim]`; `keys` and `values` `[rows,
 /// key_value_heads * head_dim]`. A query at position `p` sees the keys of its path at positions
@@ -73,7 +81,7 @@ pub fn attend(
     queries: &[f32],
     keys: &[f32],
     values: &[f32],
-    shape: &Shape,
+    shape: &Shape<'_>,
     window: Option<usize>,
     paths: &[Path<'_>],
     out: &mut [f32],
@@ -95,7 +103,7 @@ pub fn attend(
 /// Cuts the paths into units, and groups these into tasks that are worth handing out: the units,
 /// where each task's end, and what all cost.
 fn plan(
-    shape: &Shape,
+    shape: &Shape<'_>,
     window: Option<usize>,
     paths: &[Path<'_>],
 ) -> (Vec<Unit>, Vec<usize>, usize) {
@@ -142,7 +150,7 @@ pub(crate) fn check(
     queries: &[f32],
     keys: &[f32],
     values: &[f32],
-    shape: &Shape,
+    shape: &Shape<'_>,
     window: Option<usize>,
     paths: &[Path<'_>],
     out: &[f32],
@@ -151,6 +159,10 @@ pub(crate) fn check(
     assert!(heads > 0 && key_value_heads > 0 && head_dim > 0, "attention without heads");
     assert!(heads.is_multiple_of(key_value_heads), "{heads} heads over {key_value_heads}");
     assert!(window != Some(0), "a window of 0 hides all keys");
+    let of_heads = [shape.sinks, shape.slopes.map(|slopes| slopes.of_heads)];
+    for numbers in of_heads.into_iter().flatten() {
+        assert_eq!(numbers.len(), heads, "sinks or slopes, one for each query head");
+    }
     let (query_width, key_width) = (heads * head_dim, key_value_heads * head_dim);
     assert!(queries.len().is_multiple_of(query_width), "queries are [rows, {query_width}]");
     assert_eq!(queries.len(), out.len(), "queries and output");

@@ -1,10 +1,11 @@
 //! From scores to weights, but for the division by their sum, which the mixture gets at its end.
 
 use super::Shape;
-use crate::exponential::{LANES, exponentials, largest, soft_cap};
+use crate::exponential::{LANES, exp, exponentials, larger, largest, soft_cap};
 
-/// Scales and caps `length` scores, replaces them by `e^(score - largest)` and gives their sum.
-/// What lies behind them, up to a multiple of `LANES`, is overwritten.
+/// Scales and caps `length` scores, the last of which is that of the query's own position, lets them fall with the distance,
+/// replaces them by `e^(score - largest)` and gives their sum, in which the head's sink counts. What lies behind them, up
+/// to a multiple of `LANES`, is overwritten. `first` is the position of the first key.
 ///
 /// # Safety
 ///
@@ -13,7 +14,9 @@ use crate::exponential::{LANES, exponentials, largest, soft_cap};
 pub(super) unsafe fn softmax<const FUSED: bool>(
     scores: *mut f32,
     length: usize,
-    shape: &Shape,
+    shape: &Shape<'_>,
+    head: usize,
+    first: usize,
 ) -> f32 {
     let chunks = length.div_ceil(LANES);
     // SAFETY: the caller's promise.
@@ -26,6 +29,9 @@ pub(super) unsafe fn softmax<const FUSED: bool>(
             *score = soft_cap::<FUSED>(*score, cap);
         }
     }
+    if let Some(slopes) = shape.slopes {
+        slopes.add(head, first, &mut scores.as_flattened_mut()[..length]);
+    }
     if let Some(last) = scores.last_mut() {
         let used = length - (chunks - 1) * LANES;
         for (lane, score) in last.iter_mut().enumerate() {
@@ -33,5 +39,11 @@ pub(super) unsafe fn softmax<const FUSED: bool>(
         }
     }
     let top = largest(scores);
-    exponentials::<FUSED>(scores, top)
+    match shape.sinks {
+        None => exponentials::<FUSED>(scores, top),
+        Some(sinks) => {
+            let top = larger(sinks[head], top);
+            exponentials::<FUSED>(scores, top) + exp::<FUSED>(sinks[head] - top)
+        }
+    }
 }

@@ -30,7 +30,7 @@ pub(super) struct Job<'a> {
     pub queries: &'a [f32],
     pub keys: &'a [f32],
     pub values: &'a [f32],
-    pub shape: &'a Shape,
+    pub shape: &'a Shape<'a>,
     pub window: Option<usize>,
     pub out: Shared<'a, f32>,
 }
@@ -53,6 +53,7 @@ pub(super) struct Scratch {
 /// One query of one head, and which positions of the unit it sees.
 #[derive(Clone, Copy)]
 struct Asker {
+    head: usize,
     query: *const f32,
     out: *mut f32,
     start: usize,
@@ -63,6 +64,8 @@ struct Asker {
 /// are `SUMS - 1` more offsets of some key, so that dot products need no tail.
 #[derive(Clone, Copy)]
 struct Rows<'a> {
+    /// The position in the run from which positions count here.
+    first: usize,
     keys: *const f32,
     values: *const f32,
     offsets: &'a [usize],
@@ -125,8 +128,12 @@ unsafe fn unit<V: Vector, const VECTORS: usize, const FUSED: bool>(
     scratch.scores.resize(TILE * stride);
     for head in heads {
         let (keys, values) = (&job.keys[head * head_dim..], &job.values[head * head_dim..]);
-        let mut rows =
-            Rows { keys: keys.as_ptr(), values: values.as_ptr(), offsets: &scratch.offsets };
+        let mut rows = Rows {
+            first: span.start,
+            keys: keys.as_ptr(),
+            values: values.as_ptr(),
+            offsets: &scratch.offsets,
+        };
         if pack {
             let offsets = &scratch.offsets[..span.len()];
             gather(&mut scratch.keys, keys, offsets, head_dim);
@@ -141,6 +148,7 @@ unsafe fn unit<V: Vector, const VECTORS: usize, const FUSED: bool>(
             for head in head * group..(head + 1) * group {
                 let row = (query.row as usize * query_heads + head) * head_dim;
                 scratch.askers.push(Asker {
+                    head,
                     query: job.queries[row..].as_ptr(),
                     out: job.out.at(row),
                     start: sees.start - span.start,
@@ -213,7 +221,7 @@ unsafe fn attend<
     const VECTORS: usize,
     const FUSED: bool,
 >(
-    shape: &Shape,
+    shape: &Shape<'_>,
     rows: Rows<'_>,
     askers: [Asker; QUERIES],
     filled: [Asker; FILLED],
@@ -233,7 +241,8 @@ unsafe fn attend<
         let mut factors = [0.0; QUERIES];
         for ((asker, &scores), factor) in askers.iter().zip(&scores).zip(&mut factors) {
             let own = scores.add(asker.start - start);
-            *factor = 1.0 / softmax::<FUSED>(own, asker.end - asker.start, shape);
+            let (length, first) = (asker.end - asker.start, rows.first + asker.start);
+            *factor = 1.0 / softmax::<FUSED>(own, length, shape, asker.head, first);
         }
         let out = askers.map(|asker| asker.out);
         let common = askers[QUERIES - 1].start..askers[0].end;

@@ -1,7 +1,7 @@
 //! The gradient of attention.
 
 use crate::attention::{Path, Shape, check, visible};
-use crate::exponential::exp;
+use crate::exponential::{exp, larger};
 use crate::instructions::for_each_instruction_set;
 use crate::norm::{sum, sum_of_products};
 use crate::parallel::{Shared, for_each_task, threads_for};
@@ -30,7 +30,7 @@ pub fn attend_gradient(
     queries: &[f32],
     keys: &[f32],
     values: &[f32],
-    shape: &Shape,
+    shape: &Shape<'_>,
     window: Option<usize>,
     paths: &[Path<'_>],
     gradient: &[f32],
@@ -76,14 +76,8 @@ pub fn attend_gradient(
             scratch.resize(2 * seen.len(), 0.0);
             for head_of_group in 0..shape.heads / heads {
                 let head_of_query = head * (shape.heads / heads) + head_of_group;
-                one_query(
-                    &job,
-                    &path.rows[seen.clone()],
-                    query.row as usize,
-                    head,
-                    head_of_query,
-                    scratch,
-                );
+                let asked = Asked { row: query.row as usize, first: seen.start, head_of_query };
+                one_query(&job, &path.rows[seen.clone()], asked, head, scratch);
             }
         }
     });
@@ -95,11 +89,20 @@ struct Job<'a> {
     keys: &'a [f32],
     values: &'a [f32],
     gradient: &'a [f32],
-    shape: &'a Shape,
+    shape: &'a Shape<'a>,
     first: usize,
     of_queries: Shared<'a, f32>,
     of_keys: Shared<'a, f32>,
     of_values: Shared<'a, f32>,
+}
+
+/// One head of one query.
+#[derive(Clone, Copy)]
+struct Asked {
+    row: usize,
+    /// The position of the first key that it sees.
+    first: usize,
+    head_of_query: usize,
 }
 
 for_each_instruction_set! {
@@ -107,18 +110,17 @@ for_each_instruction_set! {
     fn one_query<FUSED>(
         job: &Job<'_>,
         rows: &[u32],
-        row: usize,
+        asked: Asked,
         head: usize,
-        head_of_query: usize,
         scratch: &mut [f32],
     ) {
-        let Shape { heads: all, key_value_heads, head_dim, score_scale, soft_cap } = *job.shape;
+        let Asked { row, first, head_of_query } = asked;
+        let Shape { heads: all, key_value_heads, head_dim, score_scale, soft_cap, .. } = *job.shape;
         let own = (row * all + head_of_query) * head_dim;
         let query = &job.queries[own..][..head_dim];
         let gradient = &job.gradient[own..][..head_dim];
         let place = |row: u32| (row as usize * key_value_heads + head) * head_dim;
         let (weights, slopes) = scratch.split_at_mut(rows.len());
-        let mut top = f32::NEG_INFINITY;
         for ((weight, slope), &row) in weights.iter_mut().zip(slopes.iter_mut()).zip(rows) {
             let key = &job.keys[place(row)..][..head_dim];
             let score = sum_of_products(query, key, |a, b| a * b) * score_scale;
@@ -129,12 +131,18 @@ for_each_instruction_set! {
                 }
                 None => (score, score_scale),
             };
-            top = if *weight > top { *weight } else { top };
         }
+        if let Some(slopes) = job.shape.slopes {
+            slopes.add(head_of_query, first, weights);
+        }
+        let sink = job.shape.sinks.map(|sinks| sinks[head_of_query]);
+        let top = weights.iter().fold(sink.unwrap_or(f32::NEG_INFINITY), |top, score| larger(*score, top));
         for weight in weights.iter_mut() {
             *weight = exp::<FUSED>(*weight - top);
         }
-        let factor = 1.0 / sum(weights, |weight| weight);
+        // The sink takes its share of the weights, and pulls at nothing.
+        let of_sink = sink.map_or(0.0, |sink| exp::<FUSED>(sink - top));
+        let factor = 1.0 / (sum(weights, |weight| weight) + of_sink);
         let mut mean = 0.0;
         for ((weight, slope), &row) in weights.iter_mut().zip(slopes.iter_mut()).zip(rows) {
             *weight *= factor;

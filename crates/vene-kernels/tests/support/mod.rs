@@ -14,6 +14,11 @@ pub fn numbers(count: usize, seed: u64) -> Vec<f32> {
         .collect()
 }
 
+/// The nearest number with 8 significant bits.
+pub fn brain(x: f32) -> f32 {
+    half::bf16::from_f32(x).to_f32()
+}
+
 /// The bits, for exact comparisons that also tell NaN and signs of zero.
 pub fn bits(values: &[f32]) -> Vec<u32> {
     values.iter().map(|value| value.to_bits()).collect()

@@ -20,6 +20,12 @@ const MULTIMODAL: [(&str, &str); 1] = [("gemma3", "gemma3_text")];
 /// Keys under which quantised weights are described.
 const QUANTISED: [&str; 3] = ["quantization_config", "compression_config", "quantization"];
 
+/// A family that describes its attention in an object of its own, and that one's key. What is in it is named with a dot.
+const NESTED: (&str, &str) = ("mpt", "attn_config");
+
+/// A family whose weights may be four-bit floats, and what its configuration calls them.
+const MICROSCALED: (&str, &str) = ("gpt_oss", "mxfp4");
+
 /// A configuration in its one form.
 ///
 /// # Errors
@@ -30,8 +36,10 @@ pub(super) fn of(
     ignored: &[String],
 ) -> Result<Map<String, Value>, ModelError> {
     let mut config = lifted(config.clone(), notices)?;
+    flatten(&mut config)?;
     for key in QUANTISED {
         if let Some(value) = config.get(key).filter(|value| !value.is_null())
+            && !is_microscaled(&config, value)
             && !ignored.iter().any(|name| name == key)
         {
             return Err(ModelError::Quantised { what: quantised(key, value) });
@@ -44,6 +52,25 @@ pub(super) fn of(
         }
     }
     Ok(config)
+}
+
+/// Names what stands in an object of its own with a dot, but for what changes nothing wherever it stands.
+fn flatten(config: &mut Map<String, Value>) -> Result<(), ModelError> {
+    let (model_type, key) = NESTED;
+    if config.get("model_type").and_then(Value::as_str) != Some(model_type) {
+        return Ok(());
+    }
+    let inner = match config.shift_remove(key) {
+        None | Some(Value::Null) => return Ok(()),
+        Some(Value::Object(inner)) => inner,
+        Some(other) => return Err(super::keys::wrong(key, &other, "an object")),
+    };
+    let own = inner.into_iter().filter(|(name, _)| name != "model_type");
+    config.extend(
+        own.filter(|(name, _)| !known::is_harmless(name))
+            .map(|(name, value)| (format!("{key}.{name}"), value)),
+    );
+    Ok(())
 }
 
 /// A multimodal model's configuration of its language part, with what stands around it. What both say, the
@@ -154,6 +181,13 @@ fn rename(config: &mut Map<String, Value>, alias: &str, key: &str) -> Result<(),
     }
 }
 
+/// Whether weights are quantised in the way that is published for their family, which is read.
+fn is_microscaled(config: &Map<String, Value>, quantised: &Value) -> bool {
+    let (model_type, method) = MICROSCALED;
+    let said = |value: Option<&Value>, word| value.and_then(Value::as_str) == Some(word);
+    said(config.get("model_type"), model_type) && said(quantised.get("quant_method"), method)
+}
+
 /// Which way weights are quantised, in words.
 fn quantised(key: &str, value: &Value) -> String {
     let text = |name: &str| value.get(name).and_then(Value::as_str).map(str::to_owned);
@@ -253,6 +287,25 @@ mod tests {
         let (form_of, _) = form(json!({"model_type": "gpt2", "hidden_size": 8, "n_embd": 4}));
         let error = form_of.unwrap_err();
         assert!(error.contains("`hidden_size` = 8") && error.contains("`n_embd` = 4"), "{error}");
+    }
+
+    #[test]
+    fn what_an_mpt_says_of_its_attention_is_named_with_a_dot() {
+        let (flat, _) = form(json!({
+            "model_type": "mpt", "attn_config": {"model_type": "", "clip_qkv": 2.0, "attn_pdrop": 0},
+        }));
+        let flat = flat.unwrap();
+        assert_eq!(flat["attn_config.clip_qkv"], 2.0);
+        assert!(flat.get("attn_config").is_none());
+        let error = form(json!({"model_type": "mpt", "attn_config": 1})).0.unwrap_err();
+        assert!(error.contains("attn_config") && error.contains("an object"), "{error}");
+    }
+
+    #[test]
+    fn four_bit_floats_are_read_of_the_family_that_is_published_so() {
+        let config = |model_type: &str| json!({"model_type": model_type, "quantization_config": {"quant_method": "mxfp4"}});
+        assert!(form(config("gpt_oss")).0.is_ok());
+        assert!(form(config("llama")).0.unwrap_err().contains("mxfp4"));
     }
 
     #[test]

@@ -3,14 +3,14 @@
 use super::head::Head;
 use super::names::Names;
 use super::reading::{Described, HasBias, Reading};
-use super::slots::{ExpertNames, ExpertSlots, Gate, NormParts, Projections, Slots};
+use super::slots::{Gate, NormParts, Projections, Slots};
 use super::table::Transformer;
 use super::{Family, Naming, Weights};
-use crate::config::{DecoderConfig, Experts, QueryKeyNorm};
+use crate::config::{DecoderConfig, QueryKeyNorm};
 use crate::error::ModelError;
 use crate::tensors::{
-    BlockTensors, DenseTensors, ExpertTensors, HostTensor, LinearTensors, MlpTensors, NormTensors,
-    OuterTensors, TransformerTensors,
+    BlockTensors, DenseTensors, HostTensor, LinearTensors, MlpTensors, NormTensors, OuterTensors,
+    TransformerTensors,
 };
 
 /// A model of a family of transformers, whose description was read.
@@ -64,9 +64,12 @@ impl Family for Model {
             Ok::<_, ModelError>(if first > 0 { table.rows(first, context) } else { table })
         });
         let final_norm = norm(weights, slots, &slots.outside(slots.final_norm), d_model)?;
+        let embedding_norm =
+            slots.embedding_norm.map(|name| norm(weights, slots, &slots.outside(name), d_model));
         Ok(OuterTensors {
             embedding,
             position_embedding: positions.transpose()?,
+            embedding_norm: embedding_norm.transpose()?,
             final_norm: Some(final_norm),
             unembedding,
         })
@@ -86,7 +89,7 @@ impl Family for Model {
         let mlp_bias = self.described.mlp_bias;
         let mlp = match (experts, slots.experts) {
             (Some(experts), Some(slots)) => {
-                MlpTensors::Experts(Box::new(block.experts(&experts, &slots)?))
+                MlpTensors::Experts(Box::new(block.experts(&experts, &slots, mlp_bias)?))
             }
             _ => MlpTensors::Dense(Box::new(block.dense(d_mlp, mlp_bias)?)),
         };
@@ -99,6 +102,7 @@ impl Family for Model {
             value,
             query_norm,
             key_norm,
+            sinks: block.sinks()?,
             attention_output: block.linear(slots.attention_output, output, output_bias)?,
             attention_post_norm: block.norm(slots.attention_post_norm)?,
             mlp_norm: block.norm(slots.mlp_norm)?,
@@ -114,15 +118,15 @@ impl Family for Model {
 }
 
 /// Reads the tensors of one block.
-struct BlockReader<'m> {
-    weights: &'m Weights<'m>,
-    slots: &'m Slots,
-    config: &'m DecoderConfig,
-    layer: usize,
+pub(super) struct BlockReader<'m> {
+    pub(super) weights: &'m Weights<'m>,
+    pub(super) slots: &'m Slots,
+    pub(super) config: &'m DecoderConfig,
+    pub(super) layer: usize,
 }
 
 impl BlockReader<'_> {
-    fn linear(
+    pub(super) fn linear(
         &self,
         module: &str,
         shape: [usize; 2],
@@ -156,50 +160,6 @@ impl BlockReader<'_> {
         Ok(DenseTensors { gate, up, down: self.linear(slots.down, [d_model, hidden], bias)? })
     }
 
-    /// The mixture of a layer with experts.
-    fn experts(&self, experts: &Experts, slots: &ExpertSlots) -> Result<ExpertTensors, ModelError> {
-        let Experts { count, d_expert, d_shared, .. } = *experts;
-        let d_model = self.config.d_model;
-        let one = |at: &str, [gate, up, down]: [&str; 3], hidden: usize| {
-            let name = |module: &str| format!("{at}.{module}");
-            Ok::<_, ModelError>(DenseTensors {
-                gate: Some(self.linear(&name(gate), [hidden, d_model], HasBias::No)?),
-                up: self.linear(&name(up), [hidden, d_model], HasBias::No)?,
-                down: self.linear(&name(down), [d_model, hidden], HasBias::No)?,
-            })
-        };
-        let all = match slots.experts {
-            ExpertNames::Each { at, gate, up, down } => (0..count)
-                .map(|expert| one(&format!("{at}.{expert}"), [gate, up, down], d_expert))
-                .collect::<Result<_, _>>()?,
-            ExpertNames::Joined { gate_and_up, down } => {
-                let rows = |module, rows: usize, width: usize| {
-                    let name = self.slots.in_block(self.layer, module) + ".weight";
-                    let tensor = self.weights.tensor(&name, &[count, rows, width])?;
-                    let weight = HostTensor { shape: vec![count * rows, width], ..tensor };
-                    Ok::<_, ModelError>(LinearTensors { weight: weight.into(), bias: None })
-                };
-                let both = rows(gate_and_up, 2 * d_expert, d_model)?;
-                let down = rows(down, d_model, d_expert)?;
-                let expert = |index: usize| DenseTensors {
-                    gate: Some(both.rows(2 * index * d_expert, d_expert)),
-                    up: both.rows((2 * index + 1) * d_expert, d_expert),
-                    down: down.rows(index * d_model, d_model),
-                };
-                (0..count).map(expert).collect()
-            }
-        };
-        let shared = match (slots.shared, d_shared) {
-            (Some([at, gate]), Some(hidden)) => {
-                let expert = one(at, ["gate_proj", "up_proj", "down_proj"], hidden)?;
-                Some((expert, self.linear(gate, [1, d_model], HasBias::No)?))
-            }
-            _ => None,
-        };
-        let router = self.linear(slots.router, [count, d_model], HasBias::No)?;
-        Ok(ExpertTensors { router, experts: all, shared })
-    }
-
     /// Queries, keys and values.
     fn projections(&self, bias: HasBias) -> Result<[LinearTensors; 3], ModelError> {
         let DecoderConfig { d_model, heads, key_value_heads, head_dim, .. } = *self.config;
@@ -219,9 +179,11 @@ impl BlockReader<'_> {
             }
             Projections::ByHead(module) => {
                 let stacked = self.linear(module, all, bias)?;
-                Ok([0, 1, 2].map(|part| {
-                    let heads = (0..heads).map(|head| (3 * head + part) * head_dim);
-                    stacked.stretches(heads, head_dim)
+                let group = heads / key_value_heads;
+                Ok([(0, group), (group, 1), (group + 1, 1)].map(|(first, count)| {
+                    let starts =
+                        (0..key_value_heads).map(|head| (head * (group + 2) + first) * head_dim);
+                    stacked.stretches(starts, count * head_dim)
                 }))
             }
         }
@@ -230,6 +192,11 @@ impl BlockReader<'_> {
     fn query_key_norms(&self) -> Result<[Option<NormTensors>; 2], ModelError> {
         let DecoderConfig { heads, key_value_heads, head_dim, .. } = *self.config;
         let Some([query, key]) = self.slots.query_key_norms else { return Ok([None, None]) };
+        if self.config.query_key_norm == Some(QueryKeyNorm::EachHeadOwn) {
+            let norms = [(query, heads), (key, key_value_heads)];
+            let [query, key] = norms.map(|(module, heads)| self.norms_of_heads(module, heads));
+            return Ok([Some(query?), Some(key?)]);
+        }
         let widths = match self.config.query_key_norm {
             Some(QueryKeyNorm::AllHeads) => [heads * head_dim, key_value_heads * head_dim],
             _ => [head_dim, head_dim],
@@ -238,6 +205,29 @@ impl BlockReader<'_> {
             norm(self.weights, self.slots, &self.slots.in_block(self.layer, module), width)
         };
         Ok([Some(norm(query, widths[0])?), Some(norm(key, widths[1])?)])
+    }
+
+    /// Norms of heads that have a weight each: in one tensor `[heads, head_dim]`, or in as many as there are heads.
+    fn norms_of_heads(&self, module: &str, heads: usize) -> Result<NormTensors, ModelError> {
+        let head_dim = self.config.head_dim;
+        let stem = self.slots.in_block(self.layer, module);
+        let whole = format!("{stem}.weight");
+        let data = match self.weights.contains(&format!("{stem}.norms.0.weight")) {
+            false => self.weights.tensor(&whole, &[heads, head_dim])?.data,
+            true => {
+                let name = |head| format!("{stem}.norms.{head}.weight");
+                let weights = (0..heads).map(|head| self.weights.tensor(&name(head), &[head_dim]));
+                let weights = weights.collect::<Result<Vec<_>, _>>()?;
+                weights.into_iter().flat_map(|weight| weight.data).collect()
+            }
+        };
+        let weight = HostTensor { data, shape: vec![heads * head_dim] };
+        Ok(NormTensors { weight, bias: None, stretches: heads })
+    }
+
+    fn sinks(&self) -> Result<Option<HostTensor>, ModelError> {
+        let name = self.slots.sinks.map(|name| self.slots.in_block(self.layer, name));
+        name.map(|name| self.weights.tensor(&name, &[self.config.heads])).transpose()
     }
 
     fn norm(&self, module: Option<&str>) -> Result<Option<NormTensors>, ModelError> {
@@ -253,7 +243,9 @@ fn norm(
     width: usize,
 ) -> Result<NormTensors, ModelError> {
     match slots.norm_parts {
-        NormParts::None => Ok(NormTensors { weight: HostTensor::ones(width), bias: None }),
+        NormParts::None => {
+            Ok(NormTensors { weight: HostTensor::ones(width), bias: None, stretches: 1 })
+        }
         parts => weights.norm(stem, width, parts == NormParts::WeightAndBias),
     }
 }

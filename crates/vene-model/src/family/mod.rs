@@ -8,6 +8,7 @@
 
 mod activation;
 mod decoders;
+mod experts;
 mod form;
 mod gguf_rope;
 mod head;

@@ -116,6 +116,7 @@ impl Family for Network {
         Ok(OuterTensors {
             embedding,
             position_embedding: None,
+            embedding_norm: None,
             final_norm: None,
             unembedding: Some(weights.linear(head, [vocabulary, d_model], bias)?),
         })

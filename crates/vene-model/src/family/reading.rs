@@ -6,7 +6,7 @@ use super::head::Head;
 use super::keys::{Keys, missing, shortened, wrong};
 use super::names::Names;
 use super::slots::{Gate, Slots};
-use super::table::{Bias, GgufHead, Norm, Positions, Share, Transformer, Turning};
+use super::table::{Activates, Bias, GgufHead, Norm, Positions, Share, Transformer, Turning};
 use super::{Naming, activation, gguf_rope, rope};
 use crate::config::{Activation, DecoderConfig, Extents, NormKind, QueryKeyNorm, Rotary};
 use crate::error::ModelError;
@@ -33,6 +33,22 @@ pub(super) struct Described {
     pub head_bias: HasBias,
 }
 
+impl Described {
+    /// Queries and keys are normed by these modules, each head by itself with a weight of its own.
+    pub fn norm_each_head(&mut self, modules: Option<[&'static str; 2]>) {
+        self.slots.query_key_norms = modules;
+        self.config.query_key_norm = Some(QueryKeyNorm::EachHeadOwn);
+    }
+
+    /// The same of a GGUF file that has the weights, as llama.cpp has it.
+    pub fn norm_each_head_in_gguf(&mut self, from: &Reading<'_>) {
+        const NORMS: [&str; 2] = ["attn_q_norm", "attn_k_norm"];
+        if from.names.contains(&format!("blk.0.{}.weight", NORMS[0])) {
+            self.norm_each_head(Some(NORMS));
+        }
+    }
+}
+
 /// A description that is being read.
 pub(super) struct Reading<'a> {
     pub keys: &'a Keys<'a>,
@@ -49,13 +65,13 @@ impl Transformer {
         config.residual = self.residual;
         config.pre_norms = slots.attention_norm.is_some();
         config.post_norms = slots.attention_post_norm.is_some();
+        config.embedding_norm = slots.embedding_norm.is_some();
+        config.sinks = slots.sinks.is_some();
         config.query_key_norm = slots.query_key_norms.map(|_| QueryKeyNorm::EachHead);
         config.gated = !matches!(slots.gate, Gate::None);
         config.activation = from.activation(self.activation)?;
         if let Positions::Rotary(turning) = &self.positions {
-            let rotary = from.rotary(&mut config, turning)?;
-            config.rotaries = vec![rotary];
-            config.layers.iter_mut().for_each(|layer| layer.rotary = Some(0));
+            from.turn_all(&mut config, turning)?;
         }
         let mut described = Described {
             config,
@@ -121,15 +137,19 @@ impl Transformer {
         if from.naming == Naming::Gguf && own.head_dim.is_some() {
             keys.only("attention.value_length", json!(head_dim))?;
         }
-        let d_mlp = pick(own.d_mlp, "feed_forward_length");
-        let d_mlp = match own.d_mlp_is_optional {
-            true => keys.optional_extent(d_mlp)?.unwrap_or(4 * d_model),
-            false => keys.extent(d_mlp)?,
+        let d_mlp = match (own.d_mlp, from.naming) {
+            (None, Naming::HuggingFace) => 4 * d_model,
+            (Some(key), Naming::HuggingFace) if own.d_mlp_is_optional => {
+                keys.optional_extent(key)?.unwrap_or(4 * d_model)
+            }
+            (Some(key), Naming::HuggingFace) => keys.extent(key)?,
+            (_, Naming::Gguf) => keys.extent("feed_forward_length")?,
         };
         let context = pick(own.context, "context_length");
-        let context = match self.positions {
-            Positions::Learned => keys.extent(context)?,
-            _ => keys.count(context)?,
+        let context = match (&self.positions, own.usual_context) {
+            (Positions::Learned, _) => keys.extent(context)?,
+            (_, Some(usual)) => keys.optional_count(context)?.unwrap_or(usual),
+            (_, None) => keys.count(context)?,
         };
         let vocabulary = from.vocabulary(&slots.embedding_tensor())?;
         Ok(Extents {
@@ -209,10 +229,15 @@ impl Reading<'_> {
         }
     }
 
-    fn activation(&self, (key, in_gguf): (&str, Activation)) -> Result<Activation, ModelError> {
-        match self.naming {
-            Naming::HuggingFace => activation::named(key, &self.keys.text(key)?),
-            Naming::Gguf => Ok(in_gguf),
+    fn activation(&self, activates: Activates) -> Result<Activation, ModelError> {
+        match (self.naming, activates) {
+            (Naming::HuggingFace, Activates::Said(key, _)) => {
+                activation::named(key, &self.keys.text(key)?)
+            }
+            (Naming::HuggingFace, Activates::Always(activation, _)) => Ok(activation),
+            (Naming::Gguf, Activates::Said(_, in_gguf) | Activates::Always(_, in_gguf)) => {
+                Ok(in_gguf)
+            }
         }
     }
 
@@ -243,13 +268,25 @@ impl Reading<'_> {
         Ok(self.keys.optional_positive("rope.freq_base")?.unwrap_or(USUAL_BASE))
     }
 
+    /// Turns all layers by the one rotary encoding that is described.
+    pub fn turn_all(
+        &self,
+        config: &mut DecoderConfig,
+        turning: &Turning,
+    ) -> Result<(), ModelError> {
+        config.rotaries = vec![self.rotary(config, turning)?];
+        config.layers.iter_mut().for_each(|layer| layer.rotary = Some(0));
+        Ok(())
+    }
+
     /// A rotary encoding of all layers. Where it grows with the text, so does the context.
     fn rotary(&self, config: &mut DecoderConfig, turning: &Turning) -> Result<Rotary, ModelError> {
         let dimensions = self.turned(&turning.share, config.head_dim)?;
         let rotary = match (self.naming, turning.base) {
             (Naming::HuggingFace, None) => Rotary::new(USUAL_BASE, dimensions),
             (Naming::HuggingFace, Some(base)) => {
-                let described = rope::of_model(self.keys, base, dimensions, config.context)?;
+                let turned = (dimensions, matches!(turning.share, Share::Factor(_)));
+                let described = rope::of_model(self.keys, base, turned, config.context)?;
                 config.context = described.context;
                 described.rotary
             }

@@ -12,6 +12,8 @@ pub(super) struct Slots {
     /// What stands before all names but the head's; base classes leave it out.
     pub prefix: &'static str,
     pub embedding: &'static str,
+    /// Of the embeddings, before the first block.
+    pub embedding_norm: Option<&'static str>,
     /// The table of learned positions.
     pub positions: Option<&'static str>,
     /// So many rows of it stand before that of the first position.
@@ -28,6 +30,8 @@ pub(super) struct Slots {
     pub projections: Projections,
     /// On queries and keys.
     pub query_key_norms: Option<[&'static str; 2]>,
+    /// The tensor of the heads' sinks, where there are such.
+    pub sinks: Option<&'static str>,
     pub attention_output: &'static str,
     pub attention_post_norm: Option<&'static str>,
     /// The attention's own where one norm serves both.
@@ -51,7 +55,7 @@ pub(super) enum Projections {
     Separate([&'static str; 3]),
     /// By one, all queries before all keys before all values.
     Stacked(&'static str),
-    /// By one, head after head: its queries, keys and values.
+    /// By one, key head after key head: the queries that meet it, its key and its value.
     ByHead(&'static str),
 }
 
@@ -70,8 +74,18 @@ pub(super) enum Gate {
 pub(super) struct ExpertSlots {
     pub router: &'static str,
     pub experts: ExpertNames,
-    /// The expert that every token has, whose projections are named as an MLP's, and its gate.
-    pub shared: Option<[&'static str; 2]>,
+    /// The expert that every token has.
+    pub shared: Option<SharedSlots>,
+}
+
+/// Names of the expert that every token has, in a block.
+#[derive(Clone, Copy)]
+pub(super) struct SharedSlots {
+    pub gate: &'static str,
+    pub up: &'static str,
+    pub down: &'static str,
+    /// What its output is multiplied by the sigmoid of.
+    pub own_gate: Option<&'static str>,
 }
 
 /// How the experts' tensors are named.
@@ -81,6 +95,30 @@ pub(super) enum ExpertNames {
     Each { at: &'static str, gate: &'static str, up: &'static str, down: &'static str },
     /// All experts' in one tensor: `[experts, 2 * hidden, d_model]` of gates and ups, `[experts, d_model, hidden]`.
     Joined { gate_and_up: &'static str, down: &'static str },
+    /// All experts' in one tensor, inputs first, gates and ups in turn: `[experts, d_model, 2 * hidden]`, `[experts, hidden, d_model]`, with
+    /// biases (`_bias`). Or four-bit floats (`_blocks`, `_scales`), outputs first.
+    Alternating { gate_and_up: &'static str, down: &'static str },
+    /// All experts' gates in one tensor, `[experts, hidden, d_model]`, and likewise their ups and downs.
+    Stacked { gate: &'static str, up: &'static str, down: &'static str },
+}
+
+impl ExpertSlots {
+    fn gguf(&self) -> Self {
+        Self {
+            router: "ffn_gate_inp",
+            experts: ExpertNames::Stacked {
+                gate: "ffn_gate_exps",
+                up: "ffn_up_exps",
+                down: "ffn_down_exps",
+            },
+            shared: self.shared.map(|shared| SharedSlots {
+                gate: "ffn_gate_shexp",
+                up: "ffn_up_shexp",
+                down: "ffn_down_shexp",
+                own_gate: shared.own_gate.map(|_| "ffn_gate_inp_shexp"),
+            }),
+        }
+    }
 }
 
 /// What belongs to a norm.
@@ -95,6 +133,7 @@ pub(super) enum NormParts {
 pub(super) const LLAMA: Slots = Slots {
     prefix: "model.",
     embedding: "embed_tokens",
+    embedding_norm: None,
     positions: None,
     first_position: 0,
     blocks: "layers",
@@ -109,6 +148,7 @@ pub(super) const LLAMA: Slots = Slots {
         "self_attn.v_proj",
     ]),
     query_key_norms: None,
+    sinks: None,
     attention_output: "self_attn.o_proj",
     attention_post_norm: None,
     mlp_norm: Some("post_attention_layernorm"),
@@ -129,7 +169,13 @@ impl Slots {
     /// How names begin in a Hugging Face file, for finding out what wraps them.
     pub fn scheme(&self) -> Scheme {
         let first = |name: &'static str| name.split('.').next().unwrap_or_default();
-        let own = [Some(self.embedding), self.positions, Some(self.blocks), Some(self.final_norm)];
+        let own = [
+            Some(self.embedding),
+            self.embedding_norm,
+            self.positions,
+            Some(self.blocks),
+            Some(self.final_norm),
+        ];
         let beginnings = own.into_iter().flatten().map(first);
         Scheme {
             prefix: self.prefix,
@@ -157,6 +203,7 @@ impl Slots {
         Self {
             prefix: "",
             embedding: "token_embd",
+            embedding_norm: norm(self.embedding_norm, "token_embd_norm"),
             positions: norm(self.positions, "position_embd"),
             first_position: 0,
             blocks: "blk",
@@ -172,6 +219,7 @@ impl Slots {
                 }
             },
             query_key_norms: self.query_key_norms.map(|_| ["attn_q_norm", "attn_k_norm"]),
+            sinks: self.sinks.map(|_| "attn_sinks.weight"),
             attention_output: "attn_output",
             attention_post_norm: norm(self.attention_post_norm, "post_attention_norm"),
             mlp_norm: norm(self.mlp_norm, if is_shared { "attn_norm" } else { "ffn_norm" }),
@@ -181,7 +229,7 @@ impl Slots {
             },
             up: "ffn_up",
             down: "ffn_down",
-            experts: self.experts,
+            experts: self.experts.map(|experts| experts.gguf()),
             mlp_post_norm: norm(self.mlp_post_norm, "post_ffw_norm"),
             norm_parts: self.norm_parts,
             transposed: false,

@@ -21,8 +21,7 @@ pub(super) struct Transformer {
     pub about: &'static str,
     pub keys: ExtentKeys,
     pub norm: Norm,
-    /// The key of the activation function, and which one GGUF files mean.
-    pub activation: (&'static str, Activation),
+    pub activation: Activates,
     pub positions: Positions,
     pub residual: Residual,
     pub slots: Slots,
@@ -74,10 +73,13 @@ pub(super) struct ExtentKeys {
     pub key_value_heads: Option<&'static str>,
     /// None where it is always the width of the model over the heads.
     pub head_dim: Option<&'static str>,
-    pub d_mlp: &'static str,
+    /// None where it is always four times the width of the model.
+    pub d_mlp: Option<&'static str>,
     /// Whether `d_mlp` may be absent, and is four times the width of the model then.
     pub d_mlp_is_optional: bool,
     pub context: &'static str,
+    /// What it is where nothing says it.
+    pub usual_context: Option<usize>,
 }
 
 /// Those of most families.
@@ -87,9 +89,10 @@ pub(super) const USUAL_KEYS: ExtentKeys = ExtentKeys {
     heads: "num_attention_heads",
     key_value_heads: Some("num_key_value_heads"),
     head_dim: Some("head_dim"),
-    d_mlp: "intermediate_size",
+    d_mlp: Some("intermediate_size"),
     d_mlp_is_optional: false,
     context: "max_position_embeddings",
+    usual_context: None,
 };
 
 /// Which norm, and the key of its epsilon.
@@ -100,6 +103,15 @@ pub(super) enum Norm {
     OffsetRootMeanSquare(&'static str),
     /// A layer norm whose epsilon is no key.
     FixedLayer(f64),
+}
+
+/// Which activation function an MLP has.
+#[derive(Clone, Copy)]
+pub(super) enum Activates {
+    /// As this key says; GGUF files mean this one.
+    Said(&'static str, Activation),
+    /// This one, and GGUF files mean that one: llama.cpp has the tanh approximation alone.
+    Always(Activation, Activation),
 }
 
 /// How a model knows where a token stands.

@@ -58,6 +58,33 @@ impl<'a> Weights<'a> {
         self.tensor(name, shape).map(Matrix::Numbers)
     }
 
+    /// Matrices `[matrices, rows, columns]` in one tensor, as it is stored, as one matrix of all their rows.
+    pub(super) fn matrices(&self, name: &str, shape: &[usize; 3]) -> Result<Matrix, ModelError> {
+        if self.reads_values {
+            let (tensors, stored) = self.names.stored(name);
+            if let Some(stored) = tensors.read_stored(stored, shape)? {
+                self.taken.borrow_mut().insert(name.to_owned());
+                return Ok(Matrix::Stored(stored.as_one_matrix()));
+            }
+        }
+        let tensor = self.tensor(name, shape)?;
+        let [matrices, rows, columns] = *shape;
+        Ok(HostTensor { shape: vec![matrices * rows, columns], ..tensor }.into())
+    }
+
+    /// The same of four-bit floats, whose codes and scales stand in `{stem}_blocks` and `{stem}_scales`.
+    pub(super) fn microscaled(&self, stem: &str, shape: [usize; 3]) -> Result<Matrix, ModelError> {
+        let [blocks, scales] = [format!("{stem}_blocks"), format!("{stem}_scales")];
+        self.taken.borrow_mut().extend([blocks.clone(), scales.clone()]);
+        let [(tensors, blocks), (_, scales)] =
+            [&blocks, &scales].map(|name| self.names.stored(name));
+        if !self.reads_values {
+            tensors.check_microscaled(blocks, scales, shape)?;
+            return Ok(Matrix::outline(shape[0] * shape[1], shape[2]));
+        }
+        Ok(Matrix::Stored(tensors.read_microscaled(blocks, scales, shape)?))
+    }
+
     /// Whether there is a tensor of this name.
     pub(super) fn contains(&self, name: &str) -> bool {
         self.names.contains(name)
@@ -93,7 +120,7 @@ impl<'a> Weights<'a> {
         bias: bool,
     ) -> Result<NormTensors, ModelError> {
         let weight = self.tensor(&format!("{stem}.weight"), &[width])?;
-        Ok(NormTensors { weight, bias: self.bias(stem, width, bias)? })
+        Ok(NormTensors { weight, bias: self.bias(stem, width, bias)?, stretches: 1 })
     }
 
     /// The unembedding that the file has beside the embedding, `name` and its values, where it is another: a

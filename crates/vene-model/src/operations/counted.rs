@@ -9,8 +9,8 @@ use std::rc::Rc;
 
 use candle_core::Tensor as Values;
 
-use super::{ChosenLogits, HostRows, OperationError, Operations, Path, Plain, Precision};
-use crate::config::{Activation, DecoderConfig, Experts, LayerConfig, NormKind, Rotary};
+use super::{ChosenLogits, HostRows, OperationError, Operations, Path, Plain, Precision, Scoring};
+use crate::config::{Activation, ClampedGate, Experts, NormKind, Rotary};
 use crate::matrix::Matrix;
 use crate::pass::RowPlaces;
 use crate::tensors::{LinearTensors, NormTensors};
@@ -162,6 +162,15 @@ impl Operations for Counted {
         Ok(x)
     }
 
+    fn gate_clamped(
+        &self,
+        gate: CountedRows,
+        _: &CountedRows,
+        _: ClampedGate,
+    ) -> Result<CountedRows, OperationError> {
+        Ok(gate)
+    }
+
     fn add(&self, a: CountedRows, _: &CountedRows) -> Result<CountedRows, OperationError> {
         Ok(a)
     }
@@ -266,12 +275,11 @@ impl Operations for Counted {
         _: &CountedRows,
         _: &CountedRows,
         paths: &[Path<'_>],
-        _: &DecoderConfig,
-        layer: &LayerConfig,
+        scoring: Scoring<'_>,
     ) -> Result<CountedRows, OperationError> {
         let seen = |position: u32| {
             let seen = position as usize + 1;
-            layer.window.map_or(seen, |window| seen.min(window))
+            scoring.window().map_or(seen, |window| seen.min(window))
         };
         let pairs: usize =
             paths.iter().flat_map(|path| path.queries).map(|query| seen(query.position)).sum();

@@ -59,8 +59,14 @@ mod tests {
 
     #[test]
     fn weights_sum_to_one_where_they_are_normalised() {
-        let experts =
-            |routing| Experts { count: 3, chosen: 2, d_expert: 1, routing, d_shared: None };
+        let experts = |routing| Experts {
+            count: 3,
+            chosen: 2,
+            d_expert: 1,
+            routing,
+            d_shared: None,
+            clamped: None,
+        };
         let weights = |routing| {
             let mut scores = [1f32.ln(), 3f32.ln(), 4f32.ln()];
             route(&mut scores, &experts(routing));

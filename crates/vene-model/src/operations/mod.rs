@@ -14,6 +14,7 @@ mod node;
 mod pattern;
 mod plain;
 mod recorded;
+mod scoring;
 
 pub use counted::{Counted, CountedRows, Work};
 pub use differentiable::{Differentiable, OwnedPath, cross_entropy_of};
@@ -22,11 +23,12 @@ pub use node::with_backward;
 pub use pattern::Visibility;
 pub use plain::{Plain, Precision};
 pub use recorded::Recorded;
+pub use scoring::Scoring;
 pub use vene_kernels::{Path, Query};
 
 use candle_core::Tensor as Values;
 
-use crate::config::{Activation, DecoderConfig, Experts, LayerConfig, NormKind, Rotary};
+use crate::config::{Activation, ClampedGate, Experts, NormKind, Rotary};
 use crate::matrix::Matrix;
 use crate::pass::RowPlaces;
 use crate::tensors::{LinearTensors, NormTensors};
@@ -128,6 +130,13 @@ pub trait Operations {
     ) -> Result<Self::Tensor, OperationError> {
         self.multiply(self.activate(gate, activation)?, up)
     }
+    /// The hidden layer of a gated MLP whose gate and up are clamped.
+    fn gate_clamped(
+        &self,
+        gate: Self::Tensor,
+        up: &Self::Tensor,
+        clamped: ClampedGate,
+    ) -> Result<Self::Tensor, OperationError>;
     /// `a + b`.
     fn add(&self, a: Self::Tensor, b: &Self::Tensor) -> Result<Self::Tensor, OperationError>;
     /// `a - b`.
@@ -202,18 +211,16 @@ pub trait Operations {
     /// All rows, one tensor after the other; there is at least one.
     fn stack(&self, parts: &[Self::Tensor]) -> Result<Self::Tensor, OperationError>;
 
-    /// Causal attention: softmax over each query's scores of the keys that it sees, and with these
-    /// weights the sum of the values: `[query rows, heads * head_dim]`. Every query row that is in no
+    /// Causal attention: softmax over each query's scores of the keys that it sees (and the head's sink, where there is one),
+    /// and with these weights the sum of the values: `[query rows, heads * head_dim]`. Every query row that is in no
     /// path has values that nobody may read.
-    #[allow(clippy::too_many_arguments)]
     fn attend(
         &self,
         queries: &Self::Tensor,
         keys: &Self::Tensor,
         values: &Self::Tensor,
         paths: &[Path<'_>],
-        config: &DecoderConfig,
-        layer: &LayerConfig,
+        scoring: Scoring<'_>,
     ) -> Result<Self::Tensor, OperationError>;
 
     /// [`Operations::attend`] where keys and values come from two passes: the first rows of the paths are the earlier
@@ -227,15 +234,14 @@ pub trait Operations {
         values: &Self::Tensor,
         earlier: Option<[Self::Tensor; 2]>,
         paths: &[Path<'_>],
-        config: &DecoderConfig,
-        layer: &LayerConfig,
+        scoring: Scoring<'_>,
     ) -> Result<Self::Tensor, OperationError> {
         let Some([mut all_keys, mut all_values]) = earlier else {
-            return self.attend(queries, keys, values, paths, config, layer);
+            return self.attend(queries, keys, values, paths, scoring);
         };
         self.extend_rows(&mut all_keys, keys)?;
         self.extend_rows(&mut all_values, values)?;
-        self.attend(queries, &all_keys, &all_values, paths, config, layer)
+        self.attend(queries, &all_keys, &all_values, paths, scoring)
     }
 
     /// The logits of `tokens` in every row, soft-capped where there is a cap, and where `normalised`

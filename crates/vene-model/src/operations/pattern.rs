@@ -2,8 +2,7 @@
 
 use candle_core::{D, Tensor};
 
-use super::{OperationError, Operations, Plain};
-use crate::config::{DecoderConfig, LayerConfig};
+use super::{OperationError, Operations, Plain, Scoring};
 
 /// What a query may see of its sequence's keys.
 #[derive(Clone, Copy, Debug)]
@@ -25,15 +24,16 @@ impl Visibility<'_> {
 }
 
 impl Plain {
-    /// `query . key` for each head, scaled and soft-capped: `[heads, queries, keys]` from
-    /// `[queries, heads * head_dim]` and `[keys, key_value_heads * head_dim]`; nothing hidden yet.
+    /// `query . key` for each head, scaled, soft-capped, and lower where scores fall with the distance: `[heads, queries, keys]`
+    /// from `[queries, heads * head_dim]` and `[keys, key_value_heads * head_dim]`; what queries may not see is -inf.
     pub fn scores(
         &self,
         queries: &Tensor,
         keys: &Tensor,
-        config: &DecoderConfig,
-        layer: &LayerConfig,
+        scoring: Scoring<'_>,
+        visibility: Visibility<'_>,
     ) -> Result<Tensor, OperationError> {
+        let config = scoring.config;
         let head_dim = config.head_dim;
         let keys = Self::split_heads(keys, head_dim)?;
         let queries = Self::split_heads(queries, head_dim)?;
@@ -42,11 +42,22 @@ impl Plain {
         // The query heads of one group are neighbours: they become rows of one product.
         let queries = queries.reshape((key_heads, heads / key_heads * rows, head_dim))?;
         let scores = queries.matmul(&keys.transpose(1, 2)?.contiguous()?)?;
-        let scores = (scores.reshape((heads, rows, key_rows))? * layer.score_scale)?;
-        match config.score_soft_cap {
-            Some(cap) => self.soft_cap(scores, cap),
-            None => Ok(scores),
+        let mut scores =
+            (scores.reshape((heads, rows, key_rows))? * scoring.options().score_scale)?;
+        if let Some(cap) = config.score_soft_cap {
+            scores = self.soft_cap(scores, cap)?;
         }
+        if let Some(alibi) = &config.alibi {
+            let mut falls = Vec::with_capacity(heads * rows * key_rows);
+            for head in 0..heads {
+                for query in visibility.queries {
+                    falls.extend(visibility.keys.iter().map(|key| alibi.fall(head, *query, *key)));
+                }
+            }
+            let falls = Tensor::from_vec(falls, (heads, rows, key_rows), self.device())?;
+            scores = (scores - falls.to_dtype(self.dtype())?)?;
+        }
+        self.hide(&scores, visibility, f64::NEG_INFINITY)
     }
 
     /// Puts `value` wherever the query may not see the key.
@@ -65,8 +76,22 @@ impl Plain {
         Ok(sees.broadcast_as(pattern.shape())?.where_cond(pattern, &hidden)?)
     }
 
-    /// Softmax over keys.
-    pub fn softmax(&self, scores: &Tensor) -> Result<Tensor, OperationError> {
+    /// Attention weights `[heads, queries, keys]` of scores: softmax over keys, and the head's sink, where there is one.
+    pub fn attention_weights(
+        &self,
+        scores: &Tensor,
+        scoring: Scoring<'_>,
+    ) -> Result<Tensor, OperationError> {
+        let Some(sinks) = scoring.sinks else { return self.softmax(scores) };
+        let (heads, queries, keys) = scores.dims3()?;
+        let sinks = Tensor::new(sinks, self.device())?.to_dtype(self.dtype())?;
+        let sinks = sinks.reshape((heads, 1, 1))?.expand((heads, queries, 1))?;
+        let weights = self.softmax(&Tensor::cat(&[scores, &sinks], D::Minus1)?)?;
+        Ok(weights.narrow(D::Minus1, 0, keys)?.contiguous()?)
+    }
+
+    /// Softmax over the last extent.
+    pub(super) fn softmax(&self, scores: &Tensor) -> Result<Tensor, OperationError> {
         // The largest score only keeps the exponentials within their range: it has no part in the
         // gradient.
         let shifted = scores.broadcast_sub(&scores.detach().max_keepdim(D::Minus1)?)?;

@@ -9,12 +9,10 @@ use vene_kernels::ranking::Standing;
 use super::differentiable::cross_entropy_of;
 use super::node::{linear_map, with_backward};
 use super::{
-    ChosenLogits, Differentiable, HostRows, OperationError, Operations, Path, Visibility,
+    ChosenLogits, Differentiable, HostRows, OperationError, Operations, Path, Scoring, Visibility,
     experts::{chosen as chosen_experts, chosen_rows},
 };
-use crate::config::{
-    Activation, DecoderConfig, Experts, LayerConfig, NormKind, Pairing, Rotary, Routing,
-};
+use crate::config::{Activation, ClampedGate, Experts, NormKind, Pairing, Rotary, Routing};
 use crate::matrix::Matrix;
 use crate::pass::RowPlaces;
 use crate::tensors::{HostTensor, LinearTensors, NormTensors};
@@ -52,7 +50,7 @@ pub struct PlainLinear {
     bias: Option<Tensor>,
 }
 
-/// A norm: its kind, weight (with Gemma's 1 already added) and bias.
+/// A norm: its kind, weight (with Gemma's 1 already added) and bias, `[stretches, width of a stretch]`.
 #[derive(Clone, Debug)]
 pub struct PlainNorm {
     kind: NormKind,
@@ -192,8 +190,9 @@ impl Operations for Plain {
         if let NormKind::RootMeanSquare { unit_offset: true, .. } = kind {
             weight = (weight + 1.0)?;
         }
+        let cut = |tensor: Tensor| tensor.reshape((tensors.stretches, ()));
         let bias = tensors.bias.map(|bias| self.load(bias)).transpose()?;
-        Ok(PlainNorm { kind, weight, bias })
+        Ok(PlainNorm { kind, weight: cut(weight)?, bias: bias.map(cut).transpose()? })
     }
 
     fn load_table(&self, table: Matrix) -> Result<Tensor, OperationError> {
@@ -247,7 +246,7 @@ impl Operations for Plain {
 
     fn norm(&self, x: &Tensor, norm: &PlainNorm) -> Result<Tensor, OperationError> {
         let (rows, width) = x.dims2()?;
-        let stretch = norm.weight.dim(0)?;
+        let stretch = norm.weight.dim(1)?;
         let x = x.reshape((rows, width / stretch, stretch))?;
         let (x, epsilon) = match norm.kind {
             NormKind::Layer { epsilon } => (x.broadcast_sub(&x.mean_keepdim(D::Minus1)?)?, epsilon),
@@ -322,6 +321,17 @@ impl Operations for Plain {
             Activation::ReluLeaky => (x.relu()? - (x.neg()?.relu()? * 0.01)?)?,
             Activation::Linear => x,
         })
+    }
+
+    fn gate_clamped(
+        &self,
+        gate: Tensor,
+        up: &Tensor,
+        ClampedGate { steepness, limit }: ClampedGate,
+    ) -> Result<Tensor, OperationError> {
+        let gate = gate.minimum(limit)?;
+        let active = (&gate * sigmoid(&(&gate * steepness)?)?)?;
+        Ok((active * (up.clamp(-limit, limit)? + 1.0)?)?)
     }
 
     fn add(&self, a: Tensor, b: &Tensor) -> Result<Tensor, OperationError> {
@@ -456,8 +466,7 @@ impl Operations for Plain {
         keys: &Tensor,
         values: &Tensor,
         paths: &[Path<'_>],
-        config: &DecoderConfig,
-        layer: &LayerConfig,
+        scoring: Scoring<'_>,
     ) -> Result<Tensor, OperationError> {
         let rows = queries.dim(0)?;
         // Rows of no path come from a row of zeros that stands in front.
@@ -471,14 +480,14 @@ impl Operations for Plain {
             let visibility = Visibility {
                 queries: &positions,
                 keys: &(0..seen.len()).collect::<Vec<_>>(),
-                window: layer.window,
+                window: scoring.window(),
             };
             let own_queries = self.take_rows(queries, &own)?;
-            let scores = self.scores(&own_queries, &self.take_rows(keys, &seen)?, config, layer)?;
-            let scores = self.hide(&scores, visibility, f64::NEG_INFINITY)?;
-            let weights = self.softmax(&scores)?;
+            let seen_keys = self.take_rows(keys, &seen)?;
+            let scores = self.scores(&own_queries, &seen_keys, scoring, visibility)?;
+            let weights = self.attention_weights(&scores, scoring)?;
             let seen_values = self.take_rows(values, &seen)?;
-            mixed.push(self.weigh(&weights, &seen_values, config.head_dim)?);
+            mixed.push(self.weigh(&weights, &seen_values, scoring.config.head_dim)?);
             for row in own {
                 origin[row] = next;
                 next += 1;

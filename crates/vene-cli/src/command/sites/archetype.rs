@@ -33,6 +33,7 @@ pub fn archetype(family: &'static str, layers: usize) -> DecoderConfig {
         d_expert: 8,
         routing: Routing::ChooseThenSoftmax,
         d_shared: Some(8),
+        clamped: None,
     });
     let layer = LayerConfig { rotary, experts, ..LayerConfig::without_attention(kind) };
     let extents = Extents {

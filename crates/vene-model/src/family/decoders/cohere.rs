@@ -1,13 +1,11 @@
 //! Command R (Cohere 2024): attention and MLP side by side after one layer norm without a bias, a rotary encoding of neighbouring
 //! dimensions, scaled logits.
 
-use serde_json::json;
-
 use super::llama;
 use crate::config::{Pairing, Residual};
 use crate::error::ModelError;
 use crate::family::reading::{Described, Reading};
-use crate::family::slots::{LLAMA, Slots};
+use crate::family::slots::{LLAMA, QUERY_KEY_NORMS, Slots};
 use crate::family::table::{
     Bias, Biases, Gguf, GgufHead, Norm, Positions, Share, Transformer, Turning,
 };
@@ -37,13 +35,15 @@ pub(super) const TURNING: Turning =
 
 pub(super) const SLOTS: Slots = Slots { mlp_norm: LLAMA.attention_norm, ..LLAMA };
 
-/// Query and key norms of each head's own are not implemented.
 fn special(from: &Reading<'_>, told: &mut Described) -> Result<(), ModelError> {
-    told.config.logit_scale = if from.is_hugging_face() {
-        from.keys.only("use_qk_norm", json!(false))?;
-        from.keys.optional_positive("logit_scale")?
+    if from.is_hugging_face() {
+        told.config.logit_scale = from.keys.optional_positive("logit_scale")?;
+        if from.keys.flag_or("use_qk_norm", false)? {
+            told.norm_each_head(QUERY_KEY_NORMS);
+        }
     } else {
-        from.keys.positive_or_off("logit_scale")?
-    };
+        told.config.logit_scale = from.keys.positive_or_off("logit_scale")?;
+        told.norm_each_head_in_gguf(from);
+    }
     Ok(())
 }

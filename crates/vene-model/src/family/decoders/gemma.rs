@@ -5,7 +5,7 @@ use crate::config::Activation;
 use crate::error::ModelError;
 use crate::family::keys::shortened;
 use crate::family::reading::{Described, Reading};
-use crate::family::table::{Bias, Biases, Gguf, GgufHead, Norm, Transformer};
+use crate::family::table::{Activates, Bias, Biases, Gguf, GgufHead, Norm, Transformer};
 
 pub(in crate::family) const FAMILY: Transformer = Transformer {
     name: "gemma",
@@ -18,7 +18,7 @@ pub(in crate::family) const FAMILY: Transformer = Transformer {
     }),
     about: "as llama, with a scaled embedding and a GELU MLP",
     norm: Norm::OffsetRootMeanSquare("rms_norm_eps"),
-    activation: ("hidden_act", Activation::GeluTanh),
+    activation: Activates::Said("hidden_act", Activation::GeluTanh),
     biases: Biases { mlp: Bias::Never, ..Biases::all(Bias::Said("attention_bias")) },
     ties: true,
     special,

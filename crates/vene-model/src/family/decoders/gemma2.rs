@@ -6,7 +6,7 @@ use crate::config::{Activation, DecoderConfig, Rotary};
 use crate::error::ModelError;
 use crate::family::reading::{Described, Reading};
 use crate::family::slots::{self, Slots};
-use crate::family::table::{Gguf, GgufHead, Transformer};
+use crate::family::table::{Activates, Gguf, GgufHead, Transformer};
 
 /// The layers of Gemma 2 27B, which scales scores by the width of the model over its heads. GGUF metadata does
 /// not say so: llama.cpp knows the model by its layers.
@@ -25,7 +25,7 @@ pub(in crate::family) const FAMILY: Transformer = Transformer {
         reads_windows: true,
     }),
     about: "as gemma, with post-norms, sliding windows, caps on scores and logits",
-    activation: ("hidden_activation", Activation::GeluTanh),
+    activation: Activates::Said("hidden_activation", Activation::GeluTanh),
     slots: SLOTS,
     special,
     ..gemma::FAMILY

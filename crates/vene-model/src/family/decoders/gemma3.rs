@@ -9,7 +9,7 @@ use crate::error::ModelError;
 use crate::family::keys::{Keys, shortened};
 use crate::family::reading::{Described, Reading, USUAL_BASE};
 use crate::family::slots::{self, Slots};
-use crate::family::table::{Gguf, GgufHead, Positions, Share, Transformer};
+use crate::family::table::{Activates, Gguf, GgufHead, Positions, Share, Transformer};
 use crate::family::{gguf_rope, rope};
 
 /// A key that transformers 5 writes and does not read.
@@ -39,7 +39,7 @@ pub(in crate::family) const FAMILY: Transformer = Transformer {
         reads_windows: true,
     }),
     about: "as llama, with post-norms, query/key norms and sliding windows (gemma3_text)",
-    activation: ("hidden_activation", Activation::GeluTanh),
+    activation: Activates::Said("hidden_activation", Activation::GeluTanh),
     positions: Positions::Special,
     slots: Slots { query_key_norms: slots::QUERY_KEY_NORMS, ..gemma2::SLOTS },
     special,

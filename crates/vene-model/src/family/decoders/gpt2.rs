@@ -7,7 +7,7 @@ use crate::error::ModelError;
 use crate::family::reading::{Described, Reading};
 use crate::family::slots::{Gate, LLAMA, NormParts, Projections, Slots};
 use crate::family::table::{
-    Bias, Biases, ExtentKeys, Gguf, GgufHead, Norm, Positions, Transformer,
+    Activates, Bias, Biases, ExtentKeys, Gguf, GgufHead, Norm, Positions, Transformer,
 };
 
 pub(in crate::family) const FAMILY: Transformer = Transformer {
@@ -22,7 +22,7 @@ pub(in crate::family) const FAMILY: Transformer = Transformer {
     about: "learned positions, layer norms, plain GELU MLP",
     keys: KEYS,
     norm: Norm::Layer("layer_norm_epsilon"),
-    activation: ("activation_function", Activation::GeluTanh),
+    activation: Activates::Said("activation_function", Activation::GeluTanh),
     positions: Positions::Learned,
     residual: Residual::Sequential,
     slots: SLOTS,
@@ -37,9 +37,10 @@ pub(super) const KEYS: ExtentKeys = ExtentKeys {
     heads: "n_head",
     key_value_heads: None,
     head_dim: None,
-    d_mlp: "n_inner",
+    d_mlp: Some("n_inner"),
     d_mlp_is_optional: true,
     context: "n_positions",
+    usual_context: None,
 };
 
 pub(super) const SLOTS: Slots = Slots {

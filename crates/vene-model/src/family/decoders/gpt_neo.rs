@@ -8,7 +8,9 @@ use crate::error::ModelError;
 use crate::family::keys::wrong;
 use crate::family::reading::{Described, Reading};
 use crate::family::slots::{Projections, Slots};
-use crate::family::table::{Bias, Biases, ExtentKeys, Norm, Positions, Transformer, USUAL_KEYS};
+use crate::family::table::{
+    Activates, Bias, Biases, ExtentKeys, Norm, Positions, Transformer, USUAL_KEYS,
+};
 
 pub(in crate::family) const FAMILY: Transformer = Transformer {
     name: "gpt_neo",
@@ -24,7 +26,7 @@ pub(in crate::family) const FAMILY: Transformer = Transformer {
         ..USUAL_KEYS
     },
     norm: Norm::Layer("layer_norm_epsilon"),
-    activation: ("activation_function", Activation::GeluTanh),
+    activation: Activates::Said("activation_function", Activation::GeluTanh),
     positions: Positions::Learned,
     slots: SLOTS,
     biases: Biases { projections: Bias::Never, ..Biases::all(Bias::Always) },

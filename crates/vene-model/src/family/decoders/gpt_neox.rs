@@ -10,8 +10,8 @@ use crate::family::keys::missing;
 use crate::family::reading::{Described, Reading};
 use crate::family::slots::{Gate, LLAMA, NormParts, Projections, Slots};
 use crate::family::table::{
-    Bias, Biases, ExtentKeys, Gguf, GgufHead, Norm, Positions, Share, Transformer, Turning,
-    USUAL_KEYS,
+    Activates, Bias, Biases, ExtentKeys, Gguf, GgufHead, Norm, Positions, Share, Transformer,
+    Turning, USUAL_KEYS,
 };
 
 pub(in crate::family) const FAMILY: Transformer = Transformer {
@@ -26,7 +26,7 @@ pub(in crate::family) const FAMILY: Transformer = Transformer {
     about: "attention and MLP side by side, layer norms, partly rotary heads (Pythia)",
     keys: ExtentKeys { key_value_heads: None, head_dim: None, ..USUAL_KEYS },
     norm: Norm::Layer("layer_norm_eps"),
-    activation: ("hidden_act", Activation::GeluTanh),
+    activation: Activates::Said("hidden_act", Activation::GeluTanh),
     positions: Positions::Rotary(Turning {
         base: Some("rotary_emb_base"),
         share: Share::Factor("rotary_pct"),
@@ -38,7 +38,7 @@ pub(in crate::family) const FAMILY: Transformer = Transformer {
     ..llama::FAMILY
 };
 
-const SLOTS: Slots = Slots {
+pub(super) const SLOTS: Slots = Slots {
     prefix: "gpt_neox.",
     embedding: "embed_in",
     final_norm: "final_layer_norm",

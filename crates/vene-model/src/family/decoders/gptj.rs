@@ -5,7 +5,7 @@ use super::{gpt2, llama};
 use crate::config::{Activation, Pairing, Residual};
 use crate::family::slots::{Projections, Slots};
 use crate::family::table::{
-    Bias, Biases, Norm, Positions, Share, Transformer, Turning, nothing_special,
+    Activates, Bias, Biases, Norm, Positions, Share, Transformer, Turning, nothing_special,
 };
 
 pub(in crate::family) const FAMILY: Transformer = Transformer {
@@ -15,7 +15,7 @@ pub(in crate::family) const FAMILY: Transformer = Transformer {
     about: "attention and MLP side by side after one layer norm, partly rotary heads (GPT-J)",
     keys: gpt2::KEYS,
     norm: Norm::Layer("layer_norm_epsilon"),
-    activation: ("activation_function", Activation::GeluTanh),
+    activation: Activates::Said("activation_function", Activation::GeluTanh),
     positions: Positions::Rotary(Turning {
         base: None,
         share: Share::Dimensions("rotary_dim"),

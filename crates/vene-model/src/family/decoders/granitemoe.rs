@@ -5,12 +5,15 @@ use crate::config::Routing;
 use crate::error::ModelError;
 use crate::family::reading::{Described, Reading};
 use crate::family::slots::{ExpertNames, ExpertSlots, LLAMA, Slots};
-use crate::family::table::{Bias, Biases, Transformer};
+use crate::family::table::{Bias, Biases, Gguf, Transformer};
 
 pub(in crate::family) const FAMILY: Transformer = Transformer {
     name: "granitemoe",
     model_type: "granitemoe",
-    gguf: None,
+    gguf: match granite::FAMILY.gguf {
+        Some(gguf) => Some(Gguf { architecture: "granitemoe", ..gguf }),
+        None => None,
+    },
     about: "as granite, with a mixture of experts",
     slots: Slots { experts: Some(EXPERTS), ..LLAMA },
     biases: Biases { mlp: Bias::Never, ..Biases::all(Bias::Said("attention_bias")) },

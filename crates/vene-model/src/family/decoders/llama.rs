@@ -7,7 +7,7 @@ use crate::error::ModelError;
 use crate::family::reading::{Described, Reading};
 use crate::family::slots;
 use crate::family::table::{
-    Bias, Biases, Gguf, GgufHead, Norm, Positions, Transformer, USUAL_KEYS, WHOLE_HEADS,
+    Activates, Bias, Biases, Gguf, GgufHead, Norm, Positions, Transformer, USUAL_KEYS, WHOLE_HEADS,
 };
 
 pub(in crate::family) const FAMILY: Transformer = Transformer {
@@ -22,7 +22,7 @@ pub(in crate::family) const FAMILY: Transformer = Transformer {
     about: "rotary positions, RMS norms, grouped-query attention, gated MLP (SmolLM2, Llama 2 and 3)",
     keys: USUAL_KEYS,
     norm: Norm::RootMeanSquare("rms_norm_eps"),
-    activation: ("hidden_act", Activation::Silu),
+    activation: Activates::Said("hidden_act", Activation::Silu),
     positions: Positions::Rotary(WHOLE_HEADS),
     residual: Residual::Sequential,
     slots: slots::LLAMA,

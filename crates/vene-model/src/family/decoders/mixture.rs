@@ -25,19 +25,31 @@ pub(super) fn experts(
     d_expert: usize,
     routing: Routing,
 ) -> Result<Experts, ModelError> {
-    const CHOSEN: &str = "num_experts_per_tok";
-    let count = from.keys.extent(count)?;
-    let chosen = from.keys.count(CHOSEN)?;
+    let key = from.naming.pick("num_experts_per_tok", "expert_used_count");
+    let count = from.keys.extent(from.naming.pick(count, "expert_count"))?;
+    let chosen = from.keys.count(key)?;
     if chosen > count {
-        return Err(wrong(CHOSEN, &chosen.into(), &format!("at most {count}, the experts")));
+        return Err(wrong(key, &chosen.into(), &format!("at most {count}, the experts")));
     }
-    Ok(Experts { count, chosen, d_expert, routing, d_shared: None })
+    Ok(Experts { count, chosen, d_expert, routing, d_shared: None, clamped: None })
 }
 
-/// Softmax over all, of which those that are chosen may be made to sum to 1.
-pub(super) fn softmax_then_choose(from: &Reading<'_>) -> Result<Routing, ModelError> {
-    let normalised = from.keys.flag_or("norm_topk_prob", false)?;
+/// Softmax over all, of which those that are chosen may be made to sum to 1; in GGUF files whether they are is a matter of
+/// the family.
+pub(super) fn softmax_then_choose(
+    from: &Reading<'_>,
+    normalised_in_gguf: bool,
+) -> Result<Routing, ModelError> {
+    let normalised = match from.is_hugging_face() {
+        true => from.keys.flag_or("norm_topk_prob", false)?,
+        false => normalised_in_gguf,
+    };
     Ok(Routing::SoftmaxThenChoose { normalised })
+}
+
+/// The width of an expert's hidden layer, where it has a key of its own.
+pub(super) fn d_expert(from: &Reading<'_>) -> Result<usize, ModelError> {
+    from.keys.extent(from.naming.pick("moe_intermediate_size", "expert_feed_forward_length"))
 }
 
 /// In every layer.
@@ -45,13 +57,17 @@ pub(super) fn set_in_all(told: &mut Described, experts: Experts) {
     told.config.layers.iter_mut().for_each(|layer| layer.experts = Some(experts));
 }
 
-/// In every so many layers, but for those that are named: as Qwen has it.
+/// In every so many layers, but for those that are named: as Qwen has it. In GGUF files in all.
 pub(super) fn set_in_sparse_layers(
     from: &Reading<'_>,
     told: &mut Described,
     experts: Experts,
 ) -> Result<(), ModelError> {
     const DENSE: &str = "mlp_only_layers";
+    if !from.is_hugging_face() {
+        set_in_all(told, experts);
+        return Ok(());
+    }
     let step = from.keys.optional_count("decoder_sparse_step")?.unwrap_or(1);
     let list = from.keys.value(DENSE).unwrap_or_default();
     let is_list = list.is_null() || list.is_array();

@@ -2,8 +2,11 @@
 //!
 //! Most begin with Llama's table and say what is different.
 
+mod alibi;
+mod bloom;
 mod cohere;
 mod cohere2;
+mod falcon;
 mod gemma;
 mod gemma2;
 mod gemma3;
@@ -12,6 +15,7 @@ mod glm4;
 mod gpt2;
 mod gpt_neo;
 mod gpt_neox;
+mod gpt_oss;
 mod gptj;
 mod granite;
 mod granitemoe;
@@ -19,6 +23,7 @@ mod llama;
 mod mistral;
 mod mixtral;
 mod mixture;
+mod mpt;
 mod olmo;
 mod olmo2;
 mod olmo3;
@@ -38,7 +43,7 @@ mod windows;
 use super::table::Transformer;
 
 /// All of them, in the order in which they are shown.
-pub(super) const TRANSFORMERS: [&Transformer; 30] = [
+pub(super) const TRANSFORMERS: [&Transformer; 34] = [
     &gpt2::FAMILY,
     &llama::FAMILY,
     &mistral::FAMILY,
@@ -47,6 +52,7 @@ pub(super) const TRANSFORMERS: [&Transformer; 30] = [
     &qwen2_moe::FAMILY,
     &qwen3::FAMILY,
     &qwen3_moe::FAMILY,
+    &gpt_oss::FAMILY,
     &gemma::FAMILY,
     &gemma2::FAMILY,
     &gemma3::FAMILY,
@@ -66,6 +72,9 @@ pub(super) const TRANSFORMERS: [&Transformer; 30] = [
     &glm4::FAMILY,
     &stablelm::FAMILY,
     &starcoder2::FAMILY,
+    &falcon::FAMILY,
+    &bloom::FAMILY,
+    &mpt::FAMILY,
     &gptj::FAMILY,
     &gpt_neo::FAMILY,
     &opt::FAMILY,

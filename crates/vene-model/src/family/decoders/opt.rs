@@ -8,16 +8,23 @@ use crate::config::Activation;
 use crate::error::ModelError;
 use crate::family::reading::{Described, Reading};
 use crate::family::slots::{Gate, LLAMA, NormParts, Projections, Slots};
-use crate::family::table::{Bias, Biases, ExtentKeys, Norm, Positions, Transformer, USUAL_KEYS};
+use crate::family::table::{
+    Activates, Bias, Biases, ExtentKeys, Norm, Positions, Transformer, USUAL_KEYS,
+};
 
 pub(in crate::family) const FAMILY: Transformer = Transformer {
     name: "opt",
     model_type: "opt",
     gguf: None,
     about: "as gpt2, with a ReLU MLP",
-    keys: ExtentKeys { key_value_heads: None, head_dim: None, d_mlp: "ffn_dim", ..USUAL_KEYS },
+    keys: ExtentKeys {
+        key_value_heads: None,
+        head_dim: None,
+        d_mlp: Some("ffn_dim"),
+        ..USUAL_KEYS
+    },
     norm: Norm::FixedLayer(1e-5),
-    activation: ("activation_function", Activation::Relu),
+    activation: Activates::Said("activation_function", Activation::Relu),
     positions: Positions::Learned,
     slots: SLOTS,
     biases: Biases::all(Bias::Said("enable_bias")),

@@ -1,15 +1,13 @@
 //! Phi 1, 1.5 and 2 (Gunasekar et al. 2023): attention and MLP side by side after one layer norm, a rotary encoding of a part of
 //! each head, biases everywhere.
 
-use serde_json::json;
-
 use super::llama;
-use crate::config::{Activation, Pairing, Residual};
+use crate::config::{Activation, Pairing, QueryKeyNorm, Residual};
 use crate::error::ModelError;
 use crate::family::reading::{Described, Reading};
 use crate::family::slots::{Gate, LLAMA, NormParts, Projections, Slots};
 use crate::family::table::{
-    Bias, Biases, Gguf, GgufHead, Norm, Positions, Share, Transformer, Turning,
+    Activates, Bias, Biases, Gguf, GgufHead, Norm, Positions, Share, Transformer, Turning,
 };
 
 pub(in crate::family) const FAMILY: Transformer = Transformer {
@@ -23,7 +21,7 @@ pub(in crate::family) const FAMILY: Transformer = Transformer {
     }),
     about: "attention and MLP side by side after one layer norm, partly rotary heads (Phi 1, 1.5, 2)",
     norm: Norm::Layer("layer_norm_eps"),
-    activation: ("hidden_act", Activation::GeluTanh),
+    activation: Activates::Said("hidden_act", Activation::GeluTanh),
     positions: Positions::Rotary(Turning {
         base: Some("rope_theta"),
         share: Share::Factor("partial_rotary_factor"),
@@ -52,9 +50,10 @@ const SLOTS: Slots = Slots {
     ..LLAMA
 };
 
-fn special(from: &Reading<'_>, _: &mut Described) -> Result<(), ModelError> {
-    match from.is_hugging_face() {
-        true => from.keys.only("qk_layernorm", json!(false)),
-        false => Ok(()),
+fn special(from: &Reading<'_>, told: &mut Described) -> Result<(), ModelError> {
+    if from.is_hugging_face() && from.keys.flag_or("qk_layernorm", false)? {
+        told.slots.query_key_norms = Some(["self_attn.q_layernorm", "self_attn.k_layernorm"]);
+        told.config.query_key_norm = Some(QueryKeyNorm::EachHead);
     }
+    Ok(())
 }

@@ -1,8 +1,6 @@
 //! StableLM (Bellagente et al. 2024): as Llama, with layer norms and a rotary encoding of a part of each head; in some models
 //! attention and MLP stand side by side.
 
-use serde_json::json;
-
 use super::llama;
 use crate::config::{Pairing, Residual};
 use crate::error::ModelError;
@@ -38,9 +36,12 @@ pub(in crate::family) const FAMILY: Transformer = Transformer {
 
 fn special(from: &Reading<'_>, told: &mut Described) -> Result<(), ModelError> {
     let is_parallel = if from.is_hugging_face() {
-        from.keys.only("qk_layernorm", json!(false))?;
+        if from.keys.flag_or("qk_layernorm", false)? {
+            told.norm_each_head(Some(["self_attn.q_layernorm", "self_attn.k_layernorm"]));
+        }
         from.keys.flag_or("use_parallel_residual", false)?
     } else {
+        told.norm_each_head_in_gguf(from);
         // Converters write the key whatever it says: as llama.cpp has it, the tensors tell.
         from.keys.ignore(&["use_parallel_residual"]);
         !from.names.contains("blk.0.ffn_norm.weight")

@@ -3,7 +3,7 @@
 use super::{llama, mistral};
 use crate::config::Activation;
 use crate::family::slots::{Gate, LLAMA, NormParts, Slots};
-use crate::family::table::{Bias, Biases, Gguf, Norm, Transformer};
+use crate::family::table::{Activates, Bias, Biases, Gguf, Norm, Transformer};
 
 pub(in crate::family) const FAMILY: Transformer = Transformer {
     name: "starcoder2",
@@ -11,7 +11,7 @@ pub(in crate::family) const FAMILY: Transformer = Transformer {
     gguf: Gguf::of("starcoder2"),
     about: "as llama, with layer norms, biases and a plain GELU MLP",
     norm: Norm::Layer("norm_epsilon"),
-    activation: ("hidden_act", Activation::GeluTanh),
+    activation: Activates::Said("hidden_act", Activation::GeluTanh),
     slots: SLOTS,
     biases: Biases::all(Bias::SaidOrInGguf("use_bias")),
     ties: true,

@@ -25,6 +25,9 @@ pub(super) fn none(from: &Reading<'_>) -> Result<(), ModelError> {
 
 /// Of a family whose versions disagree about which layers slide: none may.
 pub(super) fn off(from: &Reading<'_>) -> Result<(), ModelError> {
+    if !from.is_hugging_face() {
+        return Ok(());
+    }
     from.keys.only("use_sliding_window", false.into())?;
     from.keys.ignore(&["sliding_window"]);
     none(from)

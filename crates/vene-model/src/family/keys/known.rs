@@ -48,7 +48,7 @@ pub(in crate::family) fn class(model_type: &str) -> Option<&'static Class> {
 }
 
 /// Whether a key of a `config.json` changes nothing, whatever its value.
-pub(super) fn is_harmless(key: &str) -> bool {
+pub(in crate::family) fn is_harmless(key: &str) -> bool {
     KNOWN.harmless.contains(key)
         || KNOWN.prefixes.iter().any(|prefix| key.starts_with(prefix.as_str()))
         || KNOWN.suffixes.iter().any(|suffix| key.ends_with(suffix.as_str()))

@@ -20,16 +20,19 @@ const FULL: &str = "rope_parameters.full_attention";
 const PARTIAL: &str = "partial_rotary_factor";
 const SLIDING: &str = "rope_parameters.sliding_attention";
 
-/// The one rotary encoding of a model, of so many dimensions of a head; `base` is the key of its base. As in transformers 5, `rope_parameters` is not read where there is a
-/// `rope_scaling`.
+/// The one rotary encoding of a model, of so many dimensions of a head, which are a share that [`factor`] told where it is
+/// `partial`; `base` is the key of its base. As in transformers 5, `rope_parameters` is not read where there is a `rope_scaling`.
 pub(super) fn of_model(
     keys: &Keys<'_>,
     base: &'static str,
-    dimensions: usize,
+    (dimensions, partial): (usize, bool),
     context: usize,
 ) -> Result<Described, ModelError> {
     let mut scaling = keys.optional_object(SCALING)?;
     let mut parameters = keys.optional_object(PARAMETERS)?;
+    if let Some(parameters) = parameters.as_mut().filter(|_| partial) {
+        parameters.shift_remove(PARTIAL);
+    }
     let in_scaling = base_in(SCALING, &mut scaling)?;
     let in_parameters = base_in(PARAMETERS, &mut parameters)?;
     let mut bases =

@@ -10,7 +10,7 @@ mod weights;
 use std::sync::Arc;
 
 use candle_core::{Device, Tensor};
-use vene_kernels::{self as kernels, AlignedBuffer, PackedMatrix, Shape};
+use vene_kernels::{self as kernels, AlignedBuffer, PackedMatrix, Shape, Slopes};
 
 pub use rows::FusedRows;
 use rows::Pool;
@@ -18,10 +18,10 @@ pub(in crate::operations) use weights::Direction;
 pub use weights::{FusedLinear, FusedNorm, FusedRotary};
 
 use super::{
-    ChosenLogits, HostRows, OperationError, Operations, Path, Plain, Precision,
+    ChosenLogits, HostRows, OperationError, Operations, Path, Plain, Precision, Scoring,
     experts::{chosen_rows, route},
 };
-use crate::config::{Activation, DecoderConfig, Experts, LayerConfig, NormKind, Rotary};
+use crate::config::{Activation, ClampedGate, Experts, NormKind, Rotary};
 use crate::matrix::Matrix;
 use crate::pass::RowPlaces;
 use crate::tensors::{LinearTensors, NormTensors};
@@ -77,11 +77,7 @@ impl Operations for Fused {
     }
 
     fn load_norm(&self, tensors: NormTensors, kind: NormKind) -> Result<FusedNorm, OperationError> {
-        let mut weight = tensors.weight.data;
-        if let NormKind::RootMeanSquare { unit_offset: true, .. } = kind {
-            weight.iter_mut().for_each(|weight| *weight += 1.0);
-        }
-        Ok(FusedNorm { kind, weight, bias: tensors.bias.map(|bias| bias.data) })
+        Ok(FusedNorm::new(tensors, kind))
     }
 
     fn load_table(&self, table: Matrix) -> Result<Arc<PackedMatrix>, OperationError> {
@@ -155,23 +151,7 @@ impl Operations for Fused {
 
     fn norm(&self, x: &FusedRows, norm: &FusedNorm) -> Result<FusedRows, OperationError> {
         let mut y = self.rows(x.rows(), x.width);
-        match norm.kind {
-            NormKind::Layer { epsilon } => kernels::layer_norm(
-                &x.buffer,
-                &norm.weight,
-                norm.bias.as_deref(),
-                epsilon as f32,
-                &mut y.buffer,
-            ),
-            NormKind::RootMeanSquare { epsilon, .. } => {
-                let epsilon = epsilon as f32;
-                kernels::root_mean_square_norm(&x.buffer, &norm.weight, epsilon, &mut y.buffer);
-                if let Some(bias) = &norm.bias {
-                    let rows = y.buffer.chunks_exact_mut(bias.len());
-                    rows.for_each(|row| kernels::add_in_place(row, bias));
-                }
-            }
-        }
+        norm.apply(&x.buffer, &mut y.buffer);
         Ok(y)
     }
 
@@ -203,6 +183,16 @@ impl Operations for Fused {
         activation: Activation,
     ) -> Result<FusedRows, OperationError> {
         kernels::activate_gated(&mut gate.buffer, &up.buffer, activation.into());
+        Ok(gate)
+    }
+
+    fn gate_clamped(
+        &self,
+        mut gate: FusedRows,
+        up: &FusedRows,
+        ClampedGate { steepness, limit }: ClampedGate,
+    ) -> Result<FusedRows, OperationError> {
+        kernels::activate_clamped(&mut gate.buffer, &up.buffer, steepness as f32, limit as f32);
         Ok(gate)
     }
 
@@ -380,17 +370,16 @@ impl Operations for Fused {
         keys: &FusedRows,
         values: &FusedRows,
         paths: &[Path<'_>],
-        config: &DecoderConfig,
-        layer: &LayerConfig,
+        scoring: Scoring<'_>,
     ) -> Result<FusedRows, OperationError> {
         let mut mixed = self.rows(queries.rows(), queries.width);
-        let shape = shape(config, layer);
+        let shape = shape(scoring);
         kernels::attend(
             &queries.buffer,
             &keys.buffer,
             &values.buffer,
             &shape,
-            layer.window,
+            scoring.window(),
             paths,
             &mut mixed.buffer,
         );
@@ -458,13 +447,20 @@ impl Operations for Fused {
 }
 
 /// A layer's attention as the kernels know it.
-pub(super) fn shape(config: &DecoderConfig, layer: &LayerConfig) -> Shape {
+pub(super) fn shape(scoring: Scoring<'_>) -> Shape<'_> {
+    let config = scoring.config;
+    let slopes = config.alibi.as_ref().map(|alibi| Slopes {
+        of_heads: &alibi.slopes,
+        rounded: alibi.rounded.map(|factor| factor as f32),
+    });
     Shape {
         heads: config.heads,
         key_value_heads: config.key_value_heads,
         head_dim: config.head_dim,
-        score_scale: layer.score_scale as f32,
+        score_scale: scoring.options().score_scale as f32,
         soft_cap: config.score_soft_cap.map(|cap| cap as f32),
+        slopes,
+        sinks: scoring.sinks,
     }
 }
 

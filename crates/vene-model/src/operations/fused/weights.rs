@@ -10,6 +10,7 @@ use vene_kernels::{self as kernels, PackedMatrix, RotaryTable};
 use crate::config::{NormKind, Pairing, Rotary};
 use crate::matrix::Matrix;
 use crate::pass::RowPlaces;
+use crate::tensors::NormTensors;
 
 /// Lays out a matrix for the products with it, in the form in which it is stored.
 pub(super) fn pack(matrix: Matrix) -> PackedMatrix {
@@ -45,12 +46,72 @@ pub struct FusedLinear {
     pub(in crate::operations) bias: Option<Vec<f32>>,
 }
 
-/// A norm: its kind, weight (with Gemma's 1 already added) and bias.
+/// A norm: its kind, weight (with Gemma's 1 already added) and bias. Each stretch of its width in a row is normed by itself.
 #[derive(Clone, Debug)]
 pub struct FusedNorm {
     pub(in crate::operations) kind: NormKind,
     pub(in crate::operations) weight: Vec<f32>,
     pub(in crate::operations) bias: Option<Vec<f32>>,
+    /// Where stretches have weights of their own: these, one stretch after the other. `weight` is ones then.
+    pub(in crate::operations) of_stretches: Option<Vec<f32>>,
+}
+
+impl FusedNorm {
+    pub(super) fn new(tensors: NormTensors, kind: NormKind) -> Self {
+        let mut weight = tensors.weight.data;
+        if let NormKind::RootMeanSquare { unit_offset: true, .. } = kind {
+            weight.iter_mut().for_each(|weight| *weight += 1.0);
+        }
+        let bias = tensors.bias.map(|bias| bias.data);
+        if tensors.stretches == 1 {
+            return Self { kind, weight, bias, of_stretches: None };
+        }
+        let ones = vec![1.0; weight.len() / tensors.stretches];
+        Self { kind, weight: ones, bias, of_stretches: Some(weight) }
+    }
+
+    /// `y := norm(x)`.
+    pub(in crate::operations) fn apply(&self, x: &[f32], y: &mut [f32]) {
+        match self.kind {
+            NormKind::Layer { epsilon } => {
+                kernels::layer_norm(x, &self.weight, self.bias.as_deref(), epsilon as f32, y);
+            }
+            NormKind::RootMeanSquare { epsilon, .. } => {
+                kernels::root_mean_square_norm(x, &self.weight, epsilon as f32, y);
+                if let Some(bias) = &self.bias {
+                    y.chunks_exact_mut(bias.len()).for_each(|y| kernels::add_in_place(y, bias));
+                }
+            }
+        }
+        self.weigh_stretches(y);
+    }
+
+    /// The gradient of `x` from that of the result.
+    pub(in crate::operations) fn apply_gradient(
+        &self,
+        x: &[f32],
+        gradient: &[f32],
+        out: &mut [f32],
+    ) {
+        let mut weighed = gradient.to_vec();
+        self.weigh_stretches(&mut weighed);
+        match self.kind {
+            NormKind::Layer { epsilon } => {
+                kernels::layer_norm_gradient(x, &self.weight, epsilon as f32, &weighed, out);
+            }
+            NormKind::RootMeanSquare { epsilon, .. } => {
+                let epsilon = epsilon as f32;
+                kernels::root_mean_square_norm_gradient(x, &self.weight, epsilon, &weighed, out);
+            }
+        }
+    }
+
+    fn weigh_stretches(&self, rows: &mut [f32]) {
+        let Some(weights) = &self.of_stretches else { return };
+        for row in rows.chunks_exact_mut(weights.len()) {
+            row.iter_mut().zip(weights).for_each(|(value, weight)| *value *= weight);
+        }
+    }
 }
 
 /// A rotary encoding: its frequencies, and its table as far as positions have been asked for. (A

@@ -19,13 +19,13 @@ use super::fused::{self, Direction, FusedLinear, FusedNorm, FusedRotary};
 use super::node::with_backward;
 use super::{
     ChosenLogits, Differentiable, Fused, HostRows, OperationError, Operations, OwnedPath, Path,
-    Plain, Precision,
+    Plain, Precision, Scoring,
 };
-use crate::config::{Activation, DecoderConfig, Experts, LayerConfig, NormKind, Rotary};
+use crate::config::{Activation, ClampedGate, Experts, NormKind, Rotary};
 use crate::matrix::Matrix;
 use crate::pass::RowPlaces;
 use crate::tensors::{LinearTensors, NormTensors};
-use nodes::{Activate, Attend, Gate, Linear, LinearByHead, Norm, Rotate};
+use nodes::{Activate, Attend, Gate, Linear, LinearByHead, Norm, OwnedShape, Rotate};
 use slices::with_floats;
 
 /// Fused operations that gradients flow through.
@@ -119,6 +119,15 @@ impl Operations for Recorded {
         activation: Activation,
     ) -> Result<Tensor, OperationError> {
         Ok(gate.contiguous()?.apply_op2(&up.contiguous()?, Gate(activation))?)
+    }
+
+    fn gate_clamped(
+        &self,
+        gate: Tensor,
+        up: &Tensor,
+        clamped: ClampedGate,
+    ) -> Result<Tensor, OperationError> {
+        self.plain().gate_clamped(gate, up, clamped)
     }
 
     fn add(&self, a: Tensor, b: &Tensor) -> Result<Tensor, OperationError> {
@@ -215,17 +224,16 @@ impl Operations for Recorded {
         keys: &Tensor,
         values: &Tensor,
         paths: &[Path<'_>],
-        config: &DecoderConfig,
-        layer: &LayerConfig,
+        scoring: Scoring<'_>,
     ) -> Result<Tensor, OperationError> {
         if [queries, keys, values].iter().any(|tensor| tensor.track_op()) {
             // Rows may be in several paths here, which the node cannot do.
-            return self.plain().attend(queries, keys, values, paths, config, layer);
+            return self.plain().attend(queries, keys, values, paths, scoring);
         }
-        let shape = fused::shape(config, layer);
+        let shape = fused::shape(scoring);
         let mut mixed = vec![0.0; queries.elem_count()];
         with_floats([queries, keys, values], |[queries, keys, values]| {
-            kernels::attend(queries, keys, values, &shape, layer.window, paths, &mut mixed);
+            kernels::attend(queries, keys, values, &shape, scoring.window(), paths, &mut mixed);
         })?;
         Ok(Tensor::from_vec(mixed, queries.shape(), &Device::Cpu)?)
     }
@@ -237,12 +245,11 @@ impl Operations for Recorded {
         values: &Tensor,
         earlier: Option<[Tensor; 2]>,
         paths: &[Path<'_>],
-        config: &DecoderConfig,
-        layer: &LayerConfig,
+        scoring: Scoring<'_>,
     ) -> Result<Tensor, OperationError> {
         let attend = Attend {
-            shape: fused::shape(config, layer),
-            window: layer.window,
+            shape: OwnedShape::from(fused::shape(scoring)),
+            window: scoring.window(),
             earlier,
             paths: paths.iter().map(OwnedPath::from).collect(),
         };

@@ -5,11 +5,11 @@ use std::sync::Arc;
 use candle_core::{
     CpuStorage, CustomOp1, CustomOp2, CustomOp3, Device, Layout, Result, Shape, Tensor,
 };
-use vene_kernels::{self as kernels, AttentionGradient, PackedMatrix};
+use vene_kernels::{self as kernels, AttentionGradient, PackedMatrix, Slopes};
 
 use super::slices::{floats, with_floats};
 use super::{Direction, FusedLinear, FusedNorm, FusedRotary, OwnedPath};
-use crate::config::{Activation, NormKind};
+use crate::config::Activation;
 use crate::operations::Path;
 use crate::pass::RowPlaces;
 
@@ -121,34 +121,16 @@ impl CustomOp1 for Norm {
     }
 
     fn cpu_fwd(&self, storage: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
-        let FusedNorm { kind, weight, bias } = &self.0;
         let x = floats(storage, layout)?;
         let mut y = vec![0.0; x.len()];
-        match *kind {
-            NormKind::Layer { epsilon } => {
-                kernels::layer_norm(x, weight, bias.as_deref(), epsilon as f32, &mut y);
-            }
-            NormKind::RootMeanSquare { epsilon, .. } => {
-                kernels::root_mean_square_norm(x, weight, epsilon as f32, &mut y);
-                if let Some(bias) = bias {
-                    y.chunks_exact_mut(bias.len()).for_each(|y| kernels::add_in_place(y, bias));
-                }
-            }
-        }
+        self.0.apply(x, &mut y);
         Ok((CpuStorage::F32(y), layout.shape().clone()))
     }
 
     fn bwd(&self, x: &Tensor, _: &Tensor, gradient: &Tensor) -> Result<Option<Tensor>> {
-        let FusedNorm { kind, weight, .. } = &self.0;
         let of_x = filled(x.shape(), |out| {
-            with_floats([x, &gradient.contiguous()?], |[x, gradient]| match *kind {
-                NormKind::Layer { epsilon } => {
-                    kernels::layer_norm_gradient(x, weight, epsilon as f32, gradient, out);
-                }
-                NormKind::RootMeanSquare { epsilon, .. } => {
-                    let epsilon = epsilon as f32;
-                    kernels::root_mean_square_norm_gradient(x, weight, epsilon, gradient, out);
-                }
+            with_floats([x, &gradient.contiguous()?], |[x, gradient]| {
+                self.0.apply_gradient(x, gradient, out);
             })
         })?;
         Ok(Some(of_x))
@@ -259,9 +241,34 @@ impl CustomOp2 for Gate {
     }
 }
 
+/// The shape of attention with what it borrows, since a graph outlives the call.
+pub(super) struct OwnedShape {
+    shape: kernels::Shape<'static>,
+    slopes: Option<(Vec<f32>, Option<f32>)>,
+    sinks: Option<Vec<f32>>,
+}
+
+impl From<kernels::Shape<'_>> for OwnedShape {
+    fn from(shape: kernels::Shape<'_>) -> Self {
+        Self {
+            slopes: shape.slopes.map(|slopes| (slopes.of_heads.to_vec(), slopes.rounded)),
+            sinks: shape.sinks.map(<[f32]>::to_vec),
+            shape: kernels::Shape { slopes: None, sinks: None, ..shape },
+        }
+    }
+}
+
+impl OwnedShape {
+    fn as_shape(&self) -> kernels::Shape<'_> {
+        let slopes = self.slopes.as_ref();
+        let slopes = slopes.map(|(of_heads, rounded)| Slopes { of_heads, rounded: *rounded });
+        kernels::Shape { slopes, sinks: self.sinks.as_deref(), ..self.shape }
+    }
+}
+
 /// Attention behind rows that were computed earlier.
 pub(super) struct Attend {
-    pub(super) shape: kernels::Shape,
+    pub(super) shape: OwnedShape,
     pub(super) window: Option<usize>,
     /// Keys and values of an earlier pass.
     pub(super) earlier: Option<[Tensor; 2]>,
@@ -279,7 +286,8 @@ impl Attend {
         match &self.earlier {
             None => Ok(attend(keys, values, 0)),
             Some([earlier_keys, earlier_values]) => {
-                let width = self.shape.key_value_heads * self.shape.head_dim;
+                let kernels::Shape { key_value_heads, head_dim, .. } = self.shape.shape;
+                let width = key_value_heads * head_dim;
                 with_floats([earlier_keys, earlier_values], |[earlier_keys, earlier_values]| {
                     let keys = [earlier_keys, keys].concat();
                     let values = [earlier_values, values].concat();
@@ -312,8 +320,8 @@ impl CustomOp3 for Attend {
         let mut mixed = vec![0.0; queries.len()];
         let (keys, values) = (floats(keys, key_layout)?, floats(values, value_layout)?);
         self.with_all(keys, values, |keys, values, _| {
-            let paths = self.paths();
-            kernels::attend(queries, keys, values, &self.shape, self.window, &paths, &mut mixed);
+            let (shape, paths) = (self.shape.as_shape(), self.paths());
+            kernels::attend(queries, keys, values, &shape, self.window, &paths, &mut mixed);
         })?;
         Ok((CpuStorage::F32(mixed), query_layout.shape().clone()))
     }
@@ -338,7 +346,7 @@ impl CustomOp3 for Attend {
                     of_values: &mut of_values,
                     first,
                 };
-                let (shape, paths) = (&self.shape, self.paths());
+                let (shape, paths) = (&self.shape.as_shape(), self.paths());
                 let window = self.window;
                 kernels::attend_gradient(
                     queries, keys, values, shape, window, &paths, gradient, to,
