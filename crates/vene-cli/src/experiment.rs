@@ -9,14 +9,17 @@ mod collect;
 mod data;
 mod delivery;
 mod generate;
+mod in_memory;
 mod plan;
 mod record;
 mod sweep;
 mod train;
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use serde_json::Value;
+use vene::metric::{self, Metric};
 use vene::plan_file::{ExperimentKind, Format, PlanFile, PlanGrid, Sections};
 use vene::{ExecutorName, Outline, Plan};
 use vene_model::EMBEDDED;
@@ -26,9 +29,13 @@ use crate::model;
 use crate::plan_given::PlanGiven;
 use crate::record::Record;
 
+pub use collect::{Collection, collect_in_memory};
 pub use delivery::{Delivery, join, resume, run};
+pub use in_memory::{InMemory, PlanFrom, Progress, Warned};
+pub use plan::{PlanRan, run_in_memory};
 pub use record::{begin, check_same};
 pub use sweep::{Swept, of_pair, sweep_in_memory};
+pub use train::{TrainedPlan, train_in_memory};
 
 /// What is asked for.
 pub struct Experiment {
@@ -39,6 +46,10 @@ pub struct Experiment {
     plan: PlanGiven,
     /// The file, where it came from one.
     file: Option<PathBuf>,
+    /// A plan that a program made, in place of that of a file.
+    made: Option<Plan>,
+    /// A program's own metrics, which are named among the built-in ones.
+    own_metrics: Vec<Arc<dyn Metric>>,
 }
 
 /// What a record keeps of an experiment.
@@ -122,7 +133,7 @@ impl Experiment {
     /// A working folder that is gone.
     pub fn of_line(kind: ExperimentKind, given: Given) -> anyhow::Result<Self> {
         let plan = PlanGiven::File(PlanFile::of(&Plan::new())?);
-        Ok(Self { kind, sections: Sections::default(), given, plan, file: None })
+        Ok(Self::new(kind, Sections::default(), given, plan, None))
     }
 
     /// One of a file, the folder of a saved plan, or an earlier run's `run.json`, with values in place of what it says.
@@ -134,17 +145,6 @@ impl Experiment {
         plan.account(&mut given);
         let kind = plan.file().kind.unwrap_or_default();
         Self::of(plan, kind, given, Some(path.to_owned()))
-    }
-
-    /// One of a text, whose paths are relative to the working folder.
-    ///
-    /// # Errors
-    /// What is wrong with it.
-    fn of_text(kind: ExperimentKind, text: &str, format: Format) -> anyhow::Result<Self> {
-        let plan = PlanGiven::File(PlanFile::parse(text, format, Path::new(""))?);
-        let mut given = Given::default();
-        plan.account(&mut given);
-        Self::of(plan, kind, given, None)
     }
 
     /// That of a record.
@@ -177,7 +177,17 @@ impl Experiment {
                 *id = absolute(&path)?.display().to_string();
             }
         }
-        Ok(Self { kind, sections, given, plan, file })
+        Ok(Self::new(kind, sections, given, plan, file))
+    }
+
+    fn new(
+        kind: ExperimentKind,
+        sections: Sections,
+        given: Given,
+        plan: PlanGiven,
+        file: Option<PathBuf>,
+    ) -> Self {
+        Self { kind, sections, given, plan, file, made: None, own_metrics: Vec::new() }
     }
 
     /// The file that it came from.
@@ -278,7 +288,10 @@ impl Experiment {
     /// # Errors
     /// What of them cannot be; a plan of another model, unless that is said to be meant.
     pub fn grid(&self, outline: &Outline) -> anyhow::Result<PlanGrid> {
-        self.plan.grid(outline, || key!(self, model.another).unwrap_or(false))
+        match &self.made {
+            Some(plan) => Ok(plan.clone().into()),
+            None => self.plan.grid(outline, || key!(self, model.another).unwrap_or(false)),
+        }
     }
 
     /// Its only plan.
@@ -286,7 +299,16 @@ impl Experiment {
     /// # Errors
     /// As [`Experiment::grid`]; a grid that makes several.
     pub fn plan(&self, outline: &Outline) -> anyhow::Result<Plan> {
-        self.plan.plan(outline, || key!(self, model.another).unwrap_or(false))
+        match &self.made {
+            Some(plan) => Ok(plan.clone()),
+            None => self.plan.plan(outline, || key!(self, model.another).unwrap_or(false)),
+        }
+    }
+
+    /// A metric by its name: one of the program's own, or a built-in one.
+    fn metric(&self, name: &str) -> Option<Arc<dyn Metric>> {
+        let own = self.own_metrics.iter().find(|metric| metric.name() == name);
+        own.cloned().or_else(|| metric::named(name))
     }
 
     /// What runs it, and about how many bytes its passes may take, which the forked executor alone knows.

@@ -25,6 +25,7 @@ pub use recorded::Recorded;
 pub use vene_kernels::{Path, Query};
 
 use candle_core::Tensor as Values;
+use vene_files::Interrupted;
 
 use crate::config::{Activation, DecoderConfig, Experts, LayerConfig, NormKind, Rotary};
 use crate::matrix::Matrix;
@@ -38,6 +39,13 @@ use crate::tensors::{LinearTensors, NormTensors};
 pub struct OperationError(#[from] pub candle_core::Error);
 
 vene_named::debug_as_sentence!(OperationError);
+
+impl OperationError {
+    /// That the computation was stopped.
+    pub(crate) fn interrupted(interrupted: Interrupted) -> Self {
+        Self(candle_core::Error::wrap(interrupted))
+    }
+}
 
 /// The logits of chosen tokens in some rows.
 #[derive(Clone, Debug, Default, PartialEq)]

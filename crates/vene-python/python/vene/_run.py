@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
 from contextlib import ExitStack
@@ -58,8 +59,25 @@ def run(experiment: str | Path | dict[str, Any], out: str | Path | None = None, 
         line = [sys.executable, "-m", "vene", "run", str(path), "--json", "--out", str(folder)]
         for key, value in changes.items():
             line += ["--set", f"{key.replace('__', '.')}={json.dumps(value)}"]
-        done = subprocess.run(line, stdout=subprocess.PIPE, stderr=None if sys.stderr.isatty() else subprocess.PIPE, text=True)
-    if done.returncode != 0:
-        said = (done.stderr or "the command failed; it says why above").strip().removeprefix("error: ")
-        raise RunError(said)
-    return Run(folder=folder, record=json.loads(done.stdout))
+        code, told, said = _command(line)
+    if code != 0:
+        raise RunError((said or "the command failed; it says why above").strip().removeprefix("error: "))
+    return Run(folder=folder, record=json.loads(told))
+
+
+def _command(line: list[str]) -> tuple[int, str, str | None]:
+    """Runs a command: its exit code, and what it wrote. Ctrl-C, or a notebook's stop button, stops it as it stops a command, which
+    leaves a folder that can be resumed.
+    """
+    bar = sys.stderr.isatty()
+    with subprocess.Popen(line, stdout=subprocess.PIPE, stderr=None if bar else subprocess.PIPE, text=True) as process:
+        try:
+            written, said = process.communicate()
+        except BaseException:
+            process.send_signal(signal.SIGINT)
+            try:
+                process.wait(timeout=10)
+            except subprocess.TimeoutExpired:
+                process.kill()
+            raise
+        return process.returncode, written, said

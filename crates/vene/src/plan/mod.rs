@@ -48,6 +48,8 @@ pub use when::When;
 use std::sync::Arc;
 
 use crate::error::{PlanError, Whose};
+use crate::intervention::Parameter;
+use crate::training::learned_by;
 use vene_model::{Component, InputError, Outline, Prompt};
 
 /// A base prompt and the sources that are read to edit its run.
@@ -265,6 +267,12 @@ impl Plan {
             }
         }
         names
+    }
+
+    /// What its interventions learn, each under its name in the plan (`edit.0.rotation`); what several edits share is there
+    /// once.
+    pub fn learned(&self) -> Vec<Parameter> {
+        learned_by(self.edits.iter().map(|edit| &*edit.intervention))
     }
 
     /// Checks the plan against a model and examples, and turns every name into numbers.

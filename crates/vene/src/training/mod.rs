@@ -29,4 +29,5 @@ pub use objective::{
 pub use optimizer::{AdamW, Rotations, State as OptimizerState};
 pub use progress::{Epoch, Evaluation, Progress, Step, Trained};
 pub use schedule::Schedule;
+pub(crate) use trainer::learned_by;
 pub use trainer::{Checkpoint, Examples, Trainer};

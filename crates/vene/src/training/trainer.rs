@@ -15,7 +15,7 @@ use super::progress::{Epoch, Evaluation, Progress, Step, Trained};
 use super::{AdamW, Schedule};
 use crate::engine::TrainRun;
 use crate::error::RunError;
-use crate::intervention::Parameter;
+use crate::intervention::{Intervention, Parameter};
 use crate::plan::ResolvedPlan;
 use crate::random::Draws;
 
@@ -268,12 +268,19 @@ impl Trainer {
     }
 }
 
-/// What a plan's interventions learn, under names in the plan; an intervention that several edits share
-/// learns once.
+/// What a plan's interventions learn.
 pub(super) fn learned(plan: &ResolvedPlan) -> Vec<Parameter> {
+    learned_by(plan.edits().iter().map(|edit| &*edit.intervention))
+}
+
+/// What the interventions of a plan's edits learn, under names in the plan; an intervention that several edits share learns
+/// once.
+pub(crate) fn learned_by<'i>(
+    interventions: impl Iterator<Item = &'i dyn Intervention>,
+) -> Vec<Parameter> {
     let mut learned: Vec<Parameter> = Vec::new();
-    for (index, edit) in plan.edits().iter().enumerate() {
-        for parameter in edit.intervention.parameters() {
+    for (index, intervention) in interventions.enumerate() {
+        for parameter in intervention.parameters() {
             let known = learned.iter().any(|known| known.variable.id() == parameter.variable.id());
             if parameter.is_trained() && !known {
                 let name = format!("edit.{index}.{}", parameter.name);
