@@ -60,10 +60,6 @@ pub fn of_run(error: impl Error) -> PyErr {
     RunError::new_err(chain(&error))
 }
 
-pub fn plan(sentence: impl Display) -> PyErr {
-    PlanError::new_err(sentence.to_string())
-}
-
 pub fn input(sentence: impl Display) -> PyErr {
     InputError::new_err(sentence.to_string())
 }

@@ -18,7 +18,7 @@ def values(model):
 def test_arrays_share_memory(model):
     given = values(model)
     one, other = np.asarray(given), np.asarray(given)
-    assert np.shares_memory(one, other) and one.dtype == given.dtype == np.float32
+    assert np.shares_memory(one, other) and one.dtype == np.float32 == np.dtype(given.dtype)
     assert one.shape == (5, model.config.d_model) and one.flags.c_contiguous and one.flags.writeable
     one[3, 7] = 42
     assert other[3, 7] == 42

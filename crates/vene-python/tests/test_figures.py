@@ -64,9 +64,9 @@ def test_a_chart_of_altair(pair):
 def test_a_plan_over_rows(model):
     plan = {
         "edit": [{
-            "intervention": "interchange", "component": "block_output", "layer": "$layer",
+            "intervention": "interchange", "component": "block_output", "layer": "$l",
             "positions": {"role": "subject_last"}}],
-        "grid": {"layer": "all"}}
+        "grid": {"l": "all"}}
     ran = model.run(plan, data=ROWS, resamples=60)
     assert ran.figures == ["effects"] and ran.plot().svg in ran._repr_html_()
     nothing = model.run({"collect": [{"component": "final_norm"}]}, data=[{"base": SPAIN}])

@@ -11,8 +11,8 @@ import vene
 
 PATCH = {
     "edit": [{
-        "intervention": "interchange", "component": "block_output", "layer": "$layer", "positions": {"role": "subject_last"}}],
-    "grid": {"layer": [1, 2]},
+        "intervention": "interchange", "component": "block_output", "layer": "$l", "positions": {"role": "subject_last"}}],
+    "grid": {"l": [1, 2]},
     "read": {"probabilities_of": [" Madrid", " Rome"]},
     "collect": [{"component": "mlp_output", "layer": 5}],
 }
@@ -25,23 +25,23 @@ def test_tables_tell_what_single_runs_tell(model):
     edit = {**PATCH["edit"][0], "layer": 2, "positions": {"phrase": "Spain"}, "from": {"phrase": "Italy"}}
     alone = model.run({"edit": [edit], "collect": PATCH["collect"]}, SPAIN, [ITALY])
     madrid, rome = (model.tokenizer.encode(word)[-1] for word in (" Madrid", " Rome"))
-    of_row = {row["metric"]: row["value"] for row in examples if row["layer"] == 2 and row["example"] == 0}
+    of_row = {row["metric"]: row["value"] for row in examples if row["l"] == 2 and row["example"] == 0}
     logits = alone.logits()
     assert abs(of_row["logit_difference"] - (logits[madrid] - logits[rome])) < 1e-4
     probability = next(value for name, value in of_row.items() if "Rome" in name)
     assert abs(probability - alone.probabilities()[rome]) < 1e-6
     np.testing.assert_allclose(
-        ran.collected["layer 2/mlp_output/5"][0], alone.activation("mlp_output", 5), rtol=0, atol=1e-5)
+        ran.collected["l 2/mlp_output/5"][0], alone.activation("mlp_output", 5), rtol=0, atol=1e-5)
 
 
 def test_summary_receipts_and_rows(model):
     ran = model.run(PATCH, data=ROWS, metric="logit_difference", resamples=60)
     summary = ran.summary.to_pandas().query("metric == 'logit_difference'")
-    assert list(summary["layer"]) == [1, 2] and (summary["low"] <= summary["mean"]).all() and (summary["mean"] < -5).all()
+    assert list(summary["l"]) == [1, 2] and (summary["low"] <= summary["mean"]).all() and (summary["mean"] < -5).all()
     receipts = ran.receipts.to_dict()
     assert len(ran.receipts) == 4 and set(receipts["outcome"]) == {"changed"}
     assert ran.rows.to_dict()["base"] == [row["base"] for row in ROWS]
-    assert ran.collected["layer 1/mlp_output/5"].shape == (2, 1, model.config.d_model)
+    assert ran.collected["l 1/mlp_output/5"].shape == (2, 1, model.config.d_model)
 
 
 @pytest.mark.parametrize("of", [
@@ -80,7 +80,7 @@ def test_what_it_is_not_run_over_is_told(model):
         (lambda: model.run(PATCH, SPAIN, data=ROWS), "not over both"),
         (lambda: model.run({}, SPAIN, metric="kl"), "metric is read where"),
         (lambda: model.run(PATCH, data=ROWS, metrics="kl"), "metrics is not known"),
-        (lambda: model.run({**PATCH, "grid": {"layer": [99]}}, data=ROWS), "99"),
+        (lambda: model.run({**PATCH, "grid": {"l": [99]}}, data=ROWS), "99"),
         (lambda: model.run(PATCH, data=ROWS, memory=1), "memory"),
     ):
         with pytest.raises(vene.VeneError, match=said):

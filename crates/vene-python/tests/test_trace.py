@@ -27,7 +27,7 @@ def test_nothing_is_computed_before_it_is_asked_for(model, monkeypatch):
     assert trace.tokens == ["The", " capital", " of", " Spain", " is"] or len(trace.tokens) == 5
     assert passes == [] and trace.computed == []
     trace["mlp_output/3"]
-    trace["blocks.3.hook_mlp_out"]
+    trace["mlp_output/3"]
     assert passes == ["session", "pass"] and trace.computed == ["mlp_output/3"]
     several = trace.take("mlp_output", "final_norm", "attention_weight/2")
     assert passes.count("pass") == 2

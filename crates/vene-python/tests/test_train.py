@@ -75,7 +75,7 @@ def test_it_is_a_plan_wherever_one_is_taken(model, trained, tmp_path):
     (DAS, {"epoch": 2}, "did you mean `epochs`"),
     (DAS, {"epochs": 0}, "epoch"),
     ({"edit": [{**DAS["edit"][0], "intervention": "interchange"}]}, {}, "learn|train"),
-    ({**DAS, "edit": [{**DAS["edit"][0], "layer": "$layer"}], "grid": {"layer": [1, 2]}}, {}, "grid|several|plans"),
+    ({**DAS, "edit": [{**DAS["edit"][0], "layer": "$l"}], "grid": {"l": [1, 2]}}, {}, "grid|several|plans"),
 ])
 def test_what_is_wrong_is_told(model, plan, more, said):
     with pytest.raises(vene.VeneError, match=said):

@@ -130,10 +130,11 @@ impl Experiment {
 
 /// A section with what another says in place of what it says.
 fn in_place_of(own: &TrainSection, other: &TrainSection) -> anyhow::Result<TrainSection> {
-    let mut merged = serde_json::to_value(own)?;
-    if let (Value::Object(own), Value::Object(other)) = (&mut merged, serde_json::to_value(other)?)
-    {
-        own.extend(other.into_iter().filter(|(_, value)| !value.is_null()));
+    let mut merged = serde_json::Map::new();
+    for section in [own, other] {
+        if let Value::Object(keys) = serde_json::to_value(section)? {
+            merged.extend(keys.into_iter().filter(|(_, value)| !value.is_null()));
+        }
     }
-    Ok(serde_json::from_value(merged)?)
+    Ok(serde_json::from_value(Value::Object(merged))?)
 }

@@ -115,7 +115,9 @@ def asked(given: Any, model: Model) -> tuple[list[str] | None, list[Asked]]:
     if given is None:
         return None, []
     single = isinstance(given, str | Metric) or callable(given)
-    metrics: Sequence[Any] = [given] if single else list(given)
+    if not single and not isinstance(given, list | tuple):
+        raise InputError(f"metric: expected names and functions; given {given!r}")
+    metrics: Sequence[Any] = [given] if single else given
     names: list[str] = []
     own: list[Asked] = []
     for one in metrics:

@@ -400,7 +400,7 @@ OVER_ROWS = {
 """Where an experiment says what a run over rows is told beside its plan."""
 
 _OPEN: WeakValueDictionary[tuple[str, str, str], Model] = WeakValueDictionary()
-"""Models that were unpickled and are still there: the same one is not loaded twice."""
+"""Models that are there: an unpickled one is not loaded twice, nor a process's own that it sends to its fork."""
 
 
 def load(name: str | Path, *, precision: str = "single") -> Model:
@@ -412,7 +412,7 @@ def load(name: str | Path, *, precision: str = "single") -> Model:
     name = str(Path(name).absolute()) if Path(name).exists() else str(name)
     model = _vene.Model.load(name, precision)
     warn(model.notices)
-    return Model(model, name, precision)
+    return _OPEN.setdefault((name, precision, model.identity), Model(model, name, precision))
 
 
 def _reopened(name: str, precision: str, identity: str) -> Model:
@@ -423,7 +423,6 @@ def _reopened(name: str, precision: str, identity: str) -> Model:
         model = load(name, precision=precision)
         if model.identity != identity:
             raise ModelError(f"{name} is not the model that was pickled: its files have changed since ({identity} is now {model.identity})")
-        _OPEN[key] = model
     return model
 
 

@@ -59,20 +59,20 @@ def run(experiment: str | Path | dict[str, Any], out: str | Path | None = None, 
         line = [sys.executable, "-m", "vene", "run", str(path), "--json", "--out", str(folder)]
         for key, value in changes.items():
             line += ["--set", f"{key.replace('__', '.')}={json.dumps(value)}"]
-        code, told, said = _command(line)
+        code, said = _command(line)
     if code != 0:
         raise RunError((said or "the command failed; it says why above").strip().removeprefix("error: "))
-    return Run(folder=folder, record=json.loads(told))
+    return Run(folder=folder, record=json.loads((folder / "run.json").read_text(encoding="utf-8")))
 
 
-def _command(line: list[str]) -> tuple[int, str, str | None]:
-    """Runs a command: its exit code, and what it wrote. Ctrl-C, or a notebook's stop button, stops it as it stops a command, which
+def _command(line: list[str]) -> tuple[int, str | None]:
+    """Runs a command: its exit code, and what it said went wrong. Ctrl-C, or a notebook's stop button, stops it as it stops a command, which
     leaves a folder that can be resumed.
     """
     bar = sys.stderr.isatty()
     with subprocess.Popen(line, stdout=subprocess.PIPE, stderr=None if bar else subprocess.PIPE, text=True) as process:
         try:
-            written, said = process.communicate()
+            _, said = process.communicate()
         except BaseException:
             process.send_signal(signal.SIGINT)
             try:
@@ -80,4 +80,4 @@ def _command(line: list[str]) -> tuple[int, str, str | None]:
             except subprocess.TimeoutExpired:
                 process.kill()
             raise
-        return process.returncode, written, said
+        return process.returncode, said

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vene._arrays import array
-from vene._errors import InputError
+from vene._errors import InputError, VeneError
 from vene._pickled import Unpicklable
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ class Trace(Unpicklable, Mapping[str, npt.NDArray[Any]]):
     def __contains__(self, name: object) -> bool:
         try:
             return isinstance(name, str) and bool(self._meant(name))
-        except (InputError, KeyError, ValueError):
+        except VeneError:
             return False
 
     def __iter__(self) -> Iterator[str]:
