@@ -36,6 +36,8 @@ use crate::rows;
 use crate::shard::{self, Shard};
 use crate::terminal;
 
+pub use figures::draw;
+
 /// What a part is made of.
 const FILES: [&str; 1] = ["parquet"];
 
@@ -104,7 +106,7 @@ pub fn start(
 }
 
 /// Warns of what may make a result other than was meant.
-fn warn(outline: &Outline, sweep: &Sweep) {
+pub fn warn(outline: &Outline, sweep: &Sweep) {
     // All prompts begin alike, so the first stands for all.
     if let Some(row) = sweep.rows().first() {
         model::warn_about_bos(outline, &row.base);
@@ -208,7 +210,8 @@ fn write(
     (examples, seconds): (Joined<'_, TableFile>, f64),
 ) -> anyhow::Result<()> {
     let summary = settings.summary.of(&examples)?;
-    let figures = figures::draw(&examples, &summary, sweep, outline, settings);
+    let of = (&settings.data, settings.summary.discovery.as_deref());
+    let figures = figures::draw(&examples, &summary, sweep, outline, of).files();
     let mut files = vec![EXAMPLES.to_owned(), SUMMARY_PARQUET.to_owned(), SUMMARY_CSV.to_owned()];
     files.extend(figures.iter().map(|(name, _)| name.clone()));
     files.push(RECORD.to_owned());

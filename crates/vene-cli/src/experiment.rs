@@ -9,6 +9,7 @@ mod collect;
 mod data;
 mod delivery;
 mod generate;
+mod in_memory;
 mod plan;
 mod record;
 mod sweep;
@@ -17,8 +18,10 @@ mod train;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use serde_json::Value;
+use vene::metric::{self, Metric};
 use vene::plan_file::{ExperimentKind, Format, PlanFile, PlanGrid, Sections};
 use vene::{ExecutorName, Outline, Plan};
 
@@ -27,9 +30,13 @@ use crate::model;
 use crate::plan_given::PlanGiven;
 use crate::record::Record;
 
+pub use collect::{Collection, collect_in_memory};
 pub use delivery::{Delivery, join, resume, run};
+pub use in_memory::{InMemory, PlanFrom, Progress, Warned};
+pub use plan::{PlanRan, run_in_memory};
 pub use record::{begin, check_same};
 pub use sweep::{Swept, of_pair, sweep_in_memory};
+pub use train::{TrainedPlan, train_in_memory};
 
 /// What is asked for.
 pub struct Experiment {
@@ -42,6 +49,10 @@ pub struct Experiment {
     file: Option<PathBuf>,
     /// The files that were read for its plans, with their SHA-256.
     files: RefCell<BTreeMap<String, String>>,
+    /// A plan that a program made, in place of that of a file.
+    made: Option<Plan>,
+    /// A program's own metrics, which are named among the built-in ones.
+    own_metrics: Vec<Arc<dyn Metric>>,
 }
 
 /// What a record keeps of an experiment.
@@ -127,14 +138,7 @@ impl Experiment {
     /// A working folder that is gone.
     pub fn of_line(kind: ExperimentKind, given: Given) -> anyhow::Result<Self> {
         let plan = PlanGiven::File(PlanFile::of(&Plan::new())?);
-        Ok(Self {
-            kind,
-            sections: Sections::default(),
-            given,
-            plan,
-            file: None,
-            files: RefCell::default(),
-        })
+        Ok(Self::new(kind, Sections::default(), given, plan, None))
     }
 
     /// One of a file, the folder of a saved plan, or an earlier run's `run.json`, with values in place of what it says.
@@ -146,17 +150,6 @@ impl Experiment {
         plan.account(&mut given);
         let kind = plan.file().kind.unwrap_or_default();
         Self::of(plan, kind, given, Some(path.to_owned()))
-    }
-
-    /// One of a text, whose paths are relative to the working folder.
-    ///
-    /// # Errors
-    /// What is wrong with it.
-    fn of_text(kind: ExperimentKind, text: &str, format: Format) -> anyhow::Result<Self> {
-        let plan = PlanGiven::File(PlanFile::parse(text, format, Path::new(""))?);
-        let mut given = Given::default();
-        plan.account(&mut given);
-        Self::of(plan, kind, given, None)
     }
 
     /// That of a record.
@@ -189,7 +182,26 @@ impl Experiment {
                 *id = absolute(&path)?.display().to_string();
             }
         }
-        Ok(Self { kind, sections, given, plan, file, files: RefCell::default() })
+        Ok(Self::new(kind, sections, given, plan, file))
+    }
+
+    fn new(
+        kind: ExperimentKind,
+        sections: Sections,
+        given: Given,
+        plan: PlanGiven,
+        file: Option<PathBuf>,
+    ) -> Self {
+        Self {
+            kind,
+            sections,
+            given,
+            plan,
+            file,
+            files: RefCell::default(),
+            made: None,
+            own_metrics: Vec::new(),
+        }
     }
 
     /// The file that it came from.
@@ -291,6 +303,9 @@ impl Experiment {
     /// # Errors
     /// What of them cannot be; a plan of another model, unless that is said to be meant.
     pub fn grid(&self, outline: &Outline) -> anyhow::Result<PlanGrid> {
+        if let Some(plan) = &self.made {
+            return Ok(plan.clone().into());
+        }
         let grid = self.plan.grid(outline, || key!(self, model.another).unwrap_or(false))?;
         self.files.replace(grid.files.clone());
         Ok(grid)
@@ -301,7 +316,16 @@ impl Experiment {
     /// # Errors
     /// As [`Experiment::grid`]; a grid that makes several.
     pub fn plan(&self, outline: &Outline) -> anyhow::Result<Plan> {
-        Ok(self.plan.file().only(self.grid(outline)?)?)
+        match &self.made {
+            Some(plan) => Ok(plan.clone()),
+            None => Ok(self.plan.file().only(self.grid(outline)?)?),
+        }
+    }
+
+    /// A metric by its name: one of the program's own, or a built-in one.
+    fn metric(&self, name: &str) -> Option<Arc<dyn Metric>> {
+        let own = self.own_metrics.iter().find(|metric| metric.name() == name);
+        own.cloned().or_else(|| metric::named(name))
     }
 
     /// What runs it, and about how many bytes its passes may take, which the forked executor alone knows.

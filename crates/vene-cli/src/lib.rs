@@ -25,6 +25,7 @@ mod arguments;
 mod command;
 mod data_set;
 mod data_sweep;
+mod drawn;
 mod executor;
 mod experiment;
 mod folder;
@@ -47,8 +48,14 @@ mod training;
 
 use std::ffi::OsString;
 
-pub use experiment::{Swept, sweep_in_memory};
+pub use experiment::{
+    Collection, InMemory, PlanFrom, PlanRan, Progress, Swept, TrainedPlan, Warned,
+    collect_in_memory, run_in_memory, sweep_in_memory, train_in_memory,
+};
 pub use memory::OrExit;
+pub use plan_given::read_plan;
+pub use stacked::Stack;
+pub use terminal::chain as sentence;
 
 /// Runs a command line, the program's name included, and returns the exit code.
 ///

@@ -28,6 +28,14 @@ impl PlanChanges {
     }
 }
 
+/// Reads the plan of a file or of the folder that it was saved in, for this very model.
+///
+/// # Errors
+/// What of it cannot be; a plan of another model; a grid that makes several.
+pub fn read_plan(path: &Path, outline: &Outline) -> anyhow::Result<Plan> {
+    PlanGiven::read(path)?.plan(outline, || false)
+}
+
 /// A plan from a file, or from the folder that it was saved in.
 pub enum PlanGiven {
     File(PlanFile),
@@ -51,6 +59,11 @@ impl PlanGiven {
             };
         }
         Ok(Self::File(PlanFile::read(path)?))
+    }
+
+    /// A text's, whose paths are relative to the working folder.
+    pub fn of_text(text: &str, format: Format) -> anyhow::Result<Self> {
+        Ok(Self::File(PlanFile::parse(text, format, Path::new(""))?))
     }
 
     /// The experiment that a record tells.

@@ -30,7 +30,7 @@ use crate::record::{Noted, RECORD, Record};
 use crate::shard::{self, Shard};
 use crate::{rows, terminal, threads};
 
-pub use figures::texts;
+pub use figures::{draw, texts};
 pub use record::rows as rows_table;
 
 /// What a part is made of.
@@ -110,7 +110,7 @@ pub fn start(
     let files = files(&outline, sweep);
     folder.check_files(&files)?;
     let mut record = record::begin(&outline, sweep, settings)?;
-    warn(&outline, sweep, settings);
+    warn(&outline, sweep, settings.data.rows);
     folder.begin(&mut record, &files)?;
     folder.run(|| {
         let model = executor::load(settings.executor, outline, settings.precision)?;
@@ -142,12 +142,12 @@ pub fn go_on(
     })
 }
 
-/// Warns of what may make a result other than was meant.
-fn warn(outline: &Outline, sweep: &PlanSweep, settings: &Settings) {
+/// Warns of what may make a result of the data set's `rows` other than was meant.
+pub fn warn(outline: &Outline, sweep: &PlanSweep, rows: usize) {
     if let Some(row) = sweep.rows().first() {
         model::warn_about_bos(outline, &row.base);
     }
-    rows::warn_of_left_out(sweep.left_out(), settings.data.rows);
+    rows::warn_of_left_out(sweep.left_out(), rows);
     rows::warn_of_answers(outline, sweep.rows());
     if sweep.grid().runs.iter().all(|run| run.plan.intervention_names().is_empty()) {
         terminal::warn("the plan has no edits ([[edit]]): every effect is 0");
@@ -242,7 +242,7 @@ fn write(
         false => Some(settings.summary.of(&examples)?),
     };
     let figures = summary.as_ref().map_or_else(Vec::new, |summary| {
-        figures::draw(&examples, summary, sweep, outline, settings)
+        figures::draw(&examples, summary, sweep, outline, &settings.data).files()
     });
     let mut files = vec![EXAMPLES.to_owned()];
     if summary.is_some() {

@@ -45,6 +45,7 @@ impl Format {
 /// A tensor of 32-bit floats: `[rows, ...]`.
 #[derive(Clone, Debug)]
 pub struct Stack {
+    /// What it is called: `mlp_output/3`.
     pub name: String,
     /// The shape of a row: `[positions, width]`, or `[heads, queries, keys]`.
     pub of_row: Vec<usize>,
@@ -58,6 +59,39 @@ impl Stack {
     /// Bytes of a row.
     fn bytes(&self) -> u64 {
         4 * self.of_row.iter().product::<usize>() as u64
+    }
+
+    /// Puts values of this shape in their places in a row: `[positions, width]` from the position `first` on, or a pattern
+    /// `[heads, queries, keys]`. `put` is given each stretch with where it begins.
+    ///
+    /// # Errors
+    /// Values that do not fit there; what `put` says.
+    pub fn place(
+        &self,
+        first: usize,
+        shape: &[usize],
+        values: &[f32],
+        put: &mut dyn FnMut(usize, &[f32]) -> io::Result<()>,
+    ) -> anyhow::Result<()> {
+        let fits = match (shape, &self.of_row[..]) {
+            (&[positions, width], &[most, all]) => width == all && first + positions <= most,
+            (&[heads, queries, keys], &[all, most, widest]) => {
+                heads == all && queries <= most && keys <= widest
+            }
+            _ => false,
+        };
+        ensure!(fits, "{}: values of shape {shape:?} are no row of {:?}", self.name, self.of_row);
+        let done = match (shape, &self.of_row[..]) {
+            (&[heads, queries, keys], &[_, most, widest]) => (0..heads).try_for_each(|head| {
+                (0..queries).try_for_each(|query| {
+                    let from = (head * queries + query) * keys;
+                    put((head * most + query) * widest, &values[from..from + keys])
+                })
+            }),
+            (_, &[_, width]) => put(first * width, values),
+            _ => Ok(()),
+        };
+        done.context("cannot write what was collected")
     }
 }
 
@@ -116,29 +150,11 @@ impl Stacked {
         let before: u64 =
             self.stacks[..tensor].iter().map(|stack| stack.bytes() * self.rows as u64).sum();
         let start = before + row as u64 * stack.bytes();
-        let fits = match (shape, &stack.of_row[..]) {
-            (&[positions, width], &[most, all]) => width == all && first + positions <= most,
-            (&[heads, queries, keys], &[all, most, widest]) => {
-                heads == all && queries <= most && keys <= widest
-            }
-            _ => false,
-        };
-        ensure!(fits, "{}: values of shape {shape:?} are no row of {:?}", stack.name, stack.of_row);
-        let mut put = |at: usize, values: &[f32]| -> io::Result<()> {
-            self.file.seek(SeekFrom::Start(start + 4 * at as u64))?;
-            values.iter().try_for_each(|value| self.file.write_all(&value.to_le_bytes()))
-        };
-        let done = match (shape, &stack.of_row[..]) {
-            (&[heads, queries, keys], &[_, most, widest]) => (0..heads).try_for_each(|head| {
-                (0..queries).try_for_each(|query| {
-                    let from = (head * queries + query) * keys;
-                    put((head * most + query) * widest, &values[from..from + keys])
-                })
-            }),
-            (_, &[_, width]) => put(first * width, values),
-            _ => Ok(()),
-        };
-        done.context("cannot write what was collected")
+        let file = &mut self.file;
+        stack.place(first, shape, values, &mut |at, values| {
+            file.seek(SeekFrom::Start(start + 4 * at as u64))?;
+            values.iter().try_for_each(|value| file.write_all(&value.to_le_bytes()))
+        })
     }
 
     /// Writes the file, whole or not at all.

@@ -16,6 +16,7 @@ use vene::{
     BeginningOfSequence, ExecutorName, Method, Model, Outline, Precision, Sweep, SweepOutcome,
 };
 
+use crate::drawn::Drawn;
 use crate::executor;
 use crate::experiment::Spec;
 use crate::folder::Folder;
@@ -128,6 +129,16 @@ pub fn warn(outline: &Outline, sweep: &Sweep) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// All figures of a sweep.
+pub fn draw(sweep: &Sweep, outline: &Outline, outcome: &SweepOutcome) -> Drawn {
+    let mut drawn = Drawn::default();
+    for name in figures::names(sweep) {
+        let figure = figures::draw(&name, sweep, outline, outcome);
+        drawn.take(name, figure);
+    }
+    drawn
+}
+
 impl Run {
     /// Runs the sweep in a folder that was claimed for it, and writes all files or none. `and_then` does what else
     /// belongs to the run.
@@ -192,17 +203,7 @@ impl Finished {
     /// left out with a warning, rather than the whole run lost.
     fn write(&self, folder: &Folder, mut record: Record) -> anyhow::Result<Written> {
         let start = Instant::now();
-        let mut drawn: Vec<(String, Vec<u8>)> = Vec::new();
-        for name in figures::names(&self.sweep) {
-            let figure = figures::draw(&name, self);
-            match figure.and_then(|figure| Ok((figure.png()?, figure))) {
-                Ok((png, figure)) => {
-                    drawn.push((format!("{name}.svg"), figure.svg().as_bytes().to_vec()));
-                    drawn.push((format!("{name}.png"), png));
-                }
-                Err(error) => terminal::warn(format!("{name} is left out: {error:#}")),
-            }
-        }
+        let drawn = draw(&self.sweep, &self.model, &self.outcome).files();
         let draw_seconds = start.elapsed().as_secs_f64();
         let mut files = Vec::new();
         for name in tables(&self.sweep) {

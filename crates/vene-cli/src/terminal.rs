@@ -8,6 +8,7 @@ mod bar;
 mod escape;
 
 use std::borrow::Cow;
+use std::cell::RefCell;
 use std::error::Error;
 use std::fmt::Display;
 use std::io::{self, IsTerminal, Write};
@@ -36,8 +37,31 @@ fn print_with(text: &str, escaped: fn(&str) -> Cow<'_, str>) -> anyhow::Result<(
     Ok(output.flush()?)
 }
 
+thread_local! {
+    /// Warnings, where they are wanted as values.
+    static WARNINGS: RefCell<Option<Vec<String>>> = const { RefCell::new(None) };
+}
+
+/// Runs something whose warnings are values too, rather than lines on standard error.
+pub fn collecting_warnings<T>(run: impl FnOnce() -> T) -> (T, Vec<String>) {
+    let before = WARNINGS.replace(Some(Vec::new()));
+    let result = run();
+    let warnings = WARNINGS.replace(before).unwrap_or_default();
+    (result, warnings)
+}
+
 /// Says something that may make a result other than was meant.
 pub fn warn(message: impl Display) {
+    let is_kept = WARNINGS.with_borrow_mut(|kept| match kept {
+        Some(kept) => {
+            kept.push(message.to_string());
+            true
+        }
+        None => false,
+    });
+    if is_kept {
+        return;
+    }
     // Nobody can be told that standard error is closed.
     let _ = writeln!(io::stderr(), "warning: {}", escape::one_line(&message.to_string()));
 }

@@ -4,7 +4,7 @@
 //! `DIR/trained` with the plan and what it learned, `training.csv` with its steps, `curves.svg|png` and `run.json`. The plans
 //! of a grid are trained one after the other, each in such a folder of its own ([`grid`]).
 
-mod bar;
+pub mod bar;
 pub mod comparison;
 mod figures;
 pub mod grid;
@@ -30,7 +30,9 @@ use crate::model;
 use crate::record::{Kind, RECORD, Record};
 use crate::shard::Shard;
 use crate::threads;
-use ready::Ready;
+pub use figures::of_training as curves;
+pub use ready::{Ready, steps};
+pub use record::result;
 
 /// What a training keeps on its way, to be gone on with.
 pub const CHECKPOINT: &str = "checkpoint.safetensors";

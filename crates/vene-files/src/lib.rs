@@ -12,12 +12,14 @@
 //! * [`sha256`] and [`sha256_of`] say whether bytes are still those that were written, [`FileState`] whether a file is
 //!   still the one that was opened;
 //! * `set_will` prepares what a signal handler can still write when the process dies;
+//! * [`interruptible`] lets a long computation be stopped at its next step, by [`check_interrupt`];
 //! * [`guarded`] calls a library that may panic on hostile input, and prints nothing when it does.
 
 mod atomic;
 mod digest;
 mod folder;
 mod guard;
+mod interrupt;
 mod litter;
 mod lock;
 mod open;
@@ -31,6 +33,7 @@ pub use atomic::write_atomically;
 pub use digest::{sha256, sha256_of};
 pub use folder::{check_folder, write_folder};
 pub use guard::{Panicked, guarded};
+pub use interrupt::{Interrupted, check_interrupt, interruptible};
 pub use litter::{is_litter, remove_litter};
 pub use lock::{LOCK, Lock, LockError, lock_of};
 pub use open::{open, open_to_write, read, read_text};

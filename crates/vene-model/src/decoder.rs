@@ -5,6 +5,8 @@
 //! positions of any number of runs; what they belong to, and what is to be done with them at a
 //! site, only the [`Pass`] knows.
 
+use vene_files::check_interrupt;
+
 use crate::block::{Block, Dense, Experts, Mlp, Transformer};
 use crate::component::Component;
 use crate::config::{Activation, ClampedGate, DecoderConfig, Residual};
@@ -216,7 +218,7 @@ impl<O: Operations> Decoder<O> {
     /// One block: from the residual stream that enters it to the one that leaves it.
     ///
     /// # Errors
-    /// As [`Decoder::forward`].
+    /// As [`Decoder::forward`]; that the computation was stopped ([`vene_files::interruptible`]).
     ///
     /// # Panics
     /// Where the model has no such layer.
@@ -226,6 +228,7 @@ impl<O: Operations> Decoder<O> {
         mut residual: O::Tensor,
         pass: &mut P,
     ) -> Result<O::Tensor, P::Error> {
+        check_interrupt().map_err(OperationError::interrupted)?;
         self.visit(pass, Site::at(Component::BlockInput, layer), &mut [&mut residual])?;
         match &self.blocks[layer] {
             Block::Transformer(block) => self.transformer(layer, block, residual, pass),

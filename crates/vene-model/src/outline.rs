@@ -7,6 +7,7 @@ use std::sync::Arc;
 use vene_checkpoint::{
     BeginningOfSequence, Checkpoint, ModelSource, Progress, Provenance, Tokenizer,
 };
+use vene_files::check_interrupt;
 
 use crate::config::DecoderConfig;
 use crate::decoder::Decoder;
@@ -15,7 +16,7 @@ use crate::family::{self, Family, Names, Opened, Weights};
 use crate::key::{AnotherModel, ModelKey};
 use crate::matrix::bytes_kept;
 use crate::opening::Opening;
-use crate::operations::Operations;
+use crate::operations::{OperationError, Operations};
 use crate::prompt::Prompt;
 use crate::tensors::HostTensor;
 
@@ -197,7 +198,7 @@ impl Outline {
     ///
     /// # Errors
     /// Where weights are missing, of another shape than the configuration asks for, not finite,
-    /// or left over.
+    /// or left over; that reading was stopped ([`vene_files::interruptible`]).
     pub fn decoder<O: Operations>(
         &self,
         operations: O,
@@ -210,6 +211,7 @@ impl Outline {
             outer.embedding = inputs.clone().into();
         }
         let layers = (0..total).map(|layer| {
+            check_interrupt().map_err(OperationError::interrupted)?;
             let tensors = self.family.layer(&weights, layer);
             // The decoder has weights of its own; those of the file need not stay beside them.
             self.checkpoint.tensors.release();

@@ -6,6 +6,8 @@ use std::fmt::Display;
 use pyo3::PyErr;
 use pyo3::create_exception;
 use pyo3::exceptions::PyException;
+use vene::SweepError;
+use vene::plan_sweep::PlanSweepError;
 
 create_exception!(vene, VeneError, PyException, "What went wrong, in a sentence.");
 create_exception!(
@@ -62,6 +64,40 @@ pub fn input(sentence: impl Display) -> PyErr {
     InputError::new_err(sentence.to_string())
 }
 
-pub fn plan(sentence: impl Display) -> PyErr {
-    PlanError::new_err(sentence.to_string())
+pub fn run(sentence: impl Display) -> PyErr {
+    RunError::new_err(sentence.to_string())
+}
+
+/// That of an experiment, with the command's sentence; its kind is that of the first cause that has one.
+pub fn of_experiment(error: anyhow::Error) -> PyErr {
+    let sentence = vene_cli::sentence(&error);
+    for cause in error.chain() {
+        if is_of_run(cause) {
+            return RunError::new_err(sentence);
+        }
+        if is_of_plan(cause) {
+            return PlanError::new_err(sentence);
+        }
+        if cause.is::<vene_model::InputError>() || cause.is::<vene::data::DataError>() {
+            return InputError::new_err(sentence);
+        }
+        if cause.is::<vene_model::ModelError>() {
+            return ModelError::new_err(sentence);
+        }
+    }
+    VeneError::new_err(sentence)
+}
+
+fn is_of_run(cause: &(dyn Error + 'static)) -> bool {
+    cause.is::<vene::RunError>()
+        || cause.is::<vene::training::TrainingError>()
+        || matches!(cause.downcast_ref(), Some(SweepError::Run(_)))
+        || matches!(cause.downcast_ref(), Some(PlanSweepError::Run(_)))
+}
+
+fn is_of_plan(cause: &(dyn Error + 'static)) -> bool {
+    cause.is::<vene::PlanError>()
+        || cause.is::<vene::plan_file::PlanFileError>()
+        || matches!(cause.downcast_ref(), Some(SweepError::Plan(_)))
+        || matches!(cause.downcast_ref(), Some(PlanSweepError::Plan(_)))
 }

@@ -4,10 +4,10 @@ use pyo3::prelude::*;
 use vene::generation::{Continuation, End};
 use vene::plan_file::GenerateSection;
 
+use crate::compute::{Watch, compute};
 use crate::error;
 use crate::model::{GivenPrompt, Model};
 use crate::plan::Plan;
-use crate::watch::Watch;
 
 /// Continues a prompt; `section` is what `[generate]` has in a file, as JSON. The texts, and where the plan wants them
 /// (`original` in `[read]`) those without edits, as JSON. `each(token_text)` is called for every token of the first text.
@@ -26,8 +26,7 @@ pub fn generate(
     let section: GenerateSection = serde_json::from_str(section).map_err(error::of_plan)?;
     let generator = section.generator(&model.inner).map_err(error::of_input)?;
     let resolved = plan.resolve(model, &base, &sources)?;
-    let mut watch = Watch::default();
-    let generation = python.detach(|| {
+    let write = |watch: &Watch| {
         generator.run(&model.inner, &resolved, &mut |new| {
             watch.tell(|python| {
                 if let (Some(each), false, 0) = (&each, new.is_original, new.sample) {
@@ -36,9 +35,8 @@ pub fn generate(
                 Ok(())
             })
         })
-    });
-    watch.end()?;
-    let generation = generation.map_err(error::of_run)?;
+    };
+    let generation = compute(python, write, error::of_run)?;
     let told = |continuation: &Continuation| -> PyResult<serde_json::Value> {
         let text = continuation.text(&model.inner, &resolved).map_err(error::of_run)?;
         Ok(serde_json::json!({

@@ -1,19 +1,22 @@
-//! The compiled half of the Python package `vene`: the engine's types, one to one, over bytes and JSON.
+//! The compiled half of the Python package `vene`: the engine's types, one to one, over buffers and JSON.
 //!
-//! What a user meets is written in Python (`python/vene/`); this half only crosses the border. Every computation releases
-//! the interpreter's lock. Tensors cross as bytes with a shape, tables as Arrow streams, plans and receipts as JSON.
+//! What a user meets is written in Python (`python/vene/`); this half only crosses the border. Every computation goes through
+//! `compute.rs`, which releases the interpreter's lock. Tensors cross as buffers ([`values`]), tables as Arrow streams, plans
+//! and receipts as JSON.
 
+mod compute;
 mod error;
+mod experiment;
+mod figure;
 mod generation;
 mod lent;
+mod metric;
 mod model;
 mod outcome;
 mod plan;
 mod session;
-mod sweep;
 mod table;
-mod tensor;
-mod watch;
+mod values;
 
 use pyo3::prelude::*;
 
@@ -32,12 +35,23 @@ fn _vene(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("PlanError", python.get_type::<error::PlanError>())?;
     module.add("RunError", python.get_type::<error::RunError>())?;
     module.add_class::<model::Model>()?;
+    module.add_class::<experiment::PlanRan>()?;
+    module.add_class::<experiment::Swept>()?;
+    module.add_class::<experiment::Trained>()?;
+    module.add_class::<figure::Figure>()?;
     module.add_class::<outcome::Outcome>()?;
     module.add_class::<plan::Plan>()?;
     module.add_class::<session::Session>()?;
     module.add_class::<table::Table>()?;
+    module.add_class::<values::Values>()?;
     module.add_function(wrap_pyfunction!(command, module)?)?;
+    module.add_function(wrap_pyfunction!(compute::after_fork, module)?)?;
+    module.add_function(wrap_pyfunction!(compute::panic, module)?)?;
+    module.add_function(wrap_pyfunction!(experiment::collect, module)?)?;
+    module.add_function(wrap_pyfunction!(experiment::run_over_rows, module)?)?;
+    module.add_function(wrap_pyfunction!(experiment::sweep, module)?)?;
+    module.add_function(wrap_pyfunction!(experiment::train, module)?)?;
     module.add_function(wrap_pyfunction!(generation::generate, module)?)?;
-    module.add_function(wrap_pyfunction!(sweep::sweep, module)?)?;
+    module.add_function(wrap_pyfunction!(metric::metric_outputs, module)?)?;
     module.add("__version__", env!("CARGO_PKG_VERSION"))
 }

@@ -3,13 +3,15 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use pyo3::buffer::PyBuffer;
 use pyo3::prelude::*;
-use vene::{BeginningOfSequence, Component, Outline, Precision, Prompt, RunPlans};
+use vene::{BeginningOfSequence, Component, Outline, Precision, Prompt, RunPlans, Site};
 use vene_checkpoint::Checkpoint;
 
+use crate::compute::{Watch, compute};
 use crate::error;
 use crate::lent::{GivenTensor, lent};
-use crate::tensor::{Crossing, matrix, out};
+use crate::values::{Values, matrix};
 
 /// A prompt as it is given: a text, whose phrases positions may name, or tokens.
 #[derive(FromPyObject)]
@@ -31,11 +33,11 @@ impl Model {
     #[pyo3(signature = (name, precision = "single"))]
     fn load(python: Python<'_>, name: &str, precision: &str) -> PyResult<Self> {
         let precision: Precision = precision.parse().map_err(error::of_input)?;
-        let model = python.detach(|| {
+        let load = |_: &Watch| {
             let outline = Outline::open(name, &mut |_| {})?;
             vene::Model::from_outline(outline, precision, &mut |_| {})
-        });
-        Ok(Self { inner: Arc::new(model.map_err(error::of_model)?) })
+        };
+        Ok(Self { inner: Arc::new(compute(python, load, error::of_model)?) })
     }
 
     /// Makes a model of tensors that Python has: `config` is the text of a `config.json`, `tokenizer` has the texts of a
@@ -121,6 +123,21 @@ impl Model {
         Ok((named.component.name(), named.layer, named.component.per_layer()))
     }
 
+    /// Every place at which this model can be read and edited: a component, and its layer where each has one.
+    #[getter]
+    fn sites(&self) -> Vec<(&'static str, Option<usize>)> {
+        let config = self.inner.config();
+        let layers = || (0..config.layers.len()).map(Some);
+        let places = Component::all(config).flat_map(|component| {
+            let of_layers = component.per_layer().then(layers).into_iter().flatten();
+            let once = (!component.per_layer()).then_some(None);
+            of_layers.chain(once).map(move |layer| (component, layer))
+        });
+        let there =
+            places.filter(|&(component, layer)| Site::new(component, layer, config).is_ok());
+        there.map(|(component, layer)| (component.name(), layer)).collect()
+    }
+
     /// The names of the components that this model has.
     #[getter]
     fn components(&self) -> Vec<&'static str> {
@@ -129,16 +146,10 @@ impl Model {
 
     /// The logits that the unembedding reads off rows of the last norm's output: `[rows, d_model]`, 32-bit floats, to
     /// `[rows, vocabulary]`.
-    fn logits<'py>(
-        &self,
-        python: Python<'py>,
-        bytes: &[u8],
-        rows: usize,
-    ) -> PyResult<Crossing<'py>> {
-        let normed = matrix(bytes, rows, self.inner.config().d_model)?;
-        let model = &self.inner;
-        let logits = python.detach(|| model.logits(&normed)).map_err(error::of_run)?;
-        out(python, &logits)
+    fn logits(&self, python: Python<'_>, rows: PyBuffer<f32>) -> PyResult<Values> {
+        let normed = matrix(python, &rows, self.inner.config().d_model)?;
+        let logits = compute(python, |_| self.inner.logits(&normed), error::of_run)?;
+        Values::of(&logits)
     }
 }
 

@@ -7,7 +7,7 @@ use vene::plan::Outcome as Came;
 use vene::{PlanOutcome, Receipt, Site};
 
 use crate::error;
-use crate::tensor::{Crossing, doubles, out};
+use crate::values::Values;
 
 /// The outcome of a plan over one example.
 #[pyclass(frozen, module = "vene._vene")]
@@ -20,23 +20,18 @@ pub struct Outcome {
 impl Outcome {
     /// The logits of the whole vocabulary at the position that the plan reads as its `read`-th.
     #[pyo3(signature = (read = 0))]
-    fn logits<'py>(&self, python: Python<'py>, read: usize) -> PyResult<Crossing<'py>> {
+    fn logits(&self, read: usize) -> PyResult<Values> {
         let distribution = self.inner.distribution(0, read).map_err(error::of_run)?;
         let logits = distribution.logits();
-        doubles(python, vec![logits.len()], logits)
+        Ok(Values::double(&[logits.len()], logits.to_vec()))
     }
 
     /// What the edited run showed at a site: `[positions, width]`, or `[heads, queries, keys]` for attention patterns.
     #[pyo3(signature = (component, layer = None))]
-    fn activation<'py>(
-        &self,
-        python: Python<'py>,
-        component: &str,
-        layer: Option<usize>,
-    ) -> PyResult<Crossing<'py>> {
+    fn activation(&self, component: &str, layer: Option<usize>) -> PyResult<Values> {
         let component = component.parse().map_err(error::of_plan)?;
         let site = Site::new(component, layer, self.model.config()).map_err(error::of_plan)?;
-        out(python, self.inner.activation(0, site).map_err(error::of_run)?)
+        Values::of(self.inner.activation(0, site).map_err(error::of_run)?)
     }
 
     /// What each edit did, as JSON.

@@ -1,6 +1,6 @@
 //! A plan, by the words of a file: vene's own, or those of pyvene's configuration and call.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use pyo3::prelude::*;
 use serde_json::Value;
@@ -8,6 +8,7 @@ use vene::plan::ResolvedPlan;
 use vene::plan_file::{Format, PlanFile, PyveneCall, PyveneSaved};
 use vene::{Component, Example, Positions};
 
+use crate::compute::briefly;
 use crate::error;
 use crate::model::{GivenPrompt, Model};
 
@@ -23,9 +24,20 @@ impl Plan {
     #[staticmethod]
     #[pyo3(signature = (model, json, folder = ""))]
     fn parse(model: &Model, json: &str, folder: &str) -> PyResult<Self> {
-        let file =
-            PlanFile::parse(json, Format::Json, Path::new(folder)).map_err(error::of_plan)?;
-        Ok(Self { inner: file.plan(&model.inner).map_err(error::of_plan)? })
+        briefly(|| {
+            let file =
+                PlanFile::parse(json, Format::Json, Path::new(folder)).map_err(error::of_plan)?;
+            Ok(Self { inner: file.plan(&model.inner).map_err(error::of_plan)? })
+        })
+    }
+
+    /// A plan of a file, or of the folder in which it, or the training that made it, was saved.
+    #[staticmethod]
+    fn read(model: &Model, path: PathBuf) -> PyResult<Self> {
+        briefly(|| {
+            let plan = vene_cli::read_plan(&path, &model.inner).map_err(error::of_experiment)?;
+            Ok(Self { inner: plan })
+        })
     }
 
     /// What pyvene would do of a configuration, as its `config.json` has it, at a call.

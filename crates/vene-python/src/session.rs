@@ -5,6 +5,7 @@ use std::sync::Arc;
 use pyo3::prelude::*;
 use vene::Prompt;
 
+use crate::compute::{Watch, compute};
 use crate::error;
 use crate::model::{GivenPrompt, Model};
 use crate::outcome::Outcome;
@@ -33,8 +34,8 @@ impl Session {
         let prompts: Vec<Prompt> = prompts.collect::<PyResult<_>>()?;
         let inner = Arc::clone(&bound.inner);
         let bytes = bytes.unwrap_or(usize::MAX);
-        let session = python.detach(|| vene::Session::within(&inner, &prompts, bytes));
-        Ok(Self { inner: session.map_err(error::of_run)?, model })
+        let session = |_: &Watch| vene::Session::within(&inner, &prompts, bytes);
+        Ok(Self { inner: compute(python, session, error::of_run)?, model })
     }
 
     /// How many bytes what is kept takes.
@@ -58,7 +59,7 @@ impl Session {
         sources: Vec<GivenPrompt>,
     ) -> PyResult<Outcome> {
         let resolved = plan.resolve(self.model.get(), &base, &sources)?;
-        let outcome = python.detach(|| self.inner.run(&resolved)).map_err(error::of_run)?;
+        let outcome = compute(python, |_| self.inner.run(&resolved), error::of_run)?;
         Ok(Outcome::new(outcome, Arc::clone(&self.model.get().inner)))
     }
 }

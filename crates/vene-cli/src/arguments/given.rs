@@ -60,7 +60,12 @@ impl Given {
 
     /// Enters what a plan says: `[section] key`, and `[[section]]` of lists of tables.
     pub fn add_plan(&mut self, plan: &PlanFile) {
-        for (section, key) in plan.keys() {
+        self.add_sections(plan, |_| true);
+    }
+
+    /// The same of some of its sections.
+    pub fn add_sections(&mut self, plan: &PlanFile, wanted: impl Fn(&str) -> bool) {
+        for (section, key) in plan.keys().into_iter().filter(|(section, _)| wanted(section)) {
             let id = of_plan(section, key);
             let shown = match key {
                 Some(key) => format!("`{key}` in [{section}] of the plan"),

@@ -12,7 +12,8 @@ use vene::{Direction, Outline, Sweep, SweepUnit};
 use vene_report::{Axis, Caption, Facets, Figure, HeatMap, Interval, Profile, Strips};
 use vene_table::{Table, TableError, TableSource};
 
-use super::Settings;
+use crate::data_set::DataSource;
+use crate::drawn::Drawn;
 use crate::model::{self, UnusualBos};
 use crate::terminal;
 
@@ -65,20 +66,21 @@ struct Chosen<'a> {
     less: &'a HashSet<i64>,
 }
 
-/// All figures: their file names and contents. One that cannot be drawn (there may be too much for
-/// it) is left out with a warning, rather than the whole run lost.
+/// All figures, by the names of their files. `discovery` has the rows in which effects were looked for, where others show
+/// them. A figure that cannot be drawn (there may be too much for it) is left out with a warning, rather than the whole
+/// run lost.
 pub fn draw(
     examples: &impl TableSource,
     summary: &Table,
     sweep: &Sweep,
     outline: &Outline,
-    settings: &Settings,
-) -> Vec<(String, Vec<u8>)> {
+    (data, discovery): (&DataSource, Option<&[usize]>),
+) -> Drawn {
     // With a split, what was found in one half is shown by the other.
-    let discovery = settings.summary.discovery.as_deref().unwrap_or_default();
-    let less = discovery.iter().map(|&row| row as i64).collect();
-    let mut files = Vec::new();
-    for (suffix, view) in views(examples, summary, sweep, &less, outline, settings) {
+    let split = if discovery.is_some() { "evaluation" } else { "all" };
+    let less = discovery.unwrap_or_default().iter().map(|&row| row as i64).collect();
+    let mut figures = Drawn::default();
+    for (suffix, view) in views(examples, summary, sweep, &less, outline, (data, split)) {
         let drawn: [Option<anyhow::Result<Figure>>; KINDS.len()] = [
             Some(view.mean()),
             Some(view.interval_width()),
@@ -87,18 +89,12 @@ pub fn draw(
             view.profile(),
         ];
         for (kind, figure) in KINDS.into_iter().zip(drawn) {
-            let Some(figure) = figure else { continue };
-            let name = format!("{kind}{suffix}");
-            match figure.and_then(|figure| Ok((figure.png()?, figure))) {
-                Ok((png, figure)) => {
-                    files.push((format!("{name}.svg"), figure.svg().as_bytes().to_vec()));
-                    files.push((format!("{name}.png"), png));
-                }
-                Err(error) => terminal::warn(format!("{name} is left out: {error:#}")),
+            if let Some(figure) = figure {
+                figures.take(format!("{kind}{suffix}"), figure);
             }
         }
     }
-    files
+    figures
 }
 
 /// The names of all files that figures of a sweep may have.
@@ -148,9 +144,8 @@ fn views<'a, E: TableSource>(
     sweep: &'a Sweep,
     less: &'a HashSet<i64>,
     outline: &Outline,
-    settings: &Settings,
+    (data, split): (&DataSource, &'static str),
 ) -> Vec<(String, View<'a, E>)> {
-    let split = settings.summary.discovery.as_ref().map_or("all", |_| "evaluation");
     let mut views = Vec::new();
     for Shown { metric, direction, component, suffix } in shown(sweep) {
         let title = format!(
@@ -161,7 +156,7 @@ fn views<'a, E: TableSource>(
             metric,
         );
         let mut caption = Caption::new(title)
-            .note("data", format!("{}, {} rows", settings.data.name(), sweep.rows().len()))
+            .note("data", format!("{}, {} rows", data.name(), sweep.rows().len()))
             .note("direction", direction.name())
             .note("effect", sweep.effect().name());
         if sweep.window() > 1 {

@@ -1,5 +1,7 @@
 //! What a plan collects, of prompts or of rows: one stacked tensor a site.
 
+mod in_memory;
+
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -15,6 +17,7 @@ use crate::data_set::DataSet;
 use crate::folder::OutputFile;
 use crate::stacked::{ENDINGS, Format, Stack, Stacked};
 use crate::{model, plan_sweep, rows, terminal};
+pub use in_memory::{Collection, collect_in_memory};
 
 const READ_BY: &ReadBy = &[
     ("set", "with --plan"),
@@ -49,37 +52,13 @@ pub(super) fn run(mut experiment: Experiment, delivery: &Delivery) -> anyhow::Re
     let has_table = experiment.has_rows();
     let table = has_table.then(|| claim_table(&out, force)).transpose()?;
     let (name, outline) = experiment.open()?;
-    let plan = experiment.plan(&outline)?;
-    let mut data = experiment.rows(&outline)?;
-    if !has_table && plan.reads_sources() {
-        add_source(&experiment, &mut data);
-    }
-    rows::check_roles(&plan, &data)?;
-    let bos = key!(experiment, model.bos).unwrap_or_default();
     let precision = key!(experiment, model.precision).unwrap_or_default();
-    let pad = key!(experiment, tensors.pad).unwrap_or(false);
-    let memory = key!(experiment, limits.memory);
-    experiment.given.check("a collection of activations", READ_BY)?;
-    let (sites, items) = sites(&plan)?;
-    let sweep = PlanSweep::builder(&outline)
-        .plan(plan)
-        .rows(&data.rows)
-        .bos(bos)
-        .metrics([])
-        .padded()
-        .build()
-        .map_err(|error| of_prompts(has_table, error))?;
-    if let Some(memory) = memory {
-        sweep.fits(&outline, memory)?;
-    }
-    if let (false, Some(row)) = (has_table, sweep.left_out().first()) {
-        bail!("prompt {}: {}", row.index, row.reason);
-    }
+    let Checked { data, sweep, sites, layout, memory } = check(&experiment, &outline)?;
+    let Layout { stacks, starts, lengths } = layout;
     rows::warn_of_left_out(sweep.left_out(), data.rows.len());
     if let Some(row) = sweep.rows().first() {
         model::warn_about_bos(&outline, &row.base);
     }
-    let Layout { stacks, starts, lengths } = Layout::of(&outline, &sweep, &sites, items, pad)?;
     let format = Format::of(&out);
     ensure!(
         format != Format::Npy || stacks.len() == 1,
@@ -103,7 +82,9 @@ pub(super) fn run(mut experiment: Experiment, delivery: &Delivery) -> anyhow::Re
             bar.set(batch.start + done);
             ControlFlow::Continue(())
         })?;
-        write(&mut stacked, &part.collected, batch.start, &starts, sites.len())?;
+        for place in places(&part.collected, batch.start, &starts, sites) {
+            stacked.write(place.tensor, place.row, place.first, place.shape, place.values)?;
+        }
     }
     bar.finish();
     let notes = description(&model, &sweep, &data, &spec, has_table)?;
@@ -122,6 +103,48 @@ pub(super) fn run(mut experiment: Experiment, delivery: &Delivery) -> anyhow::Re
     }
     names.iter().for_each(|name| text.push_str(name));
     terminal::print(&text)
+}
+
+/// What is collected on a model, and how it lies in tensors.
+struct Checked {
+    data: DataSet,
+    sweep: PlanSweep,
+    /// How many sites there are.
+    sites: usize,
+    layout: Layout,
+    memory: Option<usize>,
+}
+
+/// Checks what an experiment asks for on a model.
+fn check(experiment: &Experiment, outline: &Outline) -> anyhow::Result<Checked> {
+    let has_table = experiment.has_rows();
+    let plan = experiment.plan(outline)?;
+    let mut data = experiment.rows(outline)?;
+    if !has_table && plan.reads_sources() {
+        add_source(experiment, &mut data);
+    }
+    rows::check_roles(&plan, &data)?;
+    let bos = key!(experiment, model.bos).unwrap_or_default();
+    let pad = key!(experiment, tensors.pad).unwrap_or(false);
+    let memory = key!(experiment, limits.memory);
+    experiment.given.check("a collection of activations", READ_BY)?;
+    let (sites, items) = sites(&plan)?;
+    let sweep = PlanSweep::builder(outline)
+        .plan(plan)
+        .rows(&data.rows)
+        .bos(bos)
+        .metrics([])
+        .padded()
+        .build()
+        .map_err(|error| of_prompts(has_table, error))?;
+    if let Some(memory) = memory {
+        sweep.fits(outline, memory)?;
+    }
+    if let (false, Some(row)) = (has_table, sweep.left_out().first()) {
+        bail!("prompt {}: {}", row.index, row.reason);
+    }
+    let layout = Layout::of(outline, &sweep, &sites, items, pad)?;
+    Ok(Checked { data, sweep, sites: sites.len(), layout, memory })
 }
 
 /// Gives prompts that were typed the source that the plan's edits read.
@@ -267,21 +290,34 @@ impl Layout {
     }
 }
 
-/// Writes what a batch collected, whose first row this is; `starts` are the positions' first places in a row.
-fn write(
-    stacked: &mut Stacked,
-    collected: &Collected,
+/// A row's values on their way into a tensor.
+struct Place<'c> {
+    tensor: usize,
+    row: usize,
+    /// The first of their places in the row.
     first: usize,
-    starts: &[usize],
+    shape: &'c [usize],
+    values: &'c [f32],
+}
+
+/// Where what a batch collected belongs, whose first row this is; `starts` are the positions' first places in a row.
+fn places<'c>(
+    collected: &'c Collected,
+    first_row: usize,
+    starts: &'c [usize],
     sites: usize,
-) -> anyhow::Result<()> {
-    for (index, values) in collected.values.iter().enumerate().take(sites * starts.len()) {
-        let (tensor, item) = (index / starts.len(), index % starts.len());
-        for (row, values) in values.iter().enumerate() {
-            stacked.write(tensor, first + row, starts[item], &values.shape, &values.values)?;
-        }
-    }
-    Ok(())
+) -> impl Iterator<Item = Place<'c>> {
+    let items = collected.values.iter().enumerate().take(sites * starts.len());
+    items.flat_map(move |(index, rows)| {
+        let (tensor, first) = (index / starts.len(), starts[index % starts.len()]);
+        rows.iter().enumerate().map(move |(row, values)| Place {
+            tensor,
+            row: first_row + row,
+            first,
+            shape: &values.shape,
+            values: &values.values,
+        })
+    })
 }
 
 /// What is wrong, by the prompt's number where prompts were given.

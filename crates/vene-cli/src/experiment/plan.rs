@@ -1,5 +1,7 @@
 //! A plan over the rows of a data set, or the evaluation of one that was trained.
 
+mod in_memory;
+
 use std::sync::Arc;
 
 use anyhow::{Context, bail};
@@ -13,7 +15,7 @@ use vene::{AnswerTokens, Outline};
 use super::{Delivery, Experiment, key};
 use crate::arguments::{ReadBy, read};
 use crate::command::join::Shards;
-use crate::data_set::DataSet;
+use crate::data_set::{DataSet, DataSource};
 use crate::folder::Folder;
 use crate::plan_sweep::{self, Settings};
 use crate::record::Kind;
@@ -38,11 +40,21 @@ const READ_BY: &ReadBy = &[
     ("[read] positions", "with `probabilities_of` or `logits_of`"),
 ];
 
+pub use in_memory::{PlanRan, run_in_memory};
+
 /// What runs, made ready.
 struct Prepared {
     outline: Outline,
     sweep: PlanSweep,
     settings: Settings,
+}
+
+/// What an experiment asks for, on a model.
+struct Checked {
+    sweep: PlanSweep,
+    summary: Summary,
+    data: DataSource,
+    also: Option<plan_sweep::Also>,
 }
 
 pub(super) fn run(mut experiment: Experiment, delivery: &Delivery) -> anyhow::Result<()> {
@@ -100,8 +112,31 @@ fn account_of_plan(experiment: &Experiment) {
 /// Checks everything before a weight is read.
 fn prepare(experiment: &mut Experiment, json: bool) -> anyhow::Result<Prepared> {
     let (model, outline) = experiment.open()?;
-    let mut grid = experiment.grid(&outline)?;
-    let mut data = experiment.rows(&outline)?;
+    let (executor, memory) = experiment.executor();
+    let precision = key!(experiment, model.precision).unwrap_or_default();
+    let Checked { sweep, summary, data, also } = check(experiment, &outline, memory)?;
+    let settings = Settings {
+        spec: experiment.spec(&model)?,
+        precision,
+        executor,
+        memory,
+        json,
+        summary,
+        data,
+        shard: None,
+        also,
+    };
+    Ok(Prepared { outline, sweep, settings })
+}
+
+/// Checks what an experiment asks for on a model.
+fn check(
+    experiment: &Experiment,
+    outline: &Outline,
+    memory: Option<usize>,
+) -> anyhow::Result<Checked> {
+    let mut grid = experiment.grid(outline)?;
+    let mut data = experiment.rows(outline)?;
     for run in &grid.runs {
         rows::check_roles(&run.plan, &data)?;
     }
@@ -111,7 +146,7 @@ fn prepare(experiment: &mut Experiment, json: bool) -> anyhow::Result<Prepared> 
     let mut first_tokens = answers == Some(AnswerTokens::First);
     let mut also: Option<plan_sweep::Also> = None;
     if experiment.kind == ExperimentKind::Evaluate {
-        let comparison = comparison(experiment, &outline, grid, &data)?;
+        let comparison = comparison(experiment, outline, grid, &data)?;
         rows::warn_of_left_out(&comparison.left_out, data.rows.len());
         (grid, data.rows) = (comparison.grid.clone(), comparison.rows.clone());
         // As a training reads them, where nothing else is said.
@@ -123,16 +158,15 @@ fn prepare(experiment: &mut Experiment, json: bool) -> anyhow::Result<Prepared> 
         also = Some(Box::new(move |model| comparison.evaluate(model)));
     }
     let seed = key!(experiment, statistics.seed).unwrap_or(0);
-    let mut builder = PlanSweep::builder(&outline)
+    let mut builder = PlanSweep::builder(outline)
         .grid(grid)
         .rows(&data.rows)
         .bos(bos)
         .first_tokens(first_tokens)
         .seed(seed);
     if let Some(names) = &names {
-        builder = builder.metrics(metrics(names)?);
+        builder = builder.metrics(metrics(experiment, names)?);
     }
-    let (executor, memory) = experiment.executor();
     let usual = Bootstrap::default();
     let resamples = key!(experiment, statistics.resamples).unwrap_or(usual.resamples);
     let summary = Summary {
@@ -140,7 +174,6 @@ fn prepare(experiment: &mut Experiment, json: bool) -> anyhow::Result<Prepared> 
         correction: key!(experiment, statistics.correction).unwrap_or_default(),
         discovery: None,
     };
-    let precision = key!(experiment, model.precision).unwrap_or_default();
     let what = match experiment.kind {
         ExperimentKind::Evaluate => "an evaluation",
         _ => "a plan over a data set",
@@ -148,20 +181,9 @@ fn prepare(experiment: &mut Experiment, json: bool) -> anyhow::Result<Prepared> 
     experiment.given.check(what, READ_BY)?;
     let sweep = builder.build()?;
     if let Some(memory) = memory {
-        sweep.fits(&outline, memory)?;
+        sweep.fits(outline, memory)?;
     }
-    let settings = Settings {
-        spec: experiment.spec(&model)?,
-        precision,
-        executor,
-        memory,
-        json,
-        summary,
-        data: data.into_source(),
-        shard: None,
-        also,
-    };
-    Ok(Prepared { outline, sweep, settings })
+    Ok(Checked { sweep, summary, data: data.into_source(), also })
 }
 
 /// The trained plan and what it is compared with.
@@ -184,12 +206,12 @@ fn comparison(
 }
 
 /// Metrics by their names; `none` is none.
-pub(super) fn metrics(names: &[String]) -> anyhow::Result<Vec<Arc<dyn Metric>>> {
+fn metrics(experiment: &Experiment, names: &[String]) -> anyhow::Result<Vec<Arc<dyn Metric>>> {
     if names == ["none"] {
         return Ok(Vec::new());
     }
     let metric = |name: &String| {
-        metric::named(name).with_context(|| {
+        experiment.metric(name).with_context(|| {
             let known: Vec<&str> = metric::BUILT_IN.iter().map(|row| row.name).collect();
             vene::UnknownName::new("metric", name, &known).to_string()
         })

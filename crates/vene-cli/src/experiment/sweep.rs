@@ -205,17 +205,17 @@ fn measured<'a>(
         .effect(key!(experiment, sweep.effect).unwrap_or_default())
         .controls(key!(experiment, sweep.controls));
     Ok(match key!(experiment, measure.metrics) {
-        Some(names) => builder.metrics(metrics(&names)?),
+        Some(names) => builder.metrics(metrics(experiment, &names)?),
         None => builder,
     })
 }
 
 /// Metrics by their names, each once.
-fn metrics(names: &[String]) -> anyhow::Result<Vec<Arc<dyn Metric>>> {
+fn metrics(experiment: &Experiment, names: &[String]) -> anyhow::Result<Vec<Arc<dyn Metric>>> {
     let mut metrics: Vec<Arc<dyn Metric>> = Vec::new();
     for name in names {
         let name = name.trim();
-        let Some(metric) = metric::named(name) else {
+        let Some(metric) = experiment.metric(name) else {
             let described = |row: &BuiltIn| format!("{} ({})", row.name, row.documentation);
             let all: Vec<String> = metric::BUILT_IN.iter().map(described).collect();
             bail!("--metric {name}: no such metric; there are {}", all.join(", "));

@@ -1,5 +1,8 @@
 //! A plan's interventions, trained on the rows of a data set.
 
+mod in_memory;
+
+use vene::Outline;
 use vene::plan_file::PlanGrid;
 
 use super::{Delivery, Experiment, key};
@@ -10,6 +13,7 @@ use crate::record::Kind;
 use crate::rows;
 use crate::shard::Shard;
 use crate::training::{Settings, go_on as resume, grid, start};
+pub use in_memory::{TrainedPlan, train_in_memory};
 
 const READ_BY: &ReadBy = &[
     (
@@ -60,30 +64,46 @@ fn prepare(
     experiment: &mut Experiment,
     shard: Option<Shard>,
     json: bool,
-) -> anyhow::Result<(vene::Outline, PlanGrid, Settings)> {
+) -> anyhow::Result<(Outline, PlanGrid, Settings)> {
+    account_of_plan(experiment);
+    let (model, outline) = experiment.open()?;
+    let grid = experiment.grid(&outline)?;
+    let settings = settings(experiment, &outline, &grid, &model)?;
+    Ok((outline, grid, Settings { shard, json, ..settings }))
+}
+
+/// Says what is read of the plan itself.
+fn account_of_plan(experiment: &Experiment) {
     let given = &experiment.given;
     // [generate] is for another command, which the same plan may be given to; so are these.
     for section in ["train", "generate", "edit", "grid", "measure", "statistics"] {
         given.read_section(section);
     }
     given.read_of_plan("read", &["positions"]);
-    let (model, outline) = experiment.open()?;
-    let grid = experiment.grid(&outline)?;
-    let data = experiment.rows(&outline)?;
+}
+
+/// What is trained on what.
+fn settings(
+    experiment: &Experiment,
+    outline: &Outline,
+    grid: &PlanGrid,
+    model: &str,
+) -> anyhow::Result<Settings> {
+    let data = experiment.rows(outline)?;
     for run in &grid.runs {
         rows::check_roles(&run.plan, &data)?;
     }
     let settings = Settings {
-        spec: experiment.spec(&model)?,
+        spec: experiment.spec(model)?,
         sections: experiment.sections.clone(),
         rows: data,
         together: key!(experiment, train.together).unwrap_or_default(),
         memory: key!(experiment, limits.memory),
-        shard,
-        json,
+        shard: None,
+        json: false,
         bos: key!(experiment, model.bos).unwrap_or_default(),
         precision: key!(experiment, model.precision).unwrap_or_default(),
     };
     experiment.given.check("this training", READ_BY)?;
-    Ok((outline, grid, settings))
+    Ok(settings)
 }

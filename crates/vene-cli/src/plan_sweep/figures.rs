@@ -13,8 +13,9 @@ use vene::{Outline, Table};
 use vene_report::{Along, Axis, Caption, Facets, Figure, HeatMap, Interval, Profile, Strips};
 use vene_table::{TableError, TableSource};
 
-use super::Settings;
-use crate::{model, terminal};
+use crate::data_set::DataSource;
+use crate::drawn::Drawn;
+use crate::model;
 
 /// More lines than can be told apart.
 const MOST_LINES: usize = 8;
@@ -29,16 +30,16 @@ enum Shown {
     Dots,
 }
 
-/// All figures: their file names and contents. One that cannot be drawn is left out with a warning, rather than the whole
-/// run lost.
+/// All figures, by the names of their files. One that cannot be drawn is left out with a warning, rather than the whole run
+/// lost.
 pub fn draw(
     examples: &impl TableSource,
     summary: &Table,
     sweep: &PlanSweep,
     outline: &Outline,
-    settings: &Settings,
-) -> Vec<(String, Vec<u8>)> {
-    let mut files = Vec::new();
+    data: &DataSource,
+) -> Drawn {
+    let mut drawn = Drawn::default();
     for (name, metric) in
         sweep.measured().iter().enumerate().map(|(index, metric)| (stem(sweep, index), metric))
     {
@@ -47,7 +48,7 @@ pub fn draw(
             model::short_name(outline),
             sweep.intervention()
         ))
-        .note("data", format!("{}, {} rows", settings.data.name(), sweep.rows().len()));
+        .note("data", format!("{}, {} rows", data.name(), sweep.rows().len()));
         let figure = match shown(sweep) {
             Shown::Along { along, lines } => {
                 profile(summary, metric, &along, lines.as_deref(), caption)
@@ -55,15 +56,9 @@ pub fn draw(
             Shown::Map { rows, columns } => map(summary, metric, &rows, &columns, caption),
             Shown::Dots => dots(examples, summary, metric, caption),
         };
-        match figure.and_then(|figure| Ok((figure.png()?, figure))) {
-            Ok((png, figure)) => {
-                files.push((format!("{name}.svg"), figure.svg().as_bytes().to_vec()));
-                files.push((format!("{name}.png"), png));
-            }
-            Err(error) => terminal::warn(format!("{name} is left out: {error:#}")),
-        }
+        drawn.take(name, figure);
     }
-    files
+    drawn
 }
 
 /// The names of all files that figures of a run may have.

@@ -5,10 +5,9 @@
 //! By head and position a page would need three axes, so each position has figures of its own.
 
 use anyhow::Context;
-use vene::{Direction, Outline, Sweep, SweepUnit, Table};
+use vene::{Direction, Outline, Sweep, SweepOutcome, SweepUnit, Table};
 use vene_report::{Axis, Bars, Caption, ColorScale, Facets, Figure, HeatMap, Reference};
 
-use super::Finished;
 use crate::model;
 
 /// What a figure shows.
@@ -87,13 +86,17 @@ fn positions(sweep: &Sweep, direction: Direction) -> Vec<usize> {
 }
 
 /// Draws the figure of this name.
-pub fn draw(name: &str, run: &Finished) -> anyhow::Result<Figure> {
-    let (sweep, outline): (&Sweep, &Outline) = (&run.sweep, &run.model);
+pub fn draw(
+    name: &str,
+    sweep: &Sweep,
+    outline: &Outline,
+    outcome: &SweepOutcome,
+) -> anyhow::Result<Figure> {
     let shown = shown(sweep).into_iter().find(|shown| shown.name == name);
     let shown = shown.with_context(|| format!("no figure is called {name}"))?;
     let table = match shown.what {
-        What::Metric(_) => run.outcome.examples(),
-        _ => run.outcome.tokens().context("no token is read")?,
+        What::Metric(_) => outcome.examples(),
+        _ => outcome.tokens().context("no token is read")?,
     };
     let table = &shown.rows_of(table)?;
     let edited = match shown.direction {
@@ -102,7 +105,7 @@ pub fn draw(name: &str, run: &Finished) -> anyhow::Result<Figure> {
     };
     let tokens = edited.map_or(&[][..], |prompt| prompt.tokens());
     let tokens: Vec<String> = tokens.iter().map(|&id| outline.tokenizer().display(id)).collect();
-    let caption = shown.caption(run, &tokens);
+    let caption = shown.caption(sweep, outline, &tokens);
     let x = match sweep.unit() {
         SweepUnit::Position => Axis::Position(tokens.clone()),
         SweepUnit::Head | SweepUnit::HeadPosition => Axis::Head,
@@ -129,7 +132,7 @@ pub fn draw(name: &str, run: &Finished) -> anyhow::Result<Figure> {
         }
         What::Bars => {
             let mut references = vec![Reference::new("base_probability", "base")];
-            if run.outcome.source().is_some() {
+            if outcome.source().is_some() {
                 references.push(Reference::new("source_probability", "source"));
             }
             Bars { caption, tokens, facets, references, ..Bars::default() }.draw(table)?
@@ -166,8 +169,7 @@ impl Shown<'_> {
         Ok(table.filter(|row| keep[row]))
     }
 
-    fn caption(&self, run: &Finished, tokens: &[String]) -> Caption {
-        let (sweep, outline): (&Sweep, &Outline) = (&run.sweep, &run.model);
+    fn caption(&self, sweep: &Sweep, outline: &Outline, tokens: &[String]) -> Caption {
         let what = match self.what {
             What::Metric(metric) => format!("effect on {metric}"),
             What::Changes => "change of the next token's probability".to_owned(),

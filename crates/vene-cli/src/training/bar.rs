@@ -1,5 +1,7 @@
 //! The progress of a training, where a person is looking.
 
+use std::ops::ControlFlow;
+
 use vene::training::{Evaluation, Progress};
 
 use crate::terminal::Bar;
@@ -20,5 +22,20 @@ pub fn show(bar: &Bar, progress: Progress<'_>) {
                 bar.say(format!("held out: loss {loss:.3}, accuracy {accuracy:.0} %"));
             }
         }
+    }
+}
+
+/// Tells how many steps of how many are done, and how good the last one was.
+pub fn told(
+    progress: Progress<'_>,
+    tell: &mut dyn FnMut(usize, usize, String) -> ControlFlow<()>,
+) -> ControlFlow<()> {
+    match progress {
+        Progress::Step(step) => {
+            let (loss, accuracy) = (step.loss, 100.0 * step.accuracy);
+            let says = format!("loss {loss:.3}, accuracy {accuracy:.0} %");
+            tell(step.step + 1, step.steps, says)
+        }
+        Progress::Resumed(_) | Progress::Epoch(_) => ControlFlow::Continue(()),
     }
 }

@@ -5,8 +5,9 @@ use vene::training::Trained;
 use vene::{Outline, Plan, Table};
 use vene_report::{Along, Caption, Facets, Figure, Profile};
 
-use super::Settings;
-use crate::{model, terminal};
+use super::{Outcome, Settings};
+use crate::drawn::Drawn;
+use crate::model;
 
 /// Points of a line at most; of more steps neighbours are averaged.
 const MOST_POINTS: usize = 400;
@@ -54,19 +55,31 @@ impl Curve {
 }
 
 /// The learning curve of one training.
-pub fn of_one(
+///
+/// # Errors
+/// What cannot be drawn.
+pub fn of_training(
+    outcome: &Outcome,
+    plan: &Plan,
+    outline: &Outline,
+    settings: &Settings,
+) -> anyhow::Result<Figure> {
+    of_one(&Curve::of(String::new(), &outcome.trained), plan, outline, settings)
+}
+
+fn of_one(
     curve: &Curve,
     plan: &Plan,
     outline: &Outline,
     settings: &Settings,
-) -> Vec<(String, Vec<u8>)> {
+) -> anyhow::Result<Figure> {
     let lines = [("batches", &curve.batches), ("held-out rows, after each epoch", &curve.held_out)];
     let points = lines.into_iter().flat_map(|(line, points)| {
         points.iter().map(move |&(step, loss)| (String::new(), line.to_owned(), step, loss))
     });
     let title = format!("{}: {}", model::short_name(outline), plan.intervention_names().join(", "));
     let caption = Caption::new(title).note("data", data_name(settings));
-    files("curves", curves(caption, points))
+    curves(caption, points)
 }
 
 /// The learning curves of a grid: a line for each training, of few the batches too. Where there are many, and several
@@ -271,15 +284,8 @@ fn refuse_crowd(table: &Table) -> anyhow::Result<()> {
 }
 
 /// A figure's two files. One that cannot be drawn is left out with a warning, rather than the training lost.
-fn files(name: &str, figure: anyhow::Result<Figure>) -> Vec<(String, Vec<u8>)> {
-    match figure.and_then(|figure| Ok((figure.png()?, figure))) {
-        Ok((png, figure)) => vec![
-            (format!("{name}.svg"), figure.svg().as_bytes().to_vec()),
-            (format!("{name}.png"), png),
-        ],
-        Err(error) => {
-            terminal::warn(format!("{name} is left out: {error:#}"));
-            Vec::new()
-        }
-    }
+pub fn files(name: &str, figure: anyhow::Result<Figure>) -> Vec<(String, Vec<u8>)> {
+    let mut drawn = Drawn::default();
+    drawn.take(name, figure);
+    drawn.files()
 }

@@ -8,12 +8,14 @@ use anyhow::{Context, bail, ensure};
 use vene::data::{FoilIs, LeftOut, PreparedRow, Reason, Row};
 use vene::plan::{OverRows, PlanRows};
 use vene::plan_file::{Sections, TrainSection, save_with};
-use vene::training::{Checkpoint, Examples, Step, Trainer, split, with_random_directions};
+use vene::training::{
+    Checkpoint, Examples, Progress, Step, Trainer, split, with_random_directions,
+};
 use vene::{Model, Outline, Plan};
 use vene_table::Table;
 
 use super::bar::show;
-use super::figures::{self, Curve};
+use super::figures;
 use super::objectives::{self, Label, Task};
 use super::{CHECKPOINT, FILES, Outcome, STEPS, Settings, TRAINED, record};
 use crate::folder::Folder;
@@ -109,6 +111,50 @@ impl<'p> Ready<'p> {
         warn_of_foils(self.label, all());
     }
 
+    /// Trains; after it the plan's interventions have what was learned. `checkpoint` is where it keeps how far it came.
+    pub fn train(
+        &self,
+        model: &Model,
+        checkpoint: Option<Checkpoint<'_>>,
+        progress: &mut dyn FnMut(Progress<'_>) -> ControlFlow<()>,
+    ) -> anyhow::Result<Outcome> {
+        let start = Instant::now();
+        let Self { trainer, seen, held_out, .. } = self;
+        let examples = Examples { plan: &seen.task.plan, objective: &seen.task.objective };
+        let unseen = Examples { plan: &held_out.task.plan, objective: &held_out.task.objective };
+        let before = trainer.evaluate(model, unseen)?;
+        let trained = match checkpoint {
+            Some(checkpoint) => trainer.train_with_checkpoint(
+                model,
+                examples,
+                Some(unseen),
+                checkpoint,
+                progress,
+            )?,
+            None => trainer.train(model, examples, Some(unseen), progress)?,
+        };
+        let last = trained.epochs.last().and_then(|epoch| epoch.held_out);
+        let after = last.context("no epoch was trained: give `epochs` in [train]")?;
+        let random = with_random_directions(&seen.task.plan, CONTROL_SEED, || {
+            trainer.evaluate(model, unseen)
+        })?;
+        Ok(Outcome {
+            held_out: after,
+            control: random.unwrap_or(before),
+            is_random: random.is_some(),
+            rows: [seen.rows.len(), held_out.rows.len()],
+            held_out_rows: held_out.rows.iter().map(|row| row.index).collect(),
+            left_out: self.left_out.clone(),
+            seconds: start.elapsed().as_secs_f64(),
+            trained,
+        })
+    }
+
+    /// What is kept with the plan, so that other commands know what its data was for.
+    pub fn sections(&self, settings: &Settings) -> Sections {
+        Sections { train: Some(self.section.clone()), ..settings.sections.clone() }
+    }
+
     /// Trains in its folder, whose record has begun, and writes what was learned. `name` says which training of several
     /// it is.
     pub fn run(
@@ -119,46 +165,19 @@ impl<'p> Ready<'p> {
         record: &mut Record,
         name: &str,
     ) -> anyhow::Result<Outcome> {
-        let start = Instant::now();
-        let Self { trainer, seen, held_out, .. } = self;
         let path = folder.path().join(CHECKPOINT);
-        let examples = Examples { plan: &seen.task.plan, objective: &seen.task.objective };
-        let unseen = Examples { plan: &held_out.task.plan, objective: &held_out.task.objective };
-        let before = trainer.evaluate(model, unseen)?;
         let bar = Bar::new(0, if name.is_empty() { "steps".to_owned() } else { name.to_owned() });
-        let trained = trainer.train_with_checkpoint(
-            model,
-            examples,
-            Some(unseen),
-            Checkpoint { path: &path, of: record.spec() },
-            &mut |progress| {
-                show(&bar, progress);
-                ControlFlow::Continue(())
-            },
-        );
+        let checkpoint = Checkpoint { path: &path, of: record.spec() };
+        let outcome = self.train(model, Some(checkpoint), &mut |progress| {
+            show(&bar, progress);
+            ControlFlow::Continue(())
+        });
         bar.finish();
-        let trained = trained?;
-        let last = trained.epochs.last().and_then(|epoch| epoch.held_out);
-        let after = last.context("no epoch was trained: give `epochs` in [train]")?;
-        let random = with_random_directions(&seen.task.plan, CONTROL_SEED, || {
-            trainer.evaluate(model, unseen)
-        })?;
-        let outcome = Outcome {
-            held_out: after,
-            control: random.unwrap_or(before),
-            is_random: random.is_some(),
-            rows: [seen.rows.len(), held_out.rows.len()],
-            held_out_rows: held_out.rows.iter().map(|row| row.index).collect(),
-            left_out: self.left_out.clone(),
-            seconds: start.elapsed().as_secs_f64(),
-            trained,
-        };
+        let outcome = outcome?;
         let steps = steps(&outcome.trained.steps)?;
-        let curve = Curve::of(String::new(), &outcome.trained);
-        let drawn = figures::of_one(&curve, self.plan, model, settings);
-        // So that other commands know what the plan's data was for.
-        let section = self.section.clone();
-        let sections = Sections { train: Some(section), ..settings.sections.clone() };
+        let figure = figures::of_training(&outcome, self.plan, model, settings);
+        let drawn = figures::files("curves", figure);
+        let sections = self.sections(settings);
         // Its files must still be those that were opened.
         record.set("model", model::record(model, &settings.spec.model)?);
         record.set_files(&FILES.map(str::to_owned));
@@ -203,7 +222,7 @@ fn warn_of_foils<'r>(label: Label, rows: impl Iterator<Item = &'r PreparedRow>) 
 }
 
 /// The steps as a table.
-fn steps(steps: &[Step]) -> anyhow::Result<Table> {
+pub fn steps(steps: &[Step]) -> anyhow::Result<Table> {
     let whole =
         |of: fn(&Step) -> usize| steps.iter().map(|step| of(step) as i64).collect::<Vec<_>>();
     let table = Table::builder()

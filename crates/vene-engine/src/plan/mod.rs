@@ -11,6 +11,7 @@ mod conflicts;
 mod edit;
 mod ends;
 mod heads;
+mod learned;
 mod outputs;
 mod padded;
 mod positions;

@@ -27,6 +27,7 @@ pub use scoring::Scoring;
 pub use vene_kernels::{Path, Query};
 
 use candle_core::Tensor as Values;
+use vene_files::Interrupted;
 
 use crate::config::{Activation, ClampedGate, Experts, NormKind, Rotary};
 use crate::matrix::Matrix;
@@ -40,6 +41,13 @@ use crate::tensors::{LinearTensors, NormTensors};
 pub struct OperationError(#[from] pub candle_core::Error);
 
 vene_named::debug_as_sentence!(OperationError);
+
+impl OperationError {
+    /// That the computation was stopped.
+    pub(crate) fn interrupted(interrupted: Interrupted) -> Self {
+        Self(candle_core::Error::wrap(interrupted))
+    }
+}
 
 /// The logits of chosen tokens in some rows.
 #[derive(Clone, Debug, Default, PartialEq)]

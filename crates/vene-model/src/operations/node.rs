@@ -9,6 +9,7 @@
 use std::sync::Mutex;
 
 use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Storage, Tensor};
+use vene_files::check_interrupt;
 
 /// `forward(x)` as one node. Where `x` has no graph behind it that is all; else the node's backward pass is
 /// `backward(x, gradient)`: from the gradient of the result, in the result's shape, to that of `x`. What
@@ -67,6 +68,7 @@ impl CustomOp1 for Node {
     }
 
     fn bwd(&self, x: &Tensor, _: &Tensor, gradient: &Tensor) -> Result<Option<Tensor>> {
+        check_interrupt().map_err(candle_core::Error::wrap)?;
         (self.backward)(&x.detach(), &gradient.contiguous()?).map(Some)
     }
 }

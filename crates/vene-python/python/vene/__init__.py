@@ -12,8 +12,13 @@
 pyvene's names are here too: `import vene as pyvene` runs its tutorials.
 """
 
+import os
+
+from vene import _vene
+from vene._activations import Activations
 from vene._arrays import Tensor
 from vene._errors import InputError, ModelError, PlanError, RunError, VeneError
+from vene._figure import Figure
 from vene._from_memory import from_tensors, from_transformers
 from vene._intervenable import (
     AdditionIntervention,
@@ -25,25 +30,33 @@ from vene._intervenable import (
     VanillaIntervention,
     ZeroIntervention,
 )
+from vene._metric import Metric, metric
 from vene._model import Config, Model, ModelOutput, Outcome, Session, Text, load
 from vene._notebook import create_gpt2, embed_to_distrib, format_token, top_vals
+from vene._outcomes import Outcomes
 from vene._run import Run, run
 from vene._sweep import Swept
 from vene._table import Table
 from vene._tokenizer import Encoding, Tokenizer
+from vene._trace import Trace
+from vene._trained import Trained
 from vene._vene import __version__
 
 __all__ = [
+    "Activations",
     "AdditionIntervention",
     "Config",
     "Encoding",
+    "Figure",
     "InputError",
     "IntervenableConfig",
     "IntervenableModel",
+    "Metric",
     "Model",
     "ModelError",
     "ModelOutput",
     "Outcome",
+    "Outcomes",
     "PlanError",
     "RepresentationConfig",
     "Run",
@@ -56,6 +69,8 @@ __all__ = [
     "Tensor",
     "Text",
     "Tokenizer",
+    "Trace",
+    "Trained",
     "VanillaIntervention",
     "VeneError",
     "ZeroIntervention",
@@ -66,6 +81,10 @@ __all__ = [
     "from_tensors",
     "from_transformers",
     "load",
+    "metric",
     "run",
     "top_vals",
 ]
+
+# Threads do not outlive a fork: what they would compute is refused there.
+os.register_at_fork(after_in_child=_vene.after_fork)

@@ -9,7 +9,7 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
-Crossing = tuple[str, list[int], bytes]
+from vene import _vene
 
 
 class Tensor(np.ndarray[Any, Any]):
@@ -35,10 +35,9 @@ class Tensor(np.ndarray[Any, Any]):
         return self.ndim
 
 
-def array(crossing: Crossing) -> npt.NDArray[Any]:
-    """What crossed the border of the compiled half, as an array of its own."""
-    dtype, shape, values = crossing
-    return np.frombuffer(values, dtype=dtype).reshape(shape).copy()
+def array(values: _vene.Values) -> npt.NDArray[Any]:
+    """What the compiled half gave, as an array that shares its memory."""
+    return np.asarray(values)
 
 
 def tensor(values: npt.ArrayLike) -> Any:

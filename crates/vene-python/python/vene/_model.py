@@ -3,111 +3,56 @@
 from __future__ import annotations
 
 import json
-import warnings
-from collections import OrderedDict
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, overload
+from weakref import WeakValueDictionary
 
 import numpy as np
 import numpy.typing as npt
 
 from vene import _vene
+from vene._activations import Activations
 from vene._arrays import LazyRows, array, tensor
-from vene._errors import InputError
-from vene._sweep import Names, Swept, listed, names, sweep
+from vene._config import Config
+from vene._errors import InputError, ModelError
+from vene._experiment import Names, do, listed, names
+from vene._outcome import Outcome, softmax
+from vene._outcomes import Outcomes
+from vene._output import ModelOutput, Unembedding, check_mask
+from vene._session import Session, Sessions
+from vene._sweep import Swept
+from vene._text import Text
 from vene._tokenizer import Tokenizer
+from vene._trace import Trace
+from vene._trained import Trained
+from vene._warn import warn
+
+__all__ = ["Config", "Model", "ModelOutput", "Outcome", "Session", "Text", "check_mask", "load", "softmax"]
 
 Prompt = str | Sequence[int] | npt.NDArray[Any]
 
-SESSIONS = 4
-"""How many sessions a model keeps for calls that follow each other."""
+GivenPlan = Mapping[str, Any] | str | Path | Trained
+"""A plan: a dict that says what a plan's file says, such a file or the folder of a saved one, or what a training gave."""
 
-
-UNEMBEDDED = 16
-"""How many rows of logits it keeps, likewise."""
-
-
-@dataclass(frozen=True)
-class Config:
-    """A model's sizes. pyvene's and Hugging Face's names of some are there too (`n_layer`, `hidden_size` ...)."""
-
-    family: str
-    layers: int
-    d_model: int
-    heads: int
-    key_value_heads: int
-    head_dim: int
-    d_mlp: int
-    vocabulary: int
-    context: int
-    final_norm: bool
-
-    @property
-    def n_layer(self) -> int:
-        return self.layers
-
-    @property
-    def num_hidden_layers(self) -> int:
-        return self.layers
-
-    @property
-    def n_head(self) -> int:
-        return self.heads
-
-    @property
-    def num_attention_heads(self) -> int:
-        return self.heads
-
-    @property
-    def n_embd(self) -> int:
-        return self.d_model
-
-    @property
-    def hidden_size(self) -> int:
-        return self.d_model
-
-    @property
-    def vocab_size(self) -> int:
-        return self.vocabulary
-
-
-@dataclass(frozen=True)
-class ModelOutput:
-    """What a run gave: of one prompt, or of several of equal length."""
-
-    last_hidden_state: Any
-    """After the last norm: `[prompts, positions, d_model]`."""
-    logits: LazyRows
-    """`[prompts, positions, vocabulary]`; a row is computed when it is asked for."""
-
-
-@dataclass(frozen=True)
-class Text:
-    """How a prompt was continued."""
-
-    text: str
-    tokens: list[int]
-    """The new tokens, one that ended the text included."""
-    log_probabilities: list[float]
-    """Each token's, in nats, in the model's distribution before temperature and cuts."""
-    end: str
-    """Why it ended: `stop`, `enough`, `context_full`."""
-
-    def __str__(self) -> str:
-        return self.text
+Metrics = str | Callable[..., Any] | Sequence[str | Callable[..., Any]]
+"""Metrics: names of built-in ones, and functions (`vene.metric`)."""
 
 
 class Model:
     """A model and its tokenizer. Made by `vene.load`."""
 
-    def __init__(self, model: _vene.Model, name: str) -> None:
+    def __init__(self, model: _vene.Model, name: str, precision: str = "single") -> None:
         self._model = model
-        self._sessions: OrderedDict[tuple[tuple[int, ...], ...], _vene.Session] = OrderedDict()
-        self._unembedded: OrderedDict[bytes, npt.NDArray[Any]] = OrderedDict()
+        self._precision = precision
+        self._sessions = Sessions(model)
         self.name = name
         self.config = Config(**json.loads(model.config))
         self.tokenizer = Tokenizer(model)
+        self.unembed = Unembedding(model, self.config.vocabulary)
+        """The logits of `last_hidden_state`: `[..., d_model]` to `[..., vocabulary]`, a row when it is asked for."""
 
     @property
     def identity(self) -> str:
@@ -136,47 +81,153 @@ class Model:
         best = np.argsort(-probabilities, kind="stable")[:n]
         return [(self._model.token_text(int(token)), float(probabilities[token])) for token in best]
 
-    def run(self, plan: dict[str, Any], base: Prompt, sources: Iterable[Prompt] = ()) -> Outcome:
-        """Runs a plan, which says what a plan's file says (`docs/plans.md`), over a base and its sources.
+    @overload
+    def run(self, plan: GivenPlan, base: Prompt, sources: Iterable[Prompt] = ()) -> Outcome: ...
+    @overload
+    def run(
+        self,
+        plan: GivenPlan,
+        *,
+        data: Any,
+        metric: Metrics | None = None,
+        answers: str | None = None,
+        limit: int | None = None,
+        resamples: int | None = None,
+        seed: int | None = None,
+        memory: int | None = None,
+        progress: bool | None = None,
+    ) -> Outcomes: ...
+    def run(
+        self,
+        plan: GivenPlan,
+        base: Prompt | None = None,
+        sources: Iterable[Prompt] = (),
+        *,
+        data: Any = None,
+        metric: Metrics | None = None,
+        progress: bool | None = None,
+        **more: Any,
+    ) -> Outcome | Outcomes:
+        """Runs a plan, which says what a plan's file says (`docs/plans.md`), over a base and its sources, or over the rows of a
+        data set.
 
             model.run({"edit": [{"intervention": "interchange", "component": "mlp_output", "layer": 2, "positions": "last"}]},
                       "The capital of Spain is", ["The capital of Italy is"])
+            model.run(plan, data=rows, metric="logit_difference").summary.to_pandas()
+
+        Over rows it measures metrics (names, or functions: `vene.metric`) in the edited and the unedited run of each, tells what every
+        edit did, and keeps what the plan collects; a plan may have a `grid`. `data` is a file, a list of dicts, or a table of pandas,
+        polars, Arrow or Hugging Face's datasets.
         """
+        if data is not None:
+            if base is not None or sources:
+                raise InputError("a plan is run over a base and its sources, or over data: not over both")
+            return self._over_rows("plan", plan, data, metric, progress, more)
+        if base is None:
+            raise InputError("a plan is run over a base, model.run(plan, base, sources), or over rows, model.run(plan, data=rows)")
+        unread = [name for name, value in {"metric": metric, "progress": progress, **more}.items() if value is not None]
+        if unread:
+            raise InputError(f"{unread[0]} is read where a plan is run over rows (data=)")
+        sources = list(sources)
         return self.session([base, *sources]).run(plan, base, sources)
+
+    def evaluate(
+        self,
+        plan: GivenPlan,
+        data: Any,
+        *,
+        metric: Metrics | None = None,
+        progress: bool | None = None,
+        **more: Any,
+    ) -> Outcomes:
+        """Runs a trained plan over rows, beside random directions and the interchange of whole activations."""
+        with _by_itself(plan) as own:
+            return self._over_rows("evaluate", own, data, metric, progress, more)
+
+    def train(
+        self,
+        plan: GivenPlan,
+        data: Any,
+        *,
+        limit: int | None = None,
+        memory: int | None = None,
+        progress: bool | None = None,
+        **train: Any,
+    ) -> Trained:
+        """Trains a plan's interventions on the rows of a data set, as `vene train` does, to the same numbers (`docs/training.md`).
+
+            das = {"edit": [{"intervention": {"name": "low_rank_rotated_space", "rank": 16}, "component": "block_output",
+                             "layer": 2, "positions": {"role": "subject_last"}}]}
+            trained = model.train(das, rows, epochs=3, learning_rate=0.01)
+
+        Other arguments are keys of `[train]`: `epochs`, `batch`, `learning_rate`, `held_out` ...
+        """
+        sections = {"train": train, "data": {"limit": limit}, "limits": {"memory": memory}}
+        with _by_itself(plan) as own:
+            sections, given = self._sections(own, sections)
+            trained = do(_vene.train, self, "train", sections, unit="steps", data=data, plan=given, progress=progress)
+        return Trained(trained)
+
+    def collect(
+        self,
+        prompts: Sequence[str] | None = None,
+        components: Names = "block_output",
+        *,
+        data: Any = None,
+        layers: Iterable[int] | None = None,
+        positions: Any = "last",
+        pad: bool | None = None,
+        limit: int | None = None,
+        memory: int | None = None,
+        progress: bool | None = None,
+    ) -> Activations:
+        """Keeps what components show in prompts or in the rows of a data set, one stacked array for each component and layer.
+
+            model.collect(["The capital of Spain is", "The capital of Italy is"], "mlp_output", layers=[5])["mlp_output/5"]
+
+        `positions` is what a plan's file has there, or a list of that: `"last"`, a number, `"all"`, a role such as `"subject_last"`.
+        Rows of unequal numbers of positions are padded with zeros where `pad` is true.
+        """
+        several = positions if isinstance(positions, list | tuple) else [positions]
+        collect = [
+            {"component": name, **({} if layer is None else {"layer": layer}), "positions": _position(position)}
+            for name, layer in self._places(components, layers)
+            for position in several
+        ]
+        if (prompts is None) == (data is None):
+            raise InputError("activations are collected of prompts, or of data: give one of them")
+        given = [prompts] if isinstance(prompts, str) else list(prompts or [])
+        sections: dict[str, Any] = {
+            "collect": collect,
+            "data": {"prompts": given, "limit": limit},
+            "tensors": {"pad": pad},
+            "limits": {"memory": memory},
+        }
+        collected = do(_vene.collect, self, "collect", sections, unit="prompts", data=data, progress=progress)
+        return Activations.of(collected)
 
     def session(self, prompts: Iterable[Prompt]) -> Session:
         """Runs prompts once and keeps what plans start from: each plan then costs what its edits change."""
-        return Session(self, list(prompts))
+        return Session(self, self._session([self.tokens(prompt) for prompt in prompts]))
 
-    def trace(
-        self,
-        prompt: Prompt,
-        components: Names = ("block_output",),
-        layers: Iterable[int] | None = None,
-    ) -> dict[str, npt.NDArray[Any]]:
-        """What components show at every position: `[positions, width]` by `"component/layer"`, or `[heads, queries, keys]`."""
-        tokens = self.tokens(prompt)
-        wanted = range(self.config.layers) if layers is None else list(layers)
-        places: list[tuple[str, int | None]] = []
-        plan = self._plan({}).without_distributions()
-        for name in names(components):
-            component, own, per_layer = self._model.component(name)
-            for layer in [own] if own is not None else wanted if per_layer else [None]:
-                plan = plan.collecting(component, layer)
-                places.append((component, layer))
-        outcome = self._session([tokens]).run(plan, list(tokens), [])
-        named = (
-            (component if layer is None else f"{component}/{layer}", array(outcome.activation(component, layer)))
-            for component, layer in places
-        )
-        return dict(named)
+    def trace(self, prompt: Prompt, components: Names | None = None, layers: Iterable[int] | None = None) -> Trace:
+        """What components show at every position of a prompt, by name: computed when it is asked for (`Trace`).
+
+        What `components` and `layers` name is computed together; without them the trace has every name, and computes what is
+        asked for.
+        """
+        sites = self._model.sites if components is None else self._places(components, layers)
+        if components is None and layers is not None:
+            wanted = {None, *layers}
+            sites = [site for site in sites if site[1] in wanted]
+        return Trace(self, self.tokens(prompt), sites, named=components is not None)
 
     def generate(
         self,
         prompt: Prompt,
         max_new_tokens: int = 64,
         *,
-        plan: dict[str, Any] | None = None,
+        plan: GivenPlan | None = None,
         sources: Iterable[Prompt] = (),
         temperature: float | None = None,
         top_k: int | None = None,
@@ -216,7 +267,7 @@ class Model:
         tokens: Names | None = None,
         target: Names | None = None,
         foil: Names | None = None,
-        metric: Names | None = None,
+        metric: Metrics | None = None,
         direction: Names | None = None,
         window: int | None = None,
         effect: str | None = None,
@@ -232,7 +283,8 @@ class Model:
         """Makes one intervention at every one of many places, over a pair of prompts or the rows of a data set.
 
         The arguments are those of `vene sweep`, and mean the same: `docs/data-sets.md`. `data` is a file, a list of dicts,
-        or a table of pandas, polars or Arrow. Other keys of `[sweep]` are taken by their names (`noise_sd`, `draws` ...).
+        or a table of pandas, polars, Arrow or Hugging Face's datasets. `metric` takes names and functions (`vene.metric`). Other
+        keys of `[sweep]` are taken by their names (`noise_sd`, `draws` ...).
         """
         sections: dict[str, dict[str, Any]] = {
             "data": {
@@ -256,11 +308,13 @@ class Model:
                 "controls": names(control),
                 **more,
             },
-            "measure": {"metrics": None if metric is None else names(metric), "answers": answers},
+            "measure": {"answers": answers},
             "statistics": {"resamples": resamples, "seed": seed},
             "limits": {"memory": memory},
         }
-        return sweep(self._model, data, sections, progress)
+        swept = do(
+            _vene.sweep, self, "sweep", sections, unit="interventions", data=data, metric=metric, progress=progress)
+        return Swept.of(swept)
 
     def __call__(self, input_ids: Any, attention_mask: Any = None, **_options: Any) -> ModelOutput:
         """A forward pass over `[prompts, positions]` token ids, as Hugging Face's models are called."""
@@ -269,27 +323,63 @@ class Model:
         plan = self._hidden_plan(self._plan({}))
         return self._output([self._session([prompt]).run(plan, list(prompt), []) for prompt in prompts])
 
+    def __reduce__(self) -> tuple[Callable[[str, str, str], Model], tuple[str, str, str]]:
+        # A model goes by its name: the other process opens the same files, and holds them to the identity.
+        return _reopened, (self.name, self._precision, self.identity)
+
     def __repr__(self) -> str:
         config = self.config
         return f"vene.Model({self.name!r}: {config.family}, {config.layers} layers of width {config.d_model})"
+
+    def _over_rows(
+        self, kind: str, plan: GivenPlan, data: Any, metric: Metrics | None, progress: bool | None, more: dict[str, Any]
+    ) -> Outcomes:
+        """Runs a plan over rows; `more` are keys of the sections that say how."""
+        sections: dict[str, dict[str, Any]] = {"data": {}, "measure": {}, "statistics": {}, "limits": {}}
+        for key, value in more.items():
+            if key not in OVER_ROWS:
+                raise InputError(f"{key} is not known here; there are metric, progress, {', '.join(OVER_ROWS)}")
+            sections[OVER_ROWS[key]][key] = value
+        sections, given = self._sections(plan, sections)
+        ran = do(
+            _vene.run_over_rows, self, kind, sections, unit="runs", data=data, metric=metric, plan=given, progress=progress)
+        return Outcomes(ran)
+
+    def _sections(
+        self, plan: GivenPlan, sections: dict[str, dict[str, Any]]
+    ) -> tuple[dict[str, Any], _vene.Plan | str | None]:
+        """An experiment's sections, and its plan where they do not say it."""
+        if isinstance(plan, Trained):
+            return sections, plan.plan
+        if isinstance(plan, str | Path):
+            return sections, str(plan)
+        own = {name: section for name, section in plan.items() if name != "kind"}
+        both = {name: {**own.pop(name, {}), **section} for name, section in sections.items()}
+        return {**own, **both}, None
+
+    def _places(self, components: Names, layers: Iterable[int] | None) -> list[tuple[str, int | None]]:
+        """Components in layers, by whichever names."""
+        wanted = list(range(self.config.layers)) if layers is None else [int(layer) for layer in layers]
+        places: list[tuple[str, int | None]] = []
+        for name in names(components):
+            component, own, per_layer = self._model.component(name)
+            places += [(component, layer) for layer in ([own] if own is not None else wanted if per_layer else [None])]
+        return places
 
     def _given(self, prompt: Prompt) -> str | list[int]:
         """As it crosses the border: a text stays one, as positions may name its phrases."""
         return prompt if isinstance(prompt, str) else list(self.tokens(prompt))
 
-    def _plan(self, plan: dict[str, Any]) -> _vene.Plan:
-        text = json.dumps({"kind": "plan", **plan})
-        return _vene.Plan.parse(self._model, text)
+    def _plan(self, plan: GivenPlan) -> _vene.Plan:
+        if isinstance(plan, Trained):
+            return plan.plan
+        if isinstance(plan, str | Path):
+            return _vene.Plan.read(self._model, str(plan))
+        return _vene.Plan.parse(self._model, json.dumps({"kind": "plan", **plan}))
 
     def _session(self, prompts: list[tuple[int, ...]]) -> _vene.Session:
         """Runs that are kept for calls that follow each other, the last few of them."""
-        key = tuple(dict.fromkeys(prompts))
-        found = self._sessions.pop(key, None)
-        session = found or _vene.Session(self._model, [list(prompt) for prompt in key])
-        self._sessions[key] = session
-        while len(self._sessions) > SESSIONS:
-            self._sessions.popitem(last=False)
-        return session
+        return self._sessions.of(prompts)
 
     def _hidden_site(self) -> tuple[str, int | None]:
         """Where the unembedding reads."""
@@ -302,92 +392,52 @@ class Model:
         hidden = np.stack([array(outcome.activation(*self._hidden_site())) for outcome in outcomes])
         return ModelOutput(last_hidden_state=tensor(hidden), logits=self.unembed(hidden))
 
-    def unembed(self, hidden: npt.ArrayLike) -> LazyRows:
-        """The logits of `last_hidden_state`: `[..., d_model]` to `[..., vocabulary]`, a row when it is asked for."""
-        rows = np.ascontiguousarray(np.asarray(hidden), dtype=np.float32)
-        flat = rows.reshape(-1, rows.shape[-1])
 
-        def logits(places: npt.NDArray[np.intp]) -> npt.NDArray[Any]:
-            # Interventions that change nothing leave the same row again and again.
-            keys = [flat[place].tobytes() for place in places]
-            new = list(dict.fromkeys(key for key in keys if key not in self._unembedded))
-            if new:
-                computed = array(self._model.logits(b"".join(new), len(new)))
-                self._unembedded.update(zip(new, computed, strict=True))
-            rows = np.stack([self._unembedded[key] for key in keys])
-            while len(self._unembedded) > UNEMBEDDED:
-                self._unembedded.popitem(last=False)
-            return rows
+OVER_ROWS = {
+    "answers": "measure", "limit": "data", "resamples": "statistics", "seed": "statistics", "correction": "statistics",
+    "memory": "limits",
+}
+"""Where an experiment says what a run over rows is told beside its plan."""
 
-        return LazyRows(rows.shape[:-1], self.config.vocabulary, logits)
+_OPEN: WeakValueDictionary[tuple[str, str, str], Model] = WeakValueDictionary()
+"""Models that are there: an unpickled one is not loaded twice, nor a process's own that it sends to its fork."""
 
 
-@dataclass(frozen=True)
-class Outcome:
-    """What a plan's run gave."""
-
-    _outcome: _vene.Outcome
-    _model: Model
-
-    def logits(self, read: int = 0) -> npt.NDArray[np.float64]:
-        """Of the whole vocabulary, `[vocabulary]`, at the position that the plan reads as its `read`-th (default: the last)."""
-        return array(self._outcome.logits(read))
-
-    def probabilities(self, read: int = 0) -> npt.NDArray[np.float64]:
-        """The same as probabilities."""
-        return softmax(self.logits(read))
-
-    def activation(self, component: str, layer: int | None = None) -> npt.NDArray[Any]:
-        """What `[[collect]]` kept there: `[positions, width]`, or `[heads, queries, keys]` of attention patterns."""
-        name, own, _ = self._model._model.component(component)
-        return array(self._outcome.activation(name, own if layer is None else layer))
-
-    @property
-    def receipts(self) -> list[dict[str, Any]]:
-        """What each edit did: where, how large the change was, and why nothing changed where nothing did."""
-        receipts: list[dict[str, Any]] = json.loads(self._outcome.receipts)
-        return receipts
-
-
-class Session:
-    """Unedited runs that are kept. Made by `Model.session`."""
-
-    def __init__(self, model: Model, prompts: list[Prompt]) -> None:
-        self._model = model
-        self._session = model._session([model.tokens(prompt) for prompt in prompts])
-
-    @property
-    def bytes(self) -> int:
-        """What is kept takes so many bytes."""
-        return self._session.bytes
-
-    def run(self, plan: dict[str, Any], base: Prompt, sources: Iterable[Prompt] = ()) -> Outcome:
-        """Runs a plan over prompts of the session; `Model.run` says what a plan is."""
-        model = self._model
-        given = [model._given(prompt) for prompt in (base, *sources)]
-        return Outcome(self._session.run(model._plan(plan), given[0], given[1:]), model)
-
-
-def load(name: str, *, precision: str = "single") -> Model:
+def load(name: str | Path, *, precision: str = "single") -> Model:
     """Loads a model: `embedded` (a small one that ships inside), a folder, a `.gguf` file, or a Hugging Face id.
 
     `precision` is `single` or `double`. What is doubtful about the model's files is a warning.
     """
+    # Another process, to which it may be pickled, may have another working folder.
+    name = str(Path(name).absolute()) if Path(name).exists() else str(name)
     model = _vene.Model.load(name, precision)
-    for notice in model.notices:
-        warnings.warn(notice, stacklevel=2)
-    return Model(model, name)
+    warn(model.notices)
+    return _OPEN.setdefault((name, precision, model.identity), Model(model, name, precision))
 
 
-def softmax(logits: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """Probabilities along the last axis, in double precision."""
-    shifted = logits.astype(np.float64) - logits.max(axis=-1, keepdims=True)
-    weights: npt.NDArray[Any] = np.exp(shifted)
-    weights /= weights.sum(axis=-1, keepdims=True)
-    return weights
+def _reopened(name: str, precision: str, identity: str) -> Model:
+    """A pickled model."""
+    key = (name, precision, identity)
+    model = _OPEN.get(key)
+    if model is None:
+        model = load(name, precision=precision)
+        if model.identity != identity:
+            raise ModelError(f"{name} is not the model that was pickled: its files have changed since ({identity} is now {model.identity})")
+    return model
 
 
-def check_mask(mask: Any) -> None:
-    """Padding is refused: it is never needed, as prompts of any length are run together."""
-    if mask is not None and not np.all(np.asarray(mask) == 1):
-        raise InputError("the attention mask hides tokens: give each prompt without padding")
+@contextmanager
+def _by_itself(plan: GivenPlan) -> Iterator[GivenPlan]:
+    """A plan whose parameters are nobody else's: what was trained stays what it is when it is trained on, or compared."""
+    if not isinstance(plan, Trained):
+        yield plan
+        return
+    with TemporaryDirectory(prefix="vene-") as folder:
+        yield plan.save(Path(folder) / "trained")
+
+
+def _position(position: Any) -> Any:
+    """A position as a plan has it: a text that is no word of plans' own is a role."""
+    if isinstance(position, str) and position not in ("last", "all"):
+        return {"role": position}
+    return position

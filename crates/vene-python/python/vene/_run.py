@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -47,11 +48,28 @@ def run(experiment: str | Path | dict[str, Any], out: str | Path | None = None, 
     name = experiment.get("kind", "plan") if isinstance(experiment, dict) else Path(experiment).stem
     folder = Path(f"vene-out/{name}-{datetime.now():%Y-%m-%d-%H%M%S}" if out is None else out)
     with experiment_file(experiment) as path:
-        line = [sys.executable, "-m", "vene", "run", str(path), "--json", "--out", str(folder), *changed(changes)]
-        done = subprocess.run(line, stdout=subprocess.PIPE, stderr=None if sys.stderr.isatty() else subprocess.PIPE, text=True)
-    if done.returncode != 0:
-        raise RunError(failure(done.stderr))
-    return Run(folder=folder, record=json.loads(done.stdout))
+        code, said = _command([sys.executable, "-m", "vene", "run", str(path), "--json", "--out", str(folder), *changed(changes)])
+    if code != 0:
+        raise RunError(failure(said))
+    return Run(folder=folder, record=json.loads((folder / "run.json").read_text(encoding="utf-8")))
+
+
+def _command(line: list[str]) -> tuple[int, str | None]:
+    """Runs a command: its exit code, and what it said went wrong. Ctrl-C, or a notebook's stop button, stops it as it stops a command, which
+    leaves a folder that can be resumed.
+    """
+    bar = sys.stderr.isatty()
+    with subprocess.Popen(line, stdout=subprocess.PIPE, stderr=None if bar else subprocess.PIPE, text=True) as process:
+        try:
+            _, said = process.communicate()
+        except BaseException:
+            process.send_signal(signal.SIGINT)
+            try:
+                process.wait(timeout=10)
+            except subprocess.TimeoutExpired:
+                process.kill()
+            raise
+        return process.returncode, said
 
 
 @contextmanager

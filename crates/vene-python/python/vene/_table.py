@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from html import escape
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from vene import _vene
@@ -11,6 +13,7 @@ from vene import _vene
 if TYPE_CHECKING:
     import pandas
     import polars
+    import pyarrow
 
 
 ENDS = 5
@@ -65,6 +68,28 @@ class Table:
     def write_parquet(self, path: str | Path) -> None:
         self._table.write_parquet(str(path))
 
+    def to_arrow(self) -> pyarrow.Table:
+        """A pyarrow `Table`, without a copy; needs pyarrow."""
+        import pyarrow
+
+        return pyarrow.table(self)
+
+    def to_dicts(self) -> list[dict[str, Any]]:
+        """Each row as a dict."""
+        columns = self.to_dict()
+        return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+
+    def __eq__(self, other: object) -> bool:
+        return self.to_dict() == other.to_dict() if isinstance(other, Table) else NotImplemented
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __reduce__(self) -> tuple[Callable[[bytes], Table], tuple[bytes]]:
+        with TemporaryDirectory(prefix="vene-") as folder:
+            path = Path(folder) / "table.parquet"
+            self.write_parquet(path)
+            return _of_parquet, (path.read_bytes(),)
+
     def __repr__(self) -> str:
         return str(self._table)
 
@@ -79,6 +104,14 @@ class Table:
         body = "".join(f"<tr>{line}</tr>" for line in lines)
         size = f"<p>{rows:,} rows x {len(columns)} columns</p>"
         return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>{size}"
+
+
+def _of_parquet(content: bytes) -> Table:
+    """A pickled table."""
+    with TemporaryDirectory(prefix="vene-") as folder:
+        path = Path(folder) / "table.parquet"
+        path.write_bytes(content)
+        return Table.read_parquet(path)
 
 
 def _cell(value: Any) -> str:

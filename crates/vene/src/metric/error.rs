@@ -41,6 +41,20 @@ pub enum MetricProblem {
         /// What it gave.
         value: f64,
     },
+    /// It failed, in words of its own.
+    #[error("it failed: {message}")]
+    Failed {
+        /// What it says.
+        message: String,
+    },
+    /// It gave another number of values than there were runs.
+    #[error("it gave {given} values for {runs} runs: one each is expected")]
+    Count {
+        /// How many it gave.
+        given: usize,
+        /// Of how many runs it was asked.
+        runs: usize,
+    },
     /// It panicked.
     #[error("it panicked: {message}")]
     Panicked {
@@ -53,10 +67,22 @@ vene_named::debug_as_sentence!(MetricProblem);
 
 /// A metric's number, if it gives one.
 pub(super) fn checked(metric: &dyn Metric, observed: &Observed<'_>) -> Result<f64, MetricProblem> {
-    match guarded(|| metric.value(observed)) {
-        Ok(Some(value)) if value.is_finite() => Ok(value),
-        Ok(Some(value)) => Err(MetricProblem::NotFinite { value }),
-        Ok(None) => Err(MetricProblem::Unread),
-        Err(panic) => Err(MetricProblem::Panicked { message: panic.message }),
+    let values = checked_all(metric, std::slice::from_ref(observed));
+    Ok(values.map_err(|(_, problem)| problem)?[0])
+}
+
+/// A metric's numbers of several runs, one each, or the first run without one.
+pub(super) fn checked_all(
+    metric: &dyn Metric,
+    observed: &[Observed<'_>],
+) -> Result<Vec<f64>, (usize, MetricProblem)> {
+    let values = guarded(|| metric.values(observed))
+        .map_err(|panic| (0, MetricProblem::Panicked { message: panic.message }))??;
+    if values.len() != observed.len() {
+        return Err((0, MetricProblem::Count { given: values.len(), runs: observed.len() }));
+    }
+    match values.iter().position(|value| !value.is_finite()) {
+        Some(run) => Err((run, MetricProblem::NotFinite { value: values[run] })),
+        None => Ok(values),
     }
 }

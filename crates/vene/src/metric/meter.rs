@@ -10,7 +10,7 @@ use vene_engine::plan::{Outputs, Plan, Positions, ResolvedPlan};
 use vene_engine::{Distribution, ExampleOutcome, Executor, PlanOutcome};
 use vene_model::Prompt;
 
-use super::error::checked;
+use super::error::checked_all;
 use super::reduction::{OfDistribution, Reduction, of_distribution};
 use super::{AnswerReads, Asked, Metric, MetricError, MetricProblem, Observed, ReadSite, Reads};
 use super::{answer_outputs, numbers};
@@ -141,33 +141,49 @@ impl Meter {
         Ok(())
     }
 
-    /// The numbers of a row's run. `row` and `run` name it where there is none.
+    /// The numbers of the runs of some rows, for each row in the metrics' order. `row` (by its place among these) and `run`
+    /// name one that has none.
     ///
     /// # Errors
     /// A metric that gives no finite number.
     pub(crate) fn values(
         &self,
-        of: &RowRun<'_>,
-        row: impl Fn() -> String,
+        of: &[RowRun<'_>],
+        row: impl Fn(usize) -> String,
         run: impl Fn() -> String,
-    ) -> Result<Vec<f64>, Box<MetricError>> {
-        let error = |metric: usize, problem| {
+    ) -> Result<Vec<Vec<f64>>, Box<MetricError>> {
+        let error = |metric: usize, (place, problem): (usize, MetricProblem)| {
             let metric = self.metrics[metric].name().to_owned();
-            Box::new(MetricError { metric, row: row(), run: run(), problem })
+            Box::new(MetricError { metric, row: row(place), run: run(), problem })
         };
-        let shown = Shown::of(self, of).map_err(|problem| error(0, problem))?;
-        let mut in_passing = shown.of_distribution.in_passing.iter().cloned();
-        let mut start = 0;
-        let mut values = Vec::with_capacity(self.len());
+        let shown = of
+            .iter()
+            .enumerate()
+            .map(|(place, of)| Shown::of(self, of).map_err(|problem| error(0, (place, problem))));
+        let shown = shown.collect::<Result<Vec<Shown>, _>>()?;
+        let mut values = vec![Vec::with_capacity(self.len()); of.len()];
+        let (mut first_site, mut passed) = (0, 0);
         for (index, (metric, reads)) in self.metrics.iter().zip(&self.reads).enumerate() {
-            let sites = start..start + reads.sites.len();
-            start = sites.end;
-            let value = if reads.in_passing() {
-                in_passing.next().unwrap_or(Err(MetricProblem::Unread))
+            let sites = first_site..first_site + reads.sites.len();
+            first_site = sites.end;
+            let numbers: Result<Vec<f64>, _> = if reads.in_passing() {
+                let number = |(place, shown): (usize, &Shown)| {
+                    let found = shown.of_distribution.in_passing.get(passed).cloned();
+                    found.unwrap_or(Err(MetricProblem::Unread)).map_err(|problem| (place, problem))
+                };
+                let numbers = shown.iter().enumerate().map(number).collect();
+                passed += 1;
+                numbers
             } else {
-                checked(metric.as_ref(), &shown.to(reads, sites, of.unedited))
+                let runs = shown.iter().zip(of);
+                let observed: Vec<Observed<'_>> =
+                    runs.map(|(shown, of)| shown.to(reads, sites.clone(), of.unedited)).collect();
+                checked_all(metric.as_ref(), &observed)
             };
-            values.push(value.map_err(|problem| error(index, problem))?);
+            let numbers = numbers.map_err(|problem| error(index, problem))?;
+            for (values, number) in values.iter_mut().zip(numbers) {
+                values.push(number);
+            }
         }
         Ok(values)
     }

@@ -76,4 +76,16 @@ pub trait Metric: Debug + Send + Sync {
     /// The number, finite; `None` where something is not there that it did not declare to read. What is no number,
     /// `None` and a panic end the sweep with a [`MetricError`].
     fn value(&self, observed: &Observed<'_>) -> Option<f64>;
+
+    /// The numbers of several runs, in their order: those of a batch where it [reads](Reads::batched) them together, else
+    /// as many as happen to be there. Default: [`Metric::value`] of each.
+    ///
+    /// # Errors
+    /// The first run that has no number, and why.
+    fn values(&self, observed: &[Observed<'_>]) -> Result<Vec<f64>, (usize, MetricProblem)> {
+        let number = |(index, observed): (usize, &Observed<'_>)| {
+            self.value(observed).ok_or((index, MetricProblem::Unread))
+        };
+        observed.iter().enumerate().map(number).collect()
+    }
 }

@@ -25,6 +25,7 @@ pub struct Reads {
     pub(crate) single_tokens: bool,
     pub(crate) distribution: bool,
     pub(crate) unedited: bool,
+    pub(crate) batched: bool,
     pub(crate) sites: Vec<ReadSite>,
 }
 
@@ -85,6 +86,14 @@ impl Reads {
         self
     }
 
+    /// All runs of a batch are read together ([`Metric::values`](super::Metric::values)), rather than each as soon as it is
+    /// there: for functions that cost more to call than to compute. Distributions are kept until then.
+    #[must_use]
+    pub fn batched(mut self) -> Self {
+        self.batched = true;
+        self
+    }
+
     /// Rows need a foil.
     #[must_use]
     pub fn with_foil(mut self) -> Self {
@@ -119,6 +128,7 @@ impl Reads {
         self.single_tokens |= other.single_tokens;
         self.distribution |= other.distribution;
         self.unedited |= other.unedited;
+        self.batched |= other.batched;
         self.sites.extend(other.sites);
         self
     }
@@ -143,10 +153,10 @@ impl Reads {
         &self.sites
     }
 
-    /// Whether the distribution is all that is read: then the number is made as soon as the distribution is there,
+    /// Whether the distribution is all that is read, each by itself: then the number is made as soon as the distribution is there,
     /// and the distribution is not kept.
     pub(super) fn in_passing(&self) -> bool {
-        self.distribution && !self.needs_answers() && self.sites.is_empty()
+        self.distribution && !self.batched && !self.needs_answers() && self.sites.is_empty()
     }
 
     /// Whether whole distributions are computed.

@@ -122,11 +122,15 @@ fn write(found: Result<f64, MetricProblem>, into: &mut Vec<f64>) {
         Ok(value) => into.extend([0.0, value]),
         Err(MetricProblem::Unread) => into.extend([1.0, 0.0]),
         Err(MetricProblem::NotFinite { value }) => into.extend([2.0, value]),
-        Err(MetricProblem::Panicked { message }) => {
-            into.extend([3.0, message.len() as f64]);
-            into.extend(message.bytes().map(f64::from));
-        }
+        Err(MetricProblem::Count { given, .. }) => into.extend([3.0, given as f64]),
+        Err(MetricProblem::Panicked { message }) => write_text(4.0, &message, into),
+        Err(MetricProblem::Failed { message }) => write_text(5.0, &message, into),
     }
+}
+
+fn write_text(kind: f64, text: &str, into: &mut Vec<f64>) {
+    into.extend([kind, text.len() as f64]);
+    into.extend(text.bytes().map(f64::from));
 }
 
 /// Reads what [`write`] wrote.
@@ -136,9 +140,15 @@ fn read(values: &mut impl Iterator<Item = f64>) -> Option<Result<f64, MetricProb
         0 => Ok(value),
         1 => Err(MetricProblem::Unread),
         2 => Err(MetricProblem::NotFinite { value }),
-        _ => {
+        3 => Err(MetricProblem::Count { given: value as usize, runs: 1 }),
+        kind => {
             let bytes: Vec<u8> = values.take(value as usize).map(|byte| byte as u8).collect();
-            Err(MetricProblem::Panicked { message: String::from_utf8_lossy(&bytes).into_owned() })
+            let message = String::from_utf8_lossy(&bytes).into_owned();
+            Err(if kind == 4 {
+                MetricProblem::Panicked { message }
+            } else {
+                MetricProblem::Failed { message }
+            })
         }
     })
 }

@@ -213,22 +213,28 @@ impl<'a> Rows<'a> {
         for (row, example) in places.into_iter().zip(&outcome.examples) {
             showed[row].push(example);
         }
-        let of_row = |(index, showed): (usize, Vec<_>)| {
+        let mut runs = Vec::with_capacity(self.rows.len());
+        let mut whose = Vec::with_capacity(self.rows.len());
+        for (index, showed) in showed.into_iter().enumerate() {
             let row = &self.rows[index];
             let run = if is_other {
                 row.source.as_ref().map(|source| (source, &row.source_read))
             } else {
                 Some((&row.base, &row.base_read))
             };
-            let Some((prompt, positions)) = run.filter(|_| !showed.is_empty()) else {
-                return Ok(None);
-            };
-            let (answers, unedited) = (&row.answers, self.unedited[index].as_deref());
-            let run = RowRun { answers, prompt, positions, unedited, showed };
-            let name = || self.name_of(job);
-            Ok(Some(self.sweep.meter.values(&run, || row.name().to_string(), name)?))
-        };
-        showed.into_iter().enumerate().map(of_row).collect()
+            if let Some((prompt, positions)) = run.filter(|_| !showed.is_empty()) {
+                let (answers, unedited) = (&row.answers, self.unedited[index].as_deref());
+                runs.push(RowRun { answers, prompt, positions, unedited, showed });
+                whose.push(index);
+            }
+        }
+        let row = |place: usize| self.rows[whose[place]].name().to_string();
+        let values = self.sweep.meter.values(&runs, row, || self.name_of(job))?;
+        let mut of_rows = vec![None; self.rows.len()];
+        for (index, values) in whose.iter().zip(values) {
+            of_rows[*index] = Some(values);
+        }
+        Ok(of_rows)
     }
 
     /// What a run is, for messages.

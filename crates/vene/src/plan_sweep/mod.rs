@@ -40,7 +40,7 @@ mod noise;
 mod reads;
 mod table;
 
-use std::ops::Range;
+use std::ops::{ControlFlow, Range};
 use std::sync::Arc;
 
 use vene_model::{DecoderConfig, Model, Outline};
@@ -196,7 +196,7 @@ impl PlanSweep {
         outline: &Outline,
         executor: &dyn Executor,
         rows: Range<usize>,
-        progress: &mut dyn FnMut(usize) -> std::ops::ControlFlow<()>,
+        progress: &mut dyn FnMut(usize) -> ControlFlow<()>,
     ) -> Result<PlanBatch, PlanSweepError> {
         if rows.is_empty() || rows.end > self.rows.len() {
             return Err(PlanSweepError::NoBatch { range: rows, rows: self.rows.len() });
@@ -224,9 +224,24 @@ impl PlanSweep {
         outline: &Outline,
         executor: &dyn Executor,
     ) -> Result<PlanBatch, PlanSweepError> {
-        let mut go_on = |_| std::ops::ControlFlow::Continue(());
-        let batches = self.batches(outline.config()).into_iter();
-        let parts = batches.map(|rows| self.run_batch(outline, executor, rows, &mut go_on));
+        self.run_with_progress(outline, executor, &mut |_| ControlFlow::Continue(()))
+    }
+
+    /// The same, where `progress` is told how many of all [runs](Self::runs) are done, and may break off.
+    ///
+    /// # Errors
+    /// As [`PlanSweep::run_batch`].
+    pub fn run_with_progress(
+        &self,
+        outline: &Outline,
+        executor: &dyn Executor,
+        progress: &mut dyn FnMut(usize) -> ControlFlow<()>,
+    ) -> Result<PlanBatch, PlanSweepError> {
+        let run = |rows: Range<usize>| {
+            let before = rows.start * self.grid.runs.len();
+            self.run_batch(outline, executor, rows, &mut |done| progress(before + done))
+        };
+        let parts = self.batches(outline.config()).into_iter().map(run);
         let parts = parts.collect::<Result<Vec<_>, _>>()?;
         let examples: Vec<Table> = parts.iter().map(|part| part.examples.clone()).collect();
         let receipts: Vec<Table> = parts.iter().map(|part| part.receipts.clone()).collect();

@@ -392,34 +392,45 @@ impl Batch<'_> {
         for (&(row, _), example) in places.iter().zip(&outcome.examples) {
             showed[row].push(example);
         }
-        let of_row = |(index, showed): (usize, Vec<&ExampleOutcome>)| {
+        if side.read == Reading::Tokens {
+            let numbers = |showed: Vec<&ExampleOutcome>| {
+                let reading = showed.first()?.readings.first()?;
+                Some(Numbers {
+                    probabilities: reading.probabilities().unwrap_or_default(),
+                    logits: reading.logits().to_vec(),
+                    metrics: Vec::new(),
+                })
+            };
+            return Ok(showed.into_iter().map(numbers).collect());
+        }
+        let mut runs = Vec::with_capacity(side.rows.len());
+        let mut of_runs = Vec::with_capacity(side.rows.len());
+        for (index, showed) in showed.into_iter().enumerate() {
             let row = &side.rows[index];
             let run = match job {
                 Job::Other { number, .. } => side.other_runs(row).into_iter().nth(*number),
                 Job::Base | Job::Cell { .. } => Some(side.edited_run(row)),
             };
-            let Some((prompt, positions)) = run.filter(|_| !showed.is_empty()) else {
-                return Ok(None);
-            };
-            if side.read == Reading::Tokens {
-                let reading = showed.first().and_then(|showed| showed.readings.first());
-                return Ok(reading.map(|reading| Numbers {
-                    probabilities: reading.probabilities().unwrap_or_default(),
-                    logits: reading.logits().to_vec(),
-                    metrics: Vec::new(),
-                }));
+            if let Some((prompt, positions)) = run.filter(|_| !showed.is_empty()) {
+                let (answers, unedited) = (&row.answers, side.unedited[index].as_deref());
+                runs.push(RowRun { answers, prompt, positions, unedited, showed });
+                of_runs.push(index);
             }
-            let (answers, unedited) = (&row.answers, side.unedited[index].as_deref());
-            let run = RowRun { answers, prompt, positions, unedited, showed };
-            let whose = || match self.sweep.is_pair() {
-                true => whose(side, job, row.sources().count()).to_string(),
-                false => row.name().to_string(),
-            };
-            let name = || self.name_of(side, job);
-            let metrics = self.sweep.meter.values(&run, whose, name)?;
-            Ok(Some(Numbers { metrics, ..Numbers::default() }))
+        }
+        let whose = |place: usize| {
+            let row = &side.rows[of_runs[place]];
+            if self.sweep.is_pair() {
+                whose(side, job, row.sources().count()).to_string()
+            } else {
+                row.name().to_string()
+            }
         };
-        showed.into_iter().enumerate().map(of_row).collect()
+        let metrics = self.sweep.meter.values(&runs, whose, || self.name_of(side, job))?;
+        let mut of_rows = vec![None; side.rows.len()];
+        for (index, metrics) in of_runs.iter().zip(metrics) {
+            of_rows[*index] = Some(Numbers { metrics, ..Numbers::default() });
+        }
+        Ok(of_rows)
     }
 
     /// What a run is, for messages.

@@ -22,7 +22,7 @@ pub fn with_random_directions<T, E: From<TrainingError>>(
     seed: u64,
     work: impl FnOnce() -> Result<T, E>,
 ) -> Result<Option<T>, E> {
-    let rotations = rotations(super::trainer::learned(plan));
+    let rotations = rotations(plan.learned());
     if rotations.is_empty() {
         return Ok(None);
     }

@@ -134,7 +134,7 @@ impl Trainer {
         if self.batch == 0 {
             return Err(TrainingError::EmptyBatch);
         }
-        let learned = learned(plan);
+        let learned = plan.learned();
         if learned.is_empty() {
             return Err(TrainingError::NothingToTrain);
         }
@@ -266,20 +266,4 @@ impl Trainer {
         }
         Ok(sums.mean())
     }
-}
-
-/// What a plan's interventions learn, under names in the plan; an intervention that several edits share
-/// learns once.
-pub(super) fn learned(plan: &ResolvedPlan) -> Vec<Parameter> {
-    let mut learned: Vec<Parameter> = Vec::new();
-    for (index, edit) in plan.edits().iter().enumerate() {
-        for parameter in edit.intervention.parameters() {
-            let known = learned.iter().any(|known| known.variable.id() == parameter.variable.id());
-            if parameter.is_trained() && !known {
-                let name = format!("edit.{index}.{}", parameter.name);
-                learned.push(Parameter { name, ..parameter });
-            }
-        }
-    }
-    learned
 }

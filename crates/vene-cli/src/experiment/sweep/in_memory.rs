@@ -1,71 +1,86 @@
-//! A sweep with a model that is loaded already, whose tables stay in memory: for a notebook.
+//! A sweep with a model that is loaded already, whose tables stay in memory.
 
-use std::ops::ControlFlow;
-
-use vene::plan_file::{ExperimentKind, Format};
+use vene::plan_file::ExperimentKind;
 use vene::sweep::Summary;
-use vene::{ExecutorName, Forked, Model, Reference, Sweep, Table};
+use vene::{Outline, Sweep, SweepOutcome, Table};
+use vene_report::Figure;
 
-use super::super::{Experiment, key};
+use super::super::in_memory::{InMemory, Progress, Warned};
 use super::{READ_BY, method, mode, over_data, pair};
+use crate::data_set::DataSource;
+use crate::{data_sweep, executor, rows, sweep};
 
 /// What a sweep gave.
 pub struct Swept {
-    /// A row for each example, place and metric; of a pair without metrics none.
-    pub examples: Table,
-    /// Of a pair, the probabilities of the tokens that were followed.
-    pub tokens: Option<Table>,
+    /// A row for each example, place and metric (of a pair without metrics none); of a pair the probabilities of the tokens
+    /// that were followed as well.
+    pub outcome: SweepOutcome,
     /// Over a data set, means with intervals.
     pub summary: Option<Table>,
+    sweep: Sweep,
+    rows: Option<Rows>,
 }
 
-/// Runs the sweep that a JSON text describes, as a file would (`docs/experiments.md`), on this model.
-///
-/// `progress` is told how many of how many interventions are done, and may stop it.
+/// The rows of a data set, as figures need them.
+struct Rows {
+    data: DataSource,
+    /// The examples in which effects were looked for, where others show them.
+    discovery: Option<Vec<usize>>,
+}
+
+/// Runs a sweep.
 ///
 /// # Errors
 /// What is wrong with the experiment, with a key that is not read among it; failures of the computation; that it was
 /// stopped.
-pub fn sweep_in_memory(
-    model: &Model,
-    experiment: &str,
-    progress: &mut dyn FnMut(usize, usize) -> ControlFlow<()>,
-) -> anyhow::Result<Swept> {
-    let experiment = Experiment::of_text(ExperimentKind::Sweep, experiment, Format::Json)?;
-    let given = &experiment.given;
-    given.read_of_plan(
-        "model",
-        &["id", "identity", "shape", "tokenizer", "ignored_keys", "another"],
-    );
-    let _precision: Option<vene::Precision> = key!(experiment, model.precision);
-    let (name, memory) = experiment.executor();
-    let over_rows = experiment.has_rows();
-    let (sweep, summary): (Sweep, Option<Summary>) = if over_rows {
-        let data = experiment.rows(model)?;
-        let sweep = over_data::data_sweep(&experiment, model, &data)?;
-        let summary = over_data::summary(&experiment, &sweep)?;
-        (sweep, Some(summary))
-    } else {
-        (pair(&experiment, model, method(&experiment)?)?, None)
-    };
-    let over = if over_rows { "a data set" } else { "one pair of prompts" };
-    given.check(mode(&experiment, over, sweep.unit()), READ_BY)?;
-    let all = sweep.interventions_per_row() * sweep.rows().len();
-    let mut told = |done: usize| progress(done, all);
-    let outcome = match (name, memory) {
-        (ExecutorName::Reference, _) => {
-            sweep.run_with_progress(model, &Reference::new(model), &mut told)?
-        }
-        (ExecutorName::Forked, None) => {
-            sweep.run_with_progress(model, &Forked::new(model), &mut told)?
-        }
-        (ExecutorName::Forked, Some(memory)) => {
+pub fn sweep_in_memory(asked: InMemory<'_>) -> anyhow::Result<Warned<Swept>> {
+    asked.run(ExperimentKind::Sweep, |experiment, asked| {
+        let model = asked.model;
+        let (name, memory) = experiment.executor();
+        let over_rows = experiment.has_rows();
+        let (sweep, rows): (Sweep, Option<(Summary, DataSource)>) = if over_rows {
+            let data = experiment.rows(model)?;
+            let sweep = over_data::data_sweep(&experiment, model, &data)?;
+            let summary = over_data::summary(&experiment, &sweep)?;
+            data_sweep::warn(model, &sweep);
+            rows::warn_of_left_out(sweep.left_out(), data.rows.len());
+            (sweep, Some((summary, data.into_source())))
+        } else {
+            let sweep = pair(&experiment, model, method(&experiment)?)?;
+            sweep::warn(model, &sweep)?;
+            (sweep, None)
+        };
+        let over = if over_rows { "a data set" } else { "one pair of prompts" };
+        experiment.given.check(mode(&experiment, over, sweep.unit()), READ_BY)?;
+        if let Some(memory) = memory {
             sweep.fits(model, memory)?;
-            sweep.run_with_progress(model, &Forked::new(model).memory(memory), &mut told)?
         }
-    };
-    let tokens = outcome.tokens().cloned();
-    let examples = outcome.into_examples();
-    let summary = summary.map(|summary| summary.of(&examples)).transpose()?;
-    Ok(Swept { examples, tokens, summary })
+        let all = sweep.interventions_per_row() * sweep.rows().len();
+        let executor = executor::on(name, model, memory);
+        let outcome = sweep.run_with_progress(model, &*executor, &mut |done| {
+            (asked.progress)(Progress { done, all, says: None })
+        })?;
+        let (summary, rows) = match rows {
+            Some((summary, data)) => {
+                let table = summary.of(outcome.examples())?;
+                (Some(table), Some(Rows { data, discovery: summary.discovery }))
+            }
+            None => (None, None),
+        };
+        Ok(Swept { outcome, summary, sweep, rows })
+    })
+}
+
+impl Swept {
+    /// The figures that the command draws of it, by name.
+    pub fn figures(&self, outline: &Outline) -> Vec<(String, Figure)> {
+        let drawn = match (&self.rows, &self.summary) {
+            (Some(rows), Some(summary)) => {
+                let of = (&rows.data, rows.discovery.as_deref());
+                data_sweep::draw(self.outcome.examples(), summary, &self.sweep, outline, of)
+            }
+            _ => sweep::draw(&self.sweep, outline, &self.outcome),
+        };
+        drawn.0
+    }
 }
