@@ -6,7 +6,6 @@ use std::path::Path;
 use vene_engine::RunError;
 use vene_engine::TrainRun;
 use vene_engine::plan::ResolvedPlan;
-use vene_intervention::Parameter;
 use vene_model::Model;
 use vene_random::Draws;
 
