@@ -227,7 +227,7 @@ impl PreparedRow {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use vene_engine::Edit;
+    use vene_engine::plan::{Edit, Positions};
     use vene_model::{Component, Model};
 
     #[test]

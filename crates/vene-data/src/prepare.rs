@@ -371,7 +371,8 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
-    use crate::Model;
+    use vene_model::Model;
+
     use crate::Span;
     use crate::read::Place;
 

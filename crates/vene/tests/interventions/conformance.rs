@@ -5,8 +5,9 @@ use std::collections::BTreeSet;
 
 use candle_core::{Tensor, Var};
 use vene::intervention::{
-    ErrorTerm, Intervention, PcaRotatedSpace, PrincipalComponents, Subspace, orthogonal, registry,
+    ErrorTerm, Intervention, PcaRotatedSpace, PrincipalComponents, Subspace, orthogonal,
 };
+use vene::registry;
 use vene_test_support::{Agreement, json, relative_error, tensors, values};
 
 use crate::case::{Case, Tensors};

@@ -3,8 +3,9 @@
 
 use candle_core::{DType, Device, Tensor};
 use vene::intervention::{
-    Dependence, Granularity, Intervention, SourceCount, Traits, UnitContext, from_fn, registry,
+    Dependence, Granularity, Intervention, SourceCount, Traits, UnitContext, from_fn,
 };
+use vene::registry;
 
 use crate::every;
 
