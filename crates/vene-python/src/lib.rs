@@ -3,8 +3,11 @@
 //! What a user meets is written in Python (`python/vene/`); this half only crosses the border. Every computation releases
 //! the interpreter's lock. Tensors cross as bytes with a shape, tables as Arrow streams, plans and receipts as JSON.
 
+mod batch;
 mod error;
 mod generation;
+mod gradient;
+mod intervention;
 mod model;
 mod outcome;
 mod plan;
@@ -12,6 +15,7 @@ mod session;
 mod sweep;
 mod table;
 mod tensor;
+mod training;
 mod watch;
 
 use pyo3::prelude::*;
@@ -30,6 +34,10 @@ fn _vene(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("InputError", python.get_type::<error::InputError>())?;
     module.add("PlanError", python.get_type::<error::PlanError>())?;
     module.add("RunError", python.get_type::<error::RunError>())?;
+    module.add_class::<batch::Batch>()?;
+    module.add_class::<gradient::DifferentiableRun>()?;
+    module.add_class::<gradient::Differentiated>()?;
+    module.add_class::<intervention::Intervention>()?;
     module.add_class::<model::Model>()?;
     module.add_class::<outcome::Outcome>()?;
     module.add_class::<plan::Plan>()?;
@@ -37,6 +45,10 @@ fn _vene(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<table::Table>()?;
     module.add_function(wrap_pyfunction!(command, module)?)?;
     module.add_function(wrap_pyfunction!(generation::generate, module)?)?;
+    module.add_function(wrap_pyfunction!(generation::generate_all, module)?)?;
+    module.add_function(wrap_pyfunction!(gradient::unembedding_gradients, module)?)?;
+    module.add_function(wrap_pyfunction!(plan::pyvene_parameters, module)?)?;
     module.add_function(wrap_pyfunction!(sweep::sweep, module)?)?;
+    module.add_function(wrap_pyfunction!(training::train, module)?)?;
     module.add("__version__", env!("CARGO_PKG_VERSION"))
 }

@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use pyo3::prelude::*;
-use vene::{BeginningOfSequence, Component, Outline, Precision, Prompt, RunPlans};
+use vene::{BeginningOfSequence, Component, HostTensor, Outline, Precision, Prompt, RunPlans};
 
 use crate::error;
+use crate::intervention::Handed;
 use crate::tensor::{Crossing, matrix, out};
 
 /// A prompt as it is given: a text, whose phrases positions may name, or tokens.
@@ -30,6 +31,21 @@ impl Model {
         let precision: Precision = precision.parse().map_err(error::of_input)?;
         let model = python.detach(|| {
             let outline = Outline::open(name, &mut |_| {})?;
+            vene::Model::from_outline(outline, precision, &mut |_| {})
+        });
+        Ok(Self { inner: Arc::new(model.map_err(error::of_model)?) })
+    }
+
+    /// A network that reads vectors, such as pyvene's perceptrons: token `i` of its prompts stands for row `i` of `inputs`
+    /// `[inputs, width]`.
+    #[staticmethod]
+    #[pyo3(signature = (name, inputs, precision = "single"))]
+    fn network(python: Python<'_>, name: &str, inputs: Handed, precision: &str) -> PyResult<Self> {
+        let precision: Precision = precision.parse().map_err(error::of_input)?;
+        let (shape, data) = inputs.floats()?;
+        let model = python.detach(|| {
+            let outline = Outline::open(name, &mut |_| {})?;
+            let outline = outline.with_inputs(HostTensor { shape, data })?;
             vene::Model::from_outline(outline, precision, &mut |_| {})
         });
         Ok(Self { inner: Arc::new(model.map_err(error::of_model)?) })
@@ -79,6 +95,12 @@ impl Model {
         self.inner.tokenizer().single_token(text).map_err(error::of_input)
     }
 
+    /// The tokens that end a text, as the model's own files name them.
+    #[getter]
+    fn ends(&self) -> Vec<u32> {
+        self.inner.tokenizer().ends().to_vec()
+    }
+
     /// The text of tokens.
     fn decode(&self, tokens: Vec<u32>) -> PyResult<String> {
         self.inner.tokenizer().decode(&tokens).map_err(error::of_input)
@@ -94,6 +116,15 @@ impl Model {
     fn component(&self, name: &str) -> PyResult<(&'static str, Option<usize>, bool)> {
         let named = vene::alias::resolve(name, self.inner.config()).map_err(error::of_plan)?;
         Ok((named.component.name(), named.layer, named.component.per_layer()))
+    }
+
+    /// How wide a component's rows are, of one that has heads and is named by them (`head_query_output`) a head's; `None` for
+    /// attention patterns, whose rows are as wide as the prompt is long.
+    fn width(&self, name: &str) -> PyResult<Option<usize>> {
+        let config = self.inner.config();
+        let named = vene::alias::resolve(name, config).map_err(error::of_plan)?;
+        let heads = if named.per_head { named.component.heads(config) } else { None };
+        Ok(named.component.width(config).map(|width| width / heads.unwrap_or(1)))
     }
 
     /// The names of the components that this model has.

@@ -56,3 +56,22 @@ pub fn matrix(bytes: &[u8], rows: usize, width: usize) -> PyResult<Tensor> {
     let values: Vec<f32> = bytes.chunks_exact(4).map(float).collect();
     Tensor::from_vec(values, (rows, width), &Device::Cpu).map_err(error::of_run)
 }
+
+/// A tensor of floats that Python hands over: NumPy's name of the type, the shape, and the bytes, row-major.
+pub fn tensor(dtype: &str, shape: &[usize], bytes: &[u8]) -> PyResult<Tensor> {
+    let dtype = match dtype {
+        "float32" => DType::F32,
+        "float64" => DType::F64,
+        other => {
+            return Err(error::plan(format!("values are {other}; expected float32 or float64")));
+        }
+    };
+    let count = shape.iter().try_fold(dtype.size_in_bytes(), |all, &size| all.checked_mul(size));
+    if count != Some(bytes.len()) {
+        let given = bytes.len();
+        return Err(error::plan(format!(
+            "{given} bytes are no {dtype:?} values of shape {shape:?}"
+        )));
+    }
+    Tensor::from_raw_buffer(bytes, dtype, shape, &Device::Cpu).map_err(error::of_candle)
+}

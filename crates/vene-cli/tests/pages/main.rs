@@ -68,6 +68,7 @@ pages! {
     models = "docs/models.md",
     plans = "docs/plans.md",
     python = "docs/python.md",
+    pyvene_tests = "docs/pyvene-tests.md",
     tokenizers = "docs/tokenizers.md",
     training = "docs/training.md",
     examples = "docs/examples/README.md",

@@ -19,6 +19,7 @@ mod stages;
 mod still;
 mod tap;
 mod trace;
+mod unembedding;
 mod unit;
 
 pub(crate) use counted_runs::work_of_reference;
@@ -30,3 +31,4 @@ pub use gradients::{Gradients, SiteGradients};
 pub use reading::Reading;
 pub use reference::Reference;
 pub use run_plans::RunPlans;
+pub use unembedding::unembedding_gradient;

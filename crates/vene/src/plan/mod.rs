@@ -48,6 +48,7 @@ pub use when::When;
 use std::sync::Arc;
 
 use crate::error::{PlanError, Whose};
+use crate::intervention::Intervention;
 use vene_model::{Component, InputError, Outline, Prompt};
 
 /// A base prompt and the sources that are read to edit its run.
@@ -254,6 +255,11 @@ impl Plan {
     pub fn with_original(mut self) -> Self {
         self.original = true;
         self
+    }
+
+    /// The interventions of its edits, in their order.
+    pub fn interventions(&self) -> impl Iterator<Item = &Arc<dyn Intervention>> {
+        self.edits.iter().map(|edit| &edit.intervention)
     }
 
     /// What its edits do, in their order, each name once.

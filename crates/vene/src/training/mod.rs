@@ -18,7 +18,7 @@ mod progress;
 mod schedule;
 mod trainer;
 
-pub use crate::engine::TrainRun;
+pub use crate::engine::{TrainRun, unembedding_gradient};
 pub use annealing::Annealing;
 pub use control::{random_directions, split, whole_activations, with_random_directions};
 pub use error::TrainingError;

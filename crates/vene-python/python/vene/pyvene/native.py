@@ -1,0 +1,74 @@
+"""pyvene's own interventions as the engine's: what it is told of each, and their parameters by name."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from vene._arrays import Crossing
+from vene.pyvene import interventions
+from vene.pyvene._backend import as_array
+
+PARAMETERS: dict[type, tuple[str, ...]] = {
+    interventions.VanillaIntervention: (),
+    interventions.AdditionIntervention: (),
+    interventions.SubtractionIntervention: (),
+    interventions.ZeroIntervention: (),
+    interventions.SkipIntervention: (),
+    interventions.CollectIntervention: (),
+    interventions.NoiseIntervention: (),
+    interventions.RotatedSpaceIntervention: ("rotate_layer.weight",),
+    interventions.LowRankRotatedSpaceIntervention: ("rotate_layer.weight",),
+    interventions.BoundlessRotatedSpaceIntervention: ("rotate_layer.weight", "intervention_boundaries", "temperature"),
+    interventions.SigmoidMaskRotatedSpaceIntervention: ("rotate_layer.weight", "masks", "temperature"),
+    interventions.SigmoidMaskIntervention: ("mask", "temperature"),
+    interventions.PCARotatedSpaceIntervention: ("pca_components", "pca_mean", "pca_std"),
+    interventions.AutoencoderIntervention: (
+        "autoencoder.encoder.0.weight", "autoencoder.encoder.0.bias", "autoencoder.decoder.0.weight",
+        "autoencoder.decoder.0.bias"),
+    interventions.JumpReLUAutoencoderIntervention: ("W_enc", "W_dec", "threshold", "b_enc", "b_dec"),
+}
+"""The classes that the engine has itself, each with its parameters' names."""
+
+
+def is_native(intervention: Any) -> bool:
+    """Whether the engine computes it by itself: an object of one of these very classes, with their options."""
+    kind = type(intervention)
+    alters = bool(intervention.keep_last_dim) and kind is not interventions.JumpReLUAutoencoderIntervention
+    return kind in PARAMETERS and not alters
+
+
+def parameter(intervention: Any, name: str) -> Any:
+    """A parameter by its name, the parts of which are attributes."""
+    for part in name.split("."):
+        intervention = getattr(intervention, part)
+    return intervention
+
+
+def parameters(intervention: Any) -> dict[str, Crossing]:
+    """The parameters' values."""
+    return {name: crossed(parameter(intervention, name)) for name in PARAMETERS[type(intervention)]}
+
+
+def crossed(values: Any) -> Crossing:
+    """Values on their way into the engine."""
+    found = as_array(values)
+    if found.dtype not in (np.float32, np.float64):
+        found = found.astype(np.float32)
+    return str(found.dtype), list(found.shape), np.ascontiguousarray(found).tobytes()
+
+
+def class_name(intervention: Any) -> str:
+    """Its class in the engine's configuration: noise is the addition of given values, and what is not known stands for itself."""
+    kind = type(intervention)
+    if kind is interventions.NoiseIntervention:
+        return "AdditionIntervention"
+    return kind.__name__ if kind in PARAMETERS else "Intervention"
+
+
+def own_source(intervention: Any) -> Any:
+    """The values that it has in a source's place, `None` where it reads a run."""
+    if type(intervention) is interventions.NoiseIntervention:
+        return intervention.noise[0] * intervention.noise_level
+    return intervention.source_representation
