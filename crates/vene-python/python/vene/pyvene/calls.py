@@ -16,7 +16,7 @@ from vene.pyvene import locations, native
 from vene.pyvene._backend import HAS_TORCH, as_array
 from vene.pyvene.bridge import Bridge, LambdaIntervention
 from vene.pyvene.configuration import MODULE
-from vene.pyvene.interventions import CollectIntervention, SkipIntervention
+from vene.pyvene.interventions import AutoencoderIntervention, CollectIntervention, SkipIntervention
 from vene.pyvene.outputs import Output
 
 if TYPE_CHECKING:
@@ -132,21 +132,23 @@ class Call:
 
     def _dimensions(self, intervention: Any) -> Any:
         """How many of the first dimensions are meant where no subspace is chosen."""
+        if isinstance(intervention, AutoencoderIntervention):
+            return intervention.latents()
         count = getattr(intervention, "interchange_dim", None)
-        return None if count is None or isinstance(intervention, LambdaIntervention) else as_array(count).tolist()
+        return None if count is None else as_array(count).astype(int).tolist()
 
     def _state(self, index: int, trained: list[Sequence[Any]] | None) -> State:
         key = self._of.sorted_keys[index]
         intervention, given = self._of.interventions[key], self._given[index]
         wants_gradient = HAS_TORCH and trained is not None and getattr(given, "requires_grad", False)
         if native.is_native(intervention) and not wants_gradient:
-            return native.parameters(intervention) or None, None, self._crossed(given)
+            return native.parameters(intervention) or None, None, self._crossed(given, index)
         function = getattr(intervention, "function", None)
         if isinstance(function, _function.Intervention):
-            return None, function._native, self._crossed(given)
+            return None, function._native, self._crossed(given, index)
         bridge = self._bridge(index, given, trained, wants_gradient)
         self.bridges.append(bridge)
-        return None, bridge.native, None if wants_gradient else self._crossed(given)
+        return None, bridge.native, None if wants_gradient else self._crossed(given, index)
 
     def _bridge(self, index: int, given: Any, trained: Any, wants_gradient: bool) -> Bridge:
         key = self._of.sorted_keys[index]
@@ -168,7 +170,7 @@ class Call:
     def is_pattern(self, index: int) -> bool:
         return self._of.components[index][0].startswith("attention_weight")
 
-    def _crossed(self, given: Any) -> Any:
+    def _crossed(self, given: Any, index: int) -> Any:
         """Given values for all examples, or for each its own: `[examples, units, width]`."""
         if given is None:
             return None
@@ -178,7 +180,12 @@ class Call:
                 # Heads, then positions: the engine has a row of heads for each position.
                 values = values.swapaxes(1, 2)
             return [native.crossed(one.reshape(-1)) for one in values]
-        return [native.crossed(values.reshape(-1))]
+        row = values.reshape(-1)
+        component, _ = self._of.components[index]
+        if component.startswith("head_") and len(row) == self.model._model.width(component):
+            # One head's values, for each of the heads.
+            row = np.tile(row, self._heads(index))
+        return [native.crossed(row)]
 
     def _skips_own_input(self) -> bool:
         """Whether each source that a module is skipped by is the base itself, read where it is written."""

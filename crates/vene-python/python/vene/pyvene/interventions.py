@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from vene.pyvene._backend import HAS_TORCH, Module, floats, parameter, rotate_layer, sigmoid, values
+from vene.pyvene._backend import HAS_TORCH, Module, as_array, floats, parameter, rotate_layer, sigmoid, values
 from vene.pyvene.interchange import expanded, interchanged
 
 
@@ -321,10 +321,18 @@ class AutoencoderIntervention(TrainableIntervention):
         self.autoencoder = _Autoencoder(_width(self), int(options["latent_dim"]))
 
     def forward(self, base: Any, source: Any, subspaces: Any = None, **options: Any) -> Any:
-        # All latents, or the subspaces': pyvene exchanges one whose index is the width.
         own, other = self.autoencoder.encode(base), self.autoencoder.encode(self._read(source))
+        if subspaces is None:
+            subspaces = [self.latents()] * len(own)
         swapped = interchanged(own, other, "interchange", None, subspaces, self.subspace_partition, self.use_fast)
         return _like(self.autoencoder.decode(swapped), base)
+
+    def latents(self) -> list[int]:
+        """The latents that are exchanged where no subspace is chosen: those whose numbers `interchange_dim` has, as in pyvene;
+        all where it has none that is there."""
+        count = len(self.autoencoder.encoder[0].bias)
+        named = [] if self.interchange_dim is None else np.ravel(as_array(self.interchange_dim)).astype(int).tolist()
+        return named if named and max(named) < count else list(range(count))
 
 
 class JumpReLUAutoencoderIntervention(TrainableIntervention):
@@ -347,9 +355,7 @@ class JumpReLUAutoencoderIntervention(TrainableIntervention):
         return acts @ self.W_dec + self.b_dec
 
     def forward(self, base: Any, source: Any = None, subspaces: Any = None, **options: Any) -> Any:
-        swapped = interchanged(
-            self.encode(base), self.encode(self._read(source)), "interchange", None, subspaces, self.subspace_partition,
-            self.use_fast)
+        swapped = self._swapped(self.encode(base), self.encode(self._read(source)), "interchange", subspaces)
         return self.decode(swapped)
 
 
