@@ -230,7 +230,14 @@ class Call:
         trained = [one for _, one in self._of.trained()]
         others = [one for one in self._of.interventions.values() if not any(one is known for known in trained)]
         parameters = [one for module in (*trained, *others) for one in module.parameters() if one.requires_grad]
-        return torch.is_grad_enabled() and bool(given or parameters) and self._edits()
+        return torch.is_grad_enabled() and bool(given or parameters) and self._edits() and not self._learns_in_sources()
+
+    def _learns_in_sources(self) -> bool:
+        """Whether a run that is read is edited by what is trained: the engine runs sources once, without a graph."""
+        of = self._of
+        groups = list(of._intervention_group.values())
+        keys = [key for group in groups[:-1] for key in group] if of.mode == "serial" else []
+        return any(parameter.requires_grad for key in keys for parameter in of.interventions[key].parameters())
 
     def _edits(self) -> bool:
         """Whether an intervention is made at all: one without its source is not."""
