@@ -114,9 +114,11 @@ class Call:
                 {
                     "layer": layer, "component": component, "unit": one.unit,
                     "max_number_of_units": one.max_number_of_units, "subspace_partition": one.subspace_partition,
-                    "group_key": one.group_key, "intervention_link_key": one.intervention_link_key,
+                    "group_key": one.group_key,
+                    # Links share parameters, where there are some.
+                    "intervention_link_key": one.intervention_link_key if native.learns(intervention) else None,
                 }
-                for _, one, (component, layer) in places
+                for (_, one, (component, layer)), intervention in zip(places, interventions, strict=True)
             ],
             "intervention_types": [f"<class '{MODULE}.{native.class_name(one)}'>" for one in interventions],
             "intervention_dimensions": [self._dimensions(one) for one in interventions],

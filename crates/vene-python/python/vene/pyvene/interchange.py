@@ -59,6 +59,9 @@ def interchanged(
     if subspaces is None:
         end = None if interchange_dim is None else int(interchange_dim)
         return _edited(after, source, mode, (..., slice(None, end)))
+    if all(isinstance(one, int) for one in subspaces):
+        # One list for all.
+        subspaces = [subspaces]
     chosen = [dimensions(one, subspace_partition) for one in subspaces]
     if use_fast or all(one == chosen[0] for one in chosen):
         return _edited(after, source, mode, (..., chosen[0]))

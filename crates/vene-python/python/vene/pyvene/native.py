@@ -39,6 +39,11 @@ def is_native(intervention: Any) -> bool:
     return kind in PARAMETERS and not alters
 
 
+def learns(intervention: Any) -> bool:
+    """Whether the engine computes it by itself, with parameters."""
+    return is_native(intervention) and bool(PARAMETERS[type(intervention)])
+
+
 def parameter(intervention: Any, name: str) -> Any:
     """A parameter by its name, the parts of which are attributes."""
     for part in name.split("."):

@@ -49,7 +49,10 @@ def scatter_neurons(
         count = len(tensor_input)
         first = [side[:1] * count for side in unit_locations_as_list] if unit == "h.pos" else unit_locations_as_list[:1] * count
         unit_locations_as_list = first
-    _view(tensor_input, component, model_type, model_config)[_places(unit, unit_locations_as_list)] = replacing_tensor_input
+    view = _view(tensor_input, component, model_type, model_config)
+    places = _places(unit, unit_locations_as_list)
+    # Of more units than are named the first are meant.
+    view[places] = replacing_tensor_input[tuple(map(slice, view[places].shape))]
     return tensor_input
 
 
