@@ -46,9 +46,13 @@ def learns(intervention: Any) -> bool:
 
 def parameter(intervention: Any, name: str) -> Any:
     """A parameter by its name, the parts of which are attributes."""
+    found = intervention
     for part in name.split("."):
-        intervention = getattr(intervention, part)
-    return intervention
+        found = getattr(found, part)
+    if name == "temperature" and type(intervention) is interventions.SigmoidMaskIntervention and hasattr(found, "detach"):
+        # As in pyvene no gradient reaches it.
+        return found.detach()
+    return found
 
 
 def parameters(intervention: Any) -> dict[str, Crossing]:
