@@ -34,29 +34,31 @@ from vene.pyvene.interchange import interchanged
 from vene.pyvene.intervenable import IntervenableModel, build_intervenable_model
 from vene.pyvene.interventions import (
     AdditionIntervention,
-    AutoencoderIntervention,
     BasisAgnosticIntervention,
-    BoundlessRotatedSpaceIntervention,
     CollectIntervention,
     ConstantSourceIntervention,
     DistributedRepresentationIntervention,
     Intervention,
     InterventionOutput,
-    JumpReLUAutoencoderIntervention,
     LocalistRepresentationIntervention,
-    LowRankRotatedSpaceIntervention,
     NoiseIntervention,
-    PCARotatedSpaceIntervention,
-    RotatedSpaceIntervention,
     SharedWeightsTrainableIntervention,
-    SigmoidMaskIntervention,
-    SigmoidMaskRotatedSpaceIntervention,
     SkipIntervention,
     SourcelessIntervention,
     SubtractionIntervention,
     TrainableIntervention,
     VanillaIntervention,
     ZeroIntervention,
+)
+from vene.pyvene.learned import (
+    AutoencoderIntervention,
+    BoundlessRotatedSpaceIntervention,
+    JumpReLUAutoencoderIntervention,
+    LowRankRotatedSpaceIntervention,
+    PCARotatedSpaceIntervention,
+    RotatedSpaceIntervention,
+    SigmoidMaskIntervention,
+    SigmoidMaskRotatedSpaceIntervention,
 )
 from vene.pyvene.outputs import IntervenableModelOutput
 from vene.pyvene.standing_in import take_over

@@ -12,13 +12,13 @@ from vene._arrays import Crossing, array
 from vene._function import crossing
 from vene.pyvene._backend import HAS_TORCH
 from vene.pyvene.interventions import (
-    BoundlessRotatedSpaceIntervention,
     CollectIntervention,
     Intervention,
     InterventionOutput,
     LocalistRepresentationIntervention,
     VanillaIntervention,
 )
+from vene.pyvene.learned import BoundlessRotatedSpaceIntervention
 
 
 class LambdaIntervention(Intervention, LocalistRepresentationIntervention):

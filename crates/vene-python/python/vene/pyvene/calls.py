@@ -16,7 +16,8 @@ from vene.pyvene import locations, native
 from vene.pyvene._backend import HAS_TORCH, as_array
 from vene.pyvene.bridge import Bridge, LambdaIntervention
 from vene.pyvene.configuration import MODULE
-from vene.pyvene.interventions import AutoencoderIntervention, CollectIntervention, SkipIntervention
+from vene.pyvene.interventions import CollectIntervention, SkipIntervention
+from vene.pyvene.learned import AutoencoderIntervention
 from vene.pyvene.outputs import Output
 
 if TYPE_CHECKING:

@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from vene._errors import PlanError
-from vene.pyvene import interventions
+from vene.pyvene import interventions, learned
 from vene.pyvene.interventions import Intervention, VanillaIntervention
 
 MODULE = "pyvene.models.interventions"
+OWN_MODULES = (interventions.__name__, learned.__name__)
 
 
 class RepresentationConfig(NamedTuple):
@@ -138,8 +139,8 @@ def class_of(name: str) -> type[Intervention]:
     """pyvene's class of a name, as its files have it: `<class 'pyvene.models.interventions.VanillaIntervention'>`."""
     bare = name.removeprefix("<class '").removesuffix("'>")
     module, _, last = bare.rpartition(".")
-    found = getattr(interventions, last, None)
-    if module not in ("", MODULE, interventions.__name__) or not (
+    found = getattr(interventions, last, None) or getattr(learned, last, None)
+    if module not in ("", MODULE, *OWN_MODULES) or not (
             isinstance(found, type) and issubclass(found, Intervention)):
         raise PlanError(f"{bare} is not one of pyvene's own interventions, and nothing is imported by its name")
     return found
@@ -149,7 +150,7 @@ def _type_name(kind: Any) -> str:
     """As pyvene writes it: its own classes under its own name."""
     if isinstance(kind, str):
         kind = class_of(kind)
-    if kind.__module__ == interventions.__name__:
+    if kind.__module__ in OWN_MODULES:
         return f"<class '{MODULE}.{kind.__qualname__}'>"
     return str(kind)
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from vene._arrays import Crossing
-from vene.pyvene import interventions
+from vene.pyvene import interventions, learned
 from vene.pyvene._backend import as_array
 
 PARAMETERS: dict[type, tuple[str, ...]] = {
@@ -18,16 +18,16 @@ PARAMETERS: dict[type, tuple[str, ...]] = {
     interventions.SkipIntervention: (),
     interventions.CollectIntervention: (),
     interventions.NoiseIntervention: (),
-    interventions.RotatedSpaceIntervention: ("rotate_layer.weight",),
-    interventions.LowRankRotatedSpaceIntervention: ("rotate_layer.weight",),
-    interventions.BoundlessRotatedSpaceIntervention: ("rotate_layer.weight", "intervention_boundaries", "temperature"),
-    interventions.SigmoidMaskRotatedSpaceIntervention: ("rotate_layer.weight", "masks", "temperature"),
-    interventions.SigmoidMaskIntervention: ("mask", "temperature"),
-    interventions.PCARotatedSpaceIntervention: ("pca_components", "pca_mean", "pca_std"),
-    interventions.AutoencoderIntervention: (
+    learned.RotatedSpaceIntervention: ("rotate_layer.weight",),
+    learned.LowRankRotatedSpaceIntervention: ("rotate_layer.weight",),
+    learned.BoundlessRotatedSpaceIntervention: ("rotate_layer.weight", "intervention_boundaries", "temperature"),
+    learned.SigmoidMaskRotatedSpaceIntervention: ("rotate_layer.weight", "masks", "temperature"),
+    learned.SigmoidMaskIntervention: ("mask", "temperature"),
+    learned.PCARotatedSpaceIntervention: ("pca_components", "pca_mean", "pca_std"),
+    learned.AutoencoderIntervention: (
         "autoencoder.encoder.0.weight", "autoencoder.encoder.0.bias", "autoencoder.decoder.0.weight",
         "autoencoder.decoder.0.bias"),
-    interventions.JumpReLUAutoencoderIntervention: ("W_enc", "W_dec", "threshold", "b_enc", "b_dec"),
+    learned.JumpReLUAutoencoderIntervention: ("W_enc", "W_dec", "threshold", "b_enc", "b_dec"),
 }
 """The classes that the engine has itself, each with its parameters' names."""
 
@@ -35,7 +35,7 @@ PARAMETERS: dict[type, tuple[str, ...]] = {
 def is_native(intervention: Any) -> bool:
     """Whether the engine computes it by itself: an object of one of these very classes, with their options."""
     kind = type(intervention)
-    alters = bool(intervention.keep_last_dim) and kind is not interventions.JumpReLUAutoencoderIntervention
+    alters = bool(intervention.keep_last_dim) and kind is not learned.JumpReLUAutoencoderIntervention
     return kind in PARAMETERS and not alters
 
 
@@ -49,7 +49,7 @@ def parameter(intervention: Any, name: str) -> Any:
     found = intervention
     for part in name.split("."):
         found = getattr(found, part)
-    if name == "temperature" and type(intervention) is interventions.SigmoidMaskIntervention and hasattr(found, "detach"):
+    if name == "temperature" and type(intervention) is learned.SigmoidMaskIntervention and hasattr(found, "detach"):
         # As in pyvene no gradient reaches it.
         return found.detach()
     return found
