@@ -116,3 +116,9 @@ def test_weights_that_were_changed_are_read_anew(gpt, batch):
     original, after = intervenable(base, [source], AT, output_original_output=True)
     torch.testing.assert_close(original.logits, expected, rtol=0, atol=3e-6)
     assert (after.logits - before).abs().max() > 1e-4
+    # PyTorch does not count this; it is seen when the model is wrapped again.
+    gpt.transformer.h[0].mlp.c_fc.weight.data.mul_(0.5)
+    with torch.no_grad():
+        expected = gpt(**base).logits
+    original, _ = ours.IntervenableModel(PLACE, gpt)(base, [source], AT, output_original_output=True)
+    torch.testing.assert_close(original.logits, expected, rtol=0, atol=3e-6)

@@ -36,6 +36,8 @@ class Host:
             raise ModelError(
                 f"a model is one of vene's (vene.load) or of transformers'; given {type(given).__name__}")
         self._inputs: OrderedDict[bytes, Model] = OrderedDict()
+        if not isinstance(given, Model):
+            _forget_if_changed(given)
 
     @property
     def model(self) -> Model:
@@ -96,6 +98,19 @@ def _vector_prompts(inputs: Any, rows: dict[bytes, int]) -> Prompts:
 
 
 _CONVERTED: weakref.WeakKeyDictionary[Any, tuple[Any, tuple[Path, Model]]] = weakref.WeakKeyDictionary()
+_SAMPLES: weakref.WeakKeyDictionary[Any, tuple[float, ...]] = weakref.WeakKeyDictionary()
+
+
+def _sample(given: Any) -> tuple[float, ...]:
+    """Sums of some values of each weight."""
+    flat = (weight.detach().reshape(-1) for weight in given.parameters())
+    return tuple(float(values[:: max(1, len(values) // 64)].double().sum()) for values in flat)
+
+
+def _forget_if_changed(given: Any) -> None:
+    """Reads a model anew whose weights were changed through `.data`, which PyTorch does not count: looked at when it is wrapped."""
+    if given in _CONVERTED and _SAMPLES.get(given) != _sample(given):
+        del _CONVERTED[given]
 
 
 def _converted(given: Any) -> tuple[Path, Model]:
@@ -123,6 +138,7 @@ def _converted(given: Any) -> tuple[Path, Model]:
         warnings.simplefilter("ignore")
         made = load(str(path), precision="double" if _is_double(given) else "single")
     _CONVERTED[given] = (stamp, (path, made))
+    _SAMPLES[given] = _sample(given)
     return path, made
 
 
