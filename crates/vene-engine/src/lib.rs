@@ -27,6 +27,7 @@ mod stages;
 mod still;
 mod tap;
 mod trace;
+mod unembedding;
 mod unit;
 
 pub use counted_runs::work_of_reference;
@@ -40,3 +41,4 @@ pub use plan::{Edit, Example, Plan, Positions};
 pub use reading::Reading;
 pub use reference::Reference;
 pub use run_plans::RunPlans;
+pub use unembedding::unembedding_gradient;

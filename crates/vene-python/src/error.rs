@@ -3,11 +3,16 @@
 use std::error::Error;
 use std::fmt::Display;
 
-use pyo3::PyErr;
 use pyo3::create_exception;
 use pyo3::exceptions::PyException;
+use pyo3::types::PyTypeMethods;
+use pyo3::{PyErr, Python};
 use vene::SweepError;
+use vene::candle_core;
+use vene::generation::GenerationError;
 use vene::plan_sweep::PlanSweepError;
+
+use crate::intervention::raised;
 
 create_exception!(vene, VeneError, PyException, "What went wrong, in a sentence.");
 create_exception!(
@@ -56,8 +61,48 @@ pub fn of_plan(error: impl Error) -> PyErr {
     PlanError::new_err(chain(&error))
 }
 
-pub fn of_run(error: impl Error) -> PyErr {
-    RunError::new_err(chain(&error))
+/// An error of a run; where a Python function raised an exception, that is its cause, with its traceback.
+pub fn of_run(error: impl Error + 'static) -> PyErr {
+    by_python(&error).unwrap_or_else(|| RunError::new_err(chain(&error)))
+}
+
+pub fn of_candle(error: candle_core::Error) -> PyErr {
+    of_run(error)
+}
+
+/// The exception for an error that is a Python exception's doing.
+fn by_python(error: &(dyn Error + 'static)) -> Option<PyErr> {
+    if let Some(GenerationError::Run(error)) = error.downcast_ref() {
+        return by_python(error);
+    }
+    if let Some(error) = error.downcast_ref::<candle_core::Error>() {
+        return raised(error).map(|cause| caused("the gradient of an intervention", cause));
+    }
+    match error.downcast_ref() {
+        Some(vene::RunError::Intervention { intervention, site, error }) => {
+            let place = format!("{intervention} at {site}");
+            raised(error).map(|cause| caused(&place, cause))
+        }
+        _ => by_python(error.source()?),
+    }
+}
+
+fn caused(place: &str, cause: &PyErr) -> PyErr {
+    Python::attach(|python| {
+        // Ctrl-C is not a failure of the function.
+        if cause.is_instance_of::<pyo3::exceptions::PyKeyboardInterrupt>(python) {
+            return cause.clone_ref(python);
+        }
+        let kind =
+            cause.get_type(python).name().map_or_else(|_| String::new(), |name| name.to_string());
+        let error = RunError::new_err(format!("{place}: {kind}: {}", cause.value(python)));
+        error.set_cause(python, Some(cause.clone_ref(python)));
+        error
+    })
+}
+
+pub fn plan(sentence: impl Display) -> PyErr {
+    PlanError::new_err(sentence.to_string())
 }
 
 pub fn input(sentence: impl Display) -> PyErr {

@@ -184,7 +184,7 @@ pub fn train(python: Python<'_>, model: &Model, asked: Asked) -> PyResult<(Train
 impl Trained {
     #[getter]
     fn plan(&self) -> Plan {
-        Plan { inner: self.inner.plan.clone() }
+        Plan::of(self.inner.plan.clone())
     }
 
     #[getter]

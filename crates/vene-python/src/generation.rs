@@ -3,11 +3,12 @@
 use pyo3::prelude::*;
 use vene::generation::{Continuation, End};
 use vene::plan_file::GenerateSection;
+use vene::{Generator, Sampling};
 
 use crate::compute::{Watch, compute};
 use crate::error;
 use crate::model::{GivenPrompt, Model};
-use crate::plan::Plan;
+use crate::plan::{GivenExample, Plan};
 
 /// Continues a prompt; `section` is what `[generate]` has in a file, as JSON. The texts, and where the plan wants them
 /// (`original` in `[read]`) those without edits, as JSON. `each(token_text)` is called for every token of the first text.
@@ -57,4 +58,32 @@ pub fn generate(
         "originals": all(&generation.originals)?,
     });
     Ok(texts.to_string())
+}
+
+/// Continues the bases of examples, each by its most likely tokens or by draws: the new tokens of each example's samples, one
+/// example after the other. `temperature` and the cuts are of draws (`samples` of each); a token of `stop` ends a text and is
+/// its last. Ctrl-C stops it.
+#[pyfunction]
+#[pyo3(signature = (model, plan, examples, max_new_tokens, stop, sampling = None, seed = 0, samples = 1))]
+#[expect(clippy::too_many_arguments)]
+pub fn generate_all(
+    python: Python<'_>,
+    model: &Model,
+    plan: &Plan,
+    examples: Vec<GivenExample>,
+    max_new_tokens: usize,
+    stop: Vec<u32>,
+    sampling: Option<(f64, Option<usize>, Option<f64>)>,
+    seed: u64,
+    samples: usize,
+) -> PyResult<Vec<Vec<u32>>> {
+    let sampling =
+        sampling.map(|(temperature, top_k, top_p)| Sampling { temperature, top_k, top_p });
+    let stop = Some(stop);
+    let generator = Generator { max_new_tokens, stop, sampling, seed, samples, memory: None };
+    let resolved = plan.resolve_all(model, &examples)?;
+    let run =
+        |watch: &Watch| generator.run(&model.inner, &resolved, &mut |_| watch.tell(|_| Ok(())));
+    let generation = compute(python, run, error::of_run)?;
+    Ok(generation.continuations.into_iter().map(|text| text.tokens).collect())
 }

@@ -4,11 +4,14 @@
 //! `compute.rs`, which releases the interpreter's lock. Tensors cross as buffers ([`values`]), tables as Arrow streams, plans
 //! and receipts as JSON.
 
+mod batch;
 mod compute;
 mod error;
 mod experiment;
 mod figure;
 mod generation;
+mod gradient;
+mod intervention;
 mod lent;
 mod metric;
 mod model;
@@ -16,6 +19,7 @@ mod outcome;
 mod plan;
 mod session;
 mod table;
+mod training;
 mod values;
 
 use pyo3::prelude::*;
@@ -34,6 +38,10 @@ fn _vene(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("InputError", python.get_type::<error::InputError>())?;
     module.add("PlanError", python.get_type::<error::PlanError>())?;
     module.add("RunError", python.get_type::<error::RunError>())?;
+    module.add_class::<batch::Batch>()?;
+    module.add_class::<gradient::DifferentiableRun>()?;
+    module.add_class::<gradient::Differentiated>()?;
+    module.add_class::<intervention::Intervention>()?;
     module.add_class::<model::Model>()?;
     module.add_class::<experiment::PlanRan>()?;
     module.add_class::<experiment::Swept>()?;
@@ -52,6 +60,10 @@ fn _vene(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(experiment::sweep, module)?)?;
     module.add_function(wrap_pyfunction!(experiment::train, module)?)?;
     module.add_function(wrap_pyfunction!(generation::generate, module)?)?;
+    module.add_function(wrap_pyfunction!(generation::generate_all, module)?)?;
+    module.add_function(wrap_pyfunction!(gradient::unembedding_gradients, module)?)?;
     module.add_function(wrap_pyfunction!(metric::metric_outputs, module)?)?;
+    module.add_function(wrap_pyfunction!(plan::pyvene_parameters, module)?)?;
+    module.add_function(wrap_pyfunction!(training::fit, module)?)?;
     module.add("__version__", env!("CARGO_PKG_VERSION"))
 }

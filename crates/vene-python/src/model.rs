@@ -5,13 +5,15 @@ use std::sync::Arc;
 
 use pyo3::buffer::PyBuffer;
 use pyo3::prelude::*;
-use vene::{BeginningOfSequence, Component, Outline, Precision, Prompt, RunPlans, Site};
+use vene::{
+    BeginningOfSequence, Component, HostTensor, Outline, Precision, Prompt, RunPlans, Site,
+};
 use vene_checkpoint::Checkpoint;
 
 use crate::compute::{Watch, compute};
 use crate::error;
 use crate::lent::{GivenTensor, lent};
-use crate::values::{Values, matrix};
+use crate::values::{Given, Values, matrix};
 
 /// A prompt as it is given: a text, whose phrases positions may name, or tokens.
 #[derive(FromPyObject)]
@@ -62,6 +64,21 @@ impl Model {
         Ok(Self { inner: Arc::new(model.map_err(error::of_model)?) })
     }
 
+    /// A network that reads vectors, such as pyvene's perceptrons: token `i` of its prompts stands for row `i` of `inputs`
+    /// `[inputs, width]`.
+    #[staticmethod]
+    #[pyo3(signature = (name, inputs, precision = "single"))]
+    fn network(python: Python<'_>, name: &str, inputs: Given, precision: &str) -> PyResult<Self> {
+        let precision: Precision = precision.parse().map_err(error::of_input)?;
+        let (shape, data) = inputs.singles(python)?;
+        let load = |_: &Watch| {
+            let outline = Outline::open(name, &mut |_| {})?;
+            let outline = outline.with_inputs(HostTensor { shape, data })?;
+            vene::Model::from_outline(outline, precision, &mut |_| {})
+        };
+        Ok(Self { inner: Arc::new(compute(python, load, error::of_model)?) })
+    }
+
     /// What identifies the weights, the same on every machine.
     #[getter]
     fn identity(&self) -> String {
@@ -106,6 +123,12 @@ impl Model {
         self.inner.tokenizer().single_token(text).map_err(error::of_input)
     }
 
+    /// The tokens that end a text, as the model's own files name them.
+    #[getter]
+    fn ends(&self) -> Vec<u32> {
+        self.inner.tokenizer().ends().to_vec()
+    }
+
     /// The text of tokens.
     fn decode(&self, tokens: Vec<u32>) -> PyResult<String> {
         self.inner.tokenizer().decode(&tokens).map_err(error::of_input)
@@ -136,6 +159,15 @@ impl Model {
         let there =
             places.filter(|&(component, layer)| Site::new(component, layer, config).is_ok());
         there.map(|(component, layer)| (component.name(), layer)).collect()
+    }
+
+    /// How wide a component's rows are, of one that has heads and is named by them (`head_query_output`) a head's; `None` for
+    /// attention patterns, whose rows are as wide as the prompt is long.
+    fn width(&self, name: &str) -> PyResult<Option<usize>> {
+        let config = self.inner.config();
+        let named = vene::alias::resolve(name, config).map_err(error::of_plan)?;
+        let heads = if named.per_head { named.component.heads(config) } else { None };
+        Ok(named.component.width(config).map(|width| width / heads.unwrap_or(1)))
     }
 
     /// The names of the components that this model has.

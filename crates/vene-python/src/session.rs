@@ -5,11 +5,12 @@ use std::sync::Arc;
 use pyo3::prelude::*;
 use vene::Prompt;
 
+use crate::batch::Batch;
 use crate::compute::{Watch, compute};
 use crate::error;
 use crate::model::{GivenPrompt, Model};
 use crate::outcome::Outcome;
-use crate::plan::Plan;
+use crate::plan::{GivenExample, Plan};
 
 /// Unedited runs of prompts.
 #[pyclass(frozen, module = "vene._vene")]
@@ -61,5 +62,17 @@ impl Session {
         let resolved = plan.resolve(self.model.get(), &base, &sources)?;
         let outcome = compute(python, |_| self.inner.run(&resolved), error::of_run)?;
         Ok(Outcome::new(outcome, Arc::clone(&self.model.get().inner)))
+    }
+
+    /// Runs a plan over examples, each a base and its sources, all prompts of the session.
+    fn run_all(
+        &self,
+        python: Python<'_>,
+        plan: &Plan,
+        examples: Vec<GivenExample>,
+    ) -> PyResult<Batch> {
+        let resolved = plan.resolve_all(self.model.get(), &examples)?;
+        let outcome = compute(python, |_| self.inner.run(&resolved), error::of_run)?;
+        Ok(Batch::new(outcome, Arc::clone(&self.model.get().inner)))
     }
 }

@@ -163,3 +163,44 @@ pub fn matrix(python: Python<'_>, values: &PyBuffer<f32>, width: usize) -> PyRes
     let values = values.to_vec(python)?;
     Tensor::from_vec(values, (rows, width), &Device::Cpu).map_err(error::of_run)
 }
+
+/// Floats that Python hands over: whatever has the buffer protocol, such as an array of NumPy's.
+#[derive(FromPyObject)]
+pub enum Given {
+    Single(PyBuffer<f32>),
+    Double(PyBuffer<f64>),
+}
+
+impl Given {
+    /// A tensor of the same shape and type; the values are copied.
+    pub fn tensor(&self, python: Python<'_>) -> PyResult<Tensor> {
+        let tensor = match self {
+            Self::Single(values) => {
+                Tensor::from_vec(values.to_vec(python)?, values.shape(), &Device::Cpu)
+            }
+            Self::Double(values) => {
+                Tensor::from_vec(values.to_vec(python)?, values.shape(), &Device::Cpu)
+            }
+        };
+        tensor.map_err(error::of_candle)
+    }
+
+    /// In double precision, row-major.
+    pub fn doubles(&self, python: Python<'_>) -> PyResult<Vec<f64>> {
+        match self {
+            Self::Single(values) => Ok(values.to_vec(python)?.into_iter().map(f64::from).collect()),
+            Self::Double(values) => values.to_vec(python),
+        }
+    }
+
+    /// In single precision, row-major, with their shape.
+    pub fn singles(&self, python: Python<'_>) -> PyResult<(Vec<usize>, Vec<f32>)> {
+        match self {
+            Self::Single(values) => Ok((values.shape().to_vec(), values.to_vec(python)?)),
+            Self::Double(values) => {
+                let singles = values.to_vec(python)?.into_iter().map(|value| value as f32);
+                Ok((values.shape().to_vec(), singles.collect()))
+            }
+        }
+    }
+}

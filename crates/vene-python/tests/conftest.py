@@ -1,6 +1,7 @@
 """What the tests share: models, and where the repository's fixtures are."""
 
 import json
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -48,3 +49,25 @@ def arrays(path: Path) -> dict[str, np.ndarray]:
 @pytest.fixture(scope="session")
 def model() -> vene.Model:
     return vene.load("embedded")
+
+
+def tensors(path: Path) -> dict[str, np.ndarray]:
+    """The tensors of a safetensors file of the fixtures."""
+    raw = path.read_bytes()
+    size = int.from_bytes(raw[:8], "little")
+    header = json.loads(raw[8 : 8 + size])
+    header.pop("__metadata__", None)
+    types = {"F32": np.float32, "F64": np.float64, "I64": np.int64}
+    read = {}
+    for name, entry in header.items():
+        start, end = (8 + size + offset for offset in entry["data_offsets"])
+        read[name] = np.frombuffer(raw[start:end], dtype=types[entry["dtype"]]).reshape(entry["shape"])
+    return read
+
+
+@pytest.fixture(scope="session")
+def gpt2(tmp_path_factory) -> vene.Model:
+    """The random GPT-2 that pyvene's own numbers in `fixtures/` are of."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return vene.load(str(numbered("gpt2-plain", tmp_path_factory.mktemp("gpt2-plain"))))

@@ -76,6 +76,7 @@ pages! {
     peers = "docs/peers.md",
     plans = "docs/plans.md",
     python = "docs/python.md",
+    pyvene_tests = "docs/pyvene-tests.md",
     tokenizers = "docs/tokenizers.md",
     training = "docs/training.md",
     examples = "docs/examples/README.md",

@@ -73,6 +73,8 @@ macro_rules! with_runs {
 /// What is computed of the rows that are read.
 enum Target<'a> {
     Logits,
+    /// What the unembedding reads.
+    Normed,
     /// The cross entropy with these tokens, one for each row.
     CrossEntropy(&'a [u32]),
 }
@@ -163,6 +165,16 @@ impl TrainRun {
     /// Failures of the computation or of an intervention.
     pub fn logits(&self, examples: &[usize]) -> Result<Tensor, RunError> {
         Ok(self.run(examples, &Target::Logits)?.0)
+    }
+
+    /// What the unembedding reads of these runs, after the last norm, at the positions that the plan reads, one after the
+    /// other: `[reads, d_model]`. Gradients flow to the interventions' parameters. Edits of logits come after it, and are not
+    /// in it.
+    ///
+    /// # Errors
+    /// As [`TrainRun::logits`].
+    pub fn normed(&self, examples: &[usize]) -> Result<Tensor, RunError> {
+        Ok(self.run(examples, &Target::Normed)?.0)
     }
 
     /// The cross entropy of what these runs say and what they should: -log p(label) in nats at the positions
@@ -287,12 +299,19 @@ impl<O: Differentiable> KeptRuns<O> {
             let (unembedding, cap) = (decoder.unembedding(), decoder.config().logit_soft_cap);
             return Ok(operations.cross_entropy(&rows, unembedding, cap, labels)?);
         }
+        if matches!(target, Target::Normed) {
+            let row = |(job, position): (usize, usize)| {
+                pass.rows.place(&tree, tree.ends[job].run, position)
+            };
+            let rows: Vec<usize> = reads().map(row).collect();
+            return Ok((operations.take_rows(&normed, &rows)?, Vec::new()));
+        }
         let logits = decoder.unembed(&normed, &mut pass)?.whole.ok_or(RunError::Stopped)?;
         let row = |(job, position)| Some(pass.found.readouts.place(job, position)?.row);
         let rows: Vec<usize> = reads().filter_map(row).collect();
         let logits = operations.take_rows(&logits, &rows)?;
         match target {
-            Target::Logits => Ok((logits, Vec::new())),
+            Target::Logits | Target::Normed => Ok((logits, Vec::new())),
             Target::CrossEntropy(labels) => Ok(cross_entropy_of(&logits, labels)?),
         }
     }

@@ -49,6 +49,7 @@ pub use when::When;
 
 use std::sync::Arc;
 
+use vene_intervention::Intervention;
 use vene_model::{Component, InputError, Outline, Prompt};
 
 use crate::error::{PlanError, Whose};
@@ -265,6 +266,11 @@ impl Plan {
     pub fn with_original(mut self) -> Self {
         self.original = true;
         self
+    }
+
+    /// The interventions of its edits, in their order.
+    pub fn interventions(&self) -> impl Iterator<Item = &Arc<dyn Intervention>> {
+        self.edits.iter().map(|edit| &edit.intervention)
     }
 
     /// What its edits do, in their order, each name once.

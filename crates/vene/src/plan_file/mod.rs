@@ -66,7 +66,7 @@ pub use error::{Place, PlanFileError};
 use files::Files;
 use grid::Expanded;
 pub use grid::{GridRun, GridValue, PlanGrid};
-pub use pyvene::{Nested, PyveneCall, PyveneSaved};
+pub use pyvene::{Nested, PyveneCall, PyveneSaved, PyveneState, pyvene_parameters};
 use saved::Digests;
 pub use saved::{SAVED_FILES, Saved, load, save, save_with};
 use sections::SECTIONS;

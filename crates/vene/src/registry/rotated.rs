@@ -2,7 +2,8 @@
 
 use candle_core::Tensor;
 use vene_intervention::{
-    ParameterError, PcaRotatedSpace, PrincipalComponents, RotatedSpace, Rotation, Subspace,
+    ErrorTerm, ParameterError, PcaRotatedSpace, PrincipalComponents, RotatedSpace, Rotation,
+    Subspace,
 };
 
 use super::{Class, ERROR_TERM, ONE, PARTITION, RANK, Registered, SEED, SUBSPACE, shared};
@@ -84,10 +85,22 @@ pub(super) static ROWS: [Registered; 5] = [
     )
     .settings(&[SUBSPACE, PARTITION, ERROR_TERM])
     .learns()
-    .classes(&[Class::imported("PCARotatedSpaceIntervention", |_| {
-        Err("pyvene does not save its principal components, nor load such a folder: give them to \
-             pca_rotated_space by `parameters`"
-            .to_owned())
+    .classes(&[Class::imported("PCARotatedSpaceIntervention", |saved| {
+        if !saved.has("pca_components") {
+            return Err("pyvene does not save its principal components, nor load such a folder: \
+                        give them to pca_rotated_space by `parameters`"
+                .to_owned());
+        }
+        let components = saved.take("pca_components")?;
+        let subspace = saved.first(components.dims().first().copied().unwrap_or(0))?;
+        let fitted = PrincipalComponents {
+            mean: saved.take("pca_mean")?,
+            deviation: saved.take("pca_std")?,
+            variances: Vec::new(),
+            components,
+        };
+        let made = PcaRotatedSpace::new(&fitted, subspace, ErrorTerm::Dropped);
+        Ok(Saved::together(made.map_err(words)?))
     })]),
 ];
 

@@ -29,4 +29,4 @@ pub use optimizer::{AdamW, Rotations, State as OptimizerState};
 pub use progress::{Epoch, Evaluation, Progress, Step, Trained};
 pub use schedule::Schedule;
 pub use trainer::{Checkpoint, Examples, Trainer};
-pub use vene_engine::TrainRun;
+pub use vene_engine::{TrainRun, unembedding_gradient};

@@ -3,6 +3,7 @@
 
 use serde_json::Value;
 
+use crate::plan::When;
 use crate::plan_file::error::{Place, PlanFileError};
 
 /// Numbers in lists in lists, as pyvene nests them; `None` where Python has it.
@@ -37,6 +38,7 @@ pub struct PyveneCall {
     subspaces: Nested,
     sources: Option<Vec<Option<usize>>>,
     skips_own_input: bool,
+    when: When,
 }
 
 impl PyveneCall {
@@ -87,6 +89,13 @@ impl PyveneCall {
     #[must_use]
     pub fn skips_own_input(mut self) -> Self {
         self.skips_own_input = true;
+        self
+    }
+
+    /// When edits are made to a text that is generated; by default on the prompt.
+    #[must_use]
+    pub fn when(mut self, when: When) -> Self {
+        self.when = when;
         self
     }
 
@@ -146,6 +155,10 @@ impl PyveneCall {
             None => Some(group),
             Some(sources) => sources.get(group).copied().flatten(),
         }
+    }
+
+    pub(super) fn steps(&self) -> &When {
+        &self.when
     }
 
     pub(super) fn is_own_input_skipped(&self) -> bool {

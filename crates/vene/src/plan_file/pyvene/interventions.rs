@@ -10,7 +10,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use candle_core::{DType, Tensor};
-use vene_intervention::{Collect, InSubspace, Intervention, ParameterError, Rotation, Subspace};
+use vene_intervention::{
+    Collect, InSubspace, Intervention, ParameterError, Rotation, SourceCount, Subspace,
+};
 use vene_named::listed;
 
 use super::config::Representation;
@@ -32,6 +34,8 @@ pub(crate) enum Reads {
     OwnInput,
     /// These values, in every row.
     Given(Vec<f64>),
+    /// For each example its values, or one list for all.
+    GivenEach(Vec<Arc<Vec<f64>>>),
 }
 
 /// How pyvene hands an intervention its values.
@@ -51,6 +55,17 @@ pub(crate) struct Made {
     pub(super) intervention: Arc<dyn Intervention>,
     pub(super) handed: Handed,
     pub(super) reads: Reads,
+}
+
+impl Made {
+    /// An intervention of one's own: it is handed all positions at once, heads side by side.
+    pub(super) fn own(intervention: Arc<dyn Intervention>) -> Self {
+        let reads = match intervention.traits().sources {
+            SourceCount::None => Reads::Nothing,
+            SourceCount::One | SourceCount::Several => Reads::Source,
+        };
+        Self { intervention, handed: Handed::Values, reads }
+    }
 }
 
 /// The values that are edited.
@@ -202,6 +217,11 @@ impl Saved<'_> {
 
     fn take_optional(&mut self, name: &str) -> Option<Tensor> {
         self.state.as_mut()?.remove(name)
+    }
+
+    /// Whether there is a parameter of this name.
+    pub fn has(&self, name: &str) -> bool {
+        self.state.as_ref().is_some_and(|state| state.contains_key(name))
     }
 
     /// A parameter.

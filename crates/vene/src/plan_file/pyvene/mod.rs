@@ -19,4 +19,4 @@ mod units;
 
 pub use call::{Nested, PyveneCall};
 pub(crate) use interventions::{Import, Reads, Saved, words};
-pub use saved::PyveneSaved;
+pub use saved::{PyveneSaved, PyveneState, pyvene_parameters};

@@ -4,8 +4,9 @@ use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use candle_core::Tensor;
 use vene_engine::plan::{Edit, Plan, Run, Source};
-use vene_intervention::Subspace;
+use vene_intervention::{Intervention, Subspace};
 use vene_model::{BlockKind, Component, Outline, alias};
 use vene_named::listed;
 use vene_named::shown;
@@ -15,7 +16,7 @@ use super::config::{Config, Representation};
 use super::interventions::{Handed, Made, Reads, Row, make, tiled};
 use super::units::{Located, Unit, located};
 use super::{parametrised, torch};
-use crate::plan_file::error::PlanFileError;
+use crate::plan_file::error::{Place, PlanFileError};
 
 type Result<T> = std::result::Result<T, PlanFileError>;
 
@@ -37,6 +38,34 @@ pub struct PyveneSaved {
     /// Where parameters are; `None` where nothing was saved.
     folder: Option<PathBuf>,
     config: Config,
+    /// For each representation what is in memory; empty, or as long as they are.
+    states: Vec<PyveneState>,
+}
+
+/// What stands in memory for one representation of a configuration, in place of files.
+#[derive(Clone, Debug, Default)]
+pub struct PyveneState {
+    /// Parameters by pyvene's names of them, as its files have them. `None`: those that an intervention begins with.
+    pub parameters: Option<BTreeMap<String, Tensor>>,
+    /// An intervention of one's own, in place of the class that the configuration names. It is handed all positions of an
+    /// example at once, heads side by side, and knows by itself what a subspace is.
+    pub intervention: Option<Arc<dyn Intervention>>,
+    /// Given values in place of a source's, for each example row-major, or one list for all.
+    pub given: Option<Vec<Arc<Vec<f64>>>>,
+}
+
+/// The parameters in a file that pyvene saved (`intkey_*.bin`), by name; a rotation is the matrix that PyTorch makes of what
+/// stands there. Nothing of the file is run.
+///
+/// # Errors
+/// A file that is no such state dict.
+pub fn pyvene_parameters(path: &Path) -> Result<BTreeMap<String, Tensor>> {
+    let place = || Place { file: Some(path.into()), line: None, entry: "".into() };
+    let failed = |error| PlanFileError::Parameters { place: place(), error: Box::new(error) };
+    let mut state = torch::state_dict(path).map_err(failed)?;
+    parametrised::resolve(&mut state)
+        .map_err(|problem| PlanFileError::Contradiction { place: place(), problem })?;
+    Ok(state)
 }
 
 /// What is made of one representation.
@@ -51,7 +80,11 @@ impl PyveneSaved {
     /// # Errors
     /// A file that is missing or no such configuration.
     pub fn open(folder: &Path) -> Result<Self> {
-        Ok(Self { folder: Some(folder.to_owned()), config: Config::read(folder)? })
+        Ok(Self {
+            folder: Some(folder.to_owned()),
+            config: Config::read(folder)?,
+            states: Vec::new(),
+        })
     }
 
     /// That of a configuration which was not saved, as pyvene would write it into `config.json`: parameters are those that
@@ -61,7 +94,21 @@ impl PyveneSaved {
     /// A text that is no such configuration.
     pub fn parse(config: &str) -> Result<Self> {
         let config = Config::parse(config, PathBuf::from("the configuration"))?;
-        Ok(Self { folder: None, config })
+        Ok(Self { folder: None, config, states: Vec::new() })
+    }
+
+    /// The same with what is in memory, for each representation in order.
+    ///
+    /// # Errors
+    /// Another number of them than representations.
+    pub fn with_states(mut self, states: Vec<PyveneState>) -> Result<Self> {
+        let (given, count) = (states.len(), self.config.representations.len());
+        if given != count {
+            let problem = format!("{given} states for {count} representations");
+            return Err(self.config.wrong(given.min(count), "state", problem));
+        }
+        self.states = states;
+        Ok(self)
     }
 
     /// The names under which pyvene knows the interventions, in the order of a call's lists.
@@ -79,6 +126,19 @@ impl PyveneSaved {
     /// What this model or vene does not have, by the representation; parameters that are missing, of
     /// another shape, or no numbers; locations and subspaces that do not fit.
     pub fn plan(&self, outline: &Outline, call: &PyveneCall) -> Result<Plan> {
+        Ok(self.plan_with_places(outline, call)?.0)
+    }
+
+    /// [`PyveneSaved::plan`], and for each of its edits the representation that it is of, counted from 0: edits are in the
+    /// order of groups, and those of a group that is switched off are not there.
+    ///
+    /// # Errors
+    /// As [`PyveneSaved::plan`].
+    pub fn plan_with_places(
+        &self,
+        outline: &Outline,
+        call: &PyveneCall,
+    ) -> Result<(Plan, Vec<usize>)> {
         let groups = self.groups()?;
         let last = groups.iter().max().copied().unwrap_or(0);
         self.check_names(call, last)?;
@@ -86,7 +146,7 @@ impl PyveneSaved {
         // Within a group in order, as pyvene sets its hooks.
         let mut order: Vec<usize> = (0..groups.len()).collect();
         order.sort_by_key(|&index| groups[index]);
-        let mut plan = Plan::new();
+        let (mut plan, mut places) = (Plan::new(), Vec::new());
         for index in order {
             let group = groups[index];
             let Step { mut edit, reads } =
@@ -94,6 +154,12 @@ impl PyveneSaved {
             match reads {
                 Reads::Nothing => {}
                 Reads::Given(values) => edit = edit.source(Source::Given(Arc::new(values))),
+                Reads::GivenEach(values) => {
+                    edit = edit.source(match values.as_slice() {
+                        [all] => Source::Given(Arc::clone(all)),
+                        _ => Source::GivenEach(values),
+                    });
+                }
                 Reads::OwnInput => {
                     let input = self.own_input(index, &edit, call)?;
                     edit = edit.source(Source::Current(input));
@@ -109,9 +175,14 @@ impl PyveneSaved {
             {
                 edit = edit.within(Run::Source(next));
             }
+            // A source's own run is a prompt, of which nothing is generated.
+            if edit.run == Run::Base {
+                edit = edit.when(call.steps().clone());
+            }
             plan = plan.edit(edit);
+            places.push(index);
         }
-        Ok(plan)
+        Ok((plan, places))
     }
 
     /// The group of each representation, counted from 0.
@@ -213,6 +284,7 @@ impl PyveneSaved {
         };
         let chosen = self.chosen(index, call)?;
         let made = self.made(index, row, chosen.is_some(), linked)?;
+        let chosen = chosen.filter(|_| self.own(index).is_none());
 
         let mut edit = Edit::new(component, layer, made.intervention.clone()).at(written.positions);
         if let Some(heads) = written.heads {
@@ -310,6 +382,9 @@ impl PyveneSaved {
             return Ok(made.clone());
         }
         let failed = |problem: String| self.config.wrong(index, &representation.class, problem);
+        if let Some(own) = self.own(index) {
+            return Ok(self.given(index, Made::own(Arc::clone(own))));
+        }
         let path = self
             .folder
             .as_ref()
@@ -324,13 +399,28 @@ impl PyveneSaved {
                 parametrised::resolve(&mut state).map_err(failed)?;
                 Some(state)
             }
-            _ => None,
+            _ => self.states.get(index).and_then(|state| state.parameters.clone()),
         };
-        let made = make(representation, row, state, chosen).map_err(failed)?;
+        let made = self.given(index, make(representation, row, state, chosen).map_err(failed)?);
         if let Some(link) = link {
             linked.insert(link, made.clone());
         }
         Ok(made)
+    }
+
+    /// The intervention of one's own in a representation's place.
+    fn own(&self, index: usize) -> Option<&Arc<dyn Intervention>> {
+        self.states.get(index)?.intervention.as_ref()
+    }
+
+    /// The same, reading given values where there are such.
+    fn given(&self, index: usize, made: Made) -> Made {
+        match self.states.get(index).and_then(|state| state.given.clone()) {
+            Some(given) if made.reads == Reads::Source => {
+                Made { reads: Reads::GivenEach(given), ..made }
+            }
+            _ => made,
+        }
     }
 
     /// The subspaces that the call chooses of a representation: one for all examples, or for each.
