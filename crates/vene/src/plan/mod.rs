@@ -269,7 +269,7 @@ impl Plan {
         names
     }
 
-    /// What its interventions learn, each under its name in the plan (`edit.0.rotation`); what several edits share is there
+    /// What its interventions learn, each under its name in the plan (`edit.0.rotate_layer.weight`); what several edits share is there
     /// once.
     pub fn learned(&self) -> Vec<Parameter> {
         learned_by(self.edits.iter().map(|edit| &*edit.intervention))
