@@ -2,7 +2,6 @@
 
 import gc
 import os
-import pickle
 
 import numpy as np
 import pytest
@@ -24,8 +23,8 @@ PATCH = {
 
 def test_it_says_what_the_command_says(model):
     (token, probability), *_ = model.top(SPAIN, 3)
-    # `vene demo` prints this number.
-    assert (token, round(probability, 12)) == (" Madrid", 0.478070389508)
+    # `vene demo` prints this number; its last digits are the processor's.
+    assert (token, round(probability, 5)) == (" Madrid", 0.47807)
     assert model.config.n_layer == model.config.layers == 8
     assert model.identity.startswith("vene1-")
 
@@ -98,11 +97,6 @@ def test_what_is_wrong_is_an_exception_with_a_sentence(model, wrong, error, said
         wrong(model)
     assert isinstance(raised.value, vene.VeneError)
     assert said in str(raised.value)
-
-
-def test_models_are_not_pickled(model):
-    with pytest.raises(TypeError):
-        pickle.dumps(model)
 
 
 def test_memory_is_given_back(model):

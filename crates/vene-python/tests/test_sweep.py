@@ -2,7 +2,6 @@
 
 import subprocess
 import sys
-from pathlib import Path
 
 import pandas
 import polars
@@ -18,8 +17,7 @@ PLACES = {"components": ["block_output"], "layers": "0..3", "positions": ["subje
 def test_a_pair_is_what_the_command_writes(model, tmp_path):
     swept = model.sweep(SPAIN, ITALY, components=["mlp_output", "attention_input"], tokens=[" Madrid", " Rome"])
     assert swept.summary is None
-    command = Path(sys.executable).parent / "vene"
-    line = [command, "demo", "--out", tmp_path / "demo"]
+    line = [sys.executable, "-m", "vene", "demo", "--out", tmp_path / "demo"]
     subprocess.run(line, check=True, capture_output=True)
     written = polars.read_parquet(tmp_path / "demo/sweep.parquet")
     table = swept.tokens.to_polars()

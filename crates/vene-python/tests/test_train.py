@@ -67,7 +67,7 @@ def test_it_is_a_plan_wherever_one_is_taken(model, trained, tmp_path):
     assert model.evaluate(folder, rows(), resamples=60).summary == evaluated.summary
     again = model.train(folder, rows(), epochs=1)
     assert again.result["steps"] == 4 and again.held_out["accuracy"] >= trained.held_out["accuracy"]
-    with pytest.raises(vene.PlanError, match="role"):
+    with pytest.raises(vene.PlanError, match="each row of a data set has"):
         model.run(trained, SPAIN, [ITALY])
 
 

@@ -51,7 +51,7 @@ class Trained(Unpicklable):
 
     @property
     def parameters(self) -> dict[str, npt.NDArray[Any]]:
-        """What was learned, by name (`edit.0.rotation`): copies."""
+        """What was learned, by name (`edit.0.rotate_layer.weight`): copies."""
         return {name: array(values) for name, values in self._trained.parameters()}
 
     def save(self, folder: str | Path) -> Path:

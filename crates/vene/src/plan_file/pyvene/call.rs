@@ -3,7 +3,7 @@
 
 use serde_json::Value;
 
-use crate::plan::When;
+use vene_engine::plan::When;
 use crate::plan_file::error::{Place, PlanFileError};
 
 /// Numbers in lists in lists, as pyvene nests them; `None` where Python has it.
