@@ -1,11 +1,13 @@
-"""pyvene's tutorial as a notebook, run as a reader runs it."""
+"""The notebooks, run as a reader runs them: pyvene's tutorial, and those whose outputs are committed."""
 
 import json
+import re
 
 import nbclient
 import nbformat
 import numpy as np
 import pandas
+import pytest
 from conftest import ROOT
 
 NOTEBOOK = ROOT / "docs/notebooks/interchange-intervention.ipynb"
@@ -32,3 +34,28 @@ def test_the_tutorial_runs_and_gives_pyvenes_numbers(tmp_path):
         for row in fixture["rows"]}
     expected = [by_pyvene[row.type, int(row.layer[1:]), row.pos, row.token] for row in frame.itertuples()]
     np.testing.assert_allclose(frame["prob"], expected, rtol=0, atol=1e-5)
+
+
+NUMBER = re.compile(r"-?\d+(?:\.\d+)?(?:e-?\d+)?")
+
+
+def said(notebook) -> list[str]:
+    """What the cells say in words, in order."""
+    outputs = [output for cell in notebook.cells for output in cell.get("outputs", [])]
+    texts = [output.get("text") or output.get("data", {}).get("text/plain", "") for output in outputs]
+    return [re.sub(r" object at 0x[0-9a-f]+", "", text) for text in texts]
+
+
+@pytest.mark.parametrize("name", ["distributed-alignment-search"])
+def test_a_notebook_gives_what_it_shows(name):
+    notebook = nbformat.read(ROOT / f"docs/notebooks/{name}.ipynb", as_version=4)
+    shown = said(notebook)
+    nbclient.NotebookClient(notebook, timeout=300, kernel_name="python3").execute()
+    found = said(notebook)
+    assert [NUMBER.sub("#", text) for text in found] == [NUMBER.sub("#", text) for text in shown]
+    numbers = [[float(number) for text in texts for number in NUMBER.findall(text)] for texts in (shown, found)]
+    assert len(numbers[0]) > 20
+    # Trainings in single precision differ a little between processors.
+    np.testing.assert_allclose(numbers[1], numbers[0], rtol=0.02, atol=0.02)
+    images = [output for cell in notebook.cells for output in cell.get("outputs", []) if "image/png" in output.get("data", {})]
+    assert len(images) == 2
