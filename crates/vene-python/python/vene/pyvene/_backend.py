@@ -95,7 +95,7 @@ class _Rotation(Module):
 
 def rotate_layer(width: int, rank: int) -> Any:
     """Random orthonormal columns, which stay orthonormal in training: under PyTorch by its own parametrisation."""
-    layer = _Rotation(width, rank)
+    layer: Any = _Rotation(width, rank)
     if HAS_TORCH:
         import torch
 

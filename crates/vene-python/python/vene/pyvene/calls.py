@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 
 from vene import _function, _vene
 from vene._arrays import array, tensor
@@ -183,7 +184,7 @@ class Call:
                 # Heads, then positions: the engine has a row of heads for each position.
                 values = values.swapaxes(1, 2)
             return [native.crossed(one.reshape(-1)) for one in values]
-        row = values.reshape(-1)
+        row: npt.NDArray[Any] = values.reshape(-1)
         component, _ = self._of.components[index]
         if component.startswith("head_") and len(row) == self.model._model.width(component):
             # One head's values, for each of the heads.
