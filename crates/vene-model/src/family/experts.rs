@@ -78,7 +78,8 @@ impl BlockReader<'_> {
         };
         let shared = match (slots.shared, d_shared) {
             (Some(SharedSlots { gate, up, down, own_gate }), Some(hidden)) => {
-                let own_gate = own_gate.map(|gate| self.linear(gate, [1, d_model], HasBias::No));
+                let own_gate = own_gate
+                    .map(|gate| self.weights.row(&self.slots.in_block(self.layer, gate), d_model));
                 Some((self.expert([gate, up, down], hidden)?, own_gate.transpose()?))
             }
             _ => None,

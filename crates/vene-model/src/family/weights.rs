@@ -101,6 +101,17 @@ impl<'a> Weights<'a> {
         Ok(LinearTensors { weight, bias: self.bias(stem, out, bias)? })
     }
 
+    /// `{stem}.weight` of one output, `[1, in]`, which GGUF files store as a vector.
+    pub(super) fn row(&self, stem: &str, input: usize) -> Result<LinearTensors, ModelError> {
+        let name = format!("{stem}.weight");
+        if self.names.shape(&name) != Some(&[input]) {
+            return self.linear(stem, [1, input], false);
+        }
+        let vector = self.tensor(&name, &[input])?;
+        let weight = HostTensor { shape: vec![1, input], ..vector };
+        Ok(LinearTensors { weight: weight.into(), bias: None })
+    }
+
     /// The same, stored as `[in, out]` (transformers' `Conv1D`).
     pub(super) fn transposed_linear(
         &self,
