@@ -51,13 +51,21 @@ impl GivenState {
 
 #[pymethods]
 impl Plan {
-    /// A plan as JSON has it (`docs/plans.md`); files that it names are looked up in `folder`.
+    /// A plan as JSON has it (`docs/plans.md`); files that it names are looked up in `folder`. `own` are interventions of
+    /// Python's, by the names that the plan calls them.
     #[staticmethod]
-    #[pyo3(signature = (model, json, folder = ""))]
-    fn parse(model: &Model, json: &str, folder: &str) -> PyResult<Self> {
+    #[pyo3(signature = (model, json, folder = "", own = Vec::new()))]
+    fn parse(
+        model: &Model,
+        json: &str,
+        folder: &str,
+        own: Vec<(String, Py<Intervention>)>,
+    ) -> PyResult<Self> {
         briefly(|| {
             let file =
                 PlanFile::parse(json, Format::Json, Path::new(folder)).map_err(error::of_plan)?;
+            let own = own.iter().map(|(name, own)| (name.clone(), Arc::clone(&own.get().inner)));
+            let file = file.with_own(own);
             Ok(Self::of(file.plan(&model.inner).map_err(error::of_plan)?))
         })
     }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, overload
 
@@ -102,6 +102,28 @@ def intervention(
 
     native = _vene.Intervention(call, called, sources, rowwise=rowwise, absolute=absolute)
     return Intervention(function, called, native)
+
+
+def with_functions(plan: Mapping[str, Any]) -> tuple[dict[str, Any], list[tuple[str, _vene.Intervention]]]:
+    """A plan in which each function stands by a name, and these functions by their names."""
+    own: dict[str, tuple[Any, _vene.Intervention]] = {}
+
+    def named(edit: Any) -> Any:
+        given = edit.get("intervention") if isinstance(edit, Mapping) else None
+        if given is None or not callable(given):
+            return edit
+        made = given if isinstance(given, Intervention) else intervention(given)
+        name = made.name
+        while name in own and own[name][0] is not given:
+            name += "'"
+        # One object is one intervention, however many edits it is in.
+        own.setdefault(name, (given, made._native))
+        return {**edit, "intervention": f"python:{name}"}
+
+    said = dict(plan)
+    if isinstance(plan.get("edit"), Sequence):
+        said["edit"] = [named(edit) for edit in plan["edit"]]
+    return said, [(f"python:{name}", native) for name, (_, native) in own.items()]
 
 
 def returned(values: Any, shape: tuple[int, ...]) -> npt.NDArray[Any]:

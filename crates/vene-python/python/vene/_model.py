@@ -19,6 +19,7 @@ from vene._arrays import LazyRows, array, tensor
 from vene._config import Config
 from vene._errors import InputError, ModelError
 from vene._experiment import Names, do, listed, names
+from vene._function import with_functions
 from vene._outcome import Outcome, softmax
 from vene._outcomes import Outcomes
 from vene._output import ModelOutput, Unembedding, check_mask
@@ -354,8 +355,14 @@ class Model:
         if isinstance(plan, str | Path):
             return sections, str(plan)
         own = {name: section for name, section in plan.items() if name != "kind"}
+        _, functions = with_functions(plan)
+        made: _vene.Plan | None = None
+        if functions:
+            if "grid" in own:
+                raise InputError("a plan with functions has no grid here: run it for each value")
+            made = self._plan({name: own.pop(name) for name in ("edit", "collect", "read") if name in own})
         both = {name: {**own.pop(name, {}), **section} for name, section in sections.items()}
-        return {**own, **both}, None
+        return {**own, **both}, made
 
     def _places(self, components: Names, layers: Iterable[int] | None) -> list[tuple[str, int | None]]:
         """Components in layers, by whichever names."""
@@ -375,7 +382,8 @@ class Model:
             return plan.plan
         if isinstance(plan, str | Path):
             return _vene.Plan.read(self._model, str(plan))
-        return _vene.Plan.parse(self._model, json.dumps({"kind": "plan", **plan}))
+        said, own = with_functions(plan)
+        return _vene.Plan.parse(self._model, json.dumps({"kind": "plan", **said}), own=own)
 
     def _session(self, prompts: list[tuple[int, ...]]) -> _vene.Session:
         """Runs that are kept for calls that follow each other, the last few of them."""

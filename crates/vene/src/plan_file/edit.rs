@@ -169,6 +169,9 @@ impl<'a> Reader<'a> {
             known.expect(name, described, component, width)?;
             return Ok(known.intervention.clone());
         }
+        if let (Some(own), false) = (self.files.own(name), described.is_table()) {
+            return Ok(own.clone());
+        }
         let making = making::Making { width, component, files: self.files, budget: &self.budget };
         let intervention = match registry::alias(name) {
             None => making::make(described, &making)?,

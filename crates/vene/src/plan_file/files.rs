@@ -9,11 +9,12 @@ use std::sync::Arc;
 
 use candle_core::DType;
 use serde_json::Value;
-use vene_intervention::ParameterError;
 use vene_intervention::parameter::finite;
 use vene_intervention::state::{self, Tensors};
+use vene_intervention::{Intervention, ParameterError};
 use vene_model::{ModelKey, Outline};
 
+use super::Own;
 use super::error::PlanFileError;
 use super::table::Item;
 
@@ -32,6 +33,8 @@ pub(crate) struct Files {
     read: RefCell<BTreeMap<PathBuf, Rc<Tensors>>>,
     /// What the plan calls each file that it names, and where it is.
     named: RefCell<BTreeMap<String, PathBuf>>,
+    /// Interventions that are in no file, by name.
+    own: Own,
     /// Values of tensors, by file and name.
     values: RefCell<BTreeMap<(PathBuf, String), Values>>,
 }
@@ -46,8 +49,19 @@ impl Files {
             expected: None,
             read: RefCell::default(),
             named: RefCell::default(),
+            own: Own::new(),
             values: RefCell::default(),
         }
+    }
+
+    /// With interventions that are in no file.
+    pub fn with_own(self, own: Own) -> Self {
+        Self { own, ..self }
+    }
+
+    /// A program's own intervention of this name.
+    pub fn own(&self, name: &str) -> Option<&Arc<dyn Intervention>> {
+        self.own.get(name)
     }
 
     /// Only this file in the folder, whatever the plan asks for: what was saved is whole in itself, and a

@@ -54,9 +54,11 @@ mod table;
 mod when;
 mod write;
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use vene_intervention::Intervention;
 use vene_model::{Outline, Site, alias};
 
 use budget::MOST_EDITS;
@@ -114,7 +116,12 @@ pub struct PlanFile {
     file: Option<Arc<Path>>,
     /// Where names of other files are looked up.
     folder: PathBuf,
+    /// Interventions of a program's own, by the names that the plan calls them.
+    own: Own,
 }
+
+/// Interventions by name.
+type Own = BTreeMap<String, Arc<dyn Intervention>>;
 
 impl PlanFile {
     /// Reads a `.toml` or `.json` file. Files that it names are looked up beside it.
@@ -176,6 +183,7 @@ impl PlanFile {
             digests: table.read("sha256", Digests::read)?,
             file: file.map(Arc::from),
             folder: folder.to_owned(),
+            own: Own::new(),
             source,
             document,
         })
@@ -230,7 +238,16 @@ impl PlanFile {
         }
         let sections = Sections::default();
         let (source, folder) = (String::new(), PathBuf::new());
-        Ok(Self { kind: None, sections, document, source, digests: None, file: None, folder })
+        Ok(Self {
+            kind: None,
+            sections,
+            document,
+            source,
+            digests: None,
+            file: None,
+            folder,
+            own: Own::new(),
+        })
     }
 
     /// The text that was read, with its comments; empty where the plan was not read of a text.
@@ -256,6 +273,13 @@ impl PlanFile {
         keys
     }
 
+    /// The same, in which these names are a program's own interventions: `intervention = "halfway"`. No file can describe
+    /// them.
+    #[must_use]
+    pub fn with_own(self, own: impl IntoIterator<Item = (String, Arc<dyn Intervention>)>) -> Self {
+        Self { own: own.into_iter().collect(), ..self }
+    }
+
     /// The plan, for this model.
     ///
     /// Interventions with parameters are made anew at each call: two plans share none.
@@ -273,9 +297,12 @@ impl PlanFile {
     /// As [`PlanFile::plan`].
     pub fn grid(&self, outline: &Outline) -> Result<PlanGrid> {
         self.expect_model(outline)?;
-        let files =
-            Files::beside(&self.folder).of_model(outline, false).expecting(self.tensors_digest());
+        let files = self.files().of_model(outline, false).expecting(self.tensors_digest());
         self.grid_for(outline, &files)
+    }
+
+    fn files(&self) -> Files {
+        Files::beside(&self.folder).with_own(self.own.clone())
     }
 
     /// The only plan of a grid of this file.
@@ -312,8 +339,7 @@ impl PlanFile {
     /// As [`PlanFile::plan_for_another_model`].
     pub fn grid_for_another_model(&self, outline: &Outline) -> Result<PlanGrid> {
         self.expect_alike(outline)?;
-        let files =
-            Files::beside(&self.folder).of_model(outline, true).expecting(self.tensors_digest());
+        let files = self.files().of_model(outline, true).expecting(self.tensors_digest());
         self.grid_for(outline, &files)
     }
 

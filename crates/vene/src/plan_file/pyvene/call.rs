@@ -3,8 +3,8 @@
 
 use serde_json::Value;
 
-use vene_engine::plan::When;
 use crate::plan_file::error::{Place, PlanFileError};
+use vene_engine::plan::When;
 
 /// Numbers in lists in lists, as pyvene nests them; `None` where Python has it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
