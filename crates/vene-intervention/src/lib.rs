@@ -4,7 +4,7 @@
 //! tensor out, and is differentiable through them. One file each; a user's own is another
 //! implementation of [`Intervention`], or a closure ([`from_fn`], [`from_fn_with_source`]).
 //!
-//! [`registry`] has a row for each: its name, its class in pyvene or pyreft, what it reads, its settings and what it does;
+//! The registry of the crate `vene` has a row for each: its name, its class in pyvene or pyreft, what it reads, its settings and what it does;
 //! `vene interventions` and `docs/plans.md` show them. What pyvene has as an option stands around an intervention here:
 //! `subspaces` are [`InSubspace`], a trained `source_representation` is [`ConstantSource`], pyreft's `dropout` is
 //! [`Dropout`].
@@ -96,7 +96,7 @@ fn only_source(sources: &[Tensor]) -> candle_core::Result<&Tensor> {
 pub struct UnitContext<'a> {
     /// The example's index in its plan.
     pub example: usize,
-    /// What draws depend on: the example's row in its data set ([`Example::row`](crate::Example::row)), or its index.
+    /// What draws depend on: the example's row in its data set (`Example::row`), or its index.
     pub row: usize,
     /// The step of the training that is going on; `None` where there is none. What is random in training only
     /// ([`Dropout`]) draws by it.
@@ -109,7 +109,7 @@ pub struct UnitContext<'a> {
     /// The edited keys, of attention patterns.
     pub keys: Option<&'a [usize]>,
     /// The coordinates that the plan chose for this example
-    /// ([`Edit::subspaces`](crate::Edit::subspaces)), each below [`Intervention::coordinates`],
+    /// (`Edit::subspaces`), each below [`Intervention::coordinates`],
     /// none twice; `None` leaves it to the intervention.
     pub subspace: Option<&'a [usize]>,
 }

@@ -15,7 +15,6 @@
 //! * Where there are more effects than memory, [`estimates`] and [`ratios`] take their sums over clusters
 //!   ([`ClusterSums`], [`RatioSums`]), to which effects are added one by one.
 //! * [`Correction`] takes into account that a sweep asks many questions at once.
-//! * [`Split`] keeps the rows on which something was found apart from those on which it is shown.
 //!
 //! ```
 //! use vene::statistics::{self, Bootstrap, Clusters, Correction};

@@ -2,7 +2,7 @@
 //!
 //! A [`Generator`] reads prompts once and goes on token by token: greedily, or by seeded
 //! [`Sampling`]. The edits of a plan are made on the prompt, on every new token, or at chosen steps, as
-//! each says ([`When`](crate::When)); of the other runs that they read, prompts alone are run, once.
+//! each says ([`When`](crate::plan::When)); of the other runs that they read, prompts alone are run, once.
 //!
 //! Steering every new token, and the model's own continuation beside it:
 //!

@@ -21,7 +21,7 @@ pub enum Positions {
     At(Vec<i64>),
     /// For each example its own, as [`Positions::At`].
     Each(Vec<Vec<i64>>),
-    /// Those that play a role in each row of a data set: [`Plan::over_rows`](super::Plan::over_rows) finds them.
+    /// Those that play a role in each row of a data set: `PlanRows::over_rows` finds them.
     Role(Role),
     /// The first and the last tokens.
     Ends(Ends),

@@ -24,7 +24,7 @@ pub enum Role {
     Last,
     /// The token with this index; negative ones from the end.
     Index(i64),
-    /// The first and the last tokens at once, each once where they overlap ([`Ends`]); a prompt that has fewer is left
+    /// The first and the last tokens at once, each once where they overlap ([`Ends`](super::Ends)); a prompt that has fewer is left
     /// out.
     Ends {
         /// How many of the beginning.
