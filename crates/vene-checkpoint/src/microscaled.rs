@@ -75,7 +75,7 @@ mod tests {
     fn neighbours_in_a_byte_are_put_half_a_block_apart() {
         // Weights 0 to 31 have the codes 0 to 15, twice.
         let codes =
-            std::array::from_fn(|byte| (2 * byte % 16) as u8 | ((2 * byte + 1) % 16 << 4) as u8);
+            std::array::from_fn(|byte| (2 * byte % 16) as u8 | (((2 * byte + 1) % 16) << 4) as u8);
         let bytes = half_a_block_apart(&codes);
         for (weight, byte) in bytes.into_iter().enumerate() {
             assert_eq!((byte & 15, byte >> 4), (weight as u8, weight as u8));

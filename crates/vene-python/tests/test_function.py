@@ -26,7 +26,7 @@ def test_a_function_in_a_plan_does_what_it_computes(model):
     outcome = model.run(at_phrases(plan_of(halfway)), SPAIN, [ITALY])
     shown = [model.trace(text)["block_output/2"][3] for text in (SPAIN, ITALY)]
     values = [float(value) for value in np.mean(shown, axis=0)]
-    given = {**plan_of("constant")["edit"][0], "positions": {"phrase": "Spain"}, "source": values}
+    given = {**plan_of("constant")["edit"][0], "positions": {"phrase": "Spain"}, "source": {"values": values}}
     expected = model.run({"edit": [given]}, SPAIN)
     np.testing.assert_allclose(outcome.probabilities(), expected.probabilities(), rtol=0, atol=1e-6)
     assert abs(outcome.probabilities() - model.run({}, SPAIN).probabilities()).max() > 1e-3
@@ -53,6 +53,6 @@ def test_what_it_raises_names_the_site(model):
     def broken(base):
         raise ZeroDivisionError("of the test")
 
-    with pytest.raises(vene.RunError, match="broken at block_output/2") as raised:
+    with pytest.raises(vene.RunError, match="broken at block_output of layer 2") as raised:
         model.run({"edit": [{**plan_of(broken)["edit"][0], "positions": [3]}]}, SPAIN)
     assert isinstance(raised.value.__cause__, ZeroDivisionError)

@@ -15,12 +15,17 @@ from conftest import ROOT
 NOTEBOOK = ROOT / "docs/notebooks/interchange-intervention.ipynb"
 
 
-MODELS = {"embedded": "embedded", "smollm2": ROOT / ".cache/models/smollm2-135m-instruct-q4_1.gguf"}
+# Each with how far pyvene's numbers may be: in SmolLM2 PyTorch's own single precision is 5e-6 off double precision at the
+# prompt itself (vene 4e-7).
+MODELS = {
+    "embedded": ("embedded", 1e-5),
+    "smollm2": (ROOT / ".cache/models/smollm2-135m-instruct-q4_1.gguf", 1.5e-5),
+}
 
 
 @pytest.mark.parametrize("name", MODELS)
 def test_the_tutorial_runs_and_gives_pyvenes_numbers(name, tmp_path):
-    model = MODELS[name]
+    model, tolerance = MODELS[name]
     if model != "embedded" and not Path(model).exists() and not os.environ.get("VENE_REQUIRE_MODELS"):
         pytest.skip(f"{model} is not there: scripts/fetch-models gets it")
     notebook = nbformat.read(NOTEBOOK, as_version=4)
@@ -34,7 +39,7 @@ def test_the_tutorial_runs_and_gives_pyvenes_numbers(name, tmp_path):
     printed = "".join(
         output["text"] for cell in notebook.cells for output in cell.get("outputs", []) if output["output_type"] == "stream")
     madrid = re.search(r"_Madrid +([0-9.]+)", printed)
-    assert madrid and abs(float(madrid[1]) - fixture["tokens"][0]["base_probability"]) < 1e-5 and "_Rome" in printed
+    assert madrid and abs(float(madrid[1]) - fixture["tokens"][0]["base_probability"]) < tolerance and "_Rome" in printed
     images = [
         output for cell in notebook.cells for output in cell.get("outputs", [])
         if any(kind.startswith("image/") for kind in output.get("data", {}))]
@@ -46,7 +51,7 @@ def test_the_tutorial_runs_and_gives_pyvenes_numbers(name, tmp_path):
         (row["component"], row["layer"], row["position"], row["token"].replace(" ", "_")): row["probability"]
         for row in fixture["rows"]}
     expected = [by_pyvene[row.type, int(row.layer[1:]), row.pos, row.token] for row in frame.itertuples()]
-    np.testing.assert_allclose(frame["prob"], expected, rtol=0, atol=1e-5)
+    np.testing.assert_allclose(frame["prob"], expected, rtol=0, atol=tolerance)
 
 
 NUMBER = re.compile(r"-?\d+(?:\.\d+)?(?:e-?\d+)?")

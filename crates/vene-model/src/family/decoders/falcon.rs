@@ -1,7 +1,7 @@
 //! Falcon (Almazrouei et al. 2023): as GPT-NeoX without biases, with one head of keys and values (7B) or a few (40B, 180B); the RW models
 //! have scores that fall with the distance in place of a rotary encoding.
 
-use super::{alibi, gpt_neox, llama};
+use super::{alibi, gpt_neox};
 use crate::config::{Activation, Alibi, Residual};
 use crate::error::ModelError;
 use crate::family::keys::wrong;
@@ -32,7 +32,6 @@ pub(in crate::family) const FAMILY: Transformer = Transformer {
     biases: Biases::all(Bias::Said("bias")),
     ties: true,
     special,
-    ..llama::FAMILY
 };
 
 const SLOTS: Slots = Slots {
