@@ -73,20 +73,20 @@ fn target(folder: &Path, name: &str, form: Form, seeds: Vec<Vec<u8>>) -> Target 
 }
 
 pub fn csv(folder: &Path) -> Result<Target> {
-    Ok(target(folder, "a.csv", Form::Text, vec![file("crates/vene/tests/data/capitals.csv")?]))
+    Ok(target(folder, "a.csv", Form::Text, vec![file("crates/vene-data/tests/data/capitals.csv")?]))
 }
 
 pub fn jsonl(folder: &Path) -> Result<Target> {
     let names = ["capitals", "mib_arithmetic", "mib_ioi", "mib_mcqa"];
-    let seeds = names.iter().map(|name| file(&format!("crates/vene/tests/data/{name}.jsonl")));
+    let seeds = names.iter().map(|name| file(&format!("crates/vene-data/tests/data/{name}.jsonl")));
     Ok(target(folder, "a.jsonl", Form::Text, seeds.collect::<Result<_>>()?))
 }
 
 pub fn json(folder: &Path) -> Result<Target> {
-    let rows = file("crates/vene/tests/data/capitals.jsonl")?;
+    let rows = file("crates/vene-data/tests/data/capitals.jsonl")?;
     let rows = String::from_utf8_lossy(&rows).trim().replace('\n', ",");
     let seeds =
-        vec![file("crates/vene/tests/data/auto_circuit.json")?, format!("[{rows}]").into_bytes()];
+        vec![file("crates/vene-data/tests/data/auto_circuit.json")?, format!("[{rows}]").into_bytes()];
     Ok(target(folder, "a.json", Form::Json, seeds))
 }
 
