@@ -10,7 +10,7 @@
 //! read (path patching by hand).
 //!
 //! ```
-//! use vene::vene_data::Row;
+//! use vene::data::Row;
 //! use vene::sweep::Summary;
 //! use vene::plan_sweep::PlanSweep;
 //! use vene::{Component, Edit, Model, Plan, Positions};

@@ -8,7 +8,7 @@
 //! batch is a table of its own, so that a long sweep can be written as it goes and resumed.
 //!
 //! ```
-//! use vene::vene_data::Row;
+//! use vene::data::Row;
 //! use vene::{Component, Model, Sweep};
 //!
 //! let model = Model::load("embedded")?;
