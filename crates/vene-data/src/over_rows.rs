@@ -23,7 +23,7 @@ pub struct OverRows {
 /// What a [`Plan`] becomes over the rows of a data set.
 pub trait PlanRows {
     /// The plan over rows: base and source of each are those of an example, and
-    /// [`Positions::Role`] the positions of that role in each. Rows whose answers do not begin with tokens that tell
+    /// [`Positions::Role`](vene_engine::Positions::Role) the positions of that role in each. Rows whose answers do not begin with tokens that tell
     /// target and foil apart are left out, those in which a role is nowhere, and those that the plan does not fit: a
     /// prompt may be too short for its positions.
     ///

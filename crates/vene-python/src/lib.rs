@@ -1,7 +1,7 @@
 //! The compiled half of the Python package `vene`: the engine's types, one to one, over buffers and JSON.
 //!
 //! What a user meets is written in Python (`python/vene/`); this half only crosses the border. Every computation goes through
-//! `compute.rs`, which releases the interpreter's lock. Tensors cross as buffers ([`values`]), tables as Arrow streams, plans
+//! `compute.rs`, which releases the interpreter's lock. Tensors cross as buffers (`values.rs`), tables as Arrow streams, plans
 //! and receipts as JSON.
 
 mod batch;
