@@ -85,8 +85,10 @@ pub fn jsonl(folder: &Path) -> Result<Target> {
 pub fn json(folder: &Path) -> Result<Target> {
     let rows = file("crates/vene-data/tests/data/capitals.jsonl")?;
     let rows = String::from_utf8_lossy(&rows).trim().replace('\n', ",");
-    let seeds =
-        vec![file("crates/vene-data/tests/data/auto_circuit.json")?, format!("[{rows}]").into_bytes()];
+    let seeds = vec![
+        file("crates/vene-data/tests/data/auto_circuit.json")?,
+        format!("[{rows}]").into_bytes(),
+    ];
     Ok(target(folder, "a.json", Form::Json, seeds))
 }
 
