@@ -37,6 +37,8 @@ pub struct HeatMap {
     pub x: Axis,
     /// The panels.
     pub facets: Facets,
+    /// What stands beneath the columns; the axis' own word without it.
+    pub columns: Option<String>,
     /// What rows are called where the panels are components: `layer`.
     pub rows: String,
     /// The colours.
@@ -73,6 +75,7 @@ impl Default for HeatMap {
             interval: None,
             x: Axis::Position(Vec::new()),
             facets: Facets::default(),
+            columns: None,
             rows: "layer".to_owned(),
             scale: ColorScale::default(),
             own_scales: false,

@@ -167,18 +167,17 @@ fn map(
 ) -> anyhow::Result<Figure> {
     let metrics = summary.text("metric")?;
     let chosen = summary.filter(|row| metrics[row] == metric);
-    let labels: Vec<String> =
-        texts(&chosen, columns)?.into_iter().map(|value| format!("{columns} {value}")).collect();
     let mut table = Table::builder()
         .column("component", vec![String::new(); chosen.rows()])
         .column("layer", chosen.column(rows)?.clone())
-        .column("role", labels);
+        .column("role", texts(&chosen, columns)?);
     for name in ["mean", "low", "high"] {
         table = table.column(name, chosen.column(name)?.clone());
     }
     let map = HeatMap {
         caption,
         rows: rows.to_owned(),
+        columns: Some(columns.to_owned()),
         ..HeatMap::means(Axis::Role(Vec::new()), Facets::by("component"))
     };
     Ok(map.draw(&table.build()?)?)

@@ -143,7 +143,8 @@ pub(super) fn draw(grid: &Grid, map: &HeatMap) -> Result<Figure, FigureError> {
     }
     bottom += TITLE * 1.4;
     let center = left + panels_width / 2.0;
-    drawing.text((center, bottom), map.x.title(), TITLE, Anchor::Middle, INK);
+    let title = map.columns.as_deref().unwrap_or(map.x.title());
+    drawing.text((center, bottom), title, TITLE, Anchor::Middle, INK);
 
     if let (false, Some(bar)) = (map.own_scales, bars.first()) {
         bars_bottom = bar.draw(&mut drawing, (bar_left, top + panel_title), layout.panel.1);
