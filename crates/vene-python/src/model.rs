@@ -56,12 +56,12 @@ impl Model {
     ) -> PyResult<Self> {
         let precision: Precision = precision.parse().map_err(error::of_input)?;
         let tensors = lent(tensors)?;
-        let model = python.detach(|| {
+        let load = |_: &Watch| {
             let checkpoint = Checkpoint::from_tensors(name, config, tensors, &tokenizer)?;
             let outline = Outline::from_checkpoint(checkpoint)?;
             vene::Model::from_outline(outline, precision, &mut |_| {})
-        });
-        Ok(Self { inner: Arc::new(model.map_err(error::of_model)?) })
+        };
+        Ok(Self { inner: Arc::new(compute(python, load, error::of_model)?) })
     }
 
     /// A network that reads vectors, such as pyvene's perceptrons: token `i` of its prompts stands for row `i` of `inputs`
