@@ -1,5 +1,6 @@
 //! The subcommands, one file each.
 
+mod circuit;
 mod collect;
 mod demo;
 mod evaluate;
@@ -28,6 +29,7 @@ pub enum Command {
     Generate(generate::Arguments),
     Run(Box<run::Arguments>),
     Sweep(Box<sweep::Arguments>),
+    Circuit(circuit::Arguments),
     Join(join::Arguments),
     Collect(collect::Arguments),
     Task(task::Arguments),
@@ -50,6 +52,7 @@ impl Command {
             Self::Generate(arguments) => arguments.run(given),
             Self::Run(arguments) => arguments.run(given),
             Self::Sweep(arguments) => arguments.run(given),
+            Self::Circuit(arguments) => arguments.run(given),
             Self::Join(arguments) => arguments.run(&given),
             Self::Collect(arguments) => arguments.run(given),
             Self::Task(arguments) => arguments.run(&given),

@@ -8,6 +8,7 @@
 mod collect;
 mod data;
 mod delivery;
+mod edges;
 mod generate;
 mod in_memory;
 mod plan;

@@ -38,11 +38,13 @@ pub enum Kind {
     /// A plan over a data set.
     PlanSweep,
     Training,
+    /// The edges of a model's graph over a data set.
+    Edges,
 }
 
 impl Kind {
-    const ALL: [Self; 5] =
-        [Self::Demo, Self::Sweep, Self::DataSweep, Self::PlanSweep, Self::Training];
+    const ALL: [Self; 6] =
+        [Self::Demo, Self::Sweep, Self::DataSweep, Self::PlanSweep, Self::Training, Self::Edges];
 
     fn key(self) -> &'static str {
         match self {
@@ -51,6 +53,7 @@ impl Kind {
             Self::DataSweep => "data_sweep",
             Self::PlanSweep => "plan",
             Self::Training => "training",
+            Self::Edges => "edges",
         }
     }
 
@@ -58,7 +61,7 @@ impl Kind {
     pub fn short_name(self) -> &'static str {
         match self {
             Self::Demo | Self::Sweep | Self::DataSweep => "sweep",
-            Self::PlanSweep => "run",
+            Self::PlanSweep | Self::Edges => "run",
             Self::Training => "training",
         }
     }
@@ -71,6 +74,7 @@ impl Kind {
             Self::DataSweep => "sweep over a data set",
             Self::PlanSweep => "plan over a data set",
             Self::Training => "training",
+            Self::Edges => "edges over a data set",
         }
     }
 }

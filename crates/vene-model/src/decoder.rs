@@ -16,6 +16,10 @@ use crate::recurrence::Recurrence;
 use crate::site::Site;
 use crate::tensors::{BlockTensors, HostTensor, OuterTensors};
 
+mod parts;
+
+pub use parts::Projection;
+
 /// A decoder with its weights in the layout of its operations.
 pub struct Decoder<O: Operations> {
     config: DecoderConfig,
@@ -555,13 +559,7 @@ impl<O: Operations> Decoder<O> {
         self.visit(pass, at(ExpertWeight), &mut live([&mut weights, &mut input], beside))?;
 
         let mut chosen = operations.chosen_rows(&weights, &experts)?;
-        let outputs =
-            mixture.experts.iter().zip(&chosen).map(|(expert, rows)| match rows.is_empty() {
-                // Nobody looks at what it gives.
-                true => Ok(input.clone()),
-                false => self.silent(expert, &operations.take_rows(&input, rows)?, experts.clamped),
-            });
-        let mut outputs = outputs.collect::<Result<Vec<_>, OperationError>>()?;
+        let mut outputs = self.expert_outputs(mixture, &input, &chosen, experts.clamped)?;
         if pass.wants(at(ExpertOutput)) {
             let mut spread = operations.spread(&chosen, &outputs, &weights)?;
             self.visit(
@@ -580,17 +578,41 @@ impl<O: Operations> Decoder<O> {
         }
         let mut mixed = operations.mix(&chosen, &outputs, &weights)?;
         drop((outputs, weights));
-        if let Some((expert, gate)) = &mixture.shared {
-            let mut shared = self.silent(expert, &input, None)?;
-            if let Some(gate) = gate {
-                let gate = operations.linear(&input, gate)?;
-                let gate = operations.activate(gate, Activation::Sigmoid)?;
-                shared = operations.weigh_rows(shared, &gate)?;
-            }
+        if let Some(mut shared) = self.shared_expert(mixture, &input)? {
             self.visit(pass, at(SharedExpertOutput), &mut live([&mut shared, &mut mixed], beside))?;
             mixed = operations.add(mixed, &shared)?;
         }
         Ok(mixed)
+    }
+
+    /// What each expert gives for the rows that it was chosen for.
+    fn expert_outputs(
+        &self,
+        mixture: &Experts<O>,
+        input: &O::Tensor,
+        chosen: &[Vec<usize>],
+        clamped: Option<ClampedGate>,
+    ) -> Result<Vec<O::Tensor>, OperationError> {
+        let output = |(expert, rows): (&Dense<O>, &Vec<usize>)| match rows.is_empty() {
+            // Nobody looks at what it gives.
+            true => Ok(input.clone()),
+            false => self.silent(expert, &self.operations.take_rows(input, rows)?, clamped),
+        };
+        mixture.experts.iter().zip(chosen).map(output).collect()
+    }
+
+    /// What the expert gives that every row has besides, under its gate, where there is such an expert.
+    fn shared_expert(
+        &self,
+        mixture: &Experts<O>,
+        input: &O::Tensor,
+    ) -> Result<Option<O::Tensor>, OperationError> {
+        let Some((expert, gate)) = &mixture.shared else { return Ok(None) };
+        let shared = self.silent(expert, input, None)?;
+        let Some(gate) = gate else { return Ok(Some(shared)) };
+        let gate = self.operations.linear(input, gate)?;
+        let gate = self.operations.activate(gate, Activation::Sigmoid)?;
+        Ok(Some(self.operations.weigh_rows(shared, &gate)?))
     }
 
     /// What an expert gives, whose insides are no sites.
@@ -647,15 +669,25 @@ impl<O: Operations> Decoder<O> {
         beside: &mut [&mut O::Tensor],
         pass: &mut P,
     ) -> Result<O::Tensor, P::Error> {
-        let mut contribution = match post_norm {
+        let mut contribution = self.contribute(output, post_norm)?;
+        self.visit(pass, Site::at(component, layer), &mut live([&mut contribution], beside))?;
+        Ok(contribution)
+    }
+
+    /// The computation of [`Decoder::contribution`].
+    fn contribute(
+        &self,
+        output: O::Tensor,
+        post_norm: &Option<O::Norm>,
+    ) -> Result<O::Tensor, OperationError> {
+        let contribution = match post_norm {
             Some(norm) => self.operations.norm(&output, norm)?,
             None => output,
         };
-        if let Some(scale) = self.config.residual_scale {
-            contribution = self.operations.scale(contribution, scale)?;
+        match self.config.residual_scale {
+            Some(scale) => self.operations.scale(contribution, scale),
+            None => Ok(contribution),
         }
-        self.visit(pass, Site::at(component, layer), &mut live([&mut contribution], beside))?;
-        Ok(contribution)
     }
 }
 

@@ -34,7 +34,7 @@ pub mod tensors;
 
 pub use component::{Component, Module};
 pub use config::{BlockKind, DecoderConfig};
-pub use decoder::{Decoder, Logits};
+pub use decoder::{Decoder, Logits, Projection};
 pub use error::{InputError, ModelError, SiteError};
 pub use key::{AnotherModel, ModelKey};
 pub use model::Model;

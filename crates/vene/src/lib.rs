@@ -31,7 +31,6 @@
 //! * [`Generator`]: text, with edits made while it is written.
 
 mod indices;
-pub mod metric;
 pub mod plan_file;
 pub mod plan_sweep;
 pub mod registry;
@@ -39,11 +38,15 @@ pub mod sweep;
 pub mod training;
 
 #[doc(inline)]
+pub use vene_circuit as circuit;
+#[doc(inline)]
 pub use vene_data::{causal, task};
 #[doc(inline)]
 pub use vene_engine::generation;
 #[doc(inline)]
 pub use vene_intervention as intervention;
+#[doc(inline)]
+pub use vene_metric as metric;
 #[doc(inline)]
 pub use vene_statistics as statistics;
 

@@ -48,6 +48,10 @@ impl Given {
     pub fn of(command: &clap::Command, matches: &ArgMatches) -> Self {
         let Some((name, given)) = matches.subcommand() else { return Self::default() };
         let subcommand = command.find_subcommand(name);
+        if let (Some(subcommand), Some(_)) = (subcommand, given.subcommand()) {
+            // The options of a family of commands are their own.
+            return Self::of(subcommand, given);
+        }
         let arguments = subcommand.into_iter().flat_map(clap::Command::get_arguments);
         let entries = arguments.filter_map(|argument| {
             let id = argument.get_id().as_str();

@@ -59,7 +59,7 @@ impl Arguments {
         let json = *read!(given, self => json);
         given.check("a joining", &[])?;
         let out = std::path::absolute(out)?;
-        let Some(kind @ (Kind::PlanSweep | Kind::DataSweep | Kind::Training)) =
+        let Some(kind @ (Kind::PlanSweep | Kind::DataSweep | Kind::Training | Kind::Edges)) =
             shards.first().kind()
         else {
             bail!("{} is no shard of a run over a data set", shards.shards[0].0.display());

@@ -26,7 +26,7 @@ use read_by::READ_BY;
 
 pub(super) fn run(experiment: Experiment, delivery: &Delivery) -> anyhow::Result<()> {
     // Known to be for other commands.
-    for section in ["train", "generate", "tensors", "read"] {
+    for section in ["train", "generate", "tensors", "read", "circuit"] {
         experiment.given.read_section(section);
     }
     if experiment.has_rows() {
@@ -211,7 +211,10 @@ fn measured<'a>(
 }
 
 /// Metrics by their names, each once.
-fn metrics(experiment: &Experiment, names: &[String]) -> anyhow::Result<Vec<Arc<dyn Metric>>> {
+pub(super) fn metrics(
+    experiment: &Experiment,
+    names: &[String],
+) -> anyhow::Result<Vec<Arc<dyn Metric>>> {
     let mut metrics: Vec<Arc<dyn Metric>> = Vec::new();
     for name in names {
         let name = name.trim();

@@ -36,7 +36,7 @@ impl Kept {
     fn of(kind: Kind) -> &'static [Self] {
         match kind {
             Kind::Demo | Kind::Sweep => &[],
-            Kind::DataSweep | Kind::PlanSweep => &[Self::Parts],
+            Kind::DataSweep | Kind::PlanSweep | Kind::Edges => &[Self::Parts],
             Kind::Training => &[Self::Checkpoint, Self::Trained, Self::Runs],
         }
     }

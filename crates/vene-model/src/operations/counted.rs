@@ -318,6 +318,11 @@ impl Operations for Counted {
         Ok(Values::zeros((indices.len(), x.width), plain.dtype(), plain.device())?)
     }
 
+    fn rows_of(&self, values: &Values) -> Result<CountedRows, OperationError> {
+        let (rows, width) = values.dims2()?;
+        Ok(self.rows(rows, width))
+    }
+
     fn set_values(
         &self,
         _: &mut CountedRows,

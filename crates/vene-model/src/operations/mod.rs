@@ -274,6 +274,8 @@ pub trait Operations {
     /// Rows `indices` as a candle tensor `[rows, width]`: how values get to an intervention, or to
     /// whoever keeps them.
     fn values(&self, x: &Self::Tensor, indices: &[usize]) -> Result<Values, OperationError>;
+    /// A candle tensor `[rows, width]`, of the type that [`Operations::values`] gives out, as packed rows.
+    fn rows_of(&self, values: &Values) -> Result<Self::Tensor, OperationError>;
     /// Writes a candle tensor `[rows, width]` over rows `indices`, all different.
     fn set_values(
         &self,

@@ -73,8 +73,8 @@ use saved::Digests;
 pub use saved::{SAVED_FILES, Saved, load, save, save_with};
 use sections::SECTIONS;
 pub use sections::{
-    DataSection, ExperimentKind, GenerateSection, LimitsSection, List, LossName, MeanOver,
-    MeasureSection, ModelSection, ScheduleName, Sections, StatisticsSection, SweepMethod,
+    CircuitSection, DataSection, ExperimentKind, GenerateSection, LimitsSection, List, LossName,
+    MeanOver, MeasureSection, ModelSection, ScheduleName, Sections, StatisticsSection, SweepMethod,
     SweepSection, TensorsSection, TrainSection,
 };
 use table::Item;

@@ -428,6 +428,13 @@ impl Operations for Fused {
         Ok(Tensor::from_vec(values, (indices.len(), x.width), &Device::Cpu)?)
     }
 
+    fn rows_of(&self, values: &Tensor) -> Result<FusedRows, OperationError> {
+        let (rows, width) = values.dims2()?;
+        let mut taken = self.rows(rows, width);
+        taken.buffer.copy_from_slice(&values.flatten_all()?.to_vec1::<f32>()?);
+        Ok(taken)
+    }
+
     fn set_values(
         &self,
         x: &mut FusedRows,

@@ -3,6 +3,7 @@
 //! Together with the plan they are an experiment: what a command line says becomes the same value. Every key may be left
 //! out; a command says what it then takes.
 
+mod circuit;
 mod list;
 mod sweep;
 
@@ -20,6 +21,7 @@ use super::table::Item;
 use super::{deserialize, serialize};
 use crate::sweep::AnswerTokens;
 use crate::training::{AdamW, Annealing, Schedule, Trainer};
+pub use circuit::CircuitSection;
 pub use list::List;
 pub use sweep::{MeanOver, SweepMethod, SweepSection};
 use vene_data::Together;
@@ -42,6 +44,8 @@ named! {
         Collect = "collect",
         /// One intervention is made at every one of many places.
         Sweep = "sweep",
+        /// The edges of the model's graph are scored in rows.
+        Edges = "edges",
     }
 }
 
@@ -267,11 +271,23 @@ pub struct Sections {
     pub generate: Option<GenerateSection>,
     /// `[tensors]`.
     pub tensors: Option<TensorsSection>,
+    /// `[circuit]`.
+    pub circuit: Option<CircuitSection>,
 }
 
 /// The sections' names, in the order in which they are written.
-pub(super) const SECTIONS: [&str; 9] =
-    ["model", "data", "sweep", "measure", "statistics", "limits", "train", "generate", "tensors"];
+pub(super) const SECTIONS: [&str; 10] = [
+    "model",
+    "data",
+    "sweep",
+    "measure",
+    "statistics",
+    "limits",
+    "train",
+    "generate",
+    "tensors",
+    "circuit",
+];
 
 impl Sections {
     /// Those of a document.
@@ -292,6 +308,7 @@ impl Sections {
             train: section(document, "train")?,
             generate: section(document, "generate")?,
             tensors: section(document, "tensors")?,
+            circuit: section(document, "circuit")?,
         };
         let schedule = sections.train.as_ref().and_then(|train| train.schedule);
         let rises = matches!(schedule, Some(ScheduleName::Linear | ScheduleName::Cosine));
@@ -306,8 +323,18 @@ impl Sections {
 
     /// As they stand in a file, by name.
     pub(super) fn write(&self) -> Vec<(String, Node)> {
-        let Self { model, data, sweep, measure, statistics, limits, train, generate, tensors } =
-            self;
+        let Self {
+            model,
+            data,
+            sweep,
+            measure,
+            statistics,
+            limits,
+            train,
+            generate,
+            tensors,
+            circuit,
+        } = self;
         let written = [
             model.as_ref().map(serialize::write),
             data.as_ref().map(serialize::write),
@@ -318,6 +345,7 @@ impl Sections {
             train.as_ref().map(serialize::write),
             generate.as_ref().map(serialize::write),
             tensors.as_ref().map(serialize::write),
+            circuit.as_ref().map(serialize::write),
         ];
         let named = SECTIONS.into_iter().zip(written);
         named.filter_map(|(name, section)| Some((name.to_owned(), section?))).collect()

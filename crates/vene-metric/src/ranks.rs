@@ -37,8 +37,8 @@ fn accuracy(observed: &Observed<'_>) -> Option<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::metric::Said;
-    use crate::metric::answers::tests::single;
+    use crate::Said;
+    use crate::answers::tests::single;
 
     fn of(value: fn(&Observed<'_>) -> Option<f64>, target: &[Said]) -> Option<f64> {
         value(&Observed { target: target.to_vec(), ..Observed::default() })

@@ -20,13 +20,20 @@ use vene_model::Component;
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Reads {
-    pub(crate) answers: Option<AnswerReads>,
-    pub(crate) foil: bool,
-    pub(crate) single_tokens: bool,
-    pub(crate) distribution: bool,
-    pub(crate) unedited: bool,
-    pub(crate) batched: bool,
-    pub(crate) sites: Vec<ReadSite>,
+    /// What of the answers, if anything.
+    pub answers: Option<AnswerReads>,
+    /// Whether wrong answers are read too.
+    pub foil: bool,
+    /// Whether each answer must be a single token.
+    pub single_tokens: bool,
+    /// Whether the distribution of the next token is read whole.
+    pub distribution: bool,
+    /// Whether that of the unedited run is read too.
+    pub unedited: bool,
+    /// Whether several runs are read together.
+    pub batched: bool,
+    /// The activations.
+    pub sites: Vec<ReadSite>,
 }
 
 /// How much is read of answers' tokens, each more than the one before.

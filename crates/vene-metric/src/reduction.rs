@@ -11,18 +11,19 @@ use super::error::checked;
 use super::{AnswerReads, Metric, MetricProblem, Observed};
 
 /// What is asked of one of the engine's examples: a run of a row.
-pub(crate) struct Asked<'a> {
-    pub(crate) run: &'a Continuation,
+pub struct Asked<'a> {
+    /// What follows the prompt, and which tokens are read there.
+    pub run: &'a Continuation,
     /// Whether the row's answers are single tokens: of sequences a logit says nothing without the others'.
-    pub(crate) single: bool,
+    pub single: bool,
     /// Whether it is the row's first run, after whose prompt distributions are read.
-    pub(crate) first: bool,
+    pub first: bool,
     /// In the first run what metrics compare the distribution with, where they do.
-    pub(crate) unedited: Option<Arc<Distribution>>,
+    pub unedited: Option<Arc<Distribution>>,
 }
 
 /// What the engine is asked for, where answers alone are read.
-pub(crate) fn answer_outputs(reads: AnswerReads, asked: Vec<Asked<'_>>) -> Outputs {
+pub fn answer_outputs(reads: AnswerReads, asked: Vec<Asked<'_>>) -> Outputs {
     if reads == AnswerReads::Ranks {
         return Reduction::default().outputs(asked);
     }
@@ -154,7 +155,7 @@ fn read(values: &mut impl Iterator<Item = f64>) -> Option<Result<f64, MetricProb
 }
 
 /// What was read of a run, position by position.
-pub(crate) fn numbers(showed: &ExampleOutcome, run: &Continuation) -> Vec<PositionNumbers> {
+pub fn numbers(showed: &ExampleOutcome, run: &Continuation) -> Vec<PositionNumbers> {
     (0..=run.tokens.len()).filter_map(|offset| Some(numbers_at(showed, offset, run)?.0)).collect()
 }
 
@@ -224,7 +225,7 @@ mod tests {
         let run = Continuation { tokens: vec![], read: vec![2], targets: 1 };
         let distribution = Distribution::new(vec![1.0, 4.0, 3.0]);
         let metric = |value: fn(&Observed<'_>) -> Option<f64>| {
-            (crate::metric::from_fn("own", crate::metric::Reads::distribution(), value), false)
+            (crate::from_fn("own", crate::Reads::distribution(), value), false)
         };
         let in_passing = vec![
             metric(|observed| observed.distribution?.logit(1)),

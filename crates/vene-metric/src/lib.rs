@@ -57,11 +57,11 @@ pub use answers::{
 pub use error::{MetricError, MetricProblem};
 pub use from_fn::from_fn;
 pub use kl::KL;
-pub(crate) use meter::{Meter, RowRun};
+pub use meter::{Meter, RowRun};
 pub use observed::Observed;
 pub use ranks::{ACCURACY, RANK};
 pub use reads::{AnswerReads, ReadSite, Reads};
-pub(crate) use reduction::{Asked, answer_outputs, numbers};
+pub use reduction::{Asked, answer_outputs, numbers};
 pub use registry::{BUILT_IN, BuiltIn, named};
 pub use vene_data::Said;
 

@@ -22,7 +22,7 @@ pub struct Observed<'a> {
 
 impl Observed<'static> {
     /// What runs say about answers, of targets and of foils.
-    pub(crate) fn of([target, foil]: [Vec<Said>; 2]) -> Self {
+    pub fn of([target, foil]: [Vec<Said>; 2]) -> Self {
         Self { target, foil, ..Self::default() }
     }
 }

@@ -20,7 +20,7 @@ const KEPT: usize = 128 << 20;
 
 /// Metrics that are measured together.
 #[derive(Clone, Debug)]
-pub(crate) struct Meter {
+pub struct Meter {
     metrics: Vec<Arc<dyn Metric>>,
     /// What each of them reads.
     reads: Vec<Reads>,
@@ -29,63 +29,67 @@ pub(crate) struct Meter {
     vocabulary: usize,
 }
 
-/// A row's run, as metrics look at it.
-pub(crate) struct RowRun<'a> {
-    pub(crate) answers: &'a Answers,
+/// A row's run, as metrics read it.
+pub struct RowRun<'a> {
+    /// The row's answers.
+    pub answers: &'a Answers,
     /// The prompt, without an answer's tokens.
-    pub(crate) prompt: &'a Prompt,
+    pub prompt: &'a Prompt,
     /// For each activation that is read ([`Meter::sites`]) its positions in the prompt.
-    pub(crate) positions: &'a [Vec<usize>],
+    pub positions: &'a [Vec<usize>],
     /// What the first run's distribution is compared with, where a metric does.
-    pub(crate) unedited: Option<&'a Distribution>,
+    pub unedited: Option<&'a Distribution>,
     /// What the runs showed, in the answers' order.
-    pub(crate) showed: Vec<&'a ExampleOutcome>,
+    pub showed: Vec<&'a ExampleOutcome>,
 }
 
 impl Meter {
-    pub(crate) fn new(metrics: Vec<Arc<dyn Metric>>, vocabulary: usize) -> Self {
+    /// For a model with so many tokens in its vocabulary.
+    pub fn new(metrics: Vec<Arc<dyn Metric>>, vocabulary: usize) -> Self {
         let reads: Vec<Reads> = metrics.iter().map(|metric| metric.reads()).collect();
         let together = reads.iter().cloned().fold(Reads::nothing(), Reads::and);
         Self { metrics, reads, together, vocabulary }
     }
 
-    pub(crate) fn metrics(&self) -> &[Arc<dyn Metric>] {
+    /// The metrics.
+    pub fn metrics(&self) -> &[Arc<dyn Metric>] {
         &self.metrics
     }
 
     /// How many metrics there are.
-    pub(crate) fn len(&self) -> usize {
+    #[allow(clippy::len_without_is_empty)]
+    pub fn len(&self) -> usize {
         self.metrics.len()
     }
 
     /// What they read together.
-    pub(crate) fn reads(&self) -> &Reads {
+    pub fn reads(&self) -> &Reads {
         &self.together
     }
 
     /// The name of a metric that reads what `reads` looks for.
-    pub(crate) fn who(&self, reads: impl Fn(&Reads) -> bool) -> Option<&str> {
+    pub fn who(&self, reads: impl Fn(&Reads) -> bool) -> Option<&str> {
         let index = self.reads.iter().position(reads)?;
         Some(self.metrics[index].name())
     }
 
     /// The activations that are read: those of the first metric, then those of the next.
-    pub(crate) fn sites(&self) -> &[ReadSite] {
+    pub fn sites(&self) -> &[ReadSite] {
         &self.together.sites
     }
 
     /// Whether anything of next-token distributions is read.
-    pub(crate) fn reads_output(&self) -> bool {
+    pub fn reads_output(&self) -> bool {
         self.together.needs_answers() || self.together.distribution
     }
 
     /// Whether whole distributions are computed.
-    pub(crate) fn whole(&self) -> bool {
+    pub fn whole(&self) -> bool {
         self.together.whole()
     }
 
     /// What is asked of the engine, for each of its examples.
-    pub(crate) fn outputs(&self, asked: Vec<Asked<'_>>) -> Outputs {
+    pub fn outputs(&self, asked: Vec<Asked<'_>>) -> Outputs {
         if !self.whole() {
             return answer_outputs(self.together.answers.unwrap_or(AnswerReads::Logits), asked);
         }
@@ -97,11 +101,7 @@ impl Meter {
     }
 
     /// The plan, collecting the activations that are read; `positions` gives those of a site for each example.
-    pub(crate) fn collecting(
-        &self,
-        plan: Plan,
-        positions: impl Fn(usize) -> Vec<Vec<usize>>,
-    ) -> Plan {
+    pub fn collecting(&self, plan: Plan, positions: impl Fn(usize) -> Vec<Vec<usize>>) -> Plan {
         let sites = self.sites().iter().enumerate();
         sites.fold(plan, |plan, (index, site)| {
             let numbers = |each: Vec<usize>| each.into_iter().map(|at| at as i64).collect();
@@ -119,7 +119,7 @@ impl Meter {
     ///
     /// # Errors
     /// As [`Executor::run_all`]; the error that `each` gives.
-    pub(crate) fn run_all(
+    pub fn run_all(
         &self,
         executor: &dyn Executor,
         plans: &[ResolvedPlan],
@@ -146,7 +146,7 @@ impl Meter {
     ///
     /// # Errors
     /// A metric that gives no finite number.
-    pub(crate) fn values(
+    pub fn values(
         &self,
         of: &[RowRun<'_>],
         row: impl Fn(usize) -> String,

@@ -59,7 +59,7 @@ mod tests {
     use std::collections::HashSet;
 
     use super::*;
-    use crate::metric::Said;
+    use crate::Said;
 
     const PAGE: &str = include_str!("../../../../docs/data-sets.md");
 

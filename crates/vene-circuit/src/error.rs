@@ -1,0 +1,134 @@
+//! What can go wrong with circuits.
+
+use vene_engine::PlanError;
+use vene_engine::RunError;
+use vene_metric::MetricError;
+use vene_model::{AnotherModel, OperationError};
+use vene_statistics::StatisticsError;
+use vene_table::TableError;
+
+use crate::graph::GraphError;
+
+/// Something about a circuit that cannot be computed.
+#[derive(thiserror::Error)]
+#[non_exhaustive]
+pub enum CircuitError {
+    /// Nodes or edges that are not there.
+    #[error(transparent)]
+    Graph(#[from] GraphError),
+    /// Another model than the one that this was built on.
+    #[error(transparent)]
+    AnotherModel(#[from] AnotherModel),
+    /// A site that this model does not have.
+    #[error(transparent)]
+    Site(#[from] vene_model::SiteError),
+    /// A failure of the computation.
+    #[error(transparent)]
+    Operation(#[from] OperationError),
+    /// A run that failed.
+    #[error(transparent)]
+    Run(#[from] RunError),
+    /// A plan that cannot be made.
+    #[error(transparent)]
+    Plan(#[from] PlanError),
+    /// Weights that could not be read.
+    #[error(transparent)]
+    Model(#[from] Box<vene_model::ModelError>),
+    /// A metric that gave no finite number.
+    #[error(transparent)]
+    Metric(#[from] Box<MetricError>),
+    /// A table that is none of ours, or cannot be made.
+    #[error(transparent)]
+    Table(#[from] TableError),
+    /// Intervals that cannot be drawn.
+    #[error(transparent)]
+    Statistics(#[from] StatisticsError),
+    /// No row.
+    #[error("there is no row: give rows with a base, a source and their answers")]
+    NoRows,
+    /// A row in tokens that was not prepared for circuits.
+    #[error(
+        "row {row}, given in tokens, must have single tokens as answers, and a source as long as its base where all positions are patched"
+    )]
+    RowInTokens {
+        /// The row.
+        row: usize,
+    },
+    /// No row that can be used.
+    #[error("none of the {rows} rows can be used; {reason}")]
+    NoUsableRow {
+        /// How many there are.
+        rows: usize,
+        /// Why the first cannot.
+        reason: String,
+    },
+    /// No metric.
+    #[error("there is no metric: name one, such as logit_difference")]
+    NoMetric,
+    /// A metric that reads more than the answers after the prompt.
+    #[error(
+        "the metric {metric} reads activations, and a circuit is measured by what the model says: take one of answers or of \
+         the distribution, such as logit_difference or kl"
+    )]
+    ReadsActivations {
+        /// The metric.
+        metric: String,
+    },
+    /// Edges of a graph that is not the rows'.
+    #[error(
+        "the edges are of another graph than the rows': make both for one model, grouped or ungrouped"
+    )]
+    AnotherGraph,
+    /// A metric that cannot be differentiated.
+    #[error("the metric {metric} has no gradient: take one of {known}")]
+    NoGradient {
+        /// The metric.
+        metric: String,
+        /// Those that have one.
+        known: String,
+    },
+    /// Keys and values of each query head, where the model has fewer.
+    #[error(
+        "gradients are those of keys and values as the model has them, which several query heads share: take the grouped graph, or          patch the edges exactly"
+    )]
+    UngroupedGradient,
+    /// No step of integrated gradients.
+    #[error("integrated gradients need at least one step; 5 are usual")]
+    NoSteps,
+    /// A site at which no gradient was found.
+    #[error("there is no gradient at {site}")]
+    NoSite {
+        /// The site.
+        site: String,
+    },
+    /// Edges that were measured in several ways.
+    #[error(
+        "the edges differ in `{column}`, so that they cannot stand in one table: summarise them apart"
+    )]
+    UnlikeEdges {
+        /// The column in which they differ.
+        column: &'static str,
+    },
+    /// A table that changed while it was read.
+    #[error("the table of edges changed while it was read: start again")]
+    Changed,
+    /// No edge.
+    #[error("there is no edge to look at: name at least one sender and one receiver after it")]
+    NoEdges,
+    /// A row's index that there is not.
+    #[error("there is no row {row}: there are {rows}, 0 to {}", rows - 1)]
+    NoRow {
+        /// The row.
+        row: usize,
+        /// How many there are.
+        rows: usize,
+    },
+}
+
+vene_named::debug_as_sentence!(CircuitError);
+
+impl From<candle_core::Error> for CircuitError {
+    fn from(error: candle_core::Error) -> Self {
+        OperationError::from(error).into()
+    }
+}

@@ -1,0 +1,43 @@
+//! Circuits: which part of a model talks to which, and how much of an answer goes that way.
+//!
+//! A circuit speaks of edges. A *sender* (the embeddings, a head, an MLP) adds to the residual stream; a *receiver* (a head's queries, keys or values, an
+//! MLP, the logits) reads it. Patching one edge lets the receiver alone read what the sender adds in another run. Tools that rerun the model for that
+//! pay a forward pass an edge, and approximate; here an edge is a fork that begins at its receiver, and costs what lies after it.
+//!
+//! * [`Graph`]: nodes and edges of a model, by the names of EAP-IG;
+//! * [`EdgeEffects`]: the effect of every edge, exactly, in the rows of a data set;
+//! * [`EdgeAttribution`]: the same to first order, by gradients (EAP, EAP-IG);
+//! * [`Circuits`]: models in which only some edges are as they were.
+
+mod attribution;
+mod circuit_run;
+mod circuits;
+mod counterpart;
+mod differences;
+mod edge_patches;
+mod edge_set;
+mod edges;
+mod error;
+mod frozen_norm;
+pub mod graph;
+mod node_run;
+mod options;
+mod patch;
+mod place;
+mod reader;
+mod receivers;
+mod score;
+mod slope;
+mod table;
+
+pub use attribution::EdgeAttribution;
+pub use circuits::{Circuits, RowCircuits};
+pub use edge_set::EdgeSet;
+pub use edges::{EdgeEffects, EdgeValues, RowEdges};
+pub use error::CircuitError;
+pub use graph::{Edge, Graph, GraphError, GroupedKeys, KeyHead, Receiver, Sender};
+pub use options::{Ablation, CircuitRows, CircuitRowsBuilder};
+pub use place::PatchPlace;
+pub use receivers::NormOf;
+pub use score::{EdgeMethod, EdgeScores};
+pub use table::summary;

@@ -1,0 +1,51 @@
+//! What a receiver gives, as an edit of the model's run: the fork that begins there is an ordinary one.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use vene_engine::plan::{Edit, Positions, Source};
+use vene_model::Component;
+
+/// Values that stand at a site instead of the run's own.
+#[derive(Clone, Debug)]
+pub(crate) struct Patch {
+    pub(crate) component: Component,
+    pub(crate) layer: Option<usize>,
+    pub(crate) heads: Option<Range<usize>>,
+    pub(crate) positions: Vec<usize>,
+    /// `[positions, width]`.
+    pub(crate) values: Arc<Vec<f64>>,
+}
+
+impl Patch {
+    /// As an edit of a plan for one example.
+    pub(crate) fn edit(&self) -> Edit {
+        let positions = self.positions.iter().map(|&position| position as i64).collect();
+        let edit = Edit::interchange(self.component, self.layer)
+            .at(Positions::Each(vec![positions]))
+            .source(Source::Given(self.values.clone()));
+        match &self.heads {
+            Some(heads) => edit.heads(heads.clone().collect::<Vec<_>>()),
+            None => edit,
+        }
+    }
+}
+
+/// Rows of a tensor in host memory.
+pub(crate) struct HostValues {
+    /// `[rows, width]`.
+    values: Vec<f64>,
+    width: usize,
+}
+
+impl HostValues {
+    pub(crate) fn new(values: Vec<f64>, width: usize) -> Self {
+        Self { values, width }
+    }
+
+    /// Columns of some rows, `[rows, columns]`.
+    pub(crate) fn part(&self, rows: Range<usize>, columns: Range<usize>) -> Vec<f64> {
+        let row = |row: usize| &self.values[row * self.width..][columns.clone()];
+        rows.flat_map(row).copied().collect()
+    }
+}

@@ -1,0 +1,183 @@
+//! Edges of rows as a table, and what they come to over all rows.
+
+use std::collections::HashMap;
+
+use vene_statistics::{Bootstrap, ClusterSums, Clusters, estimates};
+use vene_table::{Distinct, Kind, Table, TableSource};
+
+use crate::edges::RowEdges;
+use crate::error::CircuitError;
+use crate::place::PatchPlace;
+use crate::score::EdgeScores;
+
+/// What says of a table which edges may stand beside each other in it.
+pub const SETTINGS: [&str; 5] = ["method", "effect_type", "norm", "ablation", "graph"];
+
+/// What cells are told apart by.
+const CELL: [&str; 4] = ["sender", "receiver", "position", "metric"];
+
+impl EdgeScores {
+    /// The edges of a row, by its place among the rows, as a table: a line for each edge, place and metric. Effects are `value` − `base_value`; gradients
+    /// estimate them to first order.
+    ///
+    /// # Errors
+    /// A row that there is not.
+    pub fn table(&self, row: usize, found: &RowEdges) -> Result<Table, CircuitError> {
+        let rows = self.rows();
+        let all = rows.prepared();
+        let prepared = all.get(row).ok_or(CircuitError::NoRow { row, rows: all.len() })?;
+        let metrics: Vec<&str> = rows.metrics().iter().map(|metric| metric.name()).collect();
+        let places: Vec<String> = rows.places().iter().map(PatchPlace::name).collect();
+        let lines = found.edges.len() * metrics.len();
+        let each = || {
+            found.edges.iter().flat_map(|edge| (0..metrics.len()).map(move |metric| (edge, metric)))
+        };
+        let settings = self.settings();
+        let table = Table::builder()
+            .column("example", vec![prepared.index as i64; lines])
+            .column("group", vec![prepared.row.group.clone(); lines])
+            .column("sender", each().map(|(of, _)| of.edge.sender.to_string()).collect::<Vec<_>>())
+            .column(
+                "receiver",
+                each().map(|(of, _)| of.edge.receiver.to_string()).collect::<Vec<_>>(),
+            )
+            .column("position", each().map(|(of, _)| places[of.place].clone()).collect::<Vec<_>>())
+            .column("metric", each().map(|(_, at)| metrics[at].to_owned()).collect::<Vec<_>>())
+            .column("base_value", each().map(|(_, at)| found.base[at]).collect::<Vec<_>>())
+            .column(
+                "source_value",
+                each().map(|(_, at)| Some(found.source.as_ref()?[at])).collect::<Vec<_>>(),
+            )
+            .column(
+                "value",
+                each().map(|(of, at)| found.base[at] + of.effects[at]).collect::<Vec<_>>(),
+            )
+            .column("effect", each().map(|(of, at)| of.effects[at]).collect::<Vec<_>>());
+        let table = settings
+            .into_iter()
+            .fold(table, |table, (name, value)| table.column(name, vec![value.to_owned(); lines]));
+        Ok(table.build()?)
+    }
+
+    /// The value of each of [`SETTINGS`].
+    fn settings(&self) -> [(&'static str, &'static str); 5] {
+        let (ablation, norm) = match self {
+            Self::Exact(effects) => (effects.ablation.name(), effects.norm.name()),
+            Self::Gradient(attribution) => (attribution.ablation.name(), "first order"),
+        };
+        let values =
+            [self.method().name(), "path", norm, ablation, self.rows().graph().keys().name()];
+        let mut settings = [("", ""); 5];
+        for (setting, pair) in settings.iter_mut().zip(SETTINGS.into_iter().zip(values)) {
+            *setting = pair;
+        }
+        settings
+    }
+}
+
+/// The mean effect of every edge over the examples of a table, with intervals: a line for each edge, place and metric, the largest mean first. Examples of one
+/// group are no independent ones.
+///
+/// # Errors
+/// A table that is no examples' table of edges; intervals that cannot be drawn.
+pub fn summary(examples: &impl TableSource, bootstrap: &Bootstrap) -> Result<Table, CircuitError> {
+    let clusters = clusters(examples)?;
+    let mut cells = Cells::default();
+    let columns: Vec<&str> =
+        CELL.into_iter().chain(SETTINGS).chain(["example", "base_value", "effect"]).collect();
+    for chunk in examples.chunks(Some(&columns))? {
+        cells.add(&chunk?, &clusters)?;
+    }
+    let sums: Vec<&ClusterSums> = cells.sums.iter().collect();
+    let found = estimates(&sums, &clusters.clusters, bootstrap)?;
+    let mean = |cell: usize| found[cell].mean.unwrap_or(f64::NAN);
+    let mut order: Vec<usize> = (0..found.len()).collect();
+    // Metrics one after the other; within each the largest effect first.
+    order.sort_by(|&a, &b| {
+        let metric = cells.keys[a][3].cmp(&cells.keys[b][3]);
+        metric.then(mean(b).abs().total_cmp(&mean(a).abs()))
+    });
+    let mut table = Table::builder();
+    for (column, name) in CELL.into_iter().enumerate() {
+        let numbers = order.iter().map(|&cell| cells.keys[cell][column]);
+        table = table.column(name, cells.names[column].column(Kind::Text, numbers));
+    }
+    let interval = |&cell: &usize| found[cell].interval.as_ref();
+    table = table
+        .column("mean", order.iter().map(|&cell| found[cell].mean).collect::<Vec<_>>())
+        .column("low", order.iter().map(|cell| Some(interval(cell)?.low)).collect::<Vec<_>>())
+        .column("high", order.iter().map(|cell| Some(interval(cell)?.high)).collect::<Vec<_>>())
+        .column("n", order.iter().map(|&cell| found[cell].n as i64).collect::<Vec<_>>())
+        .column("groups", order.iter().map(|&cell| found[cell].clusters as i64).collect::<Vec<_>>())
+        .column("p_value", order.iter().map(|&cell| found[cell].p_value).collect::<Vec<_>>())
+        .column(
+            "sign_agreement",
+            order.iter().map(|&cell| found[cell].sign_agreement).collect::<Vec<_>>(),
+        );
+    for (name, values) in SETTINGS.into_iter().zip(&cells.settings) {
+        table = table.column(name, values.column(Kind::Text, order.iter().map(|_| 0)));
+    }
+    Ok(table.build()?)
+}
+
+/// The examples of a table, and which of them belong together.
+struct Examples {
+    numbers: HashMap<i64, usize>,
+    clusters: Clusters,
+}
+
+fn clusters(table: &impl TableSource) -> Result<Examples, CircuitError> {
+    let (mut numbers, mut groups) = (HashMap::new(), Vec::new());
+    for chunk in table.chunks(Some(&["example", "group"]))? {
+        let chunk = chunk?;
+        let of_row = chunk.optional_text("group")?;
+        for (&example, group) in chunk.integers("example")?.iter().zip(of_row) {
+            numbers.entry(example).or_insert_with(|| {
+                groups.push(group.map(str::to_owned));
+                groups.len() - 1
+            });
+        }
+    }
+    Ok(Examples { numbers, clusters: Clusters::of(groups) })
+}
+
+/// Every edge, place and metric of a table.
+#[derive(Default)]
+struct Cells {
+    known: HashMap<[u32; 4], usize>,
+    keys: Vec<[u32; 4]>,
+    names: [Distinct; 4],
+    sums: Vec<ClusterSums>,
+    settings: [Distinct; 5],
+}
+
+impl Cells {
+    fn add(&mut self, chunk: &Table, examples: &Examples) -> Result<(), CircuitError> {
+        for (name, values) in SETTINGS.into_iter().zip(&mut self.settings) {
+            values.number(chunk.column(name)?);
+            if values.len() > 1 {
+                return Err(CircuitError::UnlikeEdges { column: name });
+            }
+        }
+        let mut columns = Vec::with_capacity(CELL.len());
+        for (name, names) in CELL.into_iter().zip(&mut self.names) {
+            chunk.words(name)?;
+            columns.push(names.number(chunk.column(name)?));
+        }
+        let effects = chunk.floats("effect")?;
+        for (row, (example, &effect)) in chunk.integers("example")?.iter().zip(effects).enumerate()
+        {
+            let key = [columns[0][row], columns[1][row], columns[2][row], columns[3][row]];
+            let cell = *self.known.entry(key).or_insert_with(|| {
+                self.keys.push(key);
+                self.sums.push(ClusterSums::new(&examples.clusters));
+                self.keys.len() - 1
+            });
+            // All were read in the pass before.
+            let observation = examples.numbers.get(example).copied();
+            let observation = observation.ok_or(CircuitError::Changed)?;
+            self.sums[cell].add(&examples.clusters, observation, effect);
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,34 @@
+//! `vene circuit`: which part of a model talks to which.
+
+mod edges;
+mod graph;
+
+use clap::{Args, Subcommand};
+
+use crate::arguments::Given;
+
+/// Circuits: a model's graph, and the effect of every edge
+#[derive(Args)]
+#[command(long_about = "\
+A model as a graph: senders (the embeddings `input`, heads `a5.h1`, MLPs `m5`) add to the residual stream, receivers (a \
+head's queries, keys and values `a5.h1<q>`, `a5.h1<k>`, `a5.h1<v>`, an MLP `m5`, the `logits`) read it. Patching an edge \
+lets its receiver alone read what the sender adds in another run, and recomputes all that follows.")]
+pub struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    Graph(graph::Arguments),
+    Edges(Box<edges::Arguments>),
+}
+
+impl Arguments {
+    pub fn run(&self, given: Given) -> anyhow::Result<()> {
+        match &self.command {
+            Command::Graph(arguments) => arguments.run(&given),
+            Command::Edges(arguments) => arguments.run(given),
+        }
+    }
+}
