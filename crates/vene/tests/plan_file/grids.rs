@@ -63,7 +63,10 @@ fn a_list_of_layers_edits_them_together() {
             layers.iter().map(|layer| format!("block_output of layer {layer}")).collect();
         assert_eq!(edited(&grid), [expected], "{layer}");
     }
-    refused(&format!("{EDIT}layer = '0..4'\n"), &["line 4, edit 0, layer", "there are 3"]);
+    refused(
+        &format!("{EDIT}layer = '0..4'\n"),
+        &["line 4, column", "edit[0].layer", "there are 3"],
+    );
     // What is wrong with an edit is told by its number in the file.
     let second = format!("{EDIT}layer = 'all'\n{EDIT}layer = 0\nheads = 'x'\n");
     refused(&second, &["edit 1, heads"]);
@@ -136,7 +139,7 @@ fn heads_each_by_itself() {
 fn grids_that_make_no_sense() {
     refused(
         &format!("{EDIT}layer = 0\n[grid]\nl = [0]\n"),
-        &["line 5, grid", "no value in the plan is \"$l\"", "would change nothing"],
+        &["line 5, column", "grid", "no value in the plan is \"$l\"", "would change nothing"],
     );
     refused(
         &format!(
