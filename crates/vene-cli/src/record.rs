@@ -12,7 +12,6 @@ use std::time::SystemTime;
 
 use anyhow::{Context, bail};
 use serde_json::{Map, Value, json};
-use vene_table::{Joined, Table, TableSource};
 
 use crate::threads;
 
@@ -38,11 +37,27 @@ pub enum Kind {
     /// A plan over a data set.
     PlanSweep,
     Training,
+    /// Activations of prompts or rows.
+    Collection,
+    /// Texts that were written behind a prompt.
+    Generation,
 }
 
 impl Kind {
-    const ALL: [Self; 5] =
-        [Self::Demo, Self::Sweep, Self::DataSweep, Self::PlanSweep, Self::Training];
+    const ALL: [Self; 7] = [
+        Self::Demo,
+        Self::Sweep,
+        Self::DataSweep,
+        Self::PlanSweep,
+        Self::Training,
+        Self::Collection,
+        Self::Generation,
+    ];
+
+    /// Whether it is run in one go: where it is stopped it leaves nothing to go on with.
+    pub fn is_in_one_go(self) -> bool {
+        matches!(self, Self::Demo | Self::Sweep | Self::Generation)
+    }
 
     fn key(self) -> &'static str {
         match self {
@@ -51,6 +66,8 @@ impl Kind {
             Self::DataSweep => "data_sweep",
             Self::PlanSweep => "plan",
             Self::Training => "training",
+            Self::Collection => "collection",
+            Self::Generation => "generation",
         }
     }
 
@@ -60,6 +77,8 @@ impl Kind {
             Self::Demo | Self::Sweep | Self::DataSweep => "sweep",
             Self::PlanSweep => "run",
             Self::Training => "training",
+            Self::Collection => "collection",
+            Self::Generation => "generation",
         }
     }
 
@@ -71,6 +90,8 @@ impl Kind {
             Self::DataSweep => "sweep over a data set",
             Self::PlanSweep => "plan over a data set",
             Self::Training => "training",
+            Self::Collection => "collection of activations",
+            Self::Generation => "generation",
         }
     }
 }
@@ -289,25 +310,6 @@ impl Record {
     /// All of it.
     pub fn value(&self) -> Value {
         Value::Object(self.0.clone())
-    }
-}
-
-/// What has notes on the run that it came of.
-pub trait Noted: Sized {
-    /// The same with these notes.
-    #[must_use]
-    fn noted(self, notes: &[(String, String)]) -> Self;
-}
-
-impl Noted for Table {
-    fn noted(self, notes: &[(String, String)]) -> Self {
-        notes.iter().fold(self, |table, (key, value)| table.with_metadata(key, value))
-    }
-}
-
-impl<T: TableSource> Noted for Joined<'_, T> {
-    fn noted(self, notes: &[(String, String)]) -> Self {
-        notes.iter().fold(self, |tables, (key, value)| tables.with_metadata(key, value))
     }
 }
 
