@@ -6,20 +6,20 @@
 //!
 //! | I want to | use |
 //! | --- | --- |
-//! | ask what a model says next | [`RunPlans::predict`]: [below](#what-does-the-model-say-next) |
+//! | ask what a model says next | [`run::RunPlans::predict`]: [below](#what-does-the-model-say-next) |
 //! | intervene at every one of many places | [`Sweep`]: [below](#a-sweep-over-a-pair-of-prompts) |
 //! | do so with a number of my own | [`metric::from_fn`]: [below](#a-sweep-with-a-metric-of-my-own) |
 //! | do so over a data set, with intervals | [`Sweep`] and [`sweep::Summary`]: [below](#a-sweep-over-rows) |
 //! | make any edits, several at once, also by a closure | [`Plan`], [`Edit`], [`intervention`]: [below](#an-intervention-of-my-own) |
 //! | keep activations | [`Plan::collect`]: [below](#activations) |
-//! | run many plans from the same prompts, one after the other | [`Session`]: [below](#asking-again) |
+//! | run many plans from the same prompts, one after the other | [`run::Session`]: [below](#asking-again) |
 //! | train an intervention | [`training`]: [below](#training) |
 //! | write text while activations are edited | [`Generator`]: [below](#generating-text) |
 //! | run a plan that stands in a file | [`PlanFile::run`](plan_file::PlanFile::run): [below](#running-a-file) |
-//! | run a plan over a data set | [`plan_sweep::PlanSweep`] |
-//! | make a data set, or read one | [`task::Task`], [`data::read`] |
-//! | take gradients at sites | [`Gradients`] |
-//! | name a type that a function gives | [`model`], [`table`], [`plan`], [`data`]: each has all of its crate's |
+//! | run a plan over a data set | [`plan::plan_sweep::PlanSweep`] |
+//! | make a data set, or read one | [`data::task::Task`], [`data::read`] |
+//! | take gradients at sites | [`run::Gradients`] |
+//! | name a type that a function gives | [`model`], [`run`], [`plan`], [`data`], [`table`] |
 //!
 //! [`metric`], [`intervention`] and [`training`] take values of traits, which your own types may implement
 //! (`docs/extending.md` in the repository shows each).
@@ -27,7 +27,8 @@
 //! # What does the model say next?
 //!
 //! ```
-//! use vene::{Model, RunPlans};
+//! use vene::Model;
+//! use vene::run::RunPlans;
 //!
 //! let model = Model::load("embedded")?;
 //! let told = model.predict(&[&model.prompt("The capital of Spain is")?])?;
@@ -80,7 +81,7 @@
 //!
 //! ```
 //! use vene::sweep::Summary;
-//! use vene::task::Task;
+//! use vene::data::task::Task;
 //! use vene::{Component, Model, Sweep};
 //!
 //! let model = Model::load("embedded")?;
@@ -102,7 +103,8 @@
 //! use std::sync::Arc;
 //!
 //! use vene::intervention::from_fn_with_source;
-//! use vene::{Component, Edit, Example, Model, Plan, Positions, RunPlans};
+//! use vene::run::RunPlans;
+//! use vene::{Component, Edit, Example, Model, Plan, Positions};
 //!
 //! let model = Model::load("embedded")?;
 //! let example = Example::new(model.prompt("The capital of Spain is")?)
@@ -125,7 +127,9 @@
 //! # Activations
 //!
 //! ```
-//! use vene::{Component, Example, Model, Plan, Positions, RunPlans, Site};
+//! use vene::model::Site;
+//! use vene::run::RunPlans;
+//! use vene::{Component, Example, Model, Plan, Positions};
 //!
 //! let model = Model::load("embedded")?;
 //! let example = Example::new(model.prompt("The capital of Spain is")?);
@@ -139,7 +143,8 @@
 //! # Asking again
 //!
 //! ```
-//! use vene::{Component, Edit, Example, Model, Plan, Session};
+//! use vene::run::Session;
+//! use vene::{Component, Edit, Example, Model, Plan};
 //!
 //! let model = Model::load("embedded")?;
 //! let prompt = model.prompt("The capital of Spain is")?;
@@ -183,7 +188,8 @@
 //! ```
 //! use std::ops::ControlFlow;
 //!
-//! use vene::{Component, Edit, Example, Generator, Model, Plan, When};
+//! use vene::plan::When;
+//! use vene::{Component, Edit, Example, Generator, Model, Plan};
 //!
 //! let model = Model::load("embedded")?;
 //! let plan = Plan::new().edit(Edit::scaling(Component::MlpOutput, 3, 0.5).when(When::EveryStep));
@@ -211,16 +217,18 @@
 
 mod effort;
 mod indices;
+#[cfg(test)]
+mod names;
 pub mod metric;
 pub mod plan_file;
+#[doc(hidden)]
 pub mod plan_sweep;
+#[doc(hidden)]
 pub mod registry;
 mod run_file;
 pub mod sweep;
 pub mod training;
 
-#[doc(inline)]
-pub use vene_data::{causal, task};
 #[doc(inline)]
 pub use vene_engine::generation;
 #[doc(inline)]
@@ -228,7 +236,8 @@ pub use vene_intervention as intervention;
 #[doc(inline)]
 pub use vene_statistics as statistics;
 
-/// Data sets: rows of a base, a source, their answers, and the phrases that positions are named after.
+/// Data sets: rows of a base, a source, their answers, and the phrases that positions are named after; generators of them
+/// ([`task`](data::task)), and causal models of a task ([`causal`](data::causal)).
 pub mod data {
     pub use vene_data::{
         DataError, DataFile, FoilIs, Layout, LeftOut, OverRows, Phrase, Place, PlanRows,
@@ -236,15 +245,20 @@ pub mod data {
         SplitError, SplitRows, Together, Unspaced, UnusedColumn, WriteError, read, read_with,
         shared_prompts, unspaced, write_jsonl,
     };
+    #[doc(inline)]
+    pub use vene_data::{causal, task};
 }
 
-/// Models: their configuration, tokenizer, prompts, sites and components.
+/// Models: their configuration, tokenizer, prompts, sites and components; and lists of layers in words.
 pub mod model {
-    pub use vene_model::config::{DecoderConfig, Experts, LayerConfig, Rotary};
+    pub use crate::indices::{IndicesError, indices};
+    pub use candle_core;
+    pub use vene_model::config::{DecoderConfig, Experts, LayerConfig};
+    pub use vene_model::tensors::HostTensor;
     pub use vene_model::{
         AnotherModel, BeginningOfSequence, BlockKind, Checkpoint, CheckpointError, Component,
         InputError, Loading, Model, ModelError, ModelKey, Opening, Outline, Precision, Progress,
-        Prompt, Provenance, Site, SiteError, Tokenizer, Work,
+        Prompt, Provenance, Site, SiteError, Tokenizer, Work, alias, ranking,
     };
 }
 
@@ -257,37 +271,61 @@ pub mod table {
     };
 }
 
-/// Plans: which values of which run are replaced by what.
+/// Plans: which values of which run are replaced by what; over the rows of a data set ([`plan_sweep`](plan::plan_sweep)); and
+/// the interventions by name ([`registry`](plan::registry)).
 pub mod plan {
+    #[doc(inline)]
+    pub use crate::{plan_sweep, registry};
     pub use vene_data::{OverRows, PlanRows};
     pub use vene_engine::plan::*;
 }
 
-pub use candle_core;
-pub use generation::{Generation, GenerationError, Generator, Sampling};
-pub use indices::{IndicesError, indices};
-pub use run_file::RunFileError;
-pub use sweep::{
-    AnswerTokens, Control, Direction, EffectType, Forecast, ForecastOf, Method, NoiseSize, Sweep,
-    SweepBuilder, SweepError, SweepOutcome, SweepPositions, SweepUnit,
-};
-pub use vene_data::PlanRows;
-pub use vene_engine::plan::{
-    Edit, Example, Heads, Module, Outputs, Part, Plan, Positions, Receipt, Reduce, Run, Source,
-    SourcePositions, Tokens, When,
-};
-pub use vene_engine::{
-    Distribution, ExampleOutcome, Executor, ExecutorName, Forked, Gradients, PlanError,
-    PlanOutcome, PositionError, Reading, Reference, RunError, RunPlans, Session, SiteGradients,
-    Whose,
-};
-pub use vene_model::tensors::HostTensor;
-pub use vene_model::{
-    AnotherModel, BeginningOfSequence, BlockKind, Checkpoint, Component, InputError, Loading,
-    Model, ModelError, ModelKey, Outline, Precision, Prompt, Site, SiteError, Work, alias, ranking,
-};
-pub use vene_named::{Named, UnknownName};
-pub use vene_table::Table;
+/// Running plans: by the engine, by a session that keeps the unedited runs, by the executor that defines what is right; and
+/// gradients at sites.
+pub mod run {
+    pub use vene_engine::{
+        Distribution, ExampleOutcome, Executor, ExecutorName, Forked, Gradients, PlanError,
+        PlanOutcome, PositionError, Reading, Reference, RunError, RunPlans, Session, SiteGradients,
+        Whose,
+    };
+    pub use vene_named::{Named, UnknownName};
+}
+
+pub use generation::Generator;
+pub use sweep::Sweep;
+pub use vene_engine::plan::{Edit, Example, Plan, Positions};
+pub use vene_model::{Component, Model};
+
+/// Names that stand in one of the modules above, by the shorter path that programs already use.
+mod short {
+    #![allow(unused_imports)]
+    pub use crate::indices::{IndicesError, indices};
+    pub use crate::run_file::RunFileError;
+    pub use crate::sweep::{
+        AnswerTokens, Control, Direction, EffectType, Forecast, ForecastOf, Method, NoiseSize,
+        SweepBuilder, SweepError, SweepOutcome, SweepPositions, SweepUnit,
+    };
+    pub use candle_core;
+    pub use vene_data::{PlanRows, causal, task};
+    pub use vene_engine::generation::{Generation, GenerationError, Sampling};
+    pub use vene_engine::plan::{
+        Heads, Module, Outputs, Part, Receipt, Reduce, Run, Source, SourcePositions, Tokens, When,
+    };
+    pub use vene_engine::{
+        Distribution, ExampleOutcome, Executor, ExecutorName, Forked, Gradients, PlanError,
+        PlanOutcome, PositionError, Reading, Reference, RunError, RunPlans, Session, SiteGradients,
+        Whose,
+    };
+    pub use vene_model::tensors::HostTensor;
+    pub use vene_model::{
+        AnotherModel, BeginningOfSequence, BlockKind, Checkpoint, InputError, Loading, ModelError,
+        ModelKey, Outline, Precision, Prompt, Site, SiteError, Work, alias, ranking,
+    };
+    pub use vene_named::{Named, UnknownName};
+    pub use vene_table::Table;
+}
+#[doc(hidden)]
+pub use short::*;
 
 /// The README's examples are tested like those here.
 #[cfg(doctest)]
