@@ -217,9 +217,9 @@
 
 mod effort;
 mod indices;
+pub mod metric;
 #[cfg(test)]
 mod names;
-pub mod metric;
 pub mod plan_file;
 #[doc(hidden)]
 pub mod plan_sweep;

@@ -27,7 +27,7 @@ const MADE: usize = 200;
 pub enum RunFileError {
     /// The file.
     #[error(transparent)]
-    File(#[from] PlanFileError),
+    File(Box<PlanFileError>),
     /// Its data set.
     #[error("the data set: {0}")]
     Data(#[from] DataError),
@@ -60,10 +60,22 @@ pub enum RunFileError {
     Metric(UnknownName),
     /// The run.
     #[error(transparent)]
-    Run(#[from] PlanSweepError),
+    Run(Box<PlanSweepError>),
 }
 
 vene_named::debug_as_sentence!(RunFileError);
+
+impl From<PlanFileError> for RunFileError {
+    fn from(error: PlanFileError) -> Self {
+        Self::File(Box::new(error))
+    }
+}
+
+impl From<PlanSweepError> for RunFileError {
+    fn from(error: PlanSweepError) -> Self {
+        Self::Run(Box::new(error))
+    }
+}
 
 impl DataSection {
     /// The rows that it names; files lie beside `folder`. A task's are made for the model.

@@ -1,6 +1,7 @@
 //! A prompt, continued under a plan.
 
 use std::ops::ControlFlow;
+use std::path::Path;
 
 use anyhow::{Context, bail, ensure};
 use vene::generation::NewToken;
@@ -11,7 +12,7 @@ use super::{Delivery, Experiment, key};
 use crate::arguments::{ReadBy, in_prompt, read};
 use crate::generation::{Job, folder};
 use crate::plan_given;
-use crate::record::Kind;
+use crate::record::{Kind, RECORD};
 use crate::{interrupt, model, terminal};
 
 /// What is read by what, where not all of it always is.
@@ -65,7 +66,8 @@ pub(super) fn run(mut experiment: Experiment, delivery: &Delivery) -> anyhow::Re
         "what is collected is written into a folder: give one with --out"
     );
     folder::check(&job.plan)?;
-    if experiment.file().is_some() && job.plan.edits().is_empty() {
+    let is_plan = |file: &Path| file.file_name().is_none_or(|name| name != RECORD);
+    if experiment.file().is_some_and(is_plan) && job.plan.edits().is_empty() {
         terminal::warn(
             "the plan has no edits of the prompt's run ([[edit]]): the text is what the model writes anyway",
         );

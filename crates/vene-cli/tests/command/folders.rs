@@ -90,7 +90,7 @@ fn a_collection_is_run_again_by_its_record_and_shared_among_machines() {
         assert_eq!(tensor.shape()[0], 40);
         assert!(one.tensor(&name).unwrap().data() == tensor.data(), "{name}");
     }
-    let said = setting.refused(&format!("{line} --shard 1/2 --out @one.npz"));
+    let said = setting.refused(&format!("{line} --shard 1/2 --out @two.npz"));
     assert!(said.contains("--shard would change nothing") && said.contains("folder"), "{said}");
     let said = setting.refused(&format!("{line} --out @one.txt"));
     assert!(said.contains("name it") && said.contains("one.safetensors"), "{said}");

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::io;
+use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -12,9 +13,17 @@ use vene_intervention::ParameterError;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct At {
     /// The line, counted from 1.
-    pub line: Option<usize>,
+    pub line: Option<NonZeroU32>,
     /// The character of the line, counted from 1; of JSON, which programs write, none.
-    pub column: Option<usize>,
+    pub column: Option<NonZeroU32>,
+}
+
+impl At {
+    /// A line, and a character of it, both counted from 1.
+    pub(super) fn new(line: usize, column: Option<usize>) -> Self {
+        let small = |number: usize| u32::try_from(number).ok().and_then(NonZeroU32::new);
+        Self { line: small(line), column: column.and_then(small) }
+    }
 }
 
 /// Where in a file something is wrong.

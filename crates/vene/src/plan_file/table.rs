@@ -14,6 +14,9 @@ use super::error::{At, FilePlace, PlanFileError, nearest};
 
 type Result<T> = std::result::Result<T, PlanFileError>;
 
+/// Items of a list up to which each is told by its number.
+const LONGEST: usize = 1000;
+
 /// A value and where it stands.
 #[derive(Clone, Debug)]
 pub(crate) struct Item<'a> {
@@ -122,7 +125,12 @@ impl<'a> Item<'a> {
     pub fn list(&self, expected: &str) -> Result<Vec<Item<'a>>> {
         match &self.node.value {
             Value::List(items) => {
-                let entry = |index: usize| format!("{}[{index}]", self.place.entry).into();
+                // Of a list of a million numbers no path is made for each.
+                let is_long = items.len() > LONGEST;
+                let entry = |index: usize| match is_long {
+                    true => self.place.entry.clone(),
+                    false => format!("{}[{index}]", self.place.entry).into(),
+                };
                 let items = items.iter().enumerate();
                 Ok(items.map(|(index, node)| self.inner(node, entry(index))).collect())
             }

@@ -69,7 +69,7 @@ fn a_list_of_layers_edits_them_together() {
     );
     // What is wrong with an edit is told by its number in the file.
     let second = format!("{EDIT}layer = 'all'\n{EDIT}layer = 0\nheads = 'x'\n");
-    refused(&second, &["edit 1, heads"]);
+    refused(&second, &["edit[1].heads"]);
 }
 
 /// Each layer has parameters of its own, unless a link says otherwise.
@@ -147,10 +147,10 @@ fn grids_that_make_no_sense() {
         ),
         &["`$m` is no placeholder", "[grid] names l"],
     );
-    refused(&format!("{EDIT}layer = '$l'\n[grid]\nl = []\n"), &["grid, l", "an empty list"]);
+    refused(&format!("{EDIT}layer = '$l'\n[grid]\nl = []\n"), &["grid.l", "an empty list"]);
     refused(&format!("{EDIT}layer = '$l'\n[grid]\nl = [0, 0]\n"), &["0 is there twice"]);
     refused(&format!("{EDIT}layer = '$l'\n[grid]\n1 = [0]\n"), &["placeholder's name"]);
-    refused(&format!("{EDIT}layer = 0\npositions = '$p'\n[grid]\np = '0..100000'\n"), &["grid, p"]);
+    refused(&format!("{EDIT}layer = 0\npositions = '$p'\n[grid]\np = '0..100000'\n"), &["grid.p"]);
     let wide = "[grid]\na = '0..300'\nb = '0..300'\n";
     refused(
         &format!("{EDIT}layer = 0\npositions = ['$a', '$b']\n{wide}"),

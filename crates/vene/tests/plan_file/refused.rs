@@ -38,12 +38,13 @@ fn text_that_is_no_toml() {
 #[test]
 fn places_are_named_as_their_format_has_them() {
     refused(
-        "[[edit]]\nintervention = 'zero'\n\n[[edit]]\nintervention = 'zero'\n  component = 'mlp_outptu'\n",
-        &["line 6, column 15, edit[1].component: ", "did you mean mlp_output?"],
+        "[[edit]]\nintervention = 'zero'\ncomponent = 'mlp_output'\nlayer = 1\n[[edit]]\nintervention = 'zero'\n  \
+         component = 'mlp_outptu'\n",
+        &["line 7, column 15, edit[1].component: ", "did you mean mlp_output?"],
     );
     refused(
         "[[edit]]\nintervention = { name = 'scaling', faktor = 2.0 }\ncomponent = 'mlp_output'\nlayer = 1\n",
-        &["line 2, column 37, edit[0].intervention: ", "did you mean `factor`?"],
+        &["line 2, column 36, edit[0].intervention: ", "did you mean `factor`?"],
     );
     refused("[data]\nprompts = ['a', 3]\n", &["line 2, column 17, data.prompts[1]: it is 3"]);
     let edit = r#"{"intervention": "zero", "component": "mlp_output", "layer": 1}"#;
@@ -283,7 +284,7 @@ fn links_between_different_shapes() {
         &[
             "line 8",
             "the link `a`",
-            "edit 0",
+            "edit[0]",
             "line 3",
             "describes another",
             "leave `intervention` out",
@@ -299,7 +300,7 @@ fn links_between_different_shapes() {
 fn units_that_a_component_lacks() {
     refused(
         "[[edit]]\nintervention = 'zero'\ncomponent = 'block_output'\nlayer = 1\nheads = [0]\n",
-        &["edit 0", "block_output has no heads", "attention_value_output"],
+        &["edit[0]", "block_output has no heads", "attention_value_output"],
     );
     refused(
         "[[edit]]\nintervention = 'zero'\ncomponent = 'query_output'\nlayer = 1\nheads = [4]\n",

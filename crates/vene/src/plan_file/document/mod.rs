@@ -210,7 +210,7 @@ impl<'t> Lines<'t> {
 
     /// The line of a byte.
     fn line(&self, byte: usize) -> At {
-        At { line: Some(1 + self.ends.partition_point(|&end| end < byte)), column: None }
+        At::new(1 + self.ends.partition_point(|&end| end < byte), None)
     }
 
     /// The line of a byte, and the character there.
@@ -220,6 +220,6 @@ impl<'t> Lines<'t> {
         // In a line of a million numbers nobody counts, and no time is spent on it.
         let before_it = self.text.get(start..byte).filter(|text| text.len() <= LONGEST);
         let column = before_it.map(|text| 1 + text.chars().count());
-        At { line: Some(1 + before), column }
+        At::new(1 + before, column)
     }
 }

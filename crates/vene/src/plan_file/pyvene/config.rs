@@ -76,7 +76,7 @@ impl Config {
         let value: Value = serde_json::from_str(text).map_err(|error| PlanFileError::Syntax {
             place: FilePlace {
                 file: Some(path.as_path().into()),
-                at: At { line: Some(error.line()), column: Some(error.column()) },
+                at: At::new(error.line(), Some(error.column())),
                 entry: "".into(),
             },
             message: error.to_string(),
