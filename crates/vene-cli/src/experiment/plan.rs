@@ -197,6 +197,8 @@ fn comparison(
             bail!("one trained plan is evaluated, and the file's grid makes {}", runs.len())
         }
     };
+    // How it was trained says what it should answer.
+    experiment.given.read_of_plan("train", &["labels", "answers", "end_token", "loss"]);
     let section = experiment.sections.train.clone().unwrap_or_default();
     let bos = key!(experiment, model.bos).unwrap_or_default();
     let again = || only(experiment.grid(outline)?);
