@@ -101,7 +101,7 @@ pub struct Arguments {
     #[arg(long, value_name = "LIST", allow_hyphen_values = true)]
     layers: Option<String>,
 
-    /// A folder for tokens, what is collected, and the record by which it is run again [default: none; texts are printed]
+    /// A folder for tokens, what is collected, and the record by which it is run again [default: none; with --collect vene-out/ and the kind and the time]
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
 

@@ -3,7 +3,7 @@
 use std::ops::ControlFlow;
 use std::path::Path;
 
-use anyhow::{Context, bail, ensure};
+use anyhow::{Context, bail};
 use vene::generation::NewToken;
 use vene::plan::ResolvedPlan;
 use vene::{Example, Generator, Outline, Plan, Prompt};
@@ -18,7 +18,7 @@ use crate::{interrupt, model, terminal};
 /// What is read by what, where not all of it always is.
 const READ_BY: &ReadBy = &[
     ("set", "with --plan"),
-    ("force", "with --out"),
+    ("force", "with --out, or where something is collected"),
     ("layers", "with --collect"),
     (
         "[model] another",
@@ -53,18 +53,14 @@ pub(super) fn run(mut experiment: Experiment, delivery: &Delivery) -> anyhow::Re
     let job = job(&experiment, &outline, plan)?;
     let precision = key!(experiment, model.precision).unwrap_or_default();
     let json = *read!(experiment.given, delivery => json);
-    let out = read!(experiment.given, delivery => out).is_some();
+    // What is collected goes into a folder in any case.
+    let has_folder =
+        read!(experiment.given, delivery => out).is_some() || folder::collects(&job.plan);
     let spec = experiment.spec(&name)?;
-    let claimed = match out {
-        true => Some(delivery.claim_folder(&experiment, Kind::Generation)?),
-        false => None,
-    };
+    let claimed =
+        has_folder.then(|| delivery.claim_folder(&experiment, Kind::Generation)).transpose()?;
     experiment.given.check("a generation", READ_BY)?;
     refuse_same_texts(&job.plan)?;
-    ensure!(
-        out || !folder::collects(&job.plan),
-        "what is collected is written into a folder: give one with --out"
-    );
     folder::check(&job.plan)?;
     let is_plan = |file: &Path| file.file_name().is_none_or(|name| name != RECORD);
     if experiment.file().is_some_and(is_plan) && job.plan.edits().is_empty() {
