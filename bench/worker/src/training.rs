@@ -7,7 +7,7 @@ use std::time::Instant;
 use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
 use vene::intervention::{Intervention, RotatedSpace, Rotation, Subspace, load};
-use vene::training::{AdamW, Examples, Objective, Progress, Trainer};
+use vene::training::{AdamW, Examples, Objective, Trainer, TrainingProgress};
 use vene::{Component, Edit, Example, Model, Plan, Positions};
 
 use crate::memory;
@@ -88,7 +88,7 @@ impl TrainingWorkload {
         let mut ends = vec![(start, started)];
         let examples = Examples { plan: &plan, objective: &objective };
         let trained = trainer.train(model, examples, None, &mut |progress| {
-            if let Progress::Epoch(_) = progress {
+            if let TrainingProgress::Epoch(_) = progress {
                 ends.push((Instant::now(), memory::processor_seconds().unwrap_or(f64::NAN)));
             }
             ControlFlow::Continue(())

@@ -46,8 +46,7 @@ impl DataSet {
     }
 
     /// Those that a task makes for the model.
-    pub fn of_task(name: &str, section: &DataSection, outline: &Outline) -> anyhow::Result<Self> {
-        let task: Task = name.parse()?;
+    pub fn of_task(task: Task, section: &DataSection, outline: &Outline) -> anyhow::Result<Self> {
         let made = task.rows(outline, section.rows.unwrap_or(MADE), section.seed.unwrap_or(1))?;
         let mut bytes = Vec::new();
         write_jsonl(&made.rows, &mut bytes)?;

@@ -11,7 +11,6 @@ mod preflight;
 mod record;
 mod summary;
 
-use std::fs;
 use std::ops::{ControlFlow, Range};
 use std::path::Path;
 use std::time::Instant;
@@ -31,7 +30,7 @@ use crate::experiment::{self, Spec};
 use crate::folder::Folder;
 use crate::model;
 use crate::parts::Parts;
-use crate::record::{Noted, RECORD, Record};
+use crate::record::{RECORD, Record};
 use crate::rows;
 use crate::shard::{self, Shard};
 use crate::terminal;
@@ -218,15 +217,11 @@ fn write(
     // Its files must still be those that were opened.
     record.set("model", model::record(outline, &settings.spec.model)?);
     record::end(&mut record, &examples, &summary, &files, seconds)?;
-    let notes = record.notes();
-    folder.fill(&mut record, |folder| {
-        examples.noted(&notes).write_parquet(folder.join(EXAMPLES))?;
-        summary.clone().noted(&notes).write_parquet(folder.join(SUMMARY_PARQUET))?;
-        summary.write_csv(folder.join(SUMMARY_CSV))?;
-        for (name, bytes) in &figures {
-            fs::write(folder.join(name), bytes).with_context(|| format!("cannot write {name}"))?;
-        }
-        Ok(())
+    folder.fill(&mut record, |files| {
+        files.parquet(EXAMPLES, examples)?;
+        files.parquet(SUMMARY_PARQUET, summary.clone())?;
+        files.csv(SUMMARY_CSV, &summary)?;
+        files.made(&figures)
     })?;
     // Only now is the run complete; and with that the parts go.
     folder.complete(&mut record)?;

@@ -13,6 +13,7 @@ mod generate;
 mod in_memory;
 mod plan;
 mod record;
+mod statistics;
 mod sweep;
 mod train;
 
@@ -149,6 +150,7 @@ impl Experiment {
     pub fn of_file(path: &Path, set: &[String], mut given: Given) -> anyhow::Result<Self> {
         let plan = PlanGiven::read(path)?.set(set)?;
         plan.account(&mut given);
+        given.said_here(set);
         let kind = plan.file().kind.unwrap_or_default();
         Self::of(plan, kind, given, Some(path.to_owned()))
     }

@@ -8,6 +8,7 @@
 
 mod earlier;
 mod file;
+mod files;
 mod hold;
 
 use std::fs;
@@ -22,9 +23,10 @@ use crate::interrupt::{self, Ending};
 use crate::record::{Kind, RECORD, Record, Status};
 use crate::terminal;
 use earlier::{Earlier, remove_kept};
-use hold::Hold;
+use hold::{Hold, Left};
 
 pub use file::OutputFile;
+pub use files::Files;
 
 /// The folder of a run for which none was named: after its file, and the time.
 ///
@@ -199,19 +201,20 @@ impl Folder {
         done
     }
 
-    /// Lets `write` write files into an empty folder, and moves them into this one. `record` names them.
+    /// Lets `write` write files into an empty folder, and moves them into this one. `record` names them, and is what tables
+    /// say of themselves.
     ///
     /// # Errors
     /// That of `write`, and what cannot be written.
     pub fn fill(
         &self,
         record: &mut Record,
-        write: impl FnOnce(&Path) -> anyhow::Result<()>,
+        write: impl FnOnce(&Files) -> anyhow::Result<()>,
     ) -> anyhow::Result<()> {
         vene_files::undisturbed(|| {
             let refused = || refused(&self.path);
             let staging = vene_files::temporary_folder(&self.path).with_context(refused)?;
-            write(staging.path())?;
+            write(&Files::of(record, staging.path()))?;
             let entries =
                 fs::read_dir(staging.path()).and_then(Iterator::collect::<Result<Vec<_>, _>>);
             let entries = entries.with_context(refused)?;
@@ -246,11 +249,16 @@ impl Folder {
 fn let_go_when_stopped(hold: &Arc<Mutex<Hold>>) -> interrupt::WhenStopped {
     let hold = Arc::clone(hold);
     interrupt::when_stopped(move |ending| match ending {
-        Ending::Stopped => {
-            if let Some(folder) = lock(&hold).end(Status::Stopped) {
+        Ending::Stopped => match lock(&hold).end(Status::Stopped) {
+            Some(Left::ToGoOnWith(folder)) => {
                 interrupt::advise(format!("go on with it: vene run --resume {}", folder.display()));
             }
-        }
+            Some(Left::Nothing(kind)) => interrupt::advise(format!(
+                "a {} is run in one go, and nothing of it is kept: run it again",
+                kind.name()
+            )),
+            None => {}
+        },
         Ending::NoMemory => {
             if let Ok(mut hold) = hold.try_lock() {
                 hold.fail("there was no memory left");

@@ -1,5 +1,7 @@
 //! A generation that was checked: run, printed, recorded.
 
+pub mod folder;
+
 use std::collections::HashSet;
 use std::ops::ControlFlow;
 
@@ -23,8 +25,12 @@ pub struct Job {
 }
 
 impl Job {
-    /// Prints the first text as it comes, and the others behind it.
-    pub fn stream(&self, model: &Model) -> anyhow::Result<Generation> {
+    /// Prints the first text as it comes, and the others behind it; `each` is told of every token, and may break off.
+    pub fn stream(
+        &self,
+        model: &Model,
+        each: &mut dyn FnMut(&NewToken<'_>) -> ControlFlow<()>,
+    ) -> anyhow::Result<Generation> {
         let is_alone = self.generator.samples == 1 && !self.with_original;
         let title = |what: String| match is_alone {
             true => String::new(),
@@ -34,6 +40,9 @@ impl Job {
         let mut text = TextStream::new(model, &self.plan.examples()[0].base);
         let mut printed = Ok(());
         let generation = self.generator.run(model, &self.plan, &mut |token| {
+            if each(token).is_break() {
+                return ControlFlow::Break(());
+            }
             if token.sample > 0 || token.is_original {
                 return ControlFlow::Continue(());
             }
@@ -67,18 +76,29 @@ impl Job {
         }
     }
 
+    /// What came of it as data, with the model.
     pub fn record(
         &self,
         model: &Model,
         given: &str,
         generation: &Generation,
     ) -> anyhow::Result<Value> {
+        let mut record = json!({ "model": model::record(model, given)? });
+        if let (Value::Object(record), Value::Object(result)) =
+            (&mut record, self.result(model, generation)?)
+        {
+            record.extend(result);
+        }
+        Ok(record)
+    }
+
+    /// What came of it as data.
+    pub fn result(&self, model: &Model, generation: &Generation) -> anyhow::Result<Value> {
         let texts = |continuations: &[Continuation]| {
             let text = |continuation: &Continuation| text_record(model, &self.plan, continuation);
             continuations.iter().map(text).collect::<anyhow::Result<Vec<Value>>>()
         };
         Ok(json!({
-            "model": model::record(model, given)?,
             "prompt": self.prompt,
             "token_ids": self.plan.examples()[0].base.tokens(),
             "continuations": texts(&generation.continuations)?,

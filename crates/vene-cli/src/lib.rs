@@ -11,7 +11,8 @@
 //! * `model`: `--model` and what goes with it; `selection`: layers, positions, components as
 //!   users write them; `rows`: the rows of a data set;
 //! * what becomes of an experiment (forecast, run, figures, record, summary): `sweep` of one pair, `data_sweep` of many
-//!   rows, `plan_sweep` of a plan, `edges` of a model's graph, `training`, `generation`, `stacked` of activations;
+//!   rows, `plan_sweep` of a plan, `edges` of a model's graph, `training`, `generation`, `collection` of activations
+//!   (`stacked`);
 //! * `folder`: the output folder, which has one owner and gets all files of a run or none; `record`: `run.json` in it,
 //!   which says whose it is;
 //! * `terminal`: standard output and error, progress; `interrupt`: Ctrl-C and SIGTERM; `memory`: none
@@ -22,6 +23,7 @@
 
 mod another_model;
 mod arguments;
+mod collection;
 mod command;
 mod data_set;
 mod data_sweep;

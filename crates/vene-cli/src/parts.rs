@@ -83,6 +83,11 @@ impl Parts {
         Ok(parts)
     }
 
+    /// Where they are.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
     /// One of a part's files.
     pub fn path(&self, batch: usize, file: &str) -> PathBuf {
         self.folder.join(format!("batch-{batch:05}.{file}"))

@@ -8,7 +8,7 @@ mod record;
 mod stacked;
 mod summary;
 
-use std::ops::ControlFlow;
+use std::ops::{ControlFlow, Range};
 use std::path::PathBuf;
 use std::time::Instant;
 
@@ -26,12 +26,13 @@ use crate::experiment::{self, Spec};
 use crate::folder::Folder;
 use crate::model;
 use crate::parts::Parts;
-use crate::record::{Noted, RECORD, Record};
+use crate::record::{RECORD, Record};
 use crate::shard::{self, Shard};
+use crate::stacked::join as join_tensors;
 use crate::{rows, terminal, threads};
 
 pub use figures::{draw, texts};
-pub use record::rows as rows_table;
+pub use record::{outcomes, rows as rows_table};
 
 /// What a part is made of.
 const FILES: [&str; 3] = ["parquet", "receipts.parquet", "safetensors"];
@@ -52,7 +53,7 @@ pub struct Settings {
     pub json: bool,
     pub summary: Summary,
     pub data: DataSource,
-    /// The stretch of the rows that is run, where not all are.
+    /// The stretch of the rows (of one row, of the grid) that is run, where not all are.
     pub shard: Option<Shard>,
     /// What is told of the model beside what the sweep measures: for the record, and in words.
     pub also: Option<Also>,
@@ -114,7 +115,7 @@ pub fn start(
     folder.begin(&mut record, &files)?;
     folder.run(|| {
         let model = executor::load(settings.executor, outline, settings.precision)?;
-        let rows = shard::rows_of(settings.shard, sweep.rows().len())?;
+        let rows = own_rows(sweep, settings)?;
         let batches = sweep.batches_in(rows, model.config());
         let parts = Parts::open(folder.path(), &FILES, batches, &record)?;
         finish(&model, sweep, settings, folder, (record, parts))
@@ -132,7 +133,7 @@ pub fn go_on(
     let mut record = folder.earlier().context("there is no run to go on with")?.clone();
     experiment::check_same(&record, &begun, folder.path())?;
     folder.check_files(&files(&outline, sweep))?;
-    let rows = shard::rows_of(settings.shard, sweep.rows().len())?;
+    let rows = own_rows(sweep, settings)?;
     let batches = sweep.batches_in(rows, outline.config());
     let parts = Parts::open(folder.path(), &FILES, batches, &record)?;
     folder.put_on_record(&mut record)?;
@@ -140,6 +141,26 @@ pub fn go_on(
         let model = executor::load(settings.executor, outline, settings.precision)?;
         finish(&model, sweep, settings, folder, (record, parts))
     })
+}
+
+/// What a shard runs: a stretch of the rows; or, of one row, a stretch of the grid's runs in it.
+pub fn shared(sweep: PlanSweep, shard: Option<Shard>) -> anyhow::Result<PlanSweep> {
+    match shard {
+        Some(shard) if sweep.rows().len() == 1 => {
+            let runs =
+                shard.stretch(sweep.grid().runs.len(), "runs of the grid over the only row")?;
+            Ok(sweep.of_runs(runs)?)
+        }
+        shard => shard::rows_of(shard, sweep.rows().len()).map(|_| sweep),
+    }
+}
+
+/// The rows that are run.
+fn own_rows(sweep: &PlanSweep, settings: &Settings) -> anyhow::Result<Range<usize>> {
+    match sweep.rows().len() {
+        1 => Ok(0..1),
+        rows => shard::rows_of(settings.shard, rows),
+    }
 }
 
 /// Warns of what may make a result of the data set's `rows` other than was meant.
@@ -242,7 +263,8 @@ fn write(
         false => Some(settings.summary.of(&examples)?),
     };
     let figures = summary.as_ref().map_or_else(Vec::new, |summary| {
-        figures::draw(&examples, summary, sweep, outline, &settings.data).files()
+        let of = (&settings.data, settings.summary.discovery.as_deref());
+        figures::draw(&examples, summary, sweep, outline, of).files()
     });
     let mut files = vec![EXAMPLES.to_owned()];
     if summary.is_some() {
@@ -261,25 +283,20 @@ fn write(
     // Its files must still be those that were opened.
     record.set("model", model::record(outline, &settings.spec.model)?);
     record::end(&mut record, &examples, &receipts, &files, seconds)?;
-    let specified = record.notes();
-    folder.fill(&mut record, |folder| {
-        examples.noted(&specified).write_parquet(folder.join(EXAMPLES))?;
+    folder.fill(&mut record, |files| {
+        files.parquet(EXAMPLES, examples)?;
         if let Some(summary) = &summary {
-            summary.clone().noted(&specified).write_parquet(folder.join(SUMMARY_PARQUET))?;
-            summary.write_csv(folder.join(SUMMARY_CSV))?;
+            files.parquet(SUMMARY_PARQUET, summary.clone())?;
+            files.csv(SUMMARY_CSV, summary)?;
         }
-        receipts.noted(&specified).write_parquet(folder.join(RECEIPTS))?;
+        files.parquet(RECEIPTS, receipts)?;
         if has_tensors {
-            let rows = shard::rows_of(settings.shard, sweep.rows().len())?;
+            let rows = own_rows(sweep, settings)?;
             let notes = record::notes(outline, sweep, settings, &rows)?;
-            stacked::join(&tensors, rows.len(), &folder.join(COLLECTED), notes)?;
-            record::rows(outline, sweep, &rows)?.write_parquet(folder.join(ROWS))?;
+            join_tensors(&tensors, rows.len(), &files.path(COLLECTED), notes)?;
+            files.parquet(ROWS, record::rows(outline, sweep, &rows)?)?;
         }
-        for (name, bytes) in &figures {
-            std::fs::write(folder.join(name), bytes)
-                .with_context(|| format!("cannot write {name}"))?;
-        }
-        Ok(())
+        files.made(&figures)
     })?;
     folder.complete(&mut record)?;
     if settings.json {
@@ -288,8 +305,8 @@ fn write(
     let mut text = format!(
         "{}: {} runs in {} rows, in {}{}\n",
         sweep.intervention(),
-        sweep.grid().runs.len(),
-        shard::rows_of(settings.shard, sweep.rows().len())?.len(),
+        sweep.own_runs().len(),
+        own_rows(sweep, settings)?.len(),
         terminal::duration(seconds),
         if sweep.first_tokens() { "; answers are read by their first token" } else { "" },
     );
@@ -306,7 +323,7 @@ fn write(
 /// Runs the batches whose parts are missing.
 fn run(model: &Model, sweep: &PlanSweep, settings: &Settings, parts: &Parts) -> anyhow::Result<()> {
     let executor = executor::on(settings.executor, model, settings.memory);
-    let runs = sweep.grid().runs.len();
+    let runs = sweep.own_runs().len();
     let missing = parts.missing();
     let all: usize = parts.batches().iter().map(ExactSizeIterator::len).sum();
     let bar = terminal::Bar::new(all * runs, "runs");

@@ -12,7 +12,6 @@ use std::time::SystemTime;
 
 use anyhow::{Context, bail};
 use serde_json::{Map, Value, json};
-use vene_table::{Joined, Table, TableSource};
 
 use crate::threads;
 
@@ -38,13 +37,30 @@ pub enum Kind {
     /// A plan over a data set.
     PlanSweep,
     Training,
+    /// Activations of prompts or rows.
+    Collection,
+    /// Texts that were written behind a prompt.
+    Generation,
     /// The edges of a model's graph over a data set.
     Edges,
 }
 
 impl Kind {
-    const ALL: [Self; 6] =
-        [Self::Demo, Self::Sweep, Self::DataSweep, Self::PlanSweep, Self::Training, Self::Edges];
+    const ALL: [Self; 8] = [
+        Self::Demo,
+        Self::Sweep,
+        Self::DataSweep,
+        Self::PlanSweep,
+        Self::Training,
+        Self::Collection,
+        Self::Generation,
+        Self::Edges,
+    ];
+
+    /// Whether it is run in one go: where it is stopped it leaves nothing to go on with.
+    pub fn is_in_one_go(self) -> bool {
+        matches!(self, Self::Demo | Self::Sweep | Self::Generation)
+    }
 
     fn key(self) -> &'static str {
         match self {
@@ -53,6 +69,8 @@ impl Kind {
             Self::DataSweep => "data_sweep",
             Self::PlanSweep => "plan",
             Self::Training => "training",
+            Self::Collection => "collection",
+            Self::Generation => "generation",
             Self::Edges => "edges",
         }
     }
@@ -63,6 +81,8 @@ impl Kind {
             Self::Demo | Self::Sweep | Self::DataSweep => "sweep",
             Self::PlanSweep | Self::Edges => "run",
             Self::Training => "training",
+            Self::Collection => "collection",
+            Self::Generation => "generation",
         }
     }
 
@@ -74,6 +94,8 @@ impl Kind {
             Self::DataSweep => "sweep over a data set",
             Self::PlanSweep => "plan over a data set",
             Self::Training => "training",
+            Self::Collection => "collection of activations",
+            Self::Generation => "generation",
             Self::Edges => "edges over a data set",
         }
     }
@@ -293,25 +315,6 @@ impl Record {
     /// All of it.
     pub fn value(&self) -> Value {
         Value::Object(self.0.clone())
-    }
-}
-
-/// What has notes on the run that it came of.
-pub trait Noted: Sized {
-    /// The same with these notes.
-    #[must_use]
-    fn noted(self, notes: &[(String, String)]) -> Self;
-}
-
-impl Noted for Table {
-    fn noted(self, notes: &[(String, String)]) -> Self {
-        notes.iter().fold(self, |table, (key, value)| table.with_metadata(key, value))
-    }
-}
-
-impl<T: TableSource> Noted for Joined<'_, T> {
-    fn noted(self, notes: &[(String, String)]) -> Self {
-        notes.iter().fold(self, |tables, (key, value)| tables.with_metadata(key, value))
     }
 }
 

@@ -3,7 +3,8 @@
 //! Values go into a temporary file, in their places, as they come; so memory holds one batch, whatever the number of rows.
 //! The ending of the file's name says what it becomes: safetensors, or NumPy's `.npz`, or of one tensor `.npy`.
 
-use std::collections::HashMap;
+mod join;
+
 use std::fs::File;
 use std::io::{self, BufWriter, Read, Seek, SeekFrom, Write};
 use std::path::Path;
@@ -11,13 +12,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::{Context, bail, ensure};
 use safetensors::Dtype;
-use safetensors::tensor::{Metadata, TensorInfo};
 use tempfile::TempDir;
 use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, ZipWriter};
 
 use crate::folder::OutputFile;
 use crate::interrupt;
+pub use join::{header, join};
 
 /// What a file of tensors is written in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -162,13 +163,57 @@ impl Stacked {
     /// # Errors
     /// More tensors than the format takes; what cannot be written.
     pub fn finish(mut self, format: Format, notes: &str, to: OutputFile) -> anyhow::Result<()> {
+        to.write(|file| self.write_into(format, notes, file))
+    }
+
+    /// Writes some of the rows in safetensors, in this order; the others were never written.
+    ///
+    /// # Errors
+    /// What cannot be written.
+    pub fn finish_rows(mut self, order: &[usize], notes: &str, path: &Path) -> anyhow::Result<()> {
+        let failed = || format!("cannot write {}", path.display());
+        self.file.flush().context("cannot write what was collected")?;
+        let of = |stack: &Stack| (stack.name.clone(), Dtype::F32, stack.shape(order.len()));
+        let header = header(self.stacks.iter().map(of), Some(notes.to_owned()))?;
+        let mut file = BufWriter::new(File::create(path).with_context(failed)?);
+        file.write_all(&header).with_context(failed)?;
+        let (mut values, mut before) = (self.file.get_ref(), 0);
+        for stack in &self.stacks {
+            for &row in order {
+                values
+                    .seek(SeekFrom::Start(before + row as u64 * stack.bytes()))
+                    .with_context(failed)?;
+                io::copy(&mut values.take(stack.bytes()), &mut file).with_context(failed)?;
+            }
+            before += stack.bytes() * self.rows as u64;
+        }
+        let file =
+            file.into_inner().map_err(io::IntoInnerError::into_error).with_context(failed)?;
+        file.sync_all().with_context(failed)
+    }
+
+    /// Writes a part of a run in safetensors, whole or not at all.
+    ///
+    /// # Errors
+    /// What cannot be written.
+    pub fn finish_part(mut self, path: &Path) -> anyhow::Result<()> {
+        vene_files::write_atomically(path, |file| self.write_into(Format::Safetensors, "", file))
+            .with_context(|| format!("cannot write {}", path.display()))
+    }
+
+    fn write_into(
+        &mut self,
+        format: Format,
+        notes: &str,
+        file: &mut impl Write,
+    ) -> anyhow::Result<()> {
         self.file.flush().context("cannot write what was collected")?;
         let mut values = self.file.get_ref();
         values.seek(SeekFrom::Start(0)).context("cannot read what was collected")?;
-        let (stacks, rows) = (&self.stacks, self.rows);
-        let written = to.write(|file| match format {
-            Format::Safetensors => safetensors(values, stacks, rows, self.lengths.as_deref(), notes, file),
-            Format::Npz => npz(values, stacks, rows, self.lengths.as_deref(), file),
+        let (stacks, rows, lengths) = (&self.stacks, self.rows, self.lengths.as_deref());
+        match format {
+            Format::Safetensors => safetensors(values, stacks, rows, lengths, notes, file),
+            Format::Npz => npz(values, stacks, rows, lengths, file),
             Format::Npy => match stacks.as_slice() {
                 [stack] => {
                     file.write_all(&npy_header(&stack.shape(rows), "<f4"))?;
@@ -179,9 +224,13 @@ impl Stacked {
                     stacks.len()
                 ),
             },
-        });
+        }
+    }
+}
+
+impl Drop for Stacked {
+    fn drop(&mut self) {
         drop(self.folder.lock().unwrap_or_else(PoisonError::into_inner).take());
-        written
     }
 }
 
@@ -201,27 +250,11 @@ fn safetensors(
     file: &mut impl Write,
 ) -> anyhow::Result<()> {
     let lengths = lengths.map(lengths_tensor);
-    let mut infos = Vec::new();
-    let mut at = 0;
     // Wider numbers first, as the format's own writer has them.
-    if let Some((shape, bytes)) = &lengths {
-        let data_offsets = (0, bytes.len());
-        at = bytes.len();
-        let info = TensorInfo { dtype: Dtype::I64, shape: shape.clone(), data_offsets };
-        infos.push(("lengths".to_owned(), info));
-    }
-    for stack in stacks {
-        let bytes = stack.bytes() as usize * rows;
-        let data_offsets = (at, at + bytes);
-        at += bytes;
-        let info = TensorInfo { dtype: Dtype::F32, shape: stack.shape(rows), data_offsets };
-        infos.push((stack.name.clone(), info));
-    }
-    let notes = HashMap::from([("vene".to_owned(), notes.to_owned())]);
-    let mut json = serde_json::to_vec(&Metadata::new(Some(notes), infos)?)?;
-    json.resize(json.len().next_multiple_of(8), b' ');
-    file.write_all(&(json.len() as u64).to_le_bytes())?;
-    file.write_all(&json)?;
+    let of_lengths =
+        lengths.iter().map(|(shape, _)| ("lengths".to_owned(), Dtype::I64, shape.clone()));
+    let of_stacks = stacks.iter().map(|stack| (stack.name.clone(), Dtype::F32, stack.shape(rows)));
+    file.write_all(&header(of_lengths.chain(of_stacks), Some(notes.to_owned()))?)?;
     if let Some((_, bytes)) = &lengths {
         file.write_all(bytes)?;
     }

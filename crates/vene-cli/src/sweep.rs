@@ -9,7 +9,6 @@ mod summary;
 use std::ops::ControlFlow;
 use std::time::Instant;
 
-use anyhow::Context;
 use serde::Serialize;
 use serde_json::{Value, json};
 use vene::{
@@ -21,7 +20,7 @@ use crate::executor;
 use crate::experiment::Spec;
 use crate::folder::Folder;
 use crate::model;
-use crate::record::{Kind, Noted, RECORD, Record};
+use crate::record::{Kind, RECORD, Record};
 use crate::terminal;
 
 pub use forecast::forecast;
@@ -212,23 +211,17 @@ impl Finished {
         files.extend(drawn.iter().map(|(name, _)| name.clone()));
         files.push(RECORD.to_owned());
         record::end(&mut record, self, draw_seconds, &files)?;
-        let specified = record.notes();
-        folder.fill(&mut record, |folder| {
+        folder.fill(&mut record, |files| {
             for name in tables(&self.sweep) {
                 let table = match name {
                     METRICS => Some(self.outcome.examples()),
                     _ => self.outcome.tokens(),
                 };
                 let Some(table) = table else { continue };
-                table.write_csv(folder.join(format!("{name}.csv")))?;
-                let noted = table.clone().noted(&specified);
-                noted.write_parquet(folder.join(format!("{name}.parquet")))?;
+                files.csv(&format!("{name}.csv"), table)?;
+                files.parquet(&format!("{name}.parquet"), table.clone())?;
             }
-            for (name, bytes) in &drawn {
-                std::fs::write(folder.join(name), bytes)
-                    .with_context(|| format!("cannot write {name}"))?;
-            }
-            Ok(())
+            files.made(&drawn)
         })?;
         folder.complete(&mut record)?;
         Ok(Written { record, files })

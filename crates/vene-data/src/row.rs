@@ -1,10 +1,10 @@
 //! One row of a data set, in texts: nothing is tokenized yet.
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::ops::Range;
-use std::str::FromStr;
 use std::sync::Arc;
+
+use vene_named::named;
 
 use super::read::Place;
 
@@ -58,47 +58,19 @@ impl PartialEq for Row {
     }
 }
 
-/// What a row's foil is to its source.
-///
-/// Training towards the foil, and what the model says to the source, are about the source's right
-/// answer. In some data sets the foil is a wrong answer to the base instead, and the source has
-/// none: in indirect object identification it is the base's other name.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum FoilIs {
-    /// The source's right answer.
-    #[default]
-    SourceAnswer,
-    /// A wrong answer to the base, and no answer to the source.
-    WrongAnswer,
-    /// A wrong answer to the base; the data set does not say whether it is the source's answer.
-    Unknown,
-}
-
-impl FoilIs {
-    /// All of them.
-    pub const ALL: [Self; 3] = [Self::SourceAnswer, Self::WrongAnswer, Self::Unknown];
-
-    /// Its name in files.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::SourceAnswer => "source_answer",
-            Self::WrongAnswer => "wrong_answer",
-            Self::Unknown => "unknown",
-        }
-    }
-}
-
-impl fmt::Display for FoilIs {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(self.name())
-    }
-}
-
-impl FromStr for FoilIs {
-    type Err = ();
-
-    fn from_str(text: &str) -> Result<Self, ()> {
-        Self::ALL.into_iter().find(|foil| foil.name() == text).ok_or(())
+named! {
+    /// What a row's foil is to its source.
+    ///
+    /// Training towards the foil, and what the model says to the source, are about the source's right
+    /// answer. In some data sets the foil is a wrong answer to the base instead, and the source has
+    /// none: in indirect object identification it is the base's other name.
+    pub enum FoilIs as "kind of foil", default SourceAnswer {
+        /// The source's right answer.
+        SourceAnswer = "source_answer",
+        /// A wrong answer to the base, and no answer to the source.
+        WrongAnswer = "wrong_answer",
+        /// A wrong answer to the base; the data set does not say whether it is the source's answer.
+        Unknown = "unknown",
     }
 }
 

@@ -165,12 +165,20 @@ macro_rules! named {
             }
         }
 
+        $crate::in_text!($type);
+    };
+}
+
+/// Lets a type that parses and prints itself stand in files, by `serde`, as its text.
+#[macro_export]
+macro_rules! in_text {
+    ($type:ty) => {
         impl $crate::serde::Serialize for $type {
             fn serialize<S: $crate::serde::Serializer>(
                 &self,
                 serializer: S,
             ) -> ::std::result::Result<S::Ok, S::Error> {
-                serializer.serialize_str(Self::name(*self))
+                serializer.collect_str(self)
             }
         }
 
@@ -178,8 +186,8 @@ macro_rules! named {
             fn deserialize<D: $crate::serde::Deserializer<'de>>(
                 deserializer: D,
             ) -> ::std::result::Result<Self, D::Error> {
-                let name = <String as $crate::serde::Deserialize>::deserialize(deserializer)?;
-                name.parse().map_err($crate::serde::de::Error::custom)
+                let text = <String as $crate::serde::Deserialize>::deserialize(deserializer)?;
+                text.parse().map_err($crate::serde::de::Error::custom)
             }
         }
     };

@@ -38,6 +38,8 @@ struct Entry {
     shown: String,
     /// How many values were given.
     count: usize,
+    /// Whether it was said on the command line, rather than in a file that several commands may read.
+    is_said_here: bool,
 }
 
 /// What each option is read by, in words that follow "it is read only": `with --plan`.
@@ -57,7 +59,12 @@ impl Given {
             let id = argument.get_id().as_str();
             let is_given = given.value_source(id) == Some(ValueSource::CommandLine);
             let count = || given.get_raw(id).map_or(1, Iterator::count);
-            is_given.then(|| Entry { id: id.to_owned(), shown: shown(argument), count: count() })
+            is_given.then(|| Entry {
+                id: id.to_owned(),
+                shown: shown(argument),
+                count: count(),
+                is_said_here: true,
+            })
         });
         Self { entries: entries.collect(), read: RefCell::default() }
     }
@@ -75,7 +82,20 @@ impl Given {
                 Some(key) => format!("`{key}` in [{section}] of the plan"),
                 None => format!("{id} of the plan"),
             };
-            self.entries.push(Entry { id, shown, count: 1 });
+            self.entries.push(Entry { id, shown, count: 1, is_said_here: false });
+        }
+    }
+
+    /// Says which of a plan's keys were said on the command line: `train.epochs=3`.
+    pub fn said_here(&mut self, assignments: &[String]) {
+        for assignment in assignments {
+            let path = assignment.split('=').next().unwrap_or_default();
+            let mut parts = path.split('.').map(str::trim);
+            let (section, key) = (parts.next().unwrap_or_default(), parts.next());
+            let ids = [of_plan(section, None), of_plan(section, key)];
+            for entry in self.entries.iter_mut().filter(|entry| ids.contains(&entry.id)) {
+                entry.is_said_here = true;
+            }
         }
     }
 
@@ -121,13 +141,29 @@ impl Given {
         keys.iter().for_each(|key| self.read(&of_plan(section, Some(key))));
     }
 
-    /// Says that a section of a plan is read, or known to be for another command, whatever its keys.
+    /// Says that a section of a plan is read, whatever its keys.
     pub fn read_section(&self, section: &str) {
-        let all = |entry: &&Entry| {
-            entry.id == of_plan(section, None) || entry.id.starts_with(&of_plan(section, Some("")))
-        };
-        let ids = self.entries.iter().filter(all).map(|entry| entry.id.as_str());
+        let ids = self.of_section(section).map(|entry| entry.id.as_str());
         ids.for_each(|id| self.read(id));
+    }
+
+    /// Says that a section of a file is addressed to other commands, so that it is passed over; what was said on this
+    /// command line is not.
+    pub fn skip_section(&self, section: &str) {
+        let ids = self.of_section(section).filter(|entry| !entry.is_said_here);
+        ids.for_each(|entry| self.read(&entry.id));
+    }
+
+    /// The same of some keys of a section.
+    pub fn skip_of_plan(&self, section: &str, keys: &[&str]) {
+        let ids: Vec<String> = keys.iter().map(|key| of_plan(section, Some(key))).collect();
+        let skipped = |entry: &&Entry| !entry.is_said_here && ids.contains(&entry.id);
+        self.entries.iter().filter(skipped).for_each(|entry| self.read(&entry.id));
+    }
+
+    fn of_section(&self, section: &str) -> impl Iterator<Item = &Entry> {
+        let (list, key) = (of_plan(section, None), of_plan(section, Some("")));
+        self.entries.iter().filter(move |entry| entry.id == list || entry.id.starts_with(&key))
     }
 
     /// Whether an option was given, which is not reading it.
@@ -141,7 +177,7 @@ impl Given {
     /// The first such option: what it is read by, and what this is instead.
     pub fn check(&self, here: impl Display, read_by: &ReadBy) -> anyhow::Result<()> {
         let read = self.read.borrow();
-        for Entry { id, shown, count } in &self.entries {
+        for Entry { id, shown, count, .. } in &self.entries {
             let by = || {
                 let by = read_by.iter().find(|(known, _)| known == id);
                 by.map_or_else(String::new, |(_, by)| format!(": it is read only {by}"))
@@ -225,7 +261,14 @@ mod tests {
         let error = given.check("this", READ_BY).unwrap_err().to_string();
         assert!(error.starts_with("[[collect]] of the plan would"), "{error}");
         given.read_section("collect");
-        given.read_section("train");
+        given.skip_section("train");
         given.check("this", READ_BY).unwrap();
+        // What is said on the line is not passed over.
+        let mut given = Given::default();
+        given.add_plan(&plan);
+        given.said_here(&["train.seed=1".to_owned()]);
+        ["read", "collect", "train"].map(|section| given.skip_section(section));
+        let error = given.check("this", READ_BY).unwrap_err().to_string();
+        assert!(error.starts_with("`seed` in [train] of the plan would"), "{error}");
     }
 }

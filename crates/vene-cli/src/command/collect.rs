@@ -13,6 +13,7 @@ use crate::experiment::{self, Delivery, Experiment, put};
 use crate::model::{AnotherModel, ExperimentModel};
 use crate::plan_given::PlanChanges;
 use crate::selection::{self, Places};
+use crate::shard::Shard;
 
 /// Activations of prompts or rows, into a file of tensors
 #[derive(Args)]
@@ -20,17 +21,23 @@ use crate::selection::{self, Places};
     long_about = "\
 Runs prompts and keeps what components show, as 32-bit floats, in one tensor a site: `mlp_output/3` (`final_norm` \
 for components that a model has once) of shape [row, position, width], or [row, head, query, key] for \
-attention_score and attention_weight. Memory holds a few rows at a time, whatever their number. A .safetensors file \
-has one entry of metadata, `vene`: JSON with the prompts or the data set, the positions, and the model with the \
-SHA-256 of its weights; .npz and .npy are NumPy's. Of --data and --prompts a table NAME.rows.parquet stands beside \
-it: which row is which, with its texts, tokens, and the positions of each role.",
+attention_score and attention_weight. Memory holds a few rows at a time, whatever their number. It writes into --out:
+
+  collected.safetensors  the tensors; their metadata (`vene`) is JSON with the experiment and the model's SHA-256
+  rows.parquet           which row is which, with its texts, tokens, and the positions of each role
+  receipts.parquet       what each edit of a --plan did in each row
+  run.json               the experiment as it was understood, which `vene run run.json` runs again
+
+Or into one file, if --out names one: .safetensors, or .npz or .npy, which are NumPy's. Of --data and --prompts a table \
+NAME.rows.parquet then stands beside it.",
     after_help = "\
 Examples:
   vene collect --component mlp_output --layers 0..4 \"The capital of Spain is\" \\
     --out spain.safetensors
   vene task capital -n 200 --out capital.jsonl
   vene collect --component block_output --positions subject_last,last --model embedded \\
-    --data capital.jsonl --out capitals.npz
+    --data capital.jsonl --out capitals
+  vene run capitals/run.json --out again   the same bytes again
   vene collect --component block_output --pad \"One prompt\" \"A longer one\" --out two.safetensors
 
 A prompt `@FILE` is the text of a file, `-` that of standard input (without the line break at its end), and `@@`
@@ -96,11 +103,20 @@ pub struct Arguments {
     #[arg(long)]
     print_spec: bool,
 
-    /// The file to write, NAME.safetensors, NAME.npz or, of one site, NAME.npy
-    #[arg(long, value_name = "FILE")]
-    out: PathBuf,
+    /// Only a stretch of the rows, such as 3/16: the third of sixteen, which `vene join` puts together
+    #[arg(long, value_name = "NUMBER/OF")]
+    shard: Option<Shard>,
 
-    /// Overwrite the file if it is there already
+    /// Print the record (run.json) as JSON
+    #[arg(long)]
+    json: bool,
+
+    /// The folder for tensors, table and record; or one file, NAME.safetensors, NAME.npz or, of one site, NAME.npy
+    /// [default: vene-out/ and the plan's name or `collect` and the time]
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+
+    /// Replace the run that is in the folder, or the file, if there is one
     #[arg(long)]
     force: bool,
 
@@ -136,8 +152,15 @@ impl Arguments {
             experiment = experiment.collecting(&plan)?;
         }
         let print_spec = *read!(experiment.given, self => print_spec);
-        let (out, force) = (Some(self.out.clone()), self.force);
-        experiment::run(experiment, &Delivery { out, force, print_spec, ..Delivery::default() })
+        let delivery = Delivery {
+            out: self.out.clone(),
+            force: self.force,
+            json: self.json,
+            shard: self.shard,
+            print_spec,
+            dry_run: false,
+        };
+        experiment::run(experiment, &delivery)
     }
 
     /// What is kept: each component in each layer, at each of the positions.
@@ -147,20 +170,7 @@ impl Arguments {
         let layers = read!(given, self => layers).as_deref();
         let places = Places::named(components, layers, outline.config())?;
         let positions = self.positions(experiment, outline)?;
-        let mut plan = Plan::new();
-        for component in places.components {
-            let layers: Vec<Option<usize>> = if component.per_layer() {
-                places.layers.iter().copied().map(Some).collect()
-            } else {
-                vec![None]
-            };
-            for layer in layers {
-                for positions in &positions {
-                    plan = plan.collect(component, layer, positions.clone());
-                }
-            }
-        }
-        Ok(plan)
+        Ok(places.collects(&positions))
     }
 
     /// The positions that are kept, one after the other; of rows also by role.

@@ -1,6 +1,6 @@
 //! `vene demo`: the tutorial's experiment, end to end, on the model that ships inside.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use vene::plan_file::{DataSection, ExperimentKind, Sections, SweepSection};
@@ -9,7 +9,7 @@ use vene::{Executor, Forked};
 use super::top;
 use crate::arguments::{Given, read};
 use crate::experiment::{self, Experiment};
-use crate::folder::{Folder, Purpose};
+use crate::folder::{Folder, Purpose, named_by_time};
 use crate::record::Kind;
 use crate::terminal;
 
@@ -26,11 +26,11 @@ and position by position, what the MLP gave (mlp_output) or what attention read 
 the run on Italy replaces what it was in the run on Spain: where does Madrid become Rome? It writes a \
 table, two figures and a record.")]
 pub struct Arguments {
-    /// The folder for table, figures and record
-    #[arg(long, value_name = "DIR", default_value = "vene-out")]
-    out: PathBuf,
+    /// The folder for table, figures and record [default: vene-out/demo- and the time]
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
 
-    /// Replace what is in the folder, if it is another run than a finished demo
+    /// Replace the run that is in the folder, if there is one
     #[arg(long)]
     force: bool,
 }
@@ -39,7 +39,8 @@ impl Arguments {
     pub fn run(&self, given: &Given) -> anyhow::Result<()> {
         let (out, force) = (read!(given, self => out), *read!(given, self => force));
         given.check("the demo", &[])?;
-        let folder = Folder::claim(out, Purpose::New { kind: Kind::Demo, force })?;
+        let out = out.clone().map_or_else(|| named_by_time(Path::new("demo")), Ok)?;
+        let folder = Folder::claim(&out, Purpose::New { kind: Kind::Demo, force })?;
         let run = experiment::of_pair(&mut tutorial()?)?;
         run.run_in(Kind::Demo, &folder, |finished, written| {
             let prompts = [finished.model.prompt(BASE)?, finished.model.prompt(SOURCE)?];

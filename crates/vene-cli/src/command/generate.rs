@@ -4,12 +4,14 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use clap::Args;
+use vene::Positions;
 use vene::plan_file::ExperimentKind;
 
 use crate::arguments::{Given, SpanArguments, memory_size, prompt_text, read};
 use crate::experiment::{self, Delivery, Experiment, put};
 use crate::model::{AnotherModel, ExperimentModel};
 use crate::plan_given::PlanChanges;
+use crate::selection::Places;
 
 /// Text behind a prompt, as the model writes it, with or without edits
 #[derive(Args)]
@@ -21,6 +23,7 @@ Examples:
     --num-samples 3 \"Once upon a time\"
   vene generate --plan plan.toml --source \"The capital of Italy is\" --with-original \\
     \"The capital of Spain is\"
+  vene generate --collect block_output --layers 2,5 --out spain \"The capital of Spain is\"
 
 The likeliest token is taken each time unless one of --temperature, --top-k, --top-p, --seed and
 --num-samples is given; then tokens are drawn: divided by the temperature, cut to the top k, cut to the top
@@ -90,6 +93,22 @@ pub struct Arguments {
     #[arg(long)]
     print_spec: bool,
 
+    /// What is kept of each pass that a token is drawn from, e.g. mlp_output,block_output: a tensor a site, a row a token
+    #[arg(long, value_name = "NAME,...", value_delimiter = ',')]
+    collect: Vec<String>,
+
+    /// In which layers it is kept: 0..12 (0 to 11), 0,3,5, -1 (the last), all, or a mix [default: all]
+    #[arg(long, value_name = "LIST", allow_hyphen_values = true)]
+    layers: Option<String>,
+
+    /// A folder for tokens, what is collected, and the record by which it is run again [default: none; with --collect vene-out/ and the kind and the time]
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+
+    /// Replace the run that is in the folder, if there is one
+    #[arg(long)]
+    force: bool,
+
     /// Print JSON: the prompt's token ids, each text with its tokens, their log-probabilities, and why it
     /// ended, and what each edit did at each step
     #[arg(long)]
@@ -126,7 +145,21 @@ impl Arguments {
         if self.with_original {
             experiment = experiment.set("with_original", ("read", "original"), "true")?;
         }
-        let (json, print_spec) = (self.json, *read!(experiment.given, self => print_spec));
-        experiment::run(experiment, &Delivery { json, print_spec, ..Delivery::default() })
+        if !read!(experiment.given, self => collect).is_empty() {
+            // Names and numbers are the model's.
+            let (_, outline) = experiment.open()?;
+            let layers = read!(experiment.given, self => layers).as_deref();
+            let places = Places::named(&self.collect, layers, outline.config())?;
+            experiment = experiment.collecting(&places.collects(&[Positions::Last]))?;
+        }
+        let print_spec = *read!(experiment.given, self => print_spec);
+        let delivery = Delivery {
+            out: self.out.clone(),
+            force: self.force,
+            json: self.json,
+            print_spec,
+            ..Delivery::default()
+        };
+        experiment::run(experiment, &delivery)
     }
 }

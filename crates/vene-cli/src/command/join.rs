@@ -9,7 +9,7 @@ use vene_table::TableFile;
 use crate::arguments::{Given, read};
 use crate::experiment;
 use crate::folder::{Folder, Purpose};
-use crate::record::{Kind, RECORD, Record, Status, Unreadable};
+use crate::record::{RECORD, Record, Status, Unreadable};
 use crate::shard::Shard;
 use crate::terminal;
 
@@ -59,9 +59,7 @@ impl Arguments {
         let json = *read!(given, self => json);
         given.check("a joining", &[])?;
         let out = std::path::absolute(out)?;
-        let Some(kind @ (Kind::PlanSweep | Kind::DataSweep | Kind::Training | Kind::Edges)) =
-            shards.first().kind()
-        else {
+        let Some(kind) = shards.first().kind().filter(|kind| !kind.is_in_one_go()) else {
             bail!("{} is no shard of a run over a data set", shards.shards[0].0.display());
         };
         let folder = Folder::claim(&out, Purpose::New { kind, force })?;

@@ -106,14 +106,14 @@ impl Arguments {
 
 fn print_list(json: bool) -> anyhow::Result<()> {
     if json {
-        let tasks = Task::ALL.map(|task| {
+        let tasks = Task::ALL.iter().map(|task| {
             json!({
                 "name": task.name(),
                 "description": task.description(),
                 "paper": task.paper(),
             })
         });
-        return terminal::print_json(&tasks);
+        return terminal::print_json(&tasks.collect::<Vec<_>>());
     }
     let mut text = String::new();
     for task in Task::ALL {

@@ -87,13 +87,15 @@ impl Arguments {
         };
         if let Some(plan) = &plan {
             plan.account(&mut given);
+            given.said_here(self.changes.read(&given));
             for section in ["model", "edit"] {
                 given.read_section(section);
             }
             // Known to be for other commands.
-            for section in ["train", "generate", "measure", "statistics", "limits", "data", "read"]
-            {
-                given.read_section(section);
+            for section in [
+                "train", "generate", "measure", "statistics", "limits", "data", "read", "circuit",
+            ] {
+                given.skip_section(section);
             }
         }
         let (model, ignored) = self.model.read(&given);

@@ -2,21 +2,22 @@
 
 mod in_memory;
 
-use std::ops::ControlFlow;
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{bail, ensure};
-use serde_json::{Value, json};
-use vene::plan_sweep::{Collected, PlanSweep, PlanSweepError};
-use vene::{Component, Forked, Outline, Plan};
+use vene::plan_sweep::{PlanSweep, PlanSweepError};
+use vene::{Outline, Plan};
 
-use super::{Delivery, Experiment, Spec, key};
+use super::{Delivery, Experiment, key};
 use crate::arguments::{ReadBy, must_end_with, read};
+use crate::collection::{Checked, CollectedSite, Layout, Settings, file, folder};
+use crate::command::join::Shards;
 use crate::data_set::DataSet;
-use crate::folder::OutputFile;
-use crate::stacked::{ENDINGS, Format, Stack, Stacked};
-use crate::{model, plan_sweep, rows, terminal};
+use crate::folder::Folder;
+use crate::record::Kind;
+use crate::shard::Shard;
+use crate::stacked::ENDINGS;
+use crate::{model, rows};
 pub use in_memory::{Collection, collect_in_memory};
 
 const READ_BY: &ReadBy = &[
@@ -26,6 +27,8 @@ const READ_BY: &ReadBy = &[
         "[model] another",
         "with a --plan that was made for another model of the same shape and tokenizer",
     ),
+    ("shard", INTO_A_FOLDER),
+    ("json", INTO_A_FOLDER),
     ("layers", "with --component"),
     ("positions", "with --component"),
     ("[data] spans", "with a --plan whose positions are roles, and prompts that are typed"),
@@ -36,83 +39,70 @@ const READ_BY: &ReadBy = &[
     ("[data] sources", "with a --plan whose edits read a source, and prompts that are typed"),
 ];
 
-/// A component in a layer.
-type CollectedSite = (Component, Option<usize>);
+const INTO_A_FOLDER: &str = "where the results go into a folder, rather than one file (--out)";
 
 pub(super) fn run(mut experiment: Experiment, delivery: &Delivery) -> anyhow::Result<()> {
     account_of_plan(&experiment);
-    let force = *read!(experiment.given, delivery => force);
-    let Some(out) = read!(experiment.given, delivery => out).clone() else {
-        bail!(
-            "a collection is written into a file: give one with --out, such as activations.safetensors"
-        );
+    let out = read!(experiment.given, delivery => out).as_deref();
+    let Some(out) = out.filter(|out| file::is_file(out)) else {
+        return run_in_folder(experiment, delivery);
     };
-    let file = claim(&out, force)?;
+    let force = *read!(experiment.given, delivery => force);
     // Prompts that are typed need no table that says which is which.
-    let has_table = experiment.has_rows();
-    let table = has_table.then(|| claim_table(&out, force)).transpose()?;
-    let (name, outline) = experiment.open()?;
-    let precision = key!(experiment, model.precision).unwrap_or_default();
-    let Checked { data, sweep, sites, layout, memory } = check(&experiment, &outline)?;
-    let Layout { stacks, starts, lengths } = layout;
-    rows::warn_of_left_out(sweep.left_out(), data.rows.len());
-    if let Some(row) = sweep.rows().first() {
-        model::warn_about_bos(&outline, &row.base);
-    }
-    let format = Format::of(&out);
-    ensure!(
-        format != Format::Npy || stacks.len() == 1,
-        "--out {}: a .npy file holds one tensor, and {} are collected: name it .npz or .safetensors",
-        out.display(),
-        stacks.len()
-    );
-    let spec = experiment.spec(&name)?;
-    let model = model::load(outline, precision)?;
-    let rows = sweep.rows().len();
-    let names: Vec<String> = stacks
-        .iter()
-        .map(|stack| format!("  {} {:?}\n", stack.name, [&[rows], &stack.of_row[..]].concat()))
-        .collect();
-    let mut stacked = Stacked::new(folder_of(&out), stacks, rows, lengths)?;
-    let executor = Forked::new(&model);
-    let executor = memory.map_or(executor, |bytes| executor.memory(bytes));
-    let bar = terminal::Bar::new(rows, "prompts");
-    for batch in sweep.batches(model.config()) {
-        let part = sweep.run_batch(&model, &executor, batch.clone(), &mut |done| {
-            bar.set(batch.start + done);
-            ControlFlow::Continue(())
-        })?;
-        for place in places(&part.collected, batch.start, &starts, sites) {
-            stacked.write(place.tensor, place.row, place.first, place.shape, place.values)?;
-        }
-    }
-    bar.finish();
-    let notes = description(&model, &sweep, &data, &spec, has_table)?;
-    stacked.finish(format, &notes, file)?;
-    let mut text = format!("Written: {}\n", out.display());
-    if let Some((path, file)) = table {
-        let table = plan_sweep::rows_table(&model, &sweep, &(0..rows))?;
-        let bytes = vene_files::undisturbed(|| -> anyhow::Result<_> {
-            let folder = vene_files::temporary_folder(folder_of(&out))?;
-            let beside = folder.path().join("rows.parquet");
-            table.write_parquet(&beside)?;
-            Ok(vene_files::read(&beside, u64::MAX)?)
-        })?;
-        file.write(|file| Ok(std::io::Write::write_all(file, &bytes)?))?;
-        text.push_str(&format!("Which row is which: {}\n", path.display()));
-    }
-    names.iter().for_each(|name| text.push_str(name));
-    terminal::print(&text)
+    let claimed = file::Claimed::new(out, force, experiment.has_rows())?;
+    let (outline, checked, settings) = prepare(&mut experiment)?;
+    file::write(outline, &checked, &settings, claimed)
 }
 
-/// What is collected on a model, and how it lies in tensors.
-struct Checked {
-    data: DataSet,
-    sweep: PlanSweep,
-    /// How many sites there are.
-    sites: usize,
-    layout: Layout,
-    memory: Option<usize>,
+fn run_in_folder(mut experiment: Experiment, delivery: &Delivery) -> anyhow::Result<()> {
+    if let Some(out) = delivery.out.as_deref().filter(|out| !out.is_dir()) {
+        must_end_with(out, &ENDINGS)?;
+    }
+    let claimed = delivery.claim_folder(&experiment, Kind::Collection)?;
+    let json = *read!(experiment.given, delivery => json);
+    let shard = *read!(experiment.given, delivery => shard);
+    let (outline, checked, settings) = prepare(&mut experiment)?;
+    folder::start(outline, &checked, &Settings { json, shard, ..settings }, &claimed)
+}
+
+pub(super) fn go_on(
+    mut experiment: Experiment,
+    claimed: &Folder,
+    shard: Option<Shard>,
+    json: bool,
+) -> anyhow::Result<()> {
+    account_of_plan(&experiment);
+    let (outline, checked, settings) = prepare(&mut experiment)?;
+    folder::go_on(outline, &checked, &Settings { json, shard, ..settings }, claimed)
+}
+
+pub(super) fn put_together(
+    mut experiment: Experiment,
+    shards: &Shards,
+    claimed: &Folder,
+    json: bool,
+) -> anyhow::Result<()> {
+    account_of_plan(&experiment);
+    let (outline, checked, settings) = prepare(&mut experiment)?;
+    folder::put_together(&outline, &checked, &Settings { json, ..settings }, claimed, shards)
+}
+
+/// Checks everything before a weight is read.
+fn prepare(experiment: &mut Experiment) -> anyhow::Result<(Outline, Checked, Settings)> {
+    let (name, outline) = experiment.open()?;
+    let precision = key!(experiment, model.precision).unwrap_or_default();
+    let checked = check(experiment, &outline)?;
+    warn(&outline, &checked);
+    let spec = experiment.spec(&name)?;
+    Ok((outline, checked, Settings { spec, precision, json: false, shard: None }))
+}
+
+/// Warns of what may make a result other than was meant.
+fn warn(outline: &Outline, checked: &Checked) {
+    rows::warn_of_left_out(checked.sweep.left_out(), checked.data.rows);
+    if let Some(row) = checked.sweep.rows().first() {
+        model::warn_about_bos(outline, &row.base);
+    }
 }
 
 /// Checks what an experiment asks for on a model.
@@ -144,7 +134,7 @@ fn check(experiment: &Experiment, outline: &Outline) -> anyhow::Result<Checked> 
         bail!("prompt {}: {}", row.index, row.reason);
     }
     let layout = Layout::of(outline, &sweep, &sites, items, pad)?;
-    Ok(Checked { data, sweep, sites: sites.len(), layout, memory })
+    Ok(Checked { data: data.into_source(), sweep, sites: sites.len(), layout, memory })
 }
 
 /// Gives prompts that were typed the source that the plan's edits read.
@@ -168,13 +158,13 @@ fn account_of_plan(experiment: &Experiment) {
         given.read_section(section);
     }
     // Known to be for other commands.
-    for section in ["train", "generate", "measure", "statistics", "read"] {
-        given.read_section(section);
+    for section in ["train", "generate", "measure", "statistics", "read", "sweep", "circuit"] {
+        given.skip_section(section);
     }
-    given.read_of_plan("limits", &["executor"]);
+    given.skip_of_plan("limits", &["executor"]);
     if experiment.sections.train.is_some() || experiment.sections.generate.is_some() {
         // What is trained on, or continued.
-        given.read_section("data");
+        given.skip_section("data");
     }
 }
 
@@ -203,123 +193,6 @@ fn sites(plan: &Plan) -> anyhow::Result<(Vec<CollectedSite>, usize)> {
     Ok((sites, items))
 }
 
-/// What the file says of itself.
-fn description(
-    model: &vene::Model,
-    sweep: &PlanSweep,
-    data: &DataSet,
-    spec: &Spec,
-    has_table: bool,
-) -> anyhow::Result<String> {
-    let prompts = sweep.rows().iter().map(|row| {
-        let prompt = &row.base;
-        json!({
-            "text": prompt.text(),
-            "bos": prompt.has_bos(),
-            "token_ids": prompt.tokens(),
-            "tokens": prompt.tokens().iter().map(|&id| model::token_text(model, id)).collect::<Vec<_>>(),
-        })
-    });
-    let mut description = json!({
-        "vene": env!("CARGO_PKG_VERSION"),
-        "model": model::record(model, &spec.model)?,
-        "experiment": spec.experiment,
-        "plan_files": spec.files,
-    });
-    if has_table {
-        // Its rows stand in a table of their own.
-        description["data"] =
-            json!({ "from": data.from, "sha256": data.sha256, "rows": data.rows.len() });
-        description["rows"] = sweep.rows().iter().map(|row| row.index).collect::<Value>();
-    } else {
-        description["prompts"] = prompts.collect::<Value>();
-    }
-    Ok(description.to_string())
-}
-
-/// How what is collected lies in a file.
-struct Layout {
-    /// One for each site.
-    stacks: Vec<Stack>,
-    /// For each of the positions that are kept the first of its places in a row of a tensor.
-    starts: Vec<usize>,
-    /// For each row how many of each of these positions it has, where rows are padded.
-    lengths: Option<Vec<Vec<usize>>>,
-}
-
-impl Layout {
-    /// Of so many lists of positions, the same at each site.
-    fn of(
-        outline: &Outline,
-        sweep: &PlanSweep,
-        sites: &[CollectedSite],
-        items: usize,
-        pad: bool,
-    ) -> anyhow::Result<Self> {
-        let config = outline.config();
-        let counts = |row| {
-            let mut counts = sweep.collected_at(row);
-            counts.truncate(items);
-            counts
-        };
-        let counts: Vec<Vec<usize>> = sweep.rows().iter().map(counts).collect();
-        let mut most = counts.first().cloned().unwrap_or_default();
-        for (row, of_row) in sweep.rows().iter().zip(&counts) {
-            for (most, &count) in most.iter_mut().zip(of_row) {
-                ensure!(
-                    pad || *most == count,
-                    "{} has {count} positions, and rows before it have {most}: rows of unequal numbers of positions \
-                     make no tensor; collect at positions that each row has once (--positions), or fill up with zeros \
-                     (--pad)",
-                    row.name()
-                );
-                *most = (*most).max(count);
-            }
-        }
-        let stack = |&(component, layer): &CollectedSite| {
-            let of_row = match component.width(config) {
-                Some(width) => vec![most.iter().sum(), width],
-                None => vec![config.heads, most[0], most[0]],
-            };
-            let name = layer.map_or_else(String::new, |layer| format!("/{layer}"));
-            Stack { name: format!("{component}{name}"), of_row }
-        };
-        let starts = (0..items).map(|item| most[..item].iter().sum()).collect();
-        let stacks = sites.iter().map(stack).collect();
-        Ok(Self { stacks, starts, lengths: pad.then_some(counts) })
-    }
-}
-
-/// A row's values on their way into a tensor.
-struct Place<'c> {
-    tensor: usize,
-    row: usize,
-    /// The first of their places in the row.
-    first: usize,
-    shape: &'c [usize],
-    values: &'c [f32],
-}
-
-/// Where what a batch collected belongs, whose first row this is; `starts` are the positions' first places in a row.
-fn places<'c>(
-    collected: &'c Collected,
-    first_row: usize,
-    starts: &'c [usize],
-    sites: usize,
-) -> impl Iterator<Item = Place<'c>> {
-    let items = collected.values.iter().enumerate().take(sites * starts.len());
-    items.flat_map(move |(index, rows)| {
-        let (tensor, first) = (index / starts.len(), starts[index % starts.len()]);
-        rows.iter().enumerate().map(move |(row, values)| Place {
-            tensor,
-            row: first_row + row,
-            first,
-            shape: &values.shape,
-            values: &values.values,
-        })
-    })
-}
-
 /// What is wrong, by the prompt's number where prompts were given.
 fn of_prompts(has_table: bool, error: PlanSweepError) -> anyhow::Error {
     match error {
@@ -327,27 +200,5 @@ fn of_prompts(has_table: bool, error: PlanSweepError) -> anyhow::Error {
             anyhow::anyhow!("prompt 0: {reason}")
         }
         error => error.into(),
-    }
-}
-
-/// The file, in a folder that is made where there is none.
-fn claim(out: &Path, force: bool) -> anyhow::Result<OutputFile> {
-    if out.file_name().is_some() {
-        must_end_with(out, &ENDINGS)?;
-    }
-    OutputFile::claim_in_new_folder(out, force)
-}
-
-/// The table that says which row is which, beside the file.
-fn claim_table(out: &Path, force: bool) -> anyhow::Result<(PathBuf, OutputFile)> {
-    let path = out.with_extension("rows.parquet");
-    let file = OutputFile::claim_in_new_folder(&path, force)?;
-    Ok((path, file))
-}
-
-fn folder_of(out: &Path) -> &Path {
-    match out.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder,
-        _ => Path::new("."),
     }
 }

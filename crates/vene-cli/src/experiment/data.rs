@@ -94,7 +94,7 @@ impl Experiment {
             let counterfactual = key!(self, data.counterfactual);
             return DataSet::of_file(path, counterfactual.as_deref()).context("the data set");
         }
-        if let Some(task) = &data.task {
+        if let Some(task) = data.task {
             self.given.read_of_plan("data", &["task", "rows", "seed"]);
             return DataSet::of_task(task, &data, outline);
         }
@@ -115,28 +115,15 @@ impl Experiment {
             }
             return Ok(set);
         }
-        let Some(base) = key!(self, data.base) else {
+        let _read = (key!(self, data.base), key!(self, data.sources));
+        let Some(row) = data.pair() else {
             bail!(
                 "there are no rows to run on: give a file with --data, or a path, a task or a base in [data] of the plan's \
                  file"
             );
         };
-        let sources = key!(self, data.sources);
-        let mut row = match sources.as_slice() {
-            [] => Row::of_base(&base),
-            [source, ..] => Row::new(&base, source),
-        };
-        for target in key!(self, data.target) {
-            row = row.target(target);
-        }
-        for foil in key!(self, data.foil) {
-            row = row.foil(foil);
-        }
-        let in_source = key!(self, data.source_spans);
-        for (name, phrase) in key!(self, data.spans) {
-            let replaced = in_source.get(&name).unwrap_or(&phrase);
-            row = row.span(&name, phrase.as_str(), replaced.as_str());
-        }
+        let _read = (key!(self, data.target), key!(self, data.foil));
+        let _read = (key!(self, data.spans), key!(self, data.source_spans));
         Ok(DataSet::of_rows(vec![row], "one pair of prompts".to_owned()))
     }
 }

@@ -104,7 +104,8 @@ pub fn resume(folder: &Path, kinds: &[Kind], json: bool) -> anyhow::Result<()> {
         Kind::DataSweep => sweep::go_on(experiment, &claimed, shard, json),
         Kind::Training => train::go_on(experiment, &claimed, shard, json),
         Kind::Edges => edges::go_on(experiment, &claimed, shard, json),
-        Kind::Demo | Kind::Sweep => {
+        Kind::Collection => collect::go_on(experiment, &claimed, shard, json),
+        Kind::Demo | Kind::Sweep | Kind::Generation => {
             bail!("{} holds a {}, which is run in one go", folder.display(), kind.name())
         }
     }
@@ -123,6 +124,7 @@ pub fn join(shards: &Shards, folder: &Folder, json: bool) -> anyhow::Result<()> 
         ExperimentKind::Sweep => sweep::put_together(experiment, shards, folder, json),
         ExperimentKind::Train => train::put_together(experiment, shards, folder, json),
         ExperimentKind::Edges => edges::put_together(experiment, shards, folder, json),
+        ExperimentKind::Collect => collect::put_together(experiment, shards, folder, json),
         kind => bail!("the shards are of no run over rows, but of kind `{kind}`"),
     }
 }

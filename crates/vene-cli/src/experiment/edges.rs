@@ -71,7 +71,7 @@ fn prepare(
 ) -> anyhow::Result<(Outline, EdgeScores, Settings)> {
     // Known to be for other commands.
     for section in ["sweep", "train", "generate", "tensors", "read"] {
-        experiment.given.read_section(section);
+        experiment.given.skip_section(section);
     }
     ensure!(
         experiment.has_rows(),

@@ -1,6 +1,7 @@
 //! A prompt, continued under a plan.
 
 use std::ops::ControlFlow;
+use std::path::Path;
 
 use anyhow::{Context, bail};
 use vene::generation::NewToken;
@@ -9,13 +10,16 @@ use vene::{Example, Generator, Outline, Plan, Prompt};
 
 use super::{Delivery, Experiment, key};
 use crate::arguments::{ReadBy, in_prompt, read};
-use crate::generation::Job;
+use crate::generation::{Job, folder};
 use crate::plan_given;
-use crate::{model, terminal};
+use crate::record::{Kind, RECORD};
+use crate::{interrupt, model, terminal};
 
 /// What is read by what, where not all of it always is.
 const READ_BY: &ReadBy = &[
     ("set", "with --plan"),
+    ("force", "with --out, or where something is collected"),
+    ("layers", "with --collect"),
     (
         "[model] another",
         "with a --plan that was made for another model of the same shape and tokenizer",
@@ -49,21 +53,34 @@ pub(super) fn run(mut experiment: Experiment, delivery: &Delivery) -> anyhow::Re
     let job = job(&experiment, &outline, plan)?;
     let precision = key!(experiment, model.precision).unwrap_or_default();
     let json = *read!(experiment.given, delivery => json);
+    // What is collected goes into a folder in any case.
+    let has_folder =
+        read!(experiment.given, delivery => out).is_some() || folder::collects(&job.plan);
+    let spec = experiment.spec(&name)?;
+    let claimed =
+        has_folder.then(|| delivery.claim_folder(&experiment, Kind::Generation)).transpose()?;
     experiment.given.check("a generation", READ_BY)?;
     refuse_same_texts(&job.plan)?;
-    if experiment.file().is_some() && job.plan.edits().is_empty() {
+    folder::check(&job.plan)?;
+    let is_plan = |file: &Path| file.file_name().is_none_or(|name| name != RECORD);
+    if experiment.file().is_some_and(is_plan) && job.plan.edits().is_empty() {
         terminal::warn(
             "the plan has no edits of the prompt's run ([[edit]]): the text is what the model writes anyway",
         );
     }
+    if claimed.is_none() {
+        interrupt::advise("the text ends here; a generation is begun anew".to_owned());
+    }
     let model = model::load(outline, precision)?;
-    let generation = if json {
+    let generation = if let Some(claimed) = claimed {
+        folder::write(&job, &model, &spec, &claimed, json)?
+    } else if json {
         let mut go_on = |_: &NewToken<'_>| ControlFlow::Continue(());
         let generation = job.generator.run(&model, &job.plan, &mut go_on)?;
         terminal::print_json(&job.record(&model, &name, &generation)?)?;
         generation
     } else {
-        job.stream(&model)?
+        job.stream(&model, &mut |_| ControlFlow::Continue(()))?
     };
     job.warn(&model, &generation);
     Ok(())
@@ -72,19 +89,23 @@ pub(super) fn run(mut experiment: Experiment, delivery: &Delivery) -> anyhow::Re
 /// Says what of a plan a generation reads whatever the prompt.
 fn account_of_plan(experiment: &Experiment) {
     let given = &experiment.given;
-    // The library refuses [[collect]] and [grid] in its own words; the others are known to be for other commands.
-    for section in ["edit", "collect", "grid", "measure", "statistics", "tensors"] {
+    // The library refuses [grid] in its own words.
+    for section in ["edit", "collect", "grid"] {
         given.read_section(section);
     }
-    given.read_of_plan("limits", &["executor"]);
+    // Known to be for other commands.
+    for section in ["measure", "statistics", "sweep", "tensors", "circuit"] {
+        given.skip_section(section);
+    }
+    given.skip_of_plan("limits", &["executor"]);
     if experiment.file().is_some() {
         given.read_of_plan("read", &["original"]);
     }
     // [train] is for `vene train`, and with it what a plan is trained on and where its answers are read.
     if experiment.sections.train.is_some() {
-        given.read_section("train");
-        given.read_of_plan("data", &["path", "task", "rows", "seed", "counterfactual"]);
-        given.read_of_plan("read", &["positions"]);
+        given.skip_section("train");
+        given.skip_of_plan("data", &["path", "task", "rows", "seed", "counterfactual"]);
+        given.skip_of_plan("read", &["positions"]);
     }
 }
 

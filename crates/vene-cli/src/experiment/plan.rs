@@ -8,7 +8,6 @@ use anyhow::{Context, bail};
 use vene::metric::{self, Metric};
 use vene::plan_file::{ExperimentKind, PlanGrid};
 use vene::plan_sweep::PlanSweep;
-use vene::statistics::Bootstrap;
 use vene::sweep::Summary;
 use vene::{AnswerTokens, Outline};
 
@@ -20,7 +19,7 @@ use crate::folder::Folder;
 use crate::plan_sweep::{self, Settings};
 use crate::record::Kind;
 use crate::rows;
-use crate::shard::{self, Shard};
+use crate::shard::Shard;
 use crate::training::comparison::Comparison;
 
 const READ_BY: &ReadBy = &[
@@ -29,6 +28,7 @@ const READ_BY: &ReadBy = &[
         "with a plan that was made for another model of the same shape and tokenizer",
     ),
     ("[limits] memory", "with the executor `forked`"),
+    ("[statistics] together", "with `discovery` beside it"),
     ("[data] path", "without --data"),
     ("[data] counterfactual", "with a file of rows"),
     ("[data] rows", "with a data set"),
@@ -62,9 +62,7 @@ pub(super) fn run(mut experiment: Experiment, delivery: &Delivery) -> anyhow::Re
     let folder = delivery.claim(&experiment, Kind::PlanSweep)?;
     let json = *read!(experiment.given, delivery => json);
     let shard = *read!(experiment.given, delivery => shard);
-    let Prepared { outline, sweep, mut settings } = prepare(&mut experiment, json)?;
-    settings.shard = shard;
-    shard::rows_of(shard, sweep.rows().len())?;
+    let Prepared { outline, sweep, settings } = prepare(&mut experiment, shard, json)?;
     match &folder {
         None => plan_sweep::forecast(outline, &sweep, &settings),
         Some(folder) => plan_sweep::start(outline, &sweep, &settings, folder),
@@ -77,8 +75,7 @@ pub(super) fn go_on(
     shard: Option<Shard>,
     json: bool,
 ) -> anyhow::Result<()> {
-    let Prepared { outline, sweep, mut settings } = prepare(&mut experiment, json)?;
-    settings.shard = shard;
+    let Prepared { outline, sweep, settings } = prepare(&mut experiment, shard, json)?;
     plan_sweep::go_on(outline, &sweep, &settings, folder)
 }
 
@@ -88,7 +85,7 @@ pub(super) fn put_together(
     folder: &Folder,
     json: bool,
 ) -> anyhow::Result<()> {
-    let Prepared { outline, sweep, settings } = prepare(&mut experiment, json)?;
+    let Prepared { outline, sweep, settings } = prepare(&mut experiment, None, json)?;
     plan_sweep::put_together(outline, &sweep, &settings, folder, shards)
 }
 
@@ -99,8 +96,9 @@ fn account_of_plan(experiment: &Experiment) {
         given.read_section(section);
     }
     // Known to be for other commands.
-    given.read_section("train");
-    given.read_section("generate");
+    for section in ["train", "generate", "sweep", "tensors", "circuit"] {
+        given.skip_section(section);
+    }
     given.read_of_plan("read", &["probabilities_of", "logits_of"]);
     let reads = |key| experiment.says("read", Some(key));
     if reads("probabilities_of") || reads("logits_of") {
@@ -110,7 +108,11 @@ fn account_of_plan(experiment: &Experiment) {
 }
 
 /// Checks everything before a weight is read.
-fn prepare(experiment: &mut Experiment, json: bool) -> anyhow::Result<Prepared> {
+fn prepare(
+    experiment: &mut Experiment,
+    shard: Option<Shard>,
+    json: bool,
+) -> anyhow::Result<Prepared> {
     let (model, outline) = experiment.open()?;
     let (executor, memory) = experiment.executor();
     let precision = key!(experiment, model.precision).unwrap_or_default();
@@ -123,9 +125,10 @@ fn prepare(experiment: &mut Experiment, json: bool) -> anyhow::Result<Prepared> 
         json,
         summary,
         data,
-        shard: None,
+        shard,
         also,
     };
+    let sweep = plan_sweep::shared(sweep, shard)?;
     Ok(Prepared { outline, sweep, settings })
 }
 
@@ -167,19 +170,14 @@ fn check(
     if let Some(names) = &names {
         builder = builder.metrics(metrics(experiment, names)?);
     }
-    let usual = Bootstrap::default();
-    let resamples = key!(experiment, statistics.resamples).unwrap_or(usual.resamples);
-    let summary = Summary {
-        bootstrap: Bootstrap { seed, resamples, ..usual },
-        correction: key!(experiment, statistics.correction).unwrap_or_default(),
-        discovery: None,
-    };
+    let sweep = builder.build()?;
+    let reads_source = sweep.grid().runs.iter().any(|run| run.plan.reads_sources());
+    let summary = experiment.summary(sweep.rows(), reads_source)?;
     let what = match experiment.kind {
         ExperimentKind::Evaluate => "an evaluation",
         _ => "a plan over a data set",
     };
     experiment.given.check(what, READ_BY)?;
-    let sweep = builder.build()?;
     if let Some(memory) = memory {
         sweep.fits(outline, memory)?;
     }
@@ -199,6 +197,8 @@ fn comparison(
             bail!("one trained plan is evaluated, and the file's grid makes {}", runs.len())
         }
     };
+    // How it was trained says what it should answer.
+    experiment.given.read_of_plan("train", &["labels", "answers", "end_token", "loss"]);
     let section = experiment.sections.train.clone().unwrap_or_default();
     let bos = key!(experiment, model.bos).unwrap_or_default();
     let again = || only(experiment.grid(outline)?);

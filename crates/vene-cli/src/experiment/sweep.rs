@@ -27,7 +27,7 @@ use read_by::READ_BY;
 pub(super) fn run(experiment: Experiment, delivery: &Delivery) -> anyhow::Result<()> {
     // Known to be for other commands.
     for section in ["train", "generate", "tensors", "read", "circuit"] {
-        experiment.given.read_section(section);
+        experiment.given.skip_section(section);
     }
     if experiment.has_rows() {
         over_data::run(experiment, delivery)

@@ -75,10 +75,14 @@ fn prepare(
 /// Says what is read of the plan itself.
 fn account_of_plan(experiment: &Experiment) {
     let given = &experiment.given;
-    // [generate] is for another command, which the same plan may be given to; so are these.
-    for section in ["train", "generate", "edit", "grid", "measure", "statistics"] {
+    for section in ["train", "edit", "grid"] {
         given.read_section(section);
     }
+    // For other commands, which the same plan may be given to.
+    for section in ["generate", "measure", "statistics", "sweep", "tensors", "circuit"] {
+        given.skip_section(section);
+    }
+    given.skip_of_plan("limits", &["executor"]);
     given.read_of_plan("read", &["positions"]);
 }
 

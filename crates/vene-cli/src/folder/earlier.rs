@@ -35,8 +35,8 @@ enum Kept {
 impl Kept {
     fn of(kind: Kind) -> &'static [Self] {
         match kind {
-            Kind::Demo | Kind::Sweep => &[],
-            Kind::DataSweep | Kind::PlanSweep | Kind::Edges => &[Self::Parts],
+            Kind::Demo | Kind::Sweep | Kind::Generation => &[],
+            Kind::DataSweep | Kind::PlanSweep | Kind::Collection | Kind::Edges => &[Self::Parts],
             Kind::Training => &[Self::Checkpoint, Self::Trained, Self::Runs],
         }
     }
@@ -145,13 +145,10 @@ impl Earlier {
         };
         let Some(kind) = record.kind() else { bail!("{folder} holds a run: {replace}") };
         if record.status() == Some(Status::Complete) {
-            return match (kind, new) {
-                (Kind::Demo, Kind::Demo) => Ok(()),
-                _ => bail!("{folder} holds a {} that is complete: {replace}", kind.name()),
-            };
+            bail!("{folder} holds a {} that is complete: {replace}", kind.name());
         }
         // Nothing is lost of what was stopped before it kept anything.
-        if kept.is_none() && (kind == new || matches!(kind, Kind::Demo | Kind::Sweep)) {
+        if kept.is_none() && (kind == new || kind.is_in_one_go()) {
             return Ok(());
         }
         bail!(
@@ -176,9 +173,10 @@ impl Earlier {
         };
         let found = record.kind().unwrap_or(Kind::Sweep);
         if found != kind {
-            let instead = match found {
-                Kind::Demo | Kind::Sweep => "which is run in one go".to_owned(),
-                _ => go_on_with(found, path),
+            let instead = if found.is_in_one_go() {
+                "which is run in one go".to_owned()
+            } else {
+                go_on_with(found, path)
             };
             bail!("{folder} holds no {what} to go on with, but a {}: {instead}", found.name());
         }
@@ -209,7 +207,7 @@ impl Earlier {
 fn go_on_with(kind: Kind, path: &Path) -> String {
     match kind {
         Kind::Training => format!("go on with it (vene train --resume {})", path.display()),
-        Kind::PlanSweep => format!("go on with it (vene run --resume {})", path.display()),
-        _ => format!("go on with it (vene sweep --resume {})", path.display()),
+        Kind::DataSweep => format!("go on with it (vene sweep --resume {})", path.display()),
+        _ => format!("go on with it (vene run --resume {})", path.display()),
     }
 }

@@ -8,6 +8,14 @@ use vene_files::{LOCK, Lock, LockError};
 
 use crate::record::{Kind, RECORD, Record, Status};
 
+/// What is left of a run that did not come to its end.
+pub enum Left {
+    /// The folder in which it can be gone on with.
+    ToGoOnWith(PathBuf),
+    /// Nothing: it is run in one go.
+    Nothing(Kind),
+}
+
 /// A folder that this process holds.
 pub struct Hold {
     path: PathBuf,
@@ -85,25 +93,26 @@ impl Hold {
     }
 
     /// Lets go of the folder. A run that has not ended becomes one that failed or was stopped; one that leaves nothing
-    /// to go on with when it is stopped leaves nothing at all. The folder of one that can be gone on with is returned.
-    pub fn end(&mut self, status: Status) -> Option<PathBuf> {
-        let mut resumable = None;
+    /// to go on with when it is stopped leaves nothing at all. What is left of such a run is returned.
+    pub fn end(&mut self, status: Status) -> Option<Left> {
+        let mut left = None;
         if let Some(mut record) = self.running.take() {
             self.settle();
             // What was being written when the program ended.
             let _ = vene_files::remove_litter(&self.path, &self.path.join(LOCK));
-            let in_one_go = matches!(record.kind(), Some(Kind::Demo | Kind::Sweep));
-            if status == Status::Stopped && in_one_go {
+            let in_one_go = record.kind().filter(|kind| kind.is_in_one_go());
+            if let (Status::Stopped, Some(kind)) = (status, in_one_go) {
                 let _ = fs::remove_file(self.path.join(RECORD));
+                left = Some(Left::Nothing(kind));
             } else {
                 record.set_status(status);
                 let _ = record.write(&self.path);
-                resumable = Some(self.path.clone());
+                left = Some(Left::ToGoOnWith(self.path.clone()));
             }
         }
         self.lock = None;
         self.remove_made();
-        resumable
+        left
     }
 
     /// Removes the folders that were made and are empty.

@@ -60,7 +60,7 @@ fn what_fails_half_way_leaves_no_files_and_is_recorded() {
     assert_eq!(status(outer.path()), Some(Status::Running));
     let failed: anyhow::Result<()> = folder.run(|| {
         folder.fill(&mut record, |staging| {
-            fs::write(staging.join("x"), "new")?;
+            fs::write(staging.path("x"), "new")?;
             bail!("disk full")
         })
     });
@@ -74,7 +74,7 @@ fn what_fails_half_way_leaves_no_files_and_is_recorded() {
     let folder = Folder::claim(outer.path(), NEW).unwrap();
     folder.begin(&mut record, &["x".to_owned()]).unwrap();
     record.set_files(&["x".to_owned(), RECORD.to_owned()]);
-    folder.fill(&mut record, |staging| Ok(fs::write(staging.join("x"), "new")?)).unwrap();
+    folder.fill(&mut record, |staging| Ok(fs::write(staging.path("x"), "new")?)).unwrap();
     folder.complete(&mut record).unwrap();
     drop(folder);
     assert_eq!(entries(outer.path()), ["mine", RECORD, "x"]);

@@ -4,7 +4,7 @@
 //! line for each value of the other, or a heat map where these would be too many to be told apart; without any, every row's
 //! effect as a dot.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 
 use vene::plan_file::GridValue;
 use vene::plan_sweep::PlanSweep;
@@ -37,9 +37,16 @@ pub fn draw(
     summary: &Table,
     sweep: &PlanSweep,
     outline: &Outline,
-    data: &DataSource,
+    (data, discovery): (&DataSource, Option<&[usize]>),
 ) -> Drawn {
     let mut drawn = Drawn::default();
+    // With a split, what was found in one half is shown by the other.
+    let split = if discovery.is_some() { "evaluation" } else { "all" };
+    let less: HashSet<i64> = discovery.unwrap_or_default().iter().map(|&row| row as i64).collect();
+    let summary = &match summary.text("split") {
+        Ok(splits) => summary.filter(|row| splits[row] == split),
+        Err(_) => summary.clone(),
+    };
     for (name, metric) in
         sweep.measured().iter().enumerate().map(|(index, metric)| (stem(sweep, index), metric))
     {
@@ -48,13 +55,13 @@ pub fn draw(
             model::short_name(outline),
             sweep.intervention()
         ))
-        .note("data", format!("{}, {} rows", data.name(), sweep.rows().len()));
+        .note("data", format!("{}, {} rows", data.name(), sweep.rows().len() - less.len()));
         let figure = match shown(sweep) {
             Shown::Along { along, lines } => {
                 profile(summary, metric, &along, lines.as_deref(), caption)
             }
             Shown::Map { rows, columns } => map(summary, metric, &rows, &columns, caption),
-            Shown::Dots => dots(examples, summary, metric, caption),
+            Shown::Dots => dots(examples, summary, metric, &less, caption),
         };
         drawn.take(name, figure);
     }
@@ -188,6 +195,7 @@ fn dots(
     examples: &impl TableSource,
     summary: &Table,
     metric: &str,
+    less: &HashSet<i64>,
     caption: Caption,
 ) -> anyhow::Result<Figure> {
     let places = place_columns(examples);
@@ -200,7 +208,11 @@ fn dots(
     let columns: Vec<&str> =
         ["example", "group", "metric", "effect"].into_iter().chain(places.clone()).collect();
     let chunks = examples.chunks(Some(&columns))?;
-    let chunks = chunks.map(|chunk| labelled(&chunk?, metric, &places));
+    let chunks = chunks.map(|chunk| {
+        let chunk = chunk?;
+        let rows = chunk.integers("example")?;
+        labelled(&chunk.filter(|row| !less.contains(&rows[row])), metric, &places)
+    });
     Ok(strips.draw_chunks(&labelled(summary, metric, &places)?, chunks)?)
 }
 

@@ -17,12 +17,17 @@ pub fn begin(outline: &Outline, sweep: &PlanSweep, settings: &Settings) -> anyho
     let details = json!({
         "measured": sweep.measured(),
         "batches": sweep.batches(outline.config()).len(),
+        "discovery_rows": settings.summary.discovery,
     });
     let (spec, data) = (&settings.spec, &settings.data);
     let mut record =
         experiment::begin(Kind::PlanSweep, outline, spec, data, sweep.left_out(), details)?;
     if let Some(shard) = settings.shard {
-        record.set("shard", shard.record("rows", &shard.rows(sweep.rows().len())?));
+        let part = match sweep.rows().len() {
+            1 => shard.record("runs", &sweep.own_runs()),
+            rows => shard.record("rows", &shard.rows(rows)?),
+        };
+        record.set("shard", part);
     }
     Ok(record)
 }
@@ -35,6 +40,16 @@ pub fn end(
     files: &[String],
     seconds: f64,
 ) -> anyhow::Result<()> {
+    record.set("seconds", json!(seconds));
+    record.set("noise_floor", json!(noise_floor(examples)));
+    record.set("rows", json!({ "examples": examples.rows(), "receipts": receipts.rows() }));
+    record.set("receipts", outcomes(receipts)?);
+    record.set_files(files);
+    Ok(())
+}
+
+/// How many edits of rows came to what.
+pub fn outcomes(receipts: &impl TableSource) -> anyhow::Result<Value> {
     let kinds = ["changed", "shared_prefix", "same_values", "not_edited"];
     let mut counts = [0_usize; 4];
     for chunk in receipts.chunks(Some(&["outcome"]))? {
@@ -44,14 +59,8 @@ pub fn end(
             *count += outcomes.iter().filter(|outcome| *outcome == Some(kind)).count();
         }
     }
-    record.set("seconds", json!(seconds));
-    record.set("noise_floor", json!(noise_floor(examples)));
-    record.set("rows", json!({ "examples": examples.rows(), "receipts": receipts.rows() }));
-    let outcomes: serde_json::Map<String, Value> =
-        kinds.iter().zip(counts).map(|(kind, count)| ((*kind).to_owned(), json!(count))).collect();
-    record.set("receipts", Value::Object(outcomes));
-    record.set_files(files);
-    Ok(())
+    let each = kinds.iter().zip(counts).map(|(kind, count)| ((*kind).to_owned(), json!(count)));
+    Ok(Value::Object(each.collect()))
 }
 
 /// What a file of tensors says of itself.

@@ -21,7 +21,7 @@ pub fn text(summary: &Table, sweep: &PlanSweep) -> anyhow::Result<String> {
     let (mean, base) = (summary.optional_floats("mean")?, summary.floats("base")?);
     let (low, high) = (summary.optional_floats("low")?, summary.optional_floats("high")?);
     let (share, count) = (summary.optional_floats("normalised")?, summary.integers("n")?);
-    let unchanged = summary.integers("unchanged")?;
+    let (unchanged, split) = (summary.integers("unchanged")?, summary.text("split")?);
     let number = |value: Option<f64>| match value {
         Some(value) if value.abs() >= 0.01 || value == 0.0 => format!("{value:.3}"),
         Some(value) => format!("{value:.1e}"),
@@ -69,11 +69,12 @@ pub fn text(summary: &Table, sweep: &PlanSweep) -> anyhow::Result<String> {
             };
             let _ = writeln!(
                 text,
-                "  {:<24} {} -> {}, {}{interval}{share}{nothing}",
+                "  {:<24} {} -> {}, {}{interval}{share}{nothing}{}",
                 if place.is_empty() { sweep.intervention() } else { place.join(", ") },
                 number(Some(base[row])),
                 number(edited),
                 number(mean[row]),
+                if split[row] == "all" { String::new() } else { format!(" ({})", split[row]) },
             );
         }
     }

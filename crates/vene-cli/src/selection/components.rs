@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashSet};
 
 use anyhow::{Context, bail, ensure};
-use vene::{Component, SweepUnit, alias, indices};
+use vene::{Component, Plan, Positions, SweepUnit, alias, indices};
 use vene_model::DecoderConfig;
 
 /// Components, and the layers in which they are meant.
@@ -68,6 +68,24 @@ impl Places {
             None => listed.unwrap_or_else(|| (0..count).collect()),
         };
         Ok(places)
+    }
+
+    /// A plan that keeps each component in each layer, at each of these positions.
+    pub fn collects(&self, positions: &[Positions]) -> Plan {
+        let mut plan = Plan::new();
+        for &component in &self.components {
+            let layers: Vec<Option<usize>> = if component.per_layer() {
+                self.layers.iter().copied().map(Some).collect()
+            } else {
+                vec![None]
+            };
+            for layer in layers {
+                for positions in positions {
+                    plan = plan.collect(component, layer, positions.clone());
+                }
+            }
+        }
+        plan
     }
 
     /// What is edited at once: what was asked for, or else a head for `head_…` names and a

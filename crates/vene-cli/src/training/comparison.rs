@@ -6,12 +6,12 @@ use anyhow::{Context, ensure};
 use serde_json::{Value, json};
 use vene::data::{LeftOut, PreparedRow, Row};
 use vene::metric;
-use vene::plan_file::{GridRun, GridValue, PlanGrid, TrainSection};
+use vene::plan_file::{GridRun, GridValue, LabelName, PlanGrid, TrainSection};
 use vene::plan_sweep::PlanSweep;
 use vene::training::{Evaluation, Examples, random_directions, whole_activations};
 use vene::{AnswerTokens, BeginningOfSequence, Model, Outline, Plan, PlanRows};
 
-use super::objectives::{self, Label, Task};
+use super::objectives::{self, Task};
 
 /// By which directions the control is drawn.
 const SEED: u64 = 0x5EED;
@@ -26,7 +26,7 @@ pub struct Comparison {
     pub left_out: Vec<LeftOut>,
     plans: Vec<(&'static str, Plan)>,
     section: TrainSection,
-    label: Label,
+    label: LabelName,
     /// The rows as they are.
     own: Vec<Row>,
     bos: BeginningOfSequence,
@@ -46,9 +46,9 @@ impl Comparison {
         bos: BeginningOfSequence,
     ) -> anyhow::Result<Self> {
         let over = plan.over_rows_with(outline, rows, bos, objectives::answers(&section))?;
-        let label = Label::of(&section, &over.plan)?;
+        let label = objectives::label(&section, &over.plan);
         let lacking = |row: &PreparedRow| {
-            let reason = label.lacks(&section, row)?;
+            let reason = objectives::lacks(label, &section, row)?;
             Some(LeftOut { index: row.index, place: row.row.place, reason })
         };
         let mut left_out = over.left_out;
@@ -57,7 +57,7 @@ impl Comparison {
         let own: Vec<Row> = over
             .rows
             .iter()
-            .filter(|row| label.lacks(&section, row).is_none())
+            .filter(|row| objectives::lacks(label, &section, row).is_none())
             .map(|row| row.row.clone())
             .collect();
         if let (true, Some(first)) = (own.is_empty(), left_out.first()) {
@@ -82,7 +82,7 @@ impl Comparison {
         };
         let labelled = |row: &Row| {
             let mut row = row.clone();
-            if label == Label::Foil {
+            if label == LabelName::Foil {
                 std::mem::swap(&mut row.target, &mut row.foil);
             }
             row

@@ -153,13 +153,10 @@ fn finish(
         let mut drawn = figures::accuracy(&table, grid, outline, settings);
         drawn.extend(figures::of_grid(&curves, grid, outline, settings));
         record.set_files(&OF_GRID.map(str::to_owned));
-        folder.fill(&mut record, |folder| {
-            table.write_csv(folder.join("summary.csv"))?;
-            table.write_parquet(folder.join("summary.parquet"))?;
-            for (name, bytes) in &drawn {
-                std::fs::write(folder.join(name), bytes)?;
-            }
-            Ok(())
+        folder.fill(&mut record, |files| {
+            files.csv("summary.csv", &table)?;
+            files.parquet("summary.parquet", table.clone())?;
+            files.made(&drawn)
         })?;
     }
     let result = result(grid, runs);

@@ -4,49 +4,32 @@ use anyhow::{Context, bail, ensure};
 use vene::data::{FoilIs, PreparedRow, Reason};
 use vene::intervention::{Parameter, ParameterRole};
 use vene::plan::{OverRows, PlanRows, ResolvedPlan, TeacherForced};
-use vene::plan_file::{LossName, TrainSection};
-use vene::training::{CrossEntropy, LogitDifference, Objective, SumOf};
+use vene::plan_file::{LabelName, LossName, TrainSection};
+use vene::training::{CrossEntropy, FoilLead, Objective, SumOf};
 use vene::{AnswerTokens, Outline, Plan};
 
 /// The parameter on which `boundary_penalty` lies, of boundless rotations.
 const BOUNDARIES: &str = "intervention_boundaries";
 
-/// Which of a row's answers its edited run should say.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Label {
-    /// The base's.
-    Target,
-    /// The source's.
-    Foil,
+/// As `labels` says; else the source's answer (the foil) where the plan reads sources, the base's (the
+/// target) where it doesn't.
+pub fn label(section: &TrainSection, plan: &ResolvedPlan) -> LabelName {
+    let usual = if plan.reads_sources() { LabelName::Foil } else { LabelName::Target };
+    section.labels.unwrap_or(usual)
 }
 
-impl Label {
-    /// As `labels` says; else the source's answer (the foil) where the plan reads sources, the base's (the
-    /// target) where it doesn't.
-    pub fn of(section: &TrainSection, plan: &ResolvedPlan) -> anyhow::Result<Self> {
-        Ok(match section.labels.as_deref() {
-            None if plan.reads_sources() => Self::Foil,
-            None | Some("target") => Self::Target,
-            Some("foil") => Self::Foil,
-            Some(other) => bail!(
-                "[train] labels is `{other}`; expected `target`, the base's answer, or `foil`, the source's"
-            ),
-        })
+/// Why a row cannot be trained on with such labels, if it can't.
+pub fn lacks(label: LabelName, section: &TrainSection, row: &PreparedRow) -> Option<Reason> {
+    let [target, foil] = row.first_tokens();
+    let both = section.loss == Some(LossName::LogitDifference);
+    if target.is_empty() && (both || label == LabelName::Target) {
+        return Some(Reason::NoTarget);
     }
-
-    /// Why a row cannot be trained on, if it can't.
-    pub fn lacks(self, section: &TrainSection, row: &PreparedRow) -> Option<Reason> {
-        let [target, foil] = row.first_tokens();
-        let both = section.loss == Some(LossName::LogitDifference);
-        if target.is_empty() && (both || self == Self::Target) {
-            return Some(Reason::NoTarget);
-        }
-        if foil.is_empty() && (both || self == Self::Foil) {
-            return Some(Reason::NoFoil);
-        }
-        let is_foreign = row.row.foil_is == FoilIs::WrongAnswer;
-        (is_foreign && self == Self::Foil).then_some(Reason::FoilNotOfSource)
+    if foil.is_empty() && (both || label == LabelName::Foil) {
+        return Some(Reason::NoFoil);
     }
+    let is_foreign = row.row.foil_is == FoilIs::WrongAnswer;
+    (is_foreign && label == LabelName::Foil).then_some(Reason::FoilNotOfSource)
 }
 
 /// What is trained over some rows: the plan, which in teacher forcing has the answers after the bases, and what its runs
@@ -61,12 +44,12 @@ pub fn answers(section: &TrainSection) -> AnswerTokens {
     section.answers.unwrap_or(AnswerTokens::First)
 }
 
-/// The task over rows that the plan was laid over, of which none [lacks](Label::lacks) anything.
+/// The task over rows that the plan was laid over, of which none [lacks] anything.
 pub fn of(
     outline: &Outline,
     plan: &Plan,
     section: &TrainSection,
-    label: Label,
+    label: LabelName,
     over: OverRows,
 ) -> anyhow::Result<Task> {
     refuse_unread(section, &over.plan)?;
@@ -92,7 +75,7 @@ fn of_answers(
     outline: &Outline,
     plan: &Plan,
     section: &TrainSection,
-    label: Label,
+    label: LabelName,
     rows: &[PreparedRow],
 ) -> anyhow::Result<Task> {
     ensure!(
@@ -103,7 +86,7 @@ fn of_answers(
     let end = end_token(outline, section)?;
     let of_row = |row: &PreparedRow| {
         let [target, foil] = row.answer_tokens();
-        let own = if label == Label::Foil { foil } else { target };
+        let own = if label == LabelName::Foil { foil } else { target };
         let mut answer = own.into_iter().next().with_context(|| {
             format!("{} has no answer that its edited run should say", row.name())
         })?;
@@ -128,7 +111,7 @@ fn end_token(outline: &Outline, section: &TrainSection) -> anyhow::Result<Option
 
 fn of_first_tokens(
     section: &TrainSection,
-    label: Label,
+    label: LabelName,
     rows: &OverRows,
 ) -> anyhow::Result<Objective> {
     ensure!(
@@ -139,7 +122,7 @@ fn of_first_tokens(
     let mut pairs = Vec::with_capacity(rows.rows.len());
     for row in &rows.rows {
         let [target, foil] = row.first_tokens();
-        let (label, other) = if label == Label::Foil { (foil, target) } else { (target, foil) };
+        let (label, other) = if label == LabelName::Foil { (foil, target) } else { (target, foil) };
         let Some(&label) = label.first() else {
             bail!("{} has no answer that its edited run should say", row.name());
         };
@@ -162,7 +145,7 @@ fn of_first_tokens(
             let pairs: Option<Vec<[u32; 2]>> =
                 pairs.iter().map(|(label, other)| Some([*label, (*other)?])).collect();
             match pairs {
-                Some(pairs) => Objective::new(LogitDifference::new(&pairs)),
+                Some(pairs) => Objective::new(FoilLead::new(&pairs)),
                 None => bail!("a logit difference needs target and foil in each row"),
             }
         }

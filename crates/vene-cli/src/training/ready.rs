@@ -7,16 +7,16 @@ use std::time::Instant;
 use anyhow::{Context, bail, ensure};
 use vene::data::{FoilIs, LeftOut, PreparedRow, Reason, Row};
 use vene::plan::{OverRows, PlanRows};
-use vene::plan_file::{Sections, TrainSection, save_with};
+use vene::plan_file::{LabelName, Sections, TrainSection, save_with};
 use vene::training::{
-    Checkpoint, Examples, Progress, Step, Trainer, split, with_random_directions,
+    Examples, Step, Trainer, TrainingFile, TrainingProgress, split, with_random_directions,
 };
 use vene::{Model, Outline, Plan};
 use vene_table::Table;
 
 use super::bar::show;
 use super::figures;
-use super::objectives::{self, Label, Task};
+use super::objectives::{self, Task};
 use super::{CHECKPOINT, FILES, Outcome, STEPS, Settings, TRAINED, record};
 use crate::folder::Folder;
 use crate::record::Record;
@@ -34,7 +34,7 @@ pub struct Ready<'p> {
     plan: &'p Plan,
     section: TrainSection,
     trainer: Trainer,
-    label: Label,
+    label: LabelName,
     seen: Side,
     held_out: Side,
     left_out: Vec<LeftOut>,
@@ -55,10 +55,10 @@ impl<'p> Ready<'p> {
             plan.over_rows_with(outline, rows, settings.bos, objectives::answers(&section))
         };
         let OverRows { plan: over_all, rows, mut left_out } = over(&settings.rows.rows)?;
-        let label = Label::of(&section, &over_all)?;
+        let label = objectives::label(&section, &over_all);
         let mut usable: Vec<Row> = Vec::new();
         for row in rows {
-            match label.lacks(&section, &row) {
+            match objectives::lacks(label, &section, &row) {
                 None => usable.push(row.row),
                 Some(reason) => {
                     let (index, place) = (row.index, row.row.place);
@@ -115,8 +115,8 @@ impl<'p> Ready<'p> {
     pub fn train(
         &self,
         model: &Model,
-        checkpoint: Option<Checkpoint<'_>>,
-        progress: &mut dyn FnMut(Progress<'_>) -> ControlFlow<()>,
+        checkpoint: Option<TrainingFile<'_>>,
+        progress: &mut dyn FnMut(TrainingProgress<'_>) -> ControlFlow<()>,
     ) -> anyhow::Result<Outcome> {
         let start = Instant::now();
         let Self { trainer, seen, held_out, .. } = self;
@@ -167,7 +167,7 @@ impl<'p> Ready<'p> {
     ) -> anyhow::Result<Outcome> {
         let path = folder.path().join(CHECKPOINT);
         let bar = Bar::new(0, if name.is_empty() { "steps".to_owned() } else { name.to_owned() });
-        let checkpoint = Checkpoint { path: &path, of: record.spec() };
+        let checkpoint = TrainingFile { path: &path, of: record.spec() };
         let outcome = self.train(model, Some(checkpoint), &mut |progress| {
             show(&bar, progress);
             ControlFlow::Continue(())
@@ -205,11 +205,11 @@ fn advice(first: &LeftOut) -> &'static str {
 }
 
 /// Says so where nobody knows whether the foils that are learned are the sources' answers.
-fn warn_of_foils<'r>(label: Label, rows: impl Iterator<Item = &'r PreparedRow>) {
+fn warn_of_foils<'r>(label: LabelName, rows: impl Iterator<Item = &'r PreparedRow>) {
     let unknown: Vec<&PreparedRow> =
         rows.filter(|row| row.row.foil_is == FoilIs::Unknown).collect();
     let first = unknown.iter().min_by_key(|row| row.index);
-    if label == Label::Foil
+    if label == LabelName::Foil
         && let Some(row) = first
     {
         terminal::warn(format!(

@@ -5,6 +5,7 @@ mod advised;
 mod bad_input;
 mod collect;
 mod demo;
+mod folders;
 mod generate;
 mod hub;
 mod ignored_keys;

@@ -4,6 +4,7 @@
 //! to be tried with, and the test says so.
 
 mod apart;
+mod keys;
 mod walk;
 
 use walk::{FORCE, IGNORE_KEY, MODEL, THREADS, Tried, commands, walk};
@@ -133,6 +134,7 @@ fn of_generate() {
                      --source-span subject=Italy {PROMPT}"
                 ),
             ),
+            ("folder", format!("--out out --collect block_output --layers 1,2 {PROMPT}")),
         ],
         values: &[
             ("--model", MODEL),
@@ -152,10 +154,14 @@ fn of_generate() {
             ("--bos", &["always"]),
             ("--precision", &["double"]),
             ("--json", &[""]),
+            ("--collect", &["mlp_output"]),
+            ("--layers", &["2"]),
+            ("--out", &["elsewhere"]),
         ],
         apart: &[
             THREADS,
             IGNORE_KEY,
+            FORCE,
             (
                 "--memory",
                 "the same texts in one group of prompts or in many; generation's own tests have it",
@@ -332,6 +338,11 @@ fn of_the_others() {
                 "--component mlp_output --layers 0,1 --positions last --out x.safetensors --model embedded                  --prompts SHARED/prompts.txt"
                     .to_owned(),
             ),
+            (
+                "folder",
+                "--component mlp_output --layers 0,1 --positions last --out out --model embedded --data SHARED/rows.jsonl"
+                    .to_owned(),
+            ),
         ],
         values: &[
             ("--model", MODEL),
@@ -350,7 +361,9 @@ fn of_the_others() {
             ("--source-span", &["subject=capital"]),
             ("--bos", &["always"]),
             ("--precision", &["double"]),
-            ("--out", &["y.safetensors", "y.npz"]),
+            ("--shard", &["1/2"]),
+            ("--json", &[""]),
+            ("--out", &["y.safetensors", "y.npz", "y"]),
         ],
         apart: &[
             THREADS,
@@ -410,7 +423,7 @@ fn of_the_others() {
     });
     walk(&Tried {
         name: "demo",
-        modes: vec![("demo", String::new())],
+        modes: vec![("demo", "--out out".to_owned())],
         values: &[("--out", &["elsewhere"])],
         apart: &[THREADS, FORCE],
     });

@@ -38,7 +38,7 @@ fn foil_is(record: &Record) -> Result<FoilIs, RowError> {
     let Some(found) = record.text(key, "source_answer, wrong_answer or unknown")? else {
         return Ok(FoilIs::default());
     };
-    found.parse().map_err(|()| RowError::FoilIs { key: key.to_owned(), found })
+    found.parse().map_err(|error| RowError::FoilIs { key: key.to_owned(), error })
 }
 
 /// A name; numbers are names too, as scripts count templates.

@@ -65,12 +65,12 @@ pub enum RowError {
         whose: &'static str,
     },
     /// A foil that is none of what foils can be.
-    #[error("`{key}` is `{found}`; expected source_answer, wrong_answer or unknown")]
+    #[error("`{key}`: {error}")]
     FoilIs {
         /// Its key.
         key: String,
-        /// What it says.
-        found: String,
+        /// What is wrong with what it says.
+        error: vene_named::UnknownName,
     },
     /// Tokens instead of a text.
     #[error(

@@ -12,7 +12,7 @@ use super::choices::{Choices, arrangements};
 use super::generate::{Group, Recipe};
 use super::template::{fill, row_of};
 use super::words::{Kept, NOUNS, kept};
-use super::{LeftOut, Task, TaskError};
+use super::{Omitted, Task, TaskError};
 use crate::Row;
 
 /// What follows one, and what follows several.
@@ -140,7 +140,7 @@ impl Recipe for Agreement {
         Demands { one_token, answers_differ: true }
     }
 
-    fn left_out(&self) -> Vec<LeftOut> {
+    fn left_out(&self) -> Vec<Omitted> {
         vec![self.nouns.left_out.clone()]
     }
 }
@@ -151,7 +151,7 @@ mod tests {
     use crate::Phrase;
 
     fn of(task: Task) -> Agreement {
-        let left_out = LeftOut { what: String::new(), count: 0 };
+        let left_out = Omitted { what: String::new(), count: 0 };
         let nouns = Kept { words: NOUNS.to_vec(), left_out };
         Agreement { patterns: patterns(task), nouns }
     }

@@ -6,12 +6,6 @@ use super::Task;
 #[derive(Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum TaskError {
-    /// No such task.
-    #[error("there is no task `{name}`; there are {}", Task::ALL.map(Task::name).join(", "))]
-    Unknown {
-        /// What was asked for.
-        name: String,
-    },
     /// The model's vocabulary lacks the words.
     #[error(
         "{task} needs at least {needed} {what}, and this model's tokenizer has {found}: take another \

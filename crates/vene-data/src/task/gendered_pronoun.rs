@@ -12,7 +12,7 @@ use super::choices::Choices;
 use super::generate::{Group, Recipe};
 use super::template::{fill, row_of};
 use super::words::{Kept, MEN, OCCUPATIONS, WOMEN, kept};
-use super::{LeftOut, Task, TaskError};
+use super::{Omitted, Task, TaskError};
 use crate::Row;
 
 const TEMPLATES: &[&str] = &[
@@ -71,7 +71,7 @@ impl Recipe for GenderedPronoun {
         Demands { one_token: &["name", "occupation"], answers_differ: true }
     }
 
-    fn left_out(&self) -> Vec<LeftOut> {
+    fn left_out(&self) -> Vec<Omitted> {
         let [women, men] = &self.names;
         [women, men, &self.occupations].map(|list| list.left_out.clone()).into()
     }
@@ -85,7 +85,7 @@ mod tests {
     fn the_pronoun_is_the_names() {
         let all = |list: &[&'static str]| Kept {
             words: list.to_vec(),
-            left_out: LeftOut { what: String::new(), count: 0 },
+            left_out: Omitted { what: String::new(), count: 0 },
         };
         let recipe =
             GenderedPronoun { names: [all(WOMEN), all(MEN)], occupations: all(OCCUPATIONS) };

@@ -6,7 +6,7 @@ use vene_model::Outline;
 
 use super::check::{Demands, Reason, check};
 use super::dice::{Dice, Shuffle};
-use super::{Generated, LeftOut, Task, TaskError};
+use super::{Generated, Omitted, Task, TaskError};
 use crate::Row;
 
 /// How many candidates may be left out without a row between them.
@@ -24,7 +24,7 @@ pub(super) trait Recipe {
     fn demands(&self) -> Demands;
 
     /// What was left out in fitting it to the tokenizer.
-    fn left_out(&self) -> Vec<LeftOut> {
+    fn left_out(&self) -> Vec<Omitted> {
         Vec::new()
     }
 }
@@ -86,7 +86,7 @@ pub(super) fn generate(
     if rows.len() < count {
         return Err(TaskError::TooFewRows { task, wanted: count, possible: rows.len() });
     }
-    let of_rows = draw.reasons.iter().map(|(reason, &count)| LeftOut {
+    let of_rows = draw.reasons.iter().map(|(reason, &count)| Omitted {
         what: format!("drawn candidates whose {reason}"),
         count,
     });

@@ -16,7 +16,7 @@ use super::choices::Choices;
 use super::generate::{Group, Recipe};
 use super::template::{Filled, fill};
 use super::words::EVENTS;
-use super::{LeftOut, Task, TaskError};
+use super::{Omitted, Task, TaskError};
 use crate::Row;
 
 const TEMPLATES: &[&str] = &[
@@ -39,7 +39,7 @@ const ENOUGH: usize = 80;
 struct GreaterThan {
     /// For each template its numbers (a century and a year in it).
     numbers: Vec<Vec<Numbers>>,
-    left_out: Vec<LeftOut>,
+    left_out: Vec<Omitted>,
 }
 
 /// What a prompt's numbers are, and which answers it has.
@@ -99,7 +99,7 @@ pub(super) fn recipe(outline: &Outline) -> Result<Box<dyn Recipe>, TaskError> {
         ("years of prompts that merge with their century", years),
         ("answers that merge with the century before them", answers),
     ]
-    .map(|(what, count)| LeftOut { what: what.to_owned(), count })
+    .map(|(what, count)| Omitted { what: what.to_owned(), count })
     .into();
     Ok(Box::new(made))
 }
@@ -162,7 +162,7 @@ impl Recipe for GreaterThan {
         Demands::default()
     }
 
-    fn left_out(&self) -> Vec<LeftOut> {
+    fn left_out(&self) -> Vec<Omitted> {
         self.left_out.clone()
     }
 }

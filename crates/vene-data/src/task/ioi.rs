@@ -14,7 +14,7 @@ use super::choices::{Choices, arrangements};
 use super::generate::{Group, Recipe};
 use super::template::{fill, row_of};
 use super::words::{Kept, MEN, OBJECTS, PLACES, WOMEN, kept};
-use super::{LeftOut, Task, TaskError};
+use super::{Omitted, Task, TaskError};
 use crate::Row;
 
 /// `first` and `second` become the gaps of the two names in one order or the other, `s2` for the subject's second mention. All
@@ -89,7 +89,7 @@ impl Recipe for Ioi {
         Demands { one_token: &["io", "s1", "s2"], answers_differ: true }
     }
 
-    fn left_out(&self) -> Vec<LeftOut> {
+    fn left_out(&self) -> Vec<Omitted> {
         [&self.names, &self.places, &self.objects].map(|list| list.left_out.clone()).into()
     }
 }
@@ -102,7 +102,7 @@ mod tests {
     fn all_words() -> Ioi {
         let all = |list: &[&'static str]| Kept {
             words: list.to_vec(),
-            left_out: LeftOut { what: String::new(), count: 0 },
+            left_out: Omitted { what: String::new(), count: 0 },
         };
         Ioi { names: all(&[WOMEN, MEN].concat()), places: all(PLACES), objects: all(OBJECTS) }
     }

@@ -33,41 +33,40 @@ mod relation;
 mod template;
 mod words;
 
-use std::fmt;
-use std::str::FromStr;
-
 use vene_embedded::Relation;
 use vene_model::Outline;
+use vene_named::{Named, named};
 
 use crate::{FoilIs, Row};
 use generate::generate;
 
 pub use error::TaskError;
 
-/// A task: a question with a known answer, asked in many ways.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-#[non_exhaustive]
-pub enum Task {
-    /// The capital of a country.
-    Capital,
-    /// The continent of a country.
-    Continent,
-    /// The language of a country.
-    Language,
-    /// The currency of a country.
-    Currency,
-    /// Indirect object identification.
-    Ioi,
-    /// A later year of the same century.
-    GreaterThan,
-    /// The pronoun for a name.
-    GenderedPronoun,
-    /// A verb in the number of its subject, another noun between them.
-    Agreement,
-    /// A verb in the number of its subject, which stands right before it.
-    AgreementSimple,
-    /// The continuation of a repeated sequence.
-    Induction,
+named! {
+    /// A task: a question with a known answer, asked in many ways. Its name also begins those of its groups.
+    #[non_exhaustive]
+    pub enum Task as "task" {
+        /// A country's capital; source: another country.
+        Capital = "capital",
+        /// A country's continent; source: a country of another one.
+        Continent = "continent",
+        /// A country's language; source: a country of another one.
+        Language = "language",
+        /// A country's currency; source: a country of another one.
+        Currency = "currency",
+        /// The indirect object (ABBA and BABA); source: three other names (ABC).
+        Ioi = "ioi",
+        /// A year later than another one; source: that one is 01.
+        GreaterThan = "greater_than",
+        /// He or she for a name; source: a name of the other gender.
+        GenderedPronoun = "gendered_pronoun",
+        /// A verb's number, another noun in between; source: the subject in the other number.
+        Agreement = "agreement",
+        /// A verb's number, right after its subject; source: the subject in the other number.
+        AgreementSimple = "agreement_simple",
+        /// Random words repeated; source: another word where the answer stood.
+        Induction = "induction",
+    }
 }
 
 /// A data set, and what was left out of it.
@@ -76,12 +75,12 @@ pub struct Generated {
     /// The rows, no two with the same base and source.
     pub rows: Vec<Row>,
     /// What was left out, and how often.
-    pub left_out: Vec<LeftOut>,
+    pub left_out: Vec<Omitted>,
 }
 
 /// Something that did not come into a data set.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LeftOut {
+pub struct Omitted {
     /// What it is and why, in the plural.
     pub what: String,
     /// How many of it.
@@ -89,57 +88,12 @@ pub struct LeftOut {
 }
 
 impl Task {
-    /// Every task.
-    pub const ALL: [Self; 10] = [
-        Self::Capital,
-        Self::Continent,
-        Self::Language,
-        Self::Currency,
-        Self::Ioi,
-        Self::GreaterThan,
-        Self::GenderedPronoun,
-        Self::Agreement,
-        Self::AgreementSimple,
-        Self::Induction,
-    ];
-
     /// Rows that are made at most.
     pub const MOST_ROWS: usize = 1_000_000;
 
-    /// Its name, which also begins those of its groups.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Capital => "capital",
-            Self::Continent => "continent",
-            Self::Language => "language",
-            Self::Currency => "currency",
-            Self::Ioi => "ioi",
-            Self::GreaterThan => "greater_than",
-            Self::GenderedPronoun => "gendered_pronoun",
-            Self::Agreement => "agreement",
-            Self::AgreementSimple => "agreement_simple",
-            Self::Induction => "induction",
-        }
-    }
-
     /// What it asks and what its sources change, in a line.
     pub fn description(self) -> &'static str {
-        match self {
-            Self::Capital => "a country's capital; source: another country",
-            Self::Continent => "a country's continent; source: a country of another one",
-            Self::Language => "a country's language; source: a country of another one",
-            Self::Currency => "a country's currency; source: a country of another one",
-            Self::Ioi => "the indirect object (ABBA and BABA); source: three other names (ABC)",
-            Self::GreaterThan => "a year later than another one; source: that one is 01",
-            Self::GenderedPronoun => "he or she for a name; source: a name of the other gender",
-            Self::Agreement => {
-                "a verb's number, another noun in between; source: the subject in the other number"
-            }
-            Self::AgreementSimple => {
-                "a verb's number, right behind its subject; source: the subject in the other number"
-            }
-            Self::Induction => "random words repeated; source: another word where the answer stood",
-        }
+        self.summary().trim_end_matches('.')
     }
 
     /// Whether its foils are the right answers to its sources.
@@ -201,21 +155,6 @@ impl Task {
             Self::Induction => induction::recipe(outline)?,
         };
         generate(self, recipe.as_ref(), outline, count, seed)
-    }
-}
-
-impl fmt::Display for Task {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
-    }
-}
-
-impl FromStr for Task {
-    type Err = TaskError;
-
-    fn from_str(name: &str) -> Result<Self, TaskError> {
-        let found = Self::ALL.into_iter().find(|task| task.name() == name);
-        found.ok_or_else(|| TaskError::Unknown { name: name.to_owned() })
     }
 }
 

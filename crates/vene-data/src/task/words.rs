@@ -2,7 +2,7 @@
 
 use vene_model::Outline;
 
-use super::{LeftOut, Task, TaskError};
+use super::{Omitted, Task, TaskError};
 
 /// First names that are mostly women's.
 #[rustfmt::skip]
@@ -90,7 +90,7 @@ pub(super) const NOUNS: &[[&str; 2]] = &[
 /// A list of which only words remain that are one token behind a space.
 pub(super) struct Kept<T> {
     pub words: Vec<T>,
-    pub left_out: LeftOut,
+    pub left_out: Omitted,
 }
 
 /// Keeps of a list what is one token behind a space in all of its forms.
@@ -112,7 +112,7 @@ pub(super) fn kept<T: Copy, const N: usize>(
         let what = format!("{what} that are one token");
         return Err(TaskError::TooFewWords { task, what, found: words.len(), needed });
     }
-    let left_out = LeftOut {
+    let left_out = Omitted {
         what: format!("{what} that are several tokens"),
         count: list.len() - words.len(),
     };

@@ -8,6 +8,7 @@
 use std::collections::HashMap;
 use std::ops::Range;
 
+use candle_core::Tensor;
 use vene_model::{Decoder, Operations};
 
 use super::cache::ActivationCache;
@@ -43,6 +44,8 @@ impl Sequence {
 pub(crate) struct Showed {
     /// The next-token distribution of each sequence.
     pub(crate) distributions: Vec<Distribution>,
+    /// What the plan collects of each, in its order.
+    pub(crate) collected: Vec<Vec<Tensor>>,
     /// What edits did, with the sequence's place among those of the step.
     pub(crate) receipts: Vec<(usize, Receipt)>,
 }
@@ -169,6 +172,7 @@ impl<'a, O: Operations> Decode<'a, O> {
             let (showed, receipts) =
                 showed(self.decoder.operations(), &tree, place, &mut found, &logits)?;
             to.distributions.extend(showed.distributions);
+            to.collected.push(showed.collected);
             to.receipts.extend(receipts.into_iter().map(|receipt| (chunk.start + place, receipt)));
         }
         Ok(())

@@ -25,6 +25,11 @@ impl Stage {
                 unit.positions = vec![example.base.len() + step - 1];
             }
         }
+        for stage in [&mut stage.edited, &mut stage.original] {
+            for collect in &mut stage.collects {
+                collect.positions.clone_from(&stage.read);
+            }
+        }
         stage
     }
 
@@ -35,6 +40,7 @@ impl Stage {
         };
         let read = plan.examples.iter().map(last).collect();
         let original = ResolvedPlan::reading(plan.examples.clone(), read, Outputs::Distributions);
+        let original = ResolvedPlan { collects: plan.collects.clone(), ..original };
         let edits = plan.edits.iter().filter(|edit| edit.when.covers(step)).cloned().collect();
         Self { edited: ResolvedPlan { edits, ..original.clone() }, original }
     }

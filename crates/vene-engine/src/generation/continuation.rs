@@ -1,5 +1,6 @@
 //! What a generation gives.
 
+use candle_core::Tensor;
 use vene_model::Outline;
 
 use super::{GenerationError, TextStream};
@@ -35,6 +36,10 @@ pub struct NewToken<'a> {
     pub token: u32,
     /// The model's distribution that it was taken from, before temperature and cuts.
     pub distribution: &'a Distribution,
+    /// What the plan collects in the pass that gave the token, in the plan's order, each `[positions, width]`: at step 0
+    /// of the prompt, at the positions that the plan names (by default the last); at later steps of the token before
+    /// this one, which that pass read. The last token of a text is not read any more.
+    pub collected: &'a [Tensor],
     /// Why the text ends here, where it does.
     pub end: Option<End>,
 }

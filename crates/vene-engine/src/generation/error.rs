@@ -113,12 +113,12 @@ pub enum GenerationError {
         /// How many may follow.
         most: usize,
     },
-    /// The plan collects.
+    /// The plan collects an attention pattern.
     #[error(
-        "the plan collects {site}, which a generation does not: edit there by the intervention `collect`, \
-         which keeps the values of the steps that its edit is made at"
+        "the plan collects {site}, which is [head, query, key]: a new token adds to it, and is no row of its own; edit \
+         there by the intervention `collect`, which keeps the values of the steps that its edit is made at"
     )]
-    Collects {
+    CollectsPattern {
         /// What it collects.
         site: Site,
     },

@@ -2,13 +2,14 @@
 
 use std::ops::{ControlFlow, Range};
 
+use candle_core::Tensor;
 use vene_model::{Decoder, DecoderConfig, Model, Operations, Outline};
 use vene_random::Draws;
 
 use super::continuation::{Continuation, End, Generation, NewToken, StepReceipt};
 use super::{GenerationError, Sampling};
 use crate::error::RunError;
-use crate::plan::{Example, Receipt, ResolvedPlan};
+use crate::plan::{Example, Receipt, ResolvedCollect, ResolvedPlan};
 use crate::{Budget, Decode, Distribution, Sequence, Showed};
 
 /// Writes text behind the bases of a plan, with the plan's edits.
@@ -76,8 +77,9 @@ impl Generator {
         for (example, texts) in plan.examples.iter().enumerate() {
             self.refuse_other_frequencies(config, example, texts.base.len())?;
         }
-        if let Some(collect) = plan.collects.first() {
-            return Err(GenerationError::Collects { site: collect.site });
+        let is_pattern = |collect: &&ResolvedCollect| collect.site.component().is_pattern();
+        if let Some(collect) = plan.collects.iter().find(is_pattern) {
+            return Err(GenerationError::CollectsPattern { site: collect.site });
         }
         for (edit, resolved) in plan.edits.iter().enumerate() {
             let max_new_tokens = self.max_new_tokens;
@@ -110,7 +112,8 @@ impl Generator {
     }
 
     /// Writes the texts. `each` is told of every token as it comes, and may break off: the texts are
-    /// then given as far as they came. What the plan reads of distributions is of no concern here.
+    /// then given as far as they came. With each token comes what the plan collects ([`NewToken::collected`]). What the
+    /// plan reads of distributions is of no concern here.
     ///
     /// # Errors
     /// As [`Generator::check`]; failures of the computation or of an intervention.
@@ -228,7 +231,8 @@ impl Writer<'_, '_> {
         let (mut texts, first) = self.begin(runs, group)?;
         let mut flow = ControlFlow::Continue(());
         for (text, prompt) in texts.iter_mut().zip(&first.places) {
-            flow = self.take(text, 0, &first.distributions[*prompt]);
+            let showed = (&first.distributions[*prompt], &first.collected[*prompt][..]);
+            flow = self.take(text, 0, showed);
             if flow.is_break() {
                 break;
             }
@@ -242,15 +246,16 @@ impl Writer<'_, '_> {
                 live.iter().filter_map(|text| text.so_far.tokens.last().copied()).collect();
             let mut sequences: Vec<&mut Sequence> =
                 live.iter_mut().map(|text| &mut text.sequence).collect();
-            let Showed { distributions, receipts: made } =
+            let Showed { distributions, collected, receipts: made } =
                 runs.step(step, &mut sequences, &last)?;
             self.receipts.extend(made.into_iter().map(|(place, receipt)| StepReceipt {
                 step,
                 sample: live[place].so_far.sample,
                 receipt,
             }));
-            for (text, distribution) in live.into_iter().zip(&distributions) {
-                flow = self.take(text, step, distribution);
+            let showed = distributions.iter().zip(collected.iter().map(Vec::as_slice));
+            for (text, showed) in live.into_iter().zip(showed) {
+                flow = self.take(text, step, showed);
                 if flow.is_break() {
                     break;
                 }
@@ -286,7 +291,7 @@ impl Writer<'_, '_> {
         let kinds: Vec<(usize, bool)> = self.kinds(group).collect();
         let mut sequences: Vec<Sequence> =
             kinds.iter().map(|&(example, is_edited)| Sequence::new(example, is_edited)).collect();
-        let Showed { distributions, receipts: made } =
+        let Showed { distributions, collected, receipts: made } =
             runs.read(&mut sequences.iter_mut().collect::<Vec<_>>())?;
         self.receipts.extend(made.into_iter().map(|(_, made)| of_prompt(made)));
         let (mut texts, mut places) = (Vec::new(), Vec::new());
@@ -307,7 +312,7 @@ impl Writer<'_, '_> {
                 places.push(place);
             }
         }
-        Ok((texts, First { distributions, places }))
+        Ok((texts, First { distributions, collected, places }))
     }
 
     /// Takes a text's next token.
@@ -315,7 +320,7 @@ impl Writer<'_, '_> {
         &mut self,
         text: &mut Text,
         step: usize,
-        distribution: &Distribution,
+        (distribution, collected): (&Distribution, &[Tensor]),
     ) -> ControlFlow<()> {
         let generator = self.generator;
         let token = match &generator.sampling {
@@ -341,7 +346,16 @@ impl Writer<'_, '_> {
             *so_far = end;
         }
         let (prompt, sample, is_original) = (*prompt, *sample, text.is_original);
-        (self.each)(&NewToken { prompt, sample, is_original, step, token, distribution, end })
+        (self.each)(&NewToken {
+            prompt,
+            sample,
+            is_original,
+            step,
+            token,
+            distribution,
+            collected,
+            end,
+        })
     }
 }
 
@@ -353,5 +367,6 @@ fn of_prompt(receipt: Receipt) -> StepReceipt {
 /// What the prompts showed, and the place among them of each text's prompt.
 struct First {
     distributions: Vec<Distribution>,
+    collected: Vec<Vec<Tensor>>,
     places: Vec<usize>,
 }

@@ -7,6 +7,7 @@ use vene_intervention::{
     Subtraction, Zero,
 };
 use vene_model::Component;
+use vene_named::named;
 
 use super::Run;
 use super::heads::Heads;
@@ -35,15 +36,16 @@ pub enum Source {
     AllRuns,
 }
 
-/// A module that can be skipped.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Module {
-    /// `attention_output` becomes `attention_input`.
-    Attention,
-    /// `mlp_output` becomes `mlp_input`.
-    Mlp,
-    /// `block_output` becomes `block_input`.
-    Block,
+named! {
+    /// A module that can be skipped.
+    pub enum Module as "module" {
+        /// `attention_output` becomes `attention_input`.
+        Attention = "attention",
+        /// `mlp_output` becomes `mlp_input`.
+        Mlp = "mlp",
+        /// `block_output` becomes `block_input`.
+        Block = "block",
+    }
 }
 
 /// Replaces values at one site of the base's run, or of a source's ([`Edit::within`]).

@@ -208,6 +208,13 @@ impl ResolvedPlan {
         positions
     }
 
+    /// What is collected, with the positions in an example.
+    pub fn collected_at(&self, example: usize) -> impl Iterator<Item = (Site, &[usize])> {
+        self.collects.iter().filter_map(move |collect| {
+            Some((collect.site, collect.positions.get(example)?.as_slice()))
+        })
+    }
+
     /// The positions whose distributions are read, for each example.
     pub fn read(&self) -> &[Vec<usize>] {
         &self.read

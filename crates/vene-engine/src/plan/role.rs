@@ -72,6 +72,8 @@ impl Display for Role {
     }
 }
 
+vene_named::in_text!(Role);
+
 impl FromStr for Role {
     type Err = RoleError;
 

@@ -2,29 +2,48 @@
 
 use std::fmt;
 use std::io;
+use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use vene_engine::PlanError;
 use vene_intervention::ParameterError;
 
+/// Where something stands in a text, as far as that is known.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct At {
+    /// The line, counted from 1.
+    pub line: Option<NonZeroU32>,
+    /// The character of the line, counted from 1; of JSON, which programs write, none.
+    pub column: Option<NonZeroU32>,
+}
+
+impl At {
+    /// A line, and a character of it, both counted from 1.
+    pub(super) fn new(line: usize, column: Option<usize>) -> Self {
+        let small = |number: usize| u32::try_from(number).ok().and_then(NonZeroU32::new);
+        Self { line: small(line), column: column.and_then(small) }
+    }
+}
+
 /// Where in a file something is wrong.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Place {
+pub struct FilePlace {
     /// The file, where the text came from one.
     pub file: Option<Arc<Path>>,
-    /// The line, counted from 1, where it is known.
-    pub line: Option<usize>,
-    /// The entry, such as `edit 0, positions`; edits are counted from 0, as in receipts.
+    /// Where in its text.
+    pub at: At,
+    /// The path of the entry, such as `edit[0].positions`; edits are counted from 0, as in receipts.
     pub entry: Arc<str>,
 }
 
-impl fmt::Display for Place {
+impl fmt::Display for FilePlace {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let file = self.file.as_ref().map(|file| file.display().to_string());
-        let line = self.line.map(|line| format!("line {line}"));
+        let line = self.at.line.map(|line| format!("line {line}"));
+        let column = self.at.column.map(|column| format!("column {column}"));
         let entry = Some(self.entry.to_string()).filter(|entry| !entry.is_empty());
-        let parts: Vec<String> = [file, line, entry].into_iter().flatten().collect();
+        let parts: Vec<String> = [file, line, column, entry].into_iter().flatten().collect();
         match parts.is_empty() {
             true => formatter.write_str("the plan"),
             false => formatter.write_str(&parts.join(", ")),
@@ -67,7 +86,7 @@ pub enum PlanFileError {
     #[error("{place}: {message}")]
     Syntax {
         /// Where.
-        place: Place,
+        place: FilePlace,
         /// What is wrong there.
         message: String,
     },
@@ -75,7 +94,7 @@ pub enum PlanFileError {
     #[error("{place}: there is no key `{key}` here{}; there are {known}", maybe(nearest))]
     UnknownKey {
         /// Where.
-        place: Place,
+        place: FilePlace,
         /// The key.
         key: String,
         /// The known key that it may have meant.
@@ -87,7 +106,7 @@ pub enum PlanFileError {
     #[error("{place}: there is no `{key}`; give {expected}")]
     MissingKey {
         /// Where.
-        place: Place,
+        place: FilePlace,
         /// The key.
         key: &'static str,
         /// What it says.
@@ -97,7 +116,7 @@ pub enum PlanFileError {
     #[error("{place}: {found}; expected {expected}")]
     Value {
         /// Where.
-        place: Place,
+        place: FilePlace,
         /// What is there.
         found: String,
         /// What could be.
@@ -107,7 +126,7 @@ pub enum PlanFileError {
     #[error("{place}: there is no {what} `{name}`{}; there are {known}", maybe(nearest))]
     UnknownName {
         /// Where.
-        place: Place,
+        place: FilePlace,
         /// What was looked for, such as "intervention".
         what: &'static str,
         /// The name.
@@ -121,7 +140,7 @@ pub enum PlanFileError {
     #[error("{place}: {problem}")]
     Contradiction {
         /// Where.
-        place: Place,
+        place: FilePlace,
         /// What is wrong, and what to do.
         problem: String,
     },
@@ -129,7 +148,7 @@ pub enum PlanFileError {
     #[error("{place}: {error}")]
     Plan {
         /// Where.
-        place: Place,
+        place: FilePlace,
         /// What is wrong.
         error: Box<PlanError>,
     },
@@ -137,7 +156,7 @@ pub enum PlanFileError {
     #[error("{place}: {error}")]
     Parameters {
         /// Where.
-        place: Place,
+        place: FilePlace,
         /// What is wrong.
         error: Box<ParameterError>,
     },
@@ -148,7 +167,7 @@ pub enum PlanFileError {
     )]
     AnotherModel {
         /// The plan.
-        place: Place,
+        place: FilePlace,
         /// The model that it was made for.
         saved: String,
         /// The model that it was to be loaded for.
@@ -161,7 +180,7 @@ pub enum PlanFileError {
     )]
     ValuesOfAnotherModel {
         /// Where the plan names the file.
-        place: Place,
+        place: FilePlace,
         /// The model that the values are of.
         saved: String,
         /// The model that the plan was to be read for.
@@ -171,7 +190,7 @@ pub enum PlanFileError {
     #[error("{place}: the plan was made for {saved}, and {difference}: make it anew")]
     AnotherShape {
         /// The plan.
-        place: Place,
+        place: FilePlace,
         /// The model that it was made for.
         saved: String,
         /// How the model differs that it was to be loaded for.

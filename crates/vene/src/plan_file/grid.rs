@@ -246,7 +246,7 @@ fn numbers(item: &Item<'_>, text: &str, config: &DecoderConfig) -> Result<Vec<No
             layers.into_iter().map(|layer| layer as i64).collect()
         }
     };
-    let node = |value: i64| Node { line: item.node.line, value: value.into() };
+    let node = |value: i64| Node { at: item.node.at, ..value.into() };
     Ok(values.into_iter().map(node).collect())
 }
 

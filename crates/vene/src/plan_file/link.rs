@@ -6,7 +6,7 @@ use std::sync::Arc;
 use vene_engine::plan::Width;
 use vene_intervention::Intervention;
 
-use super::error::{Place, PlanFileError};
+use super::error::{FilePlace, PlanFileError};
 use super::table::Item;
 
 /// The interventions that edits share, by the name of their `link`.
@@ -49,8 +49,8 @@ impl Linked<'_> {
         component: &'static str,
         width: Width,
     ) -> Result<(), PlanFileError> {
-        let Place { line, entry, .. } = &self.described.place;
-        let line = line.map_or(String::new(), |line| format!(" in line {line}"));
+        let FilePlace { at, entry, .. } = &self.described.place;
+        let line = at.line.map_or(String::new(), |line| format!(" in line {line}"));
         let is_same = std::ptr::eq(described.node, self.described.node)
             || described.node == self.described.node;
         if !is_same {

@@ -64,7 +64,7 @@ use vene_model::{Outline, Site, alias};
 use budget::MOST_EDITS;
 pub use document::Format;
 use document::{Node, Value};
-pub use error::{Place, PlanFileError};
+pub use error::{At, FilePlace, PlanFileError};
 use files::Files;
 use grid::Expanded;
 pub use grid::{GridRun, GridValue, PlanGrid};
@@ -73,7 +73,8 @@ use saved::Digests;
 pub use saved::{SAVED_FILES, Saved, load, save, save_with};
 use sections::SECTIONS;
 pub use sections::{
-    CircuitSection, DataSection, ExperimentKind, GenerateSection, LimitsSection, List, LossName,
+    CircuitSection, DataSection, ExperimentKind, GenerateSection, LabelName, LimitsSection, List,
+    LossName,
     MeanOver, MeasureSection, ModelSection, ScheduleName, Sections, StatisticsSection, SweepMethod,
     SweepSection, TensorsSection, TrainSection,
 };
@@ -150,11 +151,7 @@ impl PlanFile {
 
     fn parsed(text: &str, format: Format, file: Option<&Path>, folder: &Path) -> Result<Self> {
         let document = document::parse(text, format).map_err(|error| PlanFileError::Syntax {
-            place: Place {
-                file: file.map(Arc::from),
-                line: Some(error.line),
-                entry: Arc::default(),
-            },
+            place: FilePlace { file: file.map(Arc::from), at: error.at, entry: Arc::default() },
             message: error.message,
         })?;
         Self::of_document(document, text.to_owned(), file, folder)
@@ -229,7 +226,7 @@ impl PlanFile {
     }
 
     fn written(plan: &Plan, sink: &mut Sink) -> Result<Self> {
-        let document = Node { line: None, value: Value::Table(write::plan(plan, sink)?) };
+        let document = Node::from(Value::Table(write::plan(plan, sink)?));
         if !document.is_finite() {
             return Err(PlanFileError::NotWritable {
                 entry: "the plan".to_owned(),
@@ -379,8 +376,8 @@ impl PlanFile {
     }
 
     /// Where the file is, the model that it was made for, and the one that is given.
-    fn models(&self, outline: &Outline) -> (Place, String, String) {
-        let place = Place { file: self.file.clone(), line: None, entry: Arc::default() };
+    fn models(&self, outline: &Outline) -> (FilePlace, String, String) {
+        let place = FilePlace { file: self.file.clone(), at: At::default(), entry: Arc::default() };
         let saved = self.sections.model.as_ref().and_then(|model| model.id.clone());
         let saved = saved.unwrap_or_else(|| "a model without a name".to_owned());
         (place, saved, outline.provenance().name.clone())
@@ -413,13 +410,13 @@ impl PlanFile {
     }
 
     fn missing(&self, key: &'static str, expected: &str) -> PlanFileError {
-        let place = Place { file: self.file.clone(), line: None, entry: Arc::default() };
+        let place = FilePlace { file: self.file.clone(), at: At::default(), entry: Arc::default() };
         PlanFileError::MissingKey { place, key, expected: expected.to_owned() }
     }
 
     /// The file's text.
     pub fn text(&self, format: Format) -> String {
-        let document = Node { line: None, value: Value::Table(self.entries()) };
+        let document = Node::from(Value::Table(self.entries()));
         match format {
             Format::Toml => document::to_toml(&document),
             Format::Json => document::to_json(&document),

@@ -108,7 +108,7 @@ pub fn save_with(folder: &Path, plan: &Plan, outline: &Outline, sections: &Secti
     };
     let mut entries = file.entries();
     entries.push((SHA256.to_owned(), digests.write()));
-    let text = document::to_json(&Node { line: None, value: Value::Table(entries) });
+    let text = document::to_json(&Value::Table(entries).into());
     vene_files::write_folder(folder, &SAVED_FILES, |staging| {
         write(&staging.join(PLAN), text.as_bytes())?;
         write(&staging.join(TENSORS), &bytes)

@@ -32,5 +32,5 @@ fn node(json: Json) -> Node {
             Value::Table(entries.map(|(key, value)| (key, node(value))).collect())
         }
     };
-    Node { line: None, value }
+    value.into()
 }

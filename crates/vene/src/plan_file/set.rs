@@ -3,14 +3,14 @@
 use std::sync::Arc;
 
 use super::document::{self, Format, Node, Value};
-use super::error::{Place, PlanFileError};
+use super::error::{FilePlace, PlanFileError};
 
 type Result<T> = std::result::Result<T, PlanFileError>;
 
 /// The document with a value in its place: `grid.dose=[0.5, 1.0]`.
 pub(super) fn set(document: &Node, assignment: &str) -> Result<Node> {
     let refused = |problem: String| PlanFileError::Contradiction {
-        place: Place { entry: Arc::from(assignment), ..Place::default() },
+        place: FilePlace { entry: Arc::from(assignment), ..FilePlace::default() },
         problem,
     };
     let Some((path, value)) = assignment.split_once('=') else {
@@ -41,8 +41,7 @@ pub(super) fn set(document: &Node, assignment: &str) -> Result<Node> {
             _ => return Err(refused(format!("`{key}` stands in something that has no keys"))),
         };
         if is_last {
-            node.line = None;
-            node.value = value.value.clone();
+            *node = value.clone();
         }
     }
     Ok(document)
@@ -52,5 +51,5 @@ pub(super) fn set(document: &Node, assignment: &str) -> Result<Node> {
 fn value_of(text: &str) -> Node {
     let parsed = document::parse(&format!("value = {text}"), Format::Toml);
     let value = parsed.ok().and_then(|document| document.get("value").cloned());
-    value.unwrap_or_else(|| text.into())
+    value.map_or_else(|| text.into(), |value| value.unplaced())
 }

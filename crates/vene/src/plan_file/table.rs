@@ -10,15 +10,18 @@ use vene_named::listed;
 use vene_named::shown;
 
 use super::document::{Node, Value};
-use super::error::{Place, PlanFileError, nearest};
+use super::error::{At, FilePlace, PlanFileError, nearest};
 
 type Result<T> = std::result::Result<T, PlanFileError>;
+
+/// Items of a list up to which each is told by its number.
+const LONGEST: usize = 1000;
 
 /// A value and where it stands.
 #[derive(Clone, Debug)]
 pub(crate) struct Item<'a> {
     pub node: &'a Node,
-    pub place: Place,
+    pub place: FilePlace,
 }
 
 /// A table whose keys are all known.
@@ -31,20 +34,25 @@ pub(crate) struct Table<'a> {
 impl<'a> Item<'a> {
     /// The whole document.
     pub fn document(node: &'a Node, file: Option<Arc<Path>>) -> Self {
-        Self { node, place: Place { file, line: None, entry: Arc::default() } }
+        Self { node, place: FilePlace { file, at: At::default(), entry: Arc::default() } }
     }
 
     /// Something within it.
     fn inner(&self, node: &'a Node, entry: Arc<str>) -> Self {
-        let line = node.line.or(self.place.line);
-        Self { node, place: Place { file: self.place.file.clone(), line, entry } }
+        let at = if node.at.line.is_some() { node.at } else { self.place.at };
+        Self { node, place: FilePlace { file: self.place.file.clone(), at, entry } }
+    }
+
+    /// Where its key stands.
+    fn key(&self) -> At {
+        if self.node.key.line.is_some() { self.node.key } else { self.place.at }
     }
 
     fn named(&self, name: &str) -> String {
         let name: String = shown(name);
         match self.place.entry.as_ref() {
             "" => name,
-            entry => format!("{entry}, {name}"),
+            entry => format!("{entry}.{name}"),
         }
     }
 
@@ -117,7 +125,14 @@ impl<'a> Item<'a> {
     pub fn list(&self, expected: &str) -> Result<Vec<Item<'a>>> {
         match &self.node.value {
             Value::List(items) => {
-                Ok(items.iter().map(|node| self.inner(node, self.place.entry.clone())).collect())
+                // Of a list of a million numbers no path is made for each.
+                let is_long = items.len() > LONGEST;
+                let entry = |index: usize| match is_long {
+                    true => self.place.entry.clone(),
+                    false => format!("{}[{index}]", self.place.entry).into(),
+                };
+                let items = items.iter().enumerate();
+                Ok(items.map(|(index, node)| self.inner(node, entry(index))).collect())
             }
             _ => Err(self.expected(expected)),
         }
@@ -125,10 +140,10 @@ impl<'a> Item<'a> {
 
     /// A table of a list, in its place under a number.
     pub fn numbered(&self, node: &'a Node, name: &str, number: usize) -> Self {
-        self.inner(node, format!("{name} {number}").into())
+        self.inner(node, format!("{name}[{number}]").into())
     }
 
-    /// A list of tables, each in its place under a number, as `edit 3`.
+    /// A list of tables, each in its place under a number, as `edit[3]`.
     pub fn tables(&self, name: &str) -> Result<Vec<Item<'a>>> {
         match &self.node.value {
             Value::List(items) => {
@@ -160,7 +175,7 @@ impl<'a> Item<'a> {
         let unknown = |(key, _): &(&str, Item<'_>)| !known.contains(key);
         if let Some((key, item)) = self.entries(expected)?.into_iter().find(unknown) {
             return Err(PlanFileError::UnknownKey {
-                place: Place { entry: self.place.entry.clone(), ..item.place },
+                place: FilePlace { at: item.key(), entry: self.place.entry.clone(), ..item.place },
                 key: shown(key),
                 nearest: nearest(key, known),
                 known: match known.is_empty() {

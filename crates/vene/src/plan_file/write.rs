@@ -230,8 +230,8 @@ fn intervention(name: &str, intervention: &dyn Intervention, sink: &mut Sink) ->
     let parameters = ("parameters".to_owned(), sink.parameters(name, intervention)?);
     let mut entries = match node.value {
         Value::Table(entries) => entries,
-        other => vec![("name".to_owned(), Node { line: None, value: other })],
+        other => vec![("name".to_owned(), other.into())],
     };
     entries.push(parameters);
-    Ok(Node { line: None, value: Value::Table(entries) })
+    Ok(Value::Table(entries).into())
 }

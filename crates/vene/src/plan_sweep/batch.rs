@@ -188,7 +188,7 @@ impl<'a> Rows<'a> {
             jobs.push((Job::Base, self.base()?));
             jobs.extend(self.other()?.map(|plan| (Job::Other, plan)));
         }
-        for run in 0..self.sweep.grid.runs.len() {
+        for run in self.sweep.own_runs() {
             if measures {
                 jobs.push((Job::Edited(run), self.edited(run)?));
             }

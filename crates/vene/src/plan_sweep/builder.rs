@@ -150,6 +150,7 @@ impl<'a> PlanSweepBuilder<'a> {
             has_copy,
             seed: self.seed,
             padded: self.padded,
+            own_runs: 0..grid.runs.len(),
             grid,
         };
         sweep.leave_out_unfit(self.outline)?;

@@ -55,7 +55,7 @@ pub struct RowValues {
 pub(super) fn sites(sweep: &PlanSweep, _config: &DecoderConfig) -> Vec<CollectedSite> {
     let grid = &sweep.grid;
     let mut sites: Vec<CollectedSite> = Vec::new();
-    for (run, of) in grid.runs.iter().enumerate() {
+    for (run, of) in grid.runs.iter().enumerate().filter(|(run, _)| sweep.own_runs.contains(run)) {
         let prefix = match grid.name(of) {
             name if name.is_empty() => name,
             name => format!("{name}/"),
@@ -98,7 +98,7 @@ pub(super) fn values_of_row(sweep: &PlanSweep, row: &PreparedRow, config: &Decod
         let observing = plan.edits.iter().filter(|edit| edit.intervention.traits().observes);
         collects.chain(observing.map(|edit| of(edit.component, &edit.positions))).sum()
     };
-    sweep.grid.runs.iter().map(|run| of_plan(&run.plan)).sum()
+    sweep.grid.runs[sweep.own_runs()].iter().map(|run| of_plan(&run.plan)).sum()
 }
 
 /// How many positions of a row are meant; those that cannot be found there are none.

@@ -18,6 +18,14 @@ pub enum PlanSweepError {
     /// No plan at all.
     #[error("there is no plan to run: give one")]
     NoPlans,
+    /// Runs that the grid does not have.
+    #[error("runs {} to {} are not all runs of the grid, which has {runs}, or are none", range.start, range.end)]
+    NoRuns {
+        /// Those that were asked for.
+        range: Range<usize>,
+        /// How many there are.
+        runs: usize,
+    },
     /// No row can be used.
     #[error("none of the {rows} rows can be used; {first}: {reason}")]
     NoneUsable {

@@ -51,6 +51,7 @@ pub use collected::{Collected, CollectedSite, Shape};
 pub use error::PlanSweepError;
 pub use table::join;
 
+use crate::effort;
 use crate::metric::{Meter, Metric};
 use crate::plan_file::PlanGrid;
 use reads::TokenRead;
@@ -74,6 +75,8 @@ pub struct PlanSweep {
     seed: u64,
     /// Whether rows of unequal numbers of collected positions are taken.
     padded: bool,
+    /// Which runs of the grid are made; the others are somebody else's.
+    own_runs: Range<usize>,
 }
 
 /// What a batch of rows came to.
@@ -159,18 +162,36 @@ impl PlanSweep {
         collected::sites(self, config)
     }
 
-    /// At how many positions of a row each of the first run's collects ([`Plan::collect`](crate::Plan::collect)) is made.
+    /// At how many positions of a row each of the first own run's collects ([`Plan::collect`](crate::Plan::collect)) is made.
     pub fn collected_at(&self, row: &PreparedRow) -> Vec<usize> {
-        let collects = self.grid.runs.first().map_or(&[][..], |run| &run.plan.collects);
+        let first = self.grid.runs.get(self.own_runs.start);
+        let collects = first.map_or(&[][..], |run| &run.plan.collects);
         let count = |collect: &vene_engine::plan::Collect| {
             collected::positions_in(self, row, &collect.positions)
         };
         collects.iter().map(count).collect()
     }
 
+    /// The same, of which only a stretch of the grid's runs is made, in every row: so that several machines can share a
+    /// grid over one row. What they come to, in order, is what the whole comes to.
+    ///
+    /// # Errors
+    /// No runs, or runs that the grid does not have.
+    pub fn of_runs(self, runs: Range<usize>) -> Result<Self, PlanSweepError> {
+        if runs.is_empty() || runs.end > self.grid.runs.len() {
+            return Err(PlanSweepError::NoRuns { range: runs, runs: self.grid.runs.len() });
+        }
+        Ok(Self { own_runs: runs, ..self })
+    }
+
+    /// The runs of the grid that are made, by index.
+    pub fn own_runs(&self) -> Range<usize> {
+        self.own_runs.clone()
+    }
+
     /// How many runs are made of all rows together.
     pub fn runs(&self) -> usize {
-        self.rows.len() * self.grid.runs.len()
+        self.rows.len() * self.own_runs.len()
     }
 
     /// The rows, by index among those used, in the batches in which they are run: the first ones small.
@@ -182,9 +203,10 @@ impl PlanSweep {
     pub fn batches_in(&self, rows: Range<usize>, config: &DecoderConfig) -> Vec<Range<usize>> {
         let of_distributions = if self.meter.whole() { DISTRIBUTIONS } else { BATCH };
         let values = self.rows.first().map_or(0, |row| collected::values_of_row(self, row, config));
-        let most =
-            [of_distributions, BATCH / self.grid.runs.len().max(1), COLLECTED / values.max(1)];
-        vene_data::batches(rows, FIRST, most.into_iter().min().unwrap_or(1))
+        let runs = self.own_runs.len().max(1);
+        let [first, any] = effort::rows(&self.rows, effort::weights(config), runs);
+        let most = [of_distributions, BATCH / runs, COLLECTED / values.max(1), any];
+        vene_data::batches(rows, first.min(FIRST), most.into_iter().min().unwrap_or(1))
     }
 
     /// Runs one batch. `progress` is told how many runs are done, and may break off.
@@ -238,7 +260,7 @@ impl PlanSweep {
         progress: &mut dyn FnMut(usize) -> ControlFlow<()>,
     ) -> Result<PlanBatch, PlanSweepError> {
         let run = |rows: Range<usize>| {
-            let before = rows.start * self.grid.runs.len();
+            let before = rows.start * self.own_runs.len();
             self.run_batch(outline, executor, rows, &mut |done| progress(before + done))
         };
         let parts = self.batches(outline.config()).into_iter().map(run);

@@ -38,7 +38,8 @@ pub(super) fn measure(
     }
     let Some(twin) = executor.twin() else { return Ok(()) };
     let places = places(sweep).into_iter().enumerate();
-    for (number, (row, run)) in places.filter(|(_, (row, _))| range.contains(row)) {
+    let is_own = |row: &usize, run: &usize| range.contains(row) && sweep.own_runs.contains(run);
+    for (number, (row, run)) in places.filter(|(_, (row, run))| is_own(row, run)) {
         let rows = Rows::new(sweep, outline, row..row + 1)?;
         let plans = [rows.base()?, rows.edited(run)?];
         let effects = |executor: &dyn Executor| -> Result<Option<Vec<f64>>, PlanSweepError> {

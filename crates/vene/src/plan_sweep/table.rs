@@ -81,7 +81,7 @@ pub(super) fn examples(
 ) -> Result<Table, TableError> {
     let mut lines = Vec::new();
     for (place, row) in rows.iter().enumerate() {
-        for run in 0..sweep.grid.runs.len() {
+        for run in sweep.own_runs() {
             let receipts = measured.receipts[run].iter();
             let receipts: Vec<&Receipt> = receipts.filter(|made| made.example == place).collect();
             let (change, note) = (change_of(&receipts), note_of(&receipts));

@@ -14,6 +14,7 @@ mod rotated;
 use std::sync::Arc;
 
 use vene_intervention::{Intervention, SourceCount};
+use vene_named::UnknownName;
 
 use crate::plan_file::making::{Made, Making, Stored, Table};
 use crate::plan_file::pyvene::Import;
@@ -84,6 +85,17 @@ pub fn all() -> impl Iterator<Item = &'static Registered> {
 /// The intervention of this name.
 pub fn find(name: &str) -> Option<&'static Registered> {
     all().find(|row| row.name == name)
+}
+
+/// The intervention of this name.
+///
+/// # Errors
+/// A name that none has, with the nearest that one does.
+pub fn named(name: &str) -> Result<&'static Registered, UnknownName> {
+    find(name).ok_or_else(|| {
+        let known: Vec<&str> = all().map(|row| row.name).collect();
+        UnknownName::new("intervention", name, &known)
+    })
 }
 
 /// The aliases.

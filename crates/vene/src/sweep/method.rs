@@ -1,5 +1,6 @@
 //! What a sweep does at each of its places.
 
+use std::str::FromStr;
 use std::sync::Arc;
 
 use vene_data::Role;
@@ -9,6 +10,7 @@ use vene_intervention::{
     Zero,
 };
 use vene_model::Component;
+use vene_named::UnknownName;
 
 use super::NoiseSize;
 use crate::registry;
@@ -71,6 +73,17 @@ pub enum Method {
     Custom(Arc<dyn Intervention>),
 }
 
+impl FromStr for Method {
+    type Err = UnknownName;
+
+    fn from_str(name: &str) -> Result<Self, UnknownName> {
+        Self::named(name).ok_or_else(|| {
+            let known: Vec<&str> = Self::names().collect();
+            UnknownName::new("intervention that a name alone describes", name, &known)
+        })
+    }
+}
+
 impl Method {
     /// Draws for each row and place at most.
     pub const MOST_DRAWS: usize = 1000;
@@ -81,7 +94,7 @@ impl Method {
         registry::methods().find(|(known, _)| *known == name).map(|(_, method)| method())
     }
 
-    /// The names of those that a name alone describes.
+    /// The names of those that a name alone describes, which parse: `"zero".parse::<Method>()`.
     pub fn names() -> impl Iterator<Item = &'static str> {
         registry::methods().map(|(name, _)| name)
     }

@@ -97,6 +97,7 @@ pub(crate) use table::{PARAMETERS, PLACES, with_noise};
 pub use table::{SETTINGS, join, noise_floor, place_columns};
 pub use vene_data::AnswerTokens;
 
+use crate::effort;
 use crate::metric::{Meter, Metric};
 use vene_data::{LeftOut, PreparedRow, Role};
 use vene_engine::plan::ResolvedPlan;
@@ -125,6 +126,8 @@ pub struct Sweep {
     distinct_roles: bool,
     /// Of a pair, for each direction the cells, by index, at which noise is measured.
     noise_cells: Option<Vec<Vec<usize>>>,
+    /// How large the model is ([`effort::weights`]).
+    weights: usize,
 }
 
 /// A token whose probability is read.
@@ -348,7 +351,9 @@ impl Sweep {
     pub fn batches_in(&self, rows: Range<usize>) -> Vec<Range<usize>> {
         let of_distributions = if self.meter.whole() { DISTRIBUTIONS } else { BATCH };
         let each = self.interventions_per_row().max(1);
-        vene_data::batches(rows, FIRST / each, of_distributions.min(BATCH / each))
+        let [first, any] = effort::rows(&self.rows, self.weights, each);
+        let most = of_distributions.min(BATCH / each).min(any);
+        vene_data::batches(rows, first.min(FIRST / each), most)
     }
 
     /// What has to be known before the first batch: where a mean over the data set is written,

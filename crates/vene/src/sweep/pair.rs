@@ -140,6 +140,7 @@ impl SweepBuilder<'_> {
             first_tokens: self.first_tokens,
             distinct_roles: false,
             noise_cells: Some(Vec::new()),
+            weights: crate::effort::weights(self.outline.config()),
         };
         super::batch::check(&sweep, self.outline)?;
         sweep.noise_cells = Some(pair_noise::cells(&sweep, self.outline)?);

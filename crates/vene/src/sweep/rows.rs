@@ -56,6 +56,7 @@ impl SweepBuilder<'_> {
             first_tokens: self.first_tokens,
             distinct_roles: self.distinct_roles,
             noise_cells: None,
+            weights: crate::effort::weights(self.outline.config()),
         };
         sweep.refuse_none_usable()?;
         sweep.leave_out_unusable(self.outline)?;

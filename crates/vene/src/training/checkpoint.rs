@@ -11,7 +11,7 @@ use candle_core::{Device, Tensor};
 use safetensors::SafeTensors;
 use vene_intervention::Parameter;
 
-use super::Checkpoint;
+use super::TrainingFile;
 use super::error::TrainingError;
 use super::optimizer::State;
 use super::progress::{Epoch, Evaluation, Step, Trained};
@@ -28,7 +28,7 @@ const SHA256: &str = "vene.sha256";
 
 /// Writes parameters, the optimizer's state and all steps so far: whole or not at all.
 pub(super) fn keep(
-    checkpoint: Checkpoint<'_>,
+    checkpoint: TrainingFile<'_>,
     learned: &[Parameter],
     state: &State,
     trained: &Trained,
@@ -78,7 +78,7 @@ pub(super) fn keep(
 
 /// Takes up a training of so many steps and epochs.
 pub(super) fn take_up(
-    checkpoint: Checkpoint<'_>,
+    checkpoint: TrainingFile<'_>,
     learned: &[Parameter],
     state: &mut State,
     steps: usize,

@@ -22,11 +22,10 @@ pub use annealing::Annealing;
 pub use control::{random_directions, split, whole_activations, with_random_directions};
 pub use error::TrainingError;
 pub use objective::{
-    BatchLoss, CrossEntropy, Divergence, FromLogits, LogitDifference, Loss, Objective, Penalty,
-    SumOf,
+    BatchLoss, CrossEntropy, Divergence, FoilLead, FromLogits, Loss, Objective, Penalty, SumOf,
 };
 pub use optimizer::{AdamW, Rotations, State as OptimizerState};
-pub use progress::{Epoch, Evaluation, Progress, Step, Trained};
+pub use progress::{Epoch, Evaluation, Step, Trained, TrainingProgress};
 pub use schedule::Schedule;
-pub use trainer::{Checkpoint, Examples, Trainer};
+pub use trainer::{Examples, Trainer, TrainingFile};
 pub use vene_engine::{TrainRun, unembedding_gradient};

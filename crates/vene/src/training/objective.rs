@@ -151,15 +151,15 @@ impl Loss for Divergence {
     }
 }
 
-/// How far the foil's logit lies above the target's: `logit(foil) - logit(target)`. A read is right where the
-/// target's is larger; a tie is half right.
+/// How far the foil's logit lies above the target's: `logit(foil) - logit(target)`, which is minus the metric
+/// [`LOGIT_DIFFERENCE`](crate::metric::LOGIT_DIFFERENCE). A read is right where the target's is larger; a tie is half right.
 #[derive(Clone, Debug)]
-pub struct LogitDifference {
+pub struct FoilLead {
     /// For each example and read a target and a foil.
     pairs: Vec<Vec<[u32; 2]>>,
 }
 
-impl LogitDifference {
+impl FoilLead {
     /// A target and a foil for each example, of which the plan reads one position.
     pub fn new(pairs: &[[u32; 2]]) -> Self {
         Self { pairs: pairs.iter().map(|&pair| vec![pair]).collect() }
@@ -171,7 +171,7 @@ impl LogitDifference {
     }
 }
 
-impl Loss for LogitDifference {
+impl Loss for FoilLead {
     fn check(&self, plan: &ResolvedPlan) -> Result<(), TrainingError> {
         fits("pairs", &self.pairs, plan)
     }

@@ -40,7 +40,7 @@ pub struct Epoch {
 
 /// What a training tells as it goes.
 #[derive(Clone, Copy, Debug)]
-pub enum Progress<'a> {
+pub enum TrainingProgress<'a> {
     /// It takes up an earlier one that came so far.
     Resumed(&'a Trained),
     /// A step is done.

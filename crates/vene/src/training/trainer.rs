@@ -15,7 +15,7 @@ use super::checkpoint;
 use super::error::TrainingError;
 use super::objective::Objective;
 use super::optimizer::State;
-use super::progress::{Epoch, Evaluation, Progress, Step, Trained};
+use super::progress::{Epoch, Evaluation, Step, Trained, TrainingProgress};
 use super::{AdamW, Schedule};
 
 /// Trains the interventions of a plan.
@@ -72,7 +72,7 @@ pub struct Examples<'a> {
 
 /// A file in which a training keeps how far it came.
 #[derive(Clone, Copy, Debug)]
-pub struct Checkpoint<'a> {
+pub struct TrainingFile<'a> {
     /// The file.
     pub path: &'a Path,
     /// Whose it is: a text that is the same only where everything is the same that determines what is learned, such as a
@@ -93,7 +93,7 @@ impl Trainer {
         model: &Model,
         examples: Examples<'_>,
         held_out: Option<Examples<'_>>,
-        progress: &mut dyn FnMut(Progress<'_>) -> ControlFlow<()>,
+        progress: &mut dyn FnMut(TrainingProgress<'_>) -> ControlFlow<()>,
     ) -> Result<Trained, TrainingError> {
         self.run(model, examples, held_out, None, progress)
     }
@@ -109,8 +109,8 @@ impl Trainer {
         model: &Model,
         examples: Examples<'_>,
         held_out: Option<Examples<'_>>,
-        checkpoint: Checkpoint<'_>,
-        progress: &mut dyn FnMut(Progress<'_>) -> ControlFlow<()>,
+        checkpoint: TrainingFile<'_>,
+        progress: &mut dyn FnMut(TrainingProgress<'_>) -> ControlFlow<()>,
     ) -> Result<Trained, TrainingError> {
         self.run(model, examples, held_out, Some(checkpoint), progress)
     }
@@ -120,8 +120,8 @@ impl Trainer {
         model: &Model,
         examples: Examples<'_>,
         held_out: Option<Examples<'_>>,
-        checkpoint: Option<Checkpoint<'_>>,
-        progress: &mut dyn FnMut(Progress<'_>) -> ControlFlow<()>,
+        checkpoint: Option<TrainingFile<'_>>,
+        progress: &mut dyn FnMut(TrainingProgress<'_>) -> ControlFlow<()>,
     ) -> Result<Trained, TrainingError> {
         let Examples { plan, objective } = examples;
         plan.expect(model.key()).map_err(RunError::from)?;
@@ -156,7 +156,7 @@ impl Trainer {
             }
             None => Trained::default(),
         };
-        if !trained.epochs.is_empty() && progress(Progress::Resumed(&trained)).is_break() {
+        if !trained.epochs.is_empty() && progress(TrainingProgress::Resumed(&trained)).is_break() {
             return Err(RunError::Stopped.into());
         }
         if let (Some(annealing), Some(last)) = (self.annealing, trained.steps.last()) {
@@ -190,7 +190,7 @@ impl Trainer {
                 sums.join(&found.sums);
                 let step = Step { step, steps, epoch, loss, accuracy };
                 trained.steps.push(step);
-                if progress(Progress::Step(&step)).is_break() {
+                if progress(TrainingProgress::Step(&step)).is_break() {
                     return Err(RunError::Stopped.into());
                 }
             }
@@ -205,7 +205,7 @@ impl Trainer {
             if let Some(checkpoint) = checkpoint {
                 checkpoint::keep(checkpoint, &learned, &state, &trained)?;
             }
-            if progress(Progress::Epoch(&epoch)).is_break() {
+            if progress(TrainingProgress::Epoch(&epoch)).is_break() {
                 return Err(RunError::Stopped.into());
             }
             if self.is_over(&trained.epochs) {

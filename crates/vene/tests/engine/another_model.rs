@@ -51,7 +51,7 @@ fn a_plan_is_refused_by_every_way_of_running_it() {
         let objective = Objective::labels(&[3]);
         let examples = Examples { plan: &plan, objective: &objective };
         refused(Trainer::default().evaluate(model, examples), "the plan");
-        let mut go_on = |_: vene::training::Progress<'_>| ControlFlow::Continue(());
+        let mut go_on = |_: vene::training::TrainingProgress<'_>| ControlFlow::Continue(());
         refused(Trainer::default().train(model, examples, None, &mut go_on), "the plan");
     }
     // Another copy of the same model, in another precision, is the same model.

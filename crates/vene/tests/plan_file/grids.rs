@@ -63,10 +63,13 @@ fn a_list_of_layers_edits_them_together() {
             layers.iter().map(|layer| format!("block_output of layer {layer}")).collect();
         assert_eq!(edited(&grid), [expected], "{layer}");
     }
-    refused(&format!("{EDIT}layer = '0..4'\n"), &["line 4, edit 0, layer", "there are 3"]);
+    refused(
+        &format!("{EDIT}layer = '0..4'\n"),
+        &["line 4, column", "edit[0].layer", "there are 3"],
+    );
     // What is wrong with an edit is told by its number in the file.
     let second = format!("{EDIT}layer = 'all'\n{EDIT}layer = 0\nheads = 'x'\n");
-    refused(&second, &["edit 1, heads"]);
+    refused(&second, &["edit[1].heads"]);
 }
 
 /// Each layer has parameters of its own, unless a link says otherwise.
@@ -136,7 +139,7 @@ fn heads_each_by_itself() {
 fn grids_that_make_no_sense() {
     refused(
         &format!("{EDIT}layer = 0\n[grid]\nl = [0]\n"),
-        &["line 5, grid", "no value in the plan is \"$l\"", "would change nothing"],
+        &["line 5, column", "grid", "no value in the plan is \"$l\"", "would change nothing"],
     );
     refused(
         &format!(
@@ -144,10 +147,10 @@ fn grids_that_make_no_sense() {
         ),
         &["`$m` is no placeholder", "[grid] names l"],
     );
-    refused(&format!("{EDIT}layer = '$l'\n[grid]\nl = []\n"), &["grid, l", "an empty list"]);
+    refused(&format!("{EDIT}layer = '$l'\n[grid]\nl = []\n"), &["grid.l", "an empty list"]);
     refused(&format!("{EDIT}layer = '$l'\n[grid]\nl = [0, 0]\n"), &["0 is there twice"]);
     refused(&format!("{EDIT}layer = '$l'\n[grid]\n1 = [0]\n"), &["placeholder's name"]);
-    refused(&format!("{EDIT}layer = 0\npositions = '$p'\n[grid]\np = '0..100000'\n"), &["grid, p"]);
+    refused(&format!("{EDIT}layer = 0\npositions = '$p'\n[grid]\np = '0..100000'\n"), &["grid.p"]);
     let wide = "[grid]\na = '0..300'\nb = '0..300'\n";
     refused(
         &format!("{EDIT}layer = 0\npositions = ['$a', '$b']\n{wide}"),

@@ -34,6 +34,36 @@ fn text_that_is_no_toml() {
     refused("[[edit]]\nlayer = = 1\n", &["line 2"]);
 }
 
+/// In TOML by line and column, in JSON, which programs write, by the path.
+#[test]
+fn places_are_named_as_their_format_has_them() {
+    refused(
+        "[[edit]]\nintervention = 'zero'\ncomponent = 'mlp_output'\nlayer = 1\n[[edit]]\nintervention = 'zero'\n  \
+         component = 'mlp_outptu'\n",
+        &["line 7, column 15, edit[1].component: ", "did you mean mlp_output?"],
+    );
+    refused(
+        "[[edit]]\nintervention = { name = 'scaling', faktor = 2.0 }\ncomponent = 'mlp_output'\nlayer = 1\n",
+        &["line 2, column 36, edit[0].intervention: ", "did you mean `factor`?"],
+    );
+    refused("[data]\nprompts = ['a', 3]\n", &["line 2, column 17, data.prompts[1]: it is 3"]);
+    let edit = r#"{"intervention": "zero", "component": "mlp_output", "layer": 1}"#;
+    let text = format!(r#"{{"edit": [{edit}, {}]}}"#, edit.replace("output", "outptu"));
+    let file = PlanFile::parse(&text, Format::Json, Path::new("")).unwrap();
+    let error = file.plan(&outline()).map(|_| ()).unwrap_err().to_string();
+    assert!(error.starts_with("edit[1].component: "), "{error}");
+    assert!(error.contains("did you mean mlp_output?"), "{error}");
+    let unknown = r#"{"train": {"epoch": 3}}"#;
+    let error = PlanFile::parse(unknown, Format::Json, Path::new("")).unwrap_err().to_string();
+    assert!(
+        error.starts_with("train: there is no key `epoch` here (did you mean `epochs`?)"),
+        "{error}"
+    );
+    let error =
+        PlanFile::parse("{\n\"a\": ]}", Format::Json, Path::new("")).unwrap_err().to_string();
+    assert!(error.starts_with("line 2, column 6: "), "{error}");
+}
+
 #[test]
 fn positions_for_each_source() {
     let edit = |from: &str| {
@@ -62,7 +92,8 @@ fn unknown_keys_of_an_edit() {
     refused(
         "[[edit]]\nintervention = 'zero'\ncomponent = 'mlp_output'\nlayers = 1\n",
         &[
-            "line 4, edit 0",
+            "line 4, column",
+            "edit[0]",
             "there is no key `layers`",
             "did you mean `layer`?",
             "positions, heads",
@@ -108,7 +139,7 @@ fn unknown_interventions() {
 fn unknown_components() {
     refused(
         "[[edit]]\nintervention = 'zero'\ncomponent = 'mlp_outptu'\nlayer = 1\n",
-        &["line 3, edit 0, component", "mlp_outptu", "did you mean mlp_output?"],
+        &["line 3, column", "edit[0].component", "mlp_outptu", "did you mean mlp_output?"],
     );
 }
 
@@ -124,7 +155,7 @@ fn names_that_mean_another_tensor_elsewhere() {
 fn layers_past_the_end() {
     refused(
         "[[edit]]\nintervention = 'zero'\ncomponent = 'mlp_output'\nlayer = 7\n",
-        &["line 1, edit 0", "layer 7"],
+        &["line 1, column", "edit[0]", "layer 7"],
     );
 }
 
@@ -132,7 +163,12 @@ fn layers_past_the_end() {
 fn settings_that_an_intervention_lacks() {
     refused(
         "[[edit]]\nintervention = { name = 'scaling', factor = 2, seed = 1 }\ncomponent = 'mlp_output'\nlayer = 1\n",
-        &["line 2, edit 0, intervention", "there is no key `seed`", "there are name, factor"],
+        &[
+            "line 2, column",
+            "edit[0].intervention",
+            "there is no key `seed`",
+            "there are name, factor",
+        ],
     );
     refused(
         "[[edit]]\nintervention = { name = 'zero', parameters = 'x.safetensors' }\ncomponent = 'mlp_output'\nlayer = 1\n",
@@ -154,11 +190,11 @@ fn settings_that_are_missing() {
 fn values_of_another_kind() {
     refused(
         "[[edit]]\nintervention = 'zero'\ncomponent = 'mlp_output'\nlayer = true\n",
-        &["line 4, edit 0, layer", "it is true", "expected a whole number from 0 on"],
+        &["line 4, column", "edit[0].layer", "it is true", "expected a whole number from 0 on"],
     );
     refused(
         "[[edit]]\nintervention = 'zero'\ncomponent = 'mlp_output'\nlayer = 'one'\n",
-        &["line 4, edit 0, layer", "`one` names no layer", "a range such as 0..3"],
+        &["line 4, column", "edit[0].layer", "`one` names no layer", "a range such as 0..3"],
     );
     refused(
         "[[edit]]\nintervention = { name = 'scaling', factor = nan }\ncomponent = 'mlp_output'\nlayer = 1\n",
@@ -188,7 +224,11 @@ fn values_of_another_kind() {
 fn wrong_dimensions() {
     refused(
         "[[edit]]\nintervention = { name = 'rotated_space', subspace = [3, 20] }\ncomponent = 'block_output'\nlayer = 1\n",
-        &["line 2, edit 0, intervention, subspace", "dimension 20: there are 20, counted from 0"],
+        &[
+            "line 2, column",
+            "edit[0].intervention.subspace",
+            "dimension 20: there are 20, counted from 0",
+        ],
     );
     refused(
         "[[edit]]\nintervention = { name = 'low_rank_rotated_space', rank = 21 }\ncomponent = 'block_output'\nlayer = 1\n",
@@ -244,7 +284,7 @@ fn links_between_different_shapes() {
         &[
             "line 8",
             "the link `a`",
-            "edit 0",
+            "edit[0]",
             "line 3",
             "describes another",
             "leave `intervention` out",
@@ -252,7 +292,7 @@ fn links_between_different_shapes() {
     );
     refused(
         &format!("{first}[[edit]]\nlink = 'b'\ncomponent = 'block_output'\nlayer = 1\n"),
-        &["line 6, edit 1", "there is no `intervention`"],
+        &["line 6, column", "edit[1]", "there is no `intervention`"],
     );
 }
 
@@ -260,7 +300,7 @@ fn links_between_different_shapes() {
 fn units_that_a_component_lacks() {
     refused(
         "[[edit]]\nintervention = 'zero'\ncomponent = 'block_output'\nlayer = 1\nheads = [0]\n",
-        &["edit 0", "block_output has no heads", "attention_value_output"],
+        &["edit[0]", "block_output has no heads", "attention_value_output"],
     );
     refused(
         "[[edit]]\nintervention = 'zero'\ncomponent = 'query_output'\nlayer = 1\nheads = [4]\n",
@@ -314,7 +354,7 @@ fn files_that_are_not_there() {
 
 #[test]
 fn schedules_and_versions() {
-    refused("version = 2\n", &["line 1, version", "it is 2", "expected 1"]);
+    refused("version = 2\n", &["line 1, column", "version", "it is 2", "expected 1"]);
     refused(
         "[train]\nschedule = 'lineal'\n",
         &["line 2", "no schedule `lineal`", "did you mean `linear`?"],
@@ -328,7 +368,7 @@ fn the_file_is_named() {
     let path = folder.path().join("plan.toml");
     std::fs::write(&path, "[[edit]]\nx = 1\n").unwrap();
     let error = PlanFile::read(&path).unwrap().plan(&outline()).unwrap_err().to_string();
-    assert!(error.contains("plan.toml, line 2, edit 0"), "{error}");
+    assert!(error.contains("plan.toml, line 2, column 1, edit[0]"), "{error}");
     let other = folder.path().join("plan.yaml");
     assert!(PlanFile::read(&other).unwrap_err().to_string().contains(".toml or a .json"));
     let missing = folder.path().join("missing.toml");
@@ -342,7 +382,10 @@ fn times_that_are_none() {
             "[[edit]]\nintervention = 'zero'\ncomponent = 'mlp_output'\nlayer = 1\nwhen = {when}\n"
         )
     };
-    refused(&edit("'every step'"), &["line 5, edit 0, when", "`every step`", "every_step"]);
+    refused(
+        &edit("'every step'"),
+        &["line 5, column", "edit[0].when", "`every step`", "every_step"],
+    );
     refused(&edit("3"), &["line 5", "it is 3", "list of steps"]);
     refused(&edit("[-1]"), &["line 5", "from 0 on"]);
 }

@@ -50,3 +50,24 @@ fn a_name_means_one_thing() {
     }
     assert_eq!(classes.len(), 22);
 }
+
+/// Whatever is chosen by a word parses from it, and names the nearest word where there is none such.
+#[test]
+fn choices_parse_from_words() {
+    fn said<T: std::str::FromStr<Err: std::fmt::Display>>(text: &str) -> String {
+        text.parse::<T>().err().map(|error| error.to_string()).unwrap_or_default()
+    }
+    assert!("zero".parse::<vene::Method>().is_ok());
+    for (error, nearest) in [
+        (said::<vene::Component>("mlp_outptu"), "mlp_output"),
+        (said::<vene::Method>("interchnge"), "interchange"),
+        (said::<vene::SweepUnit>("h.poss"), "h.pos"),
+        (said::<vene::Module>("atention"), "attention"),
+        (said::<vene::Direction>("nosing"), "noising"),
+        (said::<vene::task::Task>("capitol"), "capital"),
+        (said::<vene::data::FoilIs>("wrong_anser"), "wrong_answer"),
+        (registry::named("scalling").unwrap_err().to_string(), "scaling"),
+    ] {
+        assert!(error.contains(&format!("did you mean `{nearest}`")), "{error}");
+    }
+}

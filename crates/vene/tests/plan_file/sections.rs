@@ -1,18 +1,27 @@
-//! Sections of a file: whatever they say is read again from TOML and from JSON.
+//! An experiment in a file: whatever its sections, its plan and its grid say is read again from TOML and from JSON.
+//!
+//! Sections are made with all of their fields, so that the compiler names a key that is forgotten here.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 use proptest::collection::{btree_map, vec};
-use proptest::option::of;
+use proptest::option::{of, weighted};
 use proptest::prelude::*;
 use proptest::sample::select;
+use proptest::strategy::ValueTree;
+use proptest::test_runner::TestRunner;
+use vene::data::Role;
 use vene::plan_file::{
-    DataSection, ExperimentKind, Format, GenerateSection, LimitsSection, List, MeasureSection,
+    CircuitSection, DataSection, ExperimentKind, Format, GenerateSection, LimitsSection, List, MeasureSection,
     ModelSection, PlanFile, ScheduleName, Sections, StatisticsSection, SweepSection,
     TensorsSection, TrainSection,
 };
 use vene::{Named, Plan};
+
+use crate::random_plan::random_plan;
+use crate::subject::{PLAIN, Subject};
 
 fn named<T: Named>() -> impl Strategy<Value = T> {
     select(T::ALL)
@@ -43,6 +52,11 @@ fn path() -> impl Strategy<Value = PathBuf> {
     "[a-z /.]{1,12}".prop_map(PathBuf::from)
 }
 
+fn role() -> impl Strategy<Value = Role> {
+    select(vec!["last", "0", "-2", "first:3+last:1", "subject", "subject_last", "after_x"])
+        .prop_map(|role| role.parse().unwrap())
+}
+
 fn phrases() -> impl Strategy<Value = BTreeMap<String, String>> {
     btree_map("[a-z_ ]{1,8}", text(), 0..3)
 }
@@ -51,15 +65,18 @@ prop_compose! {
     fn model()(
         (id, ignored_keys, another) in (of(text()), vec(text(), 0..3), of(any::<bool>())),
         (bos, precision) in (of(named()), of(named())),
+        // What it says of another model than the plan is read for is refused.
+        (identity, shape, tokenizer) in
+            (weighted(0.1, text()), weighted(0.1, text()), weighted(0.1, text())),
     ) -> ModelSection {
-        ModelSection { id, ignored_keys, another, bos, precision, ..ModelSection::default() }
+        ModelSection { id, ignored_keys, another, bos, precision, identity, shape, tokenizer }
     }
 }
 
 prop_compose! {
     fn data()(
         (path, task, rows, limit, seed, counterfactual) in
-            (of(path()), of(text()), of(count()), of(count()), of(seed()), of(text())),
+            (of(path()), of(named()), of(count()), of(count()), of(seed()), of(text())),
         (prompts, lines, base, sources) in
             (vec(text(), 0..3), of(path()), of(text()), vec(text(), 0..3)),
         (target, foil, spans, source_spans) in
@@ -84,7 +101,7 @@ prop_compose! {
             (of(text()), vec(text(), 0..3), of(count()), vec(count(), 0..3)),
         (unit, intervention, factor, noise_sd, noise_times) in
             (of(named()), of(named()), of(number()), of(number()), of(number())),
-        (corrupt, draws, mean_over, tokens) in (of(text()), of(count()), of(named()), vec(text(), 0..3)),
+        (corrupt, draws, mean_over, tokens) in (of(role()), of(count()), of(named()), vec(text(), 0..3)),
         (directions, window, effect, controls, distinct_positions) in (
             vec(named(), 0..3),
             of(count()),
@@ -117,8 +134,10 @@ prop_compose! {
     fn train()(
         (epochs, batch, learning_rate, weight_decay, warmup) in
             (of(count()), of(count()), of(number()), of(number()), of(count())),
+        (beta1, beta2, epsilon, answers, end_token) in
+            (of(number()), of(number()), of(number()), of(named()), of(any::<bool>())),
         (rises, seed, shuffle, patience, labels) in
-            (any::<bool>(), of(seed()), of(any::<bool>()), of(count()), of(text())),
+            (any::<bool>(), of(seed()), of(any::<bool>()), of(count()), of(named())),
         (loss, annealing, boundary_penalty, held_out, together, recomputes) in (
             of(named()),
             of([0.01..9.0, 0.01..9.0]),
@@ -129,11 +148,10 @@ prop_compose! {
         ),
     ) -> TrainSection {
         TrainSection {
-            epochs, batch, learning_rate, weight_decay, seed, shuffle, patience, labels, loss, annealing,
+            epochs, batch, learning_rate, weight_decay, beta1, beta2, epsilon, answers, end_token, seed, shuffle, patience, labels, loss, annealing,
             boundary_penalty, held_out, together, recomputes,
             schedule: rises.then_some(ScheduleName::Cosine),
             warmup: warmup.filter(|_| rises),
-            ..TrainSection::default()
         }
     }
 }
@@ -144,6 +162,16 @@ prop_compose! {
         (top_p, seed, samples, stop) in (of(number()), of(seed()), of(count()), vec(text(), 0..3)),
     ) -> GenerateSection {
         GenerateSection { prompt, tokens, temperature, top_k, top_p, seed, samples, stop }
+    }
+}
+
+prop_compose! {
+    fn circuit()(
+        (method, steps, graph) in (of(named()), of(count()), of(named())),
+        (positions, ablation, norm) in (of(list()), of(named()), of(named())),
+        (senders, receivers) in (of(list()), of(list())),
+    ) -> CircuitSection {
+        CircuitSection { method, steps, graph, positions, ablation, norm, senders, receivers }
     }
 }
 
@@ -160,8 +188,9 @@ prop_compose! {
         })),
         tensors in of(of(any::<bool>()).prop_map(|pad| TensorsSection { pad })),
         (statistics, train, generate) in (of(statistics()), of(train()), of(generate())),
+        circuit in of(circuit()),
     ) -> Sections {
-        Sections { model, data, sweep, measure, statistics, limits, train, generate, tensors }
+        Sections { model, data, sweep, measure, statistics, limits, train, generate, tensors, circuit }
     }
 }
 
@@ -170,7 +199,7 @@ fn said(sections: Sections) -> Sections {
     fn filled<T: Default + PartialEq>(section: Option<T>) -> Option<T> {
         section.filter(|section| *section != T::default())
     }
-    let Sections { model, data, sweep, measure, statistics, limits, train, generate, tensors } =
+    let Sections { model, data, sweep, measure, statistics, limits, train, generate, tensors, circuit } =
         sections;
     Sections {
         model: filled(model),
@@ -182,21 +211,78 @@ fn said(sections: Sections) -> Sections {
         train: filled(train),
         generate: filled(generate),
         tensors: filled(tensors),
+        circuit: filled(circuit),
     }
+}
+
+/// A grid: the layers of the first edit under a placeholder, and doses of nothing.
+fn grid() -> impl Strategy<Value = String> {
+    select(vec!["\"all\"", "\"0..2\"", "[0]", "[1, 0]"]).prop_map(str::to_owned)
+}
+
+/// The models that plans are for.
+fn subjects() -> &'static [Subject] {
+    static SUBJECTS: OnceLock<Vec<Subject>> = OnceLock::new();
+    SUBJECTS.get_or_init(|| Subject::each().collect())
 }
 
 proptest! {
     #[test]
-    fn what_is_written_is_read(kind in of(named::<ExperimentKind>()), sections in sections()) {
-        let mut file = PlanFile::of(&Plan::new()).unwrap();
+    fn what_is_written_is_read(
+        kind in of(named::<ExperimentKind>()),
+        sections in sections(),
+        plan in random_plan(PLAIN.len()),
+        grid in of(grid()),
+    ) {
+        let subject = &subjects()[plan.subject];
+        let plan = plan.plan(subject);
+        let mut file = PlanFile::of(&plan).unwrap();
+        let is_in_layer = file.text(Format::Toml).contains("\nlayer = ");
+        let grid = grid.filter(|_| is_in_layer);
+        if let Some(layers) = &grid {
+            let edited = file.set("edit.0.layer=\"$l\"").and_then(|file| file.set(&format!("grid.l={layers}")));
+            file = edited.unwrap();
+        }
         file.kind = kind;
         file.sections = sections.clone();
+        let expected = file.grid(&subject.model).ok();
         for format in [Format::Toml, Format::Json] {
             let text = file.text(format);
             let read = PlanFile::parse(&text, format, Path::new("")).unwrap();
             prop_assert_eq!(read.kind, kind);
             prop_assert_eq!(said(read.sections.clone()), said(sections.clone()), "{}", &text);
+            let found = read.grid(&subject.model).ok();
+            prop_assert_eq!(format!("{found:?}"), format!("{expected:?}"), "{}", &text);
             prop_assert_eq!(read.text(format), text);
         }
+        // A plan of no other model is read, whatever stands beside it.
+        let is_for_this = sections.model.as_ref().is_none_or(|model| {
+            model.identity.is_none() && model.shape.is_none() && model.tokenizer.is_none()
+        });
+        prop_assert!(expected.is_some() || grid.is_some() || !is_for_this);
     }
+}
+
+/// Every key of every section is written where it is said, and read again; a struct's own list of fields is what a file may
+/// say.
+#[test]
+fn every_key_can_be_said() {
+    let mut all = BTreeSet::new();
+    for (section, keys) in Sections::keys() {
+        assert!(!keys.is_empty(), "{section}");
+        all.extend(keys.iter().map(|key| format!("{section}.{key}")));
+    }
+    let mut runner = TestRunner::deterministic();
+    let mut written = BTreeSet::new();
+    for _ in 0..200 {
+        let mut file = PlanFile::of(&Plan::new()).unwrap();
+        file.sections = sections().new_tree(&mut runner).unwrap().current();
+        let text = file.text(Format::Json);
+        let read = PlanFile::parse(&text, Format::Json, Path::new("")).unwrap();
+        let keys = read.keys();
+        written.extend(
+            keys.iter().filter_map(|(section, key)| Some(format!("{section}.{}", (*key)?))),
+        );
+    }
+    assert_eq!(written, all);
 }

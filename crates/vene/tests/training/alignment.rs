@@ -64,7 +64,7 @@ fn learned_directions_carry_the_capital_and_random_ones_do_not() {
     let objective = Objective::labels(&labels);
     let plan_of_seen = plan(&model, &learned, &seen);
     let examples = Examples { plan: &plan_of_seen, objective: &objective };
-    let on = &mut |_: vene::training::Progress<'_>| ControlFlow::Continue(());
+    let on = &mut |_: vene::training::TrainingProgress<'_>| ControlFlow::Continue(());
     let trained = trainer.train(&model, examples, None, on).unwrap();
     assert!(trained.steps.last().unwrap().loss < 0.5 * trained.steps[0].loss);
     // The clone that the plan holds is tied to the original.

@@ -7,8 +7,8 @@ use candle_core::DType;
 use vene::intervention::{Intervention, RotatedSpace, Rotation, SigmoidMask};
 use vene::plan::ResolvedPlan;
 use vene::training::{
-    AdamW, Annealing, BatchLoss, Checkpoint, CrossEntropy, Divergence, Examples, FromLogits,
-    LogitDifference, Objective, Progress, Schedule, SumOf, Trained, Trainer, TrainingError,
+    AdamW, Annealing, BatchLoss, CrossEntropy, Divergence, Examples, FoilLead, FromLogits,
+    Objective, Schedule, SumOf, Trained, Trainer, TrainingError, TrainingFile, TrainingProgress,
 };
 use vene::{Component, Edit, Example, Model, Plan, Positions};
 
@@ -39,7 +39,7 @@ fn trainer() -> Trainer {
     }
 }
 
-fn on(_: Progress<'_>) -> ControlFlow<()> {
+fn on(_: TrainingProgress<'_>) -> ControlFlow<()> {
     ControlFlow::Continue(())
 }
 
@@ -67,16 +67,16 @@ fn a_vector_that_answers_rome() {
     let trained = trainer
         .train(&model, examples, Some(examples), &mut |progress| {
             match progress {
-                Progress::Step(step) => {
+                TrainingProgress::Step(step) => {
                     assert_eq!((step.step, step.steps), (steps, 60));
                     steps += 1;
                 }
-                Progress::Epoch(epoch) => {
+                TrainingProgress::Epoch(epoch) => {
                     assert_eq!((epoch.epoch, epoch.epochs), (epochs, 30));
                     epochs += 1;
                     assert_eq!(steps, 2 * epochs);
                 }
-                Progress::Resumed(_) => panic!("nothing was there to be resumed"),
+                TrainingProgress::Resumed(_) => panic!("nothing was there to be resumed"),
             }
             ControlFlow::Continue(())
         })
@@ -96,7 +96,7 @@ fn a_training_that_was_stopped_ends_where_it_would_have() {
     let model = Model::load("embedded").unwrap();
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("checkpoint.safetensors");
-    let file = Checkpoint { path: &file, of: "the shift of the test" };
+    let file = TrainingFile { path: &file, of: "the shift of the test" };
 
     let (whole, plan, objective) = setup(&model);
     let examples = Examples { plan: &plan, objective: &objective };
@@ -107,7 +107,7 @@ fn a_training_that_was_stopped_ends_where_it_would_have() {
     let error = trainer()
         .train_with_checkpoint(&model, examples, Some(examples), file, &mut |progress| {
             match progress {
-                Progress::Step(step) if step.step == 25 => ControlFlow::Break(()),
+                TrainingProgress::Step(step) if step.step == 25 => ControlFlow::Break(()),
                 _ => ControlFlow::Continue(()),
             }
         })
@@ -121,9 +121,9 @@ fn a_training_that_was_stopped_ends_where_it_would_have() {
     let rest = trainer()
         .train_with_checkpoint(&model, examples, Some(examples), file, &mut |progress| {
             match progress {
-                Progress::Resumed(trained) => taken_up = trained.epochs.len(),
-                Progress::Step(step) => assert!(step.step >= 24),
-                Progress::Epoch(_) => {}
+                TrainingProgress::Resumed(trained) => taken_up = trained.epochs.len(),
+                TrainingProgress::Step(step) => assert!(step.step >= 24),
+                TrainingProgress::Epoch(_) => {}
             }
             ControlFlow::Continue(())
         })
@@ -134,14 +134,14 @@ fn a_training_that_was_stopped_ends_where_it_would_have() {
     assert_eq!(vector(&whole), vector(&resumed));
     // One that is done is not begun again, and another is refused.
     let again = trainer().train_with_checkpoint(&model, examples, None, file, &mut |progress| {
-        assert!(matches!(progress, Progress::Resumed(_)));
+        assert!(matches!(progress, TrainingProgress::Resumed(_)));
         ControlFlow::Continue(())
     });
     assert_eq!(again.unwrap(), all);
     let other = Trainer { epochs: 31, ..trainer() };
     let error = other.train_with_checkpoint(&model, examples, None, file, &mut on).unwrap_err();
     assert!(error.to_string().contains("it is of 60 steps in 30 epochs"), "{error}");
-    let of_another = Checkpoint { of: "another data set", ..file };
+    let of_another = TrainingFile { of: "another data set", ..file };
     let error =
         trainer().train_with_checkpoint(&model, examples, None, of_another, &mut on).unwrap_err();
     assert!(error.to_string().contains("of another model, plan, data set"), "{error}");
@@ -149,7 +149,7 @@ fn a_training_that_was_stopped_ends_where_it_would_have() {
 }
 
 /// A bit that flips anywhere in a checkpoint gives an error, or changes nothing of what is learned.
-fn flipped_bits_are_found(model: &Model, file: Checkpoint<'_>, all: &Trained) {
+fn flipped_bits_are_found(model: &Model, file: TrainingFile<'_>, all: &Trained) {
     let bytes = std::fs::read(file.path).unwrap();
     let mut refused = 0;
     let stride = bytes.len() / 200 + 1;
@@ -224,7 +224,7 @@ fn losses_of_logits_are_those_of_their_formulas() {
 
     let found = evaluate(Objective::labels(&[rome; COUNTRIES.len()]));
     near(found.loss, mean(&|run| -run.log_probability(rome).unwrap()));
-    let found = evaluate(Objective::new(LogitDifference::new(&[[madrid, rome]; COUNTRIES.len()])));
+    let found = evaluate(Objective::new(FoilLead::new(&[[madrid, rome]; COUNTRIES.len()])));
     near(found.loss, mean(&|run| run.logit(rome).unwrap() - run.logit(madrid).unwrap()));
     // Spain is the one country of which Madrid is the capital, but others may prefer it to Rome.
     assert!(found.accuracy >= 1.0 / 6.0);
@@ -356,14 +356,16 @@ fn a_temperature_is_resumed_too() {
     for (stop, patience) in [(0, None), (1, None), (2, None), (1, Some(1))] {
         let trainer = Trainer { patience, ..trainer };
         let file = folder.path().join(format!("checkpoint-{stop}-{}", patience.is_some()));
-        let file = Checkpoint { path: &file, of: "the masks of the test" };
-        let train = |stop: Option<usize>, file: Option<Checkpoint<'_>>| {
+        let file = TrainingFile { path: &file, of: "the masks of the test" };
+        let train = |stop: Option<usize>, file: Option<TrainingFile<'_>>| {
             let mask = Arc::new(SigmoidMask::new(model.config().d_model).unwrap());
             let (plan, objective) =
                 pairs(&model, Edit::new(Component::BlockOutput, 2, mask.clone()));
             let examples = Examples { plan: &plan, objective: &objective };
-            let mut progress = |progress: Progress<'_>| match progress {
-                Progress::Epoch(epoch) if Some(epoch.epoch) == stop => ControlFlow::Break(()),
+            let mut progress = |progress: TrainingProgress<'_>| match progress {
+                TrainingProgress::Epoch(epoch) if Some(epoch.epoch) == stop => {
+                    ControlFlow::Break(())
+                }
                 _ => ControlFlow::Continue(()),
             };
             let trained = match file {
@@ -411,7 +413,7 @@ fn what_cannot_be_trained_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("other.safetensors");
     std::fs::write(&file, "nothing of the kind").unwrap();
-    let file = Checkpoint { path: &file, of: "" };
+    let file = TrainingFile { path: &file, of: "" };
     let examples = Examples { plan: &plan, objective: &objective };
     let error = trainer().train_with_checkpoint(&model, examples, None, file, &mut on).unwrap_err();
     assert!(error.to_string().contains("no checkpoint of this training"), "{error}");

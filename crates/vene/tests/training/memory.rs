@@ -92,7 +92,7 @@ fn a_batch_in_parts_learns_the_same() {
             ..Trainer::default()
         };
         let about = Examples { plan: &plan, objective: &objective };
-        let mut go_on = |_: vene::training::Progress<'_>| ControlFlow::Continue(());
+        let mut go_on = |_: vene::training::TrainingProgress<'_>| ControlFlow::Continue(());
         let Trained { steps, .. } = trainer.train(&model, about, Some(about), &mut go_on).unwrap();
         let learned = &plan.edits()[0].intervention.parameters()[0];
         let losses = steps.iter().map(|step| step.loss).collect();

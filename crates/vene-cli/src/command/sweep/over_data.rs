@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use vene::data::Together;
+use vene::data::{Role, Together};
 use vene::metric::{self, BuiltIn};
 use vene::plan_file::MeanOver;
 use vene::statistics::Correction;
@@ -81,7 +81,7 @@ pub struct OverData {
 
     /// restore: the tokens whose embeddings get the noise, e.g. subject
     #[arg(long, value_name = "POSITION")]
-    corrupt: Option<String>,
+    corrupt: Option<Role>,
 
     /// Maps beside the first, of what should not matter
     #[arg(long, value_name = "NAME,...", value_delimiter = ',', value_parser = by_name::<Control>())]

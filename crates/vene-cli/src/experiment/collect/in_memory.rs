@@ -4,9 +4,10 @@ use vene::plan_file::ExperimentKind;
 use vene::{Forked, Table};
 
 use super::super::in_memory::{InMemory, Progress, Warned};
-use super::{Checked, account_of_plan, check, places};
+use super::{account_of_plan, check, warn};
+use crate::collection::{Checked, places};
+use crate::plan_sweep;
 use crate::stacked::Stack;
-use crate::{model, plan_sweep, rows};
 
 /// Stacked activations.
 pub struct Collection {
@@ -27,11 +28,9 @@ pub fn collect_in_memory(asked: InMemory<'_>) -> anyhow::Result<Warned<Collectio
     asked.run(ExperimentKind::Collect, |experiment, asked| {
         account_of_plan(&experiment);
         let model = asked.model;
-        let Checked { data, sweep, sites, layout, memory } = check(&experiment, model)?;
-        rows::warn_of_left_out(sweep.left_out(), data.rows.len());
-        if let Some(row) = sweep.rows().first() {
-            model::warn_about_bos(model, &row.base);
-        }
+        let checked = check(&experiment, model)?;
+        warn(model, &checked);
+        let Checked { sweep, sites, layout, memory, .. } = checked;
         let count = sweep.rows().len();
         let empty = |stack: Stack| {
             let values = vec![0.0; count * stack.of_row.iter().product::<usize>()];

@@ -27,6 +27,8 @@ pub struct PlanRan {
     pub evaluation: Option<Value>,
     sweep: PlanSweep,
     data: DataSource,
+    /// The rows in which effects were looked for, where others show them.
+    discovery: Option<Vec<usize>>,
 }
 
 /// Runs a plan over the rows of a data set.
@@ -46,6 +48,7 @@ pub fn run_in_memory(asked: InMemory<'_>) -> anyhow::Result<Warned<PlanRan>> {
         let ran = sweep.run_with_progress(model, &*executor, &mut |done| {
             (asked.progress)(Progress { done, all, says: None })
         })?;
+        let discovery = summary.discovery.clone();
         let summary = match ran.examples.rows() {
             0 => None,
             _ => Some(summary.of(&ran.examples)?),
@@ -61,6 +64,7 @@ pub fn run_in_memory(asked: InMemory<'_>) -> anyhow::Result<Warned<PlanRan>> {
             evaluation,
             sweep,
             data,
+            discovery,
         })
     })
 }
@@ -69,6 +73,13 @@ impl PlanRan {
     /// The figures that the command draws of it, by name.
     pub fn figures(&self, outline: &Outline) -> Vec<(String, Figure)> {
         let Some(summary) = &self.summary else { return Vec::new() };
-        plan_sweep::draw(&self.examples, summary, &self.sweep, outline, &self.data).0
+        plan_sweep::draw(
+            &self.examples,
+            summary,
+            &self.sweep,
+            outline,
+            (&self.data, self.discovery.as_deref()),
+        )
+        .0
     }
 }

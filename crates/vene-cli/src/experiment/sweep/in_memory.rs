@@ -41,7 +41,7 @@ pub fn sweep_in_memory(asked: InMemory<'_>) -> anyhow::Result<Warned<Swept>> {
         let (sweep, rows): (Sweep, Option<(Summary, DataSource)>) = if over_rows {
             let data = experiment.rows(model)?;
             let sweep = over_data::data_sweep(&experiment, model, &data)?;
-            let summary = over_data::summary(&experiment, &sweep)?;
+            let summary = experiment.summary(sweep.rows(), sweep.method().reads_source())?;
             data_sweep::warn(model, &sweep);
             rows::warn_of_left_out(sweep.left_out(), data.rows.len());
             (sweep, Some((summary, data.into_source())))

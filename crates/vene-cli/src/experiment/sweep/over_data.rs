@@ -1,11 +1,8 @@
 //! A sweep over the rows of a data set.
 
 use anyhow::{Context, bail, ensure};
-use vene::data::Split;
-use vene::data::{Reason, Role, Row};
+use vene::data::{Reason, Role};
 use vene::plan_file::{List, MeanOver, SweepMethod};
-use vene::statistics::Bootstrap;
-use vene::sweep::Summary;
 use vene::{AnswerTokens, Method, NoiseSize, Outline, Sweep, SweepError, SweepUnit};
 
 use super::super::{Delivery, Experiment, key};
@@ -62,7 +59,7 @@ fn prepare(
     let (name, outline) = experiment.open()?;
     let data = experiment.rows(&outline)?;
     let sweep = data_sweep(experiment, &outline, &data)?;
-    let summary = summary(experiment, &sweep)?;
+    let summary = experiment.summary(sweep.rows(), sweep.method().reads_source())?;
     let (executor, memory) = experiment.executor();
     shard::rows_of(shard, sweep.rows().len())?;
     let settings = Settings {
@@ -89,7 +86,7 @@ pub(super) fn data_sweep(
     data: &DataSet,
 ) -> anyhow::Result<Sweep> {
     let (places, unit) = places(experiment, outline)?;
-    let roles = roles(experiment, data, unit)?;
+    let roles = roles(experiment, outline, data, unit)?;
     let distinct = roles.len() > 1 && key!(experiment, sweep.distinct_positions).unwrap_or(false);
     let method = method_of_rows(experiment, data, unit)?;
     let mut builder = measured(experiment, &places, Sweep::builder(outline))?
@@ -110,15 +107,27 @@ pub(super) fn data_sweep(
 }
 
 /// The positions; where none is named, the last one. None where all are edited at once.
-fn roles(experiment: &Experiment, data: &DataSet, unit: SweepUnit) -> anyhow::Result<Vec<Role>> {
+fn roles(
+    experiment: &Experiment,
+    outline: &Outline,
+    data: &DataSet,
+    unit: SweepUnit,
+) -> anyhow::Result<Vec<Role>> {
     if unit == SweepUnit::Head {
         return Ok(Vec::new());
     }
     let Some(List(list)) = key!(experiment, sweep.positions) else { return Ok(vec![Role::Last]) };
+    if list.trim() == "all" {
+        return every_position(experiment, outline, data);
+    }
     let mut roles = Vec::new();
     for item in list.split(',').map(str::trim) {
         ensure!(
-            item != "all" && item != "aligned",
+            item != "all",
+            "--positions: `all` stands alone: it cannot be listed with other positions"
+        );
+        ensure!(
+            item != "aligned",
             "--positions {item} is for one pair of prompts: over a data set positions are named by \
              their role (last, {})",
             rows::spans(&data.rows)
@@ -138,6 +147,30 @@ fn roles(experiment: &Experiment, data: &DataSet, unit: SweepUnit) -> anyhow::Re
         roles.push(role);
     }
     Ok(roles)
+}
+
+/// Every position by its number, of rows that are equally long.
+fn every_position(
+    experiment: &Experiment,
+    outline: &Outline,
+    data: &DataSet,
+) -> anyhow::Result<Vec<Role>> {
+    let bos = key!(experiment, model.bos).unwrap_or_default();
+    let mut lengths: Option<(usize, usize)> = None;
+    for row in &data.rows {
+        // One that is no prompt is left out with its reason later.
+        let Ok(prompt) = outline.prompt_with(&row.base, bos) else { continue };
+        let (least, most) = lengths.unwrap_or((prompt.len(), prompt.len()));
+        lengths = Some((least.min(prompt.len()), most.max(prompt.len())));
+    }
+    let (least, most) = lengths.unwrap_or_default();
+    ensure!(
+        least == most,
+        "--positions all is for rows that are equally long, and these have {least} to {most} tokens, so that a position's \
+         number is another place in each: name positions by their role (last, {}), or those that all rows have (0..{least})",
+        rows::spans(&data.rows)
+    );
+    Ok((0..most as i64).map(Role::Index).collect())
 }
 
 fn method_of_rows(
@@ -177,12 +210,8 @@ fn method_of_rows(
 
 /// Where the noise is that `restore` repairs.
 fn corrupted(experiment: &Experiment, data: &DataSet) -> anyhow::Result<Role> {
-    let named = key!(experiment, sweep.corrupt);
-    let role: Role = named
-        .as_deref()
-        .context("--intervention restore needs --corrupt, e.g. --corrupt subject")?
-        .parse()
-        .context("--corrupt")?;
+    let role = key!(experiment, sweep.corrupt)
+        .context("--intervention restore needs --corrupt, e.g. --corrupt subject")?;
     let known = rows::check_role(&role, &data.rows, &data.unused);
     known.with_context(|| format!("--corrupt {role}"))?;
     Ok(role)
@@ -198,30 +227,6 @@ fn noise(experiment: &Experiment) -> anyhow::Result<NoiseSize> {
          the token embeddings' own",
     )?;
     Ok(NoiseSize::Absolute(deviation))
-}
-
-pub(super) fn summary(experiment: &Experiment, sweep: &Sweep) -> anyhow::Result<Summary> {
-    let seed = key!(experiment, statistics.seed).unwrap_or(0);
-    let mut bootstrap = Bootstrap { seed, ..Bootstrap::default() };
-    if let Some(resamples) = key!(experiment, statistics.resamples) {
-        bootstrap.resamples = resamples;
-    }
-    let rows: Vec<Row> = sweep.rows().iter().map(|row| row.row.clone()).collect();
-    bootstrap.check().context("--resamples")?;
-    let correction = key!(experiment, statistics.correction).unwrap_or_default();
-    let discovery = match key!(experiment, statistics.discovery) {
-        None => None,
-        Some(discovery) => {
-            let together = key!(experiment, statistics.together);
-            let together = together.unwrap_or_default();
-            let reads_source = sweep.method().reads_source();
-            let split = Split { discovery, seed, together, reads_source };
-            let found = split.rows(&rows).context("--discovery")?.discovery;
-            rows::warn_of_share("--discovery", discovery, found.len(), rows.len());
-            Some(found.into_iter().map(|row| sweep.rows()[row].index).collect())
-        }
-    };
-    Ok(Summary { bootstrap, correction, discovery })
 }
 
 /// The error, with the option that would help, which the library does not know.

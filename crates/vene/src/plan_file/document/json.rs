@@ -6,7 +6,7 @@ use std::collections::HashSet;
 
 use vene_named::shown;
 
-use super::{DEEPEST, Lines, Node, SyntaxError, Value, too_deep};
+use super::{At, DEEPEST, Lines, Node, SyntaxError, Value, too_deep};
 
 pub(super) fn parse(text: &str) -> Result<Node, SyntaxError> {
     // In a text of one line, as programs write it, a line's number says nothing.
@@ -22,7 +22,7 @@ pub(super) fn parse(text: &str) -> Result<Node, SyntaxError> {
 
 struct Reader<'a> {
     text: &'a str,
-    lines: Lines,
+    lines: Lines<'a>,
     tells_lines: bool,
     /// The next byte.
     at: usize,
@@ -30,7 +30,7 @@ struct Reader<'a> {
 
 impl Reader<'_> {
     fn wrong(&self, message: impl Into<String>) -> SyntaxError {
-        SyntaxError { line: self.lines.at(self.at), message: message.into() }
+        SyntaxError { at: self.lines.at(self.at), message: message.into() }
     }
 
     fn peek(&self) -> Option<u8> {
@@ -63,7 +63,7 @@ impl Reader<'_> {
         if depth > DEEPEST {
             return Err(self.wrong(too_deep()));
         }
-        let line = self.tells_lines.then(|| self.lines.at(self.at));
+        let at = if self.tells_lines { self.lines.line(self.at) } else { At::default() };
         let value = match self.peek() {
             Some(b'{') => self.table(depth)?,
             Some(b'[') => self.list(depth)?,
@@ -71,7 +71,7 @@ impl Reader<'_> {
             Some(b'-' | b'0'..=b'9') => self.number()?,
             _ => self.word()?,
         };
-        Ok(Node { line, value })
+        Ok(Node { at, key: at, value })
     }
 
     fn table(&mut self, depth: usize) -> Result<Value, SyntaxError> {
@@ -187,8 +187,8 @@ mod tests {
         let text = "{\"a\": 1,\n \"b\": [true,\n  {\"c\": \"x\\n\\u00e9\"}]}\n";
         let document = parse(text).unwrap();
         let Value::List(items) = &document.get("b").unwrap().value else { panic!() };
-        assert_eq!(document.get("b").unwrap().line, Some(2));
-        assert_eq!(items[1].line, Some(3));
+        assert_eq!(document.get("b").unwrap().at, At::new(2, None));
+        assert_eq!(items[1].at, At::new(3, None));
         assert_eq!(items[1].get("c").unwrap().value, Value::Text("x\né".to_owned()));
         assert_eq!(items[0].value, Value::Flag(true));
     }
@@ -196,7 +196,7 @@ mod tests {
     #[test]
     fn one_line_is_not_numbered() {
         let document = parse("{\"a\": [1, 2]}\n").unwrap();
-        assert_eq!((document.line, document.get("a").unwrap().line), (None, None));
+        assert_eq!((document.at, document.get("a").unwrap().at), (At::default(), At::default()));
     }
 
     #[test]
@@ -228,7 +228,10 @@ mod tests {
             assert!(parse(text).is_err(), "{text}");
         }
         let twice = parse("{\"a\": 1,\n\"a\": 2}").unwrap_err();
-        assert_eq!((twice.line, twice.message.as_str()), (2, "the key `a` stands twice"));
+        assert_eq!(
+            (twice.at.line, twice.message.as_str()),
+            (At::new(2, None).line, "the key `a` stands twice")
+        );
         let long = parse(&format!("[1{}x]", "0".repeat(1000))).unwrap_err().message;
         assert!(long.len() < 200, "{long}");
         let deep = "[".repeat(1_000_000);

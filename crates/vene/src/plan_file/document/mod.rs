@@ -7,6 +7,8 @@ mod json;
 mod toml;
 mod write;
 
+use super::error::At;
+
 pub(super) use write::{to_json, to_toml};
 
 /// No plan is nested deeper; a hostile one would overflow the stack.
@@ -24,8 +26,10 @@ pub enum Format {
 /// A value and where it stands.
 #[derive(Clone, Debug)]
 pub(crate) struct Node {
-    /// Counted from 1; `None` where it stands in no file.
-    pub line: Option<usize>,
+    /// Where the value stands; nowhere where it is of no file.
+    pub at: At,
+    /// Where its key stands, where it has one.
+    pub key: At,
     pub value: Value,
 }
 
@@ -44,7 +48,7 @@ pub(crate) enum Value {
 /// What is wrong with a text that is none of its format's.
 #[derive(Debug, PartialEq)]
 pub(super) struct SyntaxError {
-    pub line: usize,
+    pub at: At,
     pub message: String,
 }
 
@@ -65,6 +69,18 @@ impl Node {
             Value::Text(_) => "a text",
             Value::List(_) => "a list",
             Value::Table(_) => "a table",
+        }
+    }
+
+    /// The same, of no text.
+    pub fn unplaced(&self) -> Self {
+        match &self.value {
+            Value::List(items) => items.iter().map(Self::unplaced).collect::<Vec<_>>().into(),
+            Value::Table(entries) => {
+                let entries = entries.iter().map(|(key, node)| (key.clone(), node.unplaced()));
+                Value::Table(entries.collect()).into()
+            }
+            value => value.clone().into(),
         }
     }
 
@@ -101,7 +117,7 @@ impl Node {
 
 impl<T: Into<Value>> From<T> for Node {
     fn from(value: T) -> Self {
-        Self { line: None, value: value.into() }
+        Self { at: At::default(), key: At::default(), value: value.into() }
     }
 }
 
@@ -162,7 +178,7 @@ impl<T: Into<Node>> From<Vec<T>> for Value {
 /// A table of these entries.
 pub(super) fn table<'a>(entries: impl IntoIterator<Item = (&'a str, Node)>) -> Node {
     let entries = entries.into_iter().map(|(key, node)| (key.to_owned(), node)).collect();
-    Node { line: None, value: Value::Table(entries) }
+    Value::Table(entries).into()
 }
 
 /// Reads a text.
@@ -177,17 +193,33 @@ fn too_deep() -> String {
     format!("nested deeper than {DEEPEST} levels")
 }
 
-/// Where a text's lines end.
-struct Lines(Vec<usize>);
+/// Bytes of a line up to which its characters are counted.
+const LONGEST: usize = 1000;
 
-impl Lines {
-    fn of(text: &str) -> Self {
+/// Where a text's lines end.
+struct Lines<'t> {
+    text: &'t str,
+    ends: Vec<usize>,
+}
+
+impl<'t> Lines<'t> {
+    fn of(text: &'t str) -> Self {
         let ends = text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n');
-        Self(ends.map(|(at, _)| at).collect())
+        Self { text, ends: ends.map(|(at, _)| at).collect() }
     }
 
-    /// The line of a byte, counted from 1.
-    fn at(&self, byte: usize) -> usize {
-        1 + self.0.partition_point(|&end| end < byte)
+    /// The line of a byte.
+    fn line(&self, byte: usize) -> At {
+        At::new(1 + self.ends.partition_point(|&end| end < byte), None)
+    }
+
+    /// The line of a byte, and the character there.
+    fn at(&self, byte: usize) -> At {
+        let before = self.ends.partition_point(|&end| end < byte);
+        let start = before.checked_sub(1).map_or(0, |last| self.ends[last] + 1);
+        // In a line of a million numbers nobody counts, and no time is spent on it.
+        let before_it = self.text.get(start..byte).filter(|text| text.len() <= LONGEST);
+        let column = before_it.map(|text| 1 + text.chars().count());
+        At::new(1 + before, column)
     }
 }

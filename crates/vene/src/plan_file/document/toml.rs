@@ -3,37 +3,44 @@
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::{DEEPEST, Lines, Node, SyntaxError, Value, too_deep};
+use super::{At, DEEPEST, Lines, Node, SyntaxError, Value, too_deep};
 
 pub(super) fn parse(text: &str) -> Result<Node, SyntaxError> {
     let lines = Lines::of(text);
     let table = DeTable::parse(text).map_err(|error| SyntaxError {
-        line: lines.at(error.span().map_or(0, |span| span.start)),
+        at: lines.at(error.span().map_or(0, |span| span.start)),
         message: error.message().trim().chars().take(200).collect(),
     })?;
-    Reader { lines }.entries(table.get_ref(), 1, 0)
+    let start = At::new(1, Some(1));
+    Reader { lines }.entries(table.get_ref(), start, 0)
 }
 
-struct Reader {
-    lines: Lines,
+struct Reader<'t> {
+    lines: Lines<'t>,
 }
 
-impl Reader {
+impl Reader<'_> {
     /// A table's entries, in the order in which they stand.
-    fn entries(&self, table: &DeTable<'_>, line: usize, depth: usize) -> Result<Node, SyntaxError> {
+    fn entries(&self, table: &DeTable<'_>, at: At, depth: usize) -> Result<Node, SyntaxError> {
         // The parser sorts tables by their keys.
         let mut sorted: Vec<_> = table.iter().collect();
         sorted.sort_by_key(|(key, _)| key.span().start);
         let mut entries = Vec::with_capacity(sorted.len());
         for (key, value) in sorted {
-            let value = self.node(value.get_ref(), self.lines.at(key.span().start), depth + 1)?;
-            entries.push((key.get_ref().to_string(), value));
+            let key_at = self.lines.at(key.span().start);
+            // The span of a table with a header of its own is not where it begins.
+            let at = match value.get_ref() {
+                DeValue::Table(_) => key_at,
+                _ => self.lines.at(value.span().start),
+            };
+            let value = self.node(value.get_ref(), at, depth + 1)?;
+            entries.push((key.get_ref().to_string(), Node { key: key_at, ..value }));
         }
-        Ok(Node { line: Some(line), value: Value::Table(entries) })
+        Ok(Node { at, ..Value::Table(entries).into() })
     }
 
-    fn node(&self, value: &DeValue<'_>, line: usize, depth: usize) -> Result<Node, SyntaxError> {
-        let wrong = |what: &str| SyntaxError { line, message: what.to_owned() };
+    fn node(&self, value: &DeValue<'_>, at: At, depth: usize) -> Result<Node, SyntaxError> {
+        let wrong = |what: &str| SyntaxError { at, message: what.to_owned() };
         // Dotted keys in tables in tables can be deeper than what the parser counts.
         if depth > DEEPEST {
             return Err(wrong(&too_deep()));
@@ -56,9 +63,9 @@ impl Reader {
                 };
                 Value::List(items.iter().map(item).collect::<Result<_, _>>()?)
             }
-            DeValue::Table(table) => return self.entries(table, line, depth),
+            DeValue::Table(table) => return self.entries(table, at, depth),
         };
-        Ok(Node { line: Some(line), value })
+        Ok(Node { at, ..value.into() })
     }
 }
 
@@ -71,19 +78,26 @@ mod tests {
     fn every_value_knows_its_line() {
         let text = "a = 1\n\n[[edit]]\nlayer = 2\nat = [\n  3,\n  -4.5,\n]\n[[edit]]\nb = 'x'\n";
         let document = parse(text).unwrap();
-        let line = |node: &Node| node.line.unwrap();
+        let line = |node: &Node| node.at.line.unwrap().get();
         assert_eq!(line(document.get("a").unwrap()), 1);
         let Value::List(edits) = &document.get("edit").unwrap().value else { panic!() };
         assert_eq!(edits.iter().map(line).collect::<Vec<_>>(), [3, 9]);
         let Value::List(at) = &edits[0].get("at").unwrap().value else { panic!() };
         assert_eq!(at.iter().map(line).collect::<Vec<_>>(), [6, 7]);
         assert_eq!(at[1].value, Value::Number(-4.5));
+        // Of a value its own column, and that of its key.
+        let column = |at: At| at.column.unwrap().get();
+        let layer = edits[0].get("layer").unwrap();
+        assert_eq!((column(layer.key), column(layer.at), column(at[1].at)), (1, 9, 3));
+        let document = parse("ä = { 'ö' = 1, u = \"x\" }").unwrap();
+        let inner = document.get("ä").unwrap().get("u").unwrap();
+        assert_eq!((column(inner.key), column(inner.at)), (16, 20));
     }
 
     #[test]
     fn what_is_no_toml_is_refused_with_its_line() {
-        assert_eq!(parse("a = 1\nb = = 2\n").unwrap_err().line, 2);
-        assert_eq!(parse("a = 1\na = 2\n").unwrap_err().line, 2);
+        assert_eq!(parse("a = 1\nb = = 2\n").unwrap_err().at, At::new(2, Some(5)));
+        assert_eq!(parse("a = 1\na = 2\n").unwrap_err().at.line, At::new(2, None).line);
         assert!(parse("day = 2024-01-01").unwrap_err().message.contains("date"));
         // Deeper than any plan: an error, not an overflowing stack.
         let deep = format!("a = {}{}", "[".repeat(100_000), "]".repeat(100_000));

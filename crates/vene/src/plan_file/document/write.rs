@@ -168,7 +168,7 @@ mod tests {
                 .prop_map(Value::Number),
             "\\PC{0,8}|[\\x00-\\x7f]{0,8}".prop_map(Value::Text),
         ];
-        let node = |value| Node { line: None, value };
+        let node = |value: Value| Node::from(value);
         leaf.prop_map(node).prop_recursive(4, 24, 4, move |inner| {
             let entries = proptest::collection::btree_map("\\PC{0,4}", inner.clone(), 0..4);
             prop_oneof![

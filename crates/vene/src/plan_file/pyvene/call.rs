@@ -3,7 +3,7 @@
 
 use serde_json::Value;
 
-use crate::plan_file::error::{Place, PlanFileError};
+use crate::plan_file::error::{At, FilePlace, PlanFileError};
 use vene_engine::plan::When;
 
 /// Numbers in lists in lists, as pyvene nests them; `None` where Python has it.
@@ -105,7 +105,7 @@ impl PyveneCall {
     /// Something else than numbers, lists and null in a table of pairs.
     pub fn from_json(unit_locations: &Value, subspaces: &Value) -> Result<Self, PlanFileError> {
         let wrong = |entry: &str, problem: &str| PlanFileError::Contradiction {
-            place: Place { file: None, line: None, entry: entry.into() },
+            place: FilePlace { file: None, at: At::default(), entry: entry.into() },
             problem: problem.to_owned(),
         };
         let nested = |entry: &str, value: &Value| {

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 use vene_named::shown;
 
-use crate::plan_file::error::{Place, PlanFileError};
+use crate::plan_file::error::{At, FilePlace, PlanFileError};
 use crate::plan_file::text_of;
 
 /// No configuration is longer.
@@ -74,9 +74,9 @@ impl Config {
     /// That of a text; errors name `path`.
     pub fn parse(text: &str, path: PathBuf) -> Result<Self> {
         let value: Value = serde_json::from_str(text).map_err(|error| PlanFileError::Syntax {
-            place: Place {
+            place: FilePlace {
                 file: Some(path.as_path().into()),
-                line: Some(error.line()),
+                at: At::new(error.line(), Some(error.column())),
                 entry: "".into(),
             },
             message: error.to_string(),
@@ -141,9 +141,9 @@ impl Config {
     }
 
     /// A representation's place in messages.
-    pub fn place(&self, index: usize) -> Place {
+    pub fn place(&self, index: usize) -> FilePlace {
         let entry = format!("representation {index}").into();
-        Place { file: Some(self.path.as_path().into()), line: None, entry }
+        FilePlace { file: Some(self.path.as_path().into()), at: At::default(), entry }
     }
 }
 
@@ -161,7 +161,7 @@ struct Reader<'a> {
 }
 
 fn wrong(path: &Path, entry: &str, problem: String) -> PlanFileError {
-    let place = Place { file: Some(path.into()), line: None, entry: entry.into() };
+    let place = FilePlace { file: Some(path.into()), at: At::default(), entry: entry.into() };
     PlanFileError::Contradiction { place, problem }
 }
 

@@ -16,7 +16,7 @@ use super::config::{Config, Representation};
 use super::interventions::{Handed, Made, Reads, Row, make, tiled};
 use super::units::{Located, Unit, located};
 use super::{parametrised, torch};
-use crate::plan_file::error::{Place, PlanFileError};
+use crate::plan_file::error::{At, FilePlace, PlanFileError};
 
 type Result<T> = std::result::Result<T, PlanFileError>;
 
@@ -60,7 +60,7 @@ pub struct PyveneState {
 /// # Errors
 /// A file that is no such state dict.
 pub fn pyvene_parameters(path: &Path) -> Result<BTreeMap<String, Tensor>> {
-    let place = || Place { file: Some(path.into()), line: None, entry: "".into() };
+    let place = || FilePlace { file: Some(path.into()), at: At::default(), entry: "".into() };
     let failed = |error| PlanFileError::Parameters { place: place(), error: Box::new(error) };
     let mut state = torch::state_dict(path).map_err(failed)?;
     parametrised::resolve(&mut state)

@@ -4,6 +4,7 @@
 //! out; a command says what it then takes.
 
 mod circuit;
+mod keys;
 mod list;
 mod sweep;
 
@@ -25,6 +26,7 @@ pub use circuit::CircuitSection;
 pub use list::List;
 pub use sweep::{MeanOver, SweepMethod, SweepSection};
 use vene_data::Together;
+use vene_data::task::Task;
 use vene_engine::ExecutorName;
 use vene_engine::generation::{Generator, Sampling};
 use vene_statistics::Correction;
@@ -78,7 +80,7 @@ pub struct DataSection {
     /// A file with a data set.
     pub path: Option<PathBuf>,
     /// A generator of data sets, by its name.
-    pub task: Option<String>,
+    pub task: Option<Task>,
     /// How many of the rows are taken, or made.
     #[serde(deserialize_with = "positive")]
     pub rows: Option<usize>,
@@ -183,8 +185,8 @@ pub struct TrainSection {
     pub shuffle: Option<bool>,
     /// Epochs without a better loss after which the training ends.
     pub patience: Option<usize>,
-    /// What the edited run should answer: which column or answer of the data.
-    pub labels: Option<String>,
+    /// What the edited run should answer.
+    pub labels: Option<LabelName>,
     /// How much of the label the edited run should give.
     pub answers: Option<AnswerTokens>,
     /// Whether the model's own end of a text is the last token of each whole answer.
@@ -206,11 +208,21 @@ pub struct TrainSection {
 }
 
 named! {
+    /// Which of a row's answers is learned.
+    pub enum LabelName as "label" {
+        /// The base's right answer.
+        Target = "target",
+        /// The source's right answer.
+        Foil = "foil",
+    }
+}
+
+named! {
     /// A loss's name.
     pub enum LossName as "loss" {
         /// -log p of the label.
         CrossEntropy = "cross_entropy",
-        /// How far the other answer's logit lies above the label's.
+        /// Minus the logit difference (the label's logit less the other answer's), which so becomes large.
         LogitDifference = "logit_difference",
     }
 }
@@ -290,6 +302,23 @@ pub(super) const SECTIONS: [&str; 10] = [
 ];
 
 impl Sections {
+    /// Every section with its keys, in the order in which they are declared.
+    pub fn keys() -> [(&'static str, &'static [&'static str]); 10] {
+        let keys = [
+            keys::of::<ModelSection>(),
+            keys::of::<DataSection>(),
+            keys::of::<SweepSection>(),
+            keys::of::<MeasureSection>(),
+            keys::of::<StatisticsSection>(),
+            keys::of::<LimitsSection>(),
+            keys::of::<TrainSection>(),
+            keys::of::<GenerateSection>(),
+            keys::of::<TensorsSection>(),
+            keys::of::<CircuitSection>(),
+        ];
+        std::array::from_fn(|index| (SECTIONS[index], keys[index]))
+    }
+
     /// Those of a document.
     pub(super) fn read(document: &Item<'_>) -> Result<Self, PlanFileError> {
         fn section<T: serde::de::DeserializeOwned>(

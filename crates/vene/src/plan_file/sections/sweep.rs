@@ -1,6 +1,7 @@
 //! `[sweep]`: one intervention at every one of many places.
 
 use serde::{Deserialize, Serialize};
+use vene_engine::plan::Role;
 use vene_named::named;
 
 use super::List;
@@ -75,7 +76,7 @@ pub struct SweepSection {
     /// Of `restore`: the standard deviation in units of that of the corrupted tokens' embeddings.
     pub noise_times: Option<f64>,
     /// Of `restore`: the tokens whose embeddings get the noise.
-    pub corrupt: Option<String>,
+    pub corrupt: Option<Role>,
     /// Of `resample`, `noise` and `restore`: how many draws are averaged for each row.
     pub draws: Option<usize>,
     /// Of `mean`: over which tokens.

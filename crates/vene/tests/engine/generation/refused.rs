@@ -92,8 +92,8 @@ fn plans_that_a_generation_cannot_follow() {
     let late = Edit::zero(Component::MlpOutput, 1).when(When::Steps(vec![0, 4]));
     let plan = Plan::new().edit(late);
     generator_refuses(&subject, greedy(4), &plan, &["edit 0", "step 4", "steps 0 to 3"]);
-    let plan = Plan::new().collect(Component::MlpOutput, 1, Positions::All);
-    generator_refuses(&subject, greedy(4), &plan, &["mlp_output of layer 1", "collect"]);
+    let plan = Plan::new().collect(Component::AttentionWeight, 1, Positions::All);
+    generator_refuses(&subject, greedy(4), &plan, &["attention_weight of layer 1", "collect"]);
 }
 
 #[test]

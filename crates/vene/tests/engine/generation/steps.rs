@@ -1,5 +1,6 @@
 //! Edits of new tokens: where they land, what they read, and what they leave as receipts.
 
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use vene::intervention::{Collect, Subspace};
@@ -137,5 +138,56 @@ fn values_of_new_tokens_can_be_kept() {
     for kept in seen {
         let row = values(&right.get(kept.positions[0]).unwrap());
         assert!(relative_error(&values(&kept.values), &row) < 1e-10);
+    }
+}
+
+/// What a plan collects comes with each token: of the prompt where the plan says, then of every token that was read, as
+/// the reference has it of the whole text, steered.
+#[test]
+fn what_a_plan_collects_comes_with_each_token() {
+    for subject in Subject::each() {
+        let everywhere = steering(&subject).at(Positions::All);
+        let prompt = subject.base.len();
+        let plan = Plan::new()
+            .edit(everywhere.clone().when(When::EveryStep))
+            .collect(Component::MlpOutput, 1, Positions::Last)
+            .collect(Component::FinalNorm, None, Positions::At(vec![0, -1]))
+            .with_original();
+        let plan = plan.resolve(&subject.model, &[Example::new(subject.base.clone())]).unwrap();
+        let mut kept = [Vec::new(), Vec::new()];
+        let generation = greedy(4).run(&subject.model, &plan, &mut |token| {
+            let steps = &mut kept[usize::from(token.is_original)];
+            assert_eq!((steps.len(), token.collected.len()), (token.step, 2));
+            steps.push(token.collected.to_vec());
+            ControlFlow::Continue(())
+        });
+        let generation = generation.unwrap();
+        let texts = [
+            (&generation.continuations[0].tokens, vec![everywhere]),
+            (&generation.originals[0].tokens, Vec::new()),
+        ];
+        for (kept, (tokens, edits)) in kept.iter().zip(texts) {
+            let whole = subject.prompt(&[subject.base.tokens(), &tokens[..3]].concat());
+            let plan = edits.into_iter().fold(Plan::new(), Plan::edit);
+            let plan = plan
+                .collect(Component::MlpOutput, 1, Positions::All)
+                .collect(Component::FinalNorm, None, Positions::All)
+                .resolve(&subject.model, &[Example::new(whole)])
+                .unwrap();
+            let right = Reference::new(&subject.model).run(&plan).unwrap().examples.remove(0);
+            let row = |site: usize, position: usize| {
+                values(&right.collected[site].get(position).unwrap())
+            };
+            for (step, collected) in kept.iter().enumerate() {
+                let mut expected = vec![row(0, prompt - 1 + step), row(1, prompt - 1 + step)];
+                if step == 0 {
+                    expected[1] = [row(1, 0), row(1, prompt - 1)].concat();
+                }
+                for (found, expected) in collected.iter().zip(&expected) {
+                    let error = relative_error(&values(found), expected);
+                    assert!(error < 1e-10, "{}, step {step}: {error:e}", subject.name);
+                }
+            }
+        }
     }
 }
