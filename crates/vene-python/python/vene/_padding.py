@@ -32,10 +32,14 @@ class Prompts:
         ids = np.atleast_2d(np.asarray(input_ids))
         if ids.ndim != 2 or not np.issubdtype(ids.dtype, np.integer):
             raise InputError(f"input_ids are an array {list(ids.shape)} of {ids.dtype}; expected integers [prompts, tokens]")
-        mask = np.ones(ids.shape, dtype=bool) if attention_mask is None else _mask(attention_mask, ids.shape)
+        mask = None if attention_mask is None else _mask(attention_mask, ids.shape)
         tokens, before = [], []
-        for index, (row, shown) in enumerate(zip(ids, mask, strict=True)):
-            (places,) = np.nonzero(shown)
+        for index, row in enumerate(ids):
+            if mask is None or (len(row) and mask[index].all()):
+                tokens.append(tuple(row.tolist()))
+                before.append(0)
+                continue
+            (places,) = np.nonzero(mask[index])
             if not len(places):
                 raise InputError(f"the attention mask hides every token of prompt {index}")
             first, last = int(places[0]), int(places[-1])
@@ -85,7 +89,7 @@ def _mask(given: Any, shape: tuple[int, ...]) -> npt.NDArray[np.bool_]:
     mask = np.atleast_2d(np.asarray(given))
     if mask.shape != shape:
         raise InputError(f"the attention mask has shape {list(mask.shape)}; input_ids {list(shape)}")
-    if not np.isin(mask, (0, 1)).all():
+    if not ((mask == 0) | (mask == 1)).all():
         raise InputError("the attention mask has values other than 0 and 1")
     shown: npt.NDArray[np.bool_] = mask.astype(bool)
     return shown
