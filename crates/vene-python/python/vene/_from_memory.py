@@ -103,7 +103,7 @@ class Weights:
         given = [(tensor, *_bytes(tensor, values)) for tensor, values in self.tensors.items()]
         model = _vene.Model.of_tensors(self.name, self.config, given, dict(self.texts), precision, inputs)
         warn(model.notices)
-        return Model(model, self.name)
+        return Model(model, self.name, precision, has_files=False)
 
 
 def tokenizer_texts(tokenizer: Any) -> dict[str, str]:

@@ -46,9 +46,10 @@ Metrics = str | Callable[..., Any] | Sequence[str | Callable[..., Any]]
 class Model:
     """A model and its tokenizer. Made by `vene.load`."""
 
-    def __init__(self, model: _vene.Model, name: str, precision: str = "single") -> None:
+    def __init__(self, model: _vene.Model, name: str, precision: str = "single", *, has_files: bool = True) -> None:
         self._model = model
         self._precision = precision
+        self._has_files = has_files
         self._sessions = Sessions(model)
         self.name = name
         self.config = Config(**json.loads(model.config))
@@ -412,7 +413,15 @@ class Model:
         plan = self._hidden_plan(self._plan({}))
         return self._output(prompts, [self._session([tokens]).run(plan, list(tokens), []) for tokens in prompts.tokens])
 
+    def __deepcopy__(self, _memo: dict[int, Any]) -> Model:
+        # It never changes.
+        return self
+
     def __reduce__(self) -> tuple[Callable[[str, str, str], Model], tuple[str, str, str]]:
+        if not self._has_files:
+            raise TypeError(
+                f"{self.name} was made of what is in memory, and a model is pickled as the name of its files: save it into a folder "
+                "(save_pretrained), load that, vene.load(folder), and pickle the loaded one")
         # A model goes by its name: the other process opens the same files, and holds them to the identity.
         return _reopened, (self.name, self._precision, self.identity)
 
