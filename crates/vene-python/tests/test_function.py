@@ -89,6 +89,24 @@ def test_a_sweep_over_a_pair_takes_one(model):
         model.sweep(SPAIN, intervention=doubled, factor=2.0, **places)
 
 
+def test_a_rowwise_function_is_called_once_for_many_rows(model):
+    shapes = {True: [], False: []}
+
+    def counting(rowwise):
+        def swapped(base, source):
+            shapes[rowwise].append(base.shape)
+            return source
+
+        return vene.intervention(swapped, rowwise=rowwise)
+
+    for rowwise in shapes:
+        model.sweep(data=ROWS, intervention=counting(rowwise), **SWEEP)
+    # Both positions of both rows of each of three layers; what follows are whole runs, which measure the noise floor.
+    width = model.config.d_model
+    assert shapes[True][:3] == [(4, width)] * 3 and shapes[False][:12] == [(1, width)] * 12
+    assert sum(shape[0] for shape in shapes[True]) == len(shapes[False])
+
+
 def test_what_one_raises_in_a_sweep_names_the_site(model):
     def broken(base, source):
         raise ZeroDivisionError("of the test")
