@@ -28,7 +28,7 @@ class Host:
     def __init__(self, given: Any) -> None:
         self.given = given
         self.is_network = type(given).__name__ in NETWORKS
-        if not isinstance(given, Model) and not hasattr(given, "state_dict"):
+        if not isinstance(given, Model) and not (hasattr(given, "state_dict") and hasattr(given, "config")):
             raise ModelError(
                 f"a model is one of vene's (vene.load) or of transformers'; given {type(given).__name__}")
         self._inputs: OrderedDict[bytes, tuple[_Converted, Model]] = OrderedDict()
@@ -128,8 +128,8 @@ def _converted(given: Any) -> _Converted:
     stamp, known = _stamp(given), _CONVERTED.get(given)
     if known is not None and known.stamp == stamp:
         return known
-    is_network = type(given).__name__ in NETWORKS
-    weights = Weights.of_transformers(given, headless=not is_network and given.get_output_embeddings() is None)
+    has_head = type(given).__name__ in NETWORKS or getattr(given, "get_output_embeddings", lambda: None)() is not None
+    weights = Weights.of_transformers(given, headless=not has_head)
     precision = "double" if "float64" in str(next(given.parameters()).dtype) else "single"
     with warnings.catch_warnings():
         # What is doubtful of the tokenizer, which is not there: prompts are given in tokens.
