@@ -27,11 +27,11 @@ pub struct Intervention {
 
 #[pymethods]
 impl Intervention {
-    /// Of `call(base, sources, context, differentiated)`, which gives the edited values, or `None` where it changes nothing. `sources`: how many
-    /// it reads, `none`, `one` or `several`. `rowwise`: rows of many examples may be handed over at once, and `context` is `None`
-    /// then. `absolute`: the result does not depend on the base. `gradients`: where they are wanted the call gives a pair, the
-    /// edited values and a function from their gradient to that of the base; `never`, `through` it (of what was trained before
-    /// it), or `always`, as it has parameters of its own. `call` is told by its last argument whether they are.
+    /// Of `call(base, sources, context, differentiated)`, which gives the edited values, or `None` where it changes nothing.
+    /// `sources`: how many it reads, `none`, `one` or `several`. `rowwise`: rows of many examples may be handed over at once, and
+    /// `context` is `None` then. `absolute`: the result does not depend on the base. `gradients`: `never`; `through` it, of what
+    /// was trained before it; or `always`, as it has parameters of its own. Where they are wanted `differentiated` is true, and the
+    /// call gives a pair, the edited values and a function from their gradient to that of the base.
     #[new]
     #[pyo3(signature = (call, name, sources, *, rowwise = false, absolute = false, gradients = "never"))]
     fn new(
