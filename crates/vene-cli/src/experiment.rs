@@ -23,6 +23,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use serde_json::Value;
+use vene::intervention::Intervention;
 use vene::metric::{self, Metric};
 use vene::plan_file::{ExperimentKind, Format, PlanFile, PlanGrid, Sections};
 use vene::{ExecutorName, Outline, Plan};
@@ -55,6 +56,8 @@ pub struct Experiment {
     made: Option<Plan>,
     /// A program's own metrics, which are named among the built-in ones.
     own_metrics: Vec<Arc<dyn Metric>>,
+    /// What a program's own sweep does at each place.
+    own_method: Option<Arc<dyn Intervention>>,
 }
 
 /// What a record keeps of an experiment.
@@ -204,6 +207,7 @@ impl Experiment {
             files: RefCell::default(),
             made: None,
             own_metrics: Vec::new(),
+            own_method: None,
         }
     }
 

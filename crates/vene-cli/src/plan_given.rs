@@ -1,9 +1,11 @@
 //! A plan as a command takes it: a file, the folder that it was saved in, or the record of a run.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use anyhow::Context;
 use clap::Args;
+use vene::intervention::Intervention;
 use vene::plan::{ResolvedPlan, ResolvedSource};
 use vene::plan_file::{Format, PlanFile, PlanGrid, SAVED_FILES, Saved};
 use vene::{Outline, Plan, PlanError, Run};
@@ -64,6 +66,15 @@ impl PlanGiven {
     /// A text's, whose paths are relative to the working folder.
     pub fn of_text(text: &str, format: Format) -> anyhow::Result<Self> {
         Ok(Self::File(PlanFile::parse(text, format, Path::new(""))?))
+    }
+
+    /// The same, in which these names are a program's own interventions.
+    #[must_use]
+    pub fn with_own(self, own: Vec<(String, Arc<dyn Intervention>)>) -> Self {
+        match self {
+            Self::File(file) => Self::File(file.with_own(own)),
+            saved @ Self::Saved(_) => saved,
+        }
     }
 
     /// The experiment that a record tells.

@@ -11,6 +11,7 @@ use vene::SweepError;
 use vene::candle_core;
 use vene::generation::GenerationError;
 use vene::plan_sweep::PlanSweepError;
+use vene::training::TrainingError;
 
 use crate::intervention::raised;
 
@@ -72,7 +73,20 @@ pub fn of_candle(error: candle_core::Error) -> PyErr {
 
 /// The exception for an error that is a Python exception's doing.
 fn by_python(error: &(dyn Error + 'static)) -> Option<PyErr> {
-    if let Some(GenerationError::Run(error)) = error.downcast_ref() {
+    // These say what a run's error says, and are not told apart from it by `source`.
+    let of_run = match (
+        error.downcast_ref(),
+        error.downcast_ref(),
+        error.downcast_ref(),
+        error.downcast_ref(),
+    ) {
+        (Some(GenerationError::Run(error)), ..)
+        | (_, Some(SweepError::Run(error)), ..)
+        | (_, _, Some(PlanSweepError::Run(error)), _)
+        | (.., Some(TrainingError::Run(error))) => Some(error),
+        _ => None,
+    };
+    if let Some(error) = of_run {
         return by_python(error);
     }
     if let Some(error) = error.downcast_ref::<candle_core::Error>() {
@@ -115,6 +129,9 @@ pub fn run(sentence: impl Display) -> PyErr {
 
 /// That of an experiment, with the command's sentence; its kind is that of the first cause that has one.
 pub fn of_experiment(error: anyhow::Error) -> PyErr {
+    if let Some(raised) = error.chain().find_map(by_python) {
+        return raised;
+    }
     let sentence = vene_cli::sentence(&error);
     for cause in error.chain() {
         if is_of_run(cause) {
@@ -135,7 +152,7 @@ pub fn of_experiment(error: anyhow::Error) -> PyErr {
 
 fn is_of_run(cause: &(dyn Error + 'static)) -> bool {
     cause.is::<vene::RunError>()
-        || cause.is::<vene::training::TrainingError>()
+        || cause.is::<TrainingError>()
         || matches!(cause.downcast_ref(), Some(SweepError::Run(_)))
         || matches!(cause.downcast_ref(), Some(PlanSweepError::Run(_)))
 }

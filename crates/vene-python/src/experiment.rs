@@ -9,6 +9,7 @@ use vene_cli::{InMemory, PlanFrom, Progress, Warned};
 use crate::compute::{briefly, compute};
 use crate::error;
 use crate::figure::{Figure, figures};
+use crate::intervention::Intervention;
 use crate::metric::{GivenMetric, Raised, metrics};
 use crate::model::Model;
 use crate::plan::Plan;
@@ -21,6 +22,10 @@ pub struct Asked {
     /// What a file would say of it (`docs/experiments.md`), as JSON.
     experiment: String,
     plan: Option<GivenPlan>,
+    /// Functions that its plan has as interventions, by the names that it calls them.
+    functions: Vec<(String, Py<Intervention>)>,
+    /// A function that a sweep has in an intervention's place.
+    method: Option<Py<Intervention>>,
     /// Functions that the experiment names as metrics.
     metrics: Vec<GivenMetric>,
     /// Is called now and then: `progress(done, all, says)`.
@@ -41,13 +46,17 @@ fn done<T: Send>(
     asked: Asked,
     run: impl FnOnce(InMemory<'_>) -> anyhow::Result<Warned<T>> + Send,
 ) -> PyResult<(T, Vec<String>)> {
-    let Asked { experiment, plan, metrics: given, progress } = asked;
+    let Asked { experiment, plan, functions, method, metrics: given, progress } = asked;
     let raised = Raised::default();
     let own = metrics(given, &raised)?;
     let plan = plan.map(|plan| match plan {
         GivenPlan::Made(plan) => PlanFrom::Made(plan.get().inner.clone()),
         GivenPlan::Path(path) => PlanFrom::Path(path),
     });
+    let inner = |own: &Py<Intervention>| Arc::clone(&own.get().inner);
+    let functions: Vec<_> =
+        functions.iter().map(|(name, own)| (name.clone(), inner(own))).collect();
+    let method = method.as_ref().map(inner);
     let work = |watch: &crate::compute::Watch| {
         let mut told = |Progress { done, all, says }: Progress| {
             watch.tell(|python| {
@@ -61,6 +70,8 @@ fn done<T: Send>(
             model: &model.inner,
             experiment: &experiment,
             plan,
+            own: functions,
+            method,
             metrics: own,
             progress: &mut told,
         })

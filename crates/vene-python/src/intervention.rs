@@ -27,20 +27,31 @@ pub struct Intervention {
 
 #[pymethods]
 impl Intervention {
-    /// Of `call(base, sources, context)`, which gives the edited values, or `None` where it changes nothing. `sources`: how many
-    /// it reads, `none`, `one` or `several`. `rowwise`: rows of many examples may be handed over at once, and `context` is `None`
-    /// then. `absolute`: the result does not depend on the base. `differentiable`: the call gives a pair, the edited values and
-    /// a function from their gradient to that of the base.
+    /// Of `call(base, sources, context, differentiated)`, which gives the edited values, or `None` where it changes nothing.
+    /// `sources`: how many it reads, `none`, `one` or `several`. `rowwise`: rows of many examples may be handed over at once, and
+    /// `context` is `None` then. `absolute`: the result does not depend on the base. `gradients`: `never`; `through` it, of what
+    /// was trained before it; or `always`, as it has parameters of its own. Where they are wanted `differentiated` is true, and the
+    /// call gives a pair, the edited values and a function from their gradient to that of the base.
     #[new]
-    #[pyo3(signature = (call, name, sources, *, rowwise = false, absolute = false, differentiable = false))]
+    #[pyo3(signature = (call, name, sources, *, rowwise = false, absolute = false, gradients = "never"))]
     fn new(
         call: Py<PyAny>,
         name: &str,
         sources: &str,
         rowwise: bool,
         absolute: bool,
-        differentiable: bool,
+        gradients: &str,
     ) -> PyResult<Self> {
+        let gradients = match gradients {
+            "never" => Gradients::Never,
+            "through" => Gradients::Through,
+            "always" => Gradients::Always,
+            other => {
+                return Err(error::plan(format!(
+                    "gradients is {other:?}; expected never, through or always"
+                )));
+            }
+        };
         let sources = match sources {
             "none" => SourceCount::None,
             "one" => SourceCount::One,
@@ -54,7 +65,7 @@ impl Intervention {
         let result = if absolute { Dependence::Absolute } else { Dependence::Relative };
         let granularity = if rowwise { Granularity::Row } else { Granularity::Whole };
         let traits = Traits::of(sources).result(result).granularity(granularity);
-        let inner = Called { name: kept(name), traits, call, differentiable };
+        let inner = Called { name: kept(name), traits, call, gradients };
         Ok(Self { inner: Arc::new(inner) })
     }
 
@@ -77,12 +88,21 @@ fn kept(name: &str) -> &'static str {
     name
 }
 
+/// When a callable is asked for gradients.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Gradients {
+    Never,
+    /// Where its base has some.
+    Through,
+    Always,
+}
+
 /// The callable.
 struct Called {
     name: &'static str,
     traits: Traits,
     call: Py<PyAny>,
-    differentiable: bool,
+    gradients: Gradients,
 }
 
 impl fmt::Debug for Called {
@@ -99,6 +119,7 @@ impl Called {
         base: &Tensor,
         sources: &[Tensor],
         context: UnitContext<'_>,
+        differentiated: bool,
     ) -> PyResult<(Tensor, Option<Py<PyAny>>)> {
         Python::attach(|python| {
             let sources = sources.iter().map(Values::of).collect::<PyResult<Vec<Values>>>()?;
@@ -106,8 +127,9 @@ impl Called {
                 let UnitContext { example, positions, columns, keys, .. } = context;
                 (example, positions.to_vec(), columns.to_vec(), keys.map(<[usize]>::to_vec))
             });
-            let given = self.call.call1(python, (Values::of(base)?, sources, context))?;
-            let (given, backward) = if self.differentiable {
+            let given =
+                self.call.call1(python, (Values::of(base)?, sources, context, differentiated))?;
+            let (given, backward) = if differentiated {
                 given.extract::<(Py<PyAny>, Option<Py<PyAny>>)>(python)?
             } else {
                 (given, None)
@@ -142,13 +164,20 @@ impl Intervenes for Called {
         sources: &[Tensor],
         context: UnitContext<'_>,
     ) -> candle_core::Result<Tensor> {
-        if !self.differentiable {
-            if base.track_op() {
-                candle_core::bail!(
-                    "a gradient is wanted through a function of NumPy arrays: one of torch's tensors has gradients (torch=True)"
-                );
-            }
-            return self.called(base, sources, context).map(|(after, _)| after).map_err(failed);
+        let wants = base.track_op();
+        if wants && self.gradients == Gradients::Never {
+            candle_core::bail!(
+                "a gradient is wanted through a function of NumPy arrays: one of torch's tensors has gradients (torch=True)"
+            );
+        }
+        if sources.iter().any(Tensor::track_op) {
+            candle_core::bail!(
+                "a gradient is wanted of a function's source: functions have gradients of their base alone"
+            );
+        }
+        if !wants && self.gradients != Gradients::Always {
+            let called = self.called(base, sources, context, false);
+            return called.map(|(after, _)| after).map_err(failed);
         }
         // Parameters of the callable get their gradients on the way back, wherever the base came from.
         let base = if base.track_op() {
@@ -161,7 +190,8 @@ impl Intervenes for Called {
         with_backward(
             &base,
             |base| {
-                let (after, backward) = self.called(base, sources, context).map_err(failed)?;
+                let called = self.called(base, sources, context, true);
+                let (after, backward) = called.map_err(failed)?;
                 *kept.lock().unwrap_or_else(PoisonError::into_inner) = backward;
                 Ok(after)
             },

@@ -43,9 +43,10 @@ impl Model {
     }
 
     /// Makes a model of tensors that Python has: `config` is the text of a `config.json`, `tokenizer` has the texts of a
-    /// tokenizer's files (and of `generation_config.json`) by their names.
+    /// tokenizer's files (and of `generation_config.json`) by their names. With `inputs`, `[inputs, width]`, the model is a
+    /// network that reads vectors, such as pyvene's perceptrons: token `i` of its prompts stands for row `i`.
     #[staticmethod]
-    #[pyo3(signature = (name, config, tensors, tokenizer, precision = "single"))]
+    #[pyo3(signature = (name, config, tensors, tokenizer, precision = "single", inputs = None))]
     fn of_tensors(
         python: Python<'_>,
         name: &str,
@@ -53,27 +54,17 @@ impl Model {
         tensors: Vec<GivenTensor>,
         tokenizer: BTreeMap<String, String>,
         precision: &str,
+        inputs: Option<Given>,
     ) -> PyResult<Self> {
         let precision: Precision = precision.parse().map_err(error::of_input)?;
         let tensors = lent(tensors)?;
+        let inputs = inputs.map(|inputs| inputs.singles(python)).transpose()?;
         let load = |_: &Watch| {
             let checkpoint = Checkpoint::from_tensors(name, config, tensors, &tokenizer)?;
-            let outline = Outline::from_checkpoint(checkpoint)?;
-            vene::Model::from_outline(outline, precision, &mut |_| {})
-        };
-        Ok(Self { inner: Arc::new(compute(python, load, error::of_model)?) })
-    }
-
-    /// A network that reads vectors, such as pyvene's perceptrons: token `i` of its prompts stands for row `i` of `inputs`
-    /// `[inputs, width]`.
-    #[staticmethod]
-    #[pyo3(signature = (name, inputs, precision = "single"))]
-    fn network(python: Python<'_>, name: &str, inputs: Given, precision: &str) -> PyResult<Self> {
-        let precision: Precision = precision.parse().map_err(error::of_input)?;
-        let (shape, data) = inputs.singles(python)?;
-        let load = |_: &Watch| {
-            let outline = Outline::open(name, &mut |_| {})?;
-            let outline = outline.with_inputs(HostTensor { shape, data })?;
+            let mut outline = Outline::from_checkpoint(checkpoint)?;
+            if let Some((shape, data)) = inputs {
+                outline = outline.with_inputs(HostTensor { shape, data })?;
+            }
             vene::Model::from_outline(outline, precision, &mut |_| {})
         };
         Ok(Self { inner: Arc::new(compute(python, load, error::of_model)?) })

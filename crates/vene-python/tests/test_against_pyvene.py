@@ -122,3 +122,23 @@ def test_weights_that_were_changed_are_read_anew(gpt, batch):
         expected = gpt(**base).logits
     original, _ = ours.IntervenableModel(PLACE, gpt)(base, [source], AT, output_original_output=True)
     torch.testing.assert_close(original.logits, expected, rtol=0, atol=3e-6)
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("side", ["left", "right"])
+def test_padded_batches(gpt, batch, side):
+    lengths = (6, 4, 5)
+    shown = torch.tensor([[1] * length + [0] * (6 - length) for length in lengths])
+    shown = shown.flip(1) if side == "left" else shown
+    base, source = (
+        {"input_ids": one["input_ids"] * shown, "attention_mask": shown, "position_ids": (shown.cumsum(1) - 1).clamp_min(0)}
+        for one in batch[:2])
+    before = [6 - length if side == "left" else 0 for length in lengths]
+    places = [[[pad + 2] for pad in before]]
+    found = []
+    for library in (theirs, ours):
+        intervenable = library.IntervenableModel(library.IntervenableConfig([dict(PLACE)], library.VanillaIntervention), gpt)
+        _, output = intervenable(dict(base), [dict(source)], {"sources->base": (places, places)})
+        found.append([output.logits[row, pad + length - 1].detach() for row, (pad, length) in enumerate(zip(before, lengths, strict=True))])
+    for expected, logits in zip(*found, strict=True):
+        torch.testing.assert_close(logits, expected, rtol=0, atol=3e-6)

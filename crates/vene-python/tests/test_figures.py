@@ -56,9 +56,14 @@ def test_a_document_of_vega(pair, over_rows):
     json.dumps(document)
 
 
-def test_a_chart_of_altair(pair):
+def test_a_chart_of_altair(pair, over_rows):
     altair = pytest.importorskip("altair")
-    assert isinstance(pair.altair(), altair.TopLevelMixin)
+    for swept in (pair, over_rows):
+        chart = swept.altair()
+        assert isinstance(chart, altair.TopLevelMixin)
+        # Altair checks the document against Vega-Lite's own schema when it writes it.
+        document = chart.to_dict()
+        assert len(json.dumps(document)) > len(json.dumps(swept.vega()["data"]))
 
 
 def test_a_plan_over_rows(model):

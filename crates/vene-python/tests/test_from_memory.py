@@ -1,6 +1,8 @@
 """Models made of what is in memory: arrays, and where PyTorch is there, models of transformers and pyvene."""
 
+import copy
 import json
+import pickle
 
 import numpy as np
 import pytest
@@ -89,6 +91,13 @@ def test_what_is_wrong_is_named(change, error, said):
     with pytest.raises(error) as raised:
         vene.from_tensors(config, tensors)
     assert said in str(raised.value)
+
+
+def test_it_is_not_pickled_by_a_name_that_no_file_has():
+    model = of_arrays("gpt2-plain", name="mine")
+    assert copy.deepcopy(model) is model
+    with pytest.raises(TypeError, match="mine was made of what is in memory.*vene.load"):
+        pickle.dumps(model)
 
 
 def test_what_is_no_tokenizer_is_refused(tmp_path):

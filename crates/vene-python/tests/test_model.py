@@ -87,8 +87,8 @@ def test_double_precision_is_double():
         (lambda model: model.trace(SPAIN, "mlp_out"), vene.PlanError, "mlp_out"),
         (lambda model: model.top([10**6]), vene.InputError, "1000000"),
         (lambda model: model.top(np.zeros((1, 2), dtype=int)), vene.InputError, "shape (1, 2)"),
-        (lambda model: model(np.array([[1, 2]]), attention_mask=np.array([[0, 1]])), vene.InputError, "padding"),
-        (lambda model: model.tokenizer("x", padding=True), vene.InputError, "padding"),
+        (lambda model: model(np.array([[1, 2]]), attention_mask=np.array([[0, 0]])), vene.InputError, "every token"),
+        (lambda model: model.tokenizer("x", padding="max_length"), vene.InputError, "padding"),
         (lambda model: model.run(PATCH, SPAIN, [ITALY]).activation("mlp_output", 4), vene.RunError, "mlp_output"),
     ],
 )

@@ -3,6 +3,8 @@
 import json
 import os
 import re
+import shutil
+import sys
 from pathlib import Path
 
 import nbclient
@@ -12,6 +14,9 @@ import pandas
 import pytest
 from conftest import ROOT
 
+sys.path.insert(0, str(ROOT / "fixtures"))
+import gpt2_shape  # noqa: E402
+
 NOTEBOOK = ROOT / "docs/notebooks/interchange-intervention.ipynb"
 
 
@@ -19,14 +24,20 @@ NOTEBOOK = ROOT / "docs/notebooks/interchange-intervention.ipynb"
 # prompt itself (vene 4e-7).
 MODELS = {
     "embedded": ("embedded", 1e-5),
-    "smollm2": (ROOT / ".cache/models/smollm2-135m-instruct-q4_1.gguf", 1.5e-5),
+    "gpt2-shape": ("gpt2-shape", 1e-5),
+    "smollm2": (Path(os.environ.get("VENE_MODELS", ROOT / ".cache/models")) / "smollm2-135m-instruct-q4_1.gguf", 1.5e-5),
 }
 
 
 @pytest.mark.parametrize("name", MODELS)
 def test_the_tutorial_runs_and_gives_pyvenes_numbers(name, tmp_path):
     model, tolerance = MODELS[name]
-    if model != "embedded" and not Path(model).exists() and not os.environ.get("VENE_REQUIRE_MODELS"):
+    if name == "gpt2-shape":
+        # 340 MB that follow from a few lines; pyvene was given the same.
+        model = tmp_path / "gpt2-shape"
+        model.mkdir()
+        gpt2_shape.write(model)
+    elif model != "embedded" and not Path(model).exists() and not os.environ.get("VENE_REQUIRE_MODELS"):
         pytest.skip(f"{model} is not there: scripts/fetch-models gets it")
     notebook = nbformat.read(NOTEBOOK, as_version=4)
     # The model's name is all that differs.
@@ -52,28 +63,34 @@ def test_the_tutorial_runs_and_gives_pyvenes_numbers(name, tmp_path):
         for row in fixture["rows"]}
     expected = [by_pyvene[row.type, int(row.layer[1:]), row.pos, row.token] for row in frame.itertuples()]
     np.testing.assert_allclose(frame["prob"], expected, rtol=0, atol=tolerance)
+    # The numbers say something: edits move them by far more than they may be off.
+    assert frame.groupby("token")["prob"].agg(np.ptp).min() > 100 * tolerance
+    shutil.rmtree(tmp_path / "gpt2-shape", ignore_errors=True)
 
 
 NUMBER = re.compile(r"-?\d+(?:\.\d+)?(?:e-?\d+)?")
 
 
 def said(notebook) -> list[str]:
-    """What the cells say in words, in order."""
-    outputs = [output for cell in notebook.cells for output in cell.get("outputs", [])]
+    """What the cells say in words, in order; what other packages warn of is not shown."""
+    outputs = [output for cell in notebook.cells for output in cell.get("outputs", []) if output.get("name") != "stderr"]
     texts = [output.get("text") or output.get("data", {}).get("text/plain", "") for output in outputs]
     return [re.sub(r" object at 0x[0-9a-f]+", "", text) for text in texts]
 
 
-@pytest.mark.parametrize("name", ["distributed-alignment-search"])
-def test_a_notebook_gives_what_it_shows(name):
+# Each with how far its numbers may be from those that it shows; what trainings in single precision learn differs between processors.
+SHOWN = {"interchange-intervention": 1e-4, "causal-tracing": 1e-2, "distributed-alignment-search": 0.1}
+
+
+@pytest.mark.parametrize(("name", "tolerance"), SHOWN.items())
+def test_a_notebook_gives_what_it_shows(name, tolerance):
     notebook = nbformat.read(ROOT / f"docs/notebooks/{name}.ipynb", as_version=4)
     shown = said(notebook)
     nbclient.NotebookClient(notebook, timeout=300, kernel_name="python3").execute()
     found = said(notebook)
     assert [NUMBER.sub("#", text) for text in found] == [NUMBER.sub("#", text) for text in shown]
     numbers = [[float(number) for text in texts for number in NUMBER.findall(text)] for texts in (shown, found)]
-    assert len(numbers[0]) > 20
-    # What trainings in single precision learn differs between processors.
-    np.testing.assert_allclose(numbers[1], numbers[0], rtol=0.1, atol=0.1)
+    assert len(numbers[0]) >= 20
+    np.testing.assert_allclose(numbers[1], numbers[0], rtol=tolerance, atol=tolerance)
     images = [output for cell in notebook.cells for output in cell.get("outputs", []) if "image/png" in output.get("data", {})]
     assert len(images) == 2

@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 from conftest import ROOT
 
+import vene
+
 BLOCK = re.compile(
     r"^<!-- not-run: run by the package's own tests -->\n```python\n(?P<python>.*?)^```$|^```sh\n(?P<shell>.*?)^```$",
     re.MULTILINE | re.DOTALL)
@@ -32,6 +34,11 @@ def same(shown: object, found: object) -> bool:
     if isinstance(shown, float):
         return abs(shown - float(found)) < 6e-4
     return bool(shown == found)
+
+
+def test_the_reference_has_every_name():
+    listed = re.findall(r"^::: vene\.(\w+)$", (ROOT / "docs/api.md").read_text("utf-8"), re.MULTILINE)
+    assert sorted(set(listed) & set(vene.__all__)) == sorted(set(vene.__all__) - {"__version__"})
 
 
 @pytest.mark.parametrize("page", ["docs/first-hour.md"])

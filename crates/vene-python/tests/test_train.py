@@ -80,3 +80,29 @@ def test_it_is_a_plan_wherever_one_is_taken(model, trained, tmp_path):
 def test_what_is_wrong_is_told(model, plan, more, said):
     with pytest.raises(vene.VeneError, match=said):
         model.train(plan, rows(), **more)
+
+
+def after_a_rotation(function):
+    after = {"intervention": function, "component": "block_output", "layer": 4, "positions": "last"}
+    return {"edit": [DAS["edit"][0], after]}
+
+
+def test_gradients_pass_through_a_function(model):
+    pytest.importorskip("torch")
+
+    @vene.intervention(torch=True, rowwise=True)
+    def shrunk(base):
+        return 0.9 * base
+
+    ours = model.train(after_a_rotation(shrunk), rows(), **TRAIN)
+    built_in = model.train(after_a_rotation({"name": "scaling", "factor": 0.9}), rows(), **TRAIN)
+    losses = [trained.history.to_dict()["loss"] for trained in (ours, built_in)]
+    np.testing.assert_allclose(*losses, rtol=2e-3)
+    assert losses[0][-1] < losses[0][0]
+    with pytest.raises(vene.VeneError, match="shrunk"):
+        ours.save("nowhere")
+
+
+def test_a_function_without_gradients_ends_a_training(model):
+    with pytest.raises(vene.RunError, match="torch=True"):
+        model.train(after_a_rotation(lambda base: 0.9 * base), rows(), **TRAIN)

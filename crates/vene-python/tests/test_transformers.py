@@ -169,6 +169,18 @@ def test_what_is_not_known_is_refused(wrong, said):
     assert said in str(raised.value).lower()
 
 
+def test_models_without_a_head_are_wrapped_as_they_are():
+    of_torch = transformers.LlamaModel(config("llama")).eval()
+    base, source = ({"input_ids": torch.tensor([PROMPT[:3] + [token, 5]])} for token in (9, 8))
+    original, edited = vene.IntervenableModel({"layer": 0, "component": "mlp_output"}, of_torch)(
+        base, [source], {"sources->base": 3}, output_original_output=True)
+    with torch.no_grad():
+        torch.testing.assert_close(original.last_hidden_state, of_torch(**base).last_hidden_state, rtol=0, atol=1e-5)
+    assert (edited.last_hidden_state - original.last_hidden_state).abs().max() > 1e-3
+    with pytest.raises(vene.ModelError, match="Linear"):
+        vene.IntervenableModel({"layer": 0, "component": "mlp_output"}, torch.nn.Linear(3, 3))
+
+
 def test_pyvenes_own_networks():
     pytest.importorskip("pyvene")
     from pyvene.models.gru.modelings_gru import GRUConfig, GRUForClassification, GRULMHeadModel

@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use serde_json::Value;
+use vene::intervention::Intervention;
 use vene::metric::Metric;
 use vene::plan_file::{ExperimentKind, Format, TrainSection};
 use vene::{Model, Plan, Precision};
@@ -25,6 +26,10 @@ pub struct InMemory<'a> {
     pub experiment: &'a str,
     /// A plan that the text does not say itself.
     pub plan: Option<PlanFrom>,
+    /// Interventions of one's own, by the names that the text's plan calls them.
+    pub own: Vec<(String, Arc<dyn Intervention>)>,
+    /// What a sweep does at each place, in place of what its text names.
+    pub method: Option<Arc<dyn Intervention>>,
     /// Metrics of one's own, which the experiment names in `[measure]` among the built-in ones.
     pub metrics: Vec<Arc<dyn Metric>>,
     /// Is told how far the experiment is, and may stop it.
@@ -75,6 +80,7 @@ impl InMemory<'_> {
 impl Experiment {
     fn in_memory(kind: ExperimentKind, asked: &mut InMemory<'_>) -> anyhow::Result<Self> {
         let text = PlanGiven::of_text(asked.experiment, Format::Json)?;
+        let text = text.with_own(std::mem::take(&mut asked.own));
         let kind = text.file().kind.unwrap_or(kind);
         let mut given = Given::default();
         text.account(&mut given);
@@ -88,6 +94,7 @@ impl Experiment {
             Some(PlanFrom::Path(path)) => Self::of_plan(&path, text, kind)?,
         };
         experiment.own_metrics = std::mem::take(&mut asked.metrics);
+        experiment.own_method = asked.method.take();
         experiment
             .given
             .read_of_plan("model", &["id", "identity", "shape", "tokenizer", "ignored_keys"]);

@@ -77,7 +77,10 @@ pub fn of_pair(experiment: &mut Experiment) -> anyhow::Result<Run> {
 
 /// What an option that is not read is told it stands in.
 fn mode(experiment: &Experiment, over: &str, unit: SweepUnit) -> String {
-    let name = key!(experiment, sweep.intervention).unwrap_or_default();
+    let name = match &experiment.own_method {
+        Some(own) => own.name(),
+        None => key!(experiment, sweep.intervention).unwrap_or_default().name(),
+    };
     let executor = key!(experiment, limits.executor).unwrap_or_default();
     format!("a sweep over {over} (--intervention {name}, --unit {unit}, --executor {executor})")
 }
@@ -88,6 +91,9 @@ fn factor(experiment: &Experiment) -> anyhow::Result<f64> {
 }
 
 fn method(experiment: &Experiment) -> anyhow::Result<Method> {
+    if let Some(own) = &experiment.own_method {
+        return Ok(Method::Custom(Arc::clone(own)));
+    }
     let intervention = key!(experiment, sweep.intervention).unwrap_or_default();
     let name = intervention.name();
     Ok(match intervention {
@@ -150,7 +156,7 @@ fn pair(experiment: &Experiment, outline: &Outline, method: Method) -> anyhow::R
     let sources = experiment.sections.data.as_ref().map(|data| data.sources.clone());
     let sources = sources.unwrap_or_default();
     // All, or the one that is read or compared with.
-    let read = if matches!(method, Method::Mean) { sources.len() } else { 1 };
+    let read = if method.reads_all_sources() { sources.len() } else { 1 };
     experiment.given.read_values("data", "sources", read, sources.len());
     let section = experiment.sections.sweep.as_ref();
     let is_random = section.is_some_and(|sweep| sweep.controls.contains(&Control::RandomDirection));

@@ -27,6 +27,8 @@ class Asked:
 
     experiment: str
     plan: _vene.Plan | str | None
+    functions: list[tuple[str, _vene.Intervention]]
+    method: _vene.Intervention | None
     metrics: list[_metric.Asked]
     progress: Told | None
 
@@ -55,6 +57,8 @@ def do(
     data: Any = None,
     metric: Any = None,
     plan: _vene.Plan | str | None = None,
+    functions: Sequence[tuple[str, _vene.Intervention]] = (),
+    method: _vene.Intervention | None = None,
     progress: bool | None = None,
 ) -> T:
     """Does an experiment; its warnings are Python's."""
@@ -67,7 +71,7 @@ def do(
             said["measure"] = {**_section(said, "measure"), "metrics": named}
         document = {name: section for name, section in map(_told, said.items()) if section}
         told = stack.enter_context(bar(progress, unit))
-        asked = Asked(json.dumps({"kind": kind, **document}), plan, own, told)
+        asked = Asked(json.dumps({"kind": kind, **document}), plan, list(functions), method, own, told)
         result, warnings = run(model._model, asked)
     warn(warnings)
     return result

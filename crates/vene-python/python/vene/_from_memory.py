@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import tempfile
-import warnings
 from collections.abc import Mapping
+from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ import numpy.typing as npt
 from vene import _vene
 from vene._errors import InputError
 from vene._model import Model
+from vene._warn import warn
 
 DTYPES = {
     "float16": "F16", "bfloat16": "BF16", "float32": "F32", "float64": "F64", "bool": "BOOL",
@@ -42,18 +43,7 @@ def from_transformers(model: Any, tokenizer: Any = None, *, precision: str = "si
     as long as the result lives, and should not be trained on meanwhile: the result stays the model that it was, or refuses
     where it would have to read them again (`vene.ModelError`).
     """
-    if not hasattr(model, "config") or not hasattr(model, "state_dict"):
-        raise InputError(f"from_transformers: expected a model of transformers, given a {type(model).__name__}")
-    config = json.loads(model.config.to_json_string())
-    # What `save_pretrained` adds.
-    config["architectures"] = [type(model).__name__]
-    texts = tokenizer_texts(tokenizer)
-    generation = getattr(model, "generation_config", None)
-    if generation is not None:
-        texts["generation_config.json"] = generation.to_json_string()
-    path = getattr(model.config, "_name_or_path", "")
-    name = f"{path} ({type(model).__name__} in memory)" if path else f"{type(model).__name__} in memory"
-    return _made(name, json.dumps(config), _as_saved(model, _untied(model)), texts, precision)
+    return Weights.of_transformers(model, tokenizer).model(precision)
 
 
 def from_tensors(
@@ -73,15 +63,47 @@ def from_tensors(
     token ids. Arrays of NumPy (also bfloat16 by `ml_dtypes`) and tensors of PyTorch are read where they lie; see
     `from_transformers` for how long. `name` is what results call the model.
     """
-    return _made(name, json.dumps(config), tensors, tokenizer_texts(tokenizer), precision)
+    return Weights(name, json.dumps(config), tensors, tokenizer_texts(tokenizer)).model(precision)
 
 
-def _made(name: str, config: str, tensors: Mapping[str, Any], texts: dict[str, str], precision: str) -> Model:
-    given = [(tensor, *_bytes(tensor, values)) for tensor, values in tensors.items()]
-    model = _vene.Model.of_tensors(name, config, given, texts, precision)
-    for notice in model.notices:
-        warnings.warn(notice, stacklevel=3)
-    return Model(model, name)
+@dataclass(frozen=True)
+class Weights:
+    """What a model is made of, in memory."""
+
+    name: str
+    """What results call the model."""
+    config: str
+    """The text of its `config.json`."""
+    tensors: Mapping[str, Any]
+    """By the names, and in the shapes, of a safetensors file."""
+    texts: Mapping[str, str]
+    """The texts of its tokenizer's files, by their names; without any, prompts are token ids."""
+
+    @classmethod
+    def of_transformers(cls, model: Any, tokenizer: Any = None, *, headless: bool = False) -> Weights:
+        """Of a model of transformers. `headless`: it has no unembedding, and its logits are not asked for."""
+        if not hasattr(model, "config") or not hasattr(model, "state_dict"):
+            raise InputError(f"from_transformers: expected a model of transformers, given a {type(model).__name__}")
+        config = json.loads(model.config.to_json_string())
+        # What `save_pretrained` adds.
+        config["architectures"] = [type(model).__name__]
+        if headless:
+            # The embedding stands in its place.
+            config["tie_word_embeddings"] = True
+        texts = tokenizer_texts(tokenizer)
+        generation = getattr(model, "generation_config", None)
+        if generation is not None:
+            texts["generation_config.json"] = generation.to_json_string()
+        path = getattr(model.config, "_name_or_path", "")
+        name = f"{path} ({type(model).__name__} in memory)" if path else f"{type(model).__name__} in memory"
+        return cls(name, json.dumps(config), _as_saved(model, _untied(model)), texts)
+
+    def model(self, precision: str, inputs: npt.NDArray[np.float32] | None = None) -> Model:
+        """The model; with `inputs`, `[inputs, width]`, a network whose token `i` stands for row `i`."""
+        given = [(tensor, *_bytes(tensor, values)) for tensor, values in self.tensors.items()]
+        model = _vene.Model.of_tensors(self.name, self.config, given, dict(self.texts), precision, inputs)
+        warn(model.notices)
+        return Model(model, self.name, precision, has_files=False)
 
 
 def tokenizer_texts(tokenizer: Any) -> dict[str, str]:

@@ -75,7 +75,8 @@ def intervention(
 
     `rowwise=True` says that each row's result depends on that row alone: the function is then called once for the rows of many
     examples together, without a context. `absolute=True` says that the result does not depend on the base. Both are
-    believed. `torch=True`: the values are PyTorch's tensors instead of NumPy's arrays.
+    believed. `torch=True`: the values are PyTorch's tensors instead of NumPy's arrays; in a training PyTorch's autograd carries
+    gradients through the function, to what is trained before it.
     """
     if function is None:
         return lambda function: intervention(
@@ -87,21 +88,30 @@ def intervention(
         raise PlanError("a rowwise function is given rows of many examples: it has no context")
     called = name or str(getattr(function, "__name__", type(function).__name__))
 
-    def call(base: _vene.Values, given: list[_vene.Values], context: Any) -> Any:
-        values = _tensor(base) if torch else array(base)
-        others = [_tensor(source) if torch else array(source) for source in given]
+    def call(base: _vene.Values, given: list[_vene.Values], context: Any, differentiated: bool) -> Any:
         options = {"context": Context(*context)} if wants_context else {}
-        if torch:
-            import torch as pytorch
+        if not torch:
+            values = array(base)
+            edited = function(values, *map(array, given), **options)
+            return None if edited is None else returned(edited, values.shape)
+        import torch as pytorch
 
-            with pytorch.no_grad():
-                edited = function(values, *others, **options)
-        else:
-            edited = function(values, *others, **options)
-        return None if edited is None else returned(edited, tuple(values.shape))
+        tensor, others = _tensor(base), map(_tensor, given)
+        with pytorch.set_grad_enabled(differentiated):
+            edited = function(tensor.requires_grad_(differentiated), *others, **options)
+        after = None if edited is None else returned(edited, tuple(tensor.shape))
+        if differentiated:
+            return after, None if edited is None else _way_back(tensor, edited)
+        return after
 
-    native = _vene.Intervention(call, called, sources, rowwise=rowwise, absolute=absolute)
+    native = _vene.Intervention(
+        call, called, sources, rowwise=rowwise, absolute=absolute, gradients="through" if torch else "never")
     return Intervention(function, called, native)
+
+
+def made(given: Any) -> Intervention:
+    """A function as an intervention, unless it is one."""
+    return given if isinstance(given, Intervention) else intervention(given)
 
 
 def with_functions(plan: Mapping[str, Any]) -> tuple[dict[str, Any], list[tuple[str, _vene.Intervention]]]:
@@ -112,12 +122,12 @@ def with_functions(plan: Mapping[str, Any]) -> tuple[dict[str, Any], list[tuple[
         given = edit.get("intervention") if isinstance(edit, Mapping) else None
         if given is None or not callable(given):
             return edit
-        made = given if isinstance(given, Intervention) else intervention(given)
-        name = made.name
+        own_one = made(given)
+        name = own_one.name
         while name in own and own[name][0] is not given:
             name += "'"
         # One object is one intervention, however many edits it is in.
-        own.setdefault(name, (given, made._native))
+        own.setdefault(name, (given, own_one._native))
         return {**edit, "intervention": f"python:{name}"}
 
     said = dict(plan)
@@ -134,6 +144,20 @@ def returned(values: Any, shape: tuple[int, ...]) -> npt.NDArray[Any]:
     if found.dtype not in (np.float32, np.float64):
         found = found.astype(np.float32)
     return np.ascontiguousarray(found)
+
+
+def _way_back(values: Any, edited: Any) -> Callable[[_vene.Values], npt.NDArray[Any]]:
+    """From the gradient of a function's result to that of its base."""
+    import torch
+
+    def back(given: _vene.Values) -> npt.NDArray[Any]:
+        gradient = None
+        if edited.requires_grad:
+            of_result = torch.from_numpy(array(given)).to(edited.dtype)
+            (gradient,) = torch.autograd.grad(edited, [values], of_result, retain_graph=True, allow_unused=True)
+        return returned(torch.zeros_like(values) if gradient is None else gradient, tuple(values.shape))
+
+    return back
 
 
 def _tensor(given: _vene.Values) -> Any:

@@ -19,10 +19,11 @@ from vene._arrays import LazyRows, array, tensor
 from vene._config import Config
 from vene._errors import InputError, ModelError
 from vene._experiment import Names, do, listed, names
-from vene._function import with_functions
+from vene._function import made, with_functions
 from vene._outcome import Outcome, softmax
 from vene._outcomes import Outcomes
-from vene._output import ModelOutput, Unembedding, check_mask
+from vene._output import ModelOutput, Unembedding
+from vene._padding import Prompts
 from vene._session import Session, Sessions
 from vene._sweep import Swept
 from vene._text import Text
@@ -31,7 +32,7 @@ from vene._trace import Trace
 from vene._trained import Trained
 from vene._warn import warn
 
-__all__ = ["Config", "Model", "ModelOutput", "Outcome", "Session", "Text", "check_mask", "load", "softmax"]
+__all__ = ["Config", "Model", "ModelOutput", "Outcome", "Session", "Text", "load", "softmax"]
 
 Prompt = str | Sequence[int] | npt.NDArray[Any]
 
@@ -45,9 +46,10 @@ Metrics = str | Callable[..., Any] | Sequence[str | Callable[..., Any]]
 class Model:
     """A model and its tokenizer. Made by `vene.load`."""
 
-    def __init__(self, model: _vene.Model, name: str, precision: str = "single") -> None:
+    def __init__(self, model: _vene.Model, name: str, precision: str = "single", *, has_files: bool = True) -> None:
         self._model = model
         self._precision = precision
+        self._has_files = has_files
         self._sessions = Sessions(model)
         self.name = name
         self.config = Config(**json.loads(model.config))
@@ -66,7 +68,7 @@ class Model:
         return self._model.components
 
     def tokens(self, prompt: Prompt) -> tuple[int, ...]:
-        """A prompt's token ids; a text gets the beginning-of-sequence token that the model has."""
+        """A prompt's token ids, one for each position; a text gets the beginning-of-sequence token that the model has."""
         if isinstance(prompt, str):
             return tuple(self._model.encode(prompt))
         ids = np.asarray(prompt)
@@ -75,7 +77,7 @@ class Model:
         return tuple(ids.tolist())
 
     def top(self, prompt: Prompt, n: int = 10) -> list[tuple[str, float]]:
-        """The `n` likeliest next tokens, each with its probability."""
+        """The `n` likeliest next tokens, the likeliest first: each one's text and its probability (0 to 1)."""
         tokens = self.tokens(prompt)
         outcome = self._session([tokens]).run(self._plan({}), list(tokens), [])
         probabilities = softmax(array(outcome.logits()))
@@ -116,9 +118,22 @@ class Model:
                       "The capital of Spain is", ["The capital of Italy is"])
             model.run(plan, data=rows, metric="logit_difference").summary.to_pandas()
 
-        Over rows it measures metrics (names, or functions: `vene.metric`) in the edited and the unedited run of each, tells what every
-        edit did, and keeps what the plan collects; a plan may have a `grid`. `data` is a file, a list of dicts, or a table of pandas,
-        polars, Arrow or Hugging Face's datasets.
+        Args:
+            plan: a dict, in which an intervention may be a function (`vene.intervention`), a file, the folder of a saved plan, or
+                what a training gave. Over rows it may have a `grid`.
+            base: the prompt whose run is edited: a text, or token ids.
+            sources: the prompts whose activations edits read, in the plan's order.
+            data: a file, a list of dicts, or a table of pandas, polars, Arrow or Hugging Face's datasets (`docs/data-sets.md`).
+            metric: names (`docs/data-sets.md`, with their units) and functions (`vene.metric`), measured in the edited and the
+                unedited run of each row.
+            progress: whether to show how far it is; by default on a terminal and in notebooks.
+            more: over rows `answers`, `limit` (rows), `resamples` and `seed` of the intervals, `correction`, and `memory`, bytes
+                that passes may take.
+
+        Returns:
+            Of one base an `Outcome`: logits `[vocabulary]`, probabilities, activations `[positions, width]`, receipts. Over
+            rows `Outcomes`: tables of rows, means with intervals and receipts, and what was collected
+            `[rows, positions, width]`.
         """
         if data is not None:
             if base is not None or sources:
@@ -141,7 +156,10 @@ class Model:
         progress: bool | None = None,
         **more: Any,
     ) -> Outcomes:
-        """Runs a trained plan over rows, beside random directions and the interchange of whole activations."""
+        """Runs a trained plan over rows, beside random directions and the interchange of whole activations.
+
+        Arguments are those of `run` over rows. `Outcomes.evaluation` has each plan's loss (nats) and accuracy (0 to 1).
+        """
         with _by_itself(plan) as own:
             return self._over_rows("evaluate", own, data, metric, progress, more)
 
@@ -161,12 +179,23 @@ class Model:
                              "layer": 2, "positions": {"role": "subject_last"}}]}
             trained = model.train(das, rows, epochs=3, learning_rate=0.01)
 
-        Other arguments are keys of `[train]`: `epochs`, `batch`, `learning_rate`, `held_out` ...
+        Args:
+            plan: as in `run`; at least one of its interventions learns something.
+            data: rows, as in `run`. The edited base is trained to answer a row's `foil`, the source's answer.
+            limit: this many rows at most.
+            memory: bytes that passes may take; by default as much as is good for speed.
+            progress: as in `run`.
+            train: keys of `[train]`: `epochs`, `batch` (rows), `learning_rate`, `held_out` (a share of the rows) ...
+
+        Returns:
+            The plan with what it learned, the loss (cross entropy in nats) and accuracy of each step, and those on held-out rows.
         """
         sections = {"train": train, "data": {"limit": limit}, "limits": {"memory": memory}}
         with _by_itself(plan) as own:
-            sections, given = self._sections(own, sections)
-            trained = do(_vene.train, self, "train", sections, unit="steps", data=data, plan=given, progress=progress)
+            sections, given, functions = self._sections(own, sections)
+            trained = do(
+                _vene.train, self, "train", sections, unit="steps", data=data, plan=given, functions=functions,
+                progress=progress)
         return Trained(trained)
 
     def collect(
@@ -186,8 +215,17 @@ class Model:
 
             model.collect(["The capital of Spain is", "The capital of Italy is"], "mlp_output", layers=[5])["mlp_output/5"]
 
-        `positions` is what a plan's file has there, or a list of that: `"last"`, a number, `"all"`, a role such as `"subject_last"`.
-        Rows of unequal numbers of positions are padded with zeros where `pad` is true.
+        Args:
+            prompts: texts; in their place `data` takes rows, as in `run`.
+            components: one name or several, vene's, pyvene's or TransformerLens's.
+            layers: of components that each layer has; by default all.
+            positions: what a plan's file has there, or a list of that: `"last"`, a number, `"all"`, a role such as `"subject_last"`.
+            pad: whether rows of unequal numbers of positions are padded with zeros; otherwise they are refused.
+            limit, memory, progress: as in `train`.
+
+        Returns:
+            Arrays in single precision by name, `"mlp_output/5"`: `[rows, positions, width]`, of attention patterns
+            `[rows, heads, queries, keys]`; and a table that says which row is which.
         """
         several = positions if isinstance(positions, list | tuple) else [positions]
         collect = [
@@ -208,14 +246,18 @@ class Model:
         return Activations.of(collected)
 
     def session(self, prompts: Iterable[Prompt]) -> Session:
-        """Runs prompts once and keeps what plans start from: each plan then costs what its edits change."""
+        """Runs prompts once and keeps what plans start from: each plan then costs what its edits change.
+
+        `Session.run(plan, base, sources)` takes any of the prompts; `Session.bytes` says how much memory they take.
+        """
         return Session(self, self._session([self.tokens(prompt) for prompt in prompts]))
 
     def trace(self, prompt: Prompt, components: Names | None = None, layers: Iterable[int] | None = None) -> Trace:
         """What components show at every position of a prompt, by name: computed when it is asked for (`Trace`).
 
         What `components` and `layers` name is computed together; without them the trace has every name, and computes what is
-        asked for.
+        asked for. `trace["mlp_output/5"]` is `[positions, width]`, of attention patterns `[heads, queries, keys]`; `trace["mlp_output"]`
+        stacks the layers, `[layers, positions, width]`.
         """
         sites = self._model.sites if components is None else self._places(components, layers)
         if components is None and layers is not None:
@@ -240,8 +282,21 @@ class Model:
     ) -> list[Text]:
         """Continues a prompt: the likeliest token each time, or drawn where a temperature, a cut, a seed or samples are given.
 
-        `plan` says what is edited, and at which steps (`when`, `docs/plans.md`). `stream` is called with each token's text of
-        the first sample.
+        Args:
+            prompt: a text, or token ids.
+            max_new_tokens: a text ends after so many, where the model doesn't end it before.
+            plan: what is edited, and at which steps (`when`, `docs/plans.md`).
+            sources: the prompts that its edits read.
+            temperature: divides the logits before tokens are drawn; 1 is the model's own distribution.
+            top_k: draws among this many of the likeliest tokens.
+            top_p: draws among the likeliest tokens that have this probability together (0 to 1).
+            seed: of the draws; the same seed draws the same texts.
+            samples: how many texts are drawn.
+            stop: texts that end a continuation.
+            stream: is called with each token's text of the first sample.
+
+        Returns:
+            For each sample its text, tokens, their log-probabilities (nats), and why it ended.
         """
         section = {
             "tokens": max_new_tokens, "temperature": temperature, "top_k": top_k, "top_p": top_p, "seed": seed,
@@ -264,7 +319,7 @@ class Model:
         heads: Any = None,
         positions: Any = None,
         unit: str | None = None,
-        intervention: str | None = None,
+        intervention: str | Callable[..., Any] | None = None,
         tokens: Names | None = None,
         target: Names | None = None,
         foil: Names | None = None,
@@ -283,10 +338,38 @@ class Model:
     ) -> Swept:
         """Makes one intervention at every one of many places, over a pair of prompts or the rows of a data set.
 
-        The arguments are those of `vene sweep`, and mean the same: `docs/data-sets.md`. `data` is a file, a list of dicts,
-        or a table of pandas, polars, Arrow or Hugging Face's datasets. `metric` takes names and functions (`vene.metric`). Other
-        keys of `[sweep]` are taken by their names (`noise_sd`, `draws` ...).
+        The arguments are those of `vene sweep`, and mean the same (`docs/data-sets.md`).
+
+        Args:
+            base: of a pair, the prompt whose run is edited.
+            source: of a pair, the prompt whose activations are read, or several.
+            components: one name or several.
+            data: in place of a pair rows, as in `run`.
+            layers: numbers, or a range such as `"2..6"`; by default all.
+            heads: likewise, with `unit="h.pos"` or `"h"`.
+            positions: numbers, ranges, phrases' places and roles; by default all of a pair, the last token of rows.
+            unit: what is edited at once: `"pos"`, `"h.pos"` (one head at one position), `"h"` (one head at all).
+            intervention: a name (default: `"interchange"`), or a function of the edited values `[positions, width]` and, where
+                it has a second parameter, those of the other prompt (`vene.intervention`).
+            tokens: of a pair, tokens whose probability after the prompt is followed (0 to 1).
+            target, foil: of a pair, the right answer and the other, which metrics compare.
+            metric: names, with units as in `docs/data-sets.md`, and functions (`vene.metric`).
+            direction: `"noising"` (the base is edited), `"denoising"` (the source is), or both.
+            window: this many adjacent layers are edited at once.
+            effect: `"total"`, or `"direct"`: attention after the edit is held.
+            control: maps of what should not matter: `"self"`, `"shuffled"`, `"random"`.
+            answers: `"whole"`, or `"first"`: the first token stands for an answer.
+            limit, memory, progress: as in `train`.
+            resamples, seed: of the bootstrap, and of whatever is drawn.
+            more: other keys of `[sweep]` (`noise_sd`, `draws` ...).
+
+        Returns:
+            Tables: `examples`, a row for each example and place; `tokens` of a pair; `summary` over rows, means with 95 %
+            intervals over clusters of rows.
         """
+        method: _vene.Intervention | None = None
+        if intervention is not None and not isinstance(intervention, str):
+            method, intervention = made(intervention)._native, None
         sections: dict[str, dict[str, Any]] = {
             "data": {
                 "base": base,
@@ -314,17 +397,31 @@ class Model:
             "limits": {"memory": memory},
         }
         swept = do(
-            _vene.sweep, self, "sweep", sections, unit="interventions", data=data, metric=metric, progress=progress)
+            _vene.sweep, self, "sweep", sections, unit="interventions", data=data, metric=metric, method=method,
+            progress=progress)
         return Swept.of(swept)
 
-    def __call__(self, input_ids: Any, attention_mask: Any = None, **_options: Any) -> ModelOutput:
-        """A forward pass over `[prompts, positions]` token ids, as Hugging Face's models are called."""
-        check_mask(attention_mask)
-        prompts = [tuple(row) for row in np.atleast_2d(np.asarray(input_ids)).tolist()]
+    def __call__(
+        self, input_ids: Any, attention_mask: Any = None, position_ids: Any = None, **_options: Any
+    ) -> ModelOutput:
+        """A forward pass over `[prompts, positions]` token ids, as Hugging Face's models are called.
+
+        `attention_mask`, of the same shape, is 0 where a prompt is padded, before it or after it; positions are counted from each
+        prompt's first token. Nothing is computed of padding, and hidden states are zeros there.
+        """
+        prompts = Prompts.of(input_ids, attention_mask, position_ids)
         plan = self._hidden_plan(self._plan({}))
-        return self._output([self._session([prompt]).run(plan, list(prompt), []) for prompt in prompts])
+        return self._output(prompts, [self._session([tokens]).run(plan, list(tokens), []) for tokens in prompts.tokens])
+
+    def __deepcopy__(self, _memo: dict[int, Any]) -> Model:
+        # It never changes.
+        return self
 
     def __reduce__(self) -> tuple[Callable[[str, str, str], Model], tuple[str, str, str]]:
+        if not self._has_files:
+            raise TypeError(
+                f"{self.name} was made of what is in memory, and a model is pickled as the name of its files: save it into a folder "
+                "(save_pretrained), load that, vene.load(folder), and pickle the loaded one")
         # A model goes by its name: the other process opens the same files, and holds them to the identity.
         return _reopened, (self.name, self._precision, self.identity)
 
@@ -341,28 +438,24 @@ class Model:
             if key not in OVER_ROWS:
                 raise InputError(f"{key} is not known here; there are metric, progress, {', '.join(OVER_ROWS)}")
             sections[OVER_ROWS[key]][key] = value
-        sections, given = self._sections(plan, sections)
+        sections, given, functions = self._sections(plan, sections)
         ran = do(
-            _vene.run_over_rows, self, kind, sections, unit="runs", data=data, metric=metric, plan=given, progress=progress)
+            _vene.run_over_rows, self, kind, sections, unit="runs", data=data, metric=metric, plan=given, functions=functions,
+            progress=progress)
         return Outcomes(ran)
 
     def _sections(
         self, plan: GivenPlan, sections: dict[str, dict[str, Any]]
-    ) -> tuple[dict[str, Any], _vene.Plan | str | None]:
-        """An experiment's sections, and its plan where they do not say it."""
+    ) -> tuple[dict[str, Any], _vene.Plan | str | None, list[tuple[str, _vene.Intervention]]]:
+        """An experiment's sections, its plan where they do not say it, and the functions that they name as interventions."""
         if isinstance(plan, Trained):
-            return sections, plan.plan
+            return sections, plan.plan, []
         if isinstance(plan, str | Path):
-            return sections, str(plan)
-        own = {name: section for name, section in plan.items() if name != "kind"}
-        _, functions = with_functions(plan)
-        made: _vene.Plan | None = None
-        if functions:
-            if "grid" in own:
-                raise InputError("a plan with functions has no grid here: run it for each value")
-            made = self._plan({name: own.pop(name) for name in ("edit", "collect", "read") if name in own})
+            return sections, str(plan), []
+        said, functions = with_functions(plan)
+        own = {name: section for name, section in said.items() if name != "kind"}
         both = {name: {**own.pop(name, {}), **section} for name, section in sections.items()}
-        return {**own, **both}, made
+        return {**own, **both}, None, functions
 
     def _places(self, components: Names, layers: Iterable[int] | None) -> list[tuple[str, int | None]]:
         """Components in layers, by whichever names."""
@@ -396,8 +489,8 @@ class Model:
     def _hidden_plan(self, plan: _vene.Plan) -> _vene.Plan:
         return plan.without_distributions().collecting(*self._hidden_site())
 
-    def _output(self, outcomes: Sequence[_vene.Outcome]) -> ModelOutput:
-        hidden = np.stack([array(outcome.activation(*self._hidden_site())) for outcome in outcomes])
+    def _output(self, prompts: Prompts, outcomes: Sequence[_vene.Outcome]) -> ModelOutput:
+        hidden = prompts.spread([array(outcome.activation(*self._hidden_site())) for outcome in outcomes])
         return ModelOutput(last_hidden_state=tensor(hidden), logits=self.unembed(hidden))
 
 
@@ -414,7 +507,8 @@ _OPEN: WeakValueDictionary[tuple[str, str, str], Model] = WeakValueDictionary()
 def load(name: str | Path, *, precision: str = "single") -> Model:
     """Loads a model: `embedded` (a small one that ships inside), a folder, a `.gguf` file, or a Hugging Face id.
 
-    `precision` is `single` or `double`. What is doubtful about the model's files is a warning.
+    `precision` is `single` or `double`: of the arithmetic, and of activations and logits. Weights stay as they are stored. What
+    is doubtful about the model's files is a warning.
     """
     # Another process, to which it may be pickled, may have another working folder.
     name = str(Path(name).absolute()) if Path(name).exists() else str(name)

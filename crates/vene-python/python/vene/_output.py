@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from vene import _vene
 from vene._arrays import LazyRows, array
-from vene._errors import InputError
+from vene._outcome import softmax
 
 UNEMBEDDED = 16
 """How many rows of logits a model keeps for calls that follow each other."""
@@ -34,6 +34,29 @@ class Unembedding:
         self._model = model
         self._vocabulary = vocabulary
         self._kept: OrderedDict[bytes, npt.NDArray[Any]] = OrderedDict()
+        self._distributions: OrderedDict[bytes, npt.NDArray[Any]] = OrderedDict()
+
+    def probabilities(self, hidden: npt.ArrayLike, log: bool = False) -> LazyRows:
+        """The next-token distributions of the last norm's output: `[..., d_model]` to `[..., vocabulary]`, in double precision;
+        with `log` their logarithms, in nats."""
+        rows = np.ascontiguousarray(np.asarray(hidden), dtype=np.float32)
+        flat = rows.reshape(-1, rows.shape[-1])
+        logits = self(flat)
+
+        def distribution(place: int) -> npt.NDArray[Any]:
+            key = flat[place].tobytes()
+            known = self._distributions.pop(key, None)
+            found = softmax(np.asarray(logits[place])) if known is None else known
+            self._distributions[key] = found
+            while len(self._distributions) > UNEMBEDDED:
+                self._distributions.popitem(last=False)
+            return found
+
+        def distributions(places: npt.NDArray[np.intp]) -> npt.NDArray[Any]:
+            found = np.stack([distribution(int(place)) for place in places])
+            return np.log(found) if log else found
+
+        return LazyRows(rows.shape[:-1], self._vocabulary, distributions)
 
     def __call__(self, hidden: npt.ArrayLike) -> LazyRows:
         rows = np.ascontiguousarray(np.asarray(hidden), dtype=np.float32)
@@ -52,9 +75,3 @@ class Unembedding:
             return chosen
 
         return LazyRows(rows.shape[:-1], self._vocabulary, logits)
-
-
-def check_mask(mask: Any) -> None:
-    """Padding is refused: it is never needed, as prompts of any length are run together."""
-    if mask is not None and not np.all(np.asarray(mask) == 1):
-        raise InputError("the attention mask hides tokens: give each prompt without padding")

@@ -32,11 +32,19 @@ class Tokenizer:
     def __init__(self, model: _vene.Model) -> None:
         self._model = model
 
-    def __call__(self, text: str | list[str], return_tensors: str | None = None, **options: Any) -> Encoding:
-        """The tokens of a text, or of several of equal length: `input_ids` and `attention_mask`, `[texts, tokens]`.
+    def __call__(
+        self,
+        text: str | list[str],
+        return_tensors: str | None = None,
+        padding: bool | str | None = None,
+        padding_side: str | None = None,
+        **options: Any,
+    ) -> Encoding:
+        """The tokens of a text, or of several: `input_ids` and `attention_mask`, `[texts, tokens]`.
 
         `return_tensors`: `"pt"` gives PyTorch's tensors where PyTorch is installed, else `vene.Tensor`; `"np"` NumPy's;
-        `None` lists.
+        `None` lists. With `padding=True` shorter texts are filled up, on the right or, by `padding_side="left"`, on the left, with
+        tokens that the mask hides.
         """
         unknown = {name for name, value in options.items() if value not in (None, False)}
         unknown -= {"add_special_tokens"}
@@ -44,16 +52,23 @@ class Tokenizer:
             raise InputError(f"the tokenizer does not know {', '.join(sorted(unknown))}")
         texts = [text] if isinstance(text, str) else list(text)
         ids = [self.encode(text) for text in texts]
+        mask = [[1] * len(tokens) for tokens in ids]
+        if padding not in (None, False, True, "longest"):
+            raise InputError(f"padding={padding!r}: expected True, or nothing")
+        if padding_side not in (None, "left", "right"):
+            raise InputError(f"padding_side={padding_side!r}: expected 'left' or 'right'")
+        if padding:
+            filler = (self._model.ends or [0])[0]
+            ids = _padded(ids, filler, padding_side)
+            mask = _padded(mask, 0, padding_side)
         if return_tensors is None:
             single = isinstance(text, str)
-            mask = [[1] * len(tokens) for tokens in ids]
             return Encoding(input_ids=ids[0] if single else ids, attention_mask=mask[0] if single else mask)
         if len({len(tokens) for tokens in ids}) > 1:
-            raise InputError("texts of different lengths make no tensor: encode them one by one")
-        tokens = np.asarray(ids, dtype=np.int64)
+            raise InputError("texts of different lengths make no tensor: pad them (padding=True), or encode them one by one")
         return Encoding(
-            input_ids=_returned(tokens, return_tensors),
-            attention_mask=_returned(np.ones_like(tokens), return_tensors),
+            input_ids=_returned(np.asarray(ids, dtype=np.int64), return_tensors),
+            attention_mask=_returned(np.asarray(mask, dtype=np.int64), return_tensors),
         )
 
     def encode(self, text: str) -> list[int]:
@@ -63,6 +78,13 @@ class Tokenizer:
     def decode(self, tokens: Any, **_options: Any) -> str:
         """The text of a token, or of several."""
         return self._model.decode([int(token) for token in np.ravel(np.asarray(tokens))])
+
+
+def _padded(rows: list[list[int]], filler: int, side: str | None) -> list[list[int]]:
+    """Rows as long as the longest."""
+    longest = max(map(len, rows), default=0)
+    pads = [[filler] * (longest - len(row)) for row in rows]
+    return [pad + row if side == "left" else row + pad for row, pad in zip(rows, pads, strict=True)]
 
 
 def _returned(tokens: Any, how: str) -> Any:

@@ -38,14 +38,12 @@ class Intervention:
         *,
         rowwise: bool = False,
         absolute: bool = False,
-        differentiable: bool = False,
+        gradients: str = "never",
     ) -> Intervention: ...
     @property
     def name(self) -> str: ...
 
 class Model:
-    @staticmethod
-    def network(name: str, inputs: Floats, precision: str = "single") -> Model: ...
     @staticmethod
     def load(name: str, precision: str = "single") -> Model: ...
     @staticmethod
@@ -55,6 +53,7 @@ class Model:
         tensors: list[tuple[str, str, list[int], Buffer]],
         tokenizer: dict[str, str],
         precision: str = "single",
+        inputs: Floats | None = None,
     ) -> Model: ...
     @property
     def identity(self) -> str: ...

@@ -144,6 +144,11 @@ impl Method {
         self.source_count() != SourceCount::None
     }
 
+    /// Whether it reads all of a pair's sources, and not the first alone.
+    pub fn reads_all_sources(&self) -> bool {
+        self.source_count() == SourceCount::Several
+    }
+
     /// Whether it is made of the other rows of a data set, which a pair does not have.
     pub(super) fn needs_rows(&self) -> bool {
         matches!(self, Self::MeanAblation { .. } | Self::Resample { .. })

@@ -178,6 +178,9 @@ fn method_of_rows(
     data: &DataSet,
     unit: SweepUnit,
 ) -> anyhow::Result<Method> {
+    if experiment.own_method.is_some() {
+        return method(experiment);
+    }
     let draws = || key!(experiment, sweep.draws).unwrap_or(1);
     Ok(match key!(experiment, sweep.intervention).unwrap_or_default() {
         SweepMethod::Interchange => Method::Interchange,

@@ -8,9 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from vene._arrays import LazyRows
 from vene._errors import PlanError
-from vene._model import Model, softmax
+from vene._model import Model
 from vene._tokenizer import Tokenizer
 from vene.pyvene._backend import HAS_TORCH, as_array, sigmoid
 from vene.pyvene.configuration import class_of
@@ -27,13 +26,7 @@ def embed_to_distrib(model: Any, embed: Any, log: bool = False, logits: bool = F
     hidden = as_array(embed)
     if logits:
         return model.unembed(hidden)
-    scores = model.unembed(hidden.reshape(-1, hidden.shape[-1]))
-
-    def rows(places: Any) -> Any:
-        probabilities = softmax(np.asarray(scores[places]))
-        return np.log(probabilities) if log else probabilities
-
-    return LazyRows(hidden.shape[:-1], scores.shape[-1], rows)
+    return model.unembed.probabilities(hidden, log)
 
 
 def _of_torch(model: Any, embed: Any, log: bool, logits: bool) -> Any:

@@ -67,14 +67,14 @@ class Bridge:
             self._differentiated if trained is not None else self._called,
             getattr(name, "__name__", type(name).__name__),
             "one" if reads_source and given is None else "none",
-            differentiable=trained is not None,
+            gradients="never" if trained is None else "always",
         )
 
     def reset(self) -> None:
         self.outputs = []
         self.gradients = [None] * len(self._trained or ())
 
-    def _called(self, base: _vene.Values, sources: list[_vene.Values], context: Any) -> Any:
+    def _called(self, base: _vene.Values, sources: list[_vene.Values], context: Any, _differentiated: bool) -> Any:
         values = array(base)
         if HAS_TORCH:
             import torch
@@ -85,7 +85,7 @@ class Bridge:
             edited = self._forward(values, [array(one) for one in sources], context)
         return None if edited is None else returned(edited, values.shape)
 
-    def _differentiated(self, base: _vene.Values, sources: list[_vene.Values], context: Any) -> Any:
+    def _differentiated(self, base: _vene.Values, sources: list[_vene.Values], context: Any, _is_wanted: bool) -> Any:
         import torch
 
         with torch.enable_grad():

@@ -12,19 +12,29 @@ import numpy.typing as npt
 from vene import _function, _vene
 from vene._arrays import array, tensor
 from vene._errors import PlanError
-from vene._model import Model
-from vene.pyvene import locations, native
+from vene._padding import Prompts
+from vene.pyvene import ahead, locations, native
 from vene.pyvene._backend import HAS_TORCH, as_array
 from vene.pyvene.bridge import Bridge, LambdaIntervention
 from vene.pyvene.configuration import MODULE
-from vene.pyvene.interventions import CollectIntervention, SkipIntervention
+from vene.pyvene.interventions import (
+    AdditionIntervention,
+    CollectIntervention,
+    SkipIntervention,
+    SubtractionIntervention,
+    VanillaIntervention,
+    ZeroIntervention,
+)
 from vene.pyvene.learned import AutoencoderIntervention
-from vene.pyvene.outputs import Output
+from vene.pyvene.outputs import Output, of_hidden
 
 if TYPE_CHECKING:
     from vene.pyvene.intervenable import IntervenableModel
 
 State = tuple[Any, Any, Any]
+
+SIMPLE = (VanillaIntervention, AdditionIntervention, SubtractionIntervention, ZeroIntervention)
+"""Interventions of which nothing but their class has to be known."""
 
 
 class SourcesMismatch(PlanError, ValueError):
@@ -53,10 +63,11 @@ class Call:
         present = [source for source in given if source is not None]
         self.model, prompts = intervenable.host.encoded([base, *present])
         self.bases, read = prompts[0], prompts[1:]
-        self._counted = len(self.bases)
-        if any(len(one) != self._counted for one in read):
+        self._counted = len(self.bases.tokens)
+        if any(len(one.tokens) != self._counted for one in read):
             raise PlanError("base and sources hold different numbers of examples")
-        self.examples = [(list(prompt), [list(one[index]) for one in read]) for index, prompt in enumerate(self.bases)]
+        self.examples = [
+            (list(prompt), [list(one.tokens[index]) for one in read]) for index, prompt in enumerate(self.bases.tokens)]
         # Which of an example's sources each group reads; one that is None switches its group off.
         order = iter(range(len(present)))
         self._reads = [None if source is None else next(order) for source in given]
@@ -70,8 +81,33 @@ class Call:
         if intervenable.use_fast:
             self._locations = locations.of_the_first(self._locations, self._counted)
             self._subspaces = locations.of_the_first(self._subspaces, self._counted)
+        if when == "prompt":
+            self._locations = self._in_prompts(self._locations, read)
         self._given = self._given_values(source_representations)
         self._when = when
+
+    def _in_prompts(self, spelt: dict[str, Any] | None, read: list[Prompts]) -> dict[str, Any] | None:
+        """Locations of padded batches, counted in each prompt from its first token."""
+        if spelt is None or not any(one.is_padded for one in (self.bases, *read)):
+            return spelt
+        of = self._of
+        if any(self.is_pattern(index) for index in range(len(of.components))):
+            raise PlanError("attention patterns are edited and collected in prompts of one length: give them without padding")
+        units = [one.unit for one in of.representations.values()]
+        groups = [self._group_of(key) for key in of.sorted_keys]
+        by_group = [None if place is None else read[place] for place in self._reads]
+        placed = {}
+        for name, (source, base) in spelt.items():
+            if of.mode == "serial":
+                # Of a pair of runs: the one that is read, and the one that is edited.
+                group, into = locations.serial_pair(name)
+                batches = [by_group[group]], [self.bases if into is None else by_group[into]]
+                own = units[group:][:1]
+            else:
+                batches, own = ([by_group[group] for group in groups], [self.bases] * len(units)), units
+            placed[name] = [
+                locations.in_prompts(side, own, of_side) for side, of_side in zip((source, base), batches, strict=True)]
+        return placed
 
     def _sources(self, sources: Any) -> list[Any]:
         groups = len(self._of._intervention_group)
@@ -129,9 +165,11 @@ class Call:
     def plan(self, trained: list[Sequence[Any]] | None = None) -> _vene.Plan:
         """The plan; with `trained`, which is filled, bridges keep graphs for gradients, each with its parameters."""
         self.bridges = []
-        states = [self._state(index, trained) for index in range(len(self._of.sorted_keys))]
+        return self._planned(self._locations, [self._state(index, trained) for index in range(len(self._of.sorted_keys))])
+
+    def _planned(self, spelt: dict[str, Any] | None, states: list[State]) -> _vene.Plan:
         return _vene.Plan.of_pyvene(
-            self.model._model, json.dumps(self.configuration()), json.dumps(self._locations), json.dumps(self._subspaces),
+            self.model._model, json.dumps(self.configuration()), json.dumps(spelt), json.dumps(self._subspaces),
             self._reads, states, self._when, self._skips_own_input())
 
     def _dimensions(self, intervention: Any) -> Any:
@@ -251,6 +289,10 @@ class Call:
             for key, given in zip(self._of.sorted_keys, self._given, strict=True))
 
     def _shown(self) -> tuple[Any, list[Any]]:
+        asked, kept = self._question(), ahead.of(self.model)
+        if asked is not None:
+            return kept.answer(*asked, self._at_each), []
+        kept.forget()
         plan = self.plan()
         for bridge in self.bridges:
             bridge.reset()
@@ -259,12 +301,45 @@ class Call:
         found = session.run_all(self.model._hidden_plan(plan), self.examples)
         return self._hidden(found), self._collected(plan)
 
+    def _question(self) -> tuple[ahead.Question, int] | None:
+        """What is asked, if a loop over positions may ask it: one of the simplest interventions, at one place of one example."""
+        of = self._of
+        if len(of.sorted_keys) != 1 or self._counted != 1 or self._options or self._subspaces is not None:
+            return None
+        (intervention,), (one,), ((component, layer),) = of.interventions.values(), of.representations.values(), of.components
+        is_whole = intervention.interchange_dim is None or int(intervention.interchange_dim) == int(intervention.embed_dim)
+        is_simple = type(intervention) in SIMPLE and native.is_native(intervention) and is_whole
+        if not is_simple or one.unit != "pos" or one.subspace_partition is not None or self._given[0] is not None:
+            return None
+        if self.is_pattern(0) or of.mode == "serial" or self._locations is None or self._when != "prompt":
+            return None
+        source, base = self._locations.get("sources->base", (None, None))
+        (base_tokens, sources), reads = self.examples[0], self._reads[0]
+        match source, base:
+            case [[[int(read)]]], [[[int(position)]]]:
+                pass
+            case None, [[[int(position)]]] if reads is None:
+                read = position
+            case _:
+                return None
+        question = ahead.Question(
+            type(intervention), component, layer, tuple(base_tokens), None if reads is None else tuple(sources[reads]),
+            read - position)
+        return question, position
+
+    def _at_each(self, positions: list[int]) -> list[Any]:
+        """The hidden states of such a call at some positions, each by itself."""
+        source, base = (self._locations or {})["sources->base"]
+        shift = 0 if source is None else source[0][0][0] - base[0][0][0]
+        sides = [[[[position + by] for position in positions]] for by in (shift, 0)]
+        plan = self._planned({"sources->base": sides}, [(None, None, None)])
+        session = self.model._session([tuple(one) for one in (self.examples[0][0], *self.examples[0][1])])
+        found = session.run_all(self.model._hidden_plan(plan), self.examples * len(positions))
+        return [array(found.activation(index, *self.model._hidden_site()))[None] for index in range(len(positions))]
+
     def _hidden(self, found: _vene.Batch) -> Any:
         site = self.model._hidden_site()
-        rows = [array(found.activation(example, *site)) for example in range(self._counted)]
-        if len({len(one) for one in rows}) > 1:
-            raise PlanError("the examples of a batch are of different lengths: give those of one length in a call")
-        return np.stack(rows)
+        return self.bases.spread([array(found.activation(example, *site)) for example in range(self._counted)])
 
     def _collected(self, plan: _vene.Plan) -> list[Any]:
         """For each intervention that collects its values, `[examples, units, width]`; of heads `[examples, heads, ...]`."""
@@ -277,6 +352,9 @@ class Call:
                 continue
             one = self._of.representations[key]
             of_examples = [found[place][example] for example in sorted(found[place])]
+            if self._locations is None:
+                # At every position.
+                of_examples = list(self.bases.spread(of_examples))
             if one.unit in ("h", "h.pos") and not self.is_pattern(place):
                 heads = self._heads(place)
                 of_examples = [
@@ -293,48 +371,4 @@ class Call:
         return len(own[0][0] if self._of.representations[self._of.sorted_keys[place]].unit == "h.pos" else own[0])
 
     def _output(self, hidden: Any, labels: Any) -> Output:
-        return output(self._of.host, self.model, hidden, labels)
-
-
-def output(host: Any, model: Model, hidden: Any, labels: Any) -> Output:
-    """Hidden states `[examples, positions, d_model]` as the model's output."""
-    hidden = tensor(hidden) if isinstance(hidden, np.ndarray) else hidden
-    read = hidden
-    if host.is_network and type(host.given).__name__ == "GRUForClassification":
-        read = hidden[:, -1]
-    squeezes = bool(getattr(host.given.config, "squeeze_output", False))
-
-    def logits() -> Any:
-        if not HAS_TORCH or not hasattr(hidden, "requires_grad"):
-            return model.unembed(read)
-        from vene.pyvene.autograd import unembedded
-
-        found = unembedded(model, read)
-        return found.squeeze(1) if squeezes else found
-
-    made: dict[str, Any] = {"last_hidden_state": lambda: hidden}
-    if not host.has_head:
-        if labels is not None:
-            raise PlanError("labels are given, and the model has no logits to compare with them")
-        return Output(made, ("last_hidden_state",))
-    made["logits"] = logits
-    shown = Output(made, ("logits",))
-    if labels is not None:
-        made["loss"] = lambda: _loss(shown.logits, labels, host)
-        return Output({**made, "logits": lambda: shown.logits}, ("loss", "logits"))
-    return shown
-
-
-def _loss(logits: Any, labels: Any, host: Any) -> Any:
-    """The mean cross entropy: of next tokens, as transformers computes it of a language model, or of classes."""
-    if not HAS_TORCH:
-        raise PlanError("labels need PyTorch: without it, train by vene.run or IntervenableModel.fit")
-    import torch
-
-    given = torch.as_tensor(labels)
-    if not host.is_network or type(host.given).__name__ == "GRULMHeadModel":
-        logits, given = logits[..., :-1, :], given[..., 1:]
-    if given.is_floating_point():
-        raise PlanError("labels are numbers with fractions; expected classes or tokens")
-    return torch.nn.functional.cross_entropy(
-        logits.reshape(-1, logits.shape[-1]).float(), given.reshape(-1).long(), ignore_index=-100)
+        return of_hidden(self._of.host, self.model, hidden, labels, self.bases)

@@ -30,13 +30,15 @@ def generated(call: Call, options: dict[str, Any], with_original: bool) -> tuple
     if unknown:
         raise PlanError(f"generate does not know {', '.join(sorted(unknown))}")
 
+    filler = padding if padding is not None else stop[0] if stop else 0
+
     def texts(plan: _vene.Plan, examples: Any) -> Any:
         written = _vene.generate_all(
             call.model._model, plan, examples, new, stop, sampling=sampling, seed=seed, samples=samples)
-        prompts = [base for base, _ in examples for _ in range(samples)]
+        # As transformers has it, what a batch is padded with on the left comes first.
+        prompts = [[filler] * before + base for before, (base, _) in zip(call.bases.before, examples, strict=True) for _ in range(samples)]
         rows = [[*prompt, *text] for prompt, text in zip(prompts, written, strict=True)]
         longest = max(map(len, rows))
-        filler = padding if padding is not None else stop[0] if stop else 0
         padded = [row + [filler] * (longest - len(row)) for row in rows]
         return tensor(np.asarray(padded, dtype=np.int64))
 

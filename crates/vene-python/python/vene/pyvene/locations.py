@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from vene._errors import PlanError
+from vene._padding import Prompts
 
 
 class MissingPlace(PlanError, IndexError):
@@ -85,8 +86,42 @@ def _is_flat(value: Nested) -> bool:
     return isinstance(value, list) and all(isinstance(one, int) for one in value)
 
 
+def in_prompts(side: Nested, units: Sequence[str], batches: Sequence[Prompts | None]) -> Nested:
+    """A side's places in rows of padded batches, as places in the prompts; `batches` has for each intervention the batch that is
+    meant, `None` where it reads none."""
+    if side is None:
+        return None
+    return [
+        one if one is None or batch is None or unit == "h"
+        else [one[0], _in_prompts(one[1], batch)] if unit == "h.pos"
+        else _in_prompts(one, batch)
+        for one, unit, batch in zip(side, units, batches, strict=True)
+    ]
+
+
+def _in_prompts(places: list[list[int]], batch: Prompts) -> list[list[int]]:
+    found = []
+    for index, (own, prompt, before) in enumerate(zip(places, batch.tokens, batch.before, strict=True)):
+        for place in own:
+            if not 0 <= place - before < len(prompt):
+                raise PlanError(
+                    f"location {place} of example {index} is padding: its prompt stands at {before} to {before + len(prompt) - 1}")
+        found.append([place - before for place in own])
+    return found
+
+
+def serial_pair(name: str) -> tuple[int, int | None]:
+    """The run that is read and the one that is edited, of a name such as `source_0->source_1`; `None` is the base."""
+    into = name.partition("->")[2]
+    return _group(name), None if into == "base" else _number(into, name)
+
+
 def _group(name: str) -> int:
-    source = name.partition("->")[0].rpartition("_")[2]
+    return _number(name.partition("->")[0], name)
+
+
+def _number(run: str, name: str) -> int:
+    source = run.rpartition("_")[2]
     if not source.isdigit():
         raise PlanError(f"{name} is no pair of locations in serial mode: expected source_0->source_1 and so on")
     return int(source)

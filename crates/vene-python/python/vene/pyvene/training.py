@@ -47,9 +47,6 @@ def differentiated(call: Call) -> Any:
     from vene.pyvene.autograd import DifferentiableCall
 
     of = call._of
-    lengths = {len(base) for base, _ in call.examples}
-    if len(lengths) > 1:
-        raise PlanError("the examples of a batch are of different lengths: give those of one length in a call")
     trained: list[Sequence[Any]] = []
     plan = call.plan(trained)
     key = None
@@ -62,7 +59,12 @@ def differentiated(call: Call) -> Any:
             of._runs.keep(key, run, _bytes(call))
     interventions = [of.interventions[one] for one in of.sorted_keys]
     hidden = DifferentiableCall(run, interventions, call.bridges, trained).hidden()
-    return hidden.reshape(len(call.examples), lengths.pop(), hidden.shape[-1])
+    if call.bases.is_padded:
+        import torch
+
+        whole = hidden.new_zeros(len(call.examples) * call.bases.width, hidden.shape[-1])
+        hidden = whole.index_copy(0, torch.from_numpy(np.flatnonzero(call.bases.shown)), hidden)
+    return hidden.reshape(len(call.examples), call.bases.width, hidden.shape[-1])
 
 
 def _bytes(call: Call) -> int:
