@@ -208,6 +208,17 @@ fn gradients<O: Operations>(
     Ok(gradients.of(&[0], &|logits| slope.value(logits))?)
 }
 
+/// Where the gradient of a projection is taken: after a norm of all heads together, of which each head reads its own columns alone.
+fn gradient_site(config: &DecoderConfig, projection: Projection) -> Component {
+    match (projection, config.norms_all_heads()) {
+        (Projection::Queries, false) => Component::QueryOutput,
+        (Projection::Queries, true) => Component::NormedQuery,
+        (Projection::Keys, false) => Component::KeyOutput,
+        (Projection::Keys, true) => Component::NormedKey,
+        (Projection::Values, _) => Component::ValueOutput,
+    }
+}
+
 fn site(config: &DecoderConfig, component: Component, layer: usize) -> Result<Site, CircuitError> {
     Ok(Site::new(component, Some(layer), config)?)
 }

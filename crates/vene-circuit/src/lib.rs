@@ -40,4 +40,4 @@ pub use options::{Ablation, CircuitRows, CircuitRowsBuilder};
 pub use place::PatchPlace;
 pub use receivers::NormOf;
 pub use score::{EdgeMethod, EdgeScores};
-pub use table::summary;
+pub use table::{join, summary};

@@ -7,15 +7,13 @@ mod figure;
 mod record;
 mod summary;
 
-use std::fs;
 use std::ops::{ControlFlow, Range};
 use std::path::Path;
 use std::time::Instant;
 
 use anyhow::Context;
-use vene::circuit::{EdgeScores, summary as summarised};
+use vene::circuit::{self, EdgeScores};
 use vene::statistics::Bootstrap;
-use vene::sweep::join;
 use vene::{Model, Outline, Precision};
 use vene_table::{Joined, TableFile};
 
@@ -25,7 +23,7 @@ use crate::experiment::{self, Spec};
 use crate::folder::Folder;
 use crate::model;
 use crate::parts::Parts;
-use crate::record::{Noted, RECORD, Record};
+use crate::record::{RECORD, Record};
 use crate::rows;
 use crate::shard::{self, Shard};
 use crate::terminal;
@@ -69,7 +67,7 @@ pub fn start(
     settings: &Settings,
     folder: &Folder,
 ) -> anyhow::Result<()> {
-    let files = files();
+    let files = files(scores);
     folder.check_files(&files)?;
     let mut record = record::begin(&outline, scores, settings)?;
     folder.begin(&mut record, &files)?;
@@ -99,7 +97,7 @@ pub fn go_on(
     let begun = record::begin(&outline, scores, settings)?;
     let mut record = folder.earlier().context("there is no run to go on with")?.clone();
     experiment::check_same(&record, &begun, folder.path())?;
-    folder.check_files(&files())?;
+    folder.check_files(&files(scores))?;
     let parts = Parts::open(folder.path(), &FILES, batches(scores, settings)?, &record)?;
     folder.put_on_record(&mut record)?;
     folder.run(|| {
@@ -116,22 +114,29 @@ pub fn put_together(
     folder: &Folder,
     shards: &Shards,
 ) -> anyhow::Result<()> {
-    let files = files();
+    let files = files(scores);
     folder.check_files(&files)?;
     let mut record = record::begin(outline, scores, settings)?;
     folder.begin(&mut record, &files)?;
     folder.run(|| {
         let tables = shards.tables(EXAMPLES)?;
-        write(outline, scores, settings, folder, record, (join(&tables)?, shards.seconds()))
+        write(
+            outline,
+            scores,
+            settings,
+            folder,
+            record,
+            (circuit::join(&tables)?, shards.seconds()),
+        )
     })
 }
 
 /// All files that a finished run may have.
-fn files() -> Vec<String> {
+fn files(scores: &EdgeScores) -> Vec<String> {
     [EXAMPLES, EDGES_PARQUET, EDGES_CSV, RECORD]
         .map(str::to_owned)
         .into_iter()
-        .chain(figure::names())
+        .chain(figure::names(scores))
         .collect()
 }
 
@@ -153,7 +158,7 @@ fn finish(
     run(model, scores, &parts)?;
     let seconds = start.elapsed().as_secs_f64();
     let tables = parts.tables(FILES[0])?;
-    write(model, scores, settings, folder, record, (join(&tables)?, seconds))
+    write(model, scores, settings, folder, record, (circuit::join(&tables)?, seconds))
 }
 
 fn run(model: &Model, scores: &EdgeScores, parts: &Parts) -> anyhow::Result<()> {
@@ -188,23 +193,19 @@ fn write(
     mut record: Record,
     (examples, seconds): (Joined<'_, TableFile>, f64),
 ) -> anyhow::Result<()> {
-    let edges = summarised(&examples, &settings.bootstrap)?;
-    let figures = figure::draw(&edges, scores, outline)?;
+    let edges = circuit::summary(&examples, &settings.bootstrap)?;
+    let figures = figure::draw(&edges, scores, settings, outline).files();
     let mut files = vec![EXAMPLES.to_owned(), EDGES_PARQUET.to_owned(), EDGES_CSV.to_owned()];
     files.extend(figures.iter().map(|(name, _)| name.clone()));
     files.push(RECORD.to_owned());
     // Its files must still be those that were opened.
     record.set("model", model::record(outline, &settings.spec.model)?);
     record::end(&mut record, &examples, &edges, &files, seconds);
-    let notes = record.notes();
-    folder.fill(&mut record, |folder| {
-        examples.noted(&notes).write_parquet(folder.join(EXAMPLES))?;
-        edges.clone().noted(&notes).write_parquet(folder.join(EDGES_PARQUET))?;
-        edges.write_csv(folder.join(EDGES_CSV))?;
-        for (name, bytes) in &figures {
-            fs::write(folder.join(name), bytes).with_context(|| format!("cannot write {name}"))?;
-        }
-        Ok(())
+    folder.fill(&mut record, |files| {
+        files.parquet(EXAMPLES, examples)?;
+        files.parquet(EDGES_PARQUET, edges.clone())?;
+        files.csv(EDGES_CSV, &edges)?;
+        files.made(&figures)
     })?;
     // Only now is the run complete; and with that the parts go.
     folder.complete(&mut record)?;

@@ -71,6 +71,22 @@ impl Drawing {
         };
     }
 
+    /// A straight line that tells `hint` where a pointer rests on it.
+    pub(crate) fn hinted_line(
+        &mut self,
+        (from, to): ((f64, f64), (f64, f64)),
+        color: &str,
+        width: f64,
+        hint: &str,
+    ) {
+        let (x1, y1, x2, y2) = (number(from.0), number(from.1), number(to.0), number(to.1));
+        let (width, hint) = (number(width), escape(hint));
+        let _ = writeln!(
+            self.marks,
+            r#"<line x1="{x1}" y1="{y1}" x2="{x2}" y2="{y2}" stroke="{color}" stroke-width="{width}"><title>{hint}</title></line>"#
+        );
+    }
+
     /// A filled polygon.
     pub(crate) fn polygon(&mut self, points: &[(f64, f64)], fill: &str) {
         let points = corners(points);

@@ -44,6 +44,14 @@ pub enum FigureError {
         /// The column of the axis.
         column: String,
     },
+    /// A name that is no node of a circuit.
+    #[error(
+        "`{name}` is no node of a circuit; senders and receivers are called input, a5.h1, m5, a5.h1<q>, a5.kv0<k>, logits"
+    )]
+    NoNode {
+        /// The name.
+        name: String,
+    },
     /// A metric was asked for that the table does not have.
     #[error("the table has no row of metric `{metric}`; it has `{available}`")]
     NoMetric {

@@ -9,6 +9,8 @@
 //! [`HeatMap::sign_agreements`]), the [`Profile`] as lines with intervals along the layers, and
 //! the [`Strips`] show the single examples behind the largest means.
 //!
+//! A [`CircuitGraph`] shows which parts of a model talk to which.
+//!
 //! All are drawn from [`vene_table::Table`]s and from nothing else: this crate knows no model, so
 //! a table that was read back from a file, or written by another program, is drawn just the same.
 //!
@@ -46,6 +48,7 @@
 
 mod bars;
 mod caption;
+mod circuit_graph;
 mod color;
 mod depth;
 mod drawing;
@@ -67,6 +70,7 @@ mod tick;
 
 pub use bars::{BarPosition, BarScale, Bars, Reference};
 pub use caption::Caption;
+pub use circuit_graph::CircuitGraph;
 pub use color::ColorScale;
 pub use depth::{DepthLabel, short_label};
 pub use error::FigureError;

@@ -340,6 +340,11 @@ struct Readme;
 #[doc = include_str!("../../../docs/extending.md")]
 struct ExtendingPage;
 
+/// So are those of the page about circuits.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/circuits.md")]
+struct CircuitsPage;
+
 /// So are those of the page about training.
 #[cfg(doctest)]
 #[doc = include_str!("../../../docs/training.md")]

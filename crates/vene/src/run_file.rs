@@ -177,6 +177,7 @@ impl PlanFile {
             ExperimentKind::Generate => Some("`vene::generation`"),
             ExperimentKind::Collect => None,
             ExperimentKind::Sweep => Some("`vene::sweep`"),
+            ExperimentKind::Edges => Some("`vene::circuit`"),
         };
         if let Some(instead) = instead {
             return Err(RunFileError::Kind { kind: self.kind.unwrap_or_default(), instead });

@@ -92,9 +92,9 @@ impl Arguments {
                 given.read_section(section);
             }
             // Known to be for other commands.
-            for section in [
-                "train", "generate", "measure", "statistics", "limits", "data", "read", "circuit",
-            ] {
+            for section in
+                ["train", "generate", "measure", "statistics", "limits", "data", "read", "circuit"]
+            {
                 given.skip_section(section);
             }
         }

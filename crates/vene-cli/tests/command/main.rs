@@ -3,6 +3,7 @@
 
 mod advised;
 mod bad_input;
+mod circuit;
 mod collect;
 mod demo;
 mod folders;

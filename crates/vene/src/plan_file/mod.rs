@@ -74,9 +74,8 @@ pub use saved::{SAVED_FILES, Saved, load, save, save_with};
 use sections::SECTIONS;
 pub use sections::{
     CircuitSection, DataSection, ExperimentKind, GenerateSection, LabelName, LimitsSection, List,
-    LossName,
-    MeanOver, MeasureSection, ModelSection, ScheduleName, Sections, StatisticsSection, SweepMethod,
-    SweepSection, TensorsSection, TrainSection,
+    LossName, MeanOver, MeasureSection, ModelSection, ScheduleName, Sections, StatisticsSection,
+    SweepMethod, SweepSection, TensorsSection, TrainSection,
 };
 use table::Item;
 use vene_engine::PlanError;

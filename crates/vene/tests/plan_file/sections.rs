@@ -14,9 +14,9 @@ use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;
 use vene::data::Role;
 use vene::plan_file::{
-    CircuitSection, DataSection, ExperimentKind, Format, GenerateSection, LimitsSection, List, MeasureSection,
-    ModelSection, PlanFile, ScheduleName, Sections, StatisticsSection, SweepSection,
-    TensorsSection, TrainSection,
+    CircuitSection, DataSection, ExperimentKind, Format, GenerateSection, LimitsSection, List,
+    MeasureSection, ModelSection, PlanFile, ScheduleName, Sections, StatisticsSection,
+    SweepSection, TensorsSection, TrainSection,
 };
 use vene::{Named, Plan};
 
@@ -199,8 +199,18 @@ fn said(sections: Sections) -> Sections {
     fn filled<T: Default + PartialEq>(section: Option<T>) -> Option<T> {
         section.filter(|section| *section != T::default())
     }
-    let Sections { model, data, sweep, measure, statistics, limits, train, generate, tensors, circuit } =
-        sections;
+    let Sections {
+        model,
+        data,
+        sweep,
+        measure,
+        statistics,
+        limits,
+        train,
+        generate,
+        tensors,
+        circuit,
+    } = sections;
     Sections {
         model: filled(model),
         data: filled(data),

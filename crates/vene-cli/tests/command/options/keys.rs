@@ -134,7 +134,8 @@ fn files() -> Vec<(&'static str, String)> {
     let edges = "[circuit]\nsenders = 'm0,a1.h0'\nreceivers = 'm4,m5,logits'\n";
     let data = "path = 'SHARED/capital.jsonl'\nlimit = 30\n";
     let of = |kind: &str, data: &str, rest: &str| {
-        let is_summarised = kind == "plan" || kind == "edges" || kind == "sweep" && !data.contains("base");
+        let is_summarised =
+            kind == "plan" || kind == "edges" || kind == "sweep" && !data.contains("base");
         let resamples = match (is_summarised, rest.contains("[statistics]")) {
             (true, true) => "resamples = 60\n",
             (true, false) => "[statistics]\nresamples = 60\n",

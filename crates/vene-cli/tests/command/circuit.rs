@@ -1,0 +1,135 @@
+//! `vene circuit`: the graph, and edges over a data set; resumed, in shards, refused.
+
+use std::fs;
+use std::path::Path;
+
+use serde_json::Value;
+use vene_table::Table;
+
+use crate::support::{command, files, printed, refused};
+
+/// Two rows of one length and one that is not.
+fn rows(folder: &Path) -> String {
+    let row = |base: &str, source: &str, target: &str, foil: &str| {
+        format!(
+            "{{\"base\":\"The capital of {base} is\",\"source\":\"The capital of {source} is\",\
+             \"target\":\" {target}\",\"foil\":\" {foil}\",\"group\":\"{base}\"}}\n"
+        )
+    };
+    let path = folder.join("rows.jsonl");
+    let text = row("Spain", "Italy", "Madrid", "Rome") + &row("Japan", "Peru", "Tokyo", "Lima");
+    fs::write(&path, text).unwrap();
+    path.to_str().unwrap().to_owned()
+}
+
+/// A run over the rows, of few edges.
+fn run(data: &str, out: &Path, more: &[&str]) -> String {
+    let few = ["--senders", "m0,a1.h0,input", "--receivers", "m4,a5.h1<q>,logits"];
+    let line = ["circuit", "edges", "--data", data, "--resamples", "50"];
+    printed(&[&line, &few[..], &["--out", out.to_str().unwrap()], more].concat())
+}
+
+#[test]
+fn a_graph_is_counted_and_listed() {
+    let counted: Value = serde_json::from_str(&printed(&["circuit", "graph", "--json"])).unwrap();
+    let listed = printed(&["circuit", "graph", "--edges"]);
+    assert_eq!(counted["edges"], listed.lines().count());
+    for edge in ["input->a0.h0<q>", "a0.h1->m0", "m0->logits"] {
+        assert!(listed.lines().any(|line| line == edge), "{edge}");
+    }
+}
+
+#[test]
+fn edges_are_measured_in_every_row() {
+    let folder = tempfile::tempdir().unwrap();
+    let (data, out) = (rows(folder.path()), folder.path().join("edges"));
+    let said = run(&data, &out, &[]);
+    assert!(said.contains("in 2 rows") && said.contains("input -> logits"), "{said}");
+    assert_eq!(
+        files(&out),
+        ["edges.csv", "edges.parquet", "edges.png", "edges.svg", "examples.parquet", "run.json"]
+    );
+    let examples = Table::read_parquet(out.join("examples.parquet")).unwrap();
+    let (sender, receiver) = (examples.text("sender").unwrap(), examples.text("receiver").unwrap());
+    assert_eq!(examples.rows(), 2 * 9);
+    let (value, base) = (examples.floats("value").unwrap(), examples.floats("base_value").unwrap());
+    let effect = examples.floats("effect").unwrap();
+    for row in 0..examples.rows() {
+        assert!((value[row] - base[row] - effect[row]).abs() < 1e-9);
+    }
+    // The last token is the same in base and source, so that its embedding carries nothing to the logits.
+    let is_same = |row: &usize| sender[*row] == "input" && receiver[*row] == "logits";
+    assert!((0..examples.rows()).filter(is_same).all(|row| effect[row] == 0.0));
+    assert!(effect.iter().any(|effect| effect.abs() > 1e-3), "{effect:?}");
+    let edges = Table::read_parquet(out.join("edges.parquet")).unwrap();
+    assert_eq!((edges.rows(), edges.text("graph").unwrap()[0]), (9, "grouped"));
+    // The mean of the two examples.
+    let (name, mean) = (edges.text("sender").unwrap(), edges.optional_floats("mean").unwrap());
+    let to = edges.text("receiver").unwrap();
+    for line in 0..edges.rows() {
+        let of = |row: &usize| sender[*row] == name[line] && receiver[*row] == to[line];
+        let sum: f64 = (0..examples.rows()).filter(of).map(|row| effect[row]).sum();
+        assert!((mean[line].unwrap() - sum / 2.0).abs() < 1e-12);
+    }
+}
+
+#[test]
+fn the_record_of_a_run_gives_the_same_bytes_again_and_so_do_shards() {
+    let folder = tempfile::tempdir().unwrap();
+    let (data, out) = (rows(folder.path()), folder.path().join("whole"));
+    run(&data, &out, &[]);
+    let again = folder.path().join("again");
+    let record = out.join("run.json");
+    printed(&["run", record.to_str().unwrap(), "--out", again.to_str().unwrap()]);
+    let shards: Vec<String> = ["1/2", "2/2"]
+        .iter()
+        .map(|shard| {
+            let out = folder.path().join(shard.replace('/', "-"));
+            run(&data, &out, &["--shard", shard]);
+            out.to_str().unwrap().to_owned()
+        })
+        .collect();
+    let joined = folder.path().join("joined");
+    printed(&["join", &shards[0], &shards[1], "--out", joined.to_str().unwrap()]);
+    for other in [&again, &joined] {
+        for file in ["edges.csv", "edges.svg"] {
+            let bytes = |folder: &Path| fs::read(folder.join(file)).unwrap();
+            assert!(bytes(other) == bytes(&out), "{}, {file}", other.display());
+        }
+        let read = |folder: &Path| Table::read_parquet(folder.join("examples.parquet")).unwrap();
+        assert_eq!(read(other).floats("effect").unwrap(), read(&out).floats("effect").unwrap());
+    }
+}
+
+#[test]
+fn gradients_score_all_edges_and_other_options_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let (data, out) = (rows(folder.path()), folder.path().join("edges"));
+    let out = out.to_str().unwrap();
+    let line = ["circuit", "edges", "--data", &data, "--out", out, "--resamples", "50"];
+    printed(&[&line[..], &["--method", "eap"]].concat());
+    let edges = Table::read_parquet(Path::new(out).join("edges.parquet")).unwrap();
+    assert_eq!(edges.text("method").unwrap()[0], "eap");
+    let refused = |more: &[&str]| refused(&[&line[..], &["--force"], more].concat());
+    for (more, part) in [
+        (&["--method", "eap", "--norm", "frozen"][..], "--norm"),
+        (&["--steps", "3"], "--steps"),
+        (&["--senders", "a99.h0"], "no edge from"),
+        (&["--senders", "a1.q0"], "`a1.q0`"),
+        (&["--receivers", "m0->m1"], "`m0->m1`"),
+        (&["--positions", "all,all"], "named twice"),
+        (&["--positions", "subject_last"], "subject"),
+        (&["--metric", "accuracy", "--method", "eap"], "no gradient"),
+        (&["--graph", "grouped", "--positions", "nowhere"], "nowhere"),
+    ] {
+        let said = refused(more);
+        assert!(said.contains(part), "{more:?}: {said}");
+    }
+}
+
+#[test]
+fn what_is_read_is_said_where_nothing_is_given() {
+    let output = command().args(["circuit", "edges"]).output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(!output.status.success() && said.contains("--data"), "{said}");
+}
