@@ -37,7 +37,7 @@ Examples:
   vene task capital -n 200 --out capital.jsonl
   vene collect --component block_output --positions subject_last,last --model embedded \\
     --data capital.jsonl --out capitals
-  vene run capitals/run.json --out again   the same bytes again
+  vene run capitals/run.json --out again
   vene collect --component block_output --pad \"One prompt\" \"A longer one\" --out two.safetensors
 
 A prompt `@FILE` is the text of a file, `-` that of standard input (without the line break at its end), and `@@`

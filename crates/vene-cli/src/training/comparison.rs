@@ -45,6 +45,7 @@ impl Comparison {
         rows: &[Row],
         bos: BeginningOfSequence,
     ) -> anyhow::Result<Self> {
+        objectives::check_answers(&section)?;
         let over = plan.over_rows_with(outline, rows, bos, objectives::answers(&section))?;
         let label = objectives::label(&section, &over.plan);
         let lacking = |row: &PreparedRow| {

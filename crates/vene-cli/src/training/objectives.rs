@@ -44,6 +44,21 @@ pub fn answers(section: &TrainSection) -> AnswerTokens {
     section.answers.unwrap_or(AnswerTokens::First)
 }
 
+/// Refuses what is about whole answers where first tokens are read.
+pub fn check_answers(section: &TrainSection) -> anyhow::Result<()> {
+    ensure!(
+        section.end_token.is_none() || answers(section) == AnswerTokens::Whole,
+        "`end_token` in [train] of the plan would change nothing in this training: it is read only with \
+         `answers = \"whole\"`; leave it out"
+    );
+    ensure!(
+        section.loss != Some(LossName::LogitDifference) || answers(section) == AnswerTokens::First,
+        "[train] answers = \"whole\" goes with the loss `cross_entropy`: two answers of several tokens have no logits in \
+         one run; leave `loss` out, or give `answers = \"first\"`"
+    );
+    Ok(())
+}
+
 /// The task over rows that the plan was laid over, of which none [lacks] anything.
 pub fn of(
     outline: &Outline,
@@ -53,6 +68,7 @@ pub fn of(
     over: OverRows,
 ) -> anyhow::Result<Task> {
     refuse_unread(section, &over.plan)?;
+    check_answers(section)?;
     let task = match answers(section) {
         AnswerTokens::First => {
             let objective = of_first_tokens(section, label, &over)?;
@@ -78,11 +94,6 @@ fn of_answers(
     label: LabelName,
     rows: &[PreparedRow],
 ) -> anyhow::Result<Task> {
-    ensure!(
-        section.loss != Some(LossName::LogitDifference),
-        "[train] answers = \"whole\" goes with the loss `cross_entropy`: two answers of several tokens have no logits in \
-         one run; leave `loss` out, or give `answers = \"first\"`"
-    );
     let end = end_token(outline, section)?;
     let of_row = |row: &PreparedRow| {
         let [target, foil] = row.answer_tokens();
@@ -114,11 +125,6 @@ fn of_first_tokens(
     label: LabelName,
     rows: &OverRows,
 ) -> anyhow::Result<Objective> {
-    ensure!(
-        section.end_token.is_none(),
-        "`end_token` in [train] of the plan would change nothing in this training: it is read only with \
-         `answers = \"whole\"`; leave it out"
-    );
     let mut pairs = Vec::with_capacity(rows.rows.len());
     for row in &rows.rows {
         let [target, foil] = row.first_tokens();

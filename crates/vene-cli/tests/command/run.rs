@@ -324,8 +324,8 @@ fn commands_make_values_of_their_arguments() {
     // What a kind has no use for is refused, by whoever said it.
     let said = setting.refused("run @train.toml --metric accuracy --shard 1/2 --out @no");
     assert!(said.contains("--metric would change nothing") || said.contains("--shard"), "{said}");
-    let said = setting.refused("run @generate.toml --out @no");
-    assert!(said.contains("--out would change nothing in a generation"), "{said}");
+    let said = setting.refused("run @generate.toml --shard 1/2 --out @no");
+    assert!(said.contains("--shard would change nothing in a generation"), "{said}");
     setting.write("bad.toml", &(spec_of(&setting, rows) + "[generate]\ntokens = 3\n"));
     setting.printed("run @bad.toml --dry-run");
     setting.write("bad.toml", &spec_of(&setting, rows).replace("[sweep]", "[sweep]\nfactor = 2.0"));

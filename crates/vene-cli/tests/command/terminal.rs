@@ -74,7 +74,7 @@ fn names_of_files_and_texts_of_data_sets_are_shown_escaped() {
     let shown = on_terminal(&["demo", "--out", out]);
     is_harmless(&shown);
     assert!(shown.contains("Written into") && shown.contains("out\\u{1b}[31m\\u{9b}"), "{shown:?}");
-    assert!(printed(&["demo", "--out", out]).contains(out));
+    assert!(printed(&["demo", "--force", "--out", out]).contains(out));
 
     let data = folder.path().join("rows.jsonl");
     let row = |base: &str, subject: &str| {

@@ -178,7 +178,7 @@ fn what_cannot_be_trained_is_refused_before_a_weight_is_read() {
     let said = setting.refused("out", &[]);
     assert!(said.contains("city"), "{said}");
     let setting = Setting::new(&PLAN.replace("held_out = 0.25", "labels = \"middle\""));
-    assert!(setting.refused("out", &[]).contains("expected `target`"));
+    assert!(setting.refused("out", &[]).contains("There are target, foil"));
     let setting = Setting::new(PLAN);
     let none = setting.path("none");
     let said = refused(&["train", "--resume", none.to_str().unwrap()]);
