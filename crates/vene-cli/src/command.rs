@@ -1,11 +1,14 @@
 //! The subcommands, one file each.
 
+mod attention;
+mod attribute;
 mod collect;
 mod demo;
 mod evaluate;
 mod generate;
 mod interventions;
 pub mod join;
+mod lens;
 mod models;
 mod run;
 pub mod sites;
@@ -13,6 +16,7 @@ mod sweep;
 mod task;
 mod top;
 mod train;
+mod weights;
 
 pub use top::likeliest;
 
@@ -25,6 +29,10 @@ use crate::arguments::Given;
 pub enum Command {
     Demo(demo::Arguments),
     Top(top::Arguments),
+    Lens(Box<lens::Arguments>),
+    Attribute(Box<attribute::Arguments>),
+    Attention(Box<attention::Arguments>),
+    Weights(weights::Arguments),
     Generate(generate::Arguments),
     Run(Box<run::Arguments>),
     Sweep(Box<sweep::Arguments>),
@@ -47,6 +55,10 @@ impl Command {
         match self {
             Self::Demo(arguments) => arguments.run(&given),
             Self::Top(arguments) => arguments.run(given),
+            Self::Lens(arguments) => arguments.run(given),
+            Self::Attribute(arguments) => arguments.run(given),
+            Self::Attention(arguments) => arguments.run(given),
+            Self::Weights(arguments) => arguments.run(&given),
             Self::Generate(arguments) => arguments.run(given),
             Self::Run(arguments) => arguments.run(given),
             Self::Sweep(arguments) => arguments.run(given),

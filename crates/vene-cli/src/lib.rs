@@ -12,6 +12,7 @@
 //!   users write them; `rows`: the rows of a data set;
 //! * what becomes of an experiment (forecast, run, figures, record, summary): `sweep` of one pair, `data_sweep` of many
 //!   rows, `plan_sweep` of a plan, `training`, `generation`, `stacked` of activations;
+//! * `look`: what the commands that look inside a model share;
 //! * `folder`: the output folder, which has one owner and gets all files of a run or none; `record`: `run.json` in it,
 //!   which says whose it is;
 //! * `terminal`: standard output and error, progress; `interrupt`: Ctrl-C and SIGTERM; `memory`: none
@@ -31,6 +32,7 @@ mod experiment;
 mod folder;
 mod generation;
 mod interrupt;
+mod look;
 mod memory;
 mod model;
 mod parts;

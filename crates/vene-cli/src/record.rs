@@ -38,11 +38,30 @@ pub enum Kind {
     /// A plan over a data set.
     PlanSweep,
     Training,
+    /// A look through the logit lens.
+    Lens,
+    /// A direct logit attribution.
+    Attribution,
+    /// Attention patterns, or scores of heads.
+    Attention,
 }
 
 impl Kind {
-    const ALL: [Self; 5] =
-        [Self::Demo, Self::Sweep, Self::DataSweep, Self::PlanSweep, Self::Training];
+    const ALL: [Self; 8] = [
+        Self::Demo,
+        Self::Sweep,
+        Self::DataSweep,
+        Self::PlanSweep,
+        Self::Training,
+        Self::Lens,
+        Self::Attribution,
+        Self::Attention,
+    ];
+
+    /// Whether such a run keeps nothing that it could be resumed from.
+    pub fn is_in_one_go(self) -> bool {
+        !matches!(self, Self::DataSweep | Self::PlanSweep | Self::Training)
+    }
 
     fn key(self) -> &'static str {
         match self {
@@ -51,6 +70,9 @@ impl Kind {
             Self::DataSweep => "data_sweep",
             Self::PlanSweep => "plan",
             Self::Training => "training",
+            Self::Lens => "lens",
+            Self::Attribution => "attribution",
+            Self::Attention => "attention",
         }
     }
 
@@ -60,6 +82,7 @@ impl Kind {
             Self::Demo | Self::Sweep | Self::DataSweep => "sweep",
             Self::PlanSweep => "run",
             Self::Training => "training",
+            Self::Lens | Self::Attribution | Self::Attention => "look",
         }
     }
 
@@ -71,6 +94,9 @@ impl Kind {
             Self::DataSweep => "sweep over a data set",
             Self::PlanSweep => "plan over a data set",
             Self::Training => "training",
+            Self::Lens => "look through the logit lens",
+            Self::Attribution => "direct logit attribution",
+            Self::Attention => "look at attention",
         }
     }
 }

@@ -9,7 +9,9 @@
 //! [`HeatMap::sign_agreements`]), the [`Profile`] as lines with intervals along the layers, and
 //! the [`Strips`] show the single examples behind the largest means.
 //!
-//! All are drawn from [`vene_table::Table`]s and from nothing else: this crate knows no model, so
+//! What heads attend to is a page to be pointed at ([`AttentionPage`]).
+//!
+//! All figures are drawn from [`vene_table::Table`]s and from nothing else: this crate knows no model, so
 //! a table that was read back from a file, or written by another program, is drawn just the same.
 //!
 //! # How a figure is drawn
@@ -44,6 +46,7 @@
 //! # Ok::<(), vene_report::FigureError>(())
 //! ```
 
+mod attention_page;
 mod bars;
 mod caption;
 mod color;
@@ -65,6 +68,7 @@ mod profile;
 mod strips;
 mod tick;
 
+pub use attention_page::{AttentionPage, HeadAttention};
 pub use bars::{BarPosition, BarScale, Bars, Reference};
 pub use caption::Caption;
 pub use color::ColorScale;

@@ -28,6 +28,7 @@
 //! * [`RunPlans`]: `model.run(&plan)`; [`Reference`]: the executor that defines what is right;
 //! * [`Session`]: unedited runs that are kept, and any number of plans run from them;
 //! * [`Sweep`]: the same intervention at many places, over a pair of prompts or the rows of a data set;
+//! * [`inspect`]: logit lens, direct logit attribution, attention patterns, weights;
 //! * [`Generator`]: text, with edits made while it is written.
 
 mod indices;
@@ -42,6 +43,8 @@ pub mod training;
 pub use vene_data::{causal, task};
 #[doc(inline)]
 pub use vene_engine::generation;
+#[doc(inline)]
+pub use vene_inspect as inspect;
 #[doc(inline)]
 pub use vene_intervention as intervention;
 #[doc(inline)]

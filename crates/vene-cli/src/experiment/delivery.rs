@@ -102,7 +102,7 @@ pub fn resume(folder: &Path, kinds: &[Kind], json: bool) -> anyhow::Result<()> {
         Kind::PlanSweep => plan::go_on(experiment, &claimed, shard, json),
         Kind::DataSweep => sweep::go_on(experiment, &claimed, shard, json),
         Kind::Training => train::go_on(experiment, &claimed, shard, json),
-        Kind::Demo | Kind::Sweep => {
+        Kind::Demo | Kind::Sweep | Kind::Lens | Kind::Attribution | Kind::Attention => {
             bail!("{} holds a {}, which is run in one go", folder.display(), kind.name())
         }
     }

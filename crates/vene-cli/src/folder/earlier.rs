@@ -35,7 +35,7 @@ enum Kept {
 impl Kept {
     fn of(kind: Kind) -> &'static [Self] {
         match kind {
-            Kind::Demo | Kind::Sweep => &[],
+            Kind::Demo | Kind::Sweep | Kind::Lens | Kind::Attribution | Kind::Attention => &[],
             Kind::DataSweep | Kind::PlanSweep => &[Self::Parts],
             Kind::Training => &[Self::Checkpoint, Self::Trained, Self::Runs],
         }
@@ -151,7 +151,7 @@ impl Earlier {
             };
         }
         // Nothing is lost of what was stopped before it kept anything.
-        if kept.is_none() && (kind == new || matches!(kind, Kind::Demo | Kind::Sweep)) {
+        if kept.is_none() && (kind == new || kind.is_in_one_go()) {
             return Ok(());
         }
         bail!(
@@ -176,9 +176,10 @@ impl Earlier {
         };
         let found = record.kind().unwrap_or(Kind::Sweep);
         if found != kind {
-            let instead = match found {
-                Kind::Demo | Kind::Sweep => "which is run in one go".to_owned(),
-                _ => go_on_with(found, path),
+            let instead = if found.is_in_one_go() {
+                "which is run in one go".to_owned()
+            } else {
+                go_on_with(found, path)
             };
             bail!("{folder} holds no {what} to go on with, but a {}: {instead}", found.name());
         }

@@ -92,7 +92,7 @@ impl Hold {
             self.settle();
             // What was being written when the program ended.
             let _ = vene_files::remove_litter(&self.path, &self.path.join(LOCK));
-            let in_one_go = matches!(record.kind(), Some(Kind::Demo | Kind::Sweep));
+            let in_one_go = record.kind().is_some_and(Kind::is_in_one_go);
             if status == Status::Stopped && in_one_go {
                 let _ = fs::remove_file(self.path.join(RECORD));
             } else {
