@@ -195,7 +195,8 @@ fn listing(
         columns.push(lines);
     }
     let most = columns.iter().map(Vec::len).max().unwrap_or(0);
-    let line = |at: usize| columns.iter().map(|column| column.get(at).cloned().unwrap_or_default());
+    let line =
+        |at: usize| columns.iter().map(move |column| column.get(at).cloned().unwrap_or_default());
     Ok(aligned(&(0..most).map(|at| line(at).collect()).collect::<Vec<_>>()))
 }
 

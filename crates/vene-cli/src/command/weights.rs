@@ -8,7 +8,6 @@ use serde_json::json;
 use vene::Table;
 use vene::inspect::composition::{self, Input};
 use vene::inspect::weights;
-use vene_named::Named;
 
 use crate::arguments::{Given, ReadBy, by_name, must_end_with, read};
 use crate::folder::OutputFile;
