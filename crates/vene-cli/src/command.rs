@@ -1,6 +1,6 @@
 //! The subcommands, one file each.
 
-mod attention;
+pub mod attention;
 mod attribute;
 mod collect;
 mod demo;

@@ -50,6 +50,7 @@ mod training;
 
 use std::ffi::OsString;
 
+pub use command::attention::page as attention_page;
 pub use experiment::{
     Collection, InMemory, PlanFrom, PlanRan, Progress, Swept, TrainedPlan, Warned,
     collect_in_memory, run_in_memory, sweep_in_memory, train_in_memory,

@@ -419,7 +419,7 @@ pub fn digits(number: f64) -> String {
     let size = number.abs();
     if size == 0.0 {
         "0".to_owned()
-    } else if size >= 1e5 || size < 1e-4 {
+    } else if size >= 1e5 || size < 1e-3 {
         format!("{number:.2e}")
     } else {
         let before = size.log10().floor().max(-1.0) as i32 + 1;

@@ -10,7 +10,7 @@
 //! out of the residual stream and the norms are computed anew: its *direct effect*, with no later part reacting.
 
 use rayon::prelude::*;
-use vene_engine::RunError;
+use vene_engine::{Executor, Forked, RunError};
 use vene_files::check_interrupt;
 use vene_model::config::NormKind;
 use vene_model::matrix::Matrix;
@@ -130,6 +130,28 @@ pub fn bytes(config: &DecoderConfig, subject: &Subject) -> usize {
     subject.seen.len() * 12 * (config.layers.len() * of_layer + 4 * config.d_model)
 }
 
+/// The same subjects; those that ask about no token ask about the one that is likeliest after their prompt.
+///
+/// # Errors
+/// Failures of the run.
+pub fn asking_the_likeliest(
+    model: &Model,
+    subjects: &[Subject],
+) -> Result<Vec<Subject>, InspectError> {
+    let mut asking = Vec::with_capacity(subjects.len());
+    for subject in subjects {
+        let mut subject = subject.clone();
+        if subject.asked.is_empty() {
+            for told in Forked::new(model).predict(&[subject.prompt()])? {
+                let token = told.likeliest();
+                subject = subject.asking(model.tokenizer().display(token), token);
+            }
+        }
+        asking.push(subject);
+    }
+    Ok(asking)
+}
+
 impl<'m> Attribution<'m> {
     /// Reads the weights that it takes.
     ///
@@ -229,10 +251,7 @@ impl<'m> Attribution<'m> {
         };
         let (direction, bias) = self.direction(subject);
         let tokens = subject.positions().map(|position| subject.prompt().tokens()[position]);
-        let tokens = vene_engine::Executor::token_embeddings(
-            &vene_engine::Forked::new(self.model),
-            &tokens.collect::<Vec<u32>>(),
-        )?;
+        let tokens = Forked::new(self.model).token_embeddings(&tokens.collect::<Vec<u32>>())?;
         let rows = rows_of(subject);
         let each = rows.iter().enumerate().map(|(seen, &row)| {
             let residual = last[row].clone();

@@ -25,7 +25,14 @@ pub struct WeightInfo {
     pub shape: Vec<usize>,
 }
 
-/// All weights of a model; no value is read.
+impl WeightInfo {
+    /// The layer that it is in; `None` outside of layers.
+    pub fn layer(&self) -> Option<usize> {
+        layer_of(&self.name)
+    }
+}
+
+/// All weights of a model, layer by layer; no value is read.
 ///
 /// # Errors
 /// None of a model that could be opened.

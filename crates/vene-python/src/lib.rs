@@ -11,6 +11,7 @@ mod experiment;
 mod figure;
 mod generation;
 mod gradient;
+mod inspect;
 mod intervention;
 mod lent;
 mod metric;
@@ -41,6 +42,7 @@ fn _vene(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<batch::Batch>()?;
     module.add_class::<gradient::DifferentiableRun>()?;
     module.add_class::<gradient::Differentiated>()?;
+    module.add_class::<inspect::Attention>()?;
     module.add_class::<intervention::Intervention>()?;
     module.add_class::<model::Model>()?;
     module.add_class::<experiment::PlanRan>()?;
@@ -62,6 +64,12 @@ fn _vene(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(generation::generate, module)?)?;
     module.add_function(wrap_pyfunction!(generation::generate_all, module)?)?;
     module.add_function(wrap_pyfunction!(gradient::unembedding_gradients, module)?)?;
+    module.add_function(wrap_pyfunction!(inspect::compositions, module)?)?;
+    module.add_function(wrap_pyfunction!(inspect::list_weights, module)?)?;
+    module.add_function(wrap_pyfunction!(inspect::look_attribution, module)?)?;
+    module.add_function(wrap_pyfunction!(inspect::look_head_scores, module)?)?;
+    module.add_function(wrap_pyfunction!(inspect::look_lens, module)?)?;
+    module.add_function(wrap_pyfunction!(inspect::read_weight, module)?)?;
     module.add_function(wrap_pyfunction!(metric::metric_outputs, module)?)?;
     module.add_function(wrap_pyfunction!(plan::pyvene_parameters, module)?)?;
     module.add_function(wrap_pyfunction!(training::fit, module)?)?;

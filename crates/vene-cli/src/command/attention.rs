@@ -258,7 +258,11 @@ fn patterns_of(
     Ok(map.draw(&table)?)
 }
 
-fn page(title: String, patterns: &Patterns, scores: &Table) -> anyhow::Result<String> {
+/// A page on which one points at heads and tokens.
+///
+/// # Errors
+/// Scores that are no table of heads.
+pub fn page(title: String, patterns: &Patterns, scores: &Table) -> anyhow::Result<String> {
     let (layers, heads) = (scores.integers("layer")?, scores.integers("head")?);
     let columns = attention::METRICS.map(|name| scores.floats(name));
     let mut shown = Vec::new();

@@ -5,10 +5,10 @@ mod shown;
 
 use clap::Args;
 use serde_json::json;
+use vene::Model;
 use vene::data::Row;
 use vene::inspect::attribution::{self, Attribution};
 use vene::inspect::{Subject, Summary};
-use vene::{Executor, Forked, Model};
 
 use crate::arguments::{Given, ReadBy, read};
 use crate::drawn::Drawn;
@@ -136,7 +136,7 @@ impl Arguments {
                 let tables = vec![("summary", summary), ("totals-summary", totals)];
                 return Ok(Seen { text, tables, examples, drawn, more: Vec::new() });
             }
-            let subjects = asking_the_likeliest(&model, subjects)?;
+            let subjects = attribution::asking_the_likeliest(&model, subjects)?;
             let found = attribution.of(&subjects, direct)?;
             if folder.is_some() {
                 figures::of_prompt(&mut drawn, &model, &what, &subjects, &found.terms, direct)?;
@@ -146,23 +146,6 @@ impl Arguments {
             Ok(Seen { text, tables, examples: None, drawn, more: Vec::new() })
         })
     }
-}
-
-/// Subjects that ask about no token ask about the likeliest after their prompt.
-fn asking_the_likeliest(model: &Model, subjects: &[Subject]) -> anyhow::Result<Vec<Subject>> {
-    let mut asking = Vec::new();
-    for subject in subjects {
-        let mut subject = subject.clone();
-        if subject.asked.is_empty() {
-            let told = Forked::new(model).predict(&[subject.prompt()])?;
-            for token in told.iter().map(vene::Distribution::likeliest) {
-                let text = model::token_text(model, token);
-                subject = subject.asking(text, token);
-            }
-        }
-        asking.push(subject);
-    }
-    Ok(asking)
 }
 
 /// What is attributed, in words: `logit of _Madrid less that of _Rome`.

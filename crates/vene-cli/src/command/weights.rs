@@ -1,13 +1,17 @@
 //! `vene weights`: a model's weights by name, and what heads do by their weights alone.
 
+use std::collections::HashMap;
+use std::io::Write;
 use std::path::PathBuf;
 
 use anyhow::ensure;
 use clap::Args;
+use safetensors::Dtype;
+use safetensors::tensor::{Metadata, TensorInfo};
 use serde_json::json;
-use vene::Table;
 use vene::inspect::composition::{self, Input};
 use vene::inspect::weights;
+use vene::{Outline, Table};
 
 use crate::arguments::{Given, ReadBy, by_name, must_end_with, read};
 use crate::folder::OutputFile;
@@ -106,23 +110,55 @@ impl Arguments {
             }
             let lines =
                 chosen.iter().map(|info| vec![info.name.clone(), format!("{:?}", info.shape)]);
-            return terminal::print(&aligned(&lines.collect::<Vec<_>>()));
+            let lines = aligned(&lines.collect::<Vec<_>>());
+            let numbers: usize =
+                chosen.iter().map(|info| info.shape.iter().product::<usize>()).sum();
+            return terminal::print(&format!(
+                "{}: {} weights, {numbers} numbers\n{lines}",
+                model::short_name(&outline),
+                chosen.len()
+            ));
         };
-        let names: Vec<&str> = chosen.iter().map(|info| info.name.as_str()).collect();
-        let tensors = weights::read_all(&outline, &names)?;
-        let record = model::record(&outline, &name)?;
-        file.write(|file| {
-            let views = tensors.iter().map(|(name, tensor)| {
-                let bytes =
-                    tensor.data.iter().flat_map(|value| value.to_le_bytes()).collect::<Vec<u8>>();
-                (name.clone(), F32 { shape: tensor.shape.clone(), bytes })
-            });
-            let notes = [("vene".to_owned(), json!({ "model": record }).to_string())];
-            let bytes = safetensors::serialize(views, Some(notes.into()))?;
-            Ok(std::io::Write::write_all(file, &bytes)?)
-        })?;
-        terminal::print(&format!("Written: {}, {} weights\n", path.display(), tensors.len()))
+        let notes = json!({ "model": model::record(&outline, &name)? }).to_string();
+        file.write(|file| write_weights(&outline, &chosen, notes, file))?;
+        terminal::print(&format!("Written: {}, {} weights\n", path.display(), chosen.len()))
     }
+}
+
+/// Writes weights into a safetensors file, a layer at a time: no more than one is in memory.
+fn write_weights(
+    outline: &Outline,
+    chosen: &[weights::WeightInfo],
+    notes: String,
+    file: &mut impl Write,
+) -> anyhow::Result<()> {
+    let mut end = 0;
+    let infos = chosen.iter().map(|info| {
+        let start = end;
+        end += size_of::<f32>() * info.shape.iter().product::<usize>();
+        let (dtype, shape) = (Dtype::F32, info.shape.clone());
+        (info.name.clone(), TensorInfo { dtype, shape, data_offsets: (start, end) })
+    });
+    let infos = infos.collect();
+    let metadata = Metadata::new(Some(HashMap::from([("vene".to_owned(), notes)])), infos)?;
+    let mut header = serde_json::to_vec(&metadata)?;
+    header.resize(header.len().next_multiple_of(8), b' ');
+    file.write_all(&(header.len() as u64).to_le_bytes())?;
+    file.write_all(&header)?;
+    let bar = terminal::Bar::new(chosen.len(), "weights");
+    let mut done = 0;
+    for of_layer in chosen.chunk_by(|one, other| one.layer() == other.layer()) {
+        let names: Vec<&str> = of_layer.iter().map(|info| info.name.as_str()).collect();
+        for (_, tensor) in weights::read_all(outline, &names)? {
+            for value in tensor.data {
+                file.write_all(&value.to_le_bytes())?;
+            }
+            done += 1;
+            bar.set(done);
+        }
+    }
+    bar.finish();
+    Ok(())
 }
 
 /// The weights that names mean, in the model's order; all where none is named.
@@ -148,30 +184,6 @@ fn is_meant(weight: &str, name: &str) -> bool {
     name.strip_suffix('*').map_or(weight == name, |beginning| weight.starts_with(beginning))
 }
 
-/// A tensor of 32-bit floats on its way into a file.
-struct F32 {
-    shape: Vec<usize>,
-    bytes: Vec<u8>,
-}
-
-impl safetensors::View for F32 {
-    fn dtype(&self) -> safetensors::Dtype {
-        safetensors::Dtype::F32
-    }
-
-    fn shape(&self) -> &[usize] {
-        &self.shape
-    }
-
-    fn data(&self) -> std::borrow::Cow<'_, [u8]> {
-        self.bytes.as_slice().into()
-    }
-
-    fn data_len(&self) -> usize {
-        self.bytes.len()
-    }
-}
-
 fn write_table(table: &Table, file: OutputFile, path: &std::path::Path) -> anyhow::Result<()> {
     let is_csv = path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("csv"));
     let bytes = vene_files::undisturbed(|| -> anyhow::Result<_> {
@@ -184,7 +196,7 @@ fn write_table(table: &Table, file: OutputFile, path: &std::path::Path) -> anyho
         }
         Ok(vene_files::read(&beside, u64::MAX)?)
     })?;
-    file.write(|file| Ok(std::io::Write::write_all(file, &bytes)?))
+    file.write(|file| Ok(file.write_all(&bytes)?))
 }
 
 /// The pairs of heads that compose most, by each input.

@@ -1,5 +1,6 @@
 //! What the lens shows, for people to read.
 
+use unicode_width::UnicodeWidthStr;
 use vene::Table;
 use vene::inspect::lens::Lens;
 
@@ -66,7 +67,7 @@ fn depths(found: &Lens, position: i64) -> anyhow::Result<String> {
     for (_, token) in &asked {
         head.extend([format!("logit {token}"), "probability".to_owned(), "rank".to_owned()]);
     }
-    head.push("likeliest".to_owned());
+    let mut words = vec!["likeliest".to_owned()];
     let mut rows = vec![head];
     for depth in distinct(&here.iter().map(|&row| depths[row].clone()).collect::<Vec<_>>()) {
         let of_depth: Vec<usize> =
@@ -78,10 +79,19 @@ fn depths(found: &Lens, position: i64) -> anyhow::Result<String> {
             }
             line.push(format!("{}", number(table, "rank", row)?));
         }
-        line.push(likeliest(&found.likeliest, position, &depth)?);
+        words.push(likeliest(&found.likeliest, position, &depth)?);
         rows.push(line);
     }
-    Ok(format!("at position {position}, {}:\n{}", inputs[first], aligned(&rows)))
+    // Beside numbers, which stand to the right, words stand to the left.
+    let lines = aligned(&rows);
+    let width = lines.lines().map(UnicodeWidthStr::width).max().unwrap_or(0);
+    let mut text = format!("at position {position}, {}:\n", inputs[first]);
+    for (line, words) in lines.lines().zip(words) {
+        let room = " ".repeat(width - line.width() + 2);
+        text.push_str(format!("{line}{room}{words}").trim_end());
+        text.push('\n');
+    }
+    Ok(text)
 }
 
 fn likeliest(table: &Table, position: i64, depth: &str) -> anyhow::Result<String> {
