@@ -332,7 +332,7 @@ fn print(seen: &Seen, as_json: bool, listing: &str) -> anyhow::Result<()> {
         let tables = seen.tables.iter().map(|(name, table)| ((*name).to_owned(), records(table)));
         return terminal::print_json(&Value::Object(tables.collect()));
     }
-    terminal::print(&format!("{}{listing}", seen.text))
+    terminal::print(&format!("{}\n{listing}", seen.text.trim_end()))
 }
 
 /// A table's rows as JSON objects; what is missing or NaN is null.

@@ -34,7 +34,7 @@ def same(shown: object, found: object) -> bool:
     return bool(shown == found)
 
 
-@pytest.mark.parametrize("page", ["docs/first-hour.md"])
+@pytest.mark.parametrize("page", ["docs/first-hour.md", "docs/inside.md"])
 def test_a_page_is_a_program(page, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("PATH", str(Path(sys.executable).parent), prepend=":")

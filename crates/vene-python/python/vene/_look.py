@@ -102,9 +102,11 @@ class Weights(Mapping[str, npt.NDArray[np.float32]]):
         """The shape of each."""
 
     def __getitem__(self, name: str) -> npt.NDArray[np.float32]:
-        if not isinstance(name, str):
-            raise KeyError(name)
-        return array(_vene.read_weight(self._model, name))
+        try:
+            return array(_vene.read_weight(self._model, str(name)))
+        except InputError as error:
+            # As a mapping says it, so that `get` has its default.
+            raise KeyError(str(error)) from None
 
     def __contains__(self, name: object) -> bool:
         return name in self.shapes
