@@ -17,6 +17,7 @@ use vene_table::Table;
 
 use crate::attribution::check_transformer;
 use crate::collected::{SiteOf, Wanted, collect};
+use crate::subject::CHUNK;
 use crate::{InspectError, Subject};
 
 /// The columns of [`scores`] that tell the cells of a data set apart.
@@ -147,19 +148,25 @@ pub fn scores(model: &Model, subjects: &[Subject]) -> Result<Table, InspectError
     let config = model.config();
     check_transformer(config, "attention")?;
     let sites: Vec<SiteOf> = (0..config.layers.len()).map(site).collect();
-    let runs = collect(model, subjects, &[], &sites, Wanted::Logits)?;
+    // Patterns of a long prompt are large: then some layers are looked at in a run of their own.
+    let of_layer: usize = subjects.iter().map(|subject| bytes(config, subject)).sum::<usize>()
+        / config.layers.len().max(1);
+    let at_once = (CHUNK / of_layer.max(1)).max(1);
     let mut lines: Vec<(&Subject, usize, usize, [f64; 3])> = Vec::new();
-    for (subject, run) in subjects.iter().zip(&runs) {
-        let looked = Looked::of(subject.prompt().tokens());
-        for &layer in &sites {
-            let pattern = run.tensor(layer)?.to_dtype(DType::F32)?;
-            let values: Vec<f32> = pattern.flatten_all()?.to_vec1()?;
-            let width = subject.prompt().len();
-            let heads: Vec<&[f32]> = values.chunks_exact(width * width).collect();
-            let scored: Vec<[f64; 3]> =
-                heads.into_par_iter().map(|pattern| looked.scores(pattern)).collect();
-            for (head, scores) in scored.into_iter().enumerate() {
-                lines.push((subject, layer.1.unwrap_or(0), head, scores));
+    for sites in sites.chunks(at_once) {
+        let runs = collect(model, subjects, &[], sites, Wanted::Logits)?;
+        for (subject, run) in subjects.iter().zip(&runs) {
+            let looked = Looked::of(subject.prompt().tokens());
+            for &layer in sites {
+                let pattern = run.tensor(layer)?.to_dtype(DType::F32)?;
+                let values: Vec<f32> = pattern.flatten_all()?.to_vec1()?;
+                let width = subject.prompt().len();
+                let heads: Vec<&[f32]> = values.chunks_exact(width * width).collect();
+                let scored: Vec<[f64; 3]> =
+                    heads.into_par_iter().map(|pattern| looked.scores(pattern)).collect();
+                for (head, scores) in scored.into_iter().enumerate() {
+                    lines.push((subject, layer.1.unwrap_or(0), head, scores));
+                }
             }
         }
     }

@@ -20,6 +20,7 @@ use vene_table::Table;
 
 use crate::collected::{Collected, SiteOf, Wanted, collect, exists, rows_of};
 use crate::frozen::{Norm, dot};
+use crate::subject::{CHUNK, chunks_within, pieces};
 use crate::{InspectError, Subject};
 
 /// The columns of [`Attributed::terms`] that tell the cells of a data set apart.
@@ -193,6 +194,29 @@ impl<'m> Attribution<'m> {
             return Err(InspectError::NothingAsked);
         }
         check_tokens(self.model, subjects)?;
+        self.within(subjects, direct, CHUNK)
+    }
+
+    /// The same in passes whose activations take about so many bytes.
+    fn within(
+        &self,
+        subjects: &[Subject],
+        direct: bool,
+        budget: usize,
+    ) -> Result<Attributed, InspectError> {
+        let bytes = |subject: &Subject| bytes(self.model.config(), subject);
+        let subjects = pieces(subjects, budget, bytes);
+        let (mut terms, mut totals) = (Vec::new(), Vec::new());
+        for range in chunks_within(&subjects, budget, bytes) {
+            let found = self.at_once(&subjects[range], direct)?;
+            terms.push(found.terms);
+            totals.push(found.totals);
+        }
+        let (terms, totals) = (Table::concatenate(&terms, &[])?, Table::concatenate(&totals, &[])?);
+        Ok(Attributed { terms, totals })
+    }
+
+    fn at_once(&self, subjects: &[Subject], direct: bool) -> Result<Attributed, InspectError> {
         let config = self.model.config();
         let runs = collect(self.model, subjects, &self.sites(), &[], Wanted::Logits)?;
         let mut items = Vec::new();
@@ -579,4 +603,22 @@ fn transposed_product(matrix: &[f32], x: &[f64], columns: usize) -> Vec<f64> {
         }
     }
     product
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    /// A prompt that does not fit is attributed some positions at a time, with the same numbers.
+    #[test]
+    fn a_small_budget_changes_nothing() {
+        let model = Model::load("embedded").unwrap();
+        let subject = |text: &str| Subject::new(model.prompt(text).unwrap()).asking("x", 17);
+        let subjects = [subject("The capital of Spain is"), subject("The capital of Peru is")];
+        let attribution = Attribution::new(&model).unwrap();
+        let whole = attribution.within(&subjects, true, CHUNK).unwrap();
+        let parts = attribution.within(&subjects, true, 1).unwrap();
+        assert_eq!((&parts.terms, &parts.totals), (&whole.terms, &whole.totals));
+    }
 }

@@ -14,6 +14,7 @@ use vene_model::{Component, DecoderConfig, Model, OperationError, Outline};
 use vene_table::Table;
 
 use crate::collected::{Collected, SiteOf, Wanted, collect, rows_of, stream};
+use crate::subject::{CHUNK, chunks_within, pieces};
 use crate::{Asked, InspectError, Subject};
 
 /// The columns of [`Lens::numbers`] that tell the cells of a data set apart.
@@ -65,6 +66,32 @@ pub fn lens(model: &Model, subjects: &[Subject], likeliest: usize) -> Result<Len
         });
     }
     crate::attribution::check_tokens(model, subjects)?;
+    within(model, subjects, likeliest, CHUNK)
+}
+
+/// The lens in passes whose activations take about so many bytes.
+fn within(
+    model: &Model,
+    subjects: &[Subject],
+    likeliest: usize,
+    budget: usize,
+) -> Result<Lens, InspectError> {
+    let bytes = |subject: &Subject| bytes(model.config(), subject);
+    let subjects = pieces(subjects, budget, bytes);
+    let (mut all, mut lists) = (Vec::new(), Vec::new());
+    for range in chunks_within(&subjects, budget, bytes) {
+        let Lens { numbers, likeliest } = at_once(model, &subjects[range], likeliest)?;
+        all.push(numbers);
+        lists.push(likeliest);
+    }
+    Ok(Lens {
+        numbers: Table::concatenate(&all, &[])?,
+        likeliest: Table::concatenate(&lists, &[])?,
+    })
+}
+
+fn at_once(model: &Model, subjects: &[Subject], likeliest: usize) -> Result<Lens, InspectError> {
+    let config = model.config();
     let sites = stream(model);
     let runs = collect(model, subjects, &sites, &[], Wanted::Distributions)?;
     let mut looks = Vec::new();
@@ -234,4 +261,24 @@ fn places<'l>(
 /// How a depth is called: `embedding`, or the layer's number.
 pub fn depth(component: Component, layer: Option<usize>) -> String {
     layer.map_or_else(|| component.to_string(), |layer| layer.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    /// A prompt that does not fit is looked at some positions at a time, with the same numbers.
+    #[test]
+    fn a_small_budget_changes_nothing() {
+        let model = Model::load("embedded").unwrap();
+        let subject = |text: &str| Subject::new(model.prompt(text).unwrap());
+        let subjects = [subject("The capital of Spain is"), subject("The capital of Peru is")];
+        let whole = within(&model, &subjects, 2, CHUNK).unwrap();
+        let two = 2 * bytes(model.config(), &subjects[0]) / subjects[0].seen.len();
+        for budget in [1, two] {
+            let parts = within(&model, &subjects, 2, budget).unwrap();
+            assert_eq!((&parts.numbers, &parts.likeliest), (&whole.numbers, &whole.likeliest));
+        }
+    }
 }

@@ -187,15 +187,40 @@ impl RowsAsked<'_> {
 }
 
 /// How many bytes what is collected of a chunk of subjects may take.
-const CHUNK: usize = 128 << 20;
+pub(crate) const CHUNK: usize = 128 << 20;
+
+/// The same subjects; one that takes more than so many bytes is cut into several that are looked at in some of its positions
+/// each.
+pub(crate) fn pieces(
+    subjects: &[Subject],
+    budget: usize,
+    bytes: impl Fn(&Subject) -> usize,
+) -> Vec<Subject> {
+    let cut = |subject: &Subject| -> Vec<Subject> {
+        let of_position = bytes(subject) / subject.seen.len().max(1);
+        let most = (budget / of_position.max(1)).max(1);
+        let part = |seen: &[Seen]| Subject { seen: seen.to_vec(), ..subject.clone() };
+        subject.seen.chunks(most).map(part).collect()
+    };
+    subjects.iter().flat_map(cut).collect()
+}
 
 /// Subjects in chunks whose activations fit into memory together: `bytes` is what one of them takes. A subject that takes more
 /// than a chunk may is one of its own.
 pub fn chunks(subjects: &[Subject], bytes: impl Fn(&Subject) -> usize) -> Vec<Range<usize>> {
+    chunks_within(subjects, CHUNK, bytes)
+}
+
+/// [`chunks`] of so many bytes.
+pub(crate) fn chunks_within(
+    subjects: &[Subject],
+    budget: usize,
+    bytes: impl Fn(&Subject) -> usize,
+) -> Vec<Range<usize>> {
     let (mut chunks, mut start, mut taken) = (Vec::new(), 0, 0_usize);
     for (index, subject) in subjects.iter().enumerate() {
         let own = bytes(subject);
-        if index > start && taken.saturating_add(own) > CHUNK {
+        if index > start && taken.saturating_add(own) > budget {
             chunks.push(start..index);
             (start, taken) = (index, 0);
         }
