@@ -6,7 +6,7 @@
 //! of the norm before attention is folded into what reads; biases, rotary encodings, norms of queries and keys and norms
 //! after modules are left out, as in the paper.
 
-use candle_core::{Device, Tensor};
+use candle_core::{DType, Device, Tensor};
 use rayon::prelude::*;
 use vene_engine::RunError;
 use vene_files::check_interrupt;
@@ -16,6 +16,7 @@ use vene_table::Table;
 
 use crate::InspectError;
 use crate::attribution::check_transformer;
+use crate::eigenvalues::eigenvalues;
 use crate::frozen::{Norm, dot};
 
 vene_named::named! {
@@ -66,6 +67,64 @@ pub fn compositions(outline: &Outline, inputs: &[Input]) -> Result<Table, Inspec
         .build()?)
 }
 
+/// How much each head copies: a row for each, with `layer`, `head` and `copying`, from -1 to 1.
+///
+/// The circuit `W_U W_OV W_E` says how the logits of each token grow where the head attends to each token. It copies where
+/// its eigenvalues are positive: the score is Σ λ / Σ |λ| (Elhage et al. 2021). The last norm's weight is folded into `W_U`,
+/// that of the norm before attention into `W_V`; all else is left out. Embedding and unembedding are read some tokens at a time.
+///
+/// # Errors
+/// A network that is no transformer; weights that cannot be read.
+pub fn copying(outline: &Outline) -> Result<Table, InspectError> {
+    let layers = layers(outline)?;
+    let circuit = embedded_to_unembedded(outline)?;
+    let (mut of_layers, mut numbers, mut scores) = (Vec::new(), Vec::new(), Vec::new());
+    for (layer, heads) in layers.iter().enumerate() {
+        stop()?;
+        let found = heads.par_iter().map(|head| head.copying(&circuit));
+        let found = found.collect::<Result<Vec<f64>, InspectError>>()?;
+        for (head, score) in found.into_iter().enumerate() {
+            of_layers.push(layer);
+            numbers.push(head);
+            scores.push(score);
+        }
+    }
+    Ok(Table::builder()
+        .column("layer", of_layers)
+        .column("head", numbers)
+        .column("copying", scores)
+        .build()?)
+}
+
+/// Tokens whose embeddings are widened at once.
+const TOKENS: usize = 4096;
+
+/// `W_E^T W_U`, `[d_model, d_model]`: the sum over all tokens of embedding times unembedding.
+fn embedded_to_unembedded(outline: &Outline) -> Result<Tensor, InspectError> {
+    let config = outline.config();
+    let outer = outline.outer_weights()?;
+    let (vocabulary, d_model) = (config.vocabulary.min(config.inputs), config.d_model);
+    let unembedding = outer.unembedding.as_ref().map(|linear| &linear.weight);
+    let unembedding = unembedding.unwrap_or(&outer.embedding);
+    let mut sum = Tensor::zeros((d_model, d_model), DType::F64, &Device::Cpu)?;
+    for start in (0..vocabulary).step_by(TOKENS) {
+        stop()?;
+        let count = TOKENS.min(vocabulary - start);
+        let rows = |matrix: &vene_model::matrix::Matrix| -> Result<Tensor, InspectError> {
+            let data = matrix.rows(start, count).widened().data;
+            Ok(Tensor::from_vec(data, (count, d_model), &Device::Cpu)?.to_dtype(DType::F64)?)
+        };
+        sum = (sum + rows(&outer.embedding)?.t()?.matmul(&rows(unembedding)?)?)?;
+    }
+    match &outer.final_norm {
+        Some(tensors) => {
+            let weight = Norm::new(tensors, config.norm).weight().to_vec();
+            Ok(sum.broadcast_mul(&Tensor::new(weight, &Device::Cpu)?)?)
+        }
+        None => Ok(sum),
+    }
+}
+
 fn stop() -> Result<(), InspectError> {
     check_interrupt()
         .map_err(|stop| OperationError(candle_core::Error::wrap(stop)))
@@ -99,6 +158,17 @@ impl Head {
             Input::Value => (&self.output, &self.value),
         };
         left.factor().transposed_times(right)
+    }
+
+    /// Σ λ / Σ |λ| of the head's circuit through embedding and unembedding, whose product this is: its eigenvalues that are
+    /// not 0 are those of `W_V (W_E^T W_U) W_O`.
+    fn copying(&self, circuit: &Tensor) -> Result<f64, InspectError> {
+        let product = self.value.tensor()?.matmul(circuit)?.matmul(&self.output.tensor()?.t()?)?;
+        let values: Vec<f64> = product.flatten_all()?.to_vec1()?;
+        let found = eigenvalues(values, self.value.rows);
+        let sizes: f64 = found.iter().map(|value| value.size()).sum();
+        let sum: f64 = found.iter().map(|value| value.re).sum();
+        Ok(if sizes > 0.0 { sum / sizes } else { 0.0 })
     }
 
     /// Likewise of what it writes, seen from its end: `(W_O C)^T`, where `C C^T = W_V W_V^T`.
@@ -150,6 +220,10 @@ fn norm(values: &[f64]) -> f64 {
 }
 
 impl Dense {
+    fn tensor(&self) -> Result<Tensor, InspectError> {
+        Ok(Tensor::from_vec(self.data.clone(), (self.rows, self.columns), &Device::Cpu)?)
+    }
+
     fn row(&self, row: usize) -> &[f64] {
         &self.data[row * self.columns..(row + 1) * self.columns]
     }

@@ -21,6 +21,7 @@ pub mod attention;
 pub mod attribution;
 mod collected;
 pub mod composition;
+mod eigenvalues;
 mod error;
 mod frozen;
 pub mod lens;

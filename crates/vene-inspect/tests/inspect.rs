@@ -7,7 +7,7 @@ use candle_core::{DType, Tensor};
 use vene_data::{Row, task::Task};
 use vene_engine::{Edit, Executor, Forked, Plan, Positions};
 use vene_inspect::attribution::{Attribution, Term};
-use vene_inspect::composition::{Input, compositions};
+use vene_inspect::composition::{Input, compositions, copying};
 use vene_inspect::{InspectError, RowsAsked, Subject, Summary, attention, lens, weights};
 use vene_model::{BeginningOfSequence, BlockKind, Component, Model, Precision};
 use vene_statistics::Bootstrap;
@@ -186,6 +186,14 @@ fn compositions_are_those_of_whole_matrices() {
         }
         assert_eq!(wanted.iter().filter(|value| **value > 0.0).count(), wanted.len());
         case.compare("compositions", table.floats("composition").unwrap(), &wanted);
+    }
+}
+
+#[test]
+fn copying_scores_are_those_of_the_whole_circuit() {
+    for case in Case::all() {
+        let table = copying(&case.model).unwrap();
+        case.compare("copying", table.floats("copying").unwrap(), &case.values("copying"));
     }
 }
 

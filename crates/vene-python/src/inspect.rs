@@ -295,6 +295,12 @@ pub fn read_weight(python: Python<'_>, model: &Model, name: &str) -> PyResult<Va
     Ok(Values::single(&shape, data))
 }
 
+/// How much heads copy.
+#[pyfunction]
+pub fn copying(python: Python<'_>, model: &Model) -> PyResult<Table> {
+    Ok(Table::new(compute(python, |_| composition::copying(&model.inner), of_look)?))
+}
+
 /// How heads compose.
 #[pyfunction]
 pub fn compositions(python: Python<'_>, model: &Model, inputs: Vec<String>) -> PyResult<Table> {

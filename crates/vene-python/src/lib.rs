@@ -65,6 +65,7 @@ fn _vene(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(generation::generate_all, module)?)?;
     module.add_function(wrap_pyfunction!(gradient::unembedding_gradients, module)?)?;
     module.add_function(wrap_pyfunction!(inspect::compositions, module)?)?;
+    module.add_function(wrap_pyfunction!(inspect::copying, module)?)?;
     module.add_function(wrap_pyfunction!(inspect::list_weights, module)?)?;
     module.add_function(wrap_pyfunction!(inspect::look_attribution, module)?)?;
     module.add_function(wrap_pyfunction!(inspect::look_head_scores, module)?)?;

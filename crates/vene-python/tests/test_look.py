@@ -112,6 +112,17 @@ def test_weights_are_read_by_name(model):
     assert abs(found - share) < 1e-6
 
 
+def test_heads_copy_as_the_whole_circuit_says(model):
+    output, value = model.weights["layers.7.attention_output.weight"][:, :32], model.weights["layers.7.value.weight"][:32]
+    value = value * model.weights["layers.7.attention_norm.weight"].astype(np.float64)
+    unembedding = model.weights["unembedding.weight"] * model.weights["final_norm.weight"].astype(np.float64)
+    inner = value @ model.weights["embedding.weight"].T.astype(np.float64) @ unembedding @ output
+    values = np.linalg.eigvals(inner)
+    table = model.copying().to_pandas()
+    found = table[(table.layer == 7) & (table["head"] == 0)].copying.item()
+    assert len(table) == 32 and abs(found - values.real.sum() / np.abs(values).sum()) < 1e-6
+
+
 def test_a_look_can_be_pickled(model):
     seen = model.lens(SPAIN, positions="last")
     assert pickle.loads(pickle.dumps(seen)) == seen

@@ -29,7 +29,9 @@ of query, key and value and in the columns of attention_output; a norm's weight 
 
 With --composition: how much each head reads of each head before it, by its queries, keys or values (Q-, K- and V-composition, \
 Elhage et al. 2021): the Frobenius norm of the product of the two heads' matrices, as a share of the product of their norms. The \
-norm's weight is folded into what reads; biases, rotary encodings and norms of queries and keys are left out.",
+norm's weight is folded into what reads; biases, rotary encodings and norms of queries and keys are left out. With --copying: the \
+sum of the eigenvalues of each head's circuit from tokens to logits, W_U W_OV W_E, over that of their sizes, which is 1 where the head \
+makes every token that it attends to likelier.",
     after_help = "\
 Examples:
   vene weights --model gemma-3-270m.gguf
@@ -48,7 +50,11 @@ pub struct Arguments {
     #[arg(long, value_name = "INPUT,...", value_delimiter = ',', value_parser = by_name::<Input>())]
     composition: Vec<Input>,
 
-    /// The file to write: NAME.safetensors, or of compositions NAME.parquet or NAME.csv
+    /// How much each head copies, in place of weights: from -1 to 1
+    #[arg(long, conflicts_with = "composition")]
+    copying: bool,
+
+    /// The file to write: NAME.safetensors, or of compositions and copying NAME.parquet or NAME.csv
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
 
@@ -56,13 +62,16 @@ pub struct Arguments {
     #[arg(long)]
     force: bool,
 
-    /// Print the list, or the compositions, as JSON
+    /// Print the list, or the scores, as JSON
     #[arg(long)]
     json: bool,
 }
 
-const READ_BY: &ReadBy =
-    &[("name", "without --composition"), ("force", "with --out"), ("json", "without --out")];
+const READ_BY: &ReadBy = &[
+    ("name", "without --composition and --copying"),
+    ("force", "with --out"),
+    ("json", "without --out"),
+];
 
 /// Pairs of heads that are listed for each input.
 const LISTED: usize = 10;
@@ -73,11 +82,12 @@ impl Arguments {
         let force = out.is_some() && *read!(given, self => force);
         let json = out.is_none() && *read!(given, self => json);
         let inputs = read!(given, self => composition);
-        let names = if inputs.is_empty() { &read!(given, self => name)[..] } else { &[] };
+        let copying = *read!(given, self => copying);
+        let of_heads = copying || !inputs.is_empty();
+        let names = if of_heads { &[][..] } else { &read!(given, self => name)[..] };
         let (name, ignored) = self.model.read(given);
         given.check("a list of weights", READ_BY)?;
-        let endings: &[&str] =
-            if inputs.is_empty() { &["safetensors"] } else { &["parquet", "csv"] };
+        let endings: &[&str] = if of_heads { &["parquet", "csv"] } else { &["safetensors"] };
         let file = out.map(|path| -> anyhow::Result<_> {
             must_end_with(path, endings)?;
             OutputFile::claim_in_new_folder(path, force)
@@ -85,18 +95,23 @@ impl Arguments {
         let file = file.transpose()?;
         let name = model::named_or_embedded(name);
         let outline = model::open(&name, ignored)?;
-        if !inputs.is_empty() {
-            let table = composition::compositions(&outline, inputs)?;
+        if of_heads {
+            let table = if copying {
+                composition::copying(&outline)?
+            } else {
+                composition::compositions(&outline, inputs)?
+            };
             return match (file, out) {
                 (Some(file), Some(path)) => {
                     write_table(&table, file, path)?;
                     terminal::print(&format!(
-                        "Written: {}, {} pairs of heads\n",
+                        "Written: {}, {} rows\n",
                         path.display(),
                         table.rows()
                     ))
                 }
                 _ if json => terminal::print_json(&records(&table)),
+                _ if copying => terminal::print(&most_copying(&table)?),
                 _ => terminal::print(&largest(&table)?),
             };
         }
@@ -231,4 +246,23 @@ fn largest(table: &Table) -> anyhow::Result<String> {
         text.push('\n');
     }
     Ok(text)
+}
+
+/// The heads that copy most, and those that do the opposite.
+fn most_copying(table: &Table) -> anyhow::Result<String> {
+    let (layers, heads) = (table.integers("layer")?, table.integers("head")?);
+    let scores = table.floats("copying")?;
+    let mut rows: Vec<usize> = (0..table.rows()).collect();
+    rows.sort_by(|one, other| scores[*other].total_cmp(&scores[*one]).then(one.cmp(other)));
+    let part =
+        |row: &usize| vec![format!("L{}H{}", layers[*row], heads[*row]), digits(scores[*row])];
+    let mut lines = vec![vec!["head".to_owned(), "copying".to_owned()]];
+    if rows.len() > 2 * LISTED {
+        lines.extend(rows[..LISTED].iter().map(part));
+        lines.push(vec!["...".to_owned()]);
+        lines.extend(rows[rows.len() - LISTED..].iter().map(part));
+    } else {
+        lines.extend(rows.iter().map(part));
+    }
+    Ok(aligned(&lines))
 }

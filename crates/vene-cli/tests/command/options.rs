@@ -506,6 +506,7 @@ fn look_inside() {
             ("--model", MODEL),
             ("--name", &["layers.1.*"]),
             ("--composition", &["query"]),
+            ("--copying", &[""]),
             ("--json", &[""]),
             ("--out", &["y.safetensors", "y.csv"]),
         ],

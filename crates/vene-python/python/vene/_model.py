@@ -309,6 +309,11 @@ class Model:
         V-composition."""
         return Table(_vene.compositions(self._model, names(inputs)))
 
+    def copying(self) -> Table:
+        """How much each head copies, by its weights alone, from -1 to 1: Σ λ / Σ |λ| over the eigenvalues of its circuit from
+        tokens to logits (Elhage et al. 2021)."""
+        return Table(_vene.copying(self._model))
+
     def generate(
         self,
         prompt: Prompt,
