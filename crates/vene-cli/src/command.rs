@@ -1,5 +1,7 @@
 //! The subcommands, one file each.
 
+pub mod attention;
+mod attribute;
 mod circuit;
 mod collect;
 mod demo;
@@ -7,6 +9,7 @@ mod evaluate;
 mod generate;
 mod interventions;
 pub mod join;
+mod lens;
 mod models;
 mod run;
 pub mod sites;
@@ -14,6 +17,7 @@ mod sweep;
 mod task;
 mod top;
 mod train;
+mod weights;
 
 pub use top::likeliest;
 
@@ -26,6 +30,10 @@ use crate::arguments::Given;
 pub enum Command {
     Demo(demo::Arguments),
     Top(top::Arguments),
+    Lens(Box<lens::Arguments>),
+    Attribute(Box<attribute::Arguments>),
+    Attention(Box<attention::Arguments>),
+    Weights(weights::Arguments),
     Generate(generate::Arguments),
     Run(Box<run::Arguments>),
     Sweep(Box<sweep::Arguments>),
@@ -49,6 +57,10 @@ impl Command {
         match self {
             Self::Demo(arguments) => arguments.run(&given),
             Self::Top(arguments) => arguments.run(given),
+            Self::Lens(arguments) => arguments.run(given),
+            Self::Attribute(arguments) => arguments.run(given),
+            Self::Attention(arguments) => arguments.run(given),
+            Self::Weights(arguments) => arguments.run(&given),
             Self::Generate(arguments) => arguments.run(given),
             Self::Run(arguments) => arguments.run(given),
             Self::Sweep(arguments) => arguments.run(given),

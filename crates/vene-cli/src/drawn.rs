@@ -5,7 +5,7 @@ use vene_report::Figure;
 use crate::terminal;
 
 /// Figures by name, in order.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct Drawn(pub Vec<(String, Figure)>);
 
 impl Drawn {

@@ -13,6 +13,7 @@
 //! * what becomes of an experiment (forecast, run, figures, record, summary): `sweep` of one pair, `data_sweep` of many
 //!   rows, `plan_sweep` of a plan, `edges` of a model's graph, `training`, `generation`, `collection` of activations
 //!   (`stacked`);
+//! * `look`: what the commands that look inside a model share;
 //! * `folder`: the output folder, which has one owner and gets all files of a run or none; `record`: `run.json` in it,
 //!   which says whose it is;
 //! * `terminal`: standard output and error, progress; `interrupt`: Ctrl-C and SIGTERM; `memory`: none
@@ -34,6 +35,7 @@ mod experiment;
 mod folder;
 mod generation;
 mod interrupt;
+mod look;
 mod memory;
 mod model;
 mod parts;
@@ -51,6 +53,7 @@ mod training;
 
 use std::ffi::OsString;
 
+pub use command::attention::page as attention_page;
 pub use experiment::{
     Collection, InMemory, PlanFrom, PlanRan, Progress, Swept, TrainedPlan, Warned,
     collect_in_memory, run_in_memory, sweep_in_memory, train_in_memory,

@@ -43,10 +43,16 @@ pub enum Kind {
     Generation,
     /// The edges of a model's graph over a data set.
     Edges,
+    /// A look through the logit lens.
+    Lens,
+    /// A direct logit attribution.
+    Attribution,
+    /// Attention patterns, or scores of heads.
+    Attention,
 }
 
 impl Kind {
-    const ALL: [Self; 8] = [
+    const ALL: [Self; 11] = [
         Self::Demo,
         Self::Sweep,
         Self::DataSweep,
@@ -55,11 +61,22 @@ impl Kind {
         Self::Collection,
         Self::Generation,
         Self::Edges,
+        Self::Lens,
+        Self::Attribution,
+        Self::Attention,
     ];
 
     /// Whether it is run in one go: where it is stopped it leaves nothing to go on with.
     pub fn is_in_one_go(self) -> bool {
-        matches!(self, Self::Demo | Self::Sweep | Self::Generation)
+        matches!(
+            self,
+            Self::Demo
+                | Self::Sweep
+                | Self::Generation
+                | Self::Lens
+                | Self::Attribution
+                | Self::Attention
+        )
     }
 
     fn key(self) -> &'static str {
@@ -72,6 +89,9 @@ impl Kind {
             Self::Collection => "collection",
             Self::Generation => "generation",
             Self::Edges => "edges",
+            Self::Lens => "lens",
+            Self::Attribution => "attribution",
+            Self::Attention => "attention",
         }
     }
 
@@ -83,6 +103,7 @@ impl Kind {
             Self::Training => "training",
             Self::Collection => "collection",
             Self::Generation => "generation",
+            Self::Lens | Self::Attribution | Self::Attention => "look",
         }
     }
 
@@ -97,6 +118,9 @@ impl Kind {
             Self::Collection => "collection of activations",
             Self::Generation => "generation",
             Self::Edges => "edges over a data set",
+            Self::Lens => "look through the logit lens",
+            Self::Attribution => "direct logit attribution",
+            Self::Attention => "look at attention",
         }
     }
 }

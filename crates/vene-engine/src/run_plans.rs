@@ -72,6 +72,13 @@ pub trait RunPlans {
     /// # Errors
     /// A tensor of another shape; failures of the computation.
     fn logits(&self, normed: &Tensor) -> Result<Tensor, RunError>;
+
+    /// The logits that the last norm and the unembedding read off rows of the residual stream, from whichever depth they
+    /// come (the logit lens, nostalgebraist 2020): `[rows, d_model]` to `[rows, vocabulary]`.
+    ///
+    /// # Errors
+    /// As [`logits`](Self::logits).
+    fn logits_of_residual(&self, residual: &Tensor) -> Result<Tensor, RunError>;
 }
 
 impl RunPlans for Model {
@@ -94,21 +101,41 @@ impl RunPlans for Model {
 
     fn logits(&self, normed: &Tensor) -> Result<Tensor, RunError> {
         match self.fused()? {
-            Some(fused) => logits_of(fused, normed),
-            None => logits_of(self.plain()?, normed),
+            Some(fused) => logits_of(fused, normed, Rows::Normed),
+            None => logits_of(self.plain()?, normed, Rows::Normed),
+        }
+    }
+
+    fn logits_of_residual(&self, residual: &Tensor) -> Result<Tensor, RunError> {
+        match self.fused()? {
+            Some(fused) => logits_of(fused, residual, Rows::Residual),
+            None => logits_of(self.plain()?, residual, Rows::Residual),
         }
     }
 }
 
-fn logits_of<O: Operations>(decoder: &Decoder<O>, normed: &Tensor) -> Result<Tensor, RunError> {
-    let (rows, width) = normed.dims2().map_err(OperationError::from)?;
+/// What rows are that logits are read off.
+#[derive(Clone, Copy)]
+enum Rows {
+    /// What the last norm gave.
+    Normed,
+    /// What it is given.
+    Residual,
+}
+
+fn logits_of<O: Operations>(
+    decoder: &Decoder<O>,
+    given: &Tensor,
+    kind: Rows,
+) -> Result<Tensor, RunError> {
+    let (rows, width) = given.dims2().map_err(OperationError::from)?;
     if width != decoder.config().d_model {
-        let given = candle_core::Shape::from((rows, width));
+        let found = candle_core::Shape::from((rows, width));
         let expected = candle_core::Shape::from((rows, decoder.config().d_model));
         let error = candle_core::Error::UnexpectedShape {
-            msg: "what the unembedding reads".to_owned(),
+            msg: "what logits are read off".to_owned(),
             expected,
-            got: given,
+            got: found,
         };
         return Err(OperationError::from(error).into());
     }
@@ -116,7 +143,11 @@ fn logits_of<O: Operations>(decoder: &Decoder<O>, normed: &Tensor) -> Result<Ten
     let all: Vec<usize> = (0..rows).collect();
     // Rows of the right width, to be written over.
     let mut written = decoder.embed_tokens(&vec![0; rows])?;
-    let values = normed.to_dtype(operations.plain().dtype()).map_err(OperationError::from)?;
+    let values = given.to_dtype(operations.plain().dtype()).map_err(OperationError::from)?;
     operations.set_values(&mut written, &all, &values)?;
-    Ok(operations.values(&decoder.logits(&written)?, &all)?)
+    let normed = match kind {
+        Rows::Normed => written,
+        Rows::Residual => decoder.last_norm(&written)?,
+    };
+    Ok(operations.values(&decoder.logits(&normed)?, &all)?)
 }

@@ -247,7 +247,7 @@ impl<O: Operations> Decoder<O> {
         }
     }
 
-    /// The last norm, behind all blocks, where there is one.
+    /// The last norm, after all blocks, where there is one.
     ///
     /// # Errors
     /// As [`Decoder::forward`].
@@ -256,10 +256,23 @@ impl<O: Operations> Decoder<O> {
         residual: &O::Tensor,
         pass: &mut P,
     ) -> Result<O::Tensor, P::Error> {
-        let Some(norm) = &self.final_norm else { return Ok(residual.clone()) };
-        let mut normed = self.operations.norm(residual, norm)?;
-        self.visit(pass, Site::once(Component::FinalNorm), &mut [&mut normed])?;
+        let mut normed = self.last_norm(residual)?;
+        if self.final_norm.is_some() {
+            self.visit(pass, Site::once(Component::FinalNorm), &mut [&mut normed])?;
+        }
         Ok(normed)
+    }
+
+    /// The last norm of rows of the residual stream, from whichever depth they come; the rows themselves where the model has
+    /// no such norm.
+    ///
+    /// # Errors
+    /// Failures of the computation.
+    pub fn last_norm(&self, residual: &O::Tensor) -> Result<O::Tensor, OperationError> {
+        match &self.final_norm {
+            Some(norm) => self.operations.norm(residual, norm),
+            None => Ok(residual.clone()),
+        }
     }
 
     /// Rows that [`Decoder::leave`] gave as they are multiplied with the unembedding: scaled where the family scales logits.

@@ -76,7 +76,7 @@ impl Matrix {
     }
 
     /// Rows `start..start + length`.
-    pub(crate) fn rows(&self, start: usize, length: usize) -> Self {
+    pub fn rows(&self, start: usize, length: usize) -> Self {
         self.stretches(std::iter::once(start), length)
     }
 

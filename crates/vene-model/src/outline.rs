@@ -18,7 +18,7 @@ use crate::matrix::bytes_kept;
 use crate::opening::Opening;
 use crate::operations::{OperationError, Operations};
 use crate::prompt::Prompt;
-use crate::tensors::HostTensor;
+use crate::tensors::{BlockTensors, HostTensor, OuterTensors};
 
 /// The name of the model that ships inside vene.
 pub const EMBEDDED: &str = vene_embedded::NAME;
@@ -221,6 +221,58 @@ impl Outline {
         let decoder = Decoder::new(operations, self.config().clone(), outer, layers)?;
         weights.refuse_leftovers(self.family.as_ref())?;
         Ok(decoder)
+    }
+
+    /// The weights outside of the blocks, read from the model's files.
+    ///
+    /// # Errors
+    /// As [`Outline::decoder`]; files that were changed since they were opened.
+    pub fn outer_weights(&self) -> Result<OuterTensors, ModelError> {
+        self.read_weights(|weights| self.family.outer(weights))
+    }
+
+    /// The weights of a block, read from the model's files, in the layout of [`tensors`](crate::tensors) whatever the
+    /// family's own is.
+    ///
+    /// # Errors
+    /// As [`Outline::outer_weights`].
+    ///
+    /// # Panics
+    /// Where the model has no such layer.
+    pub fn layer_weights(&self, layer: usize) -> Result<BlockTensors, ModelError> {
+        assert!(layer < self.config.layers.len(), "the model has no layer {layer}");
+        check_interrupt().map_err(OperationError::interrupted)?;
+        self.read_weights(|weights| self.family.layer(weights, layer))
+    }
+
+    /// The shapes of the weights outside of the blocks; no value is read.
+    ///
+    /// # Errors
+    /// None of a model that could be opened.
+    pub fn outer_shapes(&self) -> Result<OuterTensors, ModelError> {
+        self.family.outer(&Weights::of_shapes(&self.names, &self.checkpoint.notices))
+    }
+
+    /// The shapes of a block's weights; no value is read.
+    ///
+    /// # Errors
+    /// None of a model that could be opened.
+    ///
+    /// # Panics
+    /// Where the model has no such layer.
+    pub fn layer_shapes(&self, layer: usize) -> Result<BlockTensors, ModelError> {
+        assert!(layer < self.config.layers.len(), "the model has no layer {layer}");
+        self.family.layer(&Weights::of_shapes(&self.names, &self.checkpoint.notices), layer)
+    }
+
+    fn read_weights<T>(
+        &self,
+        read: impl FnOnce(&Weights<'_>) -> Result<T, ModelError>,
+    ) -> Result<T, ModelError> {
+        let tensors = read(&Weights::new(&self.names, &self.checkpoint.notices))?;
+        self.checkpoint.tensors.release();
+        self.provenance().check_unchanged()?;
+        Ok(tensors)
     }
 
     /// Tokenizes a text with the model's own beginning-of-sequence rule.

@@ -41,7 +41,7 @@ def test_the_reference_has_every_name():
     assert sorted(set(listed) & set(vene.__all__)) == sorted(set(vene.__all__) - {"__version__"})
 
 
-@pytest.mark.parametrize("page", ["docs/first-hour.md"])
+@pytest.mark.parametrize("page", ["docs/first-hour.md", "docs/inside.md"])
 def test_a_page_is_a_program(page, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("PATH", str(Path(sys.executable).parent), prepend=":")

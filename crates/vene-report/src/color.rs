@@ -105,6 +105,14 @@ pub(crate) fn quiet_on(fill: &str) -> &'static str {
     }
 }
 
+/// What is read on a fill (`#rrggbb`): black on light ones, white on dark.
+pub(crate) fn loud_on(fill: &str) -> &'static str {
+    match quiet_on(fill) {
+        "#ffffff" => "#ffffff",
+        _ => "#000000",
+    }
+}
+
 /// How many kinds [`distinct`] keeps apart.
 pub(crate) const DISTINCT: usize = 8;
 

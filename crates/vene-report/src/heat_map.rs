@@ -43,6 +43,11 @@ pub struct HeatMap {
     pub rows: String,
     /// The colours.
     pub scale: ColorScale,
+    /// A column of texts that are written into the cells, in full or as much as there is room for. The fill stays the
+    /// value's.
+    pub texts: Option<String>,
+    /// Whether the shallowest row is on top, as in a table, rather than at the bottom, as on an axis.
+    pub downwards: bool,
     /// Whether each panel has a scale of its own (panels of metrics that have different units),
     /// instead of one for all.
     pub own_scales: bool,
@@ -78,6 +83,8 @@ impl Default for HeatMap {
             columns: None,
             rows: "layer".to_owned(),
             scale: ColorScale::default(),
+            texts: None,
+            downwards: false,
             own_scales: false,
         }
     }

@@ -10,8 +10,9 @@
 //! the [`Strips`] show the single examples behind the largest means.
 //!
 //! A [`CircuitGraph`] shows which parts of a model talk to which.
+//! What heads attend to is a page to be pointed at ([`AttentionPage`]).
 //!
-//! All are drawn from [`vene_table::Table`]s and from nothing else: this crate knows no model, so
+//! All figures are drawn from [`vene_table::Table`]s and from nothing else: this crate knows no model, so
 //! a table that was read back from a file, or written by another program, is drawn just the same.
 //!
 //! # How a figure is drawn
@@ -46,6 +47,7 @@
 //! # Ok::<(), vene_report::FigureError>(())
 //! ```
 
+mod attention_page;
 mod bars;
 mod caption;
 mod circuit_graph;
@@ -68,6 +70,7 @@ mod profile;
 mod strips;
 mod tick;
 
+pub use attention_page::{AttentionPage, HeadAttention};
 pub use bars::{BarPosition, BarScale, Bars, Reference};
 pub use caption::Caption;
 pub use circuit_graph::CircuitGraph;

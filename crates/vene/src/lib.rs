@@ -18,6 +18,8 @@
 //! | run a plan that stands in a file | [`PlanFile::run`](plan_file::PlanFile::run): [below](#running-a-file) |
 //! | run a plan over a data set | [`plan::plan_sweep::PlanSweep`] |
 //! | make a data set, or read one | [`data::task::Task`], [`data::read`] |
+//! | look inside: logit lens, attribution, attention, weights | [`inspect`] |
+//! | score every edge of a model's graph, run circuits | [`circuit`] |
 //! | take gradients at sites | [`run::Gradients`] |
 //! | name a type that a function gives | [`model`], [`run`], [`plan`], [`data`], [`table`] |
 //!
@@ -232,6 +234,8 @@ pub mod training;
 pub use vene_circuit as circuit;
 #[doc(inline)]
 pub use vene_engine::generation;
+#[doc(inline)]
+pub use vene_inspect as inspect;
 #[doc(inline)]
 pub use vene_intervention as intervention;
 #[doc(inline)]

@@ -105,7 +105,12 @@ pub fn resume(folder: &Path, kinds: &[Kind], json: bool) -> anyhow::Result<()> {
         Kind::Training => train::go_on(experiment, &claimed, shard, json),
         Kind::Edges => edges::go_on(experiment, &claimed, shard, json),
         Kind::Collection => collect::go_on(experiment, &claimed, shard, json),
-        Kind::Demo | Kind::Sweep | Kind::Generation => {
+        Kind::Demo
+        | Kind::Sweep
+        | Kind::Generation
+        | Kind::Lens
+        | Kind::Attribution
+        | Kind::Attention => {
             bail!("{} holds a {}, which is run in one go", folder.display(), kind.name())
         }
     }

@@ -35,7 +35,12 @@ enum Kept {
 impl Kept {
     fn of(kind: Kind) -> &'static [Self] {
         match kind {
-            Kind::Demo | Kind::Sweep | Kind::Generation => &[],
+            Kind::Demo
+            | Kind::Sweep
+            | Kind::Generation
+            | Kind::Lens
+            | Kind::Attribution
+            | Kind::Attention => &[],
             Kind::DataSweep | Kind::PlanSweep | Kind::Collection | Kind::Edges => &[Self::Parts],
             Kind::Training => &[Self::Checkpoint, Self::Trained, Self::Runs],
         }

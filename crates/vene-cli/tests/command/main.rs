@@ -13,6 +13,7 @@ mod ignored_keys;
 mod interrupted;
 #[cfg(target_os = "linux")]
 mod join;
+mod look;
 mod memory;
 mod options;
 mod over_data;

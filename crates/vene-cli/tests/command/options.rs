@@ -316,6 +316,7 @@ fn of_the_others() {
         ],
         apart: &[THREADS, IGNORE_KEY, ANOTHER_MODEL],
     });
+    look_inside();
     walk(&Tried {
         name: "collect",
         modes: vec![
@@ -429,15 +430,115 @@ fn of_the_others() {
     });
 }
 
+/// The commands that look inside a model.
+fn look_inside() {
+    let rows = "--data SHARED/rows.jsonl --resamples 60 --out out";
+    let plan = "--plan SHARED/roles.toml";
+    walk(&Tried {
+        name: "lens",
+        modes: vec![
+            ("prompt", format!("--out out {PROMPT}")),
+            (
+                "plan",
+                format!(
+                    "{plan} --source The~capital~of~Italy~is --span subject=Spain --source-span subject=Italy \
+                     --out out {PROMPT}"
+                ),
+            ),
+            ("rows", rows.to_owned()),
+            ("plan over rows", format!("{plan} {rows}")),
+        ],
+        values: &[
+            ("--model", MODEL),
+            ("--data", &["SHARED/others.jsonl"]),
+            ("--limit", &["3"]),
+            ("--resamples", &["41"]),
+            ("--positions", &["0"]),
+            ("--token", &[" Rome"]),
+            ("--count", &["3"]),
+            ("--plan", &["SHARED/scaled.toml"]),
+            ("--set", &["edit.0.layer=6"]),
+            ("--source", &["A capital of Italy is"]),
+            ("--span", &["subject=capital"]),
+            ("--source-span", &["subject=capital"]),
+            ("--bos", &["always"]),
+            ("--precision", &["double"]),
+            ("--json", &[""]),
+            ("--out", &["elsewhere"]),
+        ],
+        apart: &[THREADS, IGNORE_KEY, ANOTHER_MODEL, FORCE],
+    });
+    walk(&Tried {
+        name: "attribute",
+        modes: vec![
+            ("likeliest", format!("--out out {PROMPT}")),
+            ("difference", format!("--token ~Madrid --foil ~Rome --out out {PROMPT}")),
+            ("rows", rows.to_owned()),
+        ],
+        values: &[
+            ("--model", MODEL),
+            ("--data", &["SHARED/others.jsonl"]),
+            ("--limit", &["3"]),
+            ("--resamples", &["41"]),
+            ("--positions", &["0"]),
+            ("--token", &[" Tokyo"]),
+            ("--foil", &[" Lima"]),
+            ("--direct", &[""]),
+            ("--bos", &["always"]),
+            ("--precision", &["double"]),
+            ("--json", &[""]),
+            ("--out", &["elsewhere"]),
+        ],
+        apart: &[THREADS, IGNORE_KEY, FORCE],
+    });
+    walk(&Tried {
+        name: "attention",
+        modes: vec![("prompt", format!("--out out {PROMPT}")), ("rows", rows.to_owned())],
+        values: &[
+            ("--model", MODEL),
+            ("--data", &["SHARED/others.jsonl"]),
+            ("--limit", &["3"]),
+            ("--resamples", &["41"]),
+            ("--layers", &["1"]),
+            ("--heads", &["0"]),
+            ("--bos", &["always"]),
+            ("--precision", &["double"]),
+            ("--json", &[""]),
+            ("--out", &["elsewhere"]),
+        ],
+        apart: &[THREADS, IGNORE_KEY, FORCE],
+    });
+    walk(&Tried {
+        name: "weights",
+        modes: vec![
+            ("list", String::new()),
+            ("file", "--name layers.0.query.weight --out x.safetensors".to_owned()),
+            ("compositions", "--composition key --out x.csv".to_owned()),
+        ],
+        values: &[
+            ("--model", MODEL),
+            ("--name", &["layers.1.*"]),
+            ("--composition", &["query"]),
+            ("--copying", &[""]),
+            ("--json", &[""]),
+            ("--out", &["y.safetensors", "y.csv"]),
+        ],
+        apart: &[THREADS, IGNORE_KEY, FORCE],
+    });
+}
+
 #[test]
 fn no_command_is_forgotten_here() {
     let here = [
+        "attention",
+        "attribute",
         "collect",
         "demo",
         "evaluate",
         "generate",
         "interventions",
         "join",
+        "lens",
         "models",
         "run",
         "sites",
@@ -445,6 +546,7 @@ fn no_command_is_forgotten_here() {
         "task",
         "top",
         "train",
+        "weights",
     ];
     assert_eq!(commands(), here.map(str::to_owned).into());
 }

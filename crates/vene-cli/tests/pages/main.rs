@@ -73,6 +73,7 @@ pages! {
     fuzzing = "docs/fuzzing.md",
     hub = "docs/hub.md",
     index = "docs/index.md",
+    inside = "docs/inside.md",
     models = "docs/models.md",
     peers = "docs/peers.md",
     plans = "docs/plans.md",

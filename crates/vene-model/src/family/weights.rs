@@ -30,7 +30,7 @@ impl<'a> Weights<'a> {
     }
 
     /// Tensors without values: to find out whether all are there, in the right shapes, and no others.
-    pub(super) fn of_shapes(names: &'a Names, notices: &'a Notices) -> Self {
+    pub(crate) fn of_shapes(names: &'a Names, notices: &'a Notices) -> Self {
         Self { reads_values: false, ..Self::new(names, notices) }
     }
 

@@ -24,6 +24,7 @@ from vene._errors import InputError, ModelError, PlanError, RunError, VeneError
 from vene._figure import Figure
 from vene._from_memory import from_tensors, from_transformers
 from vene._function import Context, intervention
+from vene._look import Attention, Look, Weights
 from vene._metric import Metric, metric
 from vene._model import Config, Model, ModelOutput, Outcome, Session, Text, load
 from vene._outcomes import Outcomes
@@ -91,11 +92,13 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Activations",
+    "Attention",
     "Config",
     "Context",
     "Encoding",
     "Figure",
     "InputError",
+    "Look",
     "Metric",
     "Model",
     "ModelError",
@@ -114,6 +117,7 @@ __all__ = [
     "Trace",
     "Trained",
     "VeneError",
+    "Weights",
     "__version__",
     "from_tensors",
     "from_transformers",

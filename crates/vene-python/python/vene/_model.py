@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, overload
@@ -20,12 +20,14 @@ from vene._config import Config
 from vene._errors import InputError, ModelError
 from vene._experiment import Names, do, listed, names
 from vene._function import made, with_functions
+from vene._look import Attention, Look, Looked, Weights, looked
 from vene._outcome import Outcome, softmax
 from vene._outcomes import Outcomes
 from vene._output import ModelOutput, Unembedding
 from vene._padding import Prompts
 from vene._session import Session, Sessions
 from vene._sweep import Swept
+from vene._table import Table
 from vene._text import Text
 from vene._tokenizer import Tokenizer
 from vene._trace import Trace
@@ -265,6 +267,95 @@ class Model:
             sites = [site for site in sites if site[1] in wanted]
         return Trace(self, self.tokens(prompt), sites, named=components is not None)
 
+    def lens(
+        self,
+        prompt: Prompt | None = None,
+        *,
+        data: Any = None,
+        positions: Any = None,
+        tokens: Names | None = None,
+        count: int = 5,
+        plan: GivenPlan | None = None,
+        sources: Iterable[Prompt] = (),
+        limit: int | None = None,
+        resamples: int | None = None,
+    ) -> Look:
+        """The logit lens: what the model would say next from each depth (`vene lens`).
+
+            model.lens("The capital of Spain is", tokens=[" Madrid", " Rome"]).table.to_pandas()
+            model.lens(data=rows, positions=["subject_last", "last"]).summary.to_pandas()
+
+        `positions` are numbers, `"last"`, `"all"`, or roles of a data set's rows; default: all, of a data set the last. `tokens`
+        are asked about (default: what the model says in the end; of a data set the rows' targets and foils), and `count` of the
+        likeliest are listed at each depth. Under a `plan` the runs are those of its edits.
+        """
+        edits = None if plan is None else self._plan(plan)
+        with self._looked(
+            prompt, data, positions, ("all", "last"), tokens=tokens, plan=edits, sources=sources, limit=limit,
+            resamples=resamples,
+        ) as given:
+            return Look.of(_vene.look_lens(self._model, given, count))
+
+    def attribute(
+        self,
+        prompt: Prompt | None = None,
+        token: str | int | None = None,
+        foil: str | int | None = None,
+        *,
+        data: Any = None,
+        positions: Any = None,
+        direct: bool = False,
+        limit: int | None = None,
+        resamples: int | None = None,
+    ) -> Look:
+        """Direct logit attribution: the logit of a token, or its difference from that of a foil, as a sum over the parts of the
+        model (`vene attribute`).
+
+            model.attribute("The capital of Spain is", " Madrid", " Rome").table.to_pandas()
+            model.attribute(data=rows).summary.to_pandas()
+
+        The token is the likeliest by default, and of a data set each row's target, compared with its foil. With `direct` each
+        part's direct effect is measured as well: what its removal from the residual stream changes.
+        """
+        if token is None and foil is not None:
+            raise InputError("a foil is compared with a token: give that too")
+        tokens = [item for item in (token, foil) if item is not None] or None
+        with self._looked(
+            prompt, data, positions, ("last", "last"), tokens=tokens, limit=limit, resamples=resamples
+        ) as given:
+            return Look.of(_vene.look_attribution(self._model, given, direct))
+
+    def attention(
+        self, prompt: Prompt, *, layers: Iterable[int] | None = None, heads: Iterable[int] | None = None
+    ) -> Attention:
+        """What heads attend to in a prompt (`vene attention`): all heads, or those of some layers and numbers."""
+        with self._looked(prompt, None, None, ("last", "last")) as given:
+            chosen = [None if numbers is None else [int(number) for number in numbers] for numbers in (layers, heads)]
+            return Attention(_vene.Attention(self._model, given, *chosen))
+
+    def head_scores(
+        self, prompt: Prompt | None = None, *, data: Any = None, limit: int | None = None, resamples: int | None = None
+    ) -> Look:
+        """How much of each head's attention is on the token before, on earlier copies of the token, and on what followed these:
+        `previous_token`, `duplicate_token`, `induction`, shares from 0 to 1."""
+        with self._looked(prompt, data, None, ("last", "last"), limit=limit, resamples=resamples) as given:
+            return Look.of(_vene.look_head_scores(self._model, given))
+
+    @property
+    def weights(self) -> Weights:
+        """The weights by name, each read when it is asked for: `model.weights["layers.0.query.weight"]`."""
+        return Weights(self._model)
+
+    def compositions(self, inputs: Names = ("query", "key", "value")) -> Table:
+        """How much each head reads of each head before it, by its weights alone (Elhage et al. 2021): Q-, K- and
+        V-composition."""
+        return Table(_vene.compositions(self._model, names(inputs)))
+
+    def copying(self) -> Table:
+        """How much each head copies, by its weights alone, from -1 to 1: Σ λ / Σ |λ| over the eigenvalues of its circuit from
+        tokens to logits (Elhage et al. 2021)."""
+        return Table(_vene.copying(self._model))
+
     def generate(
         self,
         prompt: Prompt,
@@ -465,6 +556,15 @@ class Model:
             component, own, per_layer = self._model.component(name)
             places += [(component, layer) for layer in ([own] if own is not None else wanted if per_layer else [None])]
         return places
+
+    def _looked(
+        self, prompt: Prompt | None, data: Any, positions: Any, default: tuple[str, str], *, sources: Iterable[Prompt] = (),
+        **more: Any,
+    ) -> AbstractContextManager[Looked]:
+        """What is looked at."""
+        given = None if prompt is None else self._given(prompt)
+        return looked(
+            self._model, given, data, positions, default, sources=[self._given(source) for source in sources], **more)
 
     def _given(self, prompt: Prompt) -> str | list[int]:
         """As it crosses the border: a text stays one, as positions may name its phrases."""

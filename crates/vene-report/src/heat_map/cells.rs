@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 
 use super::HeatMap;
 use super::grid::{Cell, Grid};
-use crate::color::{FittedScale, quiet_on};
-use crate::drawing::{Drawing, Stroke};
-use crate::page::MOST_HINTS;
-use crate::tick;
+use crate::color::{FittedScale, loud_on, quiet_on};
+use crate::drawing::{Anchor, Drawing, Stroke, middle};
+use crate::page::{MOST_HINTS, SMALL};
+use crate::{font, tick};
 
 /// Cells that are drawn one by one, in all panels together.
 const MOST_RECTANGLES: usize = 20_000;
@@ -35,15 +35,18 @@ pub(super) fn draw(
     let inner = (size.0 - line, size.1 - line);
     let hints = grid.cells().len() <= MOST_HINTS;
     let mut dots = Vec::new();
+    let mut texts = Vec::new();
     drawing.open("cells", r#" shape-rendering="crispEdges""#);
     for row in 0..grid.rows.len() {
-        let y = at.1 + (grid.rows.len() - 1 - row) as f64 * size.1;
+        let y = at.1 + grid.above(row) as f64 * size.1;
         for (index, column) in grid.columns.iter().enumerate() {
             let corner = (at.0 + index as f64 * size.0, y);
             let cell = grid.cell(panel, row, index);
             let hint = if hints {
+                let text = grid.text(panel, row, index);
+                let text = if text.is_empty() { String::new() } else { format!(", {text}") };
                 format!(
-                    "{}, {}: {}",
+                    "{}, {}: {}{text}",
                     row_words(grid, map, row),
                     map.x.words(column),
                     words(&cell, map)
@@ -55,6 +58,11 @@ pub(super) fn draw(
                 Some(value) => {
                     let fill = scale.fill(value);
                     drawing.rectangle(corner, inner, &fill, &hint);
+                    let text = grid.text(panel, row, index);
+                    if !text.is_empty() {
+                        let middle = (corner.0 + inner.0 / 2.0, corner.1 + inner.1 / 2.0);
+                        texts.push((middle, text, loud_on(&fill)));
+                    }
                     if map.interval.is_some() && cell.is_open() {
                         let center = (corner.0 + inner.0 / 2.0, corner.1 + inner.1 / 2.0);
                         dots.push((center, quiet_on(&fill)));
@@ -65,6 +73,14 @@ pub(super) fn draw(
         }
     }
     drawing.close();
+    if !texts.is_empty() {
+        drawing.open("texts", r#" pointer-events="none""#);
+        for (at, text, color) in texts {
+            let text = font::elide(text, SMALL, inner.0 - 4.0);
+            drawing.text((at.0, at.1 + middle(SMALL)), &text, SMALL, Anchor::Middle, color);
+        }
+        drawing.close();
+    }
     if !dots.is_empty() {
         drawing.open("open", r#" pointer-events="none""#);
         for (center, color) in dots {
@@ -88,7 +104,7 @@ fn draw_dense(
     let mut dots: BTreeMap<&str, Vec<Stroke>> = BTreeMap::new();
     let mut gaps = Vec::new();
     for row in 0..grid.rows.len() {
-        let y = at.1 + ((grid.rows.len() - 1 - row) as f64 + 0.5) * size.1;
+        let y = at.1 + (grid.above(row) as f64 + 0.5) * size.1;
         let mut last: Option<String> = None;
         for index in 0..grid.columns.len() {
             let x = at.0 + index as f64 * size.0;

@@ -21,6 +21,10 @@ pub(super) struct Grid {
     pub(super) columns: Vec<Column>,
     /// `[panel][row][column]`.
     cells: Vec<Cell>,
+    /// What is written into them: likewise, or empty.
+    texts: Vec<String>,
+    /// Whether the shallowest row is on top.
+    downwards: bool,
 }
 
 /// What was measured in a place.
@@ -63,13 +67,19 @@ impl Grid {
         rows.dedup();
 
         let mut filled = vec![false; count_cells(panels.len(), rows.len(), columns.len())?];
-        let mut grid = Grid { panels, rows, by_layer, columns, cells: vec![] };
+        let downwards = map.downwards;
+        let mut grid =
+            Grid { panels, rows, by_layer, columns, cells: vec![], texts: vec![], downwards };
         grid.cells = vec![Cell::default(); filled.len()];
+        let texts = map.texts.as_ref().map(|column| table.optional_text(column)).transpose()?;
+        if texts.is_some() {
+            grid.texts = vec![String::new(); filled.len()];
+        }
         let values = table.optional_floats(&map.value)?;
         let intervals = ends_if_any(map.interval.as_ref(), &table)?;
         let places = column_of_row.into_iter().flatten().zip(&depths).zip(panel_of_row);
-        for (((column, depth), panel), (value, interval)) in
-            places.zip(values.into_iter().zip(intervals))
+        for (at, (((column, depth), panel), (value, interval))) in
+            places.zip(values.into_iter().zip(intervals)).enumerate()
         {
             let Ok(row) = grid.rows.binary_search(depth) else { continue };
             let index = grid.index(panel, row, column);
@@ -84,6 +94,9 @@ impl Grid {
             filled[index] = true;
             let value = value.filter(|value| value.is_finite());
             grid.cells[index] = Cell { value, interval };
+            if let Some(texts) = &texts {
+                grid.texts[index] = texts[at].unwrap_or_default().to_owned();
+            }
         }
         if grid.range().is_none() {
             return Err(FigureError::NoNumber { column: map.value.clone() });
@@ -98,6 +111,21 @@ impl Grid {
     /// What was measured in a place.
     pub(super) fn cell(&self, panel: usize, row: usize, column: usize) -> Cell {
         self.cells.get(self.index(panel, row, column)).copied().unwrap_or_default()
+    }
+
+    /// What is written in a place.
+    pub(super) fn text(&self, panel: usize, row: usize, column: usize) -> &str {
+        self.texts.get(self.index(panel, row, column)).map_or("", String::as_str)
+    }
+
+    /// All that is written.
+    pub(super) fn texts(&self) -> &[String] {
+        &self.texts
+    }
+
+    /// How many rows are above a row on the page.
+    pub(super) fn above(&self, row: usize) -> usize {
+        if self.downwards { row } else { self.rows.len() - 1 - row }
     }
 
     /// All cells.

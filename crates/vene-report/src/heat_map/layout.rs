@@ -13,6 +13,8 @@ const UPRIGHT_ROLE: f64 = 100.0;
 const TURNED: f64 = 110.0;
 /// The widest title of a panel that is narrower.
 const PANEL_TITLE: f64 = 220.0;
+/// The widest text in a cell that is shown in full.
+const WRITTEN: f64 = 72.0;
 /// From a panel to its colour bar; from panel to panel.
 const BESIDE: f64 = 26.0;
 const BETWEEN: f64 = 24.0;
@@ -40,7 +42,12 @@ impl Layout {
         let panels = grid.panels.len();
         let labels: Vec<String> = (0..grid.rows.len()).map(|row| grid.row(row)).collect();
         let row_labels = widest(labels.iter().map(String::as_str), LABEL) + 8.0;
-        let height = (500.0 / rows).clamp(if rows > 120.0 { 6.0 } else { 12.0 }, 28.0).floor();
+        let least = match (rows > 120.0, grid.texts().is_empty()) {
+            (true, _) => 6.0,
+            (false, true) => 12.0,
+            (false, false) => 15.0,
+        };
+        let height = (500.0 / rows).clamp(least, 28.0).floor();
         let titles = widest(grid.panels.iter().map(String::as_str), TITLE).min(PANEL_TITLE);
         // Panels stand apart by what is between them, and by titles wider than themselves.
         let gap = |cell: f64| (BETWEEN + beside).max(titles + 12.0 - cell * columns);
@@ -59,7 +66,10 @@ impl Layout {
         let roles = matches!(map.x, Axis::Role(_));
         let too_long = longest > if roles { UPRIGHT_ROLE } else { UPRIGHT };
         let turned = has_texts && (too_long || upright * columns > 620.0 || stacked);
-        let width = if has_texts && !turned {
+        let width = if !grid.texts().is_empty() {
+            let written = widest(grid.texts().iter().map(String::as_str), SMALL).min(WRITTEN) + 8.0;
+            if turned { written } else { written.max(upright) }
+        } else if has_texts && !turned {
             upright
         } else {
             let widest_cell = if has_texts { 40.0 } else { 30.0 };
@@ -172,7 +182,7 @@ fn draw_rows(drawing: &mut Drawing, grid: &Grid, layout: &Layout, at: (f64, f64)
     let layers: Vec<Option<i64>> = grid.rows.iter().map(|row| row.layer).collect();
     let stride = depth::stride(&layers, size * 1.05, layout.cell.1);
     for row in (0..grid.rows.len()).step_by(stride) {
-        let y = at.1 + ((grid.rows.len() - 1 - row) as f64 + 0.5) * layout.cell.1 + middle(size);
+        let y = at.1 + (grid.above(row) as f64 + 0.5) * layout.cell.1 + middle(size);
         drawing.text((at.0 - 6.0, y), &grid.row(row), size, Anchor::End, INK);
     }
 }
