@@ -16,9 +16,9 @@ use vene_table::{Joined, TableFile, Value as Cell};
 use crate::arguments::{Given, prompt_text, read};
 use crate::data_set::{DataSet, DataSource};
 use crate::drawn::Drawn;
-use crate::folder::{Folder, Purpose};
+use crate::folder::{Files, Folder, Purpose};
 use crate::model::{self, ModelArgument, RunArguments};
-use crate::record::{Kind, Noted, RECORD, Record};
+use crate::record::{Kind, RECORD, Record};
 use crate::{rows, selection, terminal};
 
 /// What is looked at, and where what was seen goes.
@@ -176,10 +176,9 @@ pub struct Examples {
 }
 
 impl Examples {
-    fn write(&self, path: &Path, notes: &[(String, String)]) -> anyhow::Result<()> {
+    fn write(&self, written: &Files) -> anyhow::Result<()> {
         let files = self.parts.iter().map(TableFile::open).collect::<Result<Vec<_>, _>>()?;
-        Joined::of(&files, &[])?.noted(notes).write_parquet(path)?;
-        Ok(())
+        written.parquet(EXAMPLES, Joined::of(&files, &[])?)
     }
 }
 
@@ -297,27 +296,20 @@ fn write(folder: &Folder, mut record: Record, seen: &Seen) -> anyhow::Result<Str
     if seen.examples.is_some() {
         files.push(EXAMPLES.to_owned());
     }
-    let mut others: Vec<(&str, &[u8])> =
-        seen.more.iter().map(|(name, bytes)| (name.as_str(), bytes.as_slice())).collect();
-    let drawn = seen.drawn.clone().files();
-    others.extend(drawn.iter().map(|(name, bytes)| (name.as_str(), bytes.as_slice())));
-    files.extend(others.iter().map(|(name, _)| (*name).to_owned()));
+    let others: Vec<(String, Vec<u8>)> =
+        seen.more.iter().cloned().chain(seen.drawn.clone().files()).collect();
+    files.extend(others.iter().map(|(name, _)| name.clone()));
     files.push(RECORD.to_owned());
     record.set_files(&files);
-    let notes = record.notes();
-    folder.fill(&mut record, |staging| {
+    folder.fill(&mut record, |written| {
         for (name, table) in &seen.tables {
-            table.write_csv(staging.join(format!("{name}.csv")))?;
-            table.clone().noted(&notes).write_parquet(staging.join(format!("{name}.parquet")))?;
+            written.csv(&format!("{name}.csv"), table)?;
+            written.parquet(&format!("{name}.parquet"), table.clone())?;
         }
         if let Some(examples) = &seen.examples {
-            examples.write(&staging.join(EXAMPLES), &notes)?;
+            examples.write(written)?;
         }
-        for (name, bytes) in others {
-            std::fs::write(staging.join(name), bytes)
-                .with_context(|| format!("cannot write {name}"))?;
-        }
-        Ok(())
+        written.made(&others)
     })?;
     if let Some(examples) = &seen.examples {
         // Nothing of it is left behind, also where it is not dropped.
