@@ -267,7 +267,7 @@ mod tests {
         let mut given = Given::default();
         given.add_plan(&plan);
         given.said_here(&["train.seed=1".to_owned()]);
-        ["read", "collect", "train"].map(|section| given.skip_section(section));
+        ["read", "collect", "train"].iter().for_each(|section| given.skip_section(section));
         let error = given.check("this", READ_BY).unwrap_err().to_string();
         assert!(error.starts_with("`seed` in [train] of the plan would"), "{error}");
     }

@@ -4,7 +4,6 @@
 //! to be tried with, and the test says so.
 
 mod apart;
-mod keys;
 mod walk;
 
 use walk::{FORCE, IGNORE_KEY, MODEL, THREADS, Tried, commands, walk};

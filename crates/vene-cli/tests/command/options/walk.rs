@@ -20,7 +20,7 @@ pub(super) struct Tried {
 
 /// What a run did.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) enum Outcome {
+enum Outcome {
     Refused(String),
     /// What it printed, and the files that it wrote: those that people read, whole.
     Done(String, BTreeMap<String, Vec<u8>>),
@@ -180,7 +180,7 @@ fn words(line: &str, shared: &Path) -> Vec<String> {
     line.split_whitespace().map(word).collect()
 }
 
-pub(super) fn run(command: &str, arguments: &[String]) -> Outcome {
+fn run(command: &str, arguments: &[String]) -> Outcome {
     let folder = tempfile::tempdir().unwrap();
     let output = crate::support::command()
         .current_dir(folder.path())
