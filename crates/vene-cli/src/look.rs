@@ -411,7 +411,7 @@ pub fn digits(number: f64) -> String {
     let size = number.abs();
     if size == 0.0 {
         "0".to_owned()
-    } else if size >= 1e5 || size < 1e-3 {
+    } else if !(1e-3..1e5).contains(&size) {
         format!("{number:.2e}")
     } else {
         let before = size.log10().floor().max(-1.0) as i32 + 1;

@@ -16,10 +16,10 @@ pub enum InspectError {
     Model(#[from] Box<ModelError>),
     /// The run failed.
     #[error(transparent)]
-    Run(#[from] RunError),
+    Run(Box<RunError>),
     /// The edits do not fit the model or the prompt.
     #[error(transparent)]
-    Plan(#[from] PlanError),
+    Plan(Box<PlanError>),
     /// A position that the prompt does not have.
     #[error(transparent)]
     Position(#[from] PositionError),
@@ -92,6 +92,18 @@ pub enum InspectError {
 
 vene_named::debug_as_sentence!(InspectError);
 
+impl From<RunError> for InspectError {
+    fn from(error: RunError) -> Self {
+        Self::Run(Box::new(error))
+    }
+}
+
+impl From<PlanError> for InspectError {
+    fn from(error: PlanError) -> Self {
+        Self::Plan(Box::new(error))
+    }
+}
+
 impl From<ModelError> for InspectError {
     fn from(error: ModelError) -> Self {
         Self::Model(Box::new(error))
@@ -100,6 +112,6 @@ impl From<ModelError> for InspectError {
 
 impl From<candle_core::Error> for InspectError {
     fn from(error: candle_core::Error) -> Self {
-        Self::Run(OperationError::from(error).into())
+        RunError::from(OperationError::from(error)).into()
     }
 }

@@ -124,7 +124,7 @@ impl Ready {
 /// An error of a look, by its kind.
 fn of_look(failed: InspectError) -> PyErr {
     match failed {
-        InspectError::Run(_) => error::of_run(failed),
+        InspectError::Run(failed) => error::of_run(*failed),
         InspectError::Plan(_) | InspectError::Position(_) => error::of_plan(failed),
         InspectError::Model(_) => error::of_model(*match failed {
             InspectError::Model(failed) => failed,

@@ -98,7 +98,7 @@ impl Arguments {
                 if folder.is_some() {
                     drawn.take("scores", scores_of(&model, &what, &table, "mean"));
                 }
-                let text = listing(&table, "mean", |table, row| with_interval(table, row))?;
+                let text = listing(&table, "mean", with_interval)?;
                 return Ok(Seen {
                     text,
                     tables: vec![("summary", table)],
