@@ -121,7 +121,7 @@ fn induction_on_the_embedded_model() {
 #[test]
 fn every_task_on_published_models() {
     for outline in real_models() {
-        for task in Task::ALL {
+        for &task in Task::ALL {
             let made = task.rows(&outline, COUNT, 1).unwrap();
             check(&outline, task, &made.rows);
             match task {
