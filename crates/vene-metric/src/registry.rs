@@ -61,7 +61,7 @@ mod tests {
     use super::*;
     use crate::Said;
 
-    const PAGE: &str = include_str!("../../../../docs/data-sets.md");
+    const PAGE: &str = include_str!("../../../docs/data-sets.md");
 
     #[test]
     fn names_are_unique_and_found() {

@@ -168,8 +168,8 @@ prop_compose! {
 prop_compose! {
     fn circuit()(
         (method, steps, graph) in (of(named()), of(count()), of(named())),
-        (positions, ablation, norm) in (of(list()), of(named()), of(named())),
-        (senders, receivers) in (of(list()), of(list())),
+        (positions, ablation, norm) in (of(text().prop_map(List)), of(named()), of(named())),
+        (senders, receivers) in (of(text().prop_map(List)), of(text().prop_map(List))),
     ) -> CircuitSection {
         CircuitSection { method, steps, graph, positions, ablation, norm, senders, receivers }
     }
