@@ -34,6 +34,12 @@ struct Changes<O: Operations> {
     attentions: Vec<(AttentionRows<O>, Tensor)>,
 }
 
+/// Computes queries, keys or values of what so many variants read.
+type Compute<'c, O> = &'c dyn Fn(
+    &<O as Operations>::Tensor,
+    usize,
+) -> Result<<O as Operations>::Tensor, OperationError>;
+
 impl<O: Operations> CircuitRun<'_, O> {
     /// What is unembedded: the last norm's rows, `[positions, d_model]`.
     pub(crate) fn run(&self) -> Result<O::Tensor, OperationError> {
@@ -148,7 +154,7 @@ impl<O: Operations> CircuitRun<'_, O> {
         column: impl Fn(usize) -> usize,
         residual: &O::Tensor,
         changes: &Changes<O>,
-        compute: &dyn Fn(&O::Tensor, usize) -> Result<O::Tensor, OperationError>,
+        compute: Compute<'_, O>,
     ) -> Result<O::Tensor, OperationError> {
         let operations = self.decoder.operations();
         let (positions, head_dim) = (self.tokens.len(), self.decoder.config().head_dim);

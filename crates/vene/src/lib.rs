@@ -298,9 +298,8 @@ pub mod run {
     pub use vene_named::{Named, UnknownName};
 }
 
-pub use generation::Generator;
 pub use sweep::Sweep;
-pub use vene_engine::plan::{Edit, Example, Plan, Positions};
+pub use vene_engine::plan::{Edit, Example, Plan};
 pub use vene_model::{Component, Model};
 
 /// Names that stand in one of the modules above, by the shorter path that programs already use.
@@ -314,9 +313,10 @@ mod short {
     };
     pub use candle_core;
     pub use vene_data::{PlanRows, causal, task};
-    pub use vene_engine::generation::{Generation, GenerationError, Sampling};
+    pub use vene_engine::generation::{Generation, GenerationError, Generator, Sampling};
     pub use vene_engine::plan::{
-        Heads, Module, Outputs, Part, Receipt, Reduce, Run, Source, SourcePositions, Tokens, When,
+        Heads, Module, Outputs, Part, Positions, Receipt, Reduce, Run, Source, SourcePositions,
+        Tokens, When,
     };
     pub use vene_engine::{
         Distribution, ExampleOutcome, Executor, ExecutorName, Forked, Gradients, PlanError,

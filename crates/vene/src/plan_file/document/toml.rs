@@ -89,9 +89,9 @@ mod tests {
         let column = |at: At| at.column.unwrap().get();
         let layer = edits[0].get("layer").unwrap();
         assert_eq!((column(layer.key), column(layer.at), column(at[1].at)), (1, 9, 3));
-        let document = parse("ä = { 'ö' = 1, u = \"x\" }").unwrap();
+        let document = parse("'ä' = { 'ö' = 1, u = \"x\" }").unwrap();
         let inner = document.get("ä").unwrap().get("u").unwrap();
-        assert_eq!((column(inner.key), column(inner.at)), (16, 20));
+        assert_eq!((column(inner.key), column(inner.at)), (18, 22));
     }
 
     #[test]
