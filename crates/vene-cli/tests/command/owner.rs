@@ -46,10 +46,9 @@ impl Setting {
         let data = data_sweep(&self.data, out, &["--layers", "0"]);
         let (plan, rows) = (self.plan.to_str().unwrap(), self.data.to_str().unwrap());
         let train = vec!["train", plan, "--data", rows, "--out", text];
-        let collect = vec!["collect", "--component", "mlp_output", "--layers", "0", "--out", text];
+        let collect = ["collect", "--component", "mlp_output", "--layers", "0", "--out", text];
         let collect = [&collect[..], &["--positions", "last", "--data", rows]].concat();
-        let generate =
-            vec!["generate", "--max-new-tokens", "2", "--collect", "final_norm", "--out"];
+        let generate = ["generate", "--max-new-tokens", "2", "--collect", "final_norm", "--out"];
         let generate = [&generate[..], &[text, BASE]].concat();
         let demo = vec!["demo", "--out", text];
         [demo, pair, data, train, collect, generate].map(own)
