@@ -31,7 +31,8 @@ or difference, falls where the part is taken out of the residual stream, the nor
 Examples:
   vene attribute --token \" Madrid\" --foil \" Rome\" \"The capital of Spain is\"
   vene attribute --token \" Madrid\" --foil \" Rome\" --positions all --direct \"The capital of Spain is\" --out parts
-  vene attribute --model gemma-3-270m.gguf --data ioi.jsonl --out ioi-parts
+  vene task capital -n 40 --out capital.jsonl
+  vene attribute --model embedded --data capital.jsonl --out capital-parts
 
 With --out: attribution.csv (a row for each position and part) and totals.csv, or of a data set summary.csv, totals-summary.csv
 and examples.parquet; figures; run.json. All tables are Parquet files too."

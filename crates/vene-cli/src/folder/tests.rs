@@ -137,7 +137,7 @@ fn a_record_that_leads_out_of_the_folder_removes_nothing_there() {
     hostile.set_files(&["../mine".into(), outer.path().join("mine").display().to_string()]);
     hostile.set_status(Status::Complete);
     hostile.write(&inner).unwrap();
-    let folder = Folder::claim(&inner, Purpose::New { kind: Kind::Demo, force: false }).unwrap();
+    let folder = Folder::claim(&inner, Purpose::New { kind: Kind::Demo, force: true }).unwrap();
     folder.begin(&mut record(Kind::Demo), &[]).unwrap();
     assert!(outer.path().join("mine").exists());
 }

@@ -531,6 +531,8 @@ fn no_command_is_forgotten_here() {
     let here = [
         "attention",
         "attribute",
+        // Its own options: circuit.rs.
+        "circuit",
         "collect",
         "demo",
         "evaluate",

@@ -92,7 +92,9 @@ fn sections_of_plans() {
     let both = printed(&["generate", "--plan", plan, "--max-new-tokens", "1", BASE]);
     assert!(both.contains("# original"), "{both}");
     write("[[collect]]\ncomponent = 'mlp_output'\nlayer = 0", scaled);
-    assert!(refused(&["generate", "--plan", plan, BASE]).contains("collects"));
+    printed(&["generate", "--plan", plan, "--max-new-tokens", "1", "--out", out, BASE]);
+    assert!(shared.path().join("out/tokens.parquet").exists());
+    fs::remove_dir_all(out).unwrap();
 
     let das = "[[edit]]\ncomponent = 'block_output'\nlayer = 2\npositions = { role = 'subject_last' }\n\
                intervention = { name = 'low_rank_rotated_space', rank = 4 }\n";
