@@ -9,10 +9,18 @@ use crate::arguments::Given;
 
 /// Circuits: a model's graph, and the effect of every edge
 #[derive(Args)]
-#[command(long_about = "\
+#[command(
+    long_about = "\
 A model as a graph: senders (the embeddings `input`, heads `a5.h1`, MLPs `m5`) add to the residual stream, receivers (a \
 head's queries, keys and values `a5.h1<q>`, `a5.h1<k>`, `a5.h1<v>`, an MLP `m5`, the `logits`) read it. Patching an edge \
-lets its receiver alone read what the sender adds in another run, and recomputes all that follows.")]
+lets its receiver alone read what the sender adds in another run, and recomputes all that follows.",
+    after_help = "\
+Examples:
+  vene circuit graph
+  vene task capital -n 10 --out capital.jsonl
+  vene circuit edges --data capital.jsonl --limit 2 --model embedded --positions subject_last \\
+    --receivers logits --out edges"
+)]
 pub struct Arguments {
     #[command(subcommand)]
     command: Command,
