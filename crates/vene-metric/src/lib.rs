@@ -4,7 +4,7 @@
 //! one's own. It declares what it reads ([`Reads`]), so that a sweep computes no more than its metrics need: two rows
 //! of the unembedding for a logit difference, all of them, summed on the fly, for a probability, the whole
 //! distribution for a divergence. The same value is measured in a sweep over one pair
-//! and over the rows of a data set ([`Sweep`](crate::Sweep)).
+//! and over the rows of a data set (`vene::Sweep`).
 //!
 //! Answers may be *sets* (any of them is right) and *sequences* of tokens. Each token of a sequence is read after the
 //! prompt and the tokens before it (teacher forcing): its log-probability is the sum of theirs. So a number that a

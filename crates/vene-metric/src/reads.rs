@@ -115,7 +115,7 @@ impl Reads {
         self
     }
 
-    /// An activation of the edited run, as [`Plan::collect`](crate::Plan::collect) keeps it.
+    /// An activation of the edited run, as [`Plan::collect`](vene_engine::plan::Plan::collect) keeps it.
     #[must_use]
     pub fn activation(
         mut self,

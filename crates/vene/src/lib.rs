@@ -17,7 +17,7 @@
 //! | write text while activations are edited | [`Generator`]: [below](#generating-text) |
 //! | run a plan that stands in a file | [`PlanFile::run`](plan_file::PlanFile::run): [below](#running-a-file) |
 //! | run a plan over a data set | [`plan::plan_sweep::PlanSweep`] |
-//! | make a data set, or read one | [`data::task::Task`], [`data::read`] |
+//! | make a data set, or read one | [`data::task::Task`], [`data::read()`] |
 //! | look inside: logit lens, attribution, attention, weights | [`inspect`] |
 //! | score every edge of a model's graph, run circuits | [`circuit`] |
 //! | take gradients at sites | [`run::Gradients`] |
@@ -244,7 +244,7 @@ pub use vene_metric as metric;
 pub use vene_statistics as statistics;
 
 /// Data sets: rows of a base, a source, their answers, and the phrases that positions are named after; generators of them
-/// ([`task`](data::task)), and causal models of a task ([`causal`](data::causal)).
+/// ([`task`]), and causal models of a task ([`causal`]).
 pub mod data {
     pub use vene_data::{
         DataError, DataFile, FoilIs, Layout, LeftOut, OverRows, Phrase, Place, PlanRows,
@@ -278,8 +278,8 @@ pub mod table {
     };
 }
 
-/// Plans: which values of which run are replaced by what; over the rows of a data set ([`plan_sweep`](plan::plan_sweep)); and
-/// the interventions by name ([`registry`](plan::registry)).
+/// Plans: which values of which run are replaced by what; over the rows of a data set ([`plan_sweep`]); and
+/// the interventions by name ([`registry`]).
 pub mod plan {
     #[doc(inline)]
     pub use crate::{plan_sweep, registry};
