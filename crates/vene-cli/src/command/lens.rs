@@ -34,7 +34,8 @@ over the rows' groups. With --plan the runs are those under its edits.",
 Examples:
   vene lens \"The capital of Spain is\"
   vene lens --positions last --token \" Madrid\" --token \" Rome\" \"The capital of Spain is\"
-  vene lens --model gemma-3-270m.gguf --data capital.jsonl --positions subject_last,last --out lens
+  vene task capital -n 40 --out capital.jsonl
+  vene lens --model embedded --data capital.jsonl --positions subject_last,last --out lens
 
 With --out: lens.csv (a row for each position, depth and token), likeliest.csv, or of a data set summary.csv and
 examples.parquet; figures; run.json. All tables are Parquet files too."
