@@ -53,7 +53,7 @@ pub fn forecast(
     settings: &Settings,
     out: &Path,
 ) -> anyhow::Result<()> {
-    warn(outline, scores);
+    warn(outline, scores, settings);
     if settings.json {
         return terminal::print_json(&record::forecast(scores, out));
     }
@@ -73,13 +73,15 @@ pub fn start(
     folder.begin(&mut record, &files)?;
     folder.run(|| {
         let model = model::load(outline, settings.precision)?;
-        warn(&model, scores);
+        warn(&model, scores, settings);
         let parts = Parts::open(folder.path(), &FILES, batches(scores, settings)?, &record)?;
         finish(&model, scores, settings, folder, (record, parts))
     })
 }
 
-fn warn(outline: &Outline, scores: &EdgeScores) {
+/// Warns of what may make a result other than was meant.
+fn warn(outline: &Outline, scores: &EdgeScores, settings: &Settings) {
+    rows::warn_of_left_out(scores.rows().left_out(), settings.data.rows);
     let prepared = scores.rows().prepared();
     if let Some(row) = prepared.first() {
         model::warn_about_bos(outline, &row.base);

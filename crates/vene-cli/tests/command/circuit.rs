@@ -128,6 +128,23 @@ fn gradients_score_all_edges_and_other_options_are_refused() {
 }
 
 #[test]
+fn rows_that_cannot_be_used_are_said() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = rows(folder.path());
+    // Its source is longer than its base.
+    let longer = "{\"base\":\"The capital of Spain is\",\"source\":\"In fact the capital of Italy is\",\
+                  \"target\":\" Madrid\",\"foil\":\" Rome\"}\n";
+    fs::write(&data, fs::read_to_string(&data).unwrap() + longer).unwrap();
+    let line = ["circuit", "edges", "--data", &data, "--dry-run"];
+    let output = command().args(line).output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(
+        output.status.success() && said.contains("left out") && said.contains("row 2"),
+        "{said}"
+    );
+}
+
+#[test]
 fn what_is_read_is_said_where_nothing_is_given() {
     let output = command().args(["circuit", "edges"]).output().unwrap();
     let said = String::from_utf8(output.stderr).unwrap();
