@@ -25,6 +25,7 @@ use crate::graph::{Graph, KeyHead, Receiver};
 use crate::node_run::NodeRun;
 use crate::options::{Ablation, CircuitRows};
 use crate::reader::RowReader;
+use crate::row_runs::RowRuns;
 use crate::slope::Slope;
 
 /// Scores edges by gradients.
@@ -95,18 +96,14 @@ impl EdgeAttribution {
         row: &PreparedRow,
     ) -> Result<RowEdges, CircuitError> {
         let graph = self.rows.graph();
-        let run = NodeRun::of(decoder, row.base.tokens())?;
-        let source = match &row.source {
-            Some(source) => Some(NodeRun::of(decoder, source.tokens())?),
-            None => None,
-        };
+        let runs = RowRuns::of(decoder, row)?;
+        let run = &runs.base;
         let metrics = self.rows.metrics();
         let mut edges = Vec::new();
         for (place, at) in self.rows.places().iter().enumerate() {
             let at = at.aligned(self.rows.places(), row);
-            let counterpart =
-                self.ablation.counterpart(decoder.operations(), &run, source.as_ref(), &at)?;
-            let differences = Differences::of(decoder, graph, &run, &counterpart, &at.base)?;
+            let counterpart = runs.counterpart(decoder.operations(), self.ablation, &at)?;
+            let differences = Differences::of(decoder, graph, run, &counterpart, &at.base)?;
             let mut scores = vec![vec![0.0; metrics.len()]; graph.edge_count()];
             let shares: Vec<Option<f64>> = match self.steps {
                 None => vec![None],
@@ -117,9 +114,9 @@ impl EdgeAttribution {
             for share in &shares {
                 let moved = match share {
                     None => None,
-                    Some(share) => Some(moved(decoder, &run, &counterpart, &at.base, *share)?),
+                    Some(share) => Some(moved(decoder, run, &counterpart, &at.base, *share)?),
                 };
-                let run = moved.as_ref().unwrap_or(&run);
+                let run = moved.as_ref().unwrap_or(run);
                 for (metric, scored) in metrics.iter().enumerate() {
                     let slope = Slope::of(scored.as_ref(), row)?;
                     let embedding = moved.as_ref().map(|run| &run.layers[0].residual);

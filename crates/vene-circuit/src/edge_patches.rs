@@ -127,8 +127,10 @@ impl<O: Operations> EdgePatches<'_, O> {
                 (Component::AttentionValueOutput, Some(layer), Some(readers))
             }
             Receiver::Mlp { layer } => (Component::MlpOutput, Some(layer), None),
-            Receiver::Logits if config.final_norm => (Component::FinalNorm, None, None),
-            Receiver::Logits => (Component::BlockOutput, Some(self.graph.layers() - 1), None),
+            Receiver::Logits => {
+                let (component, layer) = Patch::site_of_logits(config);
+                (component, layer, None)
+            }
         };
         let columns = match &heads {
             Some(heads) => heads.start * head_dim..heads.end * head_dim,

@@ -20,6 +20,7 @@ use crate::options::{Ablation, CircuitRows};
 use crate::patch::Patch;
 use crate::reader::RowReader;
 use crate::receivers::{NormOf, Receivers};
+use crate::row_runs::RowRuns;
 
 /// Bytes that patches and what they are made of may take at a time, beside the forks.
 const PATCHES: usize = 64 << 20;
@@ -140,20 +141,15 @@ impl EdgeEffects {
         let reader = RowReader::new(model, self.rows.meter(), row, self.memory)?;
         let base = reader.base()?;
         let mut edges = Vec::with_capacity(self.edges_per_row());
-        let run = NodeRun::of(decoder, row.base.tokens())?;
-        let source = match &row.source {
-            Some(source) => Some(NodeRun::of(decoder, source.tokens())?),
-            None => None,
-        };
+        let runs = RowRuns::of(decoder, row)?;
         for (place, at) in self.rows.places().iter().enumerate() {
             let at = at.aligned(self.rows.places(), row);
-            let counterpart =
-                self.ablation.counterpart(decoder.operations(), &run, source.as_ref(), &at)?;
+            let counterpart = runs.counterpart(decoder.operations(), self.ablation, &at)?;
             let of_place = OfPlace {
                 effects: self,
                 decoder,
                 reader: &reader,
-                run: &run,
+                run: &runs.base,
                 at: &at.base,
                 read: RowReader::position(row),
                 place,
@@ -254,8 +250,10 @@ impl<O: Operations> OfPlace<'_, O> {
                 made.push(vec![patch]);
             }
         }
-        let mut done = patches.len() - made.len();
-        let mut flow = progress(std::mem::take(&mut done));
+        let mut flow = progress(patches.len() - made.len());
+        if flow.is_break() {
+            return Err(vene_engine::RunError::Stopped.into());
+        }
         self.reader.patched(&made, "a run with a patched edge", &mut |index, values| {
             let effects = values.iter().zip(base).map(|(value, base)| value - base);
             edges[first + numbers[index]].effects = effects.collect();

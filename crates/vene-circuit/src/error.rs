@@ -1,5 +1,7 @@
 //! What can go wrong with circuits.
 
+use std::path::PathBuf;
+
 use vene_engine::PlanError;
 use vene_engine::RunError;
 use vene_metric::MetricError;
@@ -7,7 +9,7 @@ use vene_model::{AnotherModel, OperationError};
 use vene_statistics::StatisticsError;
 use vene_table::TableError;
 
-use crate::graph::GraphError;
+use crate::graph::{Edge, GraphError, GroupedKeys};
 
 /// Something about a circuit that cannot be computed.
 #[derive(thiserror::Error)]
@@ -115,6 +117,69 @@ pub enum CircuitError {
     /// No edge.
     #[error("there is no edge to look at: name at least one sender and one receiver after it")]
     NoEdges,
+    /// An edge that has two scores.
+    #[error("the edge `{edge}` is scored twice: each has one score")]
+    EdgeTwice {
+        /// The edge.
+        edge: Edge,
+    },
+    /// An edge without a finite score.
+    #[error("the score of `{edge}` is no finite number, so that edges cannot be ranked")]
+    NoScore {
+        /// The edge.
+        edge: Edge,
+    },
+    /// Scores of some edges alone.
+    #[error(
+        "{scored} of the graph's {all} edges have a score (`{missing}` has none), and circuits are made of all: score every edge"
+    )]
+    NotAllEdges {
+        /// How many have one.
+        scored: usize,
+        /// How many there are.
+        all: usize,
+        /// The first without.
+        missing: Edge,
+    },
+    /// Scores of another graph.
+    #[error("the edges were scored in the {scored} graph, and the {wanted} one is asked for: take one for both")]
+    ScoredOnAnother {
+        /// That of the scores.
+        scored: String,
+        /// That which is asked for.
+        wanted: GroupedKeys,
+    },
+    /// Several metrics, or one that was not measured.
+    #[error("{} of the edges' metrics is meant: take one of {}", asked_metric(metric), known.join(", "))]
+    WhichMetric {
+        /// The metric that was asked for.
+        metric: Option<String>,
+        /// Those that were measured.
+        known: Vec<String>,
+    },
+    /// Scores of roles.
+    #[error("the edges were patched at {}, and circuits are run at all positions: score them at all", places.join(", "))]
+    NotAllPositions {
+        /// Where they were patched.
+        places: Vec<String>,
+    },
+    /// Circuits are run at all positions.
+    #[error("circuits are run with edges patched at all positions at once: take no other place")]
+    CircuitPlaces,
+    /// Shares of edges that make no curve.
+    #[error("shares of edges are numbers from 0 to 1, each larger than the one before")]
+    Shares,
+    /// A file of a circuit that cannot be read or written.
+    #[error("{}: {reason}", path.display())]
+    SavedCircuit {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        reason: String,
+    },
+    /// What is no file of this graph.
+    #[error("it holds no circuit of this model's graph, as EAP-IG and vene write them: {0}")]
+    NoGraph(String),
     /// A row's index that there is not.
     #[error("there is no row {row}: there are {rows}, 0 to {}", rows - 1)]
     NoRow {
@@ -123,6 +188,11 @@ pub enum CircuitError {
         /// How many there are.
         rows: usize,
     },
+}
+
+/// Which metric was asked for, as the beginning of a sentence.
+fn asked_metric(metric: &Option<String>) -> String {
+    metric.as_ref().map_or_else(|| "one".to_owned(), |metric| format!("{metric} is asked for, but none"))
 }
 
 vene_named::debug_as_sentence!(CircuitError);

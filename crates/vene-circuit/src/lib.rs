@@ -7,7 +7,9 @@
 //! * [`Graph`]: nodes and edges of a model, by the names of EAP-IG;
 //! * [`EdgeEffects`]: the effect of every edge, exactly, in the rows of a data set;
 //! * [`EdgeAttribution`]: the same to first order, by gradients (EAP, EAP-IG);
-//! * [`Circuits`]: models in which only some edges are as they were.
+//! * [`EdgeRanking`], [`SavedCircuit`]: circuits made of scores, and in files;
+//! * [`Circuits`]: models in which only some edges are as they were;
+//! * [`Faithfulness`]: how much of what a model does circuits of growing size do by themselves.
 
 mod attribution;
 mod circuit_run;
@@ -18,26 +20,37 @@ mod edge_patches;
 mod edge_set;
 mod edges;
 mod error;
+mod faithfulness;
+mod faithfulness_curve;
 mod frozen_norm;
 pub mod graph;
+mod graphml;
 mod node_run;
 mod options;
 mod patch;
 mod place;
+mod prune;
+mod ranking;
 mod reader;
 mod receivers;
+mod row_runs;
+mod saved;
 mod score;
 mod slope;
 mod table;
 
 pub use attribution::EdgeAttribution;
-pub use circuits::{Circuits, RowCircuits};
+pub use circuits::{Carry, Circuits, Patched, RowCircuits};
 pub use edge_set::EdgeSet;
 pub use edges::{EdgeEffects, EdgeValues, RowEdges};
 pub use error::CircuitError;
+pub use faithfulness::{CircuitRole, CircuitSizes, Faithfulness, RowFaithfulness, SHARES};
+pub use faithfulness_curve::{CIRCUIT_SETTINGS, FaithfulnessCurve};
 pub use graph::{Edge, Graph, GraphError, GroupedKeys, KeyHead, Receiver, Sender};
 pub use options::{Ablation, CircuitRows, CircuitRowsBuilder};
 pub use place::PatchPlace;
+pub use ranking::{EdgeRanking, RankBy};
 pub use receivers::NormOf;
+pub use saved::SavedCircuit;
 pub use score::{EdgeMethod, EdgeScores};
-pub use table::{join, summary};
+pub use table::{SETTINGS as EDGE_SETTINGS, join, summary};

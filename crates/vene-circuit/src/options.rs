@@ -4,14 +4,12 @@ use std::sync::Arc;
 
 use vene_data::{LeftOut, PreparedRow, Requirements, Role, Row, prepare};
 use vene_metric::{Meter, Metric};
-use vene_model::{BeginningOfSequence, Model, ModelKey, OperationError, Operations, Outline};
+use vene_model::{BeginningOfSequence, Model, ModelKey, Outline};
 use vene_named::named;
 
-use crate::counterpart::Counterpart;
 use crate::error::CircuitError;
 use crate::graph::{Graph, GroupedKeys};
-use crate::node_run::NodeRun;
-use crate::place::{Aligned, PatchPlace};
+use crate::place::PatchPlace;
 
 named! {
     /// What senders add instead of what they add in the base.
@@ -27,21 +25,6 @@ impl Ablation {
     /// Whether it reads sources.
     pub fn reads_source(self) -> bool {
         self == Self::Resample
-    }
-
-    pub(crate) fn counterpart<O: Operations>(
-        self,
-        operations: &O,
-        run: &NodeRun<O>,
-        source: Option<&NodeRun<O>>,
-        at: &Aligned,
-    ) -> Result<Counterpart<O>, OperationError> {
-        match (self, source) {
-            (Self::Resample, Some(source)) => Counterpart::of_run(operations, source, &at.source),
-            // A row without a source is refused where one is read.
-            (Self::Resample, None) => Counterpart::of_run(operations, run, &at.base),
-            (Self::Zero, _) => Counterpart::zero(operations, run, &at.base),
-        }
     }
 }
 

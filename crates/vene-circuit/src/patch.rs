@@ -4,7 +4,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use vene_engine::plan::{Edit, Positions, Source};
-use vene_model::Component;
+use vene_model::{Component, DecoderConfig};
 
 /// Values that stand at a site instead of the run's own.
 #[derive(Clone, Debug)]
@@ -18,6 +18,20 @@ pub(crate) struct Patch {
 }
 
 impl Patch {
+    /// What is unembedded at a position: the last norm's output, or where there is none the last block's. `values` is `[d_model]`.
+    pub(crate) fn of_logits(config: &DecoderConfig, position: usize, values: Arc<Vec<f64>>) -> Self {
+        let (component, layer) = Self::site_of_logits(config);
+        Self { component, layer, heads: None, positions: vec![position], values }
+    }
+
+    /// Where that stands.
+    pub(crate) fn site_of_logits(config: &DecoderConfig) -> (Component, Option<usize>) {
+        match config.final_norm {
+            true => (Component::FinalNorm, None),
+            false => (Component::BlockOutput, Some(config.layers.len() - 1)),
+        }
+    }
+
     /// As an edit of a plan for one example.
     pub(crate) fn edit(&self) -> Edit {
         let positions = self.positions.iter().map(|&position| position as i64).collect();

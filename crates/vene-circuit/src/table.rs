@@ -89,7 +89,7 @@ pub fn join<T: TableSource>(parts: &[T]) -> Result<Joined<'_, T>, CircuitError> 
 /// # Errors
 /// A table that is no examples' table of edges; intervals that cannot be drawn.
 pub fn summary(examples: &impl TableSource, bootstrap: &Bootstrap) -> Result<Table, CircuitError> {
-    let clusters = clusters(examples)?;
+    let clusters = Examples::of(examples)?;
     let mut cells = Cells::default();
     let columns: Vec<&str> =
         CELL.into_iter().chain(SETTINGS).chain(["example", "base_value", "effect"]).collect();
@@ -129,24 +129,31 @@ pub fn summary(examples: &impl TableSource, bootstrap: &Bootstrap) -> Result<Tab
 }
 
 /// The examples of a table, and which of them belong together.
-struct Examples {
+pub(crate) struct Examples {
     numbers: HashMap<i64, usize>,
-    clusters: Clusters,
+    pub(crate) clusters: Clusters,
 }
 
-fn clusters(table: &impl TableSource) -> Result<Examples, CircuitError> {
-    let (mut numbers, mut groups) = (HashMap::new(), Vec::new());
-    for chunk in table.chunks(Some(&["example", "group"]))? {
-        let chunk = chunk?;
-        let of_row = chunk.optional_text("group")?;
-        for (&example, group) in chunk.integers("example")?.iter().zip(of_row) {
-            numbers.entry(example).or_insert_with(|| {
-                groups.push(group.map(str::to_owned));
-                groups.len() - 1
-            });
+impl Examples {
+    pub(crate) fn of(table: &impl TableSource) -> Result<Self, CircuitError> {
+        let (mut numbers, mut groups) = (HashMap::new(), Vec::new());
+        for chunk in table.chunks(Some(&["example", "group"]))? {
+            let chunk = chunk?;
+            let of_row = chunk.optional_text("group")?;
+            for (&example, group) in chunk.integers("example")?.iter().zip(of_row) {
+                numbers.entry(example).or_insert_with(|| {
+                    groups.push(group.map(str::to_owned));
+                    groups.len() - 1
+                });
+            }
         }
+        Ok(Self { numbers, clusters: Clusters::of(groups) })
     }
-    Ok(Examples { numbers, clusters: Clusters::of(groups) })
+
+    /// An example's number among the observations; all were read in the pass before.
+    pub(crate) fn number(&self, example: i64) -> Result<usize, CircuitError> {
+        self.numbers.get(&example).copied().ok_or(CircuitError::Changed)
+    }
 }
 
 /// Every edge, place and metric of a table.
@@ -181,10 +188,7 @@ impl Cells {
                 self.sums.push(ClusterSums::new(&examples.clusters));
                 self.keys.len() - 1
             });
-            // All were read in the pass before.
-            let observation = examples.numbers.get(example).copied();
-            let observation = observation.ok_or(CircuitError::Changed)?;
-            self.sums[cell].add(&examples.clusters, observation, effect);
+            self.sums[cell].add(&examples.clusters, examples.number(*example)?, effect);
         }
         Ok(())
     }

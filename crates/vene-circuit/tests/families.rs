@@ -7,7 +7,7 @@ use std::sync::Arc;
 use vene::Model;
 use vene::data::{PreparedRow, Row};
 use vene::metric::LOGIT_DIFFERENCE;
-use vene_circuit::{CircuitRows, Circuits, Edge, EdgeEffects, EdgeSet, Graph, GroupedKeys};
+use vene_circuit::{CircuitRows, Circuits, Edge, EdgeEffects, EdgeSet, Graph, GroupedKeys, Patched};
 use vene_data::Answers;
 use vene_model::Precision;
 use vene_test_support::{Fixture, model_names};
@@ -59,7 +59,10 @@ fn compare(model: &Model, name: &str, row: PreparedRow, keys: GroupedKeys) {
     let mut sets: Vec<EdgeSet> = edges.iter().map(one).collect();
     sets.push(EdgeSet::all(&graph));
     sets.push(EdgeSet::none(&graph));
-    let whole = Circuits::new(rows).run_row(model, 0, &sets).unwrap();
+    let patched: Vec<Patched<'_>> = sets.iter().map(Patched::from).collect();
+    let whole = Circuits::new(rows)
+        .run_row(model, 0, &patched, &mut |_| ControlFlow::Continue(()))
+        .unwrap();
     let close = |found: f64, expected: f64, what: &str| {
         assert!((found - expected).abs() < 1e-9, "{name}, {keys}, {what}: {found} {expected}");
     };

@@ -9,7 +9,7 @@ use vene::Model;
 use vene::data::{PreparedRow, Row};
 use vene::metric::LOGIT_DIFFERENCE;
 use vene_circuit::{
-    CircuitRows, Circuits, Edge, EdgeAttribution, EdgeEffects, EdgeSet, GroupedKeys,
+    CircuitRows, Circuits, Edge, EdgeAttribution, EdgeEffects, EdgeSet, GroupedKeys, Patched,
 };
 use vene_data::Answers;
 use vene_model::Precision;
@@ -95,7 +95,10 @@ fn compare(precision: Precision, tolerance: f64) {
             set
         };
         let sets: Vec<EdgeSet> = case.sets.iter().map(set).collect();
-        let found = Circuits::new(rows).run_row(&model, 0, &sets).unwrap();
+        let patched: Vec<Patched<'_>> = sets.iter().map(Patched::from).collect();
+        let found = Circuits::new(rows)
+            .run_row(&model, 0, &patched, &mut |_| ControlFlow::Continue(()))
+            .unwrap();
         for (set, values) in case.sets.iter().zip(found.values) {
             close(values[0], set.value, &format!("a set of {} edges", set.edges.len()));
         }

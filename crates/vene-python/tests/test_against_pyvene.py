@@ -76,6 +76,46 @@ def test_outputs_and_gradients(gpt, batch, kind, place, locations, prepare):
         torch.testing.assert_close(gradients[name], gradient, rtol=0, atol=1e-4 * scale)
 
 
+def adaptor(library):
+    """An adaptor of the class of either library: it adds a learned map of what the module read."""
+
+    class Adaptor(library.ConstantSourceIntervention, library.TrainableIntervention, library.DistributedRepresentationIntervention):
+        def __init__(self, **options):
+            super().__init__(**options)
+            self.is_source_constant = True
+            self.map = torch.nn.Linear(64, 64)
+
+        def forward(self, base, source=None, subspaces=None, args=None):
+            return base + torch.tanh(self.map(args)).reshape(base.shape)
+
+    return Adaptor
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("locations", [{"base": ([[[2]] * 3] * 3)}, None])
+def test_adaptors_are_given_what_their_modules_read(gpt, batch, locations):
+    base, _, labels = batch
+    places = [(1, "mlp_output"), (2, "attention_output"), (2, "block_output")]
+    state, found = None, []
+    for library in (theirs, ours):
+        config = library.IntervenableConfig(
+            [{"layer": layer, "component": component, "low_rank_dimension": 1} for layer, component in places], adaptor(library))
+        intervenable = library.IntervenableModel(config, gpt, as_adaptor=True)
+        maps = [own.map for own in intervenable.interventions.values()]
+        if state is None:
+            state = [copy.deepcopy(one.state_dict()) for one in maps]
+        for one, saved in zip(maps, state, strict=True):
+            one.load_state_dict(saved)
+        _, output = intervenable(base, unit_locations=locations)
+        torch.nn.functional.cross_entropy(output.logits[:, -1], labels).backward()
+        found.append((output.logits.detach(), [one.weight.grad for one in maps]))
+    (expected, expected_gradients), (logits, gradients) = found
+    torch.testing.assert_close(logits, expected, rtol=0, atol=3e-6)
+    for gradient, other in zip(gradients, expected_gradients, strict=True):
+        assert other.abs().max() > 0
+        torch.testing.assert_close(gradient, other, rtol=0, atol=1e-4 * float(other.abs().max()))
+
+
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize(("writes", "reads"), [(theirs, ours), (ours, theirs)], ids=["read", "written"])
 def test_folders_both_ways(gpt, batch, tmp_path, writes, reads):

@@ -265,3 +265,36 @@ def test_what_is_no_intervention_is_refused(function, options, said):
     with pytest.raises(vene.PlanError) as raised:
         vene.intervention(function, **options)
     assert said in str(raised.value)
+
+
+class Adding(pv.ConstantSourceIntervention):
+    """Adds what its module read."""
+
+    def forward(self, base, source=None, subspaces=None, args=None):
+        assert args.shape == base.shape
+        return base + args
+
+
+@pytest.mark.parametrize("places", [[(2, "mlp_output")], [(2, "mlp_output"), (4, "block_output")]])
+def test_an_adaptor_is_given_what_its_module_read(model, places):
+    base = model.tokenizer(SPAIN, return_tensors="pt")
+    inputs = {"mlp_output": "mlp_input", "block_output": "block_input"}
+    config = [{"layer": layer, "component": component, "intervention_type": Adding} for layer, component in places]
+    _, output = pv.IntervenableModel(config, model, as_adaptor=True)(base, unit_locations={"base": 3})
+    # One edit after the other, each adding what is collected beside those before it.
+    edits = []
+    for layer, component in places:
+        collected = model.run({"edit": edits, "collect": [
+            {"component": inputs[component], "layer": layer, "positions": 3}]}, SPAIN)
+        read = np.asarray(collected.activation(inputs[component], layer)).reshape(-1)
+        edits.append({"intervention": "addition", "component": component, "layer": layer, "positions": 3,
+                      "source": {"values": read.tolist()}})
+    expected = model.run({"edit": edits}, SPAIN).logits()
+    np.testing.assert_allclose(np.asarray(output.logits[0][-1]), expected, rtol=0, atol=1e-5)
+
+
+def test_what_modules_read_is_not_known_everywhere(model):
+    config = [{"layer": 2, "component": "head_attention_value_output", "unit": "h.pos", "intervention_type": Adding}]
+    with pytest.raises(pv.PlanError if hasattr(pv, "PlanError") else Exception, match="as_adaptor gives .* not known here"):
+        pv.IntervenableModel(config, model, as_adaptor=True)(
+            model.tokenizer(SPAIN, return_tensors="pt"), unit_locations={"base": ([[[[1]], [[3]]]])})

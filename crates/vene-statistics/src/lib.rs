@@ -51,5 +51,5 @@ pub use correction::Correction;
 pub use error::StatisticsError;
 pub use estimate::{Estimate, estimates, means};
 pub use interval::Interval;
-pub use ratio::{Quotient, Ratio, RatioSums, Refusal, ratios, ratios_of_means};
+pub use ratio::{Quotient, Ratio, RatioSums, Refusal, distance_from_one, ratios, ratios_of_means};
 pub use sums::ClusterSums;

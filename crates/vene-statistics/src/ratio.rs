@@ -150,6 +150,41 @@ pub fn ratios<Sums: Borrow<RatioSums>>(
     sampler.sample(&cells.collect::<Vec<_>>(), |[above, below]| ratio(&sampler, &above, &below))
 }
 
+/// How far ratios are from 1, summed by weights: Σ weight · |1 − ratio|, all of one resample together. Refused where one of the ratios is.
+///
+/// # Errors
+///
+/// As [`means`](super::means).
+pub fn distance_from_one(
+    cells: &[RatioSums],
+    weights: &[f64],
+    clusters: &Clusters,
+    bootstrap: &Bootstrap,
+) -> Result<Result<Quotient, Refusal>, StatisticsError> {
+    let sampler = Sampler::new(clusters, bootstrap)?;
+    let cells: Vec<_> = cells.iter().map(|sums| [&sums.above, &sums.below]).collect();
+    let found = sampler.sample(&cells, |[above, below]| {
+        let resampled: Vec<f64> =
+            above.totals.iter().zip(&below.totals).map(|(above, below)| above / below).collect();
+        (ratio(&sampler, &above, &below), resampled)
+    })?;
+    let (mut value, mut resampled, mut most) = (0.0, vec![0.0; bootstrap.resamples], 0);
+    for ((ratio, of_cell), weight) in found.into_iter().zip(weights) {
+        let quotient = match ratio.quotient {
+            Ok(quotient) => quotient,
+            Err(refusal) => return Ok(Err(refusal)),
+        };
+        most = most.max(ratio.denominator.clusters);
+        value += weight * (1.0 - quotient.value).abs();
+        for (sum, ratio) in resampled.iter_mut().zip(of_cell) {
+            *sum += weight * (1.0 - ratio).abs();
+        }
+    }
+    let interval = sampler.interval(most, resampled);
+    let found = interval.map(|interval| Quotient { value, interval });
+    Ok(found.ok_or(Refusal::FewClusters { clusters: most }))
+}
+
 fn ratio(sampler: &Sampler<'_>, numerator: &Sampled, denominator: &Sampled) -> Ratio {
     // The numbers of observations cancel: a ratio of means is a ratio of sums.
     let resampled = numerator.totals.iter().zip(&denominator.totals).map(|(a, b)| a / b).collect();

@@ -78,6 +78,7 @@ pub struct Graph {
     key_value_heads: usize,
     keys: GroupedKeys,
     is_parallel: bool,
+    d_model: usize,
 }
 
 impl Graph {
@@ -96,6 +97,7 @@ impl Graph {
             key_value_heads: config.key_value_heads,
             keys,
             is_parallel: !config.is_sequential(),
+            d_model: config.d_model,
         })
     }
 
@@ -112,6 +114,21 @@ impl Graph {
     /// Query heads of a layer.
     pub fn heads(&self) -> usize {
         self.heads
+    }
+
+    /// How many heads' keys and values a layer has.
+    pub fn key_value_heads(&self) -> usize {
+        self.key_value_heads
+    }
+
+    /// Whether MLPs stand beside attention, and read no head of their layer.
+    pub fn is_parallel(&self) -> bool {
+        self.is_parallel
+    }
+
+    /// The width of the residual stream.
+    pub fn d_model(&self) -> usize {
+        self.d_model
     }
 
     /// All senders, in the order of the computation: the input, then of each layer its heads and its MLP.
@@ -281,7 +298,7 @@ mod tests {
     use std::collections::HashSet;
 
     fn graph(layers: usize, heads: usize, key_value_heads: usize, keys: GroupedKeys) -> Graph {
-        Graph { layers, heads, key_value_heads, keys, is_parallel: false }
+        Graph { layers, heads, key_value_heads, keys, is_parallel: false, d_model: 16 }
     }
 
     #[test]

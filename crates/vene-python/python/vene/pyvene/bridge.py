@@ -12,6 +12,7 @@ from vene import _vene
 from vene._arrays import array
 from vene._function import returned
 from vene.pyvene._backend import HAS_TORCH
+from vene.pyvene.adaptor import ModuleInput
 from vene.pyvene.interventions import (
     CollectIntervention,
     Intervention,
@@ -52,6 +53,7 @@ class Bridge:
         options: dict[str, Any],
         given: Any = None,
         trained: Sequence[Any] | None = None,
+        module_input: ModuleInput | None = None,
     ) -> None:
         self._intervention = intervention
         self._is_pattern = is_pattern
@@ -60,6 +62,7 @@ class Bridge:
         self._options = options
         self._given = given
         self._trained = trained
+        self._module_input = module_input
         self.outputs: list[InterventionOutput] = []
         self.gradients: list[Any] = []
         name = getattr(intervention, "function", intervention)
@@ -98,9 +101,12 @@ class Bridge:
         def back(given: _vene.Values) -> npt.NDArray[Any]:
             found: list[Any] = [None] * (1 + len(trained))
             if edited.requires_grad:
-                wanted = [values, *trained]
+                read = [] if self._module_input is None else [self._module_input.of(context[0])]
                 gradient = torch.from_numpy(array(given)).to(edited.dtype)
-                found = list(torch.autograd.grad(edited, wanted, gradient, retain_graph=True, allow_unused=True))
+                found = list(torch.autograd.grad(
+                    edited, [values, *trained, *read], gradient, retain_graph=True, allow_unused=True))
+                for one in read:
+                    one.grad = found.pop()
             for index, one in enumerate(found[1:]):
                 if one is not None:
                     before = self.gradients[index]
@@ -119,7 +125,10 @@ class Bridge:
         arguments = [self._seen(base, heads), source]
         if self._subspaces is not None or not isinstance(self._intervention, LambdaIntervention):
             arguments.append(None if self._subspaces is None else [self._subspaces[example]])
-        edited = self._intervention(*arguments, **self._options)
+        options = self._options
+        if self._module_input is not None:
+            options = {**options, "args": self._module_input.of(example)}
+        edited = self._intervention(*arguments, **options)
         if isinstance(edited, InterventionOutput):
             self.outputs.append(edited)
             edited = edited.output

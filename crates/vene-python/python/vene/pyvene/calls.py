@@ -14,6 +14,7 @@ from vene._arrays import array, tensor
 from vene._errors import PlanError
 from vene._padding import Prompts
 from vene.pyvene import ahead, locations, native
+from vene.pyvene import adaptor as adaptors
 from vene.pyvene._backend import HAS_TORCH, as_array
 from vene.pyvene.bridge import Bridge, LambdaIntervention
 from vene.pyvene.configuration import MODULE
@@ -59,6 +60,7 @@ class Call:
         self._options = dict(options or {})
         self.outputs: list[Any] = []
         self.bridges: list[Bridge] = []
+        self._module_inputs: list[tuple[int, adaptors.ModuleInput]] = []
         given = self._sources(sources)
         present = [source for source in given if source is not None]
         self.model, prompts = intervenable.host.encoded([base, *present])
@@ -164,13 +166,23 @@ class Call:
 
     def plan(self, trained: list[Sequence[Any]] | None = None) -> _vene.Plan:
         """The plan; with `trained`, which is filled, bridges keep graphs for gradients, each with its parameters."""
-        self.bridges = []
+        self.bridges, self._module_inputs = [], []
         return self._planned(self._locations, [self._state(index, trained) for index in range(len(self._of.sorted_keys))])
 
     def _planned(self, spelt: dict[str, Any] | None, states: list[State]) -> _vene.Plan:
+        configuration, subspaces, reads = self.configuration(), self._subspaces, self._reads
+        if self._module_inputs:
+            read = [index for index, _ in self._module_inputs]
+            configuration = adaptors.with_inputs(configuration, self._module_inputs)
+            spelt = None if spelt is None else {name: adaptors.repeated(sides, read) for name, sides in spelt.items()}
+            subspaces = None if subspaces is None else [*subspaces, *[None] * len(read)]
+            # Groups that are named stay as many as they are.
+            if configuration["representations"][-1]["group_key"] is None:
+                reads = [*reads, *[None] * len(read)]
+            states = [*states, *((None, one.native, None) for _, one in self._module_inputs)]
         return _vene.Plan.of_pyvene(
-            self.model._model, json.dumps(self.configuration()), json.dumps(spelt), json.dumps(self._subspaces),
-            self._reads, states, self._when, self._skips_own_input())
+            self.model._model, json.dumps(configuration), json.dumps(spelt), json.dumps(subspaces), reads, states, self._when,
+            self._skips_own_input())
 
     def _dimensions(self, intervention: Any) -> Any:
         """How many of the first dimensions are meant where no subspace is chosen."""
@@ -205,9 +217,14 @@ class Call:
             own += [given] if wants_gradient else []
             trained.append(own)
         chosen = None if self._subspaces is None else self._subspaces[index]
+        module_input = None
+        if self._of.as_adaptor and not reads:
+            component, _ = self._of.components[index]
+            module_input = adaptors.ModuleInput(adaptors.read_by(component, one.unit), trained is not None)
+            self._module_inputs.append((index, module_input))
         return Bridge(
             intervention, one.unit, is_pattern=self.is_pattern(index), reads_source=reads, subspaces=chosen,
-            options=self._options, given=given if wants_gradient else None, trained=own)
+            options=self._options, given=given if wants_gradient else None, trained=own, module_input=module_input)
 
     def is_pattern(self, index: int) -> bool:
         return self._of.components[index][0].startswith("attention_weight")

@@ -31,14 +31,15 @@ class IntervenableModel(Module):
 
     def __init__(self, config: Any, model: Any, use_fast: bool = False, **more: Any) -> None:
         super().__init__()
-        if more.pop("as_adaptor", False):
-            raise PlanError("as_adaptor is not known here: an intervention reads one component")
+        self.as_adaptor = bool(more.pop("as_adaptor", False))
         if more:
             raise PlanError(f"IntervenableModel has no {', '.join(sorted(more))}")
         if not isinstance(config, IntervenableConfig):
             config = IntervenableConfig(representations=config)
         self.config: IntervenableConfig = config
         self.mode = config.mode
+        if self.as_adaptor and self.mode == "serial":
+            raise PlanError("as_adaptor is for interventions of one run, and the mode is serial")
         self.use_fast = use_fast
         self.host = Host(model)
         self.model = model
