@@ -32,14 +32,22 @@ _INPUTS = {
 """The component that a component's module reads."""
 
 
-def read_by(component: str, unit: str) -> str:
-    """The component that the module of a component reads."""
+def read_by(component: str, unit: str, family: str) -> str:
+    """The component that the module of a component reads, as pyvene has modules."""
     found = _INPUTS.get(component) if unit == "pos" else None
+    if unit == "pos" and family == "gpt2":
+        # Its attention ends in a dropout, which is the module; queries, keys and values are of one module.
+        found = {"attention_output": component, "query_output": None, "key_output": None, "value_output": None}.get(
+            component, found)
     if found is None:
         raise PlanError(
-            f"as_adaptor gives interventions what their modules read; of {component} by {unit} that is not known here. "
-            f"It is for {', '.join(_INPUTS)}, by pos")
+            f"as_adaptor gives interventions what their modules read; of {component} by {unit} in a model of family {family} that "
+            f"is not known here. It is for {', '.join(_INPUTS)}, by pos")
     return found
+
+
+ITSELF = "itself"
+"""In place of a `ModuleInput`: the module reads what is edited."""
 
 
 class ModuleInput:
@@ -57,7 +65,7 @@ class ModuleInput:
         return self._seen[example]
 
     def _kept(self, base: _vene.Values, _sources: list[_vene.Values], context: Any, _differentiated: bool) -> Any:
-        values = array(base).copy()
+        values: Any = array(base).copy()
         if HAS_TORCH:
             import torch
 

@@ -53,7 +53,7 @@ class Bridge:
         options: dict[str, Any],
         given: Any = None,
         trained: Sequence[Any] | None = None,
-        module_input: ModuleInput | None = None,
+        module_input: ModuleInput | str | None = None,
     ) -> None:
         self._intervention = intervention
         self._is_pattern = is_pattern
@@ -101,7 +101,7 @@ class Bridge:
         def back(given: _vene.Values) -> npt.NDArray[Any]:
             found: list[Any] = [None] * (1 + len(trained))
             if edited.requires_grad:
-                read = [] if self._module_input is None else [self._module_input.of(context[0])]
+                read = [self._module_input.of(context[0])] if isinstance(self._module_input, ModuleInput) else []
                 gradient = torch.from_numpy(array(given)).to(edited.dtype)
                 found = list(torch.autograd.grad(
                     edited, [values, *trained, *read], gradient, retain_graph=True, allow_unused=True))
@@ -127,7 +127,8 @@ class Bridge:
             arguments.append(None if self._subspaces is None else [self._subspaces[example]])
         options = self._options
         if self._module_input is not None:
-            options = {**options, "args": self._module_input.of(example)}
+            read = self._module_input.of(example) if isinstance(self._module_input, ModuleInput) else base[None]
+            options = {**options, "args": read}
         edited = self._intervention(*arguments, **options)
         if isinstance(edited, InterventionOutput):
             self.outputs.append(edited)

@@ -217,11 +217,15 @@ class Call:
             own += [given] if wants_gradient else []
             trained.append(own)
         chosen = None if self._subspaces is None else self._subspaces[index]
-        module_input = None
+        module_input: adaptors.ModuleInput | str | None = None
         if self._of.as_adaptor and not reads:
             component, _ = self._of.components[index]
-            module_input = adaptors.ModuleInput(adaptors.read_by(component, one.unit), trained is not None)
-            self._module_inputs.append((index, module_input))
+            read = adaptors.read_by(component, one.unit, self.model.config.family)
+            if read == component:
+                module_input = adaptors.ITSELF
+            else:
+                module_input = adaptors.ModuleInput(read, trained is not None)
+                self._module_inputs.append((index, module_input))
         return Bridge(
             intervention, one.unit, is_pattern=self.is_pattern(index), reads_source=reads, subspaces=chosen,
             options=self._options, given=given if wants_gradient else None, trained=own, module_input=module_input)

@@ -64,7 +64,7 @@ class IntervenableModel(Module):
         self._links: dict[str, Any] = {}
         for one, kind in zip(self.config.representations, self.config.types(), strict=True):
             if one.moe_key is not None:
-                raise PlanError("moe_key is not known here")
+                raise PlanError("moe_key is not known here: no component that pyvene knows is an expert of a mixture")
             component, layer = self._place(one)
             link = one.intervention_link_key
             intervention = linked.get(link) if link is not None else None
