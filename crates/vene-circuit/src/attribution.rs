@@ -25,6 +25,7 @@ use crate::graph::{Graph, KeyHead, Receiver};
 use crate::node_run::NodeRun;
 use crate::options::{Ablation, CircuitRows};
 use crate::reader::RowReader;
+use crate::receivers::projection_site;
 use crate::row_runs::RowRuns;
 use crate::slope::Slope;
 
@@ -175,7 +176,7 @@ fn gradients<O: Operations>(
 ) -> Result<SiteGradients, CircuitError> {
     let layers = decoder.config().layers.len();
     let of_layer = |layer| {
-        let of = |projection| gradient_site(decoder.config(), projection);
+        let of = |projection| projection_site(decoder.config(), projection);
         let components = [
             of(Projection::Queries),
             of(Projection::Keys),
@@ -203,17 +204,6 @@ fn gradients<O: Operations>(
     let plan: ResolvedPlan = plan.resolve(model, &[example])?;
     let gradients = Gradients::new(model, plan, &sites)?;
     Ok(gradients.of(&[0], &|logits| slope.value(logits))?)
-}
-
-/// Where the gradient of a projection is taken: after a norm of all heads together, of which each head reads its own columns alone.
-fn gradient_site(config: &DecoderConfig, projection: Projection) -> Component {
-    match (projection, config.norms_all_heads()) {
-        (Projection::Queries, false) => Component::QueryOutput,
-        (Projection::Queries, true) => Component::NormedQuery,
-        (Projection::Keys, false) => Component::KeyOutput,
-        (Projection::Keys, true) => Component::NormedKey,
-        (Projection::Values, _) => Component::ValueOutput,
-    }
 }
 
 fn site(config: &DecoderConfig, component: Component, layer: usize) -> Result<Site, CircuitError> {
@@ -297,7 +287,7 @@ impl<O: Operations> Layers<'_, O> {
         let rows: Vec<usize> = (0..senders * self.at.len()).collect();
         let mut projected = operations.values(&project(&along)?, &rows)?.broadcast_sub(&bias)?;
         let config = self.decoder.config();
-        let component = gradient_site(config, projection);
+        let component = projection_site(config, projection);
         let mut gradient = self.gradient(component, layer)?;
         // What the projection itself gives in this run.
         let input = operations.take_rows(&self.run.layers[layer].residual, self.at)?;

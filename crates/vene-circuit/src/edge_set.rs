@@ -43,7 +43,8 @@ impl EdgeSet {
         if !self.graph.contains(edge) {
             return false;
         }
-        let (receiver, sender) = (self.index(edge.receiver), self.graph.sender_index(edge.sender));
+        let (receiver, sender) =
+            (self.graph.receiver_index(edge.receiver), self.graph.sender_index(edge.sender));
         std::mem::replace(&mut self.read[receiver][sender], is_in) != is_in
     }
 
@@ -55,7 +56,7 @@ impl EdgeSet {
 
     /// Which of the senders that a receiver reads, by number.
     pub(crate) fn of(&self, receiver: Receiver) -> &[bool] {
-        &self.read[self.index(receiver)]
+        &self.read[self.graph.receiver_index(receiver)]
     }
 
     /// How many edges are in it.
@@ -74,24 +75,6 @@ impl EdgeSet {
             let senders = read.iter().enumerate().filter(|(_, is_in)| **is_in);
             senders.map(move |(sender, _)| Edge { sender: self.graph.sender(sender), receiver })
         })
-    }
-
-    /// A receiver's number in the graph's order.
-    fn index(&self, receiver: Receiver) -> usize {
-        let of_attention = self.graph.heads() + 2 * self.graph.key_heads().count();
-        let (heads, keys) = (self.graph.heads(), self.graph.key_heads().count());
-        let number = |head| match head {
-            crate::KeyHead::Own(head) | crate::KeyHead::Shared(head) => head,
-        };
-        match receiver {
-            Receiver::Query { layer, head } => layer * (of_attention + 1) + head,
-            Receiver::Key { layer, head } => layer * (of_attention + 1) + heads + number(head),
-            Receiver::Value { layer, head } => {
-                layer * (of_attention + 1) + heads + keys + number(head)
-            }
-            Receiver::Mlp { layer } => layer * (of_attention + 1) + of_attention,
-            Receiver::Logits => self.graph.layers() * (of_attention + 1),
-        }
     }
 }
 

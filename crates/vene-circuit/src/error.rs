@@ -9,7 +9,7 @@ use vene_model::{AnotherModel, OperationError};
 use vene_statistics::StatisticsError;
 use vene_table::TableError;
 
-use crate::graph::{Edge, GraphError, GroupedKeys};
+use crate::graph::{Edge, GraphError, GroupedKeys, Receiver, Sender};
 
 /// Something about a circuit that cannot be computed.
 #[derive(thiserror::Error)]
@@ -142,7 +142,9 @@ pub enum CircuitError {
         missing: Edge,
     },
     /// Scores of another graph.
-    #[error("the edges were scored in the {scored} graph, and the {wanted} one is asked for: take one for both")]
+    #[error(
+        "the edges were scored in the {scored} graph, and the {wanted} one is asked for: take one for both"
+    )]
     ScoredOnAnother {
         /// That of the scores.
         scored: String,
@@ -180,6 +182,35 @@ pub enum CircuitError {
     /// What is no file of this graph.
     #[error("it holds no circuit of this model's graph, as EAP-IG and vene write them: {0}")]
     NoGraph(String),
+    /// A sender that the graph does not have.
+    #[error("this model has no `{sender}`: `vene circuit graph` says what it has")]
+    NoSender {
+        /// The sender.
+        sender: Sender,
+    },
+    /// A receiver that the graph does not have.
+    #[error("this model's {keys} graph has no `{receiver}`: `vene circuit graph` says what it has")]
+    NoReceiver {
+        /// The receiver.
+        receiver: Receiver,
+        /// Which graph it is.
+        keys: GroupedKeys,
+    },
+    /// Senders that lie behind all receivers.
+    #[error("no receiver reads {senders}: name a receiver that is computed after it")]
+    NoPath {
+        /// The set of senders.
+        senders: String,
+    },
+    /// One query head's copy of keys that several share.
+    #[error(
+        "`{receiver}` are a query head's own copy, and several heads share them in this model: path patching takes the grouped graph (`vene circuit edges` \
+         patches single edges into such copies)"
+    )]
+    OwnKeys {
+        /// The receiver.
+        receiver: Receiver,
+    },
     /// A row's index that there is not.
     #[error("there is no row {row}: there are {rows}, 0 to {}", rows - 1)]
     NoRow {
@@ -192,7 +223,9 @@ pub enum CircuitError {
 
 /// Which metric was asked for, as the beginning of a sentence.
 fn asked_metric(metric: &Option<String>) -> String {
-    metric.as_ref().map_or_else(|| "one".to_owned(), |metric| format!("{metric} is asked for, but none"))
+    metric
+        .as_ref()
+        .map_or_else(|| "one".to_owned(), |metric| format!("{metric} is asked for, but none"))
 }
 
 vene_named::debug_as_sentence!(CircuitError);

@@ -7,6 +7,7 @@
 //! * [`Graph`]: nodes and edges of a model, by the names of EAP-IG;
 //! * [`EdgeEffects`]: the effect of every edge, exactly, in the rows of a data set;
 //! * [`EdgeAttribution`]: the same to first order, by gradients (EAP, EAP-IG);
+//! * [`PathEffects`]: path patching, from sets of senders to sets of receivers, directly or through MLPs;
 //! * [`EdgeRanking`], [`SavedCircuit`]: circuits made of scores, and in files;
 //! * [`Circuits`]: models in which only some edges are as they were;
 //! * [`Faithfulness`]: how much of what a model does circuits of growing size do by themselves.
@@ -28,6 +29,7 @@ mod graphml;
 mod node_run;
 mod options;
 mod patch;
+mod paths;
 mod place;
 mod prune;
 mod ranking;
@@ -36,6 +38,7 @@ mod receivers;
 mod row_runs;
 mod saved;
 mod score;
+mod sent;
 mod slope;
 mod table;
 
@@ -48,9 +51,11 @@ pub use faithfulness::{CircuitRole, CircuitSizes, Faithfulness, RowFaithfulness,
 pub use faithfulness_curve::{CIRCUIT_SETTINGS, FaithfulnessCurve};
 pub use graph::{Edge, Graph, GraphError, GroupedKeys, KeyHead, Receiver, Sender};
 pub use options::{Ablation, CircuitRows, CircuitRowsBuilder};
+pub use paths::{PathEffects, PathValues, RowPaths, SenderSet};
 pub use place::PatchPlace;
 pub use ranking::{EdgeRanking, RankBy};
 pub use receivers::NormOf;
 pub use saved::SavedCircuit;
 pub use score::{EdgeMethod, EdgeScores};
+pub use sent::Through;
 pub use table::{SETTINGS as EDGE_SETTINGS, join, summary};

@@ -3,7 +3,9 @@
 //! Each function takes what is added to the residual stream of a run at some positions, for any number of *variants* at once (one for
 //! each sender, say): `[variants * positions, d_model]`, a variant's positions together.
 
-use vene_model::{Decoder, OperationError, Operations, Path, Query};
+use vene_model::{
+    Component, Decoder, DecoderConfig, OperationError, Operations, Path, Projection, Query,
+};
 use vene_named::named;
 
 use crate::frozen_norm::{FrozenNorm, Norm};
@@ -16,6 +18,17 @@ named! {
         Recomputed = "recomputed",
         /// It is centred and divided as the base's is, so that contributions add up.
         Frozen = "frozen",
+    }
+}
+
+/// Where a projection of one head stands apart from the others: after a norm of all heads together, of which each head reads its own columns alone.
+pub(crate) fn projection_site(config: &DecoderConfig, projection: Projection) -> Component {
+    match (projection, config.norms_all_heads()) {
+        (Projection::Queries, false) => Component::QueryOutput,
+        (Projection::Queries, true) => Component::NormedQuery,
+        (Projection::Keys, false) => Component::KeyOutput,
+        (Projection::Keys, true) => Component::NormedKey,
+        (Projection::Values, _) => Component::ValueOutput,
     }
 }
 
@@ -92,11 +105,7 @@ impl<O: Operations> Receivers<'_, O> {
         added: &O::Tensor,
         variants: usize,
     ) -> Result<O::Tensor, OperationError> {
-        let residual = &self.run.layers[layer].residual_of_mlp;
-        let is_normed = self.decoder.config().pre_norms;
-        let norm: Norm<'_, O> = &|rows| self.decoder.mlp_input(layer, rows);
-        let input = self.normed(added, variants, residual, norm, is_normed)?;
-        self.decoder.mlp_output(layer, &input)
+        self.decoder.mlp_output(layer, &self.mlp_input(layer, added, variants)?)
     }
 
     /// What is unembedded, `[variants * positions, d_model]`: the last norm's rows.
@@ -108,6 +117,35 @@ impl<O: Operations> Receivers<'_, O> {
         let is_normed = self.decoder.config().final_norm;
         let norm: Norm<'_, O> = &|rows| self.decoder.final_norm(rows);
         self.normed(added, variants, &self.run.end, norm, is_normed)
+    }
+
+    /// What stands at [`projection_site`] where attention reads something else, `[variants * positions, heads * head_dim]`.
+    pub(crate) fn projection(
+        &self,
+        layer: usize,
+        projection: Projection,
+        added: &O::Tensor,
+        variants: usize,
+    ) -> Result<O::Tensor, OperationError> {
+        let input = self.attention_input(layer, added, variants)?;
+        let clipped = self.decoder.clipped(layer, projection, &input)?;
+        match self.decoder.config().norms_all_heads() {
+            true => self.decoder.projection_normed(layer, projection, &clipped),
+            false => Ok(clipped),
+        }
+    }
+
+    /// What the MLP reads, `[variants * positions, d_model]`.
+    pub(crate) fn mlp_input(
+        &self,
+        layer: usize,
+        added: &O::Tensor,
+        variants: usize,
+    ) -> Result<O::Tensor, OperationError> {
+        let residual = &self.run.layers[layer].residual_of_mlp;
+        let is_normed = self.decoder.config().pre_norms;
+        let norm: Norm<'_, O> = &|rows| self.decoder.mlp_input(layer, rows);
+        self.normed(added, variants, residual, norm, is_normed)
     }
 
     fn operations(&self) -> &O {

@@ -5,13 +5,15 @@ use std::collections::HashMap;
 use vene_statistics::{Bootstrap, ClusterSums, Clusters, estimates};
 use vene_table::{Distinct, Joined, Kind, Table, TableSource};
 
-use crate::edges::RowEdges;
+use crate::edges::{EdgeValues, RowEdges};
 use crate::error::CircuitError;
+use crate::options::CircuitRows;
 use crate::place::PatchPlace;
 use crate::score::EdgeScores;
+use crate::sent::Through;
 
 /// What says of a table which edges may stand beside each other in it.
-pub const SETTINGS: [&str; 5] = ["method", "effect_type", "norm", "ablation", "graph"];
+pub const SETTINGS: [&str; 6] = ["method", "effect_type", "through", "norm", "ablation", "graph"];
 
 /// What cells are told apart by.
 const CELL: [&str; 4] = ["sender", "receiver", "position", "metric"];
@@ -23,56 +25,69 @@ impl EdgeScores {
     /// # Errors
     /// A row that there is not.
     pub fn table(&self, row: usize, found: &RowEdges) -> Result<Table, CircuitError> {
-        let rows = self.rows();
-        let all = rows.prepared();
-        let prepared = all.get(row).ok_or(CircuitError::NoRow { row, rows: all.len() })?;
-        let metrics: Vec<&str> = rows.metrics().iter().map(|metric| metric.name()).collect();
-        let places: Vec<String> = rows.places().iter().map(PatchPlace::name).collect();
-        let lines = found.edges.len() * metrics.len();
-        let each = || {
-            found.edges.iter().flat_map(|edge| (0..metrics.len()).map(move |metric| (edge, metric)))
+        let line = |of: &EdgeValues| Line {
+            sender: of.edge.sender.to_string(),
+            receiver: of.edge.receiver.to_string(),
+            place: of.place,
+            effects: of.effects.clone(),
         };
-        let settings = self.settings();
-        let table = Table::builder()
-            .column("example", vec![prepared.index as i64; lines])
-            .column("group", vec![prepared.row.group.clone(); lines])
-            .column("sender", each().map(|(of, _)| of.edge.sender.to_string()).collect::<Vec<_>>())
-            .column(
-                "receiver",
-                each().map(|(of, _)| of.edge.receiver.to_string()).collect::<Vec<_>>(),
-            )
-            .column("position", each().map(|(of, _)| places[of.place].clone()).collect::<Vec<_>>())
-            .column("metric", each().map(|(_, at)| metrics[at].to_owned()).collect::<Vec<_>>())
-            .column("base_value", each().map(|(_, at)| found.base[at]).collect::<Vec<_>>())
-            .column(
-                "source_value",
-                each().map(|(_, at)| Some(found.source.as_ref()?[at])).collect::<Vec<_>>(),
-            )
-            .column(
-                "value",
-                each().map(|(of, at)| found.base[at] + of.effects[at]).collect::<Vec<_>>(),
-            )
-            .column("effect", each().map(|(of, at)| of.effects[at]).collect::<Vec<_>>());
-        let table = settings
-            .into_iter()
-            .fold(table, |table, (name, value)| table.column(name, vec![value.to_owned(); lines]));
-        Ok(table.build()?)
+        let lines: Vec<Line> = found.edges.iter().map(line).collect();
+        let values = (found.base.as_slice(), found.source.as_deref());
+        of_lines(self.rows(), row, values, &lines, self.settings())
     }
 
     /// The value of each of [`SETTINGS`].
-    fn settings(&self) -> [(&'static str, &'static str); 5] {
+    fn settings(&self) -> [&'static str; 6] {
         let (ablation, norm) = match self {
             Self::Exact(effects) => (effects.ablation.name(), effects.norm.name()),
             Self::Gradient(attribution) => (attribution.ablation.name(), "first order"),
         };
-        let values =
-            [self.method().name(), "path", norm, ablation, self.rows().graph().keys().name()];
-        let mut settings = [("", ""); 5];
-        for (setting, pair) in settings.iter_mut().zip(SETTINGS.into_iter().zip(values)) {
-            *setting = pair;
-        }
-        settings
+        let through = Through::Direct.name();
+        [self.method().name(), "path", through, norm, ablation, self.rows().graph().keys().name()]
     }
+}
+
+/// What was patched in a row.
+pub(crate) struct Line {
+    pub(crate) sender: String,
+    pub(crate) receiver: String,
+    /// Which of the places.
+    pub(crate) place: usize,
+    /// Of each metric.
+    pub(crate) effects: Vec<f64>,
+}
+
+/// The table of a row, by its place among the rows: a line for each of `lines` and metric. `base` and `source` are what each metric is in the unedited runs.
+pub(crate) fn of_lines(
+    rows: &CircuitRows,
+    row: usize,
+    (base, source): (&[f64], Option<&[f64]>),
+    lines: &[Line],
+    settings: [&'static str; 6],
+) -> Result<Table, CircuitError> {
+    let all = rows.prepared();
+    let prepared = all.get(row).ok_or(CircuitError::NoRow { row, rows: all.len() })?;
+    let metrics: Vec<&str> = rows.metrics().iter().map(|metric| metric.name()).collect();
+    let places: Vec<String> = rows.places().iter().map(PatchPlace::name).collect();
+    let each =
+        || lines.iter().flat_map(|line| (0..metrics.len()).map(move |metric| (line, metric)));
+    let count = lines.len() * metrics.len();
+    let table = Table::builder()
+        .column("example", vec![prepared.index as i64; count])
+        .column("group", vec![prepared.row.group.clone(); count])
+        .column("sender", each().map(|(line, _)| line.sender.clone()).collect::<Vec<_>>())
+        .column("receiver", each().map(|(line, _)| line.receiver.clone()).collect::<Vec<_>>())
+        .column("position", each().map(|(line, _)| places[line.place].clone()).collect::<Vec<_>>())
+        .column("metric", each().map(|(_, at)| metrics[at].to_owned()).collect::<Vec<_>>())
+        .column("base_value", each().map(|(_, at)| base[at]).collect::<Vec<_>>())
+        .column("source_value", each().map(|(_, at)| Some(source?[at])).collect::<Vec<_>>())
+        .column("value", each().map(|(line, at)| base[at] + line.effects[at]).collect::<Vec<_>>())
+        .column("effect", each().map(|(line, at)| line.effects[at]).collect::<Vec<_>>());
+    let table = SETTINGS
+        .into_iter()
+        .zip(settings)
+        .fold(table, |table, (name, value)| table.column(name, vec![value.to_owned(); count]));
+    Ok(table.build()?)
 }
 
 /// The tables of several rows as one; nothing is copied.
@@ -163,7 +178,7 @@ struct Cells {
     keys: Vec<[u32; 4]>,
     names: [Distinct; 4],
     sums: Vec<ClusterSums>,
-    settings: [Distinct; 5],
+    settings: [Distinct; 6],
 }
 
 impl Cells {

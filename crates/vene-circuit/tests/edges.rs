@@ -7,7 +7,10 @@ use std::sync::Arc;
 use vene::Model;
 use vene::data::Row;
 use vene::metric::LOGIT_DIFFERENCE;
-use vene_circuit::{Ablation, CircuitRows, Circuits, Edge, EdgeEffects, EdgeSet, GroupedKeys};
+use vene_circuit::{
+    Ablation, CircuitRole, CircuitRows, CircuitSizes, Circuits, Edge, EdgeEffects, EdgeRanking,
+    EdgeSet, Faithfulness, GroupedKeys, Patched, RankBy,
+};
 use vene_model::Precision;
 
 fn rows(model: &Model, keys: GroupedKeys) -> CircuitRows {
@@ -44,7 +47,11 @@ fn compare(precision: Precision, ablation: Ablation, tolerance: f64) {
     // A whole run for each edge takes long: of every few edges one.
     let chosen: Vec<Edge> = graph.edges().skip(3).step_by(EVERY).collect();
     let sets: Vec<EdgeSet> = chosen.iter().copied().map(one).collect();
-    let whole = Circuits::new(rows).ablation(ablation).run_row(&model, 0, &sets).unwrap();
+    let patched: Vec<Patched<'_>> = sets.iter().map(Patched::from).collect();
+    let whole = Circuits::new(rows)
+        .ablation(ablation)
+        .run_row(&model, 0, &patched, &mut |_| ControlFlow::Continue(()))
+        .unwrap();
     assert_eq!(whole.base, forked.base);
     let mut changed = 0;
     for (edge, values) in chosen.into_iter().zip(whole.values) {
@@ -69,7 +76,50 @@ fn all_edges_patched_are_the_source_and_none_the_base() {
     let rows = rows(&model, GroupedKeys::Grouped);
     let graph = rows.graph().clone();
     let sets = [EdgeSet::none(&graph), EdgeSet::all(&graph)];
-    let found = Circuits::new(rows).run_row(&model, 0, &sets).unwrap();
+    let patched: Vec<Patched<'_>> = sets.iter().map(Patched::from).collect();
+    let found = Circuits::new(rows)
+        .run_row(&model, 0, &patched, &mut |_| ControlFlow::Continue(()))
+        .unwrap();
     assert!((found.values[0][0] - found.base[0]).abs() < 1e-10, "{found:?}");
     assert!((found.values[1][0] - found.source.unwrap()[0]).abs() < 1e-10);
+}
+
+#[test]
+fn controls_say_what_circuits_alone_do() {
+    let model = Model::load_with("embedded", Precision::Double, &mut |_| ()).unwrap();
+    let rows = rows(&model, GroupedKeys::Grouped);
+    let graph = rows.graph().clone();
+    let effects = EdgeEffects::new(rows.clone())
+        .run_row(&model, 0, &mut |_| ControlFlow::Continue(()))
+        .unwrap();
+    let scores = effects.edges.iter().map(|of| (of.edge, of.effects[0]));
+    let ranking = EdgeRanking::new(&graph, scores, RankBy::Absolute).unwrap();
+    let sizes = CircuitSizes { shares: vec![0.1, 0.5, 1.0], ..CircuitSizes::default() };
+    let faithfulness = Faithfulness::new(Circuits::new(rows), &ranking, &sizes).unwrap();
+    let mut runs = 0;
+    let found = faithfulness
+        .run_row(&model, 0, &mut |more| {
+            runs += more;
+            ControlFlow::Continue(())
+        })
+        .unwrap();
+    assert_eq!(runs, faithfulness.runs_per_row());
+    let table = faithfulness.table(0, &found).unwrap();
+    let (roles, shares) = (table.text("role").unwrap(), table.floats("share").unwrap());
+    let base = table.floats("base_value").unwrap()[0];
+    let empty = table.floats("empty_value").unwrap()[0];
+    assert!((empty - effects.source.unwrap()[0]).abs() < 1e-9, "all edges patched are the source");
+    let value = |role: CircuitRole, share: f64| {
+        let is_it = |row: &usize| roles[*row] == role.name() && shares[*row] == share;
+        table.floats("value").unwrap()[(0..table.rows()).find(is_it).unwrap()]
+    };
+    for share in [0.1, 0.5, 1.0] {
+        assert!((value(CircuitRole::SelfSwap, share) - base).abs() < 1e-9);
+    }
+    assert!((value(CircuitRole::Circuit, 1.0) - base).abs() < 1e-9);
+    assert!((value(CircuitRole::Complement, 1.0) - empty).abs() < 1e-9);
+    let part = |role| (value(role, 0.5) - empty) / (base - empty);
+    assert!(part(CircuitRole::Circuit) > 0.5, "{}", part(CircuitRole::Circuit));
+    assert!(part(CircuitRole::Circuit) > part(CircuitRole::Random));
+    assert!(part(CircuitRole::Circuit) > part(CircuitRole::Complement));
 }

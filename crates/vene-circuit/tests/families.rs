@@ -7,7 +7,9 @@ use std::sync::Arc;
 use vene::Model;
 use vene::data::{PreparedRow, Row};
 use vene::metric::LOGIT_DIFFERENCE;
-use vene_circuit::{CircuitRows, Circuits, Edge, EdgeEffects, EdgeSet, Graph, GroupedKeys, Patched};
+use vene_circuit::{
+    CircuitRows, Circuits, Edge, EdgeEffects, EdgeSet, Graph, GroupedKeys, Patched, PathEffects,
+};
 use vene_data::Answers;
 use vene_model::Precision;
 use vene_test_support::{Fixture, model_names};
@@ -60,7 +62,7 @@ fn compare(model: &Model, name: &str, row: PreparedRow, keys: GroupedKeys) {
     sets.push(EdgeSet::all(&graph));
     sets.push(EdgeSet::none(&graph));
     let patched: Vec<Patched<'_>> = sets.iter().map(Patched::from).collect();
-    let whole = Circuits::new(rows)
+    let whole = Circuits::new(rows.clone())
         .run_row(model, 0, &patched, &mut |_| ControlFlow::Continue(()))
         .unwrap();
     let close = |found: f64, expected: f64, what: &str| {
@@ -69,6 +71,15 @@ fn compare(model: &Model, name: &str, row: PreparedRow, keys: GroupedKeys) {
     for (edge, values) in edges.iter().zip(&whole.values) {
         let of = found.edges.iter().find(|of| of.edge == *edge).unwrap();
         close(of.effects[0], values[0] - whole.base[0], &edge.to_string());
+    }
+    // A path from one sender to one receiver is their edge, whatever stands between.
+    if keys == GroupedKeys::Grouped {
+        for of in found.edges.iter().step_by(3) {
+            let path =
+                PathEffects::new(rows.clone(), vec![of.edge.sender.into()], vec![of.edge.receiver]);
+            let path = path.unwrap().run_row(model, 0, &mut |_| ControlFlow::Continue(())).unwrap();
+            close(path.paths[0].effects[0], of.effects[0], &format!("the path {}", of.edge));
+        }
     }
     let changed = found.edges.iter().filter(|of| of.effects[0].abs() > 1e-6).count();
     assert!(changed > EDGES / 4, "{name}: {changed}");

@@ -10,6 +10,7 @@ use vene::data::{PreparedRow, Row};
 use vene::metric::LOGIT_DIFFERENCE;
 use vene_circuit::{
     CircuitRows, Circuits, Edge, EdgeAttribution, EdgeEffects, EdgeSet, GroupedKeys, Patched,
+    PathEffects, SenderSet, Through,
 };
 use vene_data::Answers;
 use vene_model::Precision;
@@ -27,6 +28,15 @@ struct Case {
     source_value: f64,
     edges: Vec<OneEdge>,
     sets: Vec<Set>,
+    paths: Vec<OnePath>,
+}
+
+#[derive(Deserialize)]
+struct OnePath {
+    senders: Vec<String>,
+    receivers: Vec<String>,
+    through: Through,
+    value: f64,
 }
 
 #[derive(Deserialize)]
@@ -95,6 +105,19 @@ fn compare(precision: Precision, tolerance: f64) {
             set
         };
         let sets: Vec<EdgeSet> = case.sets.iter().map(set).collect();
+        for path in &case.paths {
+            let senders = path.senders.iter().map(|sender| sender.parse().unwrap()).collect();
+            let set = SenderSet { name: path.senders.join("+"), senders };
+            let receivers = path.receivers.iter().map(|name| name.parse().unwrap()).collect();
+            let found = PathEffects::new(rows.clone(), vec![set], receivers)
+                .unwrap()
+                .through(path.through)
+                .run_row(&model, 0, &mut |_| ControlFlow::Continue(()))
+                .unwrap();
+            let value = found.base[0] + found.paths[0].effects[0];
+            let what = format!("{:?} to {:?}, {}", path.senders, path.receivers, path.through);
+            close(value, path.value, &what);
+        }
         let patched: Vec<Patched<'_>> = sets.iter().map(Patched::from).collect();
         let found = Circuits::new(rows)
             .run_row(&model, 0, &patched, &mut |_| ControlFlow::Continue(()))

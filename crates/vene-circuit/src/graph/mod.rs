@@ -232,27 +232,49 @@ impl Graph {
         self.receivers().map(|receiver| self.read_by(receiver)).sum()
     }
 
-    /// Whether an edge is in it.
-    pub fn contains(&self, edge: &Edge) -> bool {
-        let is_head = |head: usize| head < self.heads;
-        let is_key_head = |head: KeyHead| match head {
-            KeyHead::Own(head) => !self.is_grouped() && is_head(head),
-            KeyHead::Shared(head) => self.is_grouped() && head < self.key_value_heads,
-        };
-        let is_layer = |layer: Option<usize>| layer.is_none_or(|layer| layer < self.layers);
-        let sends = match edge.sender {
-            Sender::Head { head, .. } => is_head(head),
+    /// Whether a sender is in it.
+    pub fn has_sender(&self, sender: Sender) -> bool {
+        let is_head = match sender {
+            Sender::Head { head, .. } => head < self.heads,
             Sender::Input | Sender::Mlp { .. } => true,
         };
-        let receives = match edge.receiver {
-            Receiver::Query { head, .. } => is_head(head),
+        is_head && sender.layer().is_none_or(|layer| layer < self.layers)
+    }
+
+    /// Whether a receiver is in it.
+    pub fn has_receiver(&self, receiver: Receiver) -> bool {
+        let is_key_head = |head: KeyHead| match head {
+            KeyHead::Own(head) => !self.is_grouped() && head < self.heads,
+            KeyHead::Shared(head) => self.is_grouped() && head < self.key_value_heads,
+        };
+        let is_head = match receiver {
+            Receiver::Query { head, .. } => head < self.heads,
             Receiver::Key { head, .. } | Receiver::Value { head, .. } => is_key_head(head),
             Receiver::Mlp { .. } | Receiver::Logits => true,
         };
-        sends
-            && receives
-            && is_layer(edge.sender.layer())
-            && is_layer(edge.receiver.layer())
+        is_head && receiver.layer().is_none_or(|layer| layer < self.layers)
+    }
+
+    /// A receiver's number in the order of [`Graph::receivers`].
+    pub fn receiver_index(&self, receiver: Receiver) -> usize {
+        let (heads, keys) = (self.heads, self.key_heads().count());
+        let of_layer = heads + 2 * keys + 1;
+        let number = |head| match head {
+            KeyHead::Own(head) | KeyHead::Shared(head) => head,
+        };
+        match receiver {
+            Receiver::Query { layer, head } => layer * of_layer + head,
+            Receiver::Key { layer, head } => layer * of_layer + heads + number(head),
+            Receiver::Value { layer, head } => layer * of_layer + heads + keys + number(head),
+            Receiver::Mlp { layer } => layer * of_layer + of_layer - 1,
+            Receiver::Logits => self.layers * of_layer,
+        }
+    }
+
+    /// Whether an edge is in it.
+    pub fn contains(&self, edge: &Edge) -> bool {
+        self.has_sender(edge.sender)
+            && self.has_receiver(edge.receiver)
             && self.sender_index(edge.sender) < self.read_by(edge.receiver)
     }
 

@@ -92,6 +92,23 @@ impl<O: Operations> Decoder<O> {
         )
     }
 
+    /// The same, clipped where the family clips them: what `query_output`, `key_output` and `value_output` are.
+    ///
+    /// # Errors
+    /// As [`Decoder::attention_input`].
+    pub fn clipped(
+        &self,
+        layer: usize,
+        projection: Projection,
+        input: &O::Tensor,
+    ) -> Result<O::Tensor, OperationError> {
+        let projected = self.projected(layer, projection, input)?;
+        match self.config.projection_clip {
+            Some(limit) => self.operations.clip(projected, limit),
+            None => Ok(projected),
+        }
+    }
+
     /// Queries or keys that [`Decoder::projected`] gave, normed where the model does so; values as they are.
     ///
     /// # Errors
