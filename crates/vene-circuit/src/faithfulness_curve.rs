@@ -3,7 +3,9 @@
 //! Both sides of a ratio are means over the same examples, resampled together. CPR is the area under the curve, CMD that between the curve and 1
 //! (Mueller et al. 2025), by trapezoids over shares from the first on: 0.999 and 0 are the best where shares are MIB's.
 
-use vene_statistics::{Bootstrap, Clusters, Interval, Ratio, RatioSums, distance_from_one, ratios};
+use vene_statistics::{
+    Bootstrap, Clusters, Interval, Ratio, RatioSums, Refusal, distance_from_one, ratios,
+};
 use vene_table::{Table, TableSource};
 
 use crate::error::CircuitError;
@@ -144,7 +146,7 @@ fn curve(
         .column("share", lines.iter().map(|(_, point)| point.share).collect::<Vec<_>>())
         .column("edges", lines.iter().map(|(_, point)| point.edges).collect::<Vec<_>>())
         .column("metric", lines.iter().map(|((.., metric), _)| metric.clone()).collect::<Vec<_>>())
-        .column("faithfulness", found.iter().map(Ratio::value).collect::<Vec<_>>())
+        .column("faithfulness", found.iter().map(value).collect::<Vec<_>>())
         .column("low", low(&found))
         .column("high", high(&found))
         .column("mean_value", mean(0))
@@ -186,7 +188,7 @@ fn areas(
         .column("role", curves.iter().map(|curve| curve.key.0.clone()).collect::<Vec<_>>())
         .column("draw", curves.iter().map(|curve| curve.key.1).collect::<Vec<_>>())
         .column("metric", curves.iter().map(|curve| curve.key.2.clone()).collect::<Vec<_>>())
-        .column("cpr", under.iter().map(Ratio::value).collect::<Vec<_>>())
+        .column("cpr", under.iter().map(value).collect::<Vec<_>>())
         .column("cpr_low", low(&under))
         .column("cpr_high", high(&under))
         .column(
@@ -210,7 +212,19 @@ fn high(found: &[Ratio]) -> Vec<Option<f64>> {
     found.iter().map(|ratio| Some(ratio.interval()?.high)).collect()
 }
 
-/// Why there is no ratio.
+/// A ratio, without an interval too, where there are too few groups for one.
+fn value(ratio: &Ratio) -> Option<f64> {
+    match ratio.quotient {
+        Ok(quotient) => Some(quotient.value),
+        Err(Refusal::FewClusters { .. }) => {
+            let value = ratio.numerator.mean? / ratio.denominator.mean?;
+            value.is_finite().then_some(value)
+        }
+        Err(_) => None,
+    }
+}
+
+/// Why there is no ratio, or no interval.
 fn note(ratio: &Ratio) -> Option<String> {
     ratio.quotient.as_ref().err().map(ToString::to_string)
 }

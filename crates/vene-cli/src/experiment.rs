@@ -5,10 +5,10 @@
 //! keeps it, and a run that is resumed, joined of shards or repeated begins with that value. What becomes of it is in one
 //! file a kind; each reads keys through [`key!`], so that what is said and not read is refused.
 
+mod circuit;
 mod collect;
 mod data;
 mod delivery;
-mod edges;
 mod generate;
 mod in_memory;
 mod plan;
@@ -33,6 +33,7 @@ use crate::model;
 use crate::plan_given::PlanGiven;
 use crate::record::Record;
 
+pub use circuit::{Measured, Scored, measure_in_memory, scored_edges};
 pub use collect::{Collection, collect_in_memory};
 pub use delivery::{Delivery, join, resume, run};
 pub use in_memory::{InMemory, PlanFrom, Progress, Warned};
@@ -182,6 +183,10 @@ impl Experiment {
                 *path = path.take().map(|path| absolute(&folder.join(path))).transpose()?;
             }
         }
+        if let Some(circuit) = &mut sections.circuit {
+            circuit.edges =
+                circuit.edges.take().map(|path| absolute(&folder.join(path))).transpose()?;
+        }
         if let Some(id) = sections.model.as_mut().and_then(|model| model.id.as_mut()) {
             let path = folder.join(&*id);
             if path.exists() {
@@ -327,6 +332,16 @@ impl Experiment {
             Some(plan) => Ok(plan.clone()),
             None => Ok(self.plan.file().only(self.grid(outline)?)?),
         }
+    }
+
+    /// Puts a file that is read beside the data on record, with its SHA-256.
+    ///
+    /// # Errors
+    /// A file that cannot be read.
+    fn read_file(&self, path: &Path) -> anyhow::Result<()> {
+        let digest = vene_files::sha256_of(&mut std::fs::File::open(path)?)?;
+        self.files.borrow_mut().insert(path.display().to_string(), digest);
+        Ok(())
     }
 
     /// A metric by its name: one of the program's own, or a built-in one.

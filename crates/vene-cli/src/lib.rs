@@ -24,12 +24,12 @@
 
 mod another_model;
 mod arguments;
+mod circuit;
 mod collection;
 mod command;
 mod data_set;
 mod data_sweep;
 mod drawn;
-mod edges;
 mod executor;
 mod experiment;
 mod folder;
@@ -55,8 +55,8 @@ use std::ffi::OsString;
 
 pub use command::attention::page as attention_page;
 pub use experiment::{
-    Collection, InMemory, PlanFrom, PlanRan, Progress, Swept, TrainedPlan, Warned,
-    collect_in_memory, run_in_memory, sweep_in_memory, train_in_memory,
+    Collection, InMemory, Measured, PlanFrom, PlanRan, Progress, Swept, TrainedPlan, Warned,
+    collect_in_memory, measure_in_memory, run_in_memory, sweep_in_memory, train_in_memory,
 };
 pub use memory::OrExit;
 pub use plan_given::read_plan;

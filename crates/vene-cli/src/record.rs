@@ -43,6 +43,10 @@ pub enum Kind {
     Generation,
     /// The edges of a model's graph over a data set.
     Edges,
+    /// Path patching over a data set.
+    Paths,
+    /// Circuits of growing size over a data set.
+    Faithfulness,
     /// A look through the logit lens.
     Lens,
     /// A direct logit attribution.
@@ -52,7 +56,7 @@ pub enum Kind {
 }
 
 impl Kind {
-    const ALL: [Self; 11] = [
+    const ALL: [Self; 13] = [
         Self::Demo,
         Self::Sweep,
         Self::DataSweep,
@@ -61,6 +65,8 @@ impl Kind {
         Self::Collection,
         Self::Generation,
         Self::Edges,
+        Self::Paths,
+        Self::Faithfulness,
         Self::Lens,
         Self::Attribution,
         Self::Attention,
@@ -89,6 +95,8 @@ impl Kind {
             Self::Collection => "collection",
             Self::Generation => "generation",
             Self::Edges => "edges",
+            Self::Paths => "paths",
+            Self::Faithfulness => "faithfulness",
             Self::Lens => "lens",
             Self::Attribution => "attribution",
             Self::Attention => "attention",
@@ -99,7 +107,7 @@ impl Kind {
     pub fn short_name(self) -> &'static str {
         match self {
             Self::Demo | Self::Sweep | Self::DataSweep => "sweep",
-            Self::PlanSweep | Self::Edges => "run",
+            Self::PlanSweep | Self::Edges | Self::Paths | Self::Faithfulness => "run",
             Self::Training => "training",
             Self::Collection => "collection",
             Self::Generation => "generation",
@@ -118,6 +126,8 @@ impl Kind {
             Self::Collection => "collection of activations",
             Self::Generation => "generation",
             Self::Edges => "edges over a data set",
+            Self::Paths => "path patching over a data set",
+            Self::Faithfulness => "circuits over a data set",
             Self::Lens => "look through the logit lens",
             Self::Attribution => "direct logit attribution",
             Self::Attention => "look at attention",

@@ -117,6 +117,43 @@ impl Swept {
     }
 }
 
+/// What edges, paths or circuits over rows gave.
+#[pyclass(frozen, module = "vene._vene")]
+pub struct Measured {
+    inner: vene_cli::Measured,
+    model: Arc<vene::Model>,
+}
+
+#[pyfunction]
+pub fn measure(
+    python: Python<'_>,
+    model: &Model,
+    asked: Asked,
+) -> PyResult<(Measured, Vec<String>)> {
+    let (inner, warnings) = done(python, model, asked, vene_cli::measure_in_memory)?;
+    Ok((Measured { inner, model: Arc::clone(&model.inner) }, warnings))
+}
+
+#[pymethods]
+impl Measured {
+    #[getter]
+    fn examples(&self) -> Table {
+        Table::new(self.inner.examples.clone())
+    }
+
+    /// The tables over all rows, by name.
+    #[getter]
+    fn summaries(&self) -> Vec<(&'static str, Table)> {
+        let of = |(name, table): &(&'static str, vene::Table)| (*name, Table::new(table.clone()));
+        self.inner.summaries.iter().map(of).collect()
+    }
+
+    /// The command's figures by name.
+    fn figures(&self, python: Python<'_>) -> PyResult<Vec<(String, Figure)>> {
+        briefly(|| Ok(figures(python.detach(|| self.inner.figures(&self.model)))))
+    }
+}
+
 /// What a plan over rows gave.
 #[pyclass(frozen, module = "vene._vene")]
 pub struct PlanRan {

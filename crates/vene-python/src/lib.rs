@@ -5,6 +5,7 @@
 //! and receipts as JSON.
 
 mod batch;
+mod circuit;
 mod compute;
 mod error;
 mod experiment;
@@ -45,6 +46,8 @@ fn _vene(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<inspect::Attention>()?;
     module.add_class::<intervention::Intervention>()?;
     module.add_class::<model::Model>()?;
+    module.add_class::<circuit::Graph>()?;
+    module.add_class::<experiment::Measured>()?;
     module.add_class::<experiment::PlanRan>()?;
     module.add_class::<experiment::Swept>()?;
     module.add_class::<experiment::Trained>()?;
@@ -58,6 +61,7 @@ fn _vene(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(compute::after_fork, module)?)?;
     module.add_function(wrap_pyfunction!(compute::panic, module)?)?;
     module.add_function(wrap_pyfunction!(experiment::collect, module)?)?;
+    module.add_function(wrap_pyfunction!(experiment::measure, module)?)?;
     module.add_function(wrap_pyfunction!(experiment::run_over_rows, module)?)?;
     module.add_function(wrap_pyfunction!(experiment::sweep, module)?)?;
     module.add_function(wrap_pyfunction!(experiment::train, module)?)?;

@@ -31,6 +31,24 @@ pub trait TableSource {
 /// The chunks of a table.
 pub type Chunks<'s> = Box<dyn Iterator<Item = Result<Table, TableError>> + 's>;
 
+impl<T: TableSource + ?Sized> TableSource for &T {
+    fn fields(&self) -> Vec<(String, Kind)> {
+        (**self).fields()
+    }
+
+    fn rows(&self) -> usize {
+        (**self).rows()
+    }
+
+    fn metadata(&self) -> &BTreeMap<String, String> {
+        (**self).metadata()
+    }
+
+    fn chunks(&self, columns: Option<&[&str]>) -> Result<Chunks<'_>, TableError> {
+        (**self).chunks(columns)
+    }
+}
+
 impl TableSource for Table {
     fn fields(&self) -> Vec<(String, Kind)> {
         self.columns().map(|(name, column)| (name.to_owned(), column.kind())).collect()

@@ -1,13 +1,17 @@
 //! `vene circuit`: which part of a model talks to which.
 
 mod edges;
+mod faithfulness;
 mod graph;
+mod over_rows;
+mod paths;
+mod save;
 
 use clap::{Args, Subcommand};
 
 use crate::arguments::Given;
 
-/// Circuits: a model's graph, and the effect of every edge
+/// Circuits: a model's graph, the effect of every edge, path patching, faithfulness
 #[derive(Args)]
 #[command(
     long_about = "\
@@ -30,6 +34,9 @@ pub struct Arguments {
 enum Command {
     Graph(graph::Arguments),
     Edges(Box<edges::Arguments>),
+    Paths(Box<paths::Arguments>),
+    Faithfulness(Box<faithfulness::Arguments>),
+    Save(save::Arguments),
 }
 
 impl Arguments {
@@ -37,6 +44,9 @@ impl Arguments {
         match &self.command {
             Command::Graph(arguments) => arguments.run(&given),
             Command::Edges(arguments) => arguments.run(given),
+            Command::Paths(arguments) => arguments.run(given),
+            Command::Faithfulness(arguments) => arguments.run(given),
+            Command::Save(arguments) => arguments.run(&given),
         }
     }
 }

@@ -143,8 +143,15 @@ impl Arguments {
             let folder = read!(given, self => resume).as_deref().unwrap_or(Path::new(""));
             let json = *read!(given, self => json);
             given.check("a run that is resumed with its own experiment", &[])?;
-            let kinds =
-                [Kind::PlanSweep, Kind::DataSweep, Kind::Training, Kind::Collection, Kind::Edges];
+            let kinds = [
+                Kind::PlanSweep,
+                Kind::DataSweep,
+                Kind::Training,
+                Kind::Collection,
+                Kind::Edges,
+                Kind::Paths,
+                Kind::Faithfulness,
+            ];
             return experiment::resume(folder, &kinds, json);
         }
         let path = read!(given, self => file).as_deref().unwrap_or(Path::new(""));

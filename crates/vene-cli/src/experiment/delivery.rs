@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, bail};
 use vene::plan_file::{ExperimentKind, Format};
 
-use super::{Experiment, collect, edges, generate, plan, sweep, train};
+use super::{Experiment, circuit, collect, generate, plan, sweep, train};
 use crate::arguments::read;
 use crate::command::join::Shards;
 use crate::folder::{Folder, Purpose, named_by_time};
@@ -80,7 +80,9 @@ pub fn run(mut experiment: Experiment, delivery: &Delivery) -> anyhow::Result<()
         ExperimentKind::Generate => generate::run(experiment, delivery),
         ExperimentKind::Collect => collect::run(experiment, delivery),
         ExperimentKind::Sweep => sweep::run(experiment, delivery),
-        ExperimentKind::Edges => edges::run(experiment, delivery),
+        ExperimentKind::Edges | ExperimentKind::Paths | ExperimentKind::Faithfulness => {
+            circuit::run(experiment, delivery)
+        }
     }
 }
 
@@ -103,7 +105,9 @@ pub fn resume(folder: &Path, kinds: &[Kind], json: bool) -> anyhow::Result<()> {
         Kind::PlanSweep => plan::go_on(experiment, &claimed, shard, json),
         Kind::DataSweep => sweep::go_on(experiment, &claimed, shard, json),
         Kind::Training => train::go_on(experiment, &claimed, shard, json),
-        Kind::Edges => edges::go_on(experiment, &claimed, shard, json),
+        Kind::Edges | Kind::Paths | Kind::Faithfulness => {
+            circuit::go_on(experiment, &claimed, shard, json)
+        }
         Kind::Collection => collect::go_on(experiment, &claimed, shard, json),
         Kind::Demo
         | Kind::Sweep
@@ -128,7 +132,9 @@ pub fn join(shards: &Shards, folder: &Folder, json: bool) -> anyhow::Result<()> 
         }
         ExperimentKind::Sweep => sweep::put_together(experiment, shards, folder, json),
         ExperimentKind::Train => train::put_together(experiment, shards, folder, json),
-        ExperimentKind::Edges => edges::put_together(experiment, shards, folder, json),
+        ExperimentKind::Edges | ExperimentKind::Paths | ExperimentKind::Faithfulness => {
+            circuit::put_together(experiment, shards, folder, json)
+        }
         ExperimentKind::Collect => collect::put_together(experiment, shards, folder, json),
         kind => bail!("the shards are of no run over rows, but of kind `{kind}`"),
     }

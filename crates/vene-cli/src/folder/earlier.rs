@@ -41,7 +41,12 @@ impl Kept {
             | Kind::Lens
             | Kind::Attribution
             | Kind::Attention => &[],
-            Kind::DataSweep | Kind::PlanSweep | Kind::Collection | Kind::Edges => &[Self::Parts],
+            Kind::DataSweep
+            | Kind::PlanSweep
+            | Kind::Collection
+            | Kind::Edges
+            | Kind::Paths
+            | Kind::Faithfulness => &[Self::Parts],
             Kind::Training => &[Self::Checkpoint, Self::Trained, Self::Runs],
         }
     }

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 from vene import _vene
 from vene._activations import Activations
 from vene._arrays import Tensor
+from vene._circuit import Graph, Measured
 from vene._errors import InputError, ModelError, PlanError, RunError, VeneError
 from vene._figure import Figure
 from vene._from_memory import from_tensors, from_transformers
@@ -97,8 +98,10 @@ __all__ = [
     "Context",
     "Encoding",
     "Figure",
+    "Graph",
     "InputError",
     "Look",
+    "Measured",
     "Metric",
     "Model",
     "ModelError",

@@ -16,6 +16,7 @@ import numpy.typing as npt
 from vene import _vene
 from vene._activations import Activations
 from vene._arrays import LazyRows, array, tensor
+from vene._circuit import CircuitMethods
 from vene._config import Config
 from vene._errors import InputError, ModelError
 from vene._experiment import Names, do, listed, names
@@ -45,7 +46,7 @@ Metrics = str | Callable[..., Any] | Sequence[str | Callable[..., Any]]
 """Metrics: names of built-in ones, and functions (`vene.metric`)."""
 
 
-class Model:
+class Model(CircuitMethods):
     """A model and its tokenizer. Made by `vene.load`."""
 
     def __init__(self, model: _vene.Model, name: str, precision: str = "single", *, has_files: bool = True) -> None:

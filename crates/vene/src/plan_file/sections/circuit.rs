@@ -1,11 +1,13 @@
-//! `[circuit]`: the edges of a model's graph, and how they are scored.
+//! `[circuit]`: the edges of a model's graph, paths over them, and circuits made of them.
+
+use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
-use vene_circuit::{Ablation, EdgeMethod, GroupedKeys, NormOf};
+use vene_circuit::{Ablation, EdgeMethod, GroupedKeys, NormOf, RankBy, Through};
 
 use super::{List, positive};
 
-/// `[circuit]`: which edges, and how they are scored.
+/// `[circuit]`: which edges, paths or circuits, and how they are measured.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct CircuitSection {
@@ -26,4 +28,20 @@ pub struct CircuitSection {
     pub senders: Option<List>,
     /// The receivers whose edges are scored: names, `heads`, `mlps`. Default: all.
     pub receivers: Option<List>,
+    /// Which nodes on the way from senders to receivers are computed anew. Default: none.
+    pub through: Option<Through>,
+    /// Whether all senders are patched together, rather than each by itself.
+    pub together: Option<bool>,
+    /// Scored edges that circuits are made of: a folder of edges, its `edges.parquet`, or a circuit's JSON or GraphML.
+    pub edges: Option<PathBuf>,
+    /// The metric whose effects rank the edges, where several were measured.
+    pub by_metric: Option<String>,
+    /// Which edges come first. Default: the largest.
+    pub rank: Option<RankBy>,
+    /// The sizes of circuits, as shares of the edges: `0.01,0.1,1`. Default: MIB's.
+    pub shares: Option<List>,
+    /// Whether edges on no way from the input to the logits are taken out. Default: they are.
+    pub prune: Option<bool>,
+    /// How many random circuits stand beside each. Default: 1.
+    pub random: Option<usize>,
 }

@@ -48,6 +48,10 @@ named! {
         Sweep = "sweep",
         /// The edges of the model's graph are scored in rows.
         Edges = "edges",
+        /// Paths from senders to receivers are patched in rows.
+        Paths = "paths",
+        /// Circuits of growing size are run by themselves in rows.
+        Faithfulness = "faithfulness",
     }
 }
 

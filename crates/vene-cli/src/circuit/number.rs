@@ -1,0 +1,46 @@
+//! Numbers and intervals for a terminal.
+
+/// An effect, with its sign.
+pub fn effect(value: Option<f64>) -> String {
+    match value {
+        Some(value) if value.abs() >= 0.01 => format!("{value:+.3}"),
+        Some(value) => format!("{value:+.1e}"),
+        None => "-".to_owned(),
+    }
+}
+
+/// The same with its interval, where it has one.
+pub fn with_interval(value: Option<f64>, low: Option<f64>, high: Option<f64>) -> String {
+    match (low, high) {
+        (Some(low), Some(high)) => {
+            format!("{} [{}, {}]", effect(value), effect(Some(low)), effect(Some(high)))
+        }
+        _ => effect(value),
+    }
+}
+
+/// A share, to three digits.
+pub fn share(share: f64) -> String {
+    if share == 0.0 {
+        return "0".to_owned();
+    }
+    // Three digits from the first that is not 0.
+    let digits = (2 - share.log10().floor() as i32).clamp(0, 12) as usize;
+    let text = format!("{share:.digits$}");
+    if text.contains('.') {
+        text.trim_end_matches('0').trim_end_matches('.').to_owned()
+    } else {
+        text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::share;
+
+    #[test]
+    fn shares_have_three_digits() {
+        let shown = [0.001, 0.0991487, 0.5, 1.0, 0.0, 0.0123456].map(share);
+        assert_eq!(shown, ["0.001", "0.0991", "0.5", "1", "0", "0.0123"]);
+    }
+}
