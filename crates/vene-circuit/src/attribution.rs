@@ -103,7 +103,7 @@ impl EdgeAttribution {
         let mut edges = Vec::new();
         for (place, at) in self.rows.places().iter().enumerate() {
             let at = at.aligned(self.rows.places(), row);
-            let counterpart = runs.counterpart(decoder.operations(), self.ablation, &at)?;
+            let counterpart = runs.counterpart(decoder, &self.rows, self.ablation, (place, &at))?;
             let differences = Differences::of(decoder, graph, run, &counterpart, &at.base)?;
             let mut scores = vec![vec![0.0; metrics.len()]; graph.edge_count()];
             let shares: Vec<Option<f64>> = match self.steps {

@@ -111,10 +111,13 @@ impl Circuits {
     ) -> Result<RowCircuits, CircuitError> {
         let graph = self.rows.graph();
         let operations = decoder.operations();
+        if self.rows.places() != [PatchPlace::All] {
+            return Err(CircuitError::CircuitPlaces);
+        }
         let reader = RowReader::new(model, self.rows.meter(), row, None)?;
         let runs = RowRuns::of(decoder, row)?;
         let at = PatchPlace::All.aligned(&[], row);
-        let counterpart = runs.counterpart(operations, self.ablation, &at)?;
+        let counterpart = runs.counterpart(decoder, &self.rows, self.ablation, (0, &at))?;
         let own = Counterpart::of_run(operations, &runs.base, &at.base)?;
         let read = RowReader::position(row);
         let mut patches = Vec::with_capacity(patched.len());

@@ -144,7 +144,7 @@ impl EdgeEffects {
         let runs = RowRuns::of(decoder, row)?;
         for (place, at) in self.rows.places().iter().enumerate() {
             let at = at.aligned(self.rows.places(), row);
-            let counterpart = runs.counterpart(decoder.operations(), self.ablation, &at)?;
+            let counterpart = runs.counterpart(decoder, &self.rows, self.ablation, (place, &at))?;
             let of_place = OfPlace {
                 effects: self,
                 decoder,

@@ -211,6 +211,11 @@ pub enum CircuitError {
         /// The receiver.
         receiver: Receiver,
     },
+    /// Means by position of rows that differ in length.
+    #[error(
+        "rows have unlike numbers of positions, so that there is no mean at each: take the ablation mean, or a place such as last"
+    )]
+    UnevenMeans,
     /// A row's index that there is not.
     #[error("there is no row {row}: there are {rows}, 0 to {}", rows - 1)]
     NoRow {

@@ -26,6 +26,7 @@ mod faithfulness_curve;
 mod frozen_norm;
 pub mod graph;
 mod graphml;
+mod means;
 mod node_run;
 mod options;
 mod patch;

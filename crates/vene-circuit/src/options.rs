@@ -4,11 +4,14 @@ use std::sync::Arc;
 
 use vene_data::{LeftOut, PreparedRow, Requirements, Role, Row, prepare};
 use vene_metric::{Meter, Metric};
-use vene_model::{BeginningOfSequence, Model, ModelKey, Outline};
+use vene_model::{
+    BeginningOfSequence, Decoder, Model, ModelKey, OperationError, Operations, Outline,
+};
 use vene_named::named;
 
 use crate::error::CircuitError;
 use crate::graph::{Graph, GroupedKeys};
+use crate::means::{Means, PlaceMeans};
 use crate::place::PatchPlace;
 
 named! {
@@ -16,6 +19,10 @@ named! {
     pub enum Ablation as "ablation", default Resample {
         /// What they add in the row's source.
         Resample = "resample",
+        /// What they add on average in the rows' sources (of rows without one, their bases), over all positions of the place.
+        Mean = "mean",
+        /// The same at each of the place's positions by itself: all rows have as many.
+        MeanByPosition = "mean_by_position",
         /// Nothing.
         Zero = "zero",
     }
@@ -37,6 +44,7 @@ pub struct CircuitRows {
     left_out: Vec<LeftOut>,
     places: Vec<PatchPlace>,
     meter: Meter,
+    means: Means,
 }
 
 /// Declares [`CircuitRows`].
@@ -107,6 +115,14 @@ impl CircuitRows {
     /// What is measured.
     pub fn metrics(&self) -> &[Arc<dyn Metric>] {
         self.meter.metrics()
+    }
+
+    /// What senders add on average, at every place.
+    pub(crate) fn means<O: Operations>(
+        &self,
+        decoder: &Decoder<O>,
+    ) -> Result<Arc<Vec<PlaceMeans>>, OperationError> {
+        self.means.of(decoder, &self.rows, &self.places)
     }
 
     pub(crate) fn meter(&self) -> &Meter {
@@ -205,6 +221,14 @@ impl CircuitRowsBuilder<'_> {
             return Err(CircuitError::NoUsableRow { rows: left_out.len(), reason });
         }
         let key = self.outline.key().clone();
-        Ok(CircuitRows { key, graph, rows, left_out, places: self.places, meter })
+        Ok(CircuitRows {
+            key,
+            graph,
+            rows,
+            left_out,
+            places: self.places,
+            meter,
+            means: Means::default(),
+        })
     }
 }

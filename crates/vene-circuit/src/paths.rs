@@ -208,7 +208,7 @@ impl PathEffects {
         let mut paths = Vec::with_capacity(self.paths_per_row());
         for (place, at) in self.rows.places().iter().enumerate() {
             let at = at.aligned(self.rows.places(), row);
-            let counterpart = runs.counterpart(decoder.operations(), self.ablation, &at)?;
+            let counterpart = runs.counterpart(decoder, &self.rows, self.ablation, (place, &at))?;
             let sent = Sent {
                 decoder,
                 graph,

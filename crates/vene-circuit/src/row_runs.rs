@@ -4,8 +4,9 @@ use vene_data::PreparedRow;
 use vene_model::{Decoder, OperationError, Operations};
 
 use crate::counterpart::Counterpart;
+use crate::error::CircuitError;
 use crate::node_run::NodeRun;
-use crate::options::Ablation;
+use crate::options::{Ablation, CircuitRows};
 use crate::place::Aligned;
 
 /// The runs of a row's prompts, part by part.
@@ -20,20 +21,27 @@ impl<O: Operations> RowRuns<O> {
         Ok(Self { base: NodeRun::of(decoder, row.base.tokens())?, source: source.transpose()? })
     }
 
-    /// What senders add instead at these positions.
+    /// What senders add instead at a place of the rows, which is at these positions in this one.
     pub(crate) fn counterpart(
         &self,
-        operations: &O,
+        decoder: &Decoder<O>,
+        rows: &CircuitRows,
         ablation: Ablation,
-        at: &Aligned,
-    ) -> Result<Counterpart<O>, OperationError> {
-        match (ablation, &self.source) {
+        (place, at): (usize, &Aligned),
+    ) -> Result<Counterpart<O>, CircuitError> {
+        let operations = decoder.operations();
+        let found = match (ablation, &self.source) {
             (Ablation::Resample, Some(source)) => {
-                Counterpart::of_run(operations, source, &at.source)
+                Counterpart::of_run(operations, source, &at.source)?
             }
             // A row without a source is refused where one is read.
-            (Ablation::Resample, None) => Counterpart::of_run(operations, &self.base, &at.base),
-            (Ablation::Zero, _) => Counterpart::zero(operations, &self.base, &at.base),
-        }
+            (Ablation::Resample, None) => Counterpart::of_run(operations, &self.base, &at.base)?,
+            (Ablation::Zero, _) => Counterpart::zero(operations, &self.base, &at.base)?,
+            (Ablation::Mean, _) => {
+                rows.means(decoder)?[place].anywhere(operations, at.base.len())?
+            }
+            (Ablation::MeanByPosition, _) => rows.means(decoder)?[place].by_position(operations)?,
+        };
+        Ok(found)
     }
 }

@@ -4,9 +4,10 @@
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
-use vene::Model;
 use vene::data::Row;
 use vene::metric::LOGIT_DIFFERENCE;
+use vene::run::RunPlans;
+use vene::{Component, Edit, Example, Model, Plan, Positions, Prompt, Site, Source};
 use vene_circuit::{
     Ablation, CircuitRole, CircuitRows, CircuitSizes, Circuits, Edge, EdgeEffects, EdgeRanking,
     EdgeSet, Faithfulness, GroupedKeys, Patched, RankBy,
@@ -122,4 +123,66 @@ fn controls_say_what_circuits_alone_do() {
     assert!(part(CircuitRole::Circuit) > 0.5, "{}", part(CircuitRole::Circuit));
     assert!(part(CircuitRole::Circuit) > part(CircuitRole::Random));
     assert!(part(CircuitRole::Circuit) > part(CircuitRole::Complement));
+}
+
+/// By linearity all edges patched with means are the mean of the residual streams after the last block.
+#[test]
+fn means_are_those_of_the_sources() {
+    let model = Model::load_with("embedded", Precision::Double, &mut |_| ()).unwrap();
+    let row = |base: &str, source: &str| {
+        Row::new(format!("The capital of {base} is"), format!("The capital of {source} is"))
+            .target(" Madrid")
+            .foil(" Rome")
+    };
+    let texts = [row("Spain", "Italy"), row("Peru", "Japan"), row("Italy", "Spain")];
+    let rows = CircuitRows::builder(&model, &texts)
+        .metrics([Arc::new(LOGIT_DIFFERENCE) as _])
+        .build()
+        .unwrap();
+    let graph = rows.graph().clone();
+    let last = model.config().layers.len() - 1;
+    let collected = |prompt: Prompt, component: Component, layer: Option<usize>| -> Vec<f64> {
+        let plan = Plan::new().collect(component, layer, Positions::All);
+        let plan = plan.resolve(&model, &[Example::new(prompt)]).unwrap();
+        let site = Site::new(component, layer, model.config()).unwrap();
+        let outcome = model.run(&plan).unwrap();
+        outcome.activation(0, site).unwrap().to_vec2::<f64>().unwrap().concat()
+    };
+    let source = |row: &Row| model.prompt(row.source.as_deref().unwrap()).unwrap();
+    let end = |row| collected(source(row), Component::BlockOutput, Some(last));
+    let ends: Vec<Vec<f64>> = texts.iter().map(end).collect();
+    let width = model.config().d_model;
+    let positions = ends[0].len() / width;
+    let mean = |index: usize| ends.iter().map(|end| end[index]).sum::<f64>() / ends.len() as f64;
+    let at_last: Vec<f64> =
+        (0..width).map(|column| mean((positions - 1) * width + column)).collect();
+    // Positions' own embeddings are no sender: they stay what they are at the last one. One token everywhere shows how they differ.
+    let same = model.prompt_from_tokens(&vec![5; positions]).unwrap();
+    let same = collected(same, Component::Embedding, None);
+    let over = |of: &dyn Fn(usize) -> f64, column: usize| {
+        (0..positions).map(|at| of(at * width + column)).sum::<f64>() / positions as f64
+    };
+    let anywhere: Vec<f64> = (0..width)
+        .map(|column| {
+            let moved = over(&|index| same[index], column) - same[(positions - 1) * width + column];
+            over(&mean, column) - moved
+        })
+        .collect();
+    let all = EdgeSet::all(&graph);
+    for (ablation, expected) in [(Ablation::MeanByPosition, at_last), (Ablation::Mean, anywhere)] {
+        let found = Circuits::new(rows.clone())
+            .ablation(ablation)
+            .run_row(&model, 1, &[Patched::from(&all)], &mut |_| ControlFlow::Continue(()))
+            .unwrap();
+        let edit = Edit::interchange(Component::BlockOutput, Some(last))
+            .at(Positions::At(vec![-1]))
+            .source(Source::Given(Arc::new(expected)));
+        let prompt = model.prompt(texts[1].base.as_str()).unwrap();
+        let plan = Plan::new().edit(edit).resolve(&model, &[Example::new(prompt)]).unwrap();
+        let outcome = model.run(&plan).unwrap();
+        let logits = outcome.distribution(0, 0).unwrap().logits();
+        let token = |text: &str| model.tokenizer().single_token(text).unwrap() as usize;
+        let value = logits[token(" Madrid")] - logits[token(" Rome")];
+        assert!((found.values[0][0] - value).abs() < 1e-5, "{ablation}: {found:?} {value}");
+    }
 }

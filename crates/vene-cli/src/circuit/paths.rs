@@ -135,7 +135,7 @@ fn heads_of(paths: &Table, metric: &str) -> anyhow::Result<Table> {
     let here = paths.filter(|row| rows.contains(&row));
     let of: Vec<(usize, usize)> = rows.iter().filter_map(|&row| head(row)).collect();
     let here = here
-        .with_column("component", vec!["head".to_owned(); of.len()])?
+        .with_column("component", vec!["attention_output".to_owned(); of.len()])?
         .with_column("layer", of.iter().map(|(layer, _)| *layer as i64).collect::<Vec<_>>())?;
     Ok(here.with_column("head", of.iter().map(|(_, head)| *head as i64).collect::<Vec<_>>())?)
 }

@@ -114,7 +114,7 @@ fn gradients_score_all_edges_and_other_options_are_refused() {
     for (more, part) in [
         (&["--method", "eap", "--norm", "frozen"][..], "--norm"),
         (&["--steps", "3"], "--steps"),
-        (&["--senders", "a99.h0"], "no edge from"),
+        (&["--senders", "a99.h0"], "no a99.h0"),
         (&["--senders", "a1.q0"], "`a1.q0`"),
         (&["--receivers", "m0->m1"], "`m0->m1`"),
         (&["--positions", "all,all"], "named twice"),
@@ -149,4 +149,148 @@ fn what_is_read_is_said_where_nothing_is_given() {
     let output = command().args(["circuit", "edges"]).output().unwrap();
     let said = String::from_utf8(output.stderr).unwrap();
     assert!(!output.status.success() && said.contains("--data"), "{said}");
+}
+
+#[test]
+fn paths_are_measured_resumed_and_repeated() {
+    let folder = tempfile::tempdir().unwrap();
+    let (data, out) = (rows(folder.path()), folder.path().join("paths"));
+    let line = ["circuit", "paths", "--data", &data, "--resamples", "50", "--positions", "last"];
+    let to = |receivers: &'static str, name: &str, more: &[&str]| {
+        let out = folder.path().join(name);
+        let line = [&line[..], &["--receivers", receivers, "--out", out.to_str().unwrap()], more];
+        printed(&line.concat());
+        Table::read_parquet(out.join("paths.parquet")).unwrap()
+    };
+    let logits = to("logits", "paths", &[]);
+    assert_eq!(
+        files(&out),
+        ["examples.parquet", "paths.csv", "paths.parquet", "paths.png", "paths.svg", "run.json"]
+    );
+    // Every head, each by itself.
+    let heads: std::collections::HashSet<&str> =
+        logits.text("sender").unwrap().into_iter().collect();
+    assert_eq!((heads.len(), logits.rows()), (32, 32));
+    // The same as the edge, which is measured in another way.
+    let edges = folder.path().join("edges");
+    let senders = ["--senders", "a6.h3", "--receivers", "logits", "--positions", "last"];
+    printed(
+        &[
+            &["circuit", "edges", "--data", &data][..],
+            &senders,
+            &["--out", edges.to_str().unwrap()],
+        ]
+        .concat(),
+    );
+    let edge = Table::read_parquet(edges.join("edges.parquet")).unwrap();
+    let place = logits.text("sender").unwrap().iter().position(|name| *name == "a6.h3").unwrap();
+    let (path, edge) =
+        (logits.optional_floats("mean").unwrap()[place], edge.optional_floats("mean").unwrap()[0]);
+    assert!((path.unwrap() - edge.unwrap()).abs() < 1e-6 && path.unwrap().abs() > 1e-3);
+    let through = to("m7", "through", &["--senders", "a5.h0", "--through", "mlps"]);
+    let direct = to("m7", "directly", &["--senders", "a5.h0"]);
+    assert_eq!(through.text("through").unwrap(), ["mlps"]);
+    assert_ne!(through.optional_floats("mean").unwrap(), direct.optional_floats("mean").unwrap());
+    let together = to("m4,logits", "together", &["--senders", "mlps,input", "--together"]);
+    assert_eq!(together.text("sender").unwrap(), ["mlps+input"]);
+    assert_eq!(together.text("receiver").unwrap(), ["m4+logits"]);
+    let again = folder.path().join("again");
+    let record = out.join("run.json");
+    printed(&["run", record.to_str().unwrap(), "--out", again.to_str().unwrap()]);
+    for file in ["paths.csv", "paths.svg"] {
+        assert!(fs::read(again.join(file)).unwrap() == fs::read(out.join(file)).unwrap(), "{file}");
+    }
+    for (more, part) in [
+        (&["--receivers", "a0.h0<q>", "--senders", "m4"][..], "no receiver reads m4"),
+        (&["--receivers", "a99.h0<q>"], "a99.h0<q>"),
+        (&["--receivers", "m4", "--through", "walls"], "walls"),
+        (&[], "--receivers"),
+    ] {
+        let said = refused(&[&line[..], more].concat());
+        assert!(said.contains(part), "{more:?}: {said}");
+    }
+}
+
+#[test]
+fn circuits_are_run_by_themselves_and_saved() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = rows(folder.path());
+    let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    let of = ["--data", &data, "--resamples", "50"];
+    printed(
+        &[&["circuit", "edges", "--method", "eap-ig"][..], &of, &["--out", &path("scored")]]
+            .concat(),
+    );
+    let curve = |edges: &str, out: &str, more: &[&str]| {
+        let line = ["circuit", "faithfulness", "--edges", &path(edges), "--out", &path(out)];
+        let said = printed(&[&line[..], &of, more].concat());
+        (said, Table::read_parquet(folder.path().join(out).join("faithfulness.parquet")).unwrap())
+    };
+    let (said, table) = curve("scored", "curve", &["--shares", "0.02,0.2,1"]);
+    assert!(said.contains("CPR") && said.contains("+1.000"), "{said}");
+    let (role, share) = (table.text("role").unwrap(), table.floats("share").unwrap());
+    let found = table.optional_floats("faithfulness").unwrap();
+    let value = |wanted: &str, of: f64| {
+        found[(0..table.rows()).find(|&row| role[row] == wanted && share[row] == of).unwrap()]
+            .unwrap()
+    };
+    assert!((value("circuit", 1.0) - 1.0).abs() < 1e-4 && value("complement", 1.0).abs() < 1e-4);
+    assert!((value("self_swap", 0.02) - 1.0).abs() < 1e-4);
+    assert!(value("circuit", 0.2) > 0.8 && value("complement", 0.2) < 0.2);
+    let areas = Table::read_parquet(folder.path().join("curve/areas.parquet")).unwrap();
+    assert_eq!(areas.rows(), 4);
+    // The same circuit from its files.
+    for file in ["circuit.json", "circuit.graphml"] {
+        let line = ["circuit", "save", "--edges", &path("scored"), "--share", "0.2"];
+        let said = printed(&[&line[..], &["--out", &path(file)]].concat());
+        let (_, alone) = curve(file, &format!("of-{file}"), &[]);
+        let circuit =
+            alone.text("role").unwrap().iter().position(|role| *role == "circuit").unwrap();
+        let found = alone.optional_floats("faithfulness").unwrap()[circuit].unwrap();
+        assert!((found - value("circuit", 0.2)).abs() < 1e-6, "{file}: {found}");
+        assert!(said.starts_with(&alone.integers("edges").unwrap()[circuit].to_string()), "{said}");
+    }
+    let shards: Vec<String> = ["1/2", "2/2"]
+        .iter()
+        .map(|shard| {
+            let out = shard.replace('/', "-");
+            curve("scored", &out, &["--shares", "0.02,0.2,1", "--shard", shard]);
+            path(&out)
+        })
+        .collect();
+    printed(&["join", &shards[0], &shards[1], "--out", &path("joined")]);
+    for file in ["faithfulness.csv", "areas.csv", "faithfulness.svg"] {
+        let bytes = |run: &str| fs::read(folder.path().join(run).join(file)).unwrap();
+        assert!(bytes("joined") == bytes("curve"), "{file}");
+    }
+    printed(
+        &[&["circuit", "edges", "--method", "eap"][..], &of, &["--out", &path("again")]].concat(),
+    );
+    // What is no table of edges.
+    let changed = folder.path().join("scored/edges.parquet");
+    fs::copy(folder.path().join("scored/examples.parquet"), &changed).unwrap();
+    let said = refused(&[
+        "circuit",
+        "faithfulness",
+        "--edges",
+        &path("scored"),
+        "--data",
+        &data,
+        "--out",
+        &path("other"),
+    ]);
+    assert!(said.contains("edges.parquet"), "{said}");
+    for (more, part) in [
+        (&["--shares", "0.5,0.1"][..], "larger than the one before"),
+        (&["--shares", "few"], "`few`"),
+        (&["--rank", "signed"], "as it is"),
+        (&["--by-metric", "kl"], "--by-metric"),
+        (&["--random", "0", "--shares", "2"], "from 0 to 1"),
+    ] {
+        let edges =
+            if part == "as it is" || part == "--by-metric" { "circuit.json" } else { "again" };
+        let line = ["circuit", "faithfulness", "--edges", &path(edges), "--data", &data];
+        let said = refused(&[&line[..], &["--out", &path("refused")], more].concat());
+        assert!(said.contains(part), "{more:?}: {said}");
+    }
 }
