@@ -211,6 +211,11 @@ pub enum CircuitError {
         /// The receiver.
         receiver: Receiver,
     },
+    /// Two scorings of other edges.
+    #[error(
+        "the two have no edge in common: compare runs of one model and graph, at the same positions"
+    )]
+    NothingCommon,
     /// Means by position of rows that differ in length.
     #[error(
         "rows have unlike numbers of positions, so that there is no mean at each: take the ablation mean, or a place such as last"

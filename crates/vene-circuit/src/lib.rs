@@ -15,6 +15,7 @@
 mod attribution;
 mod circuit_run;
 mod circuits;
+mod compare;
 mod counterpart;
 mod differences;
 mod edge_patches;
@@ -45,6 +46,7 @@ mod table;
 
 pub use attribution::EdgeAttribution;
 pub use circuits::{Carry, Circuits, Patched, RowCircuits};
+pub use compare::Comparison;
 pub use edge_set::EdgeSet;
 pub use edges::{EdgeEffects, EdgeValues, RowEdges};
 pub use error::CircuitError;

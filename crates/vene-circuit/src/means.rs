@@ -98,16 +98,16 @@ impl PlaceMeans {
         }
     }
 
-    /// What senders add instead at so many positions: the same at each.
+    /// What senders add instead at so many positions: the same at each. `like` is the type of the run's values.
     pub(crate) fn anywhere<O: Operations>(
         &self,
         operations: &O,
-        positions: usize,
+        (positions, like): (usize, DType),
     ) -> Result<Counterpart<O>, OperationError> {
         let mean = |sums: &Vec<f64>| sums.iter().map(|sum| sum / self.count as f64).collect();
         let rows: Vec<Vec<Vec<f64>>> =
             self.anywhere.iter().map(|sums| vec![mean(sums); positions]).collect();
-        counterpart(operations, &rows)
+        counterpart(operations, like, &rows)
     }
 
     /// What senders add instead, at each position by itself.
@@ -117,12 +117,13 @@ impl PlaceMeans {
     pub(crate) fn by_position<O: Operations>(
         &self,
         operations: &O,
+        like: DType,
     ) -> Result<Counterpart<O>, CircuitError> {
         let (sums, rows) = self.by_position.as_ref().ok_or(CircuitError::UnevenMeans)?;
         let parts = sums.first().map_or(0, Vec::len);
         let mean = |sums: &Vec<f64>| sums.iter().map(|sum| sum / *rows as f64).collect();
         let of_part = |part: usize| sums.iter().map(|of| mean(&of[part])).collect();
-        Ok(counterpart(operations, &(0..parts).map(of_part).collect::<Vec<_>>())?)
+        Ok(counterpart(operations, like, &(0..parts).map(of_part).collect::<Vec<_>>())?)
     }
 }
 
@@ -139,12 +140,14 @@ fn add(sums: &mut Vec<Vec<f64>>, more: &[Vec<f64>]) {
 /// The input's rows, then of each layer what heads mix and what the MLP adds: `[part][position][width]`.
 fn counterpart<O: Operations>(
     operations: &O,
+    like: DType,
     parts: &[Vec<Vec<f64>>],
 ) -> Result<Counterpart<O>, OperationError> {
     let rows = |values: &Vec<Vec<f64>>| {
         let width = values.first().map_or(0, Vec::len);
         let flat: Vec<f64> = values.iter().flatten().copied().collect();
-        operations.rows_of(&Tensor::from_vec(flat, (values.len(), width), &Device::Cpu)?)
+        let rows = Tensor::from_vec(flat, (values.len(), width), &Device::Cpu)?;
+        operations.rows_of(&rows.to_dtype(like)?)
     };
     let Some((input, layers)) = parts.split_first() else {
         return Err(candle_core::Error::Msg("there are no means".to_owned()).into());

@@ -30,6 +30,7 @@ impl<O: Operations> RowRuns<O> {
         (place, at): (usize, &Aligned),
     ) -> Result<Counterpart<O>, CircuitError> {
         let operations = decoder.operations();
+        let like = operations.values(&self.base.input, &[0])?.dtype();
         let found = match (ablation, &self.source) {
             (Ablation::Resample, Some(source)) => {
                 Counterpart::of_run(operations, source, &at.source)?
@@ -38,9 +39,11 @@ impl<O: Operations> RowRuns<O> {
             (Ablation::Resample, None) => Counterpart::of_run(operations, &self.base, &at.base)?,
             (Ablation::Zero, _) => Counterpart::zero(operations, &self.base, &at.base)?,
             (Ablation::Mean, _) => {
-                rows.means(decoder)?[place].anywhere(operations, at.base.len())?
+                rows.means(decoder)?[place].anywhere(operations, (at.base.len(), like))?
             }
-            (Ablation::MeanByPosition, _) => rows.means(decoder)?[place].by_position(operations)?,
+            (Ablation::MeanByPosition, _) => {
+                rows.means(decoder)?[place].by_position(operations, like)?
+            }
         };
         Ok(found)
     }

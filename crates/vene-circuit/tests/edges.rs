@@ -184,5 +184,20 @@ fn means_are_those_of_the_sources() {
         let token = |text: &str| model.tokenizer().single_token(text).unwrap() as usize;
         let value = logits[token(" Madrid")] - logits[token(" Rome")];
         assert!((found.values[0][0] - value).abs() < 1e-5, "{ablation}: {found:?} {value}");
+        // In single precision as well, and as an edge by itself.
+        let single = Model::load("embedded").unwrap();
+        let rows = CircuitRows::builder(&single, &texts)
+            .metrics([Arc::new(LOGIT_DIFFERENCE) as _])
+            .build()
+            .unwrap();
+        let found = Circuits::new(rows.clone())
+            .ablation(ablation)
+            .run_row(&single, 1, &[Patched::from(&all)], &mut |_| ControlFlow::Continue(()))
+            .unwrap();
+        assert!((found.values[0][0] - value).abs() < 1e-3, "{ablation}: {found:?} {value}");
+        let edge = EdgeEffects::new(rows).ablation(ablation).edges(["m0->m4".parse().unwrap()]);
+        let effects =
+            edge.unwrap().run_row(&single, 0, &mut |_| ControlFlow::Continue(())).unwrap();
+        assert!(effects.edges[0].effects[0].abs() > 1e-6, "{effects:?}");
     }
 }

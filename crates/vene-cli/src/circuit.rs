@@ -31,6 +31,7 @@ use crate::shard::{self, Shard};
 use crate::terminal;
 
 pub use measure::Measure;
+pub use number::effect;
 
 /// What a part is made of.
 const FILES: [&str; 1] = ["parquet"];

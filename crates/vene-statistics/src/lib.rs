@@ -36,6 +36,7 @@
 mod bootstrap;
 mod clusters;
 mod correction;
+mod correlation;
 mod error;
 mod estimate;
 mod interval;
@@ -48,6 +49,7 @@ mod sums;
 pub use bootstrap::Bootstrap;
 pub use clusters::Clusters;
 pub use correction::Correction;
+pub use correlation::{correlation, rank_correlation};
 pub use error::StatisticsError;
 pub use estimate::{Estimate, estimates, means};
 pub use interval::Interval;

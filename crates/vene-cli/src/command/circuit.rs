@@ -1,5 +1,6 @@
 //! `vene circuit`: which part of a model talks to which.
 
+mod compare;
 mod edges;
 mod faithfulness;
 mod graph;
@@ -37,6 +38,7 @@ enum Command {
     Paths(Box<paths::Arguments>),
     Faithfulness(Box<faithfulness::Arguments>),
     Save(save::Arguments),
+    Compare(compare::Arguments),
 }
 
 impl Arguments {
@@ -47,6 +49,7 @@ impl Arguments {
             Command::Paths(arguments) => arguments.run(given),
             Command::Faithfulness(arguments) => arguments.run(given),
             Command::Save(arguments) => arguments.run(&given),
+            Command::Compare(arguments) => arguments.run(&given),
         }
     }
 }

@@ -294,3 +294,44 @@ fn circuits_are_run_by_themselves_and_saved() {
         assert!(said.contains(part), "{more:?}: {said}");
     }
 }
+
+#[test]
+fn two_scorings_are_compared() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = rows(folder.path());
+    let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    for (name, more) in
+        [("exact", &[][..]), ("eap", &["--method", "eap"]), ("mean", &["--ablation", "mean"])]
+    {
+        let line = ["circuit", "edges", "--data", &data, "--resamples", "50", "--out", &path(name)];
+        printed(&[&line[..], more].concat());
+    }
+    let compared = |one: &str, other: &str| -> Value {
+        serde_json::from_str(&printed(&["circuit", "compare", &path(one), &path(other), "--json"]))
+            .unwrap()
+    };
+    let same = compared("exact", "exact");
+    assert_eq!(
+        (&same["rank_correlation"], &same["unmatched"]),
+        (&Value::from(1.0), &Value::from(0))
+    );
+    let other = compared("exact", "eap");
+    let alike = other["rank_correlation"].as_f64().unwrap();
+    assert!(alike > 0.7 && alike < 1.0, "{other}");
+    assert_ne!(compared("exact", "mean")["correlation"], other["correlation"]);
+    let table = path("both.parquet");
+    let said = printed(&["circuit", "compare", &path("exact"), &path("eap"), "--out", &table]);
+    assert!(said.contains("Furthest apart"), "{said}");
+    let both = Table::read_parquet(&table).unwrap();
+    assert_eq!(both.rows(), other["edges"].as_u64().unwrap() as usize);
+    for (line, part) in [
+        (&["--out", &table][..], "--force"),
+        (&["--out", "both.txt"], ".parquet"),
+        (&["--metric", "kl"], "logit_difference"),
+    ] {
+        let said =
+            refused(&[&["circuit", "compare", &path("exact"), &path("eap")][..], line].concat());
+        assert!(said.contains(part), "{said}");
+    }
+    assert!(refused(&["circuit", "compare", &path("nowhere"), &path("eap")]).contains("nowhere"));
+}
