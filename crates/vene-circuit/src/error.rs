@@ -142,7 +142,9 @@ pub enum CircuitError {
         missing: Edge,
     },
     /// Scores of another graph.
-    #[error("the edges were scored in the {scored} graph, and the {wanted} one is asked for: take one for both")]
+    #[error(
+        "the edges were scored in the {scored} graph, and the {wanted} one is asked for: take one for both"
+    )]
     ScoredOnAnother {
         /// That of the scores.
         scored: String,
@@ -192,7 +194,9 @@ pub enum CircuitError {
 
 /// Which metric was asked for, as the beginning of a sentence.
 fn asked_metric(metric: &Option<String>) -> String {
-    metric.as_ref().map_or_else(|| "one".to_owned(), |metric| format!("{metric} is asked for, but none"))
+    metric
+        .as_ref()
+        .map_or_else(|| "one".to_owned(), |metric| format!("{metric} is asked for, but none"))
 }
 
 vene_named::debug_as_sentence!(CircuitError);

@@ -107,7 +107,10 @@ impl Faithfulness {
             return Err(CircuitError::CircuitPlaces);
         }
         let grows = sizes.shares.windows(2).all(|pair| pair[0] < pair[1]);
-        if sizes.shares.is_empty() || !grows || sizes.shares.iter().any(|share| !(0.0..=1.0).contains(share)) {
+        if sizes.shares.is_empty()
+            || !grows
+            || sizes.shares.iter().any(|share| !(0.0..=1.0).contains(share))
+        {
             return Err(CircuitError::Shares);
         }
         let mut points = Vec::new();
@@ -212,7 +215,9 @@ impl Faithfulness {
             .points
             .iter()
             .enumerate()
-            .flat_map(|(number, point)| (0..metrics.len()).map(move |metric| (number, point, metric)))
+            .flat_map(|(number, point)| {
+                (0..metrics.len()).map(move |metric| (number, point, metric))
+            })
             .collect();
         let lines = each.len();
         let prune = if self.is_pruned { "pruned" } else { "unpruned" };
@@ -222,11 +227,28 @@ impl Faithfulness {
             .column("role", each.iter().map(|(_, point, _)| point.role.name()).collect::<Vec<_>>())
             .column("draw", each.iter().map(|(_, point, _)| point.draw as i64).collect::<Vec<_>>())
             .column("share", each.iter().map(|(_, point, _)| point.share).collect::<Vec<_>>())
-            .column("edges", each.iter().map(|(_, point, _)| point.edges as i64).collect::<Vec<_>>())
-            .column("metric", each.iter().map(|(_, _, metric)| metrics[*metric]).collect::<Vec<_>>())
-            .column("base_value", each.iter().map(|(_, _, metric)| found.base[*metric]).collect::<Vec<_>>())
-            .column("empty_value", each.iter().map(|(_, _, metric)| found.empty[*metric]).collect::<Vec<_>>())
-            .column("value", each.iter().map(|(number, _, metric)| found.values[*number][*metric]).collect::<Vec<_>>())
+            .column(
+                "edges",
+                each.iter().map(|(_, point, _)| point.edges as i64).collect::<Vec<_>>(),
+            )
+            .column(
+                "metric",
+                each.iter().map(|(_, _, metric)| metrics[*metric]).collect::<Vec<_>>(),
+            )
+            .column(
+                "base_value",
+                each.iter().map(|(_, _, metric)| found.base[*metric]).collect::<Vec<_>>(),
+            )
+            .column(
+                "empty_value",
+                each.iter().map(|(_, _, metric)| found.empty[*metric]).collect::<Vec<_>>(),
+            )
+            .column(
+                "value",
+                each.iter()
+                    .map(|(number, _, metric)| found.values[*number][*metric])
+                    .collect::<Vec<_>>(),
+            )
             .column("ablation", vec![self.circuits.ablated_by().name(); lines])
             .column("graph", vec![rows.graph().keys().name(); lines])
             .column("ranked_by", vec![self.by.name(); lines])
@@ -264,7 +286,8 @@ mod tests {
             circuit.set(&edge, index % 5 == 0);
         }
         let counts = |set: &EdgeSet| -> Vec<usize> {
-            let count = |receiver: Receiver| set.of(receiver).iter().filter(|is_in| **is_in).count();
+            let count =
+                |receiver: Receiver| set.of(receiver).iter().filter(|is_in| **is_in).count();
             graph.receivers().map(count).collect()
         };
         let one = matched(&circuit, 0, 0.2, 0);

@@ -3,9 +3,7 @@
 //! Both sides of a ratio are means over the same examples, resampled together. CPR is the area under the curve, CMD that between the curve and 1
 //! (Mueller et al. 2025), by trapezoids over shares from the first on: 0.999 and 0 are the best where shares are MIB's.
 
-use vene_statistics::{
-    Bootstrap, Clusters, Interval, Ratio, RatioSums, distance_from_one, ratios,
-};
+use vene_statistics::{Bootstrap, Clusters, Interval, Ratio, RatioSums, distance_from_one, ratios};
 use vene_table::{Table, TableSource};
 
 use crate::error::CircuitError;
@@ -94,16 +92,17 @@ fn add(curves: &mut Vec<Curve>, chunk: &Table, examples: &Examples) -> Result<()
             }
         };
         let points = &mut curves[place].points;
-        let place = points.iter().position(|point| point.share == shares[row]).unwrap_or_else(|| {
-            points.push(Point {
-                share: shares[row],
-                edges: edges[row],
-                values: vec![(f64::NAN, f64::NAN); examples.clusters.observations()],
-                totals: [0.0; 3],
-                n: 0,
+        let place =
+            points.iter().position(|point| point.share == shares[row]).unwrap_or_else(|| {
+                points.push(Point {
+                    share: shares[row],
+                    edges: edges[row],
+                    values: vec![(f64::NAN, f64::NAN); examples.clusters.observations()],
+                    totals: [0.0; 3],
+                    n: 0,
+                });
+                points.len() - 1
             });
-            points.len() - 1
-        });
         let point = &mut points[place];
         let observation = examples.number(numbers[row])?;
         point.values[observation] = (value[row] - empty[row], base[row] - empty[row]);
@@ -159,7 +158,11 @@ fn curve(
     Ok(table.build()?)
 }
 
-fn areas(curves: &[Curve], clusters: &Clusters, bootstrap: &Bootstrap) -> Result<Table, CircuitError> {
+fn areas(
+    curves: &[Curve],
+    clusters: &Clusters,
+    bootstrap: &Bootstrap,
+) -> Result<Table, CircuitError> {
     let curves: Vec<&Curve> = curves.iter().filter(|curve| curve.points.len() > 1).collect();
     let mut under = Vec::with_capacity(curves.len());
     let mut distances = Vec::with_capacity(curves.len());
@@ -186,7 +189,13 @@ fn areas(curves: &[Curve], clusters: &Clusters, bootstrap: &Bootstrap) -> Result
         .column("cpr", under.iter().map(Ratio::value).collect::<Vec<_>>())
         .column("cpr_low", low(&under))
         .column("cpr_high", high(&under))
-        .column("cmd", distances.iter().map(|found| found.as_ref().ok().map(|found| found.value)).collect::<Vec<_>>())
+        .column(
+            "cmd",
+            distances
+                .iter()
+                .map(|found| found.as_ref().ok().map(|found| found.value))
+                .collect::<Vec<_>>(),
+        )
         .column("cmd_low", end(|interval| interval.low))
         .column("cmd_high", end(|interval| interval.high))
         .column("note", under.iter().map(note).collect::<Vec<_>>());
@@ -235,13 +244,22 @@ mod tests {
             .column("role", text("circuit"))
             .column("draw", vec![0_i64; lines.len()])
             .column("share", lines.iter().map(|(_, share, _)| *share).collect::<Vec<_>>())
-            .column("edges", lines.iter().map(|(_, share, _)| (share * 100.0) as i64).collect::<Vec<_>>())
+            .column(
+                "edges",
+                lines.iter().map(|(_, share, _)| (share * 100.0) as i64).collect::<Vec<_>>(),
+            )
             .column("metric", text("logit_difference"))
-            .column("base_value", lines.iter().map(|(example, ..)| whole(*example)).collect::<Vec<_>>())
+            .column(
+                "base_value",
+                lines.iter().map(|(example, ..)| whole(*example)).collect::<Vec<_>>(),
+            )
             .column("empty_value", vec![-1.0; lines.len()])
             .column(
                 "value",
-                lines.iter().map(|(example, _, value)| -1.0 + value * (whole(*example) + 1.0)).collect::<Vec<_>>(),
+                lines
+                    .iter()
+                    .map(|(example, _, value)| -1.0 + value * (whole(*example) + 1.0))
+                    .collect::<Vec<_>>(),
             )
             .column("ablation", text("resample"))
             .column("graph", text("grouped"))
@@ -273,7 +291,8 @@ mod tests {
 
     #[test]
     fn what_goes_beyond_the_model_is_as_far_from_it() {
-        let found = FaithfulnessCurve::of(&examples(9, &[(0.5, 1.5), (1.0, 1.0)]), &Bootstrap::default());
+        let found =
+            FaithfulnessCurve::of(&examples(9, &[(0.5, 1.5), (1.0, 1.0)]), &Bootstrap::default());
         let areas = found.unwrap().areas;
         assert!((areas.optional_floats("cpr").unwrap()[0].unwrap() - 0.625).abs() < 1e-12);
         assert!((areas.optional_floats("cmd").unwrap()[0].unwrap() - 0.125).abs() < 1e-12);
@@ -283,7 +302,11 @@ mod tests {
     fn a_model_that_does_nothing_has_no_faithfulness() {
         let mut table = examples(5, &[(0.5, 0.5), (1.0, 1.0)]);
         let base = table.floats("base_value").unwrap().to_vec();
-        let empty: Vec<f64> = base.iter().enumerate().map(|(row, value)| value + if row % 4 < 2 { 0.1 } else { -0.1 }).collect();
+        let empty: Vec<f64> = base
+            .iter()
+            .enumerate()
+            .map(|(row, value)| value + if row % 4 < 2 { 0.1 } else { -0.1 })
+            .collect();
         table = table.with_column("empty_value", empty).unwrap();
         let found = FaithfulnessCurve::of(&table, &Bootstrap::default()).unwrap();
         assert_eq!(found.curve.optional_floats("faithfulness").unwrap()[0], None);

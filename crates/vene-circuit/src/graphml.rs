@@ -22,9 +22,13 @@ pub(crate) fn written(saved: &SavedCircuit) -> String {
     }
     for edge in saved.circuit.iter() {
         // Keys of a group are read by its first head; the edge's name says which input is meant.
-        let (sender, receiver) = (edge.sender.to_string(), target(saved.circuit.graph(), edge.receiver));
+        let (sender, receiver) =
+            (edge.sender.to_string(), target(saved.circuit.graph(), edge.receiver));
         let name = edge.to_string().replace('<', "&lt;").replace('>', "&gt;");
-        let _ = write!(text, "<edge source=\"{sender}\" target=\"{receiver}\"><data key=\"name\">{name}</data>");
+        let _ = write!(
+            text,
+            "<edge source=\"{sender}\" target=\"{receiver}\"><data key=\"name\">{name}</data>"
+        );
         if let Some(score) = saved.scores.get(&edge) {
             let _ = write!(text, "<data key=\"score\">{score:?}</data>");
         }
@@ -53,10 +57,15 @@ pub(crate) fn read(bytes: &[u8], graph: &Graph) -> Result<SavedCircuit, CircuitE
     let text = std::str::from_utf8(bytes).map_err(|error| failed(&error))?;
     let document = roxmltree::Document::parse(text).map_err(|error| failed(&error))?;
     let mut edges = Vec::new();
-    for edge in document.descendants().filter(|node| node.has_tag_name(("http://graphml.graphdrawing.org/xmlns", "edge"))) {
+    for edge in document
+        .descendants()
+        .filter(|node| node.has_tag_name(("http://graphml.graphdrawing.org/xmlns", "edge")))
+    {
         let data = |key: &str| {
             let mut children = edge.children().filter(|child| child.tag_name().name() == "data");
-            children.find(|child| child.attribute("key") == Some(key)).and_then(|child| child.text())
+            children
+                .find(|child| child.attribute("key") == Some(key))
+                .and_then(|child| child.text())
         };
         let name = data("name").ok_or_else(|| {
             failed(&"an edge has no <data key=\"name\"> that says sender->receiver, such as input->a0.h1<q>")

@@ -19,7 +19,11 @@ pub(crate) struct Patch {
 
 impl Patch {
     /// What is unembedded at a position: the last norm's output, or where there is none the last block's. `values` is `[d_model]`.
-    pub(crate) fn of_logits(config: &DecoderConfig, position: usize, values: Arc<Vec<f64>>) -> Self {
+    pub(crate) fn of_logits(
+        config: &DecoderConfig,
+        position: usize,
+        values: Arc<Vec<f64>>,
+    ) -> Self {
         let (component, layer) = Self::site_of_logits(config);
         Self { component, layer, heads: None, positions: vec![position], values }
     }

@@ -45,8 +45,8 @@ impl EdgeSet {
         let mut read = vec![false; graph.sender_count()];
         let receivers: Vec<Receiver> = graph.receivers().collect();
         for &receiver in receivers.iter().rev() {
-            let leads = receiver == Receiver::Logits
-                || nodes(graph, receiver).any(|node| read[node]);
+            let leads =
+                receiver == Receiver::Logits || nodes(graph, receiver).any(|node| read[node]);
             if leads {
                 let senders = self.of(receiver).iter().zip(&mut read);
                 senders.for_each(|(is_in, read)| *read |= *is_in);

@@ -207,8 +207,10 @@ mod tests {
         assert_eq!(by(Some("kl")).unwrap().edges()[0].0, graph.edges().min().unwrap());
         let error = by(None).unwrap_err().to_string();
         assert!(error.contains("kl, logit_difference"), "{error}");
-        let ungrouped = Graph::of(Model::load("embedded").unwrap().config(), GroupedKeys::Ungrouped);
-        let error = EdgeRanking::of_summary(&ungrouped.unwrap(), &table, Some("kl"), RankBy::Signed);
+        let ungrouped =
+            Graph::of(Model::load("embedded").unwrap().config(), GroupedKeys::Ungrouped);
+        let error =
+            EdgeRanking::of_summary(&ungrouped.unwrap(), &table, Some("kl"), RankBy::Signed);
         assert!(error.unwrap_err().to_string().contains("grouped graph"));
     }
 }

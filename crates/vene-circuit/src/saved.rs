@@ -72,7 +72,8 @@ impl SavedCircuit {
     /// # Errors
     /// As [`SavedCircuit::read`].
     pub fn of_json(bytes: &[u8], graph: &Graph) -> Result<Self, CircuitError> {
-        let saved: Saved = serde_json::from_slice(bytes).map_err(|error| CircuitError::NoGraph(error.to_string()))?;
+        let saved: Saved = serde_json::from_slice(bytes)
+            .map_err(|error| CircuitError::NoGraph(error.to_string()))?;
         let shared = graph.is_grouped().then_some(graph.key_value_heads());
         let of_file = &saved.cfg;
         let is_same = (of_file.n_layers, of_file.n_heads, of_file.parallel_attn_mlp)
@@ -92,7 +93,8 @@ impl SavedCircuit {
                 beside(graph.is_parallel()),
             )));
         }
-        let edges = saved.edges.iter().map(|(name, edge)| (name.as_str(), edge.score, edge.in_graph));
+        let edges =
+            saved.edges.iter().map(|(name, edge)| (name.as_str(), edge.score, edge.in_graph));
         Self::of_edges(graph, edges)
     }
 
@@ -132,10 +134,8 @@ impl SavedCircuit {
             (edge.to_string(), json!({ "score": score, "in_graph": self.circuit.contains(&edge) }))
         };
         let edges: Map<String, Value> = graph.edges().map(entry).collect();
-        let nodes: Map<String, Value> = self
-            .nodes()
-            .map(|(name, is_in)| (name, json!({ "in_graph": is_in })))
-            .collect();
+        let nodes: Map<String, Value> =
+            self.nodes().map(|(name, is_in)| (name, json!({ "in_graph": is_in }))).collect();
         json!({ "cfg": cfg, "nodes": nodes, "edges": edges })
     }
 
@@ -152,7 +152,10 @@ impl SavedCircuit {
             use std::io::Write;
             file.write_all(text.as_bytes())
         })
-        .map_err(|error| CircuitError::SavedCircuit { path: path.to_owned(), reason: error.to_string() })
+        .map_err(|error| CircuitError::SavedCircuit {
+            path: path.to_owned(),
+            reason: error.to_string(),
+        })
     }
 
     /// Every node by name, and whether an edge of the circuit leaves it or, of the logits, leads to it.
@@ -162,9 +165,9 @@ impl SavedCircuit {
         for edge in self.circuit.iter() {
             sends[graph.sender_index(edge.sender)] = true;
         }
-        let senders = graph.senders().map(move |sender: Sender| {
-            (sender.to_string(), sends[graph.sender_index(sender)])
-        });
+        let senders = graph
+            .senders()
+            .map(move |sender: Sender| (sender.to_string(), sends[graph.sender_index(sender)]));
         senders.chain([("logits".to_owned(), true)])
     }
 }

@@ -7,7 +7,9 @@ use std::sync::Arc;
 use vene::Model;
 use vene::data::{PreparedRow, Row};
 use vene::metric::LOGIT_DIFFERENCE;
-use vene_circuit::{CircuitRows, Circuits, Edge, EdgeEffects, EdgeSet, Graph, GroupedKeys, Patched};
+use vene_circuit::{
+    CircuitRows, Circuits, Edge, EdgeEffects, EdgeSet, Graph, GroupedKeys, Patched,
+};
 use vene_data::Answers;
 use vene_model::Precision;
 use vene_test_support::{Fixture, model_names};

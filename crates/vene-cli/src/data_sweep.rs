@@ -94,7 +94,7 @@ pub fn start(
         warn(&model, sweep);
         let preflight =
             sweep.preflight(&model, &*executor::on(settings.executor, &model, settings.memory))?;
-        if !settings.json {
+        if !settings.json && !terminal::is_quiet() {
             terminal::print(&preflight::text(&model, sweep, &preflight))?;
         }
         record::set_preflight(&mut record, &preflight);
@@ -229,9 +229,7 @@ fn write(
         true => terminal::print_json(&record.value()),
         false => {
             let text = summary::text(&summary, sweep, seconds)?;
-            let listing =
-                format!("\nWritten into {}: {}\n", folder.path().display(), files.join(", "));
-            terminal::print(&(text + &listing))
+            terminal::print(&(text + &terminal::written(folder.path().display(), &files)))
         }
     }
 }

@@ -236,6 +236,6 @@ impl Finished {
 impl Written {
     /// Says which files are where.
     pub fn listing(&self, folder: &Folder) -> String {
-        format!("\nWritten into {}: {}\n", folder.path().display(), self.files.join(", "))
+        terminal::written(folder.path().display(), &self.files)
     }
 }

@@ -15,7 +15,7 @@ use vene::{Outline, Table};
 
 use crate::arguments::{Given, ReadBy, by_name, must_end_with, read};
 use crate::folder::OutputFile;
-use crate::look::{aligned, digits, records};
+use crate::look::{aligned, records};
 use crate::model::{self, ModelArgument};
 use crate::terminal;
 
@@ -239,7 +239,7 @@ fn largest(table: &Table) -> anyhow::Result<String> {
             lines.push(vec![
                 format!("L{}H{}", layers[row], heads[row]),
                 format!("L{}H{}", earlier[row], earlier_heads[row]),
-                digits(values[row]),
+                terminal::number(values[row]),
             ]);
         }
         text.push_str(&aligned(&lines));
@@ -254,8 +254,9 @@ fn most_copying(table: &Table) -> anyhow::Result<String> {
     let scores = table.floats("copying")?;
     let mut rows: Vec<usize> = (0..table.rows()).collect();
     rows.sort_by(|one, other| scores[*other].total_cmp(&scores[*one]).then(one.cmp(other)));
-    let part =
-        |row: &usize| vec![format!("L{}H{}", layers[*row], heads[*row]), digits(scores[*row])];
+    let part = |row: &usize| {
+        vec![format!("L{}H{}", layers[*row], heads[*row]), terminal::number(scores[*row])]
+    };
     let mut lines = vec![vec!["head".to_owned(), "copying".to_owned()]];
     if rows.len() > 2 * LISTED {
         lines.extend(rows[..LISTED].iter().map(part));

@@ -227,7 +227,9 @@ pub(super) fn metrics(
         let Some(metric) = experiment.metric(name) else {
             let described = |row: &BuiltIn| format!("{} ({})", row.name, row.documentation);
             let all: Vec<String> = metric::BUILT_IN.iter().map(described).collect();
-            bail!("--metric {name}: no such metric; there are {}", all.join(", "));
+            let near = vene_named::meant_text(name, metric::BUILT_IN.iter().map(|row| row.name));
+            let near = near.map_or_else(String::new, |near| format!("; did you mean `{near}`?"));
+            bail!("--metric {name}: no such metric{near}; there are {}", all.join(", "));
         };
         let is_new = metrics.iter().all(|other| other.name() != metric.name());
         ensure!(is_new, "--metric {} is named twice", metric.name());

@@ -8,6 +8,7 @@ mod collect;
 mod demo;
 mod folders;
 mod generate;
+mod help;
 mod hub;
 mod ignored_keys;
 mod interrupted;

@@ -6,7 +6,7 @@
 mod apart;
 mod walk;
 
-use walk::{FORCE, IGNORE_KEY, MODEL, THREADS, Tried, commands, walk};
+use walk::{FORCE, IGNORE_KEY, MODEL, Tried, commands, walk};
 
 const PROMPT: &str = "The~capital~of~Spain~is";
 const PAIR: &str =
@@ -60,7 +60,6 @@ const SWEEP_VALUES: &[(&str, &[&str])] = &[
 ];
 
 const SWEEP_APART: &[(&str, &str)] = &[
-    THREADS,
     IGNORE_KEY,
     FORCE,
     (
@@ -158,7 +157,6 @@ fn of_generate() {
             ("--out", &["elsewhere"]),
         ],
         apart: &[
-            THREADS,
             IGNORE_KEY,
             FORCE,
             (
@@ -191,7 +189,6 @@ fn of_train() {
             ("--precision", &["double"]),
         ],
         apart: &[
-            THREADS,
             FORCE,
             IGNORE_KEY,
             ("--memory", "the same to rounding in parts of a batch; training's own tests have it"),
@@ -230,7 +227,6 @@ const RUN_VALUES: &[(&str, &[&str])] = &[
 ];
 
 const RUN_APART: &[(&str, &str)] = &[
-    THREADS,
     IGNORE_KEY,
     FORCE,
     ANOTHER_MODEL,
@@ -313,7 +309,7 @@ fn of_the_others() {
             ("--precision", &["double"]),
             ("--json", &[""]),
         ],
-        apart: &[THREADS, IGNORE_KEY, ANOTHER_MODEL],
+        apart: &[IGNORE_KEY, ANOTHER_MODEL],
     });
     look_inside();
     walk(&Tried {
@@ -366,7 +362,6 @@ fn of_the_others() {
             ("--out", &["y.safetensors", "y.npz", "y"]),
         ],
         apart: &[
-            THREADS,
             FORCE,
             IGNORE_KEY,
             ANOTHER_MODEL,
@@ -387,7 +382,6 @@ fn of_the_others() {
             ("--json", &[""]),
         ],
         apart: &[
-            THREADS,
             IGNORE_KEY,
             FORCE,
             ("--list", "what is done without NAME anyway; with one it is tried below"),
@@ -401,31 +395,31 @@ fn of_the_others() {
         name: "join",
         modes: vec![("shards", "SHARED/part-1 SHARED/part-2 --out out".to_owned())],
         values: &[("--json", &[""]), ("--out", &["elsewhere"])],
-        apart: &[THREADS, FORCE],
+        apart: &[FORCE],
     });
     walk(&Tried {
         name: "sites",
         modes: vec![("text", String::new()), ("Markdown", "--markdown".to_owned())],
         values: &[("--model", MODEL), ("--json", &[""]), ("--markdown", &[""])],
-        apart: &[THREADS, IGNORE_KEY],
+        apart: &[IGNORE_KEY],
     });
     walk(&Tried {
         name: "interventions",
         modes: vec![("text", String::new()), ("Markdown", "--markdown".to_owned())],
         values: &[("--json", &[""]), ("--markdown", &[""])],
-        apart: &[THREADS],
+        apart: &[],
     });
     walk(&Tried {
         name: "models",
         modes: vec![("text", String::new())],
         values: &[("--json", &[""])],
-        apart: &[THREADS],
+        apart: &[],
     });
     walk(&Tried {
         name: "demo",
         modes: vec![("demo", "--out out".to_owned())],
         values: &[("--out", &["elsewhere"])],
-        apart: &[THREADS, FORCE],
+        apart: &[FORCE],
     });
 }
 
@@ -465,7 +459,7 @@ fn look_inside() {
             ("--json", &[""]),
             ("--out", &["elsewhere"]),
         ],
-        apart: &[THREADS, IGNORE_KEY, ANOTHER_MODEL, FORCE],
+        apart: &[IGNORE_KEY, ANOTHER_MODEL, FORCE],
     });
     walk(&Tried {
         name: "attribute",
@@ -488,7 +482,7 @@ fn look_inside() {
             ("--json", &[""]),
             ("--out", &["elsewhere"]),
         ],
-        apart: &[THREADS, IGNORE_KEY, FORCE],
+        apart: &[IGNORE_KEY, FORCE],
     });
     walk(&Tried {
         name: "attention",
@@ -505,7 +499,7 @@ fn look_inside() {
             ("--json", &[""]),
             ("--out", &["elsewhere"]),
         ],
-        apart: &[THREADS, IGNORE_KEY, FORCE],
+        apart: &[IGNORE_KEY, FORCE],
     });
     walk(&Tried {
         name: "weights",
@@ -522,7 +516,7 @@ fn look_inside() {
             ("--json", &[""]),
             ("--out", &["y.safetensors", "y.csv"]),
         ],
-        apart: &[THREADS, IGNORE_KEY, FORCE],
+        apart: &[IGNORE_KEY, FORCE],
     });
 }
 
@@ -534,12 +528,16 @@ fn no_command_is_forgotten_here() {
         // Its own options: circuit.rs.
         "circuit",
         "collect",
+        // It has no options: help.rs.
+        "completions",
         "demo",
         "evaluate",
         "generate",
         "interventions",
         "join",
         "lens",
+        // Likewise.
+        "man",
         "models",
         "run",
         "sites",
