@@ -215,7 +215,6 @@ mod tests {
             (&format!("{sweep} --intervention patching"), "did you mean `interchange`?"),
             (&format!("{sweep} --intervention intercahnge"), "did you mean `interchange`?"),
             (&format!("{sweep} --unit position"), "tip: a similar value exists: 'pos'"),
-            (&format!("{sweep} --factr 2"), "'--factor'"),
         ] {
             let said = said(line);
             assert!(said.contains(meant), "{line}: {said}");

@@ -179,7 +179,10 @@ pub struct Arguments {
     #[arg(help_heading = heading::OUTPUT, hide_short_help = true, long)]
     print_spec: bool,
 
-    /// Print the record (run.json), or with --dry-run the forecast, as JSON
+    /// Print record (run.json) and results, or with --dry-run the forecast, as JSON
+    ///
+    /// `results` has the rows of the tables, all of one pair, of a data set those of the summary. docs/sweep.schema.json
+    /// describes all of it, as a JSON schema.
     #[arg(help_heading = heading::OUTPUT, long)]
     json: bool,
 

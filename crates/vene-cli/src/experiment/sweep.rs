@@ -16,7 +16,7 @@ use vene::{
 
 use super::{Delivery, Experiment, key};
 use crate::arguments::read;
-use crate::record::Kind;
+use crate::record::{Kind, with_results};
 use crate::selection::{self, Places, Subject};
 use crate::sweep::{self, Run};
 use crate::terminal;
@@ -52,7 +52,7 @@ fn over_a_pair(mut experiment: Experiment, delivery: &Delivery) -> anyhow::Resul
     };
     run.run_in(Kind::Sweep, &folder, |finished, written| {
         if json {
-            terminal::print_json(&written.record.value())
+            terminal::print_json(&with_results(&written.record, finished.results()))
         } else {
             terminal::print(&(finished.summary() + &written.listing(&folder)))
         }

@@ -22,6 +22,7 @@ mod owner;
 mod pipes;
 mod real_model;
 mod run;
+mod schema;
 mod sites;
 mod support;
 mod sweep;

@@ -85,6 +85,7 @@ fn of_sweeps() {
     let metric = "--base The~capital~of~Spain~is --source The~capital~of~Italy~is \
                   --metric logit_difference --target ~Madrid~and --foil ~Rome~and";
     let two = "--positions subject_last,last";
+    let many = DATA.replace("rows.jsonl", "capital.jsonl");
     walk(&sweep(&[
         ("interchange", format!("{PAIR} {streams}")),
         ("zero", format!("{PAIR} {streams} --intervention zero")),
@@ -108,8 +109,9 @@ fn of_sweeps() {
         ),
         ("scaling over data", format!("{DATA} {streams} --intervention scaling --factor 0.5")),
         ("heads over data", format!("{DATA} {heads} --unit h --intervention mean")),
-        ("without layers", format!("{DATA} --component logits")),
-        ("discovery", format!("{DATA} {streams} --discovery 0.4")),
+        ("without layers", format!("{DATA} --component logits,embedding {two}")),
+        // Of few rows, which stay together, any share is the same.
+        ("discovery", format!("{many} {streams} --discovery 0.4")),
         ("counterfactuals", format!("--data SHARED/mib.jsonl {streams} --counterfactual x")),
     ]));
 }
@@ -288,11 +290,12 @@ fn of_the_others() {
     walk(&Tried {
         name: "top",
         modes: vec![
-            ("text", PROMPT.to_owned()),
+            // Five digits are the same in double precision.
+            ("text", format!("--json {PROMPT}")),
             (
                 "plan",
                 format!(
-                    "--plan SHARED/roles.toml --source The~capital~of~Italy~is --span subject=Spain \
+                    "--json --plan SHARED/roles.toml --source The~capital~of~Italy~is --span subject=Spain \
                          --source-span subject=Italy {PROMPT}"
                 ),
             ),
