@@ -36,6 +36,9 @@ impl Arguments {
             vene_files::write_atomically(&path, |file| file.write_all(page))
                 .with_context(|| path.display().to_string())?;
         }
+        if terminal::is_quiet() {
+            return Ok(());
+        }
         terminal::print(&format!("Written into {}: {} pages\n", folder.display(), pages.len()))
     }
 }

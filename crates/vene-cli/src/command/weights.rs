@@ -136,6 +136,9 @@ impl Arguments {
         };
         let notes = json!({ "model": model::record(&outline, &name)? }).to_string();
         file.write(|file| write_weights(&outline, &chosen, notes, file))?;
+        if terminal::is_quiet() {
+            return Ok(());
+        }
         terminal::print(&format!("Written: {}, {} weights\n", path.display(), chosen.len()))
     }
 }

@@ -42,8 +42,10 @@ pub fn print(outcome: &Outcome, plan: &Plan, folder: &Path, as_json: bool) -> an
     line("learned", outcome.held_out);
     line(control, outcome.control);
     let _ = writeln!(text, "on {held_out} rows that were held out");
-    let _ =
-        writeln!(text, "written: {}/{TRAINED}, {STEPS}, curves.svg, {RECORD}", folder.display());
+    if !terminal::is_quiet() {
+        let folder = folder.display();
+        let _ = writeln!(text, "written: {folder}/{TRAINED}, {STEPS}, curves.svg, {RECORD}");
+    }
     terminal::print(&text)
 }
 
@@ -88,11 +90,9 @@ pub fn print_grid(
         |file: &&PathBuf| file.extension().is_none_or(|end| end != "png" && end != "parquet");
     let files: Vec<String> =
         files.iter().filter(shown).map(|file| file.display().to_string()).collect();
-    let _ = writeln!(
-        text,
-        "accuracy and loss on the held-out rows\nwritten: {}/{RUNS}, {}",
-        folder.display(),
-        files.join(", ")
-    );
+    let _ = writeln!(text, "accuracy and loss on the held-out rows");
+    if !terminal::is_quiet() {
+        let _ = writeln!(text, "written: {}/{RUNS}, {}", folder.display(), files.join(", "));
+    }
     terminal::print(&text)
 }
