@@ -104,6 +104,9 @@ impl Arguments {
             return match (file, out) {
                 (Some(file), Some(path)) => {
                     write_table(&table, file, path)?;
+                    if terminal::is_quiet() {
+                        return Ok(());
+                    }
                     terminal::print(&format!(
                         "Written: {}, {} rows\n",
                         path.display(),
