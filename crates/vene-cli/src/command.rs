@@ -4,12 +4,15 @@ pub mod attention;
 mod attribute;
 mod circuit;
 mod collect;
+mod completions;
 mod demo;
 mod evaluate;
 mod generate;
+mod help;
 mod interventions;
 pub mod join;
 mod lens;
+mod man;
 mod models;
 mod run;
 pub mod sites;
@@ -46,6 +49,9 @@ pub enum Command {
     Sites(sites::Arguments),
     Interventions(interventions::Arguments),
     Models(models::Arguments),
+    Help(help::Arguments),
+    Completions(completions::Arguments),
+    Man(man::Arguments),
 }
 
 impl Command {
@@ -73,6 +79,9 @@ impl Command {
             Self::Sites(arguments) => arguments.run(&given),
             Self::Interventions(arguments) => arguments.run(&given),
             Self::Models(arguments) => arguments.run(&given),
+            Self::Help(arguments) => arguments.run(&given),
+            Self::Completions(arguments) => arguments.run(&given),
+            Self::Man(arguments) => arguments.run(&given),
         }
     }
 }

@@ -16,6 +16,7 @@ use std::path::Path;
 use std::time::Instant;
 
 use anyhow::Context;
+use serde_json::json;
 use vene::data::{FoilIs, PreparedRow};
 use vene::sweep::{Means, Summary, join};
 use vene::{
@@ -28,9 +29,10 @@ use crate::data_set::DataSource;
 use crate::executor;
 use crate::experiment::{self, Spec};
 use crate::folder::Folder;
+use crate::look::records;
 use crate::model;
 use crate::parts::Parts;
-use crate::record::{RECORD, Record};
+use crate::record::{RECORD, Record, with_results};
 use crate::rows;
 use crate::shard::{self, Shard};
 use crate::terminal;
@@ -94,7 +96,7 @@ pub fn start(
         warn(&model, sweep);
         let preflight =
             sweep.preflight(&model, &*executor::on(settings.executor, &model, settings.memory))?;
-        if !settings.json {
+        if !settings.json && !terminal::is_quiet() {
             terminal::print(&preflight::text(&model, sweep, &preflight))?;
         }
         record::set_preflight(&mut record, &preflight);
@@ -226,12 +228,13 @@ fn write(
     // Only now is the run complete; and with that the parts go.
     folder.complete(&mut record)?;
     match settings.json {
-        true => terminal::print_json(&record.value()),
+        true => {
+            let results = json!({ "summary": records(&summary) });
+            terminal::print_json(&with_results(&record, results))
+        }
         false => {
             let text = summary::text(&summary, sweep, seconds)?;
-            let listing =
-                format!("\nWritten into {}: {}\n", folder.path().display(), files.join(", "));
-            terminal::print(&(text + &listing))
+            terminal::print(&(text + &terminal::written(folder.path().display(), &files)))
         }
     }
 }

@@ -17,7 +17,7 @@
 //! * `folder`: the output folder, which has one owner and gets all files of a run or none; `record`: `run.json` in it,
 //!   which says whose it is;
 //! * `terminal`: standard output and error, progress; `interrupt`: Ctrl-C and SIGTERM; `memory`: none
-//!   left.
+//!   left; `version`: what was built, and what computes.
 //!
 //! What is asked for is checked as a whole before a weight is read. Whatever is wrong is one line
 //! on standard error, and the exit code is 2.
@@ -50,8 +50,10 @@ mod sweep;
 mod terminal;
 mod threads;
 mod training;
+mod version;
 
 use std::ffi::OsString;
+use std::time::Instant;
 
 pub use command::attention::page as attention_page;
 pub use experiment::{
@@ -74,12 +76,24 @@ pub fn main(line: impl IntoIterator<Item = impl Into<OsString> + Clone>) -> u8 {
 }
 
 fn run(line: impl IntoIterator<Item = impl Into<OsString> + Clone>) -> anyhow::Result<()> {
+    let start = Instant::now();
     let (arguments, given) = arguments::Arguments::read(line)?;
+    arguments.loudness().choose();
     if let Some(count) = arguments.threads {
         threads::limit(count);
     }
     memory::reserve();
     interrupt::install()?;
     threads::start()?;
-    arguments.command.run(given)
+    terminal::detail(|| {
+        format!(
+            "vene {}, {} threads on {}",
+            *version::SHORT,
+            threads::count(),
+            version::processor()
+        )
+    });
+    let result = arguments.command.run(given);
+    terminal::detail_end(start.elapsed());
+    result
 }

@@ -13,7 +13,7 @@ use vene::statistics::Bootstrap;
 use vene::{Outline, Plan, Prompt, Table};
 use vene_table::{Joined, TableFile, Value as Cell};
 
-use crate::arguments::{Given, prompt_text, read};
+use crate::arguments::{Given, heading, prompt_text, read};
 use crate::data_set::{DataSet, DataSource};
 use crate::drawn::Drawn;
 use crate::folder::{Files, Folder, Purpose};
@@ -24,34 +24,34 @@ use crate::{rows, selection, terminal};
 /// What is looked at, and where what was seen goes.
 #[derive(Args)]
 pub struct LookArguments {
+    /// A file of rows to look at in place of a prompt: base, target, foil, spans (CSV, JSONL, JSON, Parquet)
+    #[arg(help_heading = heading::DATA, long, value_name = "FILE", conflicts_with = "prompt")]
+    pub data: Option<PathBuf>,
+
+    /// Only the first so many rows
+    #[arg(help_heading = heading::DATA, long, value_name = "ROWS", value_parser = clap::value_parser!(u32).range(1..))]
+    limit: Option<u32>,
+
+    /// How often rows are drawn again for the intervals of means [default: 2000]
+    #[arg(help_heading = heading::DATA, hide_short_help = true, long, value_name = "COUNT")]
+    resamples: Option<usize>,
+
     #[command(flatten)]
     pub model: ModelArgument,
 
     #[command(flatten)]
     pub run: RunArguments,
 
-    /// A file of rows to look at in place of a prompt: base, target, foil, spans (CSV, JSONL, JSON, Parquet)
-    #[arg(long, value_name = "FILE", conflicts_with = "prompt")]
-    pub data: Option<PathBuf>,
-
-    /// Only the first so many rows
-    #[arg(long, value_name = "ROWS", value_parser = clap::value_parser!(u32).range(1..))]
-    limit: Option<u32>,
-
-    /// How often rows are drawn again for the intervals of means [default: 2000]
-    #[arg(long, value_name = "COUNT")]
-    resamples: Option<usize>,
-
     /// The folder for tables, figures and record
-    #[arg(long, value_name = "DIR")]
+    #[arg(help_heading = heading::OUTPUT, long, value_name = "DIR")]
     out: Option<PathBuf>,
 
     /// Replace what is in the folder
-    #[arg(long)]
+    #[arg(help_heading = heading::OUTPUT, long)]
     force: bool,
 
     /// Print the tables as JSON
-    #[arg(long)]
+    #[arg(help_heading = heading::OUTPUT, long)]
     json: bool,
 
     /// The text that is looked at
@@ -316,7 +316,7 @@ fn write(folder: &Folder, mut record: Record, seen: &Seen) -> anyhow::Result<Str
         let _ = std::fs::remove_dir_all(examples.folder.path());
     }
     folder.complete(&mut record)?;
-    Ok(format!("\nWritten into {}: {}\n", folder.path().display(), files.join(", ")))
+    Ok(terminal::written(folder.path().display(), &files))
 }
 
 fn print(seen: &Seen, as_json: bool, listing: &str) -> anyhow::Result<()> {
@@ -398,25 +398,14 @@ pub fn with_interval(table: &Table, row: usize) -> anyhow::Result<String> {
         return Ok("-".to_owned());
     }
     if !low.is_finite() {
-        return Ok(digits(mean));
+        return Ok(terminal::number(mean));
     }
-    Ok(format!("{} [{}, {}]", digits(mean), digits(low), digits(high)))
-}
-
-/// Four digits that say something.
-pub fn digits(number: f64) -> String {
-    if !number.is_finite() {
-        return "-".to_owned();
-    }
-    let size = number.abs();
-    if size == 0.0 {
-        "0".to_owned()
-    } else if !(1e-3..1e5).contains(&size) {
-        format!("{number:.2e}")
-    } else {
-        let before = size.log10().floor().max(-1.0) as i32 + 1;
-        format!("{number:.*}", (4 - before).clamp(0, 4) as usize)
-    }
+    Ok(format!(
+        "{} [{}, {}]",
+        terminal::number(mean),
+        terminal::number(low),
+        terminal::number(high)
+    ))
 }
 
 /// Each once, in order of appearance.

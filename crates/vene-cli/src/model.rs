@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use vene::{BeginningOfSequence, Loading, Model, ModelError, Outline, Precision, Prompt};
 use vene_model::{CheckpointError, EMBEDDED, Opening, Progress};
 
-use crate::arguments::{Given, by_name, read};
+use crate::arguments::{Given, by_name, heading, read};
 use crate::experiment::{Experiment, put};
 use crate::terminal;
 
@@ -26,7 +26,7 @@ pub struct ModelArgument {
     /// ORG/NAME/FILE.gguf; each with @REVISION if wanted, or the address that a browser shows. It
     /// is fetched unless it is in the cache. Where a plan is given it must be named, here, in the plan's file (`id` in
     /// `[model]`) or by the variable VENE_MODEL; by default prompts are run on `embedded`.
-    #[arg(long, short, value_name = "MODEL")]
+    #[arg(help_heading = heading::MODEL, long, short, value_name = "MODEL")]
     pub model: Option<String>,
 
     #[command(flatten)]
@@ -44,16 +44,16 @@ impl ModelArgument {
 /// Which model an experiment is of, and how it is run: in place of what its file says.
 #[derive(Args)]
 pub struct ExperimentModel {
-    /// The model, in place of the file's: `embedded`, a folder, a .gguf file, or a Hugging Face id
+    /// The model: `embedded`, a folder, a .gguf file, or a Hugging Face id
     ///
-    /// `embedded`: the small model that ships inside vene. A folder with config.json,
+    /// It is taken in place of the file's. `embedded`: the small model that ships inside vene. A folder with config.json,
     /// model.safetensors (or shards and their index) and tokenizer.json (or vocab.json and
     /// merges.txt). A .gguf file (of a model in parts the first). A Hugging Face id such as
     /// HuggingFaceTB/SmolLM2-135M; of a repository of GGUF files ORG/NAME:Q8_0 or
     /// ORG/NAME/FILE.gguf; each with @REVISION if wanted, or the address that a browser shows. It
     /// is fetched unless it is in the cache. Where a data set or a plan is given it must be named, here, in the file
     /// (`id` in `[model]`) or by the variable VENE_MODEL; prompts that are typed are run on `embedded` by default.
-    #[arg(long, short, value_name = "MODEL")]
+    #[arg(help_heading = heading::MODEL, long, short, value_name = "MODEL")]
     model: Option<String>,
 
     #[command(flatten)]
@@ -63,11 +63,11 @@ pub struct ExperimentModel {
     ///
     /// Leaving out one that the model was trained with, or adding one, changes what it predicts.
     /// It is never doubled.
-    #[arg(long, value_name = "WHEN", value_parser = by_name::<BeginningOfSequence>())]
+    #[arg(help_heading = heading::MODEL, hide_short_help = true, long, value_name = "WHEN", value_parser = by_name::<BeginningOfSequence>())]
     bos: Option<BeginningOfSequence>,
 
     /// Precision of weights and activations [default: single]
-    #[arg(long, value_name = "PRECISION", value_parser = by_name::<Precision>())]
+    #[arg(help_heading = heading::MODEL, hide_short_help = true, long, value_name = "PRECISION", value_parser = by_name::<Precision>())]
     precision: Option<Precision>,
 }
 
@@ -93,7 +93,7 @@ impl ExperimentModel {
 pub struct AnotherModel {
     /// Take a plan that was made for another model of the same shape and tokenizer, such as the one that
     /// this was fine-tuned from
-    #[arg(long)]
+    #[arg(help_heading = heading::EDITS, hide_short_help = true, long)]
     another_model: bool,
 }
 
@@ -112,7 +112,7 @@ pub struct IgnoredKeys {
     /// A model is refused if its config.json (or a GGUF file's metadata) has a key that vene does not know: the
     /// message names it. Give it here if you know that it changes nothing; the record of the run says so. A
     /// key inside another is written with a dot: rope_scaling.note. May be repeated.
-    #[arg(long, value_name = "KEY")]
+    #[arg(help_heading = heading::MODEL, hide_short_help = true, long, value_name = "KEY")]
     pub ignore_key: Vec<String>,
 }
 
@@ -130,11 +130,11 @@ pub struct RunArguments {
     ///
     /// Leaving out one that the model was trained with, or adding one, changes what it predicts.
     /// It is never doubled.
-    #[arg(long, value_name = "WHEN", default_value = "model", value_parser = by_name::<BeginningOfSequence>())]
+    #[arg(help_heading = heading::MODEL, hide_short_help = true, long, value_name = "WHEN", default_value = "model", value_parser = by_name::<BeginningOfSequence>())]
     pub bos: BeginningOfSequence,
 
     /// Precision of weights and activations
-    #[arg(long, value_name = "PRECISION", default_value = "single", value_parser = by_name::<Precision>())]
+    #[arg(help_heading = heading::MODEL, hide_short_help = true, long, value_name = "PRECISION", default_value = "single", value_parser = by_name::<Precision>())]
     pub precision: Precision,
 }
 
@@ -176,7 +176,26 @@ pub fn open(name: &str, ignored: &[String]) -> anyhow::Result<Outline> {
     let opened = Outline::open_with(name, &opening, &mut |step| steps.show(step));
     let outline = opened.map_err(|error| of_model(name, error))?;
     warn_of_notices(&outline);
+    terminal::detail(|| opened_words(&outline));
     Ok(outline)
+}
+
+/// Which model was opened, in words.
+fn opened_words(outline: &Outline) -> String {
+    let (config, provenance) = (outline.config(), outline.provenance());
+    let revision = provenance.revision.as_ref();
+    let bytes: u64 = provenance.files.iter().map(|file| file.bytes).sum();
+    format!(
+        "opened {}{}: {}, {} layers of width {}, context {}, {:.1} MB in {} files",
+        provenance.name,
+        revision.map_or_else(String::new, |revision| format!("@{revision}")),
+        config.family,
+        config.layers.len(),
+        config.d_model,
+        config.context,
+        bytes as f64 / 1e6,
+        provenance.files.len(),
+    )
 }
 
 /// Prints what a user should know about the model and what is done with it, each sentence once.
@@ -192,24 +211,33 @@ fn warn_of_notices(outline: &Outline) {
 
 /// Reads the weights.
 pub fn load(outline: Outline, precision: Precision) -> anyhow::Result<Model> {
-    let name = outline.provenance().name.clone();
+    let (name, start) = (outline.provenance().name.clone(), Instant::now());
     let mut steps = Steps::new();
     let model = Model::from_outline(outline, precision, &mut |step| steps.show(step));
-    loaded(model, &name)
+    loaded(model, &name, precision, start)
 }
 
 /// Reads the weights for the reference executor alone.
 pub fn load_plain(outline: Outline, precision: Precision) -> anyhow::Result<Model> {
-    let name = outline.provenance().name.clone();
+    let (name, start) = (outline.provenance().name.clone(), Instant::now());
     let mut steps = Steps::new();
     let model = Model::plain_from_outline(outline, precision, &mut |step| steps.show(step));
-    loaded(model, &name)
+    loaded(model, &name, precision, start)
 }
 
 /// A model that was read, or why it was not; prints the notices that were not printed yet.
-fn loaded(model: Result<Model, ModelError>, name: &str) -> anyhow::Result<Model> {
+fn loaded(
+    model: Result<Model, ModelError>,
+    name: &str,
+    precision: Precision,
+    start: Instant,
+) -> anyhow::Result<Model> {
     let model = model.map_err(|error| of_model(name, error))?;
     warn_of_notices(&model);
+    terminal::detail(|| {
+        let seconds = terminal::duration(start.elapsed().as_secs_f64());
+        format!("read the weights of {name} for {precision} precision in {seconds}")
+    });
     Ok(model)
 }
 

@@ -11,7 +11,7 @@ use vene::plan_file::{Format, PlanFile, PlanGrid, SAVED_FILES, Saved};
 use vene::{Outline, Plan, PlanError, Run};
 
 use crate::another_model;
-use crate::arguments::{Given, read};
+use crate::arguments::{Given, heading, read};
 use crate::record::{RECORD, Record, Unreadable};
 use crate::training::TRAINED;
 
@@ -19,7 +19,7 @@ use crate::training::TRAINED;
 #[derive(Args)]
 pub struct PlanChanges {
     /// A value in place of the file's: KEY=VALUE, such as grid.dose='[0.5, 1.0]' or edit.0.layer=3 (again for more)
-    #[arg(long, value_name = "KEY=VALUE")]
+    #[arg(help_heading = heading::EDITS, long, value_name = "KEY=VALUE")]
     set: Vec<String>,
 }
 

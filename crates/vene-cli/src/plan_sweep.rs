@@ -316,8 +316,7 @@ fn write(
     if let Some((_, also)) = also {
         text += &also;
     }
-    let listing = format!("\nWritten into {}: {}\n", folder.path().display(), files.join(", "));
-    terminal::print(&(text + &listing))
+    terminal::print(&(text + &terminal::written(folder.path().display(), &files)))
 }
 
 /// Runs the batches whose parts are missing.

@@ -352,6 +352,13 @@ impl Record {
     }
 }
 
+/// A record as it is printed, with what the run found.
+pub fn with_results(record: &Record, results: Value) -> Value {
+    let mut value = record.value();
+    value["results"] = results;
+    value
+}
+
 /// What determines numbers in an entry. What was remarked on a model is known better after it was loaded; where files
 /// lie does not matter, since hashes say what is in them, and neither does a budget of memory.
 fn specified(entry: &Value) -> Value {

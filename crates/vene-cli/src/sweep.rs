@@ -13,12 +13,14 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use vene::{
     BeginningOfSequence, ExecutorName, Method, Model, Outline, Precision, Sweep, SweepOutcome,
+    Table,
 };
 
 use crate::drawn::Drawn;
 use crate::executor;
 use crate::experiment::Spec;
 use crate::folder::Folder;
+use crate::look::records;
 use crate::model;
 use crate::record::{Kind, RECORD, Record};
 use crate::terminal;
@@ -212,12 +214,7 @@ impl Finished {
         files.push(RECORD.to_owned());
         record::end(&mut record, self, draw_seconds, &files)?;
         folder.fill(&mut record, |files| {
-            for name in tables(&self.sweep) {
-                let table = match name {
-                    METRICS => Some(self.outcome.examples()),
-                    _ => self.outcome.tokens(),
-                };
-                let Some(table) = table else { continue };
+            for (name, table) in self.tables() {
                 files.csv(&format!("{name}.csv"), table)?;
                 files.parquet(&format!("{name}.parquet"), table.clone())?;
             }
@@ -225,6 +222,19 @@ impl Finished {
         })?;
         folder.complete(&mut record)?;
         Ok(Written { record, files })
+    }
+
+    /// The tables' rows, by the names of the tables' files.
+    fn tables(&self) -> impl Iterator<Item = (&'static str, &Table)> {
+        tables(&self.sweep).filter_map(|name| match name {
+            METRICS => Some((name, self.outcome.examples())),
+            _ => Some((name, self.outcome.tokens()?)),
+        })
+    }
+
+    /// The same as JSON.
+    pub fn results(&self) -> Value {
+        self.tables().map(|(name, table)| (name.to_owned(), records(table))).collect()
     }
 
     /// The strongest places, for people to read.
@@ -236,6 +246,6 @@ impl Finished {
 impl Written {
     /// Says which files are where.
     pub fn listing(&self, folder: &Folder) -> String {
-        format!("\nWritten into {}: {}\n", folder.path().display(), self.files.join(", "))
+        terminal::written(folder.path().display(), &self.files)
     }
 }

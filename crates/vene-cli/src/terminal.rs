@@ -2,10 +2,12 @@
 //!
 //! Output is data and goes to standard output, which may be a pipe that is closed early (`| head`):
 //! that is no failure. Where it is a terminal, text that would command it is escaped ([`escape`]); pipes and files get
-//! every byte. Warnings, errors and progress go to standard error, progress only where a person is looking.
+//! every byte. Warnings, errors and progress go to standard error, progress only where a person is looking; `error:` and
+//! `warning:` have colours there (unless `NO_COLOR` is set; without a terminal where `CLICOLOR_FORCE` is).
 
 mod bar;
 mod escape;
+mod loudness;
 
 use std::borrow::Cow;
 use std::cell::RefCell;
@@ -13,10 +15,12 @@ use std::error::Error;
 use std::fmt::Display;
 use std::io::{self, IsTerminal, Write};
 
-use indicatif::{ProgressBar, ProgressStyle};
+use anstyle::{AnsiColor, Style};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::Serialize;
 
 pub use bar::Bar;
+pub use loudness::{Loudness, detail, detail_end, is_quiet};
 
 /// Prints text: as it is, or on a terminal with what would command it escaped.
 pub fn print(text: &str) -> anyhow::Result<()> {
@@ -59,16 +63,46 @@ pub fn warn(message: impl Display) {
         }
         None => false,
     });
-    if is_kept {
+    if is_kept || is_quiet() {
         return;
     }
-    // Nobody can be told that standard error is closed.
-    let _ = writeln!(io::stderr(), "warning: {}", escape::one_line(&message.to_string()));
+    say("warning", AnsiColor::BrightYellow, &message.to_string());
 }
 
 /// Says how far something is, where there is no bar.
 pub fn inform(message: impl Display) {
-    let _ = writeln!(io::stderr(), "{}", escape::one_line(&message.to_string()));
+    if !is_quiet() {
+        let _ = writeln!(io::stderr(), "{}", escape::one_line(&message.to_string()));
+    }
+}
+
+/// A line on standard error: what it is, in a colour where there are colours, and the message.
+fn say(what: &str, colour: AnsiColor, message: &str) {
+    let style: Style = colour.on_default().bold();
+    let message = escape::one_line(message);
+    // It leaves the colours out where they are not wanted. Nobody can be told that standard error is closed.
+    let _ = writeln!(anstream::stderr(), "{style}{what}:{style:#} {message}");
+}
+
+/// Which files were written, for people to read; nothing where only what was asked for is said.
+pub fn written(folder: impl Display, files: &[String]) -> String {
+    if is_quiet() {
+        return String::new();
+    }
+    format!("\nWritten into {folder}: {}\n", files.join(", "))
+}
+
+/// A number for people: the shortest form with at most five digits that count. Files and JSON have all digits.
+pub fn number(value: f64) -> String {
+    if !value.is_finite() {
+        return "-".to_owned();
+    }
+    let rounded: f64 = format!("{value:.4e}").parse().unwrap_or(value);
+    match rounded.abs() {
+        0.0 => "0".to_owned(),
+        size if (1e-3..1e5).contains(&size) => rounded.to_string(),
+        _ => format!("{rounded:e}"),
+    }
 }
 
 /// Says in one line what went wrong, and gives the exit code for it.
@@ -80,7 +114,7 @@ pub fn report(error: &anyhow::Error) -> u8 {
     if error.chain().any(closed) {
         return 0;
     }
-    let _ = writeln!(io::stderr(), "error: {}", escape::one_line(&chain(error)));
+    say("error", AnsiColor::BrightRed, &chain(error));
     2
 }
 
@@ -123,11 +157,19 @@ pub fn duration(seconds: f64) -> String {
     }
 }
 
+/// A bar that is seen where progress is.
+fn shown(bar: ProgressBar) -> ProgressBar {
+    if is_quiet() {
+        bar.set_draw_target(ProgressDrawTarget::hidden());
+    }
+    bar
+}
+
 /// The steps of something whose number is not known: a bar on standard error, invisible where that is no terminal.
 pub fn steps() -> ProgressBar {
     let style = "{msg} {wide_bar} {pos}/{len} {eta}";
     let style = ProgressStyle::with_template(style).unwrap_or(ProgressStyle::default_bar());
-    ProgressBar::new(0).with_style(style)
+    shown(ProgressBar::new(0)).with_style(style)
 }
 
 #[cfg(test)]
@@ -138,6 +180,25 @@ mod tests {
     fn a_share_of_nothing_has_no_sign() {
         let told = [-0.001, 0.0, 0.126, -0.5, 1.0].map(percent);
         assert_eq!(told, ["0 %", "0 %", "13 %", "-50 %", "100 %"]);
+    }
+
+    #[test]
+    fn numbers_have_five_digits_at_most() {
+        for (value, told) in [
+            (0.4836053851183725, "0.48361"),
+            (-19.80751, "-19.808"),
+            (0.5, "0.5"),
+            (3.0, "3"),
+            (12345.678, "12346"),
+            (123456.0, "1.2346e5"),
+            (0.000123456, "1.2346e-4"),
+            (0.00123456, "0.0012346"),
+            (-0.0, "0"),
+            (0.99999999, "1"),
+            (f64::NAN, "-"),
+        ] {
+            assert_eq!(number(value), told);
+        }
     }
 
     #[test]

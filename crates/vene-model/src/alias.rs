@@ -126,7 +126,9 @@ pub fn resolve(name: &str, config: &DecoderConfig) -> Result<Named, SiteError> {
             Some(component) => Named { component, layer: None, per_head: true },
             None => match pyvene_name(name, config)? {
                 Some(component) => Named { component, layer: None, per_head: false },
-                None => transformer_lens_name(name, config)?.ok_or_else(|| unknown(name))?,
+                None => {
+                    transformer_lens_name(name, config)?.ok_or_else(|| unknown(name, config))?
+                }
             },
         },
     };
@@ -208,10 +210,29 @@ fn transformer_lens_name(name: &str, config: &DecoderConfig) -> Result<Option<Na
     }
 }
 
-fn unknown(name: &str) -> SiteError {
-    let nearest = vene_named::nearest(name, COMPONENTS.iter().map(|info| info.name));
-    let hint = nearest.map_or(String::new(), |near| format!(" (did you mean {near}?)"));
+fn unknown(name: &str, config: &DecoderConfig) -> SiteError {
+    let spelt = name.replace("attn", "attention");
+    let own = vene_named::meant(&spelt, COMPONENTS.iter().map(|info| info.name));
+    let mut meant: Vec<String> = own.iter().map(|&own| own.to_owned()).collect();
+    if let Some((component, hook)) = without_hook(name, config)
+        && !own.contains(&component.name())
+    {
+        meant.push(format!("{component}, which is {TRANSFORMER_LENS}'s {hook}"));
+    }
+    let hint = match &meant[..] {
+        [] => String::new(),
+        meant => format!(" (did you mean {}?)", meant.join(", or ")),
+    };
     SiteError::UnknownComponent { name: name.chars().take(80).collect(), hint }
+}
+
+/// The component that TransformerLens calls so, with the `hook_` that its name has: `resid_post`.
+fn without_hook(name: &str, config: &DecoderConfig) -> Option<(Component, &'static str)> {
+    let short = |hook: &'static str| hook.rsplit('.').next()?.strip_prefix("hook_");
+    Component::all(config).find_map(|component| {
+        let hook = transformer_lens(component, config)?;
+        (short(hook) == Some(name)).then_some((component, hook))
+    })
 }
 
 #[cfg(test)]
@@ -309,5 +330,22 @@ mod tests {
         let error = component("mlp_outptu", &config).unwrap_err().to_string();
         assert!(error.contains("did you mean mlp_output?"), "{error}");
         assert!(error.contains("attention_value_output"), "{error}");
+    }
+
+    #[test]
+    fn names_of_other_tools_are_known_without_their_hook() {
+        let config = config(false, false, false);
+        for (name, meant) in [
+            ("mlp_out", "mlp_output, or mlp_contribution, which is TransformerLens's hook_mlp_out"),
+            ("resid_post", "block_output, which is TransformerLens's hook_resid_post"),
+            ("resid_pre", "block_input, which is TransformerLens's hook_resid_pre"),
+            ("attn_out", "attention_output, or attention_contribution, which is"),
+            ("z", "attention_value_output, which is TransformerLens's attn.hook_z"),
+            ("residual_stream", "block_output, or block_input"),
+            ("attn_weight", "attention_weight"),
+        ] {
+            let error = component(name, &config).unwrap_err().to_string();
+            assert!(error.contains(&format!("did you mean {meant}")), "{name}: {error}");
+        }
     }
 }

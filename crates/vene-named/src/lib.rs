@@ -24,11 +24,13 @@
 //! assert_eq!(error, "there is no direction `nosing`; did you mean `noising`? There are noising, denoising");
 //! ```
 
+mod meant;
 mod sentence;
 mod shown;
 
 use std::fmt::Debug;
 
+pub use meant::{meant, meant_text, nearest};
 pub use sentence::sentence;
 #[doc(hidden)]
 pub use serde;
@@ -79,7 +81,7 @@ impl UnknownName {
         Self {
             what,
             name: name.chars().take(80).collect(),
-            nearest: nearest(name, known.iter().copied()).map(str::to_owned),
+            nearest: meant_text(name, known.iter().copied()),
             known: known.join(", "),
         }
     }
@@ -87,20 +89,6 @@ impl UnknownName {
 
 fn asked(nearest: Option<&str>) -> String {
     nearest.map_or_else(|| ". ".to_owned(), |nearest| format!("; did you mean `{nearest}`? "))
-}
-
-/// The name that another one is most like, if it is like any.
-pub fn nearest<'n>(name: &str, known: impl IntoIterator<Item = &'n str>) -> Option<&'n str> {
-    const LONGEST: usize = 80;
-    if name.len() > LONGEST {
-        return None;
-    }
-    let near = known
-        .into_iter()
-        .filter(|other| other.len() <= LONGEST)
-        .map(|other| (strsim::osa_distance(name, other), other))
-        .min()?;
-    (near.0 <= 1 + name.len() / 4).then_some(near.1)
 }
 
 /// Declares an enum whose values have names.
@@ -227,7 +215,6 @@ mod tests {
             "there is no colour `blu`; did you mean `blue`? There are red, blue"
         );
         assert_eq!(error("green"), "there is no colour `green`. There are red, blue");
-        assert_eq!(nearest(&"x".repeat(100), ["x"]), None);
         let refused = serde_json::from_str::<Colour>("\"rde\"").unwrap_err().to_string();
         assert!(refused.contains("did you mean `red`?"), "{refused}");
     }

@@ -82,17 +82,40 @@ fn lines_in_help_are_understood() {
     assert!(count > 20, "{count} lines");
 }
 
-/// The help shows all there is, so that whoever derives something from it sees it.
+/// `-h` fits a screen; `--help` shows all there is, so that whoever derives something from it sees it.
 #[test]
-fn no_command_or_option_is_hidden() {
-    let command = Arguments::command();
-    for command in std::iter::once(&command).chain(command.get_subcommands()) {
-        assert!(!command.is_hide_set(), "{}", command.get_name());
+fn short_help_is_short_and_long_help_is_whole() {
+    let mut line = Arguments::line().term_width(100);
+    line.build();
+    let mut commands = vec![line];
+    while let Some(mut command) = commands.pop() {
+        let name = command.get_bin_name().unwrap_or("vene").to_owned();
+        let lines = command.render_help().to_string().lines().count();
+        assert!(lines <= 60, "{name} -h has {lines} lines");
+        let whole = command.render_long_help().to_string();
+        assert!(!command.is_hide_set(), "{name}");
         for argument in command.get_arguments() {
-            let hidden = argument.is_hide_set()
-                || argument.is_hide_short_help_set()
-                || argument.is_hide_long_help_set();
-            assert!(!hidden, "{}", argument.get_id());
+            let is_named = match argument.get_long() {
+                Some(long) => whole.lines().any(|line| {
+                    line.trim_start().starts_with('-')
+                        && line.split([' ', ',']).any(|word| word == format!("--{long}"))
+                }),
+                None => whole.contains("Arguments:"),
+            };
+            assert!(is_named, "{name} --help does not name {}", argument.get_id());
+        }
+        commands.extend(command.get_subcommands().cloned());
+    }
+}
+
+/// An option that `-h` shows is in a section that says what it belongs to.
+#[test]
+fn options_of_large_commands_are_in_sections() {
+    let line = Arguments::command();
+    for name in ["sweep", "run", "generate", "collect", "train", "lens", "attribute", "attention"] {
+        let command = line.find_subcommand(name).unwrap();
+        for argument in command.get_arguments().filter(|argument| argument.get_long().is_some()) {
+            assert!(argument.get_help_heading().is_some(), "{name} --{}", argument.get_id());
         }
     }
 }

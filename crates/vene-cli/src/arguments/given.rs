@@ -55,6 +55,8 @@ impl Given {
             return Self::of(subcommand, given);
         }
         let arguments = subcommand.into_iter().flat_map(clap::Command::get_arguments);
+        // What all commands take is read by none of them.
+        let arguments = arguments.filter(|argument| !argument.is_global_set());
         let entries = arguments.filter_map(|argument| {
             let id = argument.get_id().as_str();
             let is_given = given.value_source(id) == Some(ValueSource::CommandLine);

@@ -7,6 +7,7 @@ use clap::Args;
 use vene::data::Row;
 use vene::{BeginningOfSequence, Outline, Plan, PlanRows};
 
+use crate::arguments::heading;
 use crate::experiment::{Experiment, put};
 
 /// What a plan's roles stand for.
@@ -14,11 +15,11 @@ use crate::experiment::{Experiment, put};
 pub struct SpanArguments {
     /// The phrase of the prompt that a plan's positions such as `{ role = "subject_last" }` are about: subject=Spain
     /// (again for more)
-    #[arg(long = "span", id = "span", value_name = "NAME=PHRASE", value_parser = span)]
+    #[arg(help_heading = heading::EDITS, long = "span", id = "span", value_name = "NAME=PHRASE", value_parser = span)]
     pub span: Vec<(String, String)>,
 
     /// The phrase of the source that replaces it [default: the same as --span]
-    #[arg(long = "source-span", id = "source_span", value_name = "NAME=PHRASE", value_parser = span)]
+    #[arg(help_heading = heading::EDITS, hide_short_help = true, long = "source-span", id = "source_span", value_name = "NAME=PHRASE", value_parser = span)]
     pub source_span: Vec<(String, String)>,
 }
 

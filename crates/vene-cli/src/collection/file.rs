@@ -105,6 +105,9 @@ pub fn write(
         file.write(|file| Ok(std::io::Write::write_all(file, &bytes)?))?;
         text.push_str(&format!("Which row is which: {}\n", path.display()));
     }
+    if terminal::is_quiet() {
+        return Ok(());
+    }
     terminal::print(&(text + &checked.listing(all.len())))
 }
 

@@ -210,6 +210,9 @@ fn write(
     if settings.json {
         return terminal::print_json(&record.value());
     }
+    if terminal::is_quiet() {
+        return Ok(());
+    }
     let text = format!("Written into {}: {}\n", folder.path().display(), files.join(", "));
     terminal::print(&(text + &checked.listing(rows.len())))
 }

@@ -7,13 +7,12 @@ use vene::inspect::{Subject, Summary};
 use vene::{Model, Table};
 use vene_report::{AttentionPage, Axis, Caption, ColorScale, Facets, HeadAttention, HeatMap};
 
-use crate::arguments::{Given, ReadBy, read};
+use crate::arguments::{Given, ReadBy, heading, read};
 use crate::drawn::Drawn;
-use crate::look::{
-    self, LookArguments, Seen, Task, aligned, digits, number, over_rows, with_interval,
-};
+use crate::look::{self, LookArguments, Seen, Task, aligned, number, over_rows, with_interval};
 use crate::model;
 use crate::record::Kind;
+use crate::terminal;
 
 /// What heads attend to: patterns, and scores of heads
 #[derive(Args)]
@@ -36,16 +35,16 @@ With --out: attention.csv (a row for each head, query and key), scores.csv, atte
 examples.parquet; figures; run.json. All tables are Parquet files too."
 )]
 pub struct Arguments {
-    #[command(flatten)]
-    look: LookArguments,
-
     /// In which layers: 0..12 (0 to 11), 0,3,5, -1 (the last), all, or a mix [default: all]
-    #[arg(long, value_name = "LIST", allow_hyphen_values = true)]
+    #[arg(help_heading = heading::SEEN, long, value_name = "LIST", allow_hyphen_values = true)]
     layers: Option<String>,
 
     /// Which heads of these layers, written as layers are [default: all]
-    #[arg(long, value_name = "LIST", allow_hyphen_values = true)]
+    #[arg(help_heading = heading::SEEN, long, value_name = "LIST", allow_hyphen_values = true)]
     heads: Option<String>,
+
+    #[command(flatten)]
+    look: LookArguments,
 }
 
 const READ_BY: &ReadBy = &look::READ_BY;
@@ -120,7 +119,7 @@ impl Arguments {
                     of_heads(&attention::scores(&model, std::slice::from_ref(subject))?, &heads)?;
                 let long = long(&scores)?;
                 seen.text.push_str(&listing(&long, "mean", |table, row| {
-                    Ok(digits(number(table, "mean", row)?))
+                    Ok(terminal::number(number(table, "mean", row)?))
                 })?);
                 let table = patterns.table()?;
                 if folder.is_some() {

@@ -10,7 +10,7 @@ use vene::data::Row;
 use vene::inspect::attribution::{self, Attribution};
 use vene::inspect::{Subject, Summary};
 
-use crate::arguments::{Given, ReadBy, read};
+use crate::arguments::{Given, ReadBy, heading, read};
 use crate::drawn::Drawn;
 use crate::look::{self, LookArguments, Seen, Task, over_rows};
 use crate::model;
@@ -38,25 +38,25 @@ With --out: attribution.csv (a row for each position and part) and totals.csv, o
 and examples.parquet; figures; run.json. All tables are Parquet files too."
 )]
 pub struct Arguments {
-    #[command(flatten)]
-    look: LookArguments,
-
     /// The token whose logit is attributed, with its space: " Madrid" [default: the likeliest]
-    #[arg(long, value_name = "TOKEN")]
+    #[arg(help_heading = heading::SEEN, long, value_name = "TOKEN")]
     token: Option<String>,
 
     /// The token that it is compared with: the difference of both logits is attributed
-    #[arg(long, value_name = "TOKEN", requires = "token")]
+    #[arg(help_heading = heading::SEEN, long, value_name = "TOKEN", requires = "token")]
     foil: Option<String>,
 
     /// Positions after which the logits are read: all, last, 0,3,-1 or 0..4; of a data set by role, such as subject_last
     /// [default: last]
-    #[arg(long, value_name = "LIST", allow_hyphen_values = true)]
+    #[arg(help_heading = heading::SEEN, long, value_name = "LIST", allow_hyphen_values = true)]
     positions: Option<String>,
 
     /// Measure each part's direct effect as well: what its removal from the residual stream changes
-    #[arg(long)]
+    #[arg(help_heading = heading::SEEN, long)]
     direct: bool,
+
+    #[command(flatten)]
+    look: LookArguments,
 }
 
 const READ_BY: &ReadBy = &[

@@ -8,7 +8,7 @@ use vene::data::Role;
 use vene::plan_file::ExperimentKind;
 use vene::{Outline, Plan, Positions};
 
-use crate::arguments::{Given, SpanArguments, memory_size, prompt_text, read};
+use crate::arguments::{Given, SpanArguments, heading, memory_size, prompt_text, read};
 use crate::experiment::{self, Delivery, Experiment, put};
 use crate::model::{AnotherModel, ExperimentModel};
 use crate::plan_given::PlanChanges;
@@ -44,85 +44,85 @@ A prompt `@FILE` is the text of a file, `-` that of standard input (without the 
 stands for a text's own @."
 )]
 pub struct Arguments {
-    #[command(flatten)]
-    model: ExperimentModel,
+    /// The texts to be run
+    #[arg(required_unless_present_any = ["data", "prompt_file", "plan"], value_name = "PROMPT", value_parser = prompt_text)]
+    prompts: Vec<String>,
 
-    #[command(flatten)]
-    another: AnotherModel,
+    /// A file with a prompt on each line; `-` is standard input
+    #[arg(help_heading = heading::PROMPTS, long = "prompts", id = "prompt_file", value_name = "FILE", conflicts_with_all = ["data", "prompts"])]
+    prompt_file: Option<PathBuf>,
+
+    /// A file of rows, whose bases are run: base, source, spans (CSV, JSONL, JSON, Parquet)
+    #[arg(help_heading = heading::DATA, long, value_name = "FILE", conflicts_with = "prompts")]
+    data: Option<PathBuf>,
+
+    /// Only the first so many rows
+    #[arg(help_heading = heading::DATA, long, value_name = "ROWS", value_parser = clap::value_parser!(u32).range(1..))]
+    limit: Option<u32>,
+
+    /// Only a stretch of the rows, such as 3/16: the third of sixteen, which `vene join` puts together
+    #[arg(help_heading = heading::DATA, long, value_name = "NUMBER/OF")]
+    shard: Option<Shard>,
 
     /// What is kept, e.g. mlp_output,attention_weight (`vene sites` lists them)
-    #[arg(long, value_name = "NAME,...", value_delimiter = ',', required_unless_present = "plan")]
+    #[arg(help_heading = heading::KEPT, long, value_name = "NAME,...", value_delimiter = ',', required_unless_present = "plan")]
     component: Vec<String>,
 
     /// In which layers: 0..12 (0 to 11), 0,3,5, -1 (the last), all, or a mix [default: all]
-    #[arg(long, value_name = "LIST", allow_hyphen_values = true)]
+    #[arg(help_heading = heading::KEPT, long, value_name = "LIST", allow_hyphen_values = true)]
     layers: Option<String>,
 
     /// At which positions: all, last, 0,3,-1 or 0..4; of a data set also by role, such as subject_last; attention patterns
     /// only whole
     /// [default: all]
-    #[arg(long, value_name = "LIST", allow_hyphen_values = true)]
+    #[arg(help_heading = heading::KEPT, long, value_name = "LIST", allow_hyphen_values = true)]
     positions: Option<String>,
 
-    /// A file of rows, whose bases are run: base, source, spans (CSV, JSONL, JSON, Parquet)
-    #[arg(long, value_name = "FILE", conflicts_with = "prompts")]
-    data: Option<PathBuf>,
-
-    /// Only the first so many rows
-    #[arg(long, value_name = "ROWS", value_parser = clap::value_parser!(u32).range(1..))]
-    limit: Option<u32>,
-
-    /// A file with a prompt on each line; `-` is standard input
-    #[arg(long = "prompts", id = "prompt_file", value_name = "FILE", conflicts_with_all = ["data", "prompts"])]
-    prompt_file: Option<PathBuf>,
+    /// Fill rows of fewer positions with zeros, and add how many each has (`lengths`)
+    #[arg(help_heading = heading::KEPT, long)]
+    pad: bool,
 
     /// Edits that are made before anything is kept, and without --component what is kept (`[[collect]]`): a plan's file, or
     /// the folder of a saved plan
-    #[arg(long, value_name = "PLAN")]
+    #[arg(help_heading = heading::EDITS, long, value_name = "PLAN")]
     plan: Option<PathBuf>,
 
     #[command(flatten)]
     changes: PlanChanges,
 
     /// A text whose run the plan's edits read, of prompts that are typed
-    #[arg(long, value_name = "PROMPT", value_parser = prompt_text)]
+    #[arg(help_heading = heading::EDITS, long, value_name = "PROMPT", value_parser = prompt_text)]
     source: Option<String>,
 
     #[command(flatten)]
     spans: SpanArguments,
 
-    /// Fill rows of fewer positions with zeros, and add how many each has (`lengths`)
-    #[arg(long)]
-    pad: bool,
+    #[command(flatten)]
+    another: AnotherModel,
+
+    #[command(flatten)]
+    model: ExperimentModel,
 
     /// How much memory the rows of one pass may take beside the weights, e.g. 500M or 2G
-    #[arg(long, value_name = "SIZE", value_parser = memory_size)]
+    #[arg(help_heading = heading::MODEL, hide_short_help = true, long, value_name = "SIZE", value_parser = memory_size)]
     memory: Option<usize>,
-
-    /// Print the whole experiment as TOML, and run nothing
-    #[arg(long)]
-    print_spec: bool,
-
-    /// Only a stretch of the rows, such as 3/16: the third of sixteen, which `vene join` puts together
-    #[arg(long, value_name = "NUMBER/OF")]
-    shard: Option<Shard>,
-
-    /// Print the record (run.json) as JSON
-    #[arg(long)]
-    json: bool,
 
     /// The folder for tensors, table and record; or one file, NAME.safetensors, NAME.npz or, of one site, NAME.npy
     /// [default: vene-out/ and the plan's name or `collect` and the time]
-    #[arg(long, value_name = "DIR")]
+    #[arg(help_heading = heading::OUTPUT, long, value_name = "DIR")]
     out: Option<PathBuf>,
 
     /// Replace the run that is in the folder, or the file, if there is one
-    #[arg(long)]
+    #[arg(help_heading = heading::OUTPUT, long)]
     force: bool,
 
-    /// The texts to be run
-    #[arg(required_unless_present_any = ["data", "prompt_file", "plan"], value_name = "PROMPT", value_parser = prompt_text)]
-    prompts: Vec<String>,
+    /// Print the record (run.json) as JSON
+    #[arg(help_heading = heading::OUTPUT, long)]
+    json: bool,
+
+    /// Print the whole experiment as TOML, and run nothing
+    #[arg(help_heading = heading::OUTPUT, hide_short_help = true, long)]
+    print_spec: bool,
 }
 
 impl Arguments {

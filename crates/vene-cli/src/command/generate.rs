@@ -7,7 +7,7 @@ use clap::Args;
 use vene::Positions;
 use vene::plan_file::ExperimentKind;
 
-use crate::arguments::{Given, SpanArguments, memory_size, prompt_text, read};
+use crate::arguments::{Given, SpanArguments, heading, memory_size, prompt_text, read};
 use crate::experiment::{self, Delivery, Experiment, put};
 use crate::model::{AnotherModel, ExperimentModel};
 use crate::plan_given::PlanChanges;
@@ -25,98 +25,98 @@ Examples:
     \"The capital of Spain is\"
   vene generate --collect block_output --layers 2,5 --out spain \"The capital of Spain is\"
 
-The likeliest token is taken each time unless one of --temperature, --top-k, --top-p, --seed and
---num-samples is given; then tokens are drawn: divided by the temperature, cut to the top k, cut to the top
-p, as transformers does it. The same seed gives the same text, however many samples and threads there are.
-A text ends where the model's own files say that texts end, or where its context is full.
+The likeliest token is taken each time unless one of --temperature, --top-k, --top-p, --seed and --num-samples is given; \
+then tokens are drawn: divided by the temperature, cut to the top k, cut to the top p, as transformers does it. The \
+same seed gives the same text, however many samples and threads there are. A text ends where the model's own files say \
+that texts end, or where its context is full.
 
-A plan is a file of edits (docs/plans.md). Each is made on the prompt, at new tokens or at both, as its
-`when` says: `when = \"every_step\"` steers all of the text. What the file says of prompt, sources and drawing
-goes for whatever is not said here, and its model where --model is not given.
+A plan is a file of edits (`vene help plans`). Each is made on the prompt, at new tokens or at both, as its `when` says: \
+`when = \"every_step\"` steers all of the text. What the file says of prompt, sources and drawing goes for whatever is \
+not said here, and its model where --model is not given.
 
-A prompt `@FILE` is the text of a file, `-` that of standard input (without the line break at its end), and
-`@@` stands for a text's own @.")]
+A prompt `@FILE` is the text of a file, `-` that of standard input (without the line break at its end), and `@@` stands \
+for a text's own @.")]
 pub struct Arguments {
-    #[command(flatten)]
-    model: ExperimentModel,
-
-    #[command(flatten)]
-    another: AnotherModel,
+    /// The text to be continued; may be left out where the plan has one
+    #[arg(value_name = "PROMPT", required_unless_present = "plan", value_parser = prompt_text)]
+    prompt: Option<String>,
 
     /// How many tokens to write at most [default: 64]
-    #[arg(long, value_name = "N")]
+    #[arg(help_heading = heading::TEXT, long, value_name = "N")]
     max_new_tokens: Option<NonZeroUsize>,
 
     /// Sharpens (below 1) or flattens what tokens are drawn from [default: 1]
-    #[arg(long, value_name = "T", allow_negative_numbers = true)]
+    #[arg(help_heading = heading::TEXT, long, value_name = "T", allow_negative_numbers = true)]
     temperature: Option<f64>,
 
     /// Draw among the K likeliest tokens only
-    #[arg(long, value_name = "K")]
+    #[arg(help_heading = heading::TEXT, long, value_name = "K")]
     top_k: Option<usize>,
 
     /// Draw among the fewest likeliest tokens whose probabilities reach P together
-    #[arg(long, value_name = "P", allow_negative_numbers = true)]
+    #[arg(help_heading = heading::TEXT, long, value_name = "P", allow_negative_numbers = true)]
     top_p: Option<f64>,
 
     /// Which draws: another seed gives other texts [default: 0]
-    #[arg(long, value_name = "SEED")]
+    #[arg(help_heading = heading::TEXT, long, value_name = "SEED")]
     seed: Option<u64>,
 
     /// How many texts to write [default: 1]
-    #[arg(long, value_name = "N")]
+    #[arg(help_heading = heading::TEXT, long, value_name = "N")]
     num_samples: Option<NonZeroUsize>,
 
     /// The edits: a .toml or .json file, or the folder of a saved plan (or of the training that made it)
-    #[arg(long, value_name = "PLAN")]
+    #[arg(help_heading = heading::EDITS, long, value_name = "PLAN")]
     plan: Option<PathBuf>,
 
     #[command(flatten)]
     changes: PlanChanges,
 
     /// A text whose run the plan's edits read, in place of the plan's; again for each that they count
-    #[arg(long = "source", value_name = "PROMPT", value_parser = prompt_text)]
+    #[arg(help_heading = heading::EDITS, long = "source", value_name = "PROMPT", value_parser = prompt_text)]
     sources: Vec<String>,
 
     #[command(flatten)]
     spans: SpanArguments,
 
+    #[command(flatten)]
+    another: AnotherModel,
+
     /// Write the text without the plan's edits too
-    #[arg(long)]
+    #[arg(help_heading = heading::EDITS, long)]
     with_original: bool,
 
-    /// How much memory keys, values and rows may take beside the weights, e.g. 500M or 2G
-    #[arg(long, value_name = "SIZE", value_parser = memory_size)]
-    memory: Option<usize>,
-
-    /// Print the whole experiment as TOML (with --json as JSON), and run nothing
-    #[arg(long)]
-    print_spec: bool,
-
     /// What is kept of each pass that a token is drawn from, e.g. mlp_output,block_output: a tensor a site, a row a token
-    #[arg(long, value_name = "NAME,...", value_delimiter = ',')]
+    #[arg(help_heading = heading::KEPT, long, value_name = "NAME,...", value_delimiter = ',')]
     collect: Vec<String>,
 
     /// In which layers it is kept: 0..12 (0 to 11), 0,3,5, -1 (the last), all, or a mix [default: all]
-    #[arg(long, value_name = "LIST", allow_hyphen_values = true)]
+    #[arg(help_heading = heading::KEPT, long, value_name = "LIST", allow_hyphen_values = true)]
     layers: Option<String>,
 
+    #[command(flatten)]
+    model: ExperimentModel,
+
+    /// How much memory keys, values and rows may take beside the weights, e.g. 500M or 2G
+    #[arg(help_heading = heading::MODEL, hide_short_help = true, long, value_name = "SIZE", value_parser = memory_size)]
+    memory: Option<usize>,
+
     /// A folder for tokens, what is collected, and the record by which it is run again [default: none; with --collect vene-out/ and the kind and the time]
-    #[arg(long, value_name = "DIR")]
+    #[arg(help_heading = heading::OUTPUT, long, value_name = "DIR")]
     out: Option<PathBuf>,
 
     /// Replace the run that is in the folder, if there is one
-    #[arg(long)]
+    #[arg(help_heading = heading::OUTPUT, long)]
     force: bool,
 
     /// Print JSON: the prompt's token ids, each text with its tokens, their log-probabilities, and why it
     /// ended, and what each edit did at each step
-    #[arg(long)]
+    #[arg(help_heading = heading::OUTPUT, long)]
     json: bool,
 
-    /// The text to be continued; may be left out where the plan has one
-    #[arg(value_name = "PROMPT", required_unless_present = "plan", value_parser = prompt_text)]
-    prompt: Option<String>,
+    /// Print the whole experiment as TOML (with --json as JSON), and run nothing
+    #[arg(help_heading = heading::OUTPUT, hide_short_help = true, long)]
+    print_spec: bool,
 }
 
 impl Arguments {

@@ -12,7 +12,7 @@ use serde_json::json;
 use vene::inspect::{Summary, lens};
 use vene::{Outline, Plan, Prompt};
 
-use crate::arguments::{Given, ReadBy, SpanArguments, in_prompt, prompt_text, read};
+use crate::arguments::{Given, ReadBy, SpanArguments, heading, in_prompt, prompt_text, read};
 use crate::drawn::Drawn;
 use crate::look::{self, LookArguments, Seen, Task, over_rows};
 use crate::model;
@@ -41,38 +41,38 @@ With --out: lens.csv (a row for each position, depth and token), likeliest.csv, 
 examples.parquet; figures; run.json. All tables are Parquet files too."
 )]
 pub struct Arguments {
-    #[command(flatten)]
-    look: LookArguments,
-
     /// Where to look: all, last, 0,3,-1 or 0..4; of a data set by role, such as subject_last [default: all; of a data set: last]
-    #[arg(long, value_name = "LIST", allow_hyphen_values = true)]
+    #[arg(help_heading = heading::SEEN, long, value_name = "LIST", allow_hyphen_values = true)]
     positions: Option<String>,
 
     /// A token that is asked about, with its space: " Madrid" (again for more) [default: what the model says in the end]
-    #[arg(long = "token", id = "token", value_name = "TOKEN")]
+    #[arg(help_heading = heading::SEEN, long = "token", id = "token", value_name = "TOKEN")]
     token: Vec<String>,
 
     /// How many of the likeliest tokens to list at each depth [default: 5]
-    #[arg(short = 'n', long = "count", value_name = "COUNT")]
+    #[arg(help_heading = heading::SEEN, short = 'n', long = "count", value_name = "COUNT")]
     count: Option<NonZeroUsize>,
 
     /// Edits under which the model runs: a plan's file, or the folder of a saved plan
-    #[arg(long, value_name = "PLAN")]
+    #[arg(help_heading = heading::EDITS, long, value_name = "PLAN")]
     plan: Option<PathBuf>,
 
     #[command(flatten)]
     changes: PlanChanges,
 
     /// Take a plan that was made for another model of the same shape and tokenizer
-    #[arg(long)]
+    #[arg(help_heading = heading::EDITS, hide_short_help = true, long)]
     another_model: bool,
 
     /// A text whose run the plan's edits read; again for each that they count
-    #[arg(long = "source", value_name = "PROMPT", value_parser = prompt_text)]
+    #[arg(help_heading = heading::EDITS, long = "source", value_name = "PROMPT", value_parser = prompt_text)]
     sources: Vec<String>,
 
     #[command(flatten)]
     spans: SpanArguments,
+
+    #[command(flatten)]
+    look: LookArguments,
 }
 
 const READ_BY: &ReadBy = &[

@@ -7,7 +7,7 @@ use vene::plan_file::ExperimentKind;
 use vene::statistics::Correction;
 use vene::{AnswerTokens, ExecutorName};
 
-use crate::arguments::{Given, by_name, memory_size, read};
+use crate::arguments::{Given, by_name, heading, memory_size, read};
 use crate::experiment::{self, Delivery, Experiment, put};
 use crate::model::{AnotherModel, ExperimentModel};
 use crate::plan_given::PlanChanges;
@@ -54,82 +54,82 @@ pub struct Arguments {
     #[arg(value_name = "FILE", required_unless_present = "resume")]
     file: Option<PathBuf>,
 
-    #[command(flatten)]
-    model: ExperimentModel,
-
-    #[command(flatten)]
-    another: AnotherModel,
-
     /// A file of rows, in place of the plan's: base, source, target, foil, spans (CSV, JSONL, JSON, Parquet)
-    #[arg(long, value_name = "FILE")]
+    #[arg(help_heading = heading::DATA, long, value_name = "FILE")]
     data: Option<PathBuf>,
 
     /// Only the first so many rows
-    #[arg(long, value_name = "ROWS", value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(help_heading = heading::DATA, long, value_name = "ROWS", value_parser = clap::value_parser!(u32).range(1..))]
     limit: Option<u32>,
 
     /// Which counterfactual of a MIB file is the source
-    #[arg(long, value_name = "NAME")]
+    #[arg(help_heading = heading::DATA, hide_short_help = true, long, value_name = "NAME")]
     counterfactual: Option<String>,
 
+    /// Only a stretch of the rows, such as 3/16: the third of sixteen, which `vene join` puts together
+    #[arg(help_heading = heading::DATA, long, value_name = "NUMBER/OF")]
+    shard: Option<Shard>,
+
+    /// Go on with a run that was stopped, by its own experiment: its folder is all that is needed
+    #[arg(help_heading = heading::DATA, long, value_name = "DIR", conflicts_with = "file")]
+    resume: Option<PathBuf>,
+
     /// What is measured [default: logit_difference, or log_probability where rows have no foil]
-    #[arg(long, value_name = "NAME,...", value_delimiter = ',')]
+    #[arg(help_heading = heading::MEASURED, long, value_name = "NAME,...", value_delimiter = ',')]
     metric: Vec<String>,
 
     /// How answers of several tokens are read [default: whole; of an evaluation as its training, else first]
-    #[arg(long, value_name = "HOW", value_parser = by_name::<AnswerTokens>())]
+    #[arg(help_heading = heading::MEASURED, hide_short_help = true, long, value_name = "HOW", value_parser = by_name::<AnswerTokens>())]
     answers: Option<AnswerTokens>,
 
     /// Resamples of the bootstrap that intervals come from [default: 2000]
-    #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(help_heading = heading::MEASURED, hide_short_help = true, long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..))]
     resamples: Option<u32>,
 
     /// How p-values are adjusted for the number of runs [default: none]
-    #[arg(long, value_name = "NAME", value_parser = by_name::<Correction>())]
+    #[arg(help_heading = heading::MEASURED, hide_short_help = true, long, value_name = "NAME", value_parser = by_name::<Correction>())]
     correction: Option<Correction>,
 
     /// The seed of the bootstrap [default: 0]
-    #[arg(long, value_name = "NUMBER")]
+    #[arg(help_heading = heading::MEASURED, hide_short_help = true, long, value_name = "NUMBER")]
     seed: Option<u64>,
 
     #[command(flatten)]
     changes: PlanChanges,
 
+    #[command(flatten)]
+    another: AnotherModel,
+
+    #[command(flatten)]
+    model: ExperimentModel,
+
     /// What runs it [default: forked]
-    #[arg(long, value_name = "NAME", value_parser = by_name::<ExecutorName>())]
+    #[arg(help_heading = heading::MODEL, hide_short_help = true, long, value_name = "NAME", value_parser = by_name::<ExecutorName>())]
     executor: Option<ExecutorName>,
 
     /// How much memory the rows of one pass may take beside the weights, e.g. 500M or 2G
-    #[arg(long, value_name = "SIZE", value_parser = memory_size)]
+    #[arg(help_heading = heading::MODEL, hide_short_help = true, long, value_name = "SIZE", value_parser = memory_size)]
     memory: Option<usize>,
 
-    /// Only a stretch of the rows, such as 3/16: the third of sixteen, which `vene join` puts together
-    #[arg(long, value_name = "NUMBER/OF")]
-    shard: Option<Shard>,
-
     /// Say what would run and what it would cost; read no weights, write nothing
-    #[arg(long)]
+    #[arg(help_heading = heading::OUTPUT, long)]
     dry_run: bool,
 
     /// Print the whole experiment as TOML (with --json as JSON), and run nothing
-    #[arg(long)]
+    #[arg(help_heading = heading::OUTPUT, hide_short_help = true, long)]
     print_spec: bool,
 
     /// Print the record (run.json), or with --dry-run the forecast, as JSON
-    #[arg(long)]
+    #[arg(help_heading = heading::OUTPUT, long)]
     json: bool,
 
     /// The folder for tables, figures and record [default: vene-out/ and the file's name and the time]
-    #[arg(long, value_name = "DIR")]
+    #[arg(help_heading = heading::OUTPUT, long, value_name = "DIR")]
     out: Option<PathBuf>,
 
     /// Replace the run that is in the folder, if there is one
-    #[arg(long)]
+    #[arg(help_heading = heading::OUTPUT, long)]
     force: bool,
-
-    /// Go on with a run that was stopped, by its own experiment: its folder is all that is needed
-    #[arg(long, value_name = "DIR", conflicts_with = "file")]
-    resume: Option<PathBuf>,
 }
 
 impl Arguments {

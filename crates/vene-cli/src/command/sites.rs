@@ -8,6 +8,7 @@ use vene_model::EMBEDDED;
 
 #[cfg(test)]
 pub use archetype::archetype;
+pub use table::markdown_of_all_families;
 
 use crate::arguments::{Given, ReadBy, read};
 use crate::model::{self, IgnoredKeys};

@@ -8,7 +8,7 @@ use clap::{ArgAction, Args};
 use vene::plan_file::{ExperimentKind, List, SweepMethod};
 use vene::{ExecutorName, SweepUnit};
 
-use crate::arguments::{Given, by_name, memory_size, prompt_text, read};
+use crate::arguments::{Given, by_name, heading, memory_size, prompt_text, read};
 use crate::experiment::{self, Delivery, Experiment, put};
 use crate::model::ExperimentModel;
 use crate::record::Kind;
@@ -49,28 +49,64 @@ Examples:
       --component mlp_output --token \" Madrid\""
 )]
 pub struct Arguments {
-    #[command(flatten)]
-    model: ExperimentModel,
-
     /// The prompt whose run is edited
     ///
     /// `@FILE` is the text of a file, `-` that of standard input, without the line break at its end; `@@` stands for
     /// a text's own @.
-    #[arg(long, value_name = "TEXT", required_unless_present_any = ["data", "resume"], value_parser = prompt_text)]
+    #[arg(help_heading = heading::PAIR, long, value_name = "TEXT", required_unless_present_any = ["data", "resume"], value_parser = prompt_text)]
     base: Option<String>,
 
-    /// A prompt whose run is read, written as --base is (again for more, of which `mean` takes the mean)
+    /// A prompt whose run is read (again for more)
     ///
-    /// An intervention that reads no source (zero, noise ...) takes one all the same: the table then has its
+    /// Written as --base is. Of several, `mean` takes the mean. An intervention that reads no source (zero, noise ...) takes one all the same: the table then has its
     /// probabilities beside the base's.
-    #[arg(long, value_name = "TEXT", value_parser = prompt_text)]
+    #[arg(help_heading = heading::PAIR, long, value_name = "TEXT", value_parser = prompt_text)]
     source: Vec<String>,
+
+    /// A token whose probability is followed, such as " Madrid" (again for more)
+    ///
+    /// With its leading space, where it begins a word.
+    #[arg(help_heading = heading::PAIR, long, value_name = "TOKEN", action = ArgAction::Append,
+        required_unless_present_any = ["data", "resume", "metric"])]
+    token: Vec<String>,
+
+    /// A right answer to --base, such as " Madrid", for --metric (again for more)
+    ///
+    /// With its leading space; of several any is right. Metrics that read answers need it. The rows of a data set have
+    /// their own.
+    #[arg(help_heading = heading::PAIR, long, value_name = "TEXT")]
+    target: Vec<String>,
+
+    /// A right answer to --source, likewise
+    #[arg(help_heading = heading::PAIR, long, value_name = "TEXT")]
+    foil: Vec<String>,
+
+    /// The phrase of --base that subject_last and the like are about
+    #[arg(help_heading = heading::PAIR, long, value_name = "PHRASE")]
+    subject: Option<String>,
+
+    /// The phrase of --source that replaces it [default: as --subject]
+    ///
+    /// Again for each source, in their order.
+    #[arg(help_heading = heading::PAIR, long, value_name = "PHRASE")]
+    source_subject: Vec<String>,
+
+    /// Which occurrence of --subject is meant, counted from 0, where there are several
+    #[arg(help_heading = heading::PAIR, hide_short_help = true, long, value_name = "INDEX")]
+    subject_occurrence: Option<usize>,
+
+    /// Which occurrence of --source-subject is meant (again for each source)
+    #[arg(help_heading = heading::PAIR, hide_short_help = true, long, value_name = "INDEX")]
+    source_subject_occurrence: Vec<usize>,
+
+    #[command(flatten)]
+    data: OverData,
 
     /// What is edited, e.g. mlp_output,attention_input
     ///
     /// `vene sites` lists them. pyvene's and TransformerLens's names are understood where they mean
     /// the same tensor; blocks.3.hook_resid_pre says its layer, head_query_output means --unit h.
-    #[arg(
+    #[arg(help_heading = heading::BOTH,
         long,
         value_name = "NAME,...",
         value_delimiter = ',',
@@ -78,12 +114,16 @@ pub struct Arguments {
     )]
     component: Vec<String>,
 
-    /// In which layers: 0..12 (0 to 11), 0,3,5, -1 (the last), or a mix [default: all]
-    #[arg(long, value_name = "LIST", allow_hyphen_values = true)]
+    /// In which layers: 0..12, 0,3,5, -1 (the last), or a mix [default: all]
+    ///
+    /// 0..12 is 0 to 11.
+    #[arg(help_heading = heading::BOTH, long, value_name = "LIST", allow_hyphen_values = true)]
     layers: Option<String>,
 
-    /// In which heads, where the unit is h or h.pos; written as layers are [default: all]
-    #[arg(long, value_name = "LIST", allow_hyphen_values = true)]
+    /// In which heads, where --unit is h or h.pos [default: all]
+    ///
+    /// Written as --layers is.
+    #[arg(help_heading = heading::BOTH, long, value_name = "LIST", allow_hyphen_values = true)]
     heads: Option<String>,
 
     /// At which positions: all, aligned, last, 0,3,-1, 0..4, first:3, last:3, subject, subject_first, subject_last, after_subject
@@ -92,92 +132,68 @@ pub struct Arguments {
     /// what stands between. Names with `subject` are about the phrases of --subject and
     /// --source-subject. All but `all` and `aligned` can be listed. Over a data set: last, numbers, and
     /// the rows' spans by name. [default: all; last over a data set]
-    #[arg(long, value_name = "LIST", allow_hyphen_values = true)]
+    #[arg(help_heading = heading::BOTH, long, value_name = "LIST", allow_hyphen_values = true)]
     positions: Option<String>,
 
-    /// The phrase of the base that positions such as subject_last are about
-    #[arg(long, value_name = "PHRASE")]
-    subject: Option<String>,
-
-    /// The phrase of the source that replaces it (again for each source, in their order) [default: the
-    /// same as --subject]
-    #[arg(long, value_name = "PHRASE")]
-    source_subject: Vec<String>,
-
-    /// Which occurrence of --subject is meant, counted from 0, where there are several
-    #[arg(long, value_name = "INDEX")]
-    subject_occurrence: Option<usize>,
-
-    /// Which occurrence of --source-subject is meant (again for each source)
-    #[arg(long, value_name = "INDEX")]
-    source_subject_occurrence: Vec<usize>,
-
     /// What is edited at once [default: pos; h for head_... components]
-    #[arg(long, value_name = "UNIT", value_parser = by_name::<SweepUnit>())]
+    #[arg(help_heading = heading::BOTH, long, value_name = "UNIT", value_parser = by_name::<SweepUnit>())]
     unit: Option<SweepUnit>,
 
     /// What is done [default: interchange]
-    #[arg(long, value_name = "NAME", value_parser = by_name::<SweepMethod>())]
+    #[arg(help_heading = heading::BOTH, long, value_name = "NAME", value_parser = by_name::<SweepMethod>())]
     intervention: Option<SweepMethod>,
 
     /// scaling: the factor
-    #[arg(long, value_name = "NUMBER", allow_hyphen_values = true, value_parser = finite)]
+    #[arg(help_heading = heading::BOTH, hide_short_help = true, long, value_name = "NUMBER", allow_hyphen_values = true, value_parser = finite)]
     factor: Option<f64>,
 
     /// noise, and over a data set restore: the standard deviation
-    #[arg(long, visible_alias = "standard-deviation", value_name = "NUMBER",
+    #[arg(help_heading = heading::BOTH, hide_short_help = true, long, visible_alias = "standard-deviation", value_name = "NUMBER",
         allow_hyphen_values = true, value_parser = deviation)]
     noise_sd: Option<f64>,
 
     /// The seed of noise, and over a data set of all that is drawn [default: 0]
-    #[arg(long, value_name = "NUMBER")]
+    #[arg(help_heading = heading::BOTH, hide_short_help = true, long, value_name = "NUMBER")]
     seed: Option<u64>,
 
-    /// A token whose probability is followed, with its leading space: " Madrid" (again for more)
-    #[arg(long, value_name = "TOKEN", action = ArgAction::Append,
-        required_unless_present_any = ["data", "resume", "metric"])]
-    token: Vec<String>,
-
-    /// A right answer to --base, with its leading space, for metrics that read answers (again for more, any of which is
-    /// right); the rows of a data set have their own
-    #[arg(long, value_name = "TEXT")]
-    target: Vec<String>,
-
-    /// A right answer to --source, likewise
-    #[arg(long, value_name = "TEXT")]
-    foil: Vec<String>,
-
     #[command(flatten)]
-    data: OverData,
+    model: ExperimentModel,
 
     /// What runs it [default: forked]
-    #[arg(long, value_name = "NAME", value_parser = by_name::<ExecutorName>())]
+    #[arg(help_heading = heading::MODEL, hide_short_help = true, long, value_name = "NAME", value_parser = by_name::<ExecutorName>())]
     executor: Option<ExecutorName>,
 
     /// How much memory the rows of one pass may take beside the weights, e.g. 500M or 2G
     ///
     /// What needs more is run in several passes [default: an eighth of what is free, 128M at most]
-    #[arg(long, value_name = "SIZE", value_parser = memory_size)]
+    #[arg(help_heading = heading::MODEL, hide_short_help = true, long, value_name = "SIZE", value_parser = memory_size)]
     memory: Option<usize>,
 
-    /// Say what would run and what it would cost; read no weights, write nothing (in --out neither)
-    #[arg(long)]
+    /// Say what would run and what it would cost; run nothing
+    ///
+    /// No weights are read, and nothing is written, in --out neither.
+    #[arg(help_heading = heading::OUTPUT, long)]
     dry_run: bool,
 
     /// Print the whole experiment as TOML (with --json as JSON), and run nothing
-    #[arg(long)]
+    #[arg(help_heading = heading::OUTPUT, hide_short_help = true, long)]
     print_spec: bool,
 
-    /// Print the record (run.json), or with --dry-run the forecast, as JSON
-    #[arg(long)]
+    /// Print record (run.json) and results, or with --dry-run the forecast, as JSON
+    ///
+    /// `results` has the rows of the tables, all of one pair, of a data set those of the summary. docs/sweep.schema.json
+    /// describes all of it, as a JSON schema.
+    #[arg(help_heading = heading::OUTPUT, long)]
     json: bool,
 
-    /// The folder for table, figures and record [default: vene-out/ and the kind of run and the time]
-    #[arg(long, value_name = "DIR")]
+    /// The folder for table, figures and record [default: one in vene-out/]
+    ///
+    /// By default it is named by the kind of run and the time.
+    #[arg(help_heading = heading::OUTPUT, long, value_name = "DIR")]
     out: Option<PathBuf>,
 
     /// Replace the run that is in the folder, if there is one
-    #[arg(long)]
+    #[arg(help_heading = heading::OUTPUT, long)]
     force: bool,
 }
 

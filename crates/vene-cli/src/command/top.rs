@@ -9,7 +9,7 @@ use clap::Args;
 use serde_json::{Value, json};
 use vene::{Distribution, Example, Executor, Forked, Outline, Outputs, Positions, Prompt};
 
-use crate::arguments::{Given, ReadBy, SpanArguments, in_prompt, prompt_text, read};
+use crate::arguments::{Given, ReadBy, SpanArguments, heading, in_prompt, prompt_text, read};
 use crate::model::{self, ModelArgument, RunArguments};
 use crate::plan_given::{self, PlanChanges, PlanGiven};
 use crate::terminal;
@@ -26,41 +26,41 @@ Tokens are shown as pyvene shows them, their leading space as _; equally likely 
 exact texts. A prompt `@FILE` is the text of a file, `-` that of standard input (without the line break at its
 end), and `@@` stands for a text's own @.")]
 pub struct Arguments {
-    #[command(flatten)]
-    model: ModelArgument,
+    /// The texts to be continued
+    #[arg(required = true, value_name = "PROMPT", value_parser = prompt_text)]
+    prompts: Vec<String>,
 
     /// How many tokens to show for each prompt
-    #[arg(short = 'n', long = "count", value_name = "COUNT", default_value = "10")]
+    #[arg(help_heading = heading::SEEN, short = 'n', long = "count", value_name = "COUNT", default_value = "10")]
     count: NonZeroUsize,
 
     /// Edits under which the model answers: a plan's file, or the folder of a saved plan (or of the training that made it)
-    #[arg(long, value_name = "PLAN")]
+    #[arg(help_heading = heading::EDITS, long, value_name = "PLAN")]
     plan: Option<PathBuf>,
 
     #[command(flatten)]
     changes: PlanChanges,
 
     /// Take a plan that was made for another model of the same shape and tokenizer
-    #[arg(long)]
+    #[arg(help_heading = heading::EDITS, hide_short_help = true, long)]
     another_model: bool,
 
     /// A text whose run the plan's edits read; again for each that they count
-    #[arg(long = "source", value_name = "PROMPT", value_parser = prompt_text)]
+    #[arg(help_heading = heading::EDITS, long = "source", value_name = "PROMPT", value_parser = prompt_text)]
     sources: Vec<String>,
 
     #[command(flatten)]
     spans: SpanArguments,
 
     #[command(flatten)]
+    model: ModelArgument,
+
+    #[command(flatten)]
     run: RunArguments,
 
     /// Print JSON: for each prompt its token ids, and the tokens with id, probability and logit
-    #[arg(long)]
+    #[arg(help_heading = heading::OUTPUT, long)]
     json: bool,
-
-    /// The texts to be continued
-    #[arg(required = true, value_name = "PROMPT", value_parser = prompt_text)]
-    prompts: Vec<String>,
 }
 
 const READ_BY: &ReadBy = &[
@@ -176,7 +176,7 @@ impl Arguments {
     }
 }
 
-/// A prompt and its likeliest next tokens, line by line in the format of pyvene's `top_vals`.
+/// A prompt and its likeliest next tokens, line by line as pyvene's `top_vals` has them, the numbers to five digits.
 pub fn listing(
     outline: &Outline,
     prompt: &Prompt,
@@ -186,7 +186,7 @@ pub fn listing(
     let mut text = format!("{}\n", prompt.text().unwrap_or_default());
     for token in distribution.top(count) {
         let shown = outline.tokenizer().display(token);
-        let probability = distribution.probability(token).unwrap_or_default();
+        let probability = terminal::number(distribution.probability(token).unwrap_or_default());
         text.push_str(&format!("{shown:<20} {probability}\n"));
     }
     text

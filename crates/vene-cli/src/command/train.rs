@@ -6,7 +6,7 @@ use clap::Args;
 use vene::data::Together;
 use vene::plan_file::ExperimentKind;
 
-use crate::arguments::{Given, by_name, memory_size, read};
+use crate::arguments::{Given, by_name, heading, memory_size, read};
 use crate::experiment::{self, Delivery, Experiment, put};
 use crate::model::{AnotherModel, ExperimentModel};
 use crate::plan_given::PlanChanges;
@@ -43,55 +43,55 @@ pub struct Arguments {
     plan: Option<PathBuf>,
 
     #[command(flatten)]
-    model: ExperimentModel,
-
-    #[command(flatten)]
     changes: PlanChanges,
 
     #[command(flatten)]
     another: AnotherModel,
 
     /// A file of rows, in place of the plan's: base, source, target, foil, spans (CSV, JSONL, JSON, Parquet)
-    #[arg(long, value_name = "FILE")]
+    #[arg(help_heading = heading::DATA, long, value_name = "FILE")]
     data: Option<PathBuf>,
 
     /// Only the first so many rows
-    #[arg(long, value_name = "ROWS", value_parser = clap::value_parser!(u32).range(2..))]
+    #[arg(help_heading = heading::DATA, long, value_name = "ROWS", value_parser = clap::value_parser!(u32).range(2..))]
     limit: Option<u32>,
 
     /// Which rows stay on one side, trained on or held out [default: prompts]
-    #[arg(long, value_name = "ROWS", value_parser = by_name::<Together>())]
+    #[arg(help_heading = heading::DATA, long, value_name = "ROWS", value_parser = by_name::<Together>())]
     together: Option<Together>,
 
-    /// The folder for what is learned and its record [default: vene-out/ and the plan's name and the time]
-    #[arg(long, value_name = "DIR")]
-    out: Option<PathBuf>,
+    /// Only a stretch of the grid's runs, such as 3/16: the third of sixteen, which `vene join` puts together
+    #[arg(help_heading = heading::OUTPUT, long, value_name = "NUMBER/OF")]
+    shard: Option<Shard>,
 
-    /// Resume a training that was stopped, by its own options: its folder is all that is needed
-    #[arg(long, value_name = "DIR", conflicts_with = "plan")]
-    resume: Option<PathBuf>,
-
-    /// Replace the run that is in the folder, if there is one
-    #[arg(long)]
-    force: bool,
+    #[command(flatten)]
+    model: ExperimentModel,
 
     /// How much memory the training may take beside the weights, e.g. 500M or 2G
     ///
     /// A batch that needs more is run in parts, whose gradients are added up: the result is the same but for rounding
     /// [default: batches are run at once]
-    #[arg(long, value_name = "SIZE", value_parser = memory_size)]
+    #[arg(help_heading = heading::MODEL, hide_short_help = true, long, value_name = "SIZE", value_parser = memory_size)]
     memory: Option<usize>,
 
-    /// Only a stretch of the grid's runs, such as 3/16: the third of sixteen, which `vene join` puts together
-    #[arg(long, value_name = "NUMBER/OF")]
-    shard: Option<Shard>,
+    /// The folder for what is learned and its record [default: vene-out/ and the plan's name and the time]
+    #[arg(help_heading = heading::OUTPUT, long, value_name = "DIR")]
+    out: Option<PathBuf>,
+
+    /// Resume a training that was stopped, by its own options: its folder is all that is needed
+    #[arg(help_heading = heading::OUTPUT, long, value_name = "DIR", conflicts_with = "plan")]
+    resume: Option<PathBuf>,
+
+    /// Replace the run that is in the folder, if there is one
+    #[arg(help_heading = heading::OUTPUT, long)]
+    force: bool,
 
     /// Print the result as JSON
-    #[arg(long)]
+    #[arg(help_heading = heading::OUTPUT, long)]
     json: bool,
 
     /// Print the whole experiment as TOML (with --json as JSON), and run nothing
-    #[arg(long)]
+    #[arg(help_heading = heading::OUTPUT, hide_short_help = true, long)]
     print_spec: bool,
 }
 

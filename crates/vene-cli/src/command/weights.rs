@@ -15,7 +15,7 @@ use vene::{Outline, Table};
 
 use crate::arguments::{Given, ReadBy, by_name, must_end_with, read};
 use crate::folder::OutputFile;
-use crate::look::{aligned, digits, records};
+use crate::look::{aligned, records};
 use crate::model::{self, ModelArgument};
 use crate::terminal;
 
@@ -104,6 +104,9 @@ impl Arguments {
             return match (file, out) {
                 (Some(file), Some(path)) => {
                     write_table(&table, file, path)?;
+                    if terminal::is_quiet() {
+                        return Ok(());
+                    }
                     terminal::print(&format!(
                         "Written: {}, {} rows\n",
                         path.display(),
@@ -136,6 +139,9 @@ impl Arguments {
         };
         let notes = json!({ "model": model::record(&outline, &name)? }).to_string();
         file.write(|file| write_weights(&outline, &chosen, notes, file))?;
+        if terminal::is_quiet() {
+            return Ok(());
+        }
         terminal::print(&format!("Written: {}, {} weights\n", path.display(), chosen.len()))
     }
 }
@@ -239,7 +245,7 @@ fn largest(table: &Table) -> anyhow::Result<String> {
             lines.push(vec![
                 format!("L{}H{}", layers[row], heads[row]),
                 format!("L{}H{}", earlier[row], earlier_heads[row]),
-                digits(values[row]),
+                terminal::number(values[row]),
             ]);
         }
         text.push_str(&aligned(&lines));
@@ -254,8 +260,9 @@ fn most_copying(table: &Table) -> anyhow::Result<String> {
     let scores = table.floats("copying")?;
     let mut rows: Vec<usize> = (0..table.rows()).collect();
     rows.sort_by(|one, other| scores[*other].total_cmp(&scores[*one]).then(one.cmp(other)));
-    let part =
-        |row: &usize| vec![format!("L{}H{}", layers[*row], heads[*row]), digits(scores[*row])];
+    let part = |row: &usize| {
+        vec![format!("L{}H{}", layers[*row], heads[*row]), terminal::number(scores[*row])]
+    };
     let mut lines = vec![vec!["head".to_owned(), "copying".to_owned()]];
     if rows.len() > 2 * LISTED {
         lines.extend(rows[..LISTED].iter().map(part));

@@ -8,7 +8,7 @@ use vene::sweep::{Agreement, Forecast, Preflight};
 use vene::{ExecutorName, Outline, Sweep};
 
 use crate::model;
-use crate::terminal::duration;
+use crate::terminal::{self, duration};
 use crate::threads;
 
 /// With fewer clusters than this an interval holds the mean less often than it says.
@@ -83,8 +83,9 @@ fn agreement(text: &mut String, whose: &str, agreement: &Agreement) {
     if let (Some(preferred), Some(difference)) = (agreement.preferred, agreement.logit_difference) {
         let _ = write!(
             text,
-            ", of the two in {:.0} %; logit difference {difference:.2}",
-            100.0 * preferred
+            ", of the two in {:.0} %; logit difference {}",
+            100.0 * preferred,
+            terminal::number(difference)
         );
     }
     text.push('\n');

@@ -6,7 +6,7 @@ use vene::Sweep;
 use vene_table::Table;
 
 use super::preflight::FEW_CLUSTERS;
-use crate::terminal::{duration, percent};
+use crate::terminal::{self, duration, percent};
 
 /// How many places are listed for each metric and direction.
 const STRONGEST: usize = 8;
@@ -134,11 +134,7 @@ impl<'a> Rows<'a> {
     }
 
     fn numbers(&self, row: usize) -> String {
-        let number = |value: Option<f64>| match value {
-            Some(value) if value.abs() >= 0.01 => format!("{value:.3}"),
-            Some(value) => format!("{value:.1e}"),
-            None => "-".to_owned(),
-        };
+        let number = |value: Option<f64>| value.map_or_else(|| "-".to_owned(), terminal::number);
         let mut text = number(self.mean[row]);
         if let (Some(_), Some(_)) = (self.low[row], self.high[row]) {
             let _ = write!(text, " [{}, {}]", number(self.low[row]), number(self.high[row]));

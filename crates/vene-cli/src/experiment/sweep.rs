@@ -16,7 +16,7 @@ use vene::{
 
 use super::{Delivery, Experiment, key};
 use crate::arguments::read;
-use crate::record::Kind;
+use crate::record::{Kind, with_results};
 use crate::selection::{self, Places, Subject};
 use crate::sweep::{self, Run};
 use crate::terminal;
@@ -52,7 +52,7 @@ fn over_a_pair(mut experiment: Experiment, delivery: &Delivery) -> anyhow::Resul
     };
     run.run_in(Kind::Sweep, &folder, |finished, written| {
         if json {
-            terminal::print_json(&written.record.value())
+            terminal::print_json(&with_results(&written.record, finished.results()))
         } else {
             terminal::print(&(finished.summary() + &written.listing(&folder)))
         }
@@ -227,7 +227,9 @@ pub(super) fn metrics(
         let Some(metric) = experiment.metric(name) else {
             let described = |row: &BuiltIn| format!("{} ({})", row.name, row.documentation);
             let all: Vec<String> = metric::BUILT_IN.iter().map(described).collect();
-            bail!("--metric {name}: no such metric; there are {}", all.join(", "));
+            let near = vene_named::meant_text(name, metric::BUILT_IN.iter().map(|row| row.name));
+            let near = near.map_or_else(String::new, |near| format!("; did you mean `{near}`?"));
+            bail!("--metric {name}: no such metric{near}; there are {}", all.join(", "));
         };
         let is_new = metrics.iter().all(|other| other.name() != metric.name());
         ensure!(is_new, "--metric {} is named twice", metric.name());

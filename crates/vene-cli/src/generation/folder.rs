@@ -101,8 +101,7 @@ pub fn write(
         if as_json {
             terminal::print_json(&record.value())?;
         } else {
-            let folder = folder.path().display();
-            terminal::print(&format!("\nWritten into {folder}: {}\n", files.join(", ")))?;
+            terminal::print(&terminal::written(folder.path().display(), &files))?;
         }
         Ok(generation)
     })

@@ -6,7 +6,7 @@ use vene::Table;
 use vene::plan_sweep::PlanSweep;
 use vene::sweep::place_columns;
 
-use crate::terminal::percent;
+use crate::terminal::{self, percent};
 
 /// How many runs are listed for each number.
 const LISTED: usize = 12;
@@ -22,11 +22,7 @@ pub fn text(summary: &Table, sweep: &PlanSweep) -> anyhow::Result<String> {
     let (low, high) = (summary.optional_floats("low")?, summary.optional_floats("high")?);
     let (share, count) = (summary.optional_floats("normalised")?, summary.integers("n")?);
     let (unchanged, split) = (summary.integers("unchanged")?, summary.text("split")?);
-    let number = |value: Option<f64>| match value {
-        Some(value) if value.abs() >= 0.01 || value == 0.0 => format!("{value:.3}"),
-        Some(value) => format!("{value:.1e}"),
-        None => "-".to_owned(),
-    };
+    let number = |value: Option<f64>| value.map_or_else(|| "-".to_owned(), terminal::number);
     let mut text = String::new();
     let mut named: Vec<&str> = Vec::new();
     for &metric in &metrics {

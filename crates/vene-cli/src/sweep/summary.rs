@@ -7,7 +7,7 @@ use vene::sweep::{Cell, CellOutcome};
 use vene::{Direction, Outline, SweepOutcome, ranking};
 
 use super::Finished;
-use crate::terminal::duration;
+use crate::terminal::{duration, number};
 
 /// How many places are listed for each target.
 const STRONGEST: usize = 5;
@@ -28,31 +28,33 @@ pub fn summary(run: &Finished) -> String {
         let shown = outline.tokenizer().display(target.id);
         let own = match outcome.source() {
             Some(source) => {
-                format!("base {}, source {}", short(base), short(source.probabilities[index]))
+                format!("base {}, source {}", number(base), number(source.probabilities[index]))
             }
-            None => format!("base {}", short(base)),
+            None => format!("base {}", number(base)),
         };
         let _ = writeln!(text, "\nWhat moves {shown} most ({own}):");
         let of = |cell: &CellOutcome| cell.probabilities[index];
         for (cell, found) in strongest(outcome, of, base) {
-            let probability = short(of(found));
-            let _ = writeln!(text, "  {probability:<8} {}", place(cell, run));
+            let probability = number(of(found));
+            let _ = writeln!(text, "  {probability:<10} {}", place(cell, run));
         }
     }
     for (index, metric) in sweep.metrics().iter().enumerate() {
         let base = own.metrics[index];
         let source = outcome.source().map(|source| source.metrics[index]);
-        let source = source.map_or_else(String::new, |source| format!(", source {source:.3}"));
+        let source =
+            source.map_or_else(String::new, |source| format!(", source {}", number(source)));
         let direction = match sweep.directions() {
             [Direction::Noising] => String::new(),
             [direction, ..] => format!(", {}", direction.name()),
             [] => String::new(),
         };
         let name = metric.name();
-        let _ = writeln!(text, "\nWhat moves {name} most (base {base:.3}{source}{direction}):");
+        let _ =
+            writeln!(text, "\nWhat moves {name} most (base {}{source}{direction}):", number(base));
         let of = |cell: &CellOutcome| cell.metrics[index];
         for (cell, found) in strongest(outcome, of, base) {
-            let _ = writeln!(text, "  {:<8.3} {}", of(found), place(cell, run));
+            let _ = writeln!(text, "  {:<10} {}", number(of(found)), place(cell, run));
         }
     }
     text + &overtaken(run)
@@ -156,14 +158,6 @@ fn position(cell: &Cell, run: &Finished) -> Option<usize> {
             run.sweep.source_positions_of(cell, row).first()?.first().copied()
         }
         _ => run.sweep.positions_of(cell, row).first().copied(),
-    }
-}
-
-/// A probability to three digits or so.
-fn short(probability: f64) -> String {
-    match probability {
-        p if p >= 1e-4 => format!("{p:.5}"),
-        p => format!("{p:.1e}"),
     }
 }
 

@@ -36,7 +36,7 @@ impl Bar {
         };
         let style = "{spinner} {msg} {wide_bar} {pos}/{len} {passed}{left}";
         let style = ProgressStyle::with_template(style).unwrap_or(ProgressStyle::default_bar());
-        let bar = ProgressBar::new(length as u64)
+        let bar = super::shown(ProgressBar::new(length as u64))
             .with_style(style.with_key("left", left).with_key("passed", passed))
             .with_message(what);
         // It moves before anything is done, too. That takes a thread, and nobody looks where it is hidden.

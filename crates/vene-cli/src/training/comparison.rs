@@ -12,6 +12,7 @@ use vene::training::{Evaluation, Examples, random_directions, whole_activations}
 use vene::{AnswerTokens, BeginningOfSequence, Model, Outline, Plan, PlanRows};
 
 use super::objectives::{self, Task};
+use crate::terminal;
 
 /// By which directions the control is drawn.
 const SEED: u64 = 0x5EED;
@@ -109,7 +110,11 @@ impl Comparison {
             let examples = Examples { plan: &plan, objective: &objective };
             let Evaluation { loss, accuracy } = trainer.evaluate(model, examples)?;
             told.insert((*name).to_owned(), json!({ "loss": loss, "accuracy": accuracy }));
-            text += &format!("  {name:<24} loss {loss:.3}, accuracy {:.1} %\n", 100.0 * accuracy);
+            text += &format!(
+                "  {name:<24} loss {}, accuracy {:.1} %\n",
+                terminal::number(loss),
+                100.0 * accuracy
+            );
         }
         let accuracy = metric::named("accuracy").context("there is a metric `accuracy`")?;
         let own = PlanSweep::builder(model)

@@ -27,22 +27,25 @@ pub fn print(outcome: &Outcome, plan: &Plan, folder: &Path, as_json: bool) -> an
     let early = if outcome.trained.stopped_early { ", ended early" } else { "" };
     let _ = writeln!(
         text,
-        "{names}, trained on {seen} rows in {} steps of {} epochs{early}: loss {:.3} to {:.3}",
+        "{names}, trained on {seen} rows in {} steps of {} epochs{early}: loss {} to {}",
         steps.len(),
         outcome.trained.epochs.len(),
-        first.unwrap_or(f64::NAN),
-        last.unwrap_or(f64::NAN),
+        terminal::number(first.unwrap_or(f64::NAN)),
+        terminal::number(last.unwrap_or(f64::NAN)),
     );
     let control = if outcome.is_random { "random directions" } else { "untrained" };
     let mut line = |what: &str, Evaluation { loss, accuracy }: Evaluation| {
         let accuracy = 100.0 * accuracy;
-        let _ = writeln!(text, "  {what:<18} accuracy {accuracy:>5.1} %   loss {loss:.3}");
+        let loss = terminal::number(loss);
+        let _ = writeln!(text, "  {what:<18} accuracy {accuracy:>5.1} %   loss {loss}");
     };
     line("learned", outcome.held_out);
     line(control, outcome.control);
     let _ = writeln!(text, "on {held_out} rows that were held out");
-    let _ =
-        writeln!(text, "written: {}/{TRAINED}, {STEPS}, curves.svg, {RECORD}", folder.display());
+    if !terminal::is_quiet() {
+        let folder = folder.display();
+        let _ = writeln!(text, "written: {folder}/{TRAINED}, {STEPS}, curves.svg, {RECORD}");
+    }
     terminal::print(&text)
 }
 
@@ -68,7 +71,7 @@ pub fn print_grid(
     for (name, width) in variables.iter().zip(&widths) {
         let _ = write!(text, "  {name:<width$}");
     }
-    text += "  accuracy    loss  control\n";
+    text += "  accuracy       loss  control\n";
     let (accuracy, loss) = (table.floats("accuracy")?, table.floats("loss")?);
     let control = table.floats("control_accuracy")?;
     for (run, number) in table.integers("run")?.iter().enumerate() {
@@ -77,17 +80,19 @@ pub fn print_grid(
             let _ = write!(text, "  {:<width$}", column[run]);
         }
         let [accuracy, control] = [accuracy[run], control[run]].map(|share| 100.0 * share);
-        let _ = writeln!(text, "  {accuracy:>6.1} %  {:>6.3}  {control:>5.1} %", loss[run]);
+        let _ = writeln!(
+            text,
+            "  {accuracy:>6.1} %  {:>9}  {control:>5.1} %",
+            terminal::number(loss[run])
+        );
     }
     let shown =
         |file: &&PathBuf| file.extension().is_none_or(|end| end != "png" && end != "parquet");
     let files: Vec<String> =
         files.iter().filter(shown).map(|file| file.display().to_string()).collect();
-    let _ = writeln!(
-        text,
-        "accuracy and loss on the held-out rows\nwritten: {}/{RUNS}, {}",
-        folder.display(),
-        files.join(", ")
-    );
+    let _ = writeln!(text, "accuracy and loss on the held-out rows");
+    if !terminal::is_quiet() {
+        let _ = writeln!(text, "written: {}/{RUNS}, {}", folder.display(), files.join(", "));
+    }
     terminal::print(&text)
 }

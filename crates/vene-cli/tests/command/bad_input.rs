@@ -162,3 +162,27 @@ fn files_that_are_damaged_or_lie() {
     fs::write(&gguf, b"GGUF\x03\0\0\0\xff\xff\xff\xff\xff\xff\xff\xff").unwrap();
     assert!(refused_model(&gguf).contains("m.gguf"));
 }
+
+/// A name that there is not comes with the one that was probably meant.
+#[test]
+fn near_misses_name_what_is_meant() {
+    assert!(refused(&["tpo", "x"]).contains("did you mean `top`?"));
+    refuse(&["--component", "mlp_out"], &["did you mean mlp_output"]);
+    refuse(
+        &["--component", "resid_post"],
+        &["did you mean block_output, which is TransformerLens's hook_resid_post?"],
+    );
+    refuse(
+        &["--component", "mlp_output", "--metric", "logitdiff"],
+        &["did you mean `logit_difference`?"],
+    );
+    let ablations = "did you mean `zero`, `mean` or `resample`?";
+    refuse(&["--component", "mlp_output", "--intervention", "ablate"], &[ablations]);
+    // In a file, where resampling is no intervention but a source.
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("plan.toml");
+    let plan = "[[edit]]\nintervention = 'ablate'\ncomponent = 'mlp_output'\nlayer = 0\n";
+    fs::write(&file, plan).unwrap();
+    let said = refused(&["generate", "--plan", file.to_str().unwrap(), "--model", "embedded", "x"]);
+    assert!(said.contains("did you mean `zero` or `mean`?"), "{said}");
+}

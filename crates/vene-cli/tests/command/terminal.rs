@@ -94,6 +94,17 @@ fn names_of_files_and_texts_of_data_sets_are_shown_escaped() {
 }
 
 #[test]
+fn errors_and_warnings_have_colours_on_a_terminal() {
+    let said = on_terminal(&["tpo"]);
+    assert!(said.contains("\u{1b}[1m\u{1b}[91merror:\u{1b}[0m unrecognized"), "{said:?}");
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("out");
+    let line = ["--component", "mlp_output", "--token", "Madrid", "--dry-run"];
+    let said = on_terminal(&crate::support::sweep(&out, &line));
+    assert!(said.contains("\u{1b}[93mwarning:\u{1b}[0m `Madrid` has no"), "{said:?}");
+}
+
+#[test]
 fn an_error_is_no_longer_than_can_be_read() {
     let long = format!("begin {} end", "very long ".repeat(5_000));
     for arguments in [

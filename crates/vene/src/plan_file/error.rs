@@ -221,8 +221,8 @@ fn maybe(nearest: &Option<Box<str>>) -> String {
     nearest.as_ref().map_or(String::new(), |name| format!(" (did you mean `{name}`?)"))
 }
 
-/// The known name that is nearest to another, if one is near. Of very many names the first are looked at.
+/// The known names that another one probably stands for, if any. Of very many names the first are looked at.
 pub(super) fn nearest(name: &str, known: &[&str]) -> Option<Box<str>> {
     const MOST: usize = 10_000;
-    vene_named::nearest(name, known.iter().take(MOST).copied()).map(Box::from)
+    vene_named::meant_text(name, known.iter().take(MOST).copied()).map(Box::from)
 }

@@ -5,7 +5,8 @@ use vene::inspect::attribution::Attributed;
 use vene::{Model, Table};
 
 use super::question;
-use crate::look::{aligned, digits, number, with_interval};
+use crate::look::{aligned, number, with_interval};
+use crate::terminal;
 
 /// Parts that are listed: those with the largest shares.
 const LISTED: usize = 12;
@@ -22,11 +23,11 @@ pub fn prompt(model: &Model, subjects: &[Subject], found: &Attributed) -> anyhow
         text.push_str(&format!(
             "{} after position {position} {input}: {}, the sum of the parts {}",
             question(model, subjects.first()),
-            digits(logit),
-            digits(sum),
+            terminal::number(logit),
+            terminal::number(sum),
         ));
         if (logit - output).abs() > 1e-3 * logit.abs().max(1e-3) {
-            text.push_str(&format!(" ({} after the soft cap)", digits(output)));
+            text.push_str(&format!(" ({} after the soft cap)", terminal::number(output)));
         }
         text.push('\n');
         let at = terms.integers("position")?;
@@ -36,9 +37,9 @@ pub fn prompt(model: &Model, subjects: &[Subject], found: &Attributed) -> anyhow
             &here,
             |row| number(terms, "contribution", row),
             |row| {
-                let mut cells = vec![digits(number(terms, "contribution", row)?)];
+                let mut cells = vec![terminal::number(number(terms, "contribution", row)?)];
                 if terms.has("direct_effect") {
-                    cells.push(digits(number(terms, "direct_effect", row)?));
+                    cells.push(terminal::number(number(terms, "direct_effect", row)?));
                 }
                 Ok(cells)
             },

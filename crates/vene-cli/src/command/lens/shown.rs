@@ -4,7 +4,8 @@ use unicode_width::UnicodeWidthStr;
 use vene::Table;
 use vene::inspect::lens::Lens;
 
-use crate::look::{aligned, digits, distinct, number, with_interval};
+use crate::look::{aligned, distinct, number, with_interval};
+use crate::terminal;
 
 /// Positions that a grid has side by side at most: the last ones.
 const ACROSS: usize = 8;
@@ -72,10 +73,10 @@ fn depths(found: &Lens, position: i64) -> anyhow::Result<String> {
     for depth in distinct(&here.iter().map(|&row| depths[row].clone()).collect::<Vec<_>>()) {
         let of_depth: Vec<usize> =
             here.iter().copied().filter(|&row| depths[row] == depth).collect();
-        let mut line = vec![depth.clone(), digits(number(table, "kl", of_depth[0])?)];
+        let mut line = vec![depth.clone(), terminal::number(number(table, "kl", of_depth[0])?)];
         for row in of_depth {
             for column in ["logit", "probability"] {
-                line.push(digits(number(table, column, row)?));
+                line.push(terminal::number(number(table, column, row)?));
             }
             line.push(format!("{}", number(table, "rank", row)?));
         }
@@ -99,7 +100,7 @@ fn likeliest(table: &Table, position: i64, depth: &str) -> anyhow::Result<String
     let probabilities = table.floats("probability")?;
     let depths = depths_of(table)?;
     let rows = (0..table.rows()).filter(|&row| at[row] == position && depths[row] == depth);
-    let words = rows.map(|row| format!("{} {:.2}", tokens[row], probabilities[row]));
+    let words = rows.map(|row| format!("{} {}", tokens[row], terminal::number(probabilities[row])));
     Ok(words.collect::<Vec<_>>().join("  "))
 }
 

@@ -9,106 +9,113 @@ use vene::plan_file::MeanOver;
 use vene::statistics::Correction;
 use vene::{AnswerTokens, Control, Direction, EffectType};
 
-use crate::arguments::by_name;
+use crate::arguments::{by_name, heading};
 use crate::experiment::{Experiment, put};
 use crate::shard::Shard;
 
 /// A sweep over a data set
 #[derive(Args)]
-#[command(next_help_heading = "Over a data set")]
 pub struct OverData {
-    /// A file of rows: base, source, target, foil, spans, group (CSV, JSONL, JSON, Parquet)
+    /// A file of rows: CSV, JSONL, JSON or Parquet (`vene help data`)
     ///
-    /// A row is {"base": "The capital of Spain is", "source": "The capital of Italy is", "target":
+    /// Its columns are base, source, target, foil, spans, group. A row is {"base": "The capital of Spain is", "source": "The capital of Italy is", "target":
     /// " Madrid", "foil": " Rome", "subject": "Spain", "source_subject": "Italy", "group":
     /// "capital-1"}: the target is the base's answer, the foil the source's, `subject` one of any
     /// number of spans after which positions are named. AutoCircuit's and MIB's files are read too.
     /// `vene task` makes such files.
-    #[arg(long, value_name = "FILE")]
+    #[arg(help_heading = heading::DATA, long, value_name = "FILE")]
     pub data: Option<PathBuf>,
 
     /// Only the first so many rows
-    #[arg(long, value_name = "ROWS",
+    #[arg(help_heading = heading::DATA, long, value_name = "ROWS",
         value_parser = clap::value_parser!(u32).range(1..))]
     limit: Option<u32>,
 
     /// Which counterfactual of a MIB file is the source
-    #[arg(long, value_name = "NAME")]
+    #[arg(help_heading = heading::DATA, hide_short_help = true, long, value_name = "NAME")]
     counterfactual: Option<String>,
 
     /// What is measured [default: logit_difference; of one pair its tokens alone]
-    #[arg(long, value_name = "NAME,...", value_delimiter = ',', long_help = metric_help())]
+    #[arg(help_heading = heading::BOTH, display_order = 500, long, value_name = "NAME,...", value_delimiter = ',', long_help = metric_help())]
     metric: Vec<String>,
 
     /// How answers of several tokens are read [default: whole]
-    #[arg(long, value_name = "HOW", value_parser = by_name::<AnswerTokens>())]
+    #[arg(help_heading = heading::BOTH, display_order = 500, hide_short_help = true, long, value_name = "HOW", value_parser = by_name::<AnswerTokens>())]
     answers: Option<AnswerTokens>,
 
     /// Leave out rows in which two of --positions are the same token
-    #[arg(long)]
+    #[arg(help_heading = heading::DATA, hide_short_help = true, long)]
     distinct_positions: bool,
 
-    /// Which run is edited: noising (the base's, with the source's values: what breaks the answer), denoising (the source's,
-    /// with the base's: what brings it back), or both [default: noising]
-    #[arg(long, value_name = "DIRECTION", value_parser = directions)]
+    /// Which run is edited: noising, denoising, or both [default: noising]
+    ///
+    /// noising: the base's, with the source's values, which shows what breaks the answer. denoising: the source's, with
+    /// the base's, which shows what brings it back.
+    #[arg(help_heading = heading::BOTH, display_order = 500, long, value_name = "DIRECTION", value_parser = directions)]
     direction: Option<Directions>,
 
-    /// How many adjacent layers are edited at once, around each layer [default: 1]
+    /// How many adjacent layers are edited at once [default: 1]
     ///
-    /// Of an even number one more lies before the layer than after it, as in the code of Meng et al. (2022).
-    #[arg(long, value_name = "LAYERS")]
+    /// They lie around each layer. Of an even number one more lies before the layer than after it, as in the code of Meng et al. (2022).
+    #[arg(help_heading = heading::BOTH, display_order = 500, long, value_name = "LAYERS")]
     window: Option<usize>,
 
     /// What effects go through [default: total]
-    #[arg(long, value_name = "TYPE", value_parser = by_name::<EffectType>())]
+    #[arg(help_heading = heading::BOTH, display_order = 500, long, value_name = "TYPE", value_parser = by_name::<EffectType>())]
     effect: Option<EffectType>,
 
     /// resample, noise, restore: how many draws are averaged for each row [default: 1]
-    #[arg(long, value_name = "DRAWS")]
+    #[arg(help_heading = heading::BOTH, display_order = 500, hide_short_help = true, long, value_name = "DRAWS")]
     draws: Option<usize>,
 
     /// mean: over which tokens of the data set's bases [default: position]
-    #[arg(long, value_name = "TOKENS", value_parser = by_name::<MeanOver>())]
+    #[arg(help_heading = heading::DATA, hide_short_help = true, long, value_name = "TOKENS", value_parser = by_name::<MeanOver>())]
     mean_over: Option<MeanOver>,
 
     /// restore: the noise's standard deviation, in units of that of the corrupted tokens' embeddings
     ///
     /// 3 is what Meng et al. (2022) take. Token embeddings alone: learned position embeddings (GPT-2's) have no part
     /// in it. --noise-sd gives an absolute one instead
-    #[arg(long, value_name = "TIMES",
+    #[arg(help_heading = heading::DATA, hide_short_help = true, long, value_name = "TIMES",
         allow_hyphen_values = true, value_parser = super::deviation)]
     noise_times: Option<f64>,
 
     /// restore: the tokens whose embeddings get the noise, e.g. subject
-    #[arg(long, value_name = "POSITION")]
+    #[arg(help_heading = heading::DATA, hide_short_help = true, long, value_name = "POSITION")]
     corrupt: Option<Role>,
 
     /// Maps beside the first, of what should not matter
-    #[arg(long, value_name = "NAME,...", value_delimiter = ',', value_parser = by_name::<Control>())]
+    #[arg(help_heading = heading::BOTH, display_order = 500, long, value_name = "NAME,...", value_delimiter = ',', value_parser = by_name::<Control>())]
     control: Vec<Control>,
 
     /// Resamples of the bootstrap that intervals come from [default: 2000]
-    #[arg(long, value_name = "COUNT")]
+    #[arg(help_heading = heading::DATA, hide_short_help = true, long, value_name = "COUNT")]
     resamples: Option<usize>,
 
     /// How p-values are adjusted for the number of places [default: none]
-    #[arg(long, value_name = "NAME", value_parser = by_name::<Correction>())]
+    #[arg(help_heading = heading::DATA, hide_short_help = true, long, value_name = "NAME", value_parser = by_name::<Correction>())]
     correction: Option<Correction>,
 
-    /// Share of the rows in which effects are looked for; the others show what was found
-    #[arg(long, value_name = "SHARE")]
+    /// Share of the rows in which effects are looked for
+    ///
+    /// The others show what was found.
+    #[arg(help_heading = heading::DATA, long, value_name = "SHARE")]
     discovery: Option<f64>,
 
     /// Which rows stay on one side of that split [default: prompts]
-    #[arg(long, value_name = "ROWS", value_parser = by_name::<Together>())]
+    #[arg(help_heading = heading::DATA, hide_short_help = true, long, value_name = "ROWS", value_parser = by_name::<Together>())]
     together: Option<Together>,
 
-    /// Only a stretch of the rows, such as 3/16: the third of sixteen, which `vene join` puts together
-    #[arg(long, value_name = "NUMBER/OF")]
+    /// Only a stretch of the rows, such as 3/16 (see `vene join`)
+    ///
+    /// The third of sixteen stretches, which `vene join` puts together.
+    #[arg(help_heading = heading::DATA, long, value_name = "NUMBER/OF")]
     pub shard: Option<Shard>,
 
-    /// Go on with a sweep over a data set that was stopped, by its own options: its folder is all that is needed
-    #[arg(long, value_name = "DIR")]
+    /// Go on with a sweep over a data set that was stopped
+    ///
+    /// By its own options: its folder is all that is needed.
+    #[arg(help_heading = heading::DATA, long, value_name = "DIR")]
     pub resume: Option<PathBuf>,
 }
 

@@ -34,8 +34,12 @@ struct Offered {
     default: Option<String>,
 }
 
-pub(super) const THREADS: (&str, &str) =
-    ("--threads", "a result does not depend on the number of threads");
+/// What all commands take.
+const EVERYWHERE: [(&str, &str); 3] = [
+    ("--threads", "a result does not depend on the number of threads"),
+    ("--quiet", "it leaves out what is said beside the result; help.rs has it"),
+    ("--verbose", "what it adds goes to standard error; help.rs has it"),
+];
 pub(super) const IGNORE_KEY: (&str, &str) =
     ("--ignore-key", "an error unless the model has such a key; ignored_keys.rs has it");
 pub(super) const FORCE: (&str, &str) =
@@ -151,7 +155,9 @@ pub(super) fn commands() -> BTreeSet<String> {
 fn offered(command: &str) -> Vec<Offered> {
     let help = printed(&[command, "--help"]);
     let mut found: Vec<Offered> = Vec::new();
-    for line in help.split("Options:\n").nth(1).unwrap().lines() {
+    // All sections, up to the examples.
+    let sections = help.split("Options:\n").nth(1).unwrap();
+    for line in sections.split("\nExamples:\n").next().unwrap().lines() {
         let text = line.trim_start();
         let indent = line.len() - text.len();
         if text.starts_with('-') && (2..=6).contains(&indent) {
@@ -165,11 +171,8 @@ fn offered(command: &str) -> Vec<Offered> {
         {
             last.default = Some(default.to_owned());
         }
-        if indent == 0 && !text.is_empty() {
-            break;
-        }
     }
-    found.retain(|option| option.name != "--help" && option.name != "--version");
+    found.retain(|option| !["--help", "--version"].contains(&option.name.as_str()));
     assert!(!found.is_empty(), "{help}");
     found
 }
@@ -250,7 +253,7 @@ pub(super) fn walk(tried: &Tried) {
         let name = option.name.as_str();
         let has_value = tried.values.iter().any(|(known, _)| *known == name);
         assert!(
-            has_value || tried.apart.iter().any(|(known, _)| *known == name),
+            has_value || tried.apart.iter().chain(&EVERYWHERE).any(|(known, _)| *known == name),
             "vene {} {name}: say here which values to try, or why none",
             tried.name
         );
