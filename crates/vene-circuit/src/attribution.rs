@@ -20,6 +20,7 @@ use crate::differences::Differences;
 use crate::edge_patches::Inputs;
 use crate::edges::{EdgeValues, RowEdges};
 use crate::error::CircuitError;
+use crate::exact_check::ExactCheck;
 use crate::frozen_norm::{FrozenNorm, Norm};
 use crate::graph::{Graph, KeyHead, Receiver};
 use crate::node_run::NodeRun;
@@ -35,6 +36,7 @@ pub struct EdgeAttribution {
     rows: CircuitRows,
     pub(crate) ablation: Ablation,
     steps: Option<usize>,
+    check: Option<ExactCheck>,
 }
 
 impl EdgeAttribution {
@@ -47,7 +49,7 @@ impl EdgeAttribution {
         if !graph.is_grouped() && graph.shares_keys() {
             return Err(CircuitError::UngroupedGradient);
         }
-        Ok(Self { rows, ablation: Ablation::Resample, steps: None })
+        Ok(Self { rows, ablation: Ablation::Resample, steps: None, check: None })
     }
 
     /// EAP-IG over inputs: gradients averaged over so many runs whose embeddings are `base + (step / steps) (counterpart − base)`,
@@ -68,6 +70,17 @@ impl EdgeAttribution {
         Self { ablation, ..self }
     }
 
+    /// Which edges are patched exactly as well, in each row. Default: none.
+    #[must_use]
+    pub fn checked(self, check: ExactCheck) -> Self {
+        Self { check: Some(check), ..self }
+    }
+
+    /// Which edges are patched exactly as well.
+    pub fn check(&self) -> Option<ExactCheck> {
+        self.check
+    }
+
     /// Over how many steps gradients are averaged, if they are.
     pub fn steps(&self) -> Option<usize> {
         self.steps
@@ -83,11 +96,15 @@ impl EdgeAttribution {
     /// # Errors
     /// A metric without a gradient, failures of the computation.
     pub fn run_row(&self, model: &Model, row: usize) -> Result<RowEdges, CircuitError> {
-        let row = self.rows.row(model, row)?;
-        match model.fused()? {
-            Some(decoder) => self.by(decoder, model, row),
-            None => self.by(model.plain()?, model, row),
+        let prepared = self.rows.row(model, row)?;
+        let mut found = match model.fused()? {
+            Some(decoder) => self.by(decoder, model, prepared)?,
+            None => self.by(model.plain()?, model, prepared)?,
+        };
+        if let Some(check) = self.check {
+            check.fill(self, model, row, &mut found)?;
         }
+        Ok(found)
     }
 
     fn by<O: Operations>(
@@ -136,7 +153,12 @@ impl EdgeAttribution {
                 }
             }
             let of_edge = graph.edges().zip(scores);
-            edges.extend(of_edge.map(|(edge, effects)| EdgeValues { edge, place, effects }));
+            edges.extend(of_edge.map(|(edge, effects)| EdgeValues {
+                edge,
+                place,
+                effects,
+                exact: None,
+            }));
         }
         let reader = RowReader::new(model, self.rows.meter(), row, None)?;
         Ok(RowEdges { base: reader.base()?, source: reader.source()?, edges })

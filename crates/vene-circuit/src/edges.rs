@@ -14,6 +14,7 @@ use crate::counterpart::Counterpart;
 use crate::differences::Differences;
 use crate::edge_patches::{EdgePatch, EdgePatches, Inputs};
 use crate::error::CircuitError;
+use crate::exact_check::Checked;
 use crate::graph::Edge;
 use crate::node_run::NodeRun;
 use crate::options::{Ablation, CircuitRows};
@@ -56,6 +57,8 @@ pub struct EdgeValues {
     pub place: usize,
     /// Of each metric, how much larger it is in the patched run than in the base.
     pub effects: Vec<f64>,
+    /// Of an estimate that was checked: why, and its exact effects.
+    pub exact: Option<(Checked, Vec<f64>)>,
 }
 
 impl EdgeEffects {
@@ -241,6 +244,7 @@ impl<O: Operations> OfPlace<'_, O> {
             edge,
             place: self.place,
             effects: vec![0.0; base.len()],
+            exact: None,
         };
         edges.extend(patches.iter().map(of_edge));
         let (mut numbers, mut made): (Vec<usize>, Vec<Vec<&Patch>>) = Default::default();

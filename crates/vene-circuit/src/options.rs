@@ -40,7 +40,7 @@ impl Ablation {
 pub struct CircuitRows {
     key: ModelKey,
     graph: Graph,
-    rows: Vec<PreparedRow>,
+    rows: Arc<[PreparedRow]>,
     left_out: Vec<LeftOut>,
     places: Vec<PatchPlace>,
     meter: Meter,
@@ -224,7 +224,7 @@ impl CircuitRowsBuilder<'_> {
         Ok(CircuitRows {
             key,
             graph,
-            rows,
+            rows: rows.into(),
             left_out,
             places: self.places,
             meter,

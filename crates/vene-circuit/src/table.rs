@@ -20,7 +20,7 @@ const CELL: [&str; 4] = ["sender", "receiver", "position", "metric"];
 
 impl EdgeScores {
     /// The edges of a row, by its place among the rows, as a table: a line for each edge, place and metric. Effects are `value` − `base_value`; gradients
-    /// estimate them to first order.
+    /// estimate them to first order, and `exact_effect` is that of edges that were [checked](EdgeAttribution::checked).
     ///
     /// # Errors
     /// A row that there is not.
@@ -33,7 +33,19 @@ impl EdgeScores {
         };
         let lines: Vec<Line> = found.edges.iter().map(line).collect();
         let values = (found.base.as_slice(), found.source.as_deref());
-        of_lines(self.rows(), row, values, &lines, self.settings())
+        let table = of_lines(self.rows(), row, values, &lines, self.settings())?;
+        let is_checked =
+            matches!(self, Self::Gradient(attribution) if attribution.check().is_some());
+        if !is_checked {
+            return Ok(table);
+        }
+        let metrics = self.rows().metrics().len();
+        let each =
+            || found.edges.iter().flat_map(|of| (0..metrics).map(move |metric| (of, metric)));
+        let why = each().map(|(of, _)| Some(of.exact.as_ref()?.0.name().to_owned()));
+        let exact = each().map(|(of, metric)| Some(of.exact.as_ref()?.1[metric]));
+        let table = table.with_column("checked", why.collect::<Vec<_>>())?;
+        Ok(table.with_column("exact_effect", exact.collect::<Vec<_>>())?)
     }
 
     /// The value of each of [`SETTINGS`].

@@ -38,6 +38,12 @@ impl Measure for EdgeScores {
         json!({
             "method": self.method().name(),
             "steps": steps,
+            "check": match self {
+                Self::Gradient(attribution) => attribution.check().map(|check| {
+                    json!({ "share": check.share, "edges": check.sampled(rows.graph()), "largest": check.largest })
+                }),
+                Self::Exact(_) => None,
+            },
             "graph": rows.graph().keys().name(),
             "positions": rows.places().iter().map(PatchPlace::name).collect::<Vec<_>>(),
             "metrics": rows.metrics().iter().map(|metric| metric.name()).collect::<Vec<_>>(),
@@ -79,7 +85,10 @@ impl Measure for EdgeScores {
     }
 
     fn tables(&self) -> Vec<&'static str> {
-        vec!["edges"]
+        match self {
+            Self::Gradient(attribution) if attribution.check().is_some() => vec!["edges", "check"],
+            _ => vec!["edges"],
+        }
     }
 
     fn summaries(
@@ -87,7 +96,8 @@ impl Measure for EdgeScores {
         examples: &dyn TableSource,
         bootstrap: &Bootstrap,
     ) -> Result<Vec<Table>, CircuitError> {
-        Ok(vec![circuit::summary(&examples, bootstrap)?])
+        let check = circuit::check_summary(&examples, bootstrap)?;
+        Ok([circuit::summary(&examples, bootstrap)?].into_iter().chain(check).collect())
     }
 
     fn figures(&self) -> Vec<String> {
@@ -119,8 +129,39 @@ impl Measure for EdgeScores {
             duration(seconds),
         );
         text += &strongest(edges, rows, STRONGEST)?;
+        if let Some(check) = summaries.get(1) {
+            text += &checked(check)?;
+        }
         Ok(text)
     }
+}
+
+/// How far estimates are from what patching gives.
+fn checked(check: &Table) -> anyhow::Result<String> {
+    let (why, metric) = (check.text("checked")?, check.text("metric")?);
+    let (error, size) = (check.optional_floats("mean_error")?, check.optional_floats("mean_size")?);
+    let (low, high) = (check.optional_floats("low")?, check.optional_floats("high")?);
+    let (alike, edges) = (check.optional_floats("rank_correlation")?, check.integers("edges")?);
+    let signs = check.floats("sign_agreement")?;
+    let mut text = String::from(
+        "\nChecked by patching: mean error of the estimates [95 % interval], beside the mean size\n",
+    );
+    for row in 0..check.rows() {
+        let what = match why[row] {
+            "sample" => format!("{} edges drawn", edges[row]),
+            _ => format!("{} edges, largest of a row", edges[row]),
+        };
+        let alike = alike[row].map_or("-".to_owned(), |alike| format!("{alike:.2}"));
+        let _ = writeln!(
+            text,
+            "  {what:<29} {}: {} of {}, rank correlation {alike}, same sign {:.0} %",
+            metric[row],
+            number::plain_with_interval(error[row], low[row], high[row]),
+            number::plain(size[row]),
+            100.0 * signs[row],
+        );
+    }
+    Ok(text)
 }
 
 /// The largest mean effects of a summary of edges or paths.

@@ -19,6 +19,16 @@ pub fn with_interval(value: Option<f64>, low: Option<f64>, high: Option<f64>) ->
     }
 }
 
+/// A size, which has no sign.
+pub fn plain(value: Option<f64>) -> String {
+    effect(value).trim_start_matches('+').to_owned()
+}
+
+/// The same with its interval, where it has one.
+pub fn plain_with_interval(value: Option<f64>, low: Option<f64>, high: Option<f64>) -> String {
+    with_interval(value, low, high).replace('+', "")
+}
+
 /// A share, to three digits.
 pub fn share(share: f64) -> String {
     if share == 0.0 {

@@ -335,3 +335,55 @@ fn two_scorings_are_compared() {
     }
     assert!(refused(&["circuit", "compare", &path("nowhere"), &path("eap")]).contains("nowhere"));
 }
+
+#[test]
+fn estimates_are_checked_by_patching_some_edges() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = rows(folder.path());
+    let read = |name: &str, table: &str| {
+        Table::read_parquet(folder.path().join(name).join(table)).unwrap()
+    };
+    let run = |name: &str, more: &[&str]| {
+        let out = folder.path().join(name);
+        let line = ["circuit", "edges", "--data", &data, "--resamples", "50"];
+        printed(&[&line[..], &["--out", out.to_str().unwrap()], more].concat())
+    };
+    run("exact", &[]);
+    let said = run("eap", &["--method", "eap", "--check", "0.02", "--check-largest", "5"]);
+    assert!(said.contains("edges drawn") && said.contains("largest of a row"), "{said}");
+    let (exact, estimated) = (read("exact", "examples.parquet"), read("eap", "examples.parquet"));
+    let key = |table: &Table, row: usize| {
+        let text = |column: &str| table.text(column).unwrap()[row].to_owned();
+        (table.integers("example").unwrap()[row], text("sender"), text("receiver"))
+    };
+    let effects: std::collections::HashMap<_, f64> = (0..exact.rows())
+        .map(|row| (key(&exact, row), exact.floats("effect").unwrap()[row]))
+        .collect();
+    let (why, checked) = (
+        estimated.optional_text("checked").unwrap(),
+        estimated.optional_floats("exact_effect").unwrap(),
+    );
+    let of = |wanted: &str| {
+        (0..estimated.rows()).filter(|&row| why[row] == Some(wanted)).collect::<Vec<_>>()
+    };
+    let edges = estimated.rows() / 2;
+    assert_eq!(of("sample").len(), 2 * (edges as f64 * 0.02).round() as usize);
+    assert!((1..=10).contains(&of("largest").len()), "{}", of("largest").len());
+    let mut errors = 0.0;
+    for row in of("sample") {
+        // A run of fewer edges is made in other chunks; its numbers are the same.
+        let expected = effects[&key(&estimated, row)];
+        assert!((checked[row].unwrap() - expected).abs() < 1e-6);
+        errors += (estimated.floats("effect").unwrap()[row] - expected).abs();
+    }
+    let check = read("eap", "check.parquet");
+    let place = check.text("checked").unwrap().iter().position(|why| *why == "sample").unwrap();
+    let mean = check.optional_floats("mean_error").unwrap()[place].unwrap();
+    assert!((mean - errors / of("sample").len() as f64).abs() < 1e-6, "{mean}");
+    run("unchecked", &["--method", "eap", "--check", "0", "--check-largest", "0"]);
+    assert!(!files(&folder.path().join("unchecked")).contains(&"check.parquet".to_owned()));
+    let line = ["circuit", "edges", "--data", &data, "--check", "0.1"];
+    assert!(refused(&line).contains("--check"));
+    let line = ["circuit", "edges", "--data", &data, "--method", "eap", "--check", "2"];
+    assert!(refused(&line).contains("from 0 to 1"));
+}

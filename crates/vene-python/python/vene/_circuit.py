@@ -114,6 +114,11 @@ class Measured(Unpicklable):
         """Of circuits of several sizes: CPR and CMD, as MIB has them."""
         return self._summaries.get("areas")
 
+    @property
+    def check(self) -> Table | None:
+        """Of edges that were estimated by gradients: how far those are off that were patched as well."""
+        return self._summaries.get("check")
+
     def graph(self, metric: str | None = None) -> Graph:
         """Of edges that were scored at all positions: the graph with the mean effects as scores."""
         rows = self.table.to_dicts()
@@ -181,6 +186,8 @@ class CircuitMethods:
         positions: Any = None,
         method: str | None = None,
         steps: int | None = None,
+        check: float | None = None,
+        check_largest: int | None = None,
         metric: Any = None,
         norm: str | None = None,
         ablation: str | None = None,
@@ -196,6 +203,8 @@ class CircuitMethods:
             positions: `"all"` positions at once (base and source of one length), or roles, each by itself.
             method: `"exact"`: each edge is patched, and all that follows is recomputed; `"eap"`, `"eap-ig"`: to first order, by gradients.
             steps: of `eap-ig`.
+            check: by gradients, the share of the edges that are patched exactly as well (.01), drawn at random; 0 for none.
+            check_largest: by gradients, how many of each row's largest estimates are patched exactly as well (20).
             metric: names (default: `"logit_difference"`), and functions (`vene.metric`).
             norm: how a receiver's norm treats what is added: `"recomputed"`, or `"frozen"`.
             ablation: what senders add instead: `"resample"` (what they add in the source), or `"zero"`.
@@ -207,7 +216,7 @@ class CircuitMethods:
         """
         circuit = {
             "senders": _list(senders), "receivers": _list(receivers), "positions": _list(positions), "method": method, "steps": steps,
-            "norm": norm, "ablation": ablation, "graph": graph,
+            "check": check, "check_largest": check_largest, "norm": norm, "ablation": ablation, "graph": graph,
         }
         return _measure(self, "edges", data, circuit, metric, progress, more)
 

@@ -37,6 +37,14 @@ pub struct Arguments {
     #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..))]
     steps: Option<u32>,
 
+    /// eap, eap-ig: the share of the edges that are patched exactly as well, drawn at random [default: 0.01]
+    #[arg(long, value_name = "SHARE")]
+    check: Option<f64>,
+
+    /// eap, eap-ig: how many of each row's largest estimates are patched exactly as well [default: 20]
+    #[arg(long, value_name = "COUNT")]
+    check_largest: Option<u32>,
+
     /// Where edges are patched: all positions at once, or at roles such as subject_last,last, each by itself [default: all]
     ///
     /// All at once needs base and source of one length.
@@ -61,6 +69,8 @@ impl Arguments {
         self.over.run((ExperimentKind::Edges, Kind::Edges), given, |experiment| {
             put!(experiment, self => method => circuit.method);
             put!(experiment, self => steps => circuit.steps, |count| count as usize);
+            put!(experiment, self => check => circuit.check);
+            put!(experiment, self => check_largest => circuit.check_largest, |count| count as usize);
             put!(experiment, self => positions => circuit.positions, List);
             put!(experiment, self => norm => circuit.norm);
             put!(experiment, self => senders => circuit.senders, List);

@@ -3,7 +3,8 @@
 use anyhow::ensure;
 use vene::Outline;
 use vene::circuit::{
-    Ablation, CircuitRows, Edge, EdgeAttribution, EdgeEffects, EdgeMethod, EdgeScores, Graph,
+    Ablation, CircuitRows, Edge, EdgeAttribution, EdgeEffects, EdgeMethod, EdgeScores, ExactCheck,
+    Graph,
 };
 use vene::plan_file::List;
 
@@ -18,6 +19,8 @@ const STEPS: usize = 5;
 
 const READ_BY: &ReadBy = &[
     ("[circuit] steps", "with --method eap-ig"),
+    ("[circuit] check", "with --method eap or eap-ig"),
+    ("[circuit] check_largest", "with --method eap or eap-ig"),
     ("[circuit] norm", "with --method exact"),
     ("[circuit] senders", "with --method exact: gradients score all edges at once"),
     ("[circuit] receivers", "with --method exact: gradients score all edges at once"),
@@ -41,6 +44,20 @@ pub(super) fn prepare(
         if method == EdgeMethod::EapIg {
             attribution =
                 attribution.integrated(key!(experiment, circuit.steps).unwrap_or(STEPS))?;
+        }
+        let known = ExactCheck::default();
+        let check = ExactCheck {
+            share: key!(experiment, circuit.check).unwrap_or(known.share),
+            largest: key!(experiment, circuit.check_largest).unwrap_or(known.largest),
+            seed: key!(experiment, statistics.seed).unwrap_or(0),
+        };
+        ensure!(
+            (0.0..=1.0).contains(&check.share),
+            "--check {}: a share is from 0 to 1, such as 0.01",
+            check.share
+        );
+        if check.share > 0.0 || check.largest > 0 {
+            attribution = attribution.checked(check);
         }
         EdgeScores::Gradient(attribution)
     };

@@ -16,6 +16,10 @@ pub struct CircuitSection {
     /// Steps of integrated gradients.
     #[serde(deserialize_with = "positive")]
     pub steps: Option<usize>,
+    /// By gradients: the share of the edges that are patched exactly as well, drawn at random. Default: 0.01.
+    pub check: Option<f64>,
+    /// By gradients: how many of each row's largest estimates are patched exactly as well. Default: 20.
+    pub check_largest: Option<usize>,
     /// Whose keys and values are told apart. Default: grouped.
     pub graph: Option<GroupedKeys>,
     /// Where edges are patched: `all` positions at once, or roles, each by itself. Default: all.
