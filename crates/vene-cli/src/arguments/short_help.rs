@@ -14,21 +14,26 @@ pub fn shortened(command: Command) -> Command {
 fn of_subcommand(command: Command, everywhere: &[Arg]) -> Command {
     let command = command.args(everywhere);
     let command = match command.get_after_help().map(ToString::to_string) {
-        Some(text) => command.after_help(first_example(&text)).after_long_help(text),
+        Some(text) => {
+            let example = first_example(&text, command.get_name());
+            command.after_help(example).after_long_help(text)
+        }
         None => command,
     };
     command.mut_subcommands(|subcommand| of_subcommand(subcommand, everywhere))
 }
 
-/// The first of a text's examples, which are lines that are indented by two.
-fn first_example(text: &str) -> String {
+/// The first of a text's examples that calls the command itself. Each begins with a line that is indented by two.
+fn first_example(text: &str, name: &str) -> String {
     let Some((_, examples)) = text.split_once("Examples:\n") else { return String::new() };
-    let is_start = |line: &str| !line.starts_with("   ");
-    let mut lines = examples.lines();
-    let first = lines.next().into_iter();
-    let rest = lines.take_while(|line| !is_start(line));
-    let lines: Vec<&str> = first.chain(rest).collect();
-    format!("Example:\n{}", lines.join("\n"))
+    let lines: Vec<&str> = examples.lines().take_while(|line| !line.is_empty()).collect();
+    let examples = lines.chunk_by(|_, next| next.starts_with("   "));
+    let calls = |example: &&[&str]| {
+        let mut words = example.iter().flat_map(|line| line.split_whitespace());
+        words.any(|word| word == "vene") && words.take(2).any(|word| word == name)
+    };
+    let first = examples.clone().find(calls).or_else(|| examples.clone().next());
+    format!("Example:\n{}", first.unwrap_or_default().join("\n"))
 }
 
 #[cfg(test)]
@@ -38,11 +43,10 @@ mod tests {
     #[test]
     fn an_example_is_taken_whole() {
         let text = "Examples:\n  one:\n    vene top \\\n      x\n  two\n\nMore.";
-        assert_eq!(first_example(text), "Example:\n  one:\n    vene top \\\n      x");
-        assert_eq!(
-            first_example("Examples:\n  vene top x\n  vene sites"),
-            "Example:\n  vene top x"
-        );
-        assert_eq!(first_example("More."), "");
+        assert_eq!(first_example(text, "top"), "Example:\n  one:\n    vene top \\\n      x");
+        let text = "Examples:\n  vene task ioi\n  vene run x.toml\n  vene run y.toml";
+        assert_eq!(first_example(text, "run"), "Example:\n  vene run x.toml");
+        assert_eq!(first_example(text, "sweep"), "Example:\n  vene task ioi");
+        assert_eq!(first_example("More.", "run"), "");
     }
 }
