@@ -15,7 +15,8 @@ fn of_subcommand(command: Command, everywhere: &[Arg]) -> Command {
     let command = command.args(everywhere);
     let command = match command.get_after_help().map(ToString::to_string) {
         Some(text) => {
-            command.after_help(first_example(&text, command.get_name())).after_long_help(text)
+            let example = first_example(&text, command.get_name());
+            command.after_help(example).after_long_help(text)
         }
         None => command,
     };
