@@ -222,9 +222,7 @@ fn write(
         true => terminal::print_json(&record.value()),
         false => {
             let text = measure.text(&summaries, seconds)?;
-            let listing =
-                format!("\nWritten into {}: {}\n", folder.path().display(), files.join(", "));
-            terminal::print(&(text + &listing))
+            terminal::print(&(text + &terminal::written(folder.path().display(), &files)))
         }
     }
 }

@@ -18,6 +18,8 @@ pub const KEPT: &str = "What is kept";
 pub const TEXT: &str = "How tokens are chosen";
 /// A plan, and what its edits read.
 pub const EDITS: &str = "Edits";
+/// Which parts of a circuit, and what is done to them.
+pub const CIRCUIT: &str = "Circuits";
 /// The model, and how it is run.
 pub const MODEL: &str = "Model and computation";
 /// What is printed and written.

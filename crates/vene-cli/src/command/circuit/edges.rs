@@ -5,7 +5,7 @@ use vene::circuit::{EdgeMethod, NormOf};
 use vene::plan_file::{ExperimentKind, List};
 
 use super::over_rows::OverRows;
-use crate::arguments::{Given, by_name};
+use crate::arguments::{Given, by_name, heading};
 use crate::experiment::put;
 use crate::record::Kind;
 
@@ -30,37 +30,37 @@ pub struct Arguments {
     over: OverRows,
 
     /// How edges are scored [default: exact]
-    #[arg(long, value_name = "NAME", value_parser = by_name::<EdgeMethod>())]
+    #[arg(help_heading = heading::CIRCUIT, long, value_name = "NAME", value_parser = by_name::<EdgeMethod>())]
     method: Option<EdgeMethod>,
 
     /// eap-ig: over how many steps gradients are averaged [default: 5]
-    #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(help_heading = heading::CIRCUIT, long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..))]
     steps: Option<u32>,
 
     /// eap, eap-ig: the share of the edges that are patched exactly as well, drawn at random [default: 0.01]
-    #[arg(long, value_name = "SHARE")]
+    #[arg(help_heading = heading::CIRCUIT, long, value_name = "SHARE")]
     check: Option<f64>,
 
     /// eap, eap-ig: how many of each row's largest estimates are patched exactly as well [default: 20]
-    #[arg(long, value_name = "COUNT")]
+    #[arg(help_heading = heading::CIRCUIT, long, value_name = "COUNT")]
     check_largest: Option<u32>,
 
     /// Where edges are patched: all positions at once, or at roles such as subject_last,last, each by itself [default: all]
     ///
     /// All at once needs base and source of one length.
-    #[arg(long, value_name = "LIST", allow_hyphen_values = true)]
+    #[arg(help_heading = heading::CIRCUIT, long, value_name = "LIST", allow_hyphen_values = true)]
     positions: Option<String>,
 
     /// exact: how a receiver's norm treats what is added [default: recomputed]
-    #[arg(long, value_name = "NAME", value_parser = by_name::<NormOf>())]
+    #[arg(help_heading = heading::CIRCUIT, long, value_name = "NAME", value_parser = by_name::<NormOf>())]
     norm: Option<NormOf>,
 
     /// exact: only edges from these: input,a5.h1,m5, heads, mlps [default: all]
-    #[arg(long, value_name = "LIST")]
+    #[arg(help_heading = heading::CIRCUIT, long, value_name = "LIST")]
     senders: Option<String>,
 
     /// exact: only edges to these: a5.h1<q>,a5.kv0<k>,m5,logits, heads, mlps [default: all]
-    #[arg(long, value_name = "LIST")]
+    #[arg(help_heading = heading::CIRCUIT, long, value_name = "LIST")]
     receivers: Option<String>,
 }
 

@@ -7,7 +7,7 @@ use vene::circuit::RankBy;
 use vene::plan_file::{ExperimentKind, List};
 
 use super::over_rows::OverRows;
-use crate::arguments::{Given, by_name};
+use crate::arguments::{Given, by_name, heading};
 use crate::experiment::put;
 use crate::record::Kind;
 
@@ -33,27 +33,27 @@ pub struct Arguments {
     over: OverRows,
 
     /// Scored edges (a folder of `vene circuit edges`, or its edges.parquet), or a circuit (.json of EAP-IG or vene, .graphml)
-    #[arg(long, value_name = "PATH", required_unless_present = "resume")]
+    #[arg(help_heading = heading::CIRCUIT, long, value_name = "PATH", required_unless_present = "resume")]
     edges: Option<PathBuf>,
 
     /// The metric whose effects rank the edges, where several were measured
-    #[arg(long, value_name = "NAME")]
+    #[arg(help_heading = heading::CIRCUIT, long, value_name = "NAME")]
     by_metric: Option<String>,
 
     /// Which edges come first: those with the largest effects, or (signed) what lowers the metric most [default: absolute]
-    #[arg(long, value_name = "NAME", value_parser = by_name::<RankBy>())]
+    #[arg(help_heading = heading::CIRCUIT, long, value_name = "NAME", value_parser = by_name::<RankBy>())]
     rank: Option<RankBy>,
 
     /// Sizes of circuits, as shares of the edges [default: .001,.002,.005,.01,.02,.05,.1,.2,.5,1]
-    #[arg(long, value_name = "LIST")]
+    #[arg(help_heading = heading::CIRCUIT, long, value_name = "LIST")]
     shares: Option<String>,
 
     /// Keep edges that are on no way from the input to the logits
-    #[arg(long)]
+    #[arg(help_heading = heading::CIRCUIT, long)]
     loose_ends: bool,
 
     /// How many random circuits stand beside each [default: 1]
-    #[arg(long, value_name = "COUNT")]
+    #[arg(help_heading = heading::CIRCUIT, long, value_name = "COUNT")]
     random: Option<u32>,
 }
 

@@ -7,7 +7,7 @@ use vene::AnswerTokens;
 use vene::circuit::{Ablation, GroupedKeys};
 use vene::plan_file::ExperimentKind;
 
-use crate::arguments::{Given, ReadBy, by_name, memory_size, read};
+use crate::arguments::{Given, ReadBy, by_name, heading, memory_size, read};
 use crate::experiment::{self, Delivery, Experiment, put};
 use crate::model::ExperimentModel;
 use crate::record::Kind;
@@ -19,71 +19,71 @@ pub struct OverRows {
     model: ExperimentModel,
 
     /// A file of rows: base, source, target, foil, spans (CSV, JSONL, JSON, Parquet)
-    #[arg(long, value_name = "FILE", required_unless_present = "resume")]
+    #[arg(help_heading = heading::DATA, long, value_name = "FILE", required_unless_present = "resume")]
     data: Option<PathBuf>,
 
     /// Only the first so many rows
-    #[arg(long, value_name = "ROWS", value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(help_heading = heading::DATA, long, value_name = "ROWS", value_parser = clap::value_parser!(u32).range(1..))]
     limit: Option<u32>,
 
     /// Which counterfactual of a MIB file is the source
-    #[arg(long, value_name = "NAME")]
+    #[arg(help_heading = heading::DATA, long, value_name = "NAME")]
     counterfactual: Option<String>,
 
     /// Whose keys and values are told apart, where several query heads share them [default: grouped]
-    #[arg(long, value_name = "NAME", value_parser = by_name::<GroupedKeys>())]
+    #[arg(help_heading = heading::CIRCUIT, long, value_name = "NAME", value_parser = by_name::<GroupedKeys>())]
     graph: Option<GroupedKeys>,
 
     /// What senders add instead [default: resample]
-    #[arg(long, value_name = "NAME", value_parser = by_name::<Ablation>())]
+    #[arg(help_heading = heading::CIRCUIT, long, value_name = "NAME", value_parser = by_name::<Ablation>())]
     ablation: Option<Ablation>,
 
     /// What is measured [default: logit_difference]
-    #[arg(long, value_name = "NAME,...", value_delimiter = ',')]
+    #[arg(help_heading = heading::MEASURED, long, value_name = "NAME,...", value_delimiter = ',')]
     metric: Vec<String>,
 
     /// `first`: an answer's first token stands for it [default: answers must be single tokens]
-    #[arg(long, value_name = "HOW", value_parser = by_name::<AnswerTokens>())]
+    #[arg(help_heading = heading::MEASURED, long, value_name = "HOW", value_parser = by_name::<AnswerTokens>())]
     answers: Option<AnswerTokens>,
 
     /// Resamples of the bootstrap that intervals come from [default: 2000]
-    #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(help_heading = heading::MEASURED, long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..))]
     resamples: Option<u32>,
 
     /// The seed of the bootstrap, and of what is drawn [default: 0]
-    #[arg(long, value_name = "NUMBER")]
+    #[arg(help_heading = heading::MEASURED, long, value_name = "NUMBER")]
     seed: Option<u64>,
 
     /// How much memory the rows of one pass may take beside the weights, e.g. 500M or 2G
-    #[arg(long, value_name = "SIZE", value_parser = memory_size)]
+    #[arg(help_heading = heading::MODEL, long, value_name = "SIZE", value_parser = memory_size)]
     memory: Option<usize>,
 
     /// Only a stretch of the rows, such as 3/16: the third of sixteen, which `vene join` puts together
-    #[arg(long, value_name = "NUMBER/OF")]
+    #[arg(help_heading = heading::DATA, long, value_name = "NUMBER/OF")]
     shard: Option<Shard>,
 
     /// Say what would run; read no weights, write nothing
-    #[arg(long)]
+    #[arg(help_heading = heading::OUTPUT, long)]
     dry_run: bool,
 
     /// Print the whole experiment as TOML (with --json as JSON), and run nothing
-    #[arg(long)]
+    #[arg(help_heading = heading::OUTPUT, long)]
     print_spec: bool,
 
     /// Print the record (run.json), or with --dry-run the forecast, as JSON
-    #[arg(long)]
+    #[arg(help_heading = heading::OUTPUT, long)]
     json: bool,
 
     /// The folder for tables and record [default: vene-out/ and the kind of run and the time]
-    #[arg(long, value_name = "DIR")]
+    #[arg(help_heading = heading::OUTPUT, long, value_name = "DIR")]
     out: Option<PathBuf>,
 
     /// Replace the run that is in the folder, if there is one
-    #[arg(long)]
+    #[arg(help_heading = heading::OUTPUT, long)]
     force: bool,
 
     /// Go on with a run that was stopped, by its own experiment: its folder is all that is needed
-    #[arg(long, value_name = "DIR", conflicts_with = "data")]
+    #[arg(help_heading = heading::OUTPUT, long, value_name = "DIR", conflicts_with = "data")]
     resume: Option<PathBuf>,
 }
 

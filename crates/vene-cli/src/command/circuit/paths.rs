@@ -5,7 +5,7 @@ use vene::circuit::{NormOf, Through};
 use vene::plan_file::{ExperimentKind, List};
 
 use super::over_rows::OverRows;
-use crate::arguments::{Given, by_name};
+use crate::arguments::{Given, by_name, heading};
 use crate::experiment::put;
 use crate::record::Kind;
 
@@ -29,29 +29,29 @@ pub struct Arguments {
     over: OverRows,
 
     /// Whose paths are patched, each sender by itself: input,a5.h1,m5, heads, mlps, all [default: heads]
-    #[arg(long, value_name = "LIST")]
+    #[arg(help_heading = heading::CIRCUIT, long, value_name = "LIST")]
     senders: Option<String>,
 
     /// All senders at once, rather than each by itself
-    #[arg(long)]
+    #[arg(help_heading = heading::CIRCUIT, long)]
     together: bool,
 
     /// What reads the paths, all at once: a5.h1<q>,a5.kv0<k>,m5,logits, heads, mlps
-    #[arg(long, value_name = "LIST", required_unless_present = "resume")]
+    #[arg(help_heading = heading::CIRCUIT, long, value_name = "LIST", required_unless_present = "resume")]
     receivers: Option<String>,
 
     /// Which nodes on the way are computed anew: direct (none), or mlps [default: direct]
-    #[arg(long, value_name = "NAME", value_parser = by_name::<Through>())]
+    #[arg(help_heading = heading::CIRCUIT, long, value_name = "NAME", value_parser = by_name::<Through>())]
     through: Option<Through>,
 
     /// Where paths begin and end: all positions at once, or roles such as last, each by itself [default: all]
     ///
     /// All at once needs base and source of one length.
-    #[arg(long, value_name = "LIST", allow_hyphen_values = true)]
+    #[arg(help_heading = heading::CIRCUIT, long, value_name = "LIST", allow_hyphen_values = true)]
     positions: Option<String>,
 
     /// How a receiver's norm treats what is added [default: recomputed]
-    #[arg(long, value_name = "NAME", value_parser = by_name::<NormOf>())]
+    #[arg(help_heading = heading::CIRCUIT, long, value_name = "NAME", value_parser = by_name::<NormOf>())]
     norm: Option<NormOf>,
 }
 
