@@ -170,8 +170,16 @@ prop_compose! {
         (method, steps, graph) in (of(named()), of(count()), of(named())),
         (positions, ablation, norm) in (of(text().prop_map(List)), of(named()), of(named())),
         (senders, receivers) in (of(text().prop_map(List)), of(text().prop_map(List))),
+        (check, check_largest, through, together) in
+            (of(share()), of(count()), of(named()), of(any::<bool>())),
+        (edges, by_metric, rank, shares) in
+            (of(path()), of(text()), of(named()), of(text().prop_map(List))),
+        (prune, random) in (of(any::<bool>()), of(count())),
     ) -> CircuitSection {
-        CircuitSection { method, steps, graph, positions, ablation, norm, senders, receivers }
+        CircuitSection {
+            method, steps, graph, positions, ablation, norm, senders, receivers, check, check_largest, through, together, edges, by_metric,
+            rank, shares, prune, random,
+        }
     }
 }
 
