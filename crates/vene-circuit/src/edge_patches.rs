@@ -8,7 +8,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use candle_core::DType;
-use vene_model::{Component, OperationError, Operations};
+use vene_model::{Component, OperationError, Operations, Projection};
 
 use crate::differences::Differences;
 use crate::graph::{Edge, Graph, Receiver};
@@ -82,8 +82,12 @@ impl<O: Operations> EdgePatches<'_, O> {
         let is_zero = self.zeros(&added, variants)?;
         let rows = match inputs {
             Inputs::Queries(layer) => self.receivers.by_queries(layer, &added, variants)?,
-            Inputs::Keys(layer) => self.receivers.by_keys(layer, &added, variants)?,
-            Inputs::Values(layer) => self.receivers.by_values(layer, &added, variants)?,
+            Inputs::Keys(layer) => {
+                self.receivers.by_keys_or_values(layer, Projection::Keys, &added, variants)?
+            }
+            Inputs::Values(layer) => {
+                self.receivers.by_keys_or_values(layer, Projection::Values, &added, variants)?
+            }
             Inputs::Mlp(layer) => {
                 let rows = self.receivers.by_mlp(layer, &added, variants)?;
                 Mixed { rows, positions: self.receivers.at.to_vec() }

@@ -37,6 +37,7 @@ mod place;
 mod prune;
 mod ranking;
 mod reader;
+mod receiver_inputs;
 mod receivers;
 mod row_runs;
 mod saved;

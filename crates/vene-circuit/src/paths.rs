@@ -5,21 +5,20 @@
 //! what has reached them there, and everything after them is computed anew: a fork of the base's run that begins at the first receiver.
 
 use std::ops::ControlFlow;
-use std::sync::Arc;
 
-use candle_core::DType;
 use vene_data::PreparedRow;
-use vene_model::{Component, Decoder, Model, OperationError, Operations, Projection};
+use vene_model::{Decoder, Model, Operations};
 use vene_table::Table;
 
 use crate::error::CircuitError;
 use crate::graph::{KeyHead, Receiver, Sender};
 use crate::options::{Ablation, CircuitRows};
-use crate::patch::{HostValues, Patch};
+use crate::patch::Patch;
 use crate::reader::RowReader;
-use crate::receivers::{NormOf, Receivers, projection_site};
+use crate::receiver_inputs;
+use crate::receivers::NormOf;
 use crate::row_runs::RowRuns;
-use crate::sent::{Reads, Sent, Through};
+use crate::sent::{Sent, Through};
 use crate::table::{Line, of_lines};
 
 /// Bytes that what is sent may take at a time, beside the forks.
@@ -220,7 +219,8 @@ impl PathEffects {
             let read = RowReader::position(row);
             let at_once = self.sets_at_once(decoder, at.base.len());
             for (chunk, sets) in sets.chunks(at_once).enumerate() {
-                let patches = self.patches(&sent, sets, read)?;
+                let patches =
+                    receiver_inputs::patches(&sent, sets, &self.receivers, (self.norm, read))?;
                 let made: Vec<Vec<&Patch>> =
                     patches.iter().map(|patches| patches.iter().collect()).collect();
                 let first = paths.len();
@@ -254,28 +254,6 @@ impl PathEffects {
         (SENT / (row * positions).max(1)).max(1)
     }
 
-    /// For each set what stands at the receivers' inputs instead.
-    fn patches<O: Operations>(
-        &self,
-        sent: &Sent<'_, O>,
-        sets: &[Vec<bool>],
-        read: usize,
-    ) -> Result<Vec<Vec<Patch>>, OperationError> {
-        let receivers =
-            Receivers { decoder: sent.decoder, run: sent.run, at: sent.at, norm: self.norm };
-        let places: Vec<Reads> = self.receivers.iter().map(|receiver| reads(*receiver)).collect();
-        let last = places.last().copied().unwrap_or(Reads::Logits);
-        let mut patches = vec![Vec::new(); sets.len()];
-        sent.walk(sets, last, &mut |here, added| {
-            if !places.contains(&here) {
-                return Ok(());
-            }
-            let of_place = OfPlace { receivers: &receivers, added, sets: sets.len(), read };
-            of_place.put(&self.receivers, here, &mut patches)
-        })?;
-        Ok(patches)
-    }
-
     /// What a row's paths did as a table, as that of [edges](crate::EdgeScores::table): the sender is the set's name, the receiver all receivers'.
     ///
     /// # Errors
@@ -298,117 +276,5 @@ impl PathEffects {
         ];
         let lines = found.paths.iter().map(line).collect::<Vec<_>>();
         of_lines(&self.rows, row, (&found.base, found.source.as_deref()), &lines, values)
-    }
-}
-
-/// Where a receiver reads.
-fn reads(receiver: Receiver) -> Reads {
-    match receiver {
-        Receiver::Query { layer, .. }
-        | Receiver::Key { layer, .. }
-        | Receiver::Value { layer, .. } => Reads::Attention(layer),
-        Receiver::Mlp { layer } => Reads::Mlp(layer),
-        Receiver::Logits => Reads::Logits,
-    }
-}
-
-/// What has reached a place.
-struct OfPlace<'a, O: Operations> {
-    receivers: &'a Receivers<'a, O>,
-    /// `[sets * positions, d_model]`.
-    added: &'a O::Tensor,
-    sets: usize,
-    read: usize,
-}
-
-impl<O: Operations> OfPlace<'_, O> {
-    /// Adds the patches of the receivers that read here.
-    fn put(
-        &self,
-        receivers: &[Receiver],
-        here: Reads,
-        patches: &mut [Vec<Patch>],
-    ) -> Result<(), OperationError> {
-        let config = self.receivers.decoder.config();
-        let here: Vec<Receiver> =
-            receivers.iter().copied().filter(|receiver| reads(*receiver) == here).collect();
-        for projection in [Projection::Queries, Projection::Keys, Projection::Values] {
-            let heads: Vec<(usize, usize)> = here
-                .iter()
-                .filter_map(|receiver| match (*receiver, projection) {
-                    (Receiver::Query { layer, head }, Projection::Queries) => Some((layer, head)),
-                    (Receiver::Key { layer, head }, Projection::Keys)
-                    | (Receiver::Value { layer, head }, Projection::Values) => match head {
-                        KeyHead::Own(head) | KeyHead::Shared(head) => Some((layer, head)),
-                    },
-                    _ => None,
-                })
-                .collect();
-            let Some(&(layer, _)) = heads.first() else { continue };
-            let values = self.receivers.projection(layer, projection, self.added, self.sets)?;
-            let values = self.host(&values)?;
-            let component = projection_site(config, projection);
-            for (set, patches) in patches.iter_mut().enumerate() {
-                for &(_, head) in &heads {
-                    let columns = head * config.head_dim..(head + 1) * config.head_dim;
-                    let at = self.receivers.at;
-                    let rows = set * at.len()..(set + 1) * at.len();
-                    patches.push(Patch {
-                        component,
-                        layer: Some(layer),
-                        heads: Some(head..head + 1),
-                        positions: at.to_vec(),
-                        values: Arc::new(values.part(rows, columns)),
-                    });
-                }
-            }
-        }
-        for receiver in here {
-            match receiver {
-                Receiver::Mlp { layer } => self.put_mlp(layer, patches)?,
-                Receiver::Logits => self.put_logits(patches)?,
-                _ => {}
-            }
-        }
-        Ok(())
-    }
-
-    fn put_mlp(&self, layer: usize, patches: &mut [Vec<Patch>]) -> Result<(), OperationError> {
-        let values = self.host(&self.receivers.mlp_input(layer, self.added, self.sets)?)?;
-        let (at, width) = (self.receivers.at, self.receivers.decoder.config().d_model);
-        for (set, patches) in patches.iter_mut().enumerate() {
-            patches.push(Patch {
-                component: Component::MlpInput,
-                layer: Some(layer),
-                heads: None,
-                positions: at.to_vec(),
-                values: Arc::new(values.part(set * at.len()..(set + 1) * at.len(), 0..width)),
-            });
-        }
-        Ok(())
-    }
-
-    fn put_logits(&self, patches: &mut [Vec<Patch>]) -> Result<(), OperationError> {
-        let at = self.receivers.at;
-        // Nobody reads the logits elsewhere.
-        let Some(place) = at.iter().position(|&position| position == self.read) else {
-            return Ok(());
-        };
-        let config = self.receivers.decoder.config();
-        let values = self.host(&self.receivers.by_logits(self.added, self.sets)?)?;
-        for (set, patches) in patches.iter_mut().enumerate() {
-            let row = set * at.len() + place;
-            let values = Arc::new(values.part(row..row + 1, 0..config.d_model));
-            patches.push(Patch::of_logits(config, self.read, values));
-        }
-        Ok(())
-    }
-
-    fn host(&self, rows: &O::Tensor) -> Result<HostValues, OperationError> {
-        let all: Vec<usize> = (0..self.sets * self.receivers.at.len()).collect();
-        let values = self.receivers.decoder.operations().values(rows, &all)?;
-        let width = values.dim(1)?;
-        let values = values.to_dtype(DType::F64)?.flatten_all()?.to_vec1::<f64>()?;
-        Ok(HostValues::new(values, width))
     }
 }

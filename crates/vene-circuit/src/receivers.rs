@@ -66,35 +66,28 @@ impl<O: Operations> Receivers<'_, O> {
         Ok(Mixed { rows, positions: self.at.to_vec() })
     }
 
-    /// What heads mix where their keys read something else: at and after the first position.
-    pub(crate) fn by_keys(
+    /// What heads mix where their keys, or else their values, read something else: at and after the first position.
+    pub(crate) fn by_keys_or_values(
         &self,
         layer: usize,
+        projection: Projection,
         added: &O::Tensor,
         variants: usize,
     ) -> Result<Mixed<O>, OperationError> {
         let run = &self.run.layers[layer];
         let input = self.attention_input(layer, added, variants)?;
-        let changed = self.places_of(variants, |at| self.decoder.keys(layer, &input, at))?;
-        let mut keys = run.keys.clone();
-        self.operations().extend_rows(&mut keys, &changed)?;
-        let values = self.with_copies(&run.values, variants)?;
-        self.later(layer, (&keys, &values), variants)
-    }
-
-    /// What heads mix where their values read something else: at and after the first position.
-    pub(crate) fn by_values(
-        &self,
-        layer: usize,
-        added: &O::Tensor,
-        variants: usize,
-    ) -> Result<Mixed<O>, OperationError> {
-        let run = &self.run.layers[layer];
-        let input = self.attention_input(layer, added, variants)?;
-        let changed = self.decoder.values(layer, &input)?;
-        let mut values = run.values.clone();
-        self.operations().extend_rows(&mut values, &changed)?;
-        let keys = self.with_copies(&run.keys, variants)?;
+        let with = |rows: &O::Tensor, changed: O::Tensor| {
+            let mut rows = rows.clone();
+            self.operations().extend_rows(&mut rows, &changed)?;
+            Ok::<_, OperationError>(rows)
+        };
+        let (keys, values) = if projection == Projection::Keys {
+            let changed = self.places_of(variants, |at| self.decoder.keys(layer, &input, at))?;
+            (with(&run.keys, changed)?, self.with_copies(&run.values, variants)?)
+        } else {
+            let changed = self.decoder.values(layer, &input)?;
+            (self.with_copies(&run.keys, variants)?, with(&run.values, changed)?)
+        };
         self.later(layer, (&keys, &values), variants)
     }
 

@@ -174,14 +174,14 @@ fn curve(table: &Table, metric: &str) -> anyhow::Result<String> {
         }
         let control = |role| -> anyhow::Result<String> {
             let row = row_of(table, role, metric, Some(shares[row]))?;
-            Ok(number::effect(row.and_then(|row| value[row])))
+            Ok(number::part(row.and_then(|row| value[row])))
         };
         let _ = writeln!(
             text,
-            "  {:<7} {:>7} edges  {:<26} {:>8} {:>8}",
+            "  {:<7} {:>7} edges  {:<22} {:>7} {:>7}",
             number::share(shares[row]),
             edges[row],
-            number::with_interval(value[row], low[row], high[row]),
+            number::part_with_interval(value[row], low[row], high[row]),
             control(CircuitRole::Random)?,
             control(CircuitRole::Complement)?,
         );
@@ -194,7 +194,7 @@ fn areas(table: &Table, metric: &str) -> anyhow::Result<String> {
         Ok(table.optional_floats(name)?[row])
     };
     let of = |row: usize, name: &str| -> anyhow::Result<String> {
-        Ok(number::with_interval(
+        Ok(number::part_with_interval(
             number(name, row)?,
             number(&format!("{name}_low"), row)?,
             number(&format!("{name}_high"), row)?,

@@ -29,6 +29,23 @@ pub fn plain_with_interval(value: Option<f64>, low: Option<f64>, high: Option<f6
     with_interval(value, low, high).replace('+', "")
 }
 
+/// A part of a whole, to three places: what is smaller is rounding.
+pub fn part(value: Option<f64>) -> String {
+    let Some(value) = value else { return "-".to_owned() };
+    let text = format!("{value:.3}");
+    if text == "-0.000" { "0.000".to_owned() } else { text }
+}
+
+/// The same with its interval, where it has one.
+pub fn part_with_interval(value: Option<f64>, low: Option<f64>, high: Option<f64>) -> String {
+    match (low, high) {
+        (Some(low), Some(high)) => {
+            format!("{} [{}, {}]", part(value), part(Some(low)), part(Some(high)))
+        }
+        _ => part(value),
+    }
+}
+
 /// A share, to three digits.
 pub fn share(share: f64) -> String {
     if share == 0.0 {

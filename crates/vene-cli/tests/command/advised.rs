@@ -262,7 +262,10 @@ fn what_messages_name_is_there() {
         .iter()
         .filter(|command| *command != "help")
         .map(|command| printed(&[command, "--help"]))
-        .chain(["edges", "graph"].map(|command| printed(&["circuit", command, "--help"])))
+        .chain(
+            ["edges", "graph", "paths", "faithfulness", "save", "compare"]
+                .map(|command| printed(&["circuit", command, "--help"])),
+        )
         .collect();
     let known = |option: &str| {
         let option = option.trim_end_matches('-');

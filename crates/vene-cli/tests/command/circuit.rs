@@ -227,7 +227,7 @@ fn circuits_are_run_by_themselves_and_saved() {
         (said, Table::read_parquet(folder.path().join(out).join("faithfulness.parquet")).unwrap())
     };
     let (said, table) = curve("scored", "curve", &["--shares", "0.02,0.2,1"]);
-    assert!(said.contains("CPR") && said.contains("+1.000"), "{said}");
+    assert!(said.contains("CPR") && said.contains("1.000 [1.000, 1.000]"), "{said}");
     let (role, share) = (table.text("role").unwrap(), table.floats("share").unwrap());
     let found = table.optional_floats("faithfulness").unwrap();
     let value = |wanted: &str, of: f64| {

@@ -70,7 +70,9 @@ fn scored(experiment: &Experiment, graph: &Graph) -> anyhow::Result<Scored> {
         "--edges is missing: a folder of `vene circuit edges`, its edges.parquet, or a circuit as JSON or GraphML",
     )?;
     let metric = key!(experiment, circuit.by_metric);
-    let by = key!(experiment, circuit.rank).unwrap_or_default();
+    // On the account only where edges are ranked.
+    let by = experiment.sections.circuit.as_ref().and_then(|circuit| circuit.rank);
+    let by = by.unwrap_or_default();
     experiment.read_file(&file_of(&path)).with_context(|| format!("--edges {}", path.display()))?;
     scored_edges(&path, metric.as_deref(), by, graph)
 }
