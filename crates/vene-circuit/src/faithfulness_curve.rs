@@ -81,11 +81,11 @@ fn add(curves: &mut Vec<Curve>, chunk: &Table, examples: &Examples) -> Result<()
     let base = chunk.floats("base_value")?;
     let (empty, value) = (chunk.floats("empty_value")?, chunk.floats("value")?);
     for row in 0..chunk.rows() {
-        let is_here = |curve: &&mut Curve| {
+        let is_here = |curve: &Curve| {
             let (role, draw, metric) = &curve.key;
             role == roles[row] && *draw == draws[row] && metric == metrics[row]
         };
-        let place = match curves.iter_mut().position(|mut curve| is_here(&&mut curve)) {
+        let place = match curves.iter().position(is_here) {
             Some(place) => place,
             None => {
                 let key = (roles[row].to_owned(), draws[row], metrics[row].to_owned());

@@ -30,6 +30,10 @@ pub(crate) enum Reads {
     Logits,
 }
 
+/// Is told what is added to the residual stream that is read in a place.
+pub(crate) type Reached<'r, O, E> =
+    &'r mut dyn FnMut(Reads, &<O as Operations>::Tensor) -> Result<(), E>;
+
 /// What sets of senders send.
 pub(crate) struct Sent<'a, O: Operations> {
     pub(crate) decoder: &'a Decoder<O>,
@@ -48,7 +52,7 @@ impl<O: Operations> Sent<'_, O> {
         &self,
         sets: &[Vec<bool>],
         last: Reads,
-        reached: &mut dyn FnMut(Reads, &O::Tensor) -> Result<(), E>,
+        reached: Reached<'_, O, E>,
     ) -> Result<(), E> {
         let operations = self.decoder.operations();
         let of_input = operations.subtract(
