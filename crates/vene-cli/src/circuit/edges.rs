@@ -4,7 +4,7 @@ use std::fmt::Write;
 use std::ops::ControlFlow;
 
 use serde_json::{Value, json};
-use vene::circuit::{self, CircuitError, CircuitRows, EDGE_SETTINGS, EdgeScores, PatchPlace};
+use vene::circuit::{self, CircuitRows, EDGE_SETTINGS, EdgeScores, PatchPlace};
 use vene::statistics::Bootstrap;
 use vene::{Model, Outline};
 use vene_report::CircuitGraph;
@@ -76,8 +76,8 @@ impl Measure for EdgeScores {
         model: &Model,
         row: usize,
         progress: &mut dyn FnMut(usize) -> ControlFlow<()>,
-    ) -> Result<Table, CircuitError> {
-        self.table(row, &self.run_row(model, row, progress)?)
+    ) -> anyhow::Result<Table> {
+        Ok(self.table(row, &self.run_row(model, row, progress)?)?)
     }
 
     fn alike(&self) -> &'static [&'static str] {
@@ -95,7 +95,7 @@ impl Measure for EdgeScores {
         &self,
         examples: &dyn TableSource,
         bootstrap: &Bootstrap,
-    ) -> Result<Vec<Table>, CircuitError> {
+    ) -> anyhow::Result<Vec<Table>> {
         let check = circuit::check_summary(&examples, bootstrap)?;
         Ok([circuit::summary(&examples, bootstrap)?].into_iter().chain(check).collect())
     }

@@ -4,9 +4,7 @@ use std::fmt::Write;
 use std::ops::ControlFlow;
 
 use serde_json::{Value, json};
-use vene::circuit::{
-    CIRCUIT_SETTINGS, CircuitError, CircuitRole, CircuitRows, Faithfulness, FaithfulnessCurve,
-};
+use vene::circuit::{CIRCUIT_SETTINGS, CircuitRole, CircuitRows, Faithfulness, FaithfulnessCurve};
 use vene::statistics::Bootstrap;
 use vene::{Model, Outline};
 use vene_report::{Along, Facets, Figure, Profile};
@@ -67,8 +65,8 @@ impl Measure for Faithfulness {
         model: &Model,
         row: usize,
         progress: &mut dyn FnMut(usize) -> ControlFlow<()>,
-    ) -> Result<Table, CircuitError> {
-        self.table(row, &self.run_row(model, row, progress)?)
+    ) -> anyhow::Result<Table> {
+        Ok(self.table(row, &self.run_row(model, row, progress)?)?)
     }
 
     fn alike(&self) -> &'static [&'static str] {
@@ -83,7 +81,7 @@ impl Measure for Faithfulness {
         &self,
         examples: &dyn TableSource,
         bootstrap: &Bootstrap,
-    ) -> Result<Vec<Table>, CircuitError> {
+    ) -> anyhow::Result<Vec<Table>> {
         let found = FaithfulnessCurve::of(&examples, bootstrap)?;
         Ok(vec![found.curve, found.areas])
     }

@@ -3,7 +3,7 @@
 use std::ops::ControlFlow;
 
 use serde_json::Value;
-use vene::circuit::{CircuitError, CircuitRows};
+use vene::circuit::CircuitRows;
 use vene::statistics::Bootstrap;
 use vene::{Model, Outline};
 use vene_report::Caption;
@@ -40,7 +40,7 @@ pub trait Measure: Send + Sync {
         model: &Model,
         row: usize,
         progress: &mut dyn FnMut(usize) -> ControlFlow<()>,
-    ) -> Result<Table, CircuitError>;
+    ) -> anyhow::Result<Table>;
 
     /// The columns in which rows' tables must be alike to stand in one.
     fn alike(&self) -> &'static [&'static str];
@@ -53,7 +53,7 @@ pub trait Measure: Send + Sync {
         &self,
         examples: &dyn TableSource,
         bootstrap: &Bootstrap,
-    ) -> Result<Vec<Table>, CircuitError>;
+    ) -> anyhow::Result<Vec<Table>>;
 
     /// The names of all figures that may be drawn, without their endings.
     fn figures(&self) -> Vec<String>;

@@ -3,9 +3,7 @@
 use std::ops::ControlFlow;
 
 use serde_json::{Value, json};
-use vene::circuit::{
-    self, CircuitError, CircuitRows, EDGE_SETTINGS, PatchPlace, PathEffects, Sender,
-};
+use vene::circuit::{self, CircuitRows, EDGE_SETTINGS, PatchPlace, PathEffects, Sender};
 use vene::statistics::Bootstrap;
 use vene::{Model, Outline};
 use vene_report::{Axis, Facets, Figure, HeatMap};
@@ -64,8 +62,8 @@ impl Measure for PathEffects {
         model: &Model,
         row: usize,
         progress: &mut dyn FnMut(usize) -> ControlFlow<()>,
-    ) -> Result<Table, CircuitError> {
-        self.table(row, &self.run_row(model, row, progress)?)
+    ) -> anyhow::Result<Table> {
+        Ok(self.table(row, &self.run_row(model, row, progress)?)?)
     }
 
     fn alike(&self) -> &'static [&'static str] {
@@ -80,7 +78,7 @@ impl Measure for PathEffects {
         &self,
         examples: &dyn TableSource,
         bootstrap: &Bootstrap,
-    ) -> Result<Vec<Table>, CircuitError> {
+    ) -> anyhow::Result<Vec<Table>> {
         Ok(vec![circuit::summary(&examples, bootstrap)?])
     }
 
