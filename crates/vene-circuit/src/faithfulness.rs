@@ -283,7 +283,7 @@ mod tests {
         let graph = Graph::of(model.config(), GroupedKeys::Grouped).unwrap();
         let mut circuit = EdgeSet::none(&graph);
         for (index, edge) in graph.edges().enumerate() {
-            circuit.set(&edge, index % 5 == 0);
+            circuit.set(&edge, index.is_multiple_of(5));
         }
         let counts = |set: &EdgeSet| -> Vec<usize> {
             let count =

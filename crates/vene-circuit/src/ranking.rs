@@ -153,7 +153,7 @@ mod tests {
 
     /// Scores that alternate in sign, and grow.
     fn scores(graph: &Graph) -> Vec<(Edge, f64)> {
-        let score = |index: usize| index as f64 * if index % 2 == 0 { 1.0 } else { -1.0 };
+        let score = |index: usize| index as f64 * if index.is_multiple_of(2) { 1.0 } else { -1.0 };
         graph.edges().enumerate().map(|(index, edge)| (edge, score(index))).collect()
     }
 
