@@ -20,7 +20,7 @@ const CELL: [&str; 4] = ["sender", "receiver", "position", "metric"];
 
 impl EdgeScores {
     /// The edges of a row, by its place among the rows, as a table: a line for each edge, place and metric. Effects are `value` − `base_value`; gradients
-    /// estimate them to first order, and `exact_effect` is that of edges that were [checked](EdgeAttribution::checked).
+    /// estimate them to first order, and `exact_effect` is that of edges that were [checked](crate::EdgeAttribution::checked).
     ///
     /// # Errors
     /// A row that there is not.
