@@ -111,14 +111,7 @@ fn means(
             }
         }
     }
-    let is_clear = match metric {
-        Some(metric) => metrics.iter().any(|known| known == metric),
-        None => metrics.len() <= 1,
-    };
-    if !is_clear {
-        let metric = metric.map(str::to_owned);
-        return Err(CircuitError::WhichMetric { metric, known: metrics });
-    }
+    CircuitError::expect_metric(metric, metrics)?;
     Ok(found)
 }
 

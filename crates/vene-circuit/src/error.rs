@@ -231,6 +231,21 @@ pub enum CircuitError {
     },
 }
 
+impl CircuitError {
+    /// Refuses a metric that a table does not have, and none where it has several.
+    pub(crate) fn expect_metric(
+        metric: Option<&str>,
+        known: Vec<String>,
+    ) -> Result<(), CircuitError> {
+        let is_clear = match metric {
+            Some(metric) => known.iter().any(|known| known == metric),
+            None => known.len() <= 1,
+        };
+        let metric = metric.map(str::to_owned);
+        if is_clear { Ok(()) } else { Err(Self::WhichMetric { metric, known }) }
+    }
+}
+
 /// Which metric was asked for, as the beginning of a sentence.
 fn asked_metric(metric: &Option<String>) -> String {
     metric

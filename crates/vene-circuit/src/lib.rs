@@ -64,4 +64,4 @@ pub use receivers::NormOf;
 pub use saved::SavedCircuit;
 pub use score::{EdgeMethod, EdgeScores};
 pub use sent::Through;
-pub use table::{SETTINGS as EDGE_SETTINGS, join, summary};
+pub use table::{SETTINGS as EDGE_SETTINGS, summary};

@@ -27,7 +27,7 @@ pub struct EdgeRanking {
 }
 
 impl EdgeRanking {
-    /// Ranks edges by how much larger a metric is where each is patched (the `effect` of tables). Edges of equal scores stay in the graph's order.
+    /// Ranks edges by how much larger a metric is where each is patched (the `effect` of tables). Edges of equal scores have one order, however they are given.
     ///
     /// # Errors
     /// An edge that the graph does not have, one twice, one of the graph that is missing, a score that is no number.
@@ -98,14 +98,7 @@ impl EdgeRanking {
                 scores.push((edge, means[row].unwrap_or(f64::NAN)));
             }
         }
-        let is_clear = match metric {
-            Some(metric) => metrics.iter().any(|known| known == metric),
-            None => metrics.len() <= 1,
-        };
-        if !is_clear {
-            let metric = metric.map(str::to_owned);
-            return Err(CircuitError::WhichMetric { metric, known: metrics });
-        }
+        CircuitError::expect_metric(metric, metrics)?;
         if scores.is_empty() && !places.is_empty() {
             return Err(CircuitError::NotAllPositions { places });
         }

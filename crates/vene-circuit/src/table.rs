@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use vene_statistics::{Bootstrap, ClusterSums, Clusters, estimates};
-use vene_table::{Distinct, Joined, Kind, Table, TableSource};
+use vene_table::{Distinct, Kind, Table, TableSource};
 
 use crate::edges::{EdgeValues, RowEdges};
 use crate::error::CircuitError;
@@ -100,14 +100,6 @@ pub(crate) fn of_lines(
         .zip(settings)
         .fold(table, |table, (name, value)| table.column(name, vec![value.to_owned(); count]));
     Ok(table.build()?)
-}
-
-/// The tables of several rows as one; nothing is copied.
-///
-/// # Errors
-/// Tables whose edges were measured in other ways.
-pub fn join<T: TableSource>(parts: &[T]) -> Result<Joined<'_, T>, CircuitError> {
-    Ok(Joined::of(parts, &SETTINGS)?)
 }
 
 /// The mean effect of every edge over the examples of a table, with intervals: a line for each edge, place and metric, the largest mean first. Examples of one

@@ -100,11 +100,6 @@ impl Measure for EdgeScores {
         Ok([circuit::summary(&examples, bootstrap)?].into_iter().chain(check).collect())
     }
 
-    fn figures(&self) -> Vec<String> {
-        let metrics = 0..self.rows().metrics().len();
-        metrics.map(|metric| stem("edges", self.rows(), metric)).collect()
-    }
-
     fn draw(&self, summaries: &[Table], data: &DataSource, outline: &Outline) -> Drawn {
         let rows = self.rows();
         let mut drawn = Drawn::default();

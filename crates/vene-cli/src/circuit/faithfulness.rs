@@ -86,11 +86,6 @@ impl Measure for Faithfulness {
         Ok(vec![found.curve, found.areas])
     }
 
-    fn figures(&self) -> Vec<String> {
-        let rows = self.circuits().rows();
-        (0..rows.metrics().len()).map(|metric| stem("faithfulness", rows, metric)).collect()
-    }
-
     fn draw(&self, summaries: &[Table], data: &DataSource, outline: &Outline) -> Drawn {
         let rows = self.circuits().rows();
         let mut drawn = Drawn::default();

@@ -55,8 +55,12 @@ pub trait Measure: Send + Sync {
         bootstrap: &Bootstrap,
     ) -> anyhow::Result<Vec<Table>>;
 
-    /// The names of all figures that may be drawn, without their endings.
-    fn figures(&self) -> Vec<String>;
+    /// The names of all figures that may be drawn, without their endings: one for each metric, called as the first table.
+    fn figures(&self) -> Vec<String> {
+        let (rows, tables) = (self.rows(), self.tables());
+        let of = |metric| Some(stem(tables.first()?, rows, metric));
+        (0..rows.metrics().len()).filter_map(of).collect()
+    }
 
     /// Draws them.
     fn draw(&self, summaries: &[Table], data: &DataSource, outline: &Outline) -> Drawn;

@@ -82,11 +82,6 @@ impl Measure for PathEffects {
         Ok(vec![circuit::summary(&examples, bootstrap)?])
     }
 
-    fn figures(&self) -> Vec<String> {
-        let metrics = 0..self.rows().metrics().len();
-        metrics.map(|metric| stem("paths", self.rows(), metric)).collect()
-    }
-
     fn draw(&self, summaries: &[Table], data: &DataSource, outline: &Outline) -> Drawn {
         let rows = self.rows();
         let mut drawn = Drawn::default();
