@@ -45,6 +45,31 @@ pub enum CircuitError {
     /// Intervals that cannot be drawn.
     #[error(transparent)]
     Statistics(#[from] StatisticsError),
+    /// A hypothesis that does not fit the model.
+    #[error("the hypothesis `{name}`: {error}")]
+    Hypothesis {
+        /// Its name.
+        name: String,
+        /// What is wrong.
+        error: crate::HypothesisError,
+    },
+    /// Nothing to scrub by.
+    #[error("there is no hypothesis: give one")]
+    NoHypothesis,
+    /// Hypotheses that tables could not tell apart.
+    #[error("two hypotheses are called `{name}`: give each a name of its own")]
+    TwoHypotheses {
+        /// The name.
+        name: String,
+    },
+    /// A role that rows were not prepared for.
+    #[error(
+        "a hypothesis agrees on the role {role}, which the rows were not prepared for: build them with the hypothesis's roles as places"
+    )]
+    UnpreparedRole {
+        /// The role.
+        role: String,
+    },
     /// No row.
     #[error("there is no row: give rows with a base, a source and their answers")]
     NoRows,

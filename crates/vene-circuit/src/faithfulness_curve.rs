@@ -3,12 +3,11 @@
 //! Both sides of a ratio are means over the same examples, resampled together. CPR is the area under the curve, CMD that between the curve and 1
 //! (Mueller et al. 2025), by trapezoids over shares from the first on: 0.999 and 0 are the best where shares are MIB's.
 
-use vene_statistics::{
-    Bootstrap, Clusters, Interval, Ratio, RatioSums, Refusal, distance_from_one, ratios,
-};
+use vene_statistics::{Bootstrap, Clusters, Interval, RatioSums, distance_from_one, ratios};
 use vene_table::{Table, TableSource};
 
 use crate::error::CircuitError;
+use crate::ratio_columns::{high, low, note, sums, value};
 use crate::table::Examples;
 
 /// What says of a table which circuits may stand beside each other in it.
@@ -116,14 +115,6 @@ fn add(curves: &mut Vec<Curve>, chunk: &Table, examples: &Examples) -> Result<()
     Ok(())
 }
 
-fn sums(values: impl IntoIterator<Item = (f64, f64)>, clusters: &Clusters) -> RatioSums {
-    let mut sums = RatioSums::new(clusters);
-    for (observation, (above, below)) in values.into_iter().enumerate() {
-        sums.add(clusters, observation, above, below);
-    }
-    sums
-}
-
 fn curve(
     curves: &[Curve],
     clusters: &Clusters,
@@ -202,31 +193,6 @@ fn areas(
         .column("cmd_high", end(|interval| interval.high))
         .column("note", under.iter().map(note).collect::<Vec<_>>());
     Ok(table.build()?)
-}
-
-fn low(found: &[Ratio]) -> Vec<Option<f64>> {
-    found.iter().map(|ratio| Some(ratio.interval()?.low)).collect()
-}
-
-fn high(found: &[Ratio]) -> Vec<Option<f64>> {
-    found.iter().map(|ratio| Some(ratio.interval()?.high)).collect()
-}
-
-/// A ratio, without an interval too, where there are too few groups for one.
-fn value(ratio: &Ratio) -> Option<f64> {
-    match ratio.quotient {
-        Ok(quotient) => Some(quotient.value),
-        Err(Refusal::FewClusters { .. }) => {
-            let value = ratio.numerator.mean? / ratio.denominator.mean?;
-            value.is_finite().then_some(value)
-        }
-        Err(_) => None,
-    }
-}
-
-/// Why there is no ratio, or no interval.
-fn note(ratio: &Ratio) -> Option<String> {
-    ratio.quotient.as_ref().err().map(ToString::to_string)
 }
 
 /// What each share counts in the area over all of them.

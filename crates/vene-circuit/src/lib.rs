@@ -10,7 +10,8 @@
 //! * [`PathEffects`]: path patching, from sets of senders to sets of receivers, directly or through MLPs;
 //! * [`EdgeRanking`], [`SavedCircuit`]: circuits made of scores, and in files;
 //! * [`Circuits`]: models in which only some edges are as they were;
-//! * [`Faithfulness`]: how much of what a model does circuits of growing size do by themselves.
+//! * [`Faithfulness`]: how much of what a model does circuits of growing size do by themselves;
+//! * [`Scrubbing`]: causal scrubbing, how much of it a [`Hypothesis`] of what is computed where accounts for.
 
 mod attribution;
 mod circuit_run;
@@ -36,12 +37,14 @@ mod paths;
 mod place;
 mod prune;
 mod ranking;
+mod ratio_columns;
 mod reader;
 mod receiver_inputs;
 mod receivers;
 mod row_runs;
 mod saved;
 mod score;
+mod scrub;
 mod sent;
 mod slope;
 mod table;
@@ -63,5 +66,8 @@ pub use ranking::{EdgeRanking, RankBy};
 pub use receivers::NormOf;
 pub use saved::SavedCircuit;
 pub use score::{EdgeMethod, EdgeScores};
+pub use scrub::{
+    Claim, Feature, Hypothesis, HypothesisError, RowScrubs, ScrubbedRun, Scrubbing, recovered,
+};
 pub use sent::Through;
 pub use table::{SETTINGS as EDGE_SETTINGS, summary};
