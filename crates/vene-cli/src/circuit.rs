@@ -9,6 +9,7 @@ mod measure;
 mod number;
 mod paths;
 mod record;
+mod scrub;
 
 use std::ops::{ControlFlow, Range};
 use std::path::Path;

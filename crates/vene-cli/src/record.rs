@@ -47,6 +47,8 @@ pub enum Kind {
     Paths,
     /// Circuits of growing size over a data set.
     Faithfulness,
+    /// Causal scrubbing over a data set.
+    Scrubbing,
     /// A look through the logit lens.
     Lens,
     /// A direct logit attribution.
@@ -56,7 +58,7 @@ pub enum Kind {
 }
 
 impl Kind {
-    const ALL: [Self; 13] = [
+    const ALL: [Self; 14] = [
         Self::Demo,
         Self::Sweep,
         Self::DataSweep,
@@ -67,6 +69,7 @@ impl Kind {
         Self::Edges,
         Self::Paths,
         Self::Faithfulness,
+        Self::Scrubbing,
         Self::Lens,
         Self::Attribution,
         Self::Attention,
@@ -97,6 +100,7 @@ impl Kind {
             Self::Edges => "edges",
             Self::Paths => "paths",
             Self::Faithfulness => "faithfulness",
+            Self::Scrubbing => "scrub",
             Self::Lens => "lens",
             Self::Attribution => "attribution",
             Self::Attention => "attention",
@@ -107,7 +111,9 @@ impl Kind {
     pub fn short_name(self) -> &'static str {
         match self {
             Self::Demo | Self::Sweep | Self::DataSweep => "sweep",
-            Self::PlanSweep | Self::Edges | Self::Paths | Self::Faithfulness => "run",
+            Self::PlanSweep | Self::Edges | Self::Paths | Self::Faithfulness | Self::Scrubbing => {
+                "run"
+            }
             Self::Training => "training",
             Self::Collection => "collection",
             Self::Generation => "generation",
@@ -128,6 +134,7 @@ impl Kind {
             Self::Edges => "edges over a data set",
             Self::Paths => "path patching over a data set",
             Self::Faithfulness => "circuits over a data set",
+            Self::Scrubbing => "causal scrubbing over a data set",
             Self::Lens => "look through the logit lens",
             Self::Attribution => "direct logit attribution",
             Self::Attention => "look at attention",

@@ -177,9 +177,10 @@ impl PlanFile {
             ExperimentKind::Generate => Some("`vene::generation`"),
             ExperimentKind::Collect => None,
             ExperimentKind::Sweep => Some("`vene::sweep`"),
-            ExperimentKind::Edges | ExperimentKind::Paths | ExperimentKind::Faithfulness => {
-                Some("`vene::circuit`")
-            }
+            ExperimentKind::Edges
+            | ExperimentKind::Paths
+            | ExperimentKind::Faithfulness
+            | ExperimentKind::Scrub => Some("`vene::circuit`"),
         };
         if let Some(instead) = instead {
             return Err(RunFileError::Kind { kind: self.kind.unwrap_or_default(), instead });

@@ -7,12 +7,13 @@ mod graph;
 mod over_rows;
 mod paths;
 mod save;
+mod scrub;
 
 use clap::{Args, Subcommand};
 
 use crate::arguments::Given;
 
-/// Circuits: a model's graph, the effect of every edge, path patching, faithfulness
+/// Circuits: a model's graph, the effect of every edge, path patching, faithfulness, causal scrubbing
 #[derive(Args)]
 #[command(
     long_about = "\
@@ -37,6 +38,7 @@ enum Command {
     Edges(Box<edges::Arguments>),
     Paths(Box<paths::Arguments>),
     Faithfulness(Box<faithfulness::Arguments>),
+    Scrub(Box<scrub::Arguments>),
     Save(save::Arguments),
     Compare(compare::Arguments),
 }
@@ -48,6 +50,7 @@ impl Arguments {
             Command::Edges(arguments) => arguments.run(given),
             Command::Paths(arguments) => arguments.run(given),
             Command::Faithfulness(arguments) => arguments.run(given),
+            Command::Scrub(arguments) => arguments.run(given),
             Command::Save(arguments) => arguments.run(&given),
             Command::Compare(arguments) => arguments.run(&given),
         }

@@ -151,6 +151,7 @@ impl Arguments {
                 Kind::Edges,
                 Kind::Paths,
                 Kind::Faithfulness,
+                Kind::Scrubbing,
             ];
             return experiment::resume(folder, &kinds, json);
         }

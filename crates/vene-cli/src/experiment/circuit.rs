@@ -5,6 +5,7 @@ mod faithfulness;
 mod in_memory;
 mod list;
 mod paths;
+mod scrub;
 
 use std::sync::Arc;
 
@@ -64,6 +65,7 @@ fn kind(experiment: &Experiment) -> crate::record::Kind {
     match experiment.kind {
         ExperimentKind::Paths => crate::record::Kind::Paths,
         ExperimentKind::Faithfulness => crate::record::Kind::Faithfulness,
+        ExperimentKind::Scrub => crate::record::Kind::Scrubbing,
         _ => crate::record::Kind::Edges,
     }
 }
@@ -117,6 +119,7 @@ fn check(experiment: &mut Experiment, outline: &Outline) -> anyhow::Result<Check
     let (measure, mode, read_by): (Box<dyn Measure>, _, _) = match experiment.kind {
         ExperimentKind::Paths => paths::prepare(experiment, outline, &data)?,
         ExperimentKind::Faithfulness => faithfulness::prepare(experiment, outline, &data)?,
+        ExperimentKind::Scrub => scrub::prepare(experiment, outline, &data)?,
         _ => edges::prepare(experiment, outline, &data)?,
     };
     let mut bootstrap =

@@ -80,9 +80,10 @@ pub fn run(mut experiment: Experiment, delivery: &Delivery) -> anyhow::Result<()
         ExperimentKind::Generate => generate::run(experiment, delivery),
         ExperimentKind::Collect => collect::run(experiment, delivery),
         ExperimentKind::Sweep => sweep::run(experiment, delivery),
-        ExperimentKind::Edges | ExperimentKind::Paths | ExperimentKind::Faithfulness => {
-            circuit::run(experiment, delivery)
-        }
+        ExperimentKind::Edges
+        | ExperimentKind::Paths
+        | ExperimentKind::Faithfulness
+        | ExperimentKind::Scrub => circuit::run(experiment, delivery),
     }
 }
 
@@ -105,7 +106,7 @@ pub fn resume(folder: &Path, kinds: &[Kind], json: bool) -> anyhow::Result<()> {
         Kind::PlanSweep => plan::go_on(experiment, &claimed, shard, json),
         Kind::DataSweep => sweep::go_on(experiment, &claimed, shard, json),
         Kind::Training => train::go_on(experiment, &claimed, shard, json),
-        Kind::Edges | Kind::Paths | Kind::Faithfulness => {
+        Kind::Edges | Kind::Paths | Kind::Faithfulness | Kind::Scrubbing => {
             circuit::go_on(experiment, &claimed, shard, json)
         }
         Kind::Collection => collect::go_on(experiment, &claimed, shard, json),
@@ -132,9 +133,10 @@ pub fn join(shards: &Shards, folder: &Folder, json: bool) -> anyhow::Result<()> 
         }
         ExperimentKind::Sweep => sweep::put_together(experiment, shards, folder, json),
         ExperimentKind::Train => train::put_together(experiment, shards, folder, json),
-        ExperimentKind::Edges | ExperimentKind::Paths | ExperimentKind::Faithfulness => {
-            circuit::put_together(experiment, shards, folder, json)
-        }
+        ExperimentKind::Edges
+        | ExperimentKind::Paths
+        | ExperimentKind::Faithfulness
+        | ExperimentKind::Scrub => circuit::put_together(experiment, shards, folder, json),
         ExperimentKind::Collect => collect::put_together(experiment, shards, folder, json),
         kind => bail!("the shards are of no run over rows, but of kind `{kind}`"),
     }

@@ -46,7 +46,8 @@ impl Kept {
             | Kind::Collection
             | Kind::Edges
             | Kind::Paths
-            | Kind::Faithfulness => &[Self::Parts],
+            | Kind::Faithfulness
+            | Kind::Scrubbing => &[Self::Parts],
             Kind::Training => &[Self::Checkpoint, Self::Trained, Self::Runs],
         }
     }

@@ -263,7 +263,7 @@ fn what_messages_name_is_there() {
         .filter(|command| *command != "help")
         .map(|command| printed(&[command, "--help"]))
         .chain(
-            ["edges", "graph", "paths", "faithfulness", "save", "compare"]
+            ["edges", "graph", "paths", "faithfulness", "scrub", "save", "compare"]
                 .map(|command| printed(&["circuit", command, "--help"])),
         )
         .collect();

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -93,7 +95,7 @@ class Graph:
 
 
 class Measured(Unpicklable):
-    """What edges, paths or circuits gave over rows. Made by `Model.edges`, `Model.paths` and `Model.faithfulness`."""
+    """What edges, paths, circuits or hypotheses gave over rows. Made by `Model.edges`, `paths`, `faithfulness` and `scrub`."""
 
     _instead = "keep its tables, which can be pickled"
 
@@ -113,6 +115,11 @@ class Measured(Unpicklable):
     def areas(self) -> Table | None:
         """Of circuits of several sizes: CPR and CMD, as MIB has them."""
         return self._summaries.get("areas")
+
+    @property
+    def claims(self) -> Table | None:
+        """Of hypotheses: each node, and how many rows it may be given for a row."""
+        return self._summaries.get("claims")
 
     @property
     def check(self) -> Table | None:
@@ -292,6 +299,33 @@ class CircuitMethods:
             }
             return _measure(self, "faithfulness", data, circuit, metric, progress, more)
 
+    def scrub(  # type: ignore[misc]
+        self: Model,
+        data: Any,
+        hypotheses: Any,
+        *,
+        draws: int | None = None,
+        metric: Any = None,
+        progress: bool | None = None,
+        **more: Any,
+    ) -> Measured:
+        """Causal scrubbing: how much of what the model does a hypothesis of it accounts for (`docs/scrubbing.md`).
+
+        Args:
+            data: rows with a base and a target; a source is not read.
+            hypotheses: one or several: a dict as a file has it (`{"name": ..., "logits": [...], "nodes": {...}}`), or the path of a `.toml` or `.json`.
+            draws: how often each row's tree is drawn (10).
+            metric: names (default: `"log_probability"`), and functions (`vene.metric`).
+            more: as in `edges`.
+
+        Returns:
+            Tables: `table`, the share of the metric that each hypothesis recovers with a 95 % interval; `claims`, how many rows each node may be
+            given; `examples`, each row's draws.
+        """
+        given = [hypotheses] if isinstance(hypotheses, Mapping | str | Path) else list(hypotheses)
+        circuit = {"hypotheses": [_hypothesis(one) for one in given], "draws": draws}
+        return _measure(self, "scrub", data, circuit, metric, progress, more)
+
 
 _MORE = {
     "limit": "data", "counterfactual": "data", "answers": "measure", "resamples": "statistics", "seed": "statistics",
@@ -308,9 +342,22 @@ def _measure(
         if key not in _MORE:
             raise InputError(f"{key} is not known here; there are {', '.join(_MORE)}")
         sections.setdefault(_MORE[key], {})[key] = value
-    units = {"edges": "edges", "paths": "paths", "faithfulness": "circuits"}
+    units = {"edges": "edges", "paths": "paths", "faithfulness": "circuits", "scrub": "draws"}
     found = do(_vene.measure, model, kind, sections, unit=units[kind], data=data, metric=metric, progress=progress)
-    return Measured(found, model, circuit["graph"])
+    return Measured(found, model, circuit.get("graph", "grouped"))
+
+
+def _hypothesis(given: Any) -> dict[str, Any]:
+    """As an experiment says it; one of a file that says no name is called as the file is."""
+    if isinstance(given, Mapping):
+        return dict(given)
+    path = Path(given)
+    try:
+        text = path.read_text(encoding="utf-8")
+        read: dict[str, Any] = json.loads(text) if path.suffix == ".json" else tomllib.loads(text)
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: {error}") from None
+    return {"name": path.stem, **read}
 
 
 def _list(values: Any) -> str | None:

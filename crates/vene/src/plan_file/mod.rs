@@ -40,6 +40,7 @@ mod error;
 pub(crate) mod files;
 mod grid;
 mod heads;
+mod hypothesis;
 mod link;
 pub(crate) mod making;
 mod positions;
@@ -68,6 +69,7 @@ pub use error::{At, FilePlace, PlanFileError};
 use files::Files;
 use grid::Expanded;
 pub use grid::{GridRun, GridValue, PlanGrid};
+pub use hypothesis::read_hypothesis;
 pub use pyvene::{Nested, PyveneCall, PyveneSaved, PyveneState, pyvene_parameters};
 use saved::Digests;
 pub use saved::{SAVED_FILES, Saved, load, save, save_with};
@@ -129,12 +131,7 @@ impl PlanFile {
     /// # Errors
     /// A file that cannot be read, that is neither, and keys or values that are not understood.
     pub fn read(path: &Path) -> Result<Self> {
-        let extension = path.extension().and_then(|extension| extension.to_str()).unwrap_or("");
-        let format = match extension.to_ascii_lowercase().as_str() {
-            "toml" => Format::Toml,
-            "json" => Format::Json,
-            _ => return Err(PlanFileError::Extension { path: path.to_owned() }),
-        };
+        let format = Format::of(path)?;
         let text = text_of(path, LARGEST)?;
         let folder = path.parent().unwrap_or(Path::new(""));
         Self::parsed(&text, format, Some(path), folder)

@@ -5,10 +5,17 @@ use serde_json::Value as Json;
 
 use super::document::{Node, Value};
 
-/// A value as a file has it; what is not there, and lists of nothing, are left out of tables.
+/// A section as a file has it; what is not there, and keys that hold nothing, are left out.
 pub(super) fn write<T: Serialize>(value: &T) -> Node {
     // A section has texts for keys, and numbers that are finite.
-    node(serde_json::to_value(value).unwrap_or_default())
+    let mut value = serde_json::to_value(value).unwrap_or_default();
+    if let Json::Object(entries) = &mut value {
+        entries.retain(|_, value| {
+            value.as_array().is_none_or(|list| !list.is_empty())
+                && value.as_object().is_none_or(|table| !table.is_empty())
+        });
+    }
+    node(value)
 }
 
 fn node(json: Json) -> Node {
@@ -23,12 +30,7 @@ fn node(json: Json) -> Node {
         Json::String(text) => Value::Text(text),
         Json::Array(items) => Value::List(items.into_iter().map(node).collect()),
         Json::Object(entries) => {
-            let is_there = |value: &Json| {
-                !value.is_null()
-                    && value.as_array().is_none_or(|list| !list.is_empty())
-                    && value.as_object().is_none_or(|table| !table.is_empty())
-            };
-            let entries = entries.into_iter().filter(|(_, value)| is_there(value));
+            let entries = entries.into_iter().filter(|(_, value)| !value.is_null());
             Value::Table(entries.map(|(key, value)| (key, node(value))).collect())
         }
     };

@@ -12,6 +12,7 @@ use proptest::prelude::*;
 use proptest::sample::select;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;
+use vene::circuit::{Claim, Hypothesis};
 use vene::data::Role;
 use vene::plan_file::{
     CircuitSection, DataSection, ExperimentKind, Format, GenerateSection, LimitsSection, List,
@@ -166,6 +167,25 @@ prop_compose! {
 }
 
 prop_compose! {
+    fn claim()(
+        (senders, agrees) in (vec(text(), 0..3), vec(text(), 0..3)),
+        (reads, query) in (of(vec(text(), 0..2)), of(vec(text(), 0..2))),
+        (key, value) in (of(vec(text(), 0..2)), of(vec(text(), 0..2))),
+    ) -> Claim {
+        Claim { senders, agrees, reads, query, key, value }
+    }
+}
+
+prop_compose! {
+    fn hypothesis()(
+        (name, logits, baseline) in (text(), vec(text(), 0..3), vec(text(), 0..3)),
+        nodes in btree_map(text(), claim(), 0..3),
+    ) -> Hypothesis {
+        Hypothesis { name, logits, baseline, nodes }
+    }
+}
+
+prop_compose! {
     fn circuit()(
         (method, steps, graph) in (of(named()), of(count()), of(named())),
         (positions, ablation, norm) in (of(text().prop_map(List)), of(named()), of(named())),
@@ -174,11 +194,12 @@ prop_compose! {
             (of(share()), of(count()), of(named()), of(any::<bool>())),
         (edges, by_metric, rank, shares) in
             (of(path()), of(text()), of(named()), of(text().prop_map(List))),
-        (prune, random) in (of(any::<bool>()), of(count())),
+        (prune, random, draws) in (of(any::<bool>()), of(count()), of(count())),
+        hypotheses in of(vec(hypothesis(), 1..3)),
     ) -> CircuitSection {
         CircuitSection {
             method, steps, graph, positions, ablation, norm, senders, receivers, check, check_largest, through, together, edges, by_metric,
-            rank, shares, prune, random,
+            rank, shares, prune, random, draws, hypotheses,
         }
     }
 }

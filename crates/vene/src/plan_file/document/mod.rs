@@ -23,6 +23,18 @@ pub enum Format {
     Json,
 }
 
+impl Format {
+    /// That of a file, by its ending.
+    pub(super) fn of(path: &std::path::Path) -> Result<Self, super::PlanFileError> {
+        let extension = path.extension().and_then(|extension| extension.to_str()).unwrap_or("");
+        match extension.to_ascii_lowercase().as_str() {
+            "toml" => Ok(Self::Toml),
+            "json" => Ok(Self::Json),
+            _ => Err(super::PlanFileError::Extension { path: path.to_owned() }),
+        }
+    }
+}
+
 /// A value and where it stands.
 #[derive(Clone, Debug)]
 pub(crate) struct Node {

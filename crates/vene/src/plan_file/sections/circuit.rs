@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
-use vene_circuit::{Ablation, EdgeMethod, GroupedKeys, NormOf, RankBy, Through};
+use vene_circuit::{Ablation, EdgeMethod, GroupedKeys, Hypothesis, NormOf, RankBy, Through};
 
 use super::{List, positive};
 
@@ -48,4 +48,9 @@ pub struct CircuitSection {
     pub prune: Option<bool>,
     /// How many random circuits stand beside each. Default: 1.
     pub random: Option<usize>,
+    /// Hypotheses that a model is scrubbed by.
+    pub hypotheses: Option<Vec<Hypothesis>>,
+    /// How often each row's tree of a hypothesis is drawn. Default: 10.
+    #[serde(deserialize_with = "positive")]
+    pub draws: Option<usize>,
 }

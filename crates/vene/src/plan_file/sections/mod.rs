@@ -52,6 +52,8 @@ named! {
         Paths = "paths",
         /// Circuits of growing size are run by themselves in rows.
         Faithfulness = "faithfulness",
+        /// The model is scrubbed by hypotheses of what it computes, in rows.
+        Scrub = "scrub",
     }
 }
 
