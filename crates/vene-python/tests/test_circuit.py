@@ -73,6 +73,31 @@ def test_graphs_are_those_of_eap_ig(model, edges, tmp_path):
     assert "input" in graph.senders and "logits" in graph.receivers and "2 of" in repr(loose)
 
 
+def test_a_model_is_scrubbed(model, tmp_path):
+    rows = [
+        {"base": template.replace("X", country), "target": f" {city}", "subject": country, "group": template}
+        for country, city in (("Spain", "Madrid"), ("Italy", "Rome"), ("Japan", "Tokyo"))
+        for template in ("The old capital of X is", "The new capital of X is")
+    ]
+    whole = tmp_path / "whole.toml"
+    whole.write_text('logits = ["all"]\n[nodes.all]\nsenders = ["rest"]\nagrees = ["tokens"]\n')
+    late = [f"a{layer}.h{head}" for layer in range(4, 8) for head in range(4)] + [f"m{layer}" for layer in range(4, 8)]
+    country = {"name": "country", "logits": ["late"], "nodes": {"late": {"senders": late, "agrees": ["subject"]}}}
+    found = model.scrub(rows, [whole, country, {"name": "nothing", "logits": []}], draws=3, resamples=50)
+    table = found.table.to_dict()
+    assert table["hypothesis"] == ["whole", "country", "nothing"] and table["runs"] == [18] * 3
+    np.testing.assert_allclose(table["mean_value"][0], table["mean_base_value"][0], rtol=0, atol=1e-4)
+    np.testing.assert_allclose(table["mean_value"][2], table["mean_baseline_value"][2], rtol=0, atol=1e-9)
+    assert table["mean_value"][1] > table["mean_value"][2] + 3
+    claims = {(row["hypothesis"], row["node"]): row["candidates"] for row in found.claims.to_dicts()}
+    assert claims == {("whole", "all"): 1.0, ("country", "late"): 2.0}
+    assert len(found.examples) == 3 * 6 * 3
+    with pytest.raises(vene.VeneError, match="did you mean `agrees`"):
+        model.scrub(rows, {"logits": ["late"], "nodes": {"late": {"senders": late, "agree": ["subject"]}}})
+    with pytest.raises(vene.VeneError, match="none.toml"):
+        model.scrub(rows, tmp_path / "none.toml")
+
+
 @pytest.mark.parametrize(("wrong", "said"), [
     (lambda model, _: model.edges(DATA, method="guess"), "guess"),
     (lambda model, _: model.edges(DATA, limits=3), "limits is not known here"),

@@ -31,7 +31,7 @@ pub(super) enum Known {
     Target,
     Foil,
     Group,
-    /// The tokens that play a role, and their positions.
+    /// The tokens that play a role, wherever they stand.
     Role(Role),
 }
 
@@ -106,10 +106,8 @@ impl Feature {
                 let place = roles.iter().position(|known| *known == role);
                 Self::of_row(name, move |row| {
                     let at = place.and_then(|place| row.base_positions.get(place));
-                    let value = |&position: &usize| {
-                        [position as u32, row.base.tokens()[position]].map(u32::to_le_bytes)
-                    };
-                    at.into_iter().flatten().flat_map(value).flatten().collect()
+                    let value = |&position: &usize| row.base.tokens()[position].to_le_bytes();
+                    at.into_iter().flatten().flat_map(value).collect()
                 })
             }
         }

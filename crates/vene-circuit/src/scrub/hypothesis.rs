@@ -41,6 +41,7 @@ pub struct Hypothesis {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub baseline: Vec<String>,
     /// All nodes by name.
+    #[serde(default)]
     pub nodes: BTreeMap<String, Claim>,
 }
 

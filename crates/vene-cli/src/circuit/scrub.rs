@@ -146,7 +146,9 @@ fn listed(claims: &Table) -> anyhow::Result<String> {
             agrees => format!("by {agrees}"),
         };
         let _ = write!(text, "  {:<width$}  {:>8.1}  {by}", called(row), candidates[row]);
-        if alone[row] > HARDLY_TESTED {
+        if alone[row] == 1.0 {
+            text.push_str("; always the row itself");
+        } else if alone[row] > HARDLY_TESTED {
             let _ = write!(text, "; {:.0} % have no other: hardly tested", 100.0 * alone[row]);
         }
         text.push('\n');

@@ -13,7 +13,7 @@ use clap::{Args, Subcommand};
 
 use crate::arguments::Given;
 
-/// Circuits: a model's graph, the effect of every edge, path patching, faithfulness, causal scrubbing
+/// Circuits: every edge's effect, path patching, faithfulness, causal scrubbing
 #[derive(Args)]
 #[command(
     long_about = "\

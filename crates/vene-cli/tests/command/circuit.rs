@@ -295,6 +295,143 @@ fn circuits_are_run_by_themselves_and_saved() {
     }
 }
 
+/// Capitals in two templates of one length.
+fn rows_that_agree(folder: &Path) -> String {
+    let mut text = String::new();
+    for (country, city) in [("Spain", "Madrid"), ("Italy", "Rome"), ("Japan", "Tokyo")] {
+        for template in ["The old capital of X is", "The new capital of X is"] {
+            let base = template.replace('X', country);
+            text += &format!(
+                "{{\"base\": \"{base}\", \"target\": \" {city}\", \"subject\": \"{country}\", \"group\": \"{template}\"}}\n"
+            );
+        }
+    }
+    let path = folder.join("rows.jsonl");
+    fs::write(&path, text).unwrap();
+    path.to_str().unwrap().to_owned()
+}
+
+#[test]
+fn a_model_is_scrubbed_by_hypotheses() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = rows_that_agree(folder.path());
+    let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    let hypothesis = |name: &str, text: &str| {
+        fs::write(folder.path().join(name), text).unwrap();
+        path(name)
+    };
+    let whole = hypothesis(
+        "whole.toml",
+        "logits = ['all']\n[nodes.all]\nsenders = ['rest']\nagrees = ['tokens']\n",
+    );
+    let nothing = hypothesis("nothing.json", r#"{"logits": []}"#);
+    let movers = hypothesis(
+        "movers.toml",
+        "logits = ['movers', 'rest']\nbaseline = ['rest']\n\
+         [nodes.movers]\nsenders = ['a5.h0', 'a6.h3']\nagrees = ['subject']\nquery = []\nvalue = ['early']\n\
+         [nodes.early]\nsenders = ['input', 'm0']\nagrees = ['token']\n\
+         [nodes.rest]\nsenders = ['rest']\nagrees = ['tokens']\n",
+    );
+    let line = ["circuit", "scrub", "--data", &data, "--hypothesis", &whole, "--hypothesis"];
+    let line = [&line[..], &[&nothing, "--hypothesis", &movers, "--resamples", "50"]].concat();
+    let said = printed(&[&line[..], &["--draws", "4", "--out", &path("out")]].concat());
+    assert!(said.contains("whole") && said.contains("always the row itself"), "{said}");
+    let read =
+        |run: &str, file: &str| Table::read_parquet(folder.path().join(run).join(file)).unwrap();
+    let table = read("out", "recovered.parquet");
+    assert_eq!(table.text("hypothesis").unwrap(), ["whole", "nothing", "movers"]);
+    assert_eq!(table.text("metric").unwrap(), ["log_probability"; 3]);
+    assert_eq!(table.integers("runs").unwrap(), [24; 3]);
+    let mean = |column: &str| table.floats(column).unwrap().to_vec();
+    let (found, base) = (mean("mean_value"), mean("mean_base_value"));
+    assert!((found[0] - base[0]).abs() < 1e-4, "{found:?} {base:?}");
+    assert!((found[1] - mean("mean_baseline_value")[1]).abs() < 1e-9, "{found:?}");
+    // What is known of an example by its draws is what the command says.
+    let examples = read("out", "examples.parquet");
+    assert_eq!(examples.rows(), 3 * 6 * 4);
+    let values = examples.floats("value").unwrap();
+    let of_movers: Vec<f64> = (0..examples.rows())
+        .filter(|&row| examples.text("hypothesis").unwrap()[row] == "movers")
+        .map(|row| values[row])
+        .collect();
+    assert!((of_movers.iter().sum::<f64>() / 24.0 - found[2]).abs() < 1e-9);
+    let claims = read("out", "claims.parquet");
+    assert_eq!(claims.text("node").unwrap(), ["all", "early", "movers", "rest"]);
+    assert_eq!(claims.floats("candidates").unwrap()[2], 2.0);
+    // The same from its record, and in shards.
+    let record = folder.path().join("out/run.json");
+    printed(&["run", record.to_str().unwrap(), "--out", &path("again")]);
+    let shards: Vec<String> = ["1/2", "2/2"]
+        .iter()
+        .map(|shard| {
+            let out = path(&shard.replace('/', "-"));
+            let more = ["--draws", "4", "--shard", shard, "--out", &out];
+            printed(&[&line[..], &more].concat());
+            out
+        })
+        .collect();
+    printed(&["join", &shards[0], &shards[1], "--out", &path("joined")]);
+    for file in ["examples.parquet", "recovered.csv", "claims.csv"] {
+        let bytes = |run: &str| fs::read(folder.path().join(run).join(file)).unwrap();
+        assert!(bytes("again") == bytes("out") && bytes("joined") == bytes("out"), "{file}");
+    }
+    // Another seed draws other rows.
+    printed(&[&line[..], &["--draws", "4", "--seed", "1", "--out", &path("other")]].concat());
+    assert_ne!(read("other", "examples.parquet").floats("value").unwrap(), values);
+    // An experiment that is printed is one that runs; what reads nothing is not what says nothing.
+    let spec = printed(&[&line[..], &["--draws", "4", "--print-spec"]].concat());
+    assert!(spec.contains("query = []"), "{spec}");
+    fs::write(folder.path().join("spec.toml"), spec).unwrap();
+    printed(&["run", &path("spec.toml"), "--out", &path("of-spec")]);
+    assert_eq!(read("of-spec", "examples.parquet").floats("value").unwrap(), values);
+}
+
+#[test]
+fn hypotheses_that_do_not_fit_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = rows_that_agree(folder.path());
+    let path = folder.path().join("wrong.toml");
+    let node = "[nodes.late]\nsenders = ['a5.h0']\n";
+    for (text, part) in [
+        ("logits = ['late']\n".to_owned(), "names the node `late`, and there is none"),
+        (format!("logits = []\n{node}"), "no node reads `late`"),
+        (format!("logits = ['late', 'late']\n{node}"), "twice"),
+        (format!("logits = ['late']\nbaseline = ['early']\n{node}"), "`early`"),
+        (format!("logits = ['late']\n{node}agree = ['token']\n"), "did you mean `agrees`"),
+        (format!("logits = ['late']\n{node}agrees = ['a b']\n"), "`a b`, which is none"),
+        (format!("logits = ['late']\n{node}agrees = ['object']\n"), "object"),
+        (format!("logits = ['late']\n{node}reads = ['late']\n"), "`late`"),
+        ("logits = ['late']\n[nodes.late]\nsenders = ['a99.h0']\n".to_owned(), "8 layers"),
+        ("logits = ['late']\n[nodes.late]\nsenders = ['b5']\n".to_owned(), "`b5`"),
+        ("logits = ['late']\n[nodes.late]\nsenders = ['m5']\nkey = []\n".to_owned(), "has no head"),
+        (
+            "logits = ['late']\n[nodes.late]\nsenders = ['input']\nreads = []\n".to_owned(),
+            "reads nothing",
+        ),
+        (
+            "logits = ['late']\n[nodes.late]\nsenders = ['rest', 'm5']\n".to_owned(),
+            "the rest of what is read",
+        ),
+        ("logits = 3\n".to_owned(), "line 1, column 10"),
+    ] {
+        fs::write(&path, &text).unwrap();
+        let file = path.to_str().unwrap();
+        let said = refused(&["circuit", "scrub", "--data", &data, "--hypothesis", file]);
+        assert!(said.contains(part), "{text}: {said}");
+    }
+    fs::write(&path, format!("logits = ['late']\n{node}")).unwrap();
+    let line = ["circuit", "scrub", "--data", &data, "--hypothesis", path.to_str().unwrap()];
+    for (more, part) in [
+        (&["--ablation", "zero"][..], "taken from other rows"),
+        (&["--hypothesis", path.to_str().unwrap()], "two hypotheses are called `wrong`"),
+        (&["--metric", "guess"], "guess"),
+        (&["--hypothesis", "none.toml"], "none.toml"),
+    ] {
+        let said = refused(&[&line[..], more].concat());
+        assert!(said.contains(part), "{more:?}: {said}");
+    }
+}
+
 #[test]
 fn two_scorings_are_compared() {
     let folder = tempfile::tempdir().unwrap();

@@ -80,6 +80,7 @@ pages! {
     plans = "docs/plans.md",
     python = "docs/python.md",
     pyvene_tests = "docs/pyvene-tests.md",
+    scrubbing = "docs/scrubbing.md",
     tokenizers = "docs/tokenizers.md",
     training = "docs/training.md",
     examples = "docs/examples/README.md",

@@ -56,9 +56,9 @@ mod tests {
     #[test]
     fn what_is_not_understood_is_told_in_its_place() {
         let error = read("logits = []\n[nodes.late]\nsender = ['a1.h0']\n").unwrap_err();
-        assert!(error.contains("3:1") && error.contains("did you mean `senders`"), "{error}");
+        assert!(error.contains("line 3") && error.contains("did you mean `senders`"), "{error}");
         let error = read("logits = 3\n").unwrap_err();
-        assert!(error.contains("1:10") && error.contains("a list"), "{error}");
+        assert!(error.contains("line 1, column 10") && error.contains("a list"), "{error}");
         let error = read("[nodes]\n").unwrap_err();
         assert!(error.contains("logits"), "{error}");
     }

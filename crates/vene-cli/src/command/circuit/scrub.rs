@@ -26,7 +26,7 @@ Examples:
   vene circuit scrub --hypothesis naive.toml --hypothesis refined.toml --data rows.jsonl --model embedded
   vene circuit scrub --resume scrubbed
 
-docs/circuits.md says what is in the files.",
+docs/scrubbing.md says what is in the files.",
     mut_arg("metric", |arg| arg.help("What is measured [default: log_probability]")),
     mut_arg("graph", |arg| arg.hide(true)),
     mut_arg("ablation", |arg| arg.hide(true)),
