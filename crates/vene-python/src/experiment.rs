@@ -111,6 +111,11 @@ impl Swept {
         self.inner.summary.clone().map(Table::new)
     }
 
+    #[getter]
+    fn seconds(&self) -> f64 {
+        self.inner.seconds
+    }
+
     /// The command's figures by name.
     fn figures(&self, python: Python<'_>) -> PyResult<Vec<(String, Figure)>> {
         briefly(|| Ok(figures(python.detach(|| self.inner.figures(&self.model)))))

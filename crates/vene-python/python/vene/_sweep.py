@@ -23,6 +23,8 @@ class Swept:
     """Of a pair: the probability of each token that was followed, at each place."""
     summary: Table | None
     """Over a data set: means with intervals over clusters of rows."""
+    seconds: float
+    """How long the engine took: the command's `sweep_seconds`."""
     _figures: Figures
 
     @classmethod
@@ -32,6 +34,7 @@ class Swept:
             examples=Table(swept.examples),
             tokens=None if tokens is None else Table(tokens),
             summary=None if summary is None else Table(summary),
+            seconds=swept.seconds,
             _figures=Figures(swept.figures),
         )
 
@@ -63,7 +66,7 @@ class Swept:
 
     def __reduce__(self) -> tuple[Callable[..., Swept], tuple[Any, ...]]:
         # Tables go by value; figures are drawn where the sweep was made.
-        return Swept, (self.examples, self.tokens, self.summary, Figures(None))
+        return Swept, (self.examples, self.tokens, self.summary, self.seconds, Figures(None))
 
     def __repr__(self) -> str:
         return repr(self._told)

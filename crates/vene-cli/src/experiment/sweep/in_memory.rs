@@ -1,5 +1,7 @@
 //! A sweep with a model that is loaded already, whose tables stay in memory.
 
+use std::time::Instant;
+
 use vene::plan_file::ExperimentKind;
 use vene::sweep::Summary;
 use vene::{Outline, Sweep, SweepOutcome, Table};
@@ -17,6 +19,8 @@ pub struct Swept {
     pub outcome: SweepOutcome,
     /// Over a data set, means with intervals.
     pub summary: Option<Table>,
+    /// How long the engine took, in seconds: what the command writes as `sweep_seconds`.
+    pub seconds: f64,
     sweep: Sweep,
     rows: Option<Rows>,
 }
@@ -56,10 +60,12 @@ pub fn sweep_in_memory(asked: InMemory<'_>) -> anyhow::Result<Warned<Swept>> {
             sweep.fits(model, memory)?;
         }
         let all = sweep.interventions_per_row() * sweep.rows().len();
+        let start = Instant::now();
         let executor = executor::on(name, model, memory);
         let outcome = sweep.run_with_progress(model, &*executor, &mut |done| {
             (asked.progress)(Progress { done, all, says: None })
         })?;
+        let seconds = start.elapsed().as_secs_f64();
         let (summary, rows) = match rows {
             Some((summary, data)) => {
                 let table = summary.of(outcome.examples())?;
@@ -67,7 +73,7 @@ pub fn sweep_in_memory(asked: InMemory<'_>) -> anyhow::Result<Warned<Swept>> {
             }
             None => (None, None),
         };
-        Ok(Swept { outcome, summary, sweep, rows })
+        Ok(Swept { outcome, summary, seconds, sweep, rows })
     })
 }
 
