@@ -19,19 +19,18 @@ import gpt2_shape  # noqa: E402
 
 NOTEBOOK = ROOT / "docs/notebooks/interchange-intervention.ipynb"
 
-
-# Each with how far pyvene's numbers may be: in SmolLM2 PyTorch's own single precision is 5e-6 off double precision at the
-# prompt itself (vene 4e-7).
+# In SmolLM2 PyTorch's own single precision is 8e-6 off: pyvene's numbers are in double there.
+TOLERANCE = 1e-5
 MODELS = {
-    "embedded": ("embedded", 1e-5),
-    "gpt2-shape": ("gpt2-shape", 1e-5),
-    "smollm2": (Path(os.environ.get("VENE_MODELS", ROOT / ".cache/models")) / "smollm2-135m-instruct-q4_1.gguf", 1.5e-5),
+    "embedded": "embedded",
+    "gpt2-shape": "gpt2-shape",
+    "smollm2": Path(os.environ.get("VENE_MODELS", ROOT / ".cache/models")) / "smollm2-135m-instruct-q4_1.gguf",
 }
 
 
 @pytest.mark.parametrize("name", MODELS)
 def test_the_tutorial_runs_and_gives_pyvenes_numbers(name, tmp_path):
-    model, tolerance = MODELS[name]
+    model = MODELS[name]
     if name == "gpt2-shape":
         # 340 MB that follow from a few lines; pyvene was given the same.
         model = tmp_path / "gpt2-shape"
@@ -50,7 +49,7 @@ def test_the_tutorial_runs_and_gives_pyvenes_numbers(name, tmp_path):
     printed = "".join(
         output["text"] for cell in notebook.cells for output in cell.get("outputs", []) if output["output_type"] == "stream")
     madrid = re.search(r"_Madrid +([0-9.]+)", printed)
-    assert madrid and abs(float(madrid[1]) - fixture["tokens"][0]["base_probability"]) < tolerance and "_Rome" in printed
+    assert madrid and abs(float(madrid[1]) - fixture["tokens"][0]["base_probability"]) < TOLERANCE and "_Rome" in printed
     images = [
         output for cell in notebook.cells for output in cell.get("outputs", [])
         if any(kind.startswith("image/") for kind in output.get("data", {}))]
@@ -62,9 +61,9 @@ def test_the_tutorial_runs_and_gives_pyvenes_numbers(name, tmp_path):
         (row["component"], row["layer"], row["position"], row["token"].replace(" ", "_")): row["probability"]
         for row in fixture["rows"]}
     expected = [by_pyvene[row.type, int(row.layer[1:]), row.pos, row.token] for row in frame.itertuples()]
-    np.testing.assert_allclose(frame["prob"], expected, rtol=0, atol=tolerance)
+    np.testing.assert_allclose(frame["prob"], expected, rtol=0, atol=TOLERANCE)
     # The numbers say something: edits move them by far more than they may be off.
-    assert frame.groupby("token")["prob"].agg(np.ptp).min() > 100 * tolerance
+    assert frame.groupby("token")["prob"].agg(np.ptp).min() > 100 * TOLERANCE
     shutil.rmtree(tmp_path / "gpt2-shape", ignore_errors=True)
 
 
@@ -91,6 +90,6 @@ def test_a_notebook_gives_what_it_shows(name, tolerance):
     assert [NUMBER.sub("#", text) for text in found] == [NUMBER.sub("#", text) for text in shown]
     numbers = [[float(number) for text in texts for number in NUMBER.findall(text)] for texts in (shown, found)]
     assert len(numbers[0]) >= 20
-    np.testing.assert_allclose(numbers[1], numbers[0], rtol=tolerance, atol=tolerance)
+    np.testing.assert_allclose(numbers[1], numbers[0], rtol=tolerance, atol=TOLERANCE)
     images = [output for cell in notebook.cells for output in cell.get("outputs", []) if "image/png" in output.get("data", {})]
     assert len(images) == 2
