@@ -70,7 +70,8 @@ fn recover(hypotheses: Vec<Hypothesis>, features: &[Feature]) -> BTreeMap<String
         let found = scrubbing.run_row(&model, row, &mut |_| ControlFlow::Continue(())).unwrap();
         tables.push(scrubbing.table(row, &found).unwrap());
     }
-    let table = recovered(&Table::concatenate(&tables, &[]).unwrap(), &Bootstrap::default()).unwrap();
+    let table =
+        recovered(&Table::concatenate(&tables, &[]).unwrap(), &Bootstrap::default()).unwrap();
     let names = table.text("hypothesis").unwrap().into_iter().map(str::to_owned);
     names.zip(table.optional_floats("recovered").unwrap().into_iter().flatten()).collect()
 }

@@ -6,6 +6,7 @@ mod circuit;
 mod collect;
 mod completions;
 mod demo;
+mod direction;
 mod evaluate;
 mod generate;
 mod help;
@@ -36,6 +37,7 @@ pub enum Command {
     Lens(Box<lens::Arguments>),
     Attribute(Box<attribute::Arguments>),
     Attention(Box<attention::Arguments>),
+    Direction(Box<direction::Arguments>),
     Weights(weights::Arguments),
     Generate(generate::Arguments),
     Run(Box<run::Arguments>),
@@ -66,6 +68,7 @@ impl Command {
             Self::Lens(arguments) => arguments.run(given),
             Self::Attribute(arguments) => arguments.run(given),
             Self::Attention(arguments) => arguments.run(given),
+            Self::Direction(arguments) => arguments.run(given),
             Self::Weights(arguments) => arguments.run(&given),
             Self::Generate(arguments) => arguments.run(given),
             Self::Run(arguments) => arguments.run(given),

@@ -55,10 +55,12 @@ pub enum Kind {
     Attribution,
     /// Attention patterns, or scores of heads.
     Attention,
+    /// Directions that tell the sides of a data set apart.
+    Directions,
 }
 
 impl Kind {
-    const ALL: [Self; 14] = [
+    const ALL: [Self; 15] = [
         Self::Demo,
         Self::Sweep,
         Self::DataSweep,
@@ -73,6 +75,7 @@ impl Kind {
         Self::Lens,
         Self::Attribution,
         Self::Attention,
+        Self::Directions,
     ];
 
     /// Whether it is run in one go: where it is stopped it leaves nothing to go on with.
@@ -85,6 +88,7 @@ impl Kind {
                 | Self::Lens
                 | Self::Attribution
                 | Self::Attention
+                | Self::Directions
         )
     }
 
@@ -104,6 +108,7 @@ impl Kind {
             Self::Lens => "lens",
             Self::Attribution => "attribution",
             Self::Attention => "attention",
+            Self::Directions => "directions",
         }
     }
 
@@ -117,7 +122,7 @@ impl Kind {
             Self::Training => "training",
             Self::Collection => "collection",
             Self::Generation => "generation",
-            Self::Lens | Self::Attribution | Self::Attention => "look",
+            Self::Lens | Self::Attribution | Self::Attention | Self::Directions => "look",
         }
     }
 
@@ -138,6 +143,7 @@ impl Kind {
             Self::Lens => "look through the logit lens",
             Self::Attribution => "direct logit attribution",
             Self::Attention => "look at attention",
+            Self::Directions => "search for directions",
         }
     }
 }

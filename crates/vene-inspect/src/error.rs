@@ -26,6 +26,12 @@ pub enum InspectError {
     /// A table that cannot be made.
     #[error(transparent)]
     Table(#[from] TableError),
+    /// Sides of a data set that cannot be told apart.
+    #[error(transparent)]
+    Direction(#[from] crate::direction::DirectionError),
+    /// A place that the model does not have.
+    #[error(transparent)]
+    Site(#[from] vene_model::SiteError),
     /// Intervals that cannot be computed.
     #[error(transparent)]
     Statistics(#[from] StatisticsError),

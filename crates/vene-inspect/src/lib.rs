@@ -11,6 +11,7 @@
 //! * [`attention`]: attention patterns, and how much heads look at the previous token, at earlier copies of the token, and
 //!   behind them;
 //! * [`composition`]: what heads do by their weights alone;
+//! * [`direction`](mod@direction): steering vectors and probes, and how well they tell held-out texts apart;
 //! * [`weights`]: any weight by name, in one layout for all families.
 //!
 //! What is looked at is a [`Subject`]: a prompt, or a row of a data set, with its edits if there are any. Each function takes
@@ -21,6 +22,7 @@ pub mod attention;
 pub mod attribution;
 mod collected;
 pub mod composition;
+pub mod direction;
 mod eigenvalues;
 mod error;
 mod frozen;

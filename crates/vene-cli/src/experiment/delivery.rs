@@ -115,7 +115,8 @@ pub fn resume(folder: &Path, kinds: &[Kind], json: bool) -> anyhow::Result<()> {
         | Kind::Generation
         | Kind::Lens
         | Kind::Attribution
-        | Kind::Attention => {
+        | Kind::Attention
+        | Kind::Directions => {
             bail!("{} holds a {}, which is run in one go", folder.display(), kind.name())
         }
     }

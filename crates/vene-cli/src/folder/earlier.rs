@@ -40,7 +40,8 @@ impl Kept {
             | Kind::Generation
             | Kind::Lens
             | Kind::Attribution
-            | Kind::Attention => &[],
+            | Kind::Attention
+            | Kind::Directions => &[],
             Kind::DataSweep
             | Kind::PlanSweep
             | Kind::Collection

@@ -5,12 +5,12 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result, ensure};
 use candle_core::{DType, Device, Tensor};
+use vene::inspect::direction::{Contrast, logistic_weights};
 use vene::intervention::{PrincipalComponents, RotatedSpace, Rotation, Subspace};
 use vene::training::{AdamW, Epoch, Examples, Objective, Schedule, Trainer};
 use vene::{Component, Edit, Executor, Forked, Model, Plan, Positions};
 
 use crate::contrast::{Pair, examples, positions};
-use crate::probe;
 
 /// Random directions that are averaged.
 pub const RANDOM: u64 = 5;
@@ -55,24 +55,11 @@ impl Activations {
 
     /// The mean of the positive side less that of the other.
     pub fn difference_of_means(&self) -> Result<Vec<f64>> {
-        let mean = |side: bool| -> Result<Vec<f64>> {
-            let of_side: Vec<&Vec<f64>> = self
-                .rows
-                .iter()
-                .zip(&self.positive)
-                .filter(|row| *row.1 == side)
-                .map(|row| row.0)
-                .collect();
-            let first = of_side.first().context("a side of the contrast has no row")?;
-            let mut mean = vec![0.0; first.len()];
-            for row in &of_side {
-                for (mean, value) in mean.iter_mut().zip(row.iter()) {
-                    *mean += value / of_side.len() as f64;
-                }
-            }
-            Ok(mean)
+        let side = |side: bool| {
+            let rows = self.rows.iter().zip(&self.positive).filter(move |row| *row.1 == side);
+            rows.map(|row| row.0.clone()).collect()
         };
-        Ok(mean(true)?.iter().zip(mean(false)?).map(|(one, other)| one - other).collect())
+        Ok(Contrast { positive: side(true), negative: side(false) }.difference()?)
     }
 
     /// The first principal component, sides not looked at.
@@ -84,7 +71,7 @@ impl Activations {
 
     /// The weights of a logistic-regression probe.
     pub fn probe(&self) -> Result<Vec<f64>> {
-        probe::weights(&self.rows, &self.positive)
+        Ok(logistic_weights(&self.rows, &self.positive)?)
     }
 }
 

@@ -16,7 +16,6 @@ mod contrast;
 mod figures;
 mod find;
 mod measure;
-mod probe;
 mod steer;
 
 use std::fs;

@@ -1,19 +1,23 @@
-//! A logistic-regression probe: the direction along which two classes of activations are told apart.
+//! Logistic regression: the direction along which two classes of activations are told apart.
 //!
 //! The weights that minimise ½ |w|² + Σ log(1 + exp(−y (w · x))), as scikit-learn's default with C = 1,
 //! over values that are centred instead of an intercept (classes are of one size here). The weights
 //! are a sum of the samples, w = Σ aᵢ xᵢ, so that Newton's method runs over as many numbers as there
 //! are samples (Rasmussen & Williams 2006, algorithm 3.1).
 
-use anyhow::{Result, ensure};
+use super::DirectionError;
+
+type Result<T> = std::result::Result<T, DirectionError>;
 
 /// Newton's steps at most; a few are enough.
 const STEPS: usize = 100;
 
 /// The weights `[width]` of a probe for rows `[sample][width]` of activations and their classes.
-pub fn weights(rows: &[Vec<f64>], positive: &[bool]) -> Result<Vec<f64>> {
+pub fn logistic_weights(rows: &[Vec<f64>], positive: &[bool]) -> Result<Vec<f64>> {
     let count = rows.len();
-    ensure!(count == positive.len() && count > 1, "a probe needs a class for each row");
+    if count != positive.len() || count < 2 {
+        return Err(DirectionError::Classes { rows: count, classes: positive.len() });
+    }
     let width = rows[0].len();
     let mut mean = vec![0.0; width];
     for row in rows {
@@ -105,23 +109,25 @@ fn logistic(x: f64) -> f64 {
     1.0 / (1.0 + (-x).exp())
 }
 
-fn dot(one: &[f64], other: &[f64]) -> f64 {
+pub(super) fn dot(one: &[f64], other: &[f64]) -> f64 {
     one.iter().zip(other).map(|(one, other)| one * other).sum()
 }
 
-fn times(matrix: &[Vec<f64>], vector: &[f64]) -> Vec<f64> {
+pub(super) fn times(matrix: &[Vec<f64>], vector: &[f64]) -> Vec<f64> {
     matrix.iter().map(|row| dot(row, vector)).collect()
 }
 
 /// Solves a symmetric positive definite system by Cholesky's factors, which take the matrix' place.
-fn solve(mut matrix: Vec<Vec<f64>>, mut vector: Vec<f64>) -> Result<Vec<f64>> {
+pub(super) fn solve(mut matrix: Vec<Vec<f64>>, mut vector: Vec<f64>) -> Result<Vec<f64>> {
     let count = vector.len();
     for row in 0..count {
         for column in 0..=row {
             let known = dot(&matrix[row][..column], &matrix[column][..column]);
             let rest = matrix[row][column] - known;
             if row == column {
-                ensure!(rest > 0.0, "the samples' products are no numbers");
+                if rest.is_nan() || rest <= 0.0 {
+                    return Err(DirectionError::NotFinite);
+                }
                 matrix[row][row] = rest.sqrt();
             } else {
                 matrix[row][column] = rest / matrix[column][column];
@@ -142,6 +148,7 @@ fn solve(mut matrix: Vec<Vec<f64>>, mut vector: Vec<f64>) -> Result<Vec<f64>> {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
+    use super::logistic_weights as weights_of;
     use super::*;
 
     /// Two clouds that overlap, in more dimensions than samples.
@@ -164,7 +171,7 @@ mod tests {
         for scale in [0.05, 1.0, 300.0] {
             let rows: Vec<Vec<f64>> =
                 rows.iter().map(|row| row.iter().map(|value| value * scale).collect()).collect();
-            let weights = weights(&rows, &positive).unwrap();
+            let weights = weights_of(&rows, &positive).unwrap();
             let count = rows.len() as f64;
             let mean: Vec<f64> = (0..60)
                 .map(|column| rows.iter().map(|row| row[column]).sum::<f64>() / count)
@@ -187,11 +194,11 @@ mod tests {
     #[test]
     fn what_tells_classes_apart_is_found() {
         let (rows, positive) = clouds();
-        let weights = weights(&rows, &positive).unwrap();
+        let weights = weights_of(&rows, &positive).unwrap();
         let largest =
             (0..60).max_by(|a, b| weights[*a].abs().total_cmp(&weights[*b].abs())).unwrap();
         assert_eq!(largest, 7);
         assert!(weights[7] > 0.0);
-        assert!(super::weights(&rows, &positive[1..]).is_err());
+        assert!(weights_of(&rows, &positive[1..]).is_err());
     }
 }
