@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use pyo3::prelude::*;
-use vene::data::{ReadOptions, Role, read_with};
+use vene::data::{LeftOut, ReadOptions, Role, read_with};
 use vene::inspect::attention::{self, Patterns};
 use vene::inspect::attribution::{self, Attribution};
 use vene::inspect::composition::{self, Input};
@@ -64,11 +64,7 @@ impl Looked {
                 needs_foil: needs && rows.iter().any(|row| !row.foil.is_empty()),
             };
             let found = asked.of(&model.inner, &rows).map_err(of_look)?;
-            let left = found.left_out.first().map(|first| {
-                let (count, all) = (found.left_out.len(), rows.len());
-                format!("{count} of {all} rows left out ({}: {})", first.name(), first.reason)
-            });
-            let warnings = left.into_iter().collect();
+            let warnings = of_left_out(&found.left_out, rows.len());
             return Ok(Ready { subjects: found.subjects, of_rows: true, bootstrap, warnings });
         }
         let Some(prompt) = &self.prompt else { return Err(error::input("there is no prompt")) };
@@ -122,7 +118,16 @@ impl Ready {
 }
 
 /// An error of a look, by its kind.
-fn of_look(failed: InspectError) -> PyErr {
+/// What a user should know of rows that are not used.
+pub(crate) fn of_left_out(left_out: &[LeftOut], all: usize) -> Vec<String> {
+    let said = left_out.first().map(|first| {
+        let count = left_out.len();
+        format!("{count} of {all} rows left out ({}: {})", first.name(), first.reason)
+    });
+    said.into_iter().collect()
+}
+
+pub(crate) fn of_look(failed: InspectError) -> PyErr {
     match failed {
         InspectError::Run(failed) => error::of_run(*failed),
         InspectError::Plan(_) | InspectError::Position(_) => error::of_plan(failed),

@@ -7,6 +7,7 @@
 mod batch;
 mod circuit;
 mod compute;
+mod direction;
 mod error;
 mod experiment;
 mod figure;
@@ -73,6 +74,7 @@ fn _vene(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(inspect::list_weights, module)?)?;
     module.add_function(wrap_pyfunction!(inspect::look_attribution, module)?)?;
     module.add_function(wrap_pyfunction!(inspect::look_head_scores, module)?)?;
+    module.add_function(wrap_pyfunction!(direction::find_directions, module)?)?;
     module.add_function(wrap_pyfunction!(inspect::look_lens, module)?)?;
     module.add_function(wrap_pyfunction!(inspect::read_weight, module)?)?;
     module.add_function(wrap_pyfunction!(metric::metric_outputs, module)?)?;

@@ -147,3 +147,35 @@ def test_a_look_can_be_pickled(model):
 def test_what_cannot_be_asked_is_refused(model, ask, says):
     with pytest.raises(vene.VeneError, match=says):
         ask(model)
+
+
+CONTINENTS = [
+    {"base": f"The capital of {one} is", "source": f"The capital of {other} is", "subject": one, "source_subject": other}
+    for one, other in (("Spain", "Japan"), ("Italy", "India"), ("France", "China"), ("Poland", "Iran"), ("Greece", "Iraq"))
+]
+
+
+def test_a_direction_tells_continents_apart_and_steers(model):
+    found = model.direction(CONTINENTS, position="subject_last", layers=[0, 6], resamples=50)
+    auc = {row["layer"]: row["mean"] for row in found.table.to_dicts() if row["metric"] == "auc"}
+    assert auc[6] > 0.9 and set(found.vectors) == {0, 6} and found.best in (0, 6)
+    assert found.vectors[6].shape == (model.config.d_model,) and len(found.pairs) == 10
+    # The difference of means is what the activations' means are apart.
+    def mean(side):
+        return np.mean([np.asarray(model.trace(row[side])["block_output/6"])[3] for row in CONTINENTS], axis=0)
+
+    np.testing.assert_allclose(found.vectors[6], mean("base") - mean("source"), rtol=0, atol=1e-3)
+    edited = model.run({"edit": [found.edit(1.0, layer=6, positions=0)]}, "Japan is a country in")
+    assert edited is not None
+    turned = [{**row, "target": " a", "foil": " b"} for row in CONTINENTS]
+    same = model.direction(turned, position="subject_last", layers=[6], positive=" b", resamples=50)
+    np.testing.assert_allclose(same.vectors[6], -found.vectors[6], rtol=0, atol=1e-4)
+    for wrong, said in [
+        ({"method": "guess"}, "guess"), ({"component": "guess"}, "guess"), ({"layers": [99]}, "99"), ({"positive": " c"}, "side"),
+        ({"position": "object"}, "object"),
+    ]:
+        with pytest.raises(vene.VeneError) as told:
+            model.direction(CONTINENTS, **wrong)
+        assert said in str(told.value)
+    with pytest.raises(vene.VeneError, match="there is no direction of layer 3"):
+        found.edit(layer=3)

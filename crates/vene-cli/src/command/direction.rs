@@ -273,7 +273,7 @@ fn draw(
         caption: Caption::new(format!("{}: {title}", model::short_name(model)))
             .note(what.0, &what.1),
         metric: Some("auc".to_owned()),
-        value_title: Some("area under the ROC curve, held out".to_owned()),
+        value_title: Some("held-out area under ROC".to_owned()),
         lines: "component".to_owned(),
         facets: Facets::none(),
         interval: Some(Interval::default().named("95 % interval")),

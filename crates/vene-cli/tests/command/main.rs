@@ -6,6 +6,7 @@ mod bad_input;
 mod circuit;
 mod collect;
 mod demo;
+mod direction;
 mod folders;
 mod generate;
 mod help;

@@ -66,6 +66,7 @@ pages! {
     components = "docs/components.md",
     data_sets = "docs/data-sets.md",
     differences = "docs/differences.md",
+    directions_of_activations = "docs/directions.md",
     experiments = "docs/experiments.md",
     extending = "docs/extending.md",
     families = "docs/families.md",

@@ -1,7 +1,7 @@
 //! Directions at every layer, from the activations of a data set's pairs.
 
 use candle_core::{DType, Tensor};
-use vene_data::{LeftOut, Requirements, Role, Row, prepare};
+use vene_data::{LeftOut, PreparedRow, Requirements, Role, Row, prepare};
 use vene_engine::{Example, Plan};
 use vene_model::{BeginningOfSequence, Component, Model, Outline, Site};
 use vene_random::seed_at;
@@ -9,7 +9,7 @@ use vene_table::Table;
 
 use super::logistic::dot;
 use super::separation::{HeldOut, folds, held_out};
-use super::{Contrast, DirectionMethod};
+use super::{Contrast, DirectionError, DirectionMethod};
 use crate::collected::{Collected, Wanted, collect};
 use crate::{InspectError, Seen, Subject, chunks};
 
@@ -55,7 +55,7 @@ pub struct FoundDirections {
 /// whose target is none of them is turned round: its source is on the first side.
 ///
 /// # Errors
-/// No row that can be used; answers of which none is a row's target, or all are.
+/// No row that can be used; a row of which neither side has one of the answers.
 pub fn pairs(
     outline: &Outline,
     rows: &[Row],
@@ -79,17 +79,12 @@ pub fn pairs(
     let (prepared, left_out) = prepare(outline, rows, &requirements);
     let mut sides = [Vec::new(), Vec::new()];
     let is_positive = |row: &Row| row.target.iter().any(|target| positive.contains(target));
-    if !positive.is_empty() {
-        let count = prepared.iter().filter(|row| is_positive(&row.row)).count();
-        if count == 0
-            || prepared.iter().any(|row| !is_positive(&row.row) && !has_foil(&row.row, positive))
-        {
-            let other = prepared.iter().find(|row| !is_positive(&row.row));
-            let target = other.and_then(|row| row.row.target.first().cloned()).unwrap_or_default();
-            return Err(
-                super::DirectionError::Side { target, positive: positive.join(", ") }.into()
-            );
-        }
+    let is_unknown = |row: &&PreparedRow| {
+        !positive.is_empty() && !is_positive(&row.row) && !has_foil(&row.row, positive)
+    };
+    if let Some(row) = prepared.iter().find(is_unknown) {
+        let target = row.row.target.first().cloned().unwrap_or_default();
+        return Err(DirectionError::Side { target, positive: positive.join(", ") }.into());
     }
     for row in prepared {
         let Some(source) = &row.source else { continue };
@@ -198,7 +193,7 @@ impl Directions {
         let of_site = |site: &(Component, Option<usize>)| {
             let mean = |showed: &Collected| -> Result<Vec<f64>, InspectError> {
                 let mean = |rows: &Tensor| rows.to_dtype(DType::F64)?.mean(0)?.to_vec1();
-                Ok(mean(showed.tensor(*site)?).map_err(super::DirectionError::from)?)
+                Ok(mean(showed.tensor(*site)?).map_err(DirectionError::from)?)
             };
             collected.iter().map(mean).collect::<Result<Vec<_>, _>>()
         };

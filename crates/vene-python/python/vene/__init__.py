@@ -21,6 +21,7 @@ from vene import _vene
 from vene._activations import Activations
 from vene._arrays import Tensor
 from vene._circuit import Graph, Measured
+from vene._direction import Directions
 from vene._errors import InputError, ModelError, PlanError, RunError, VeneError
 from vene._figure import Figure
 from vene._from_memory import from_tensors, from_transformers
@@ -96,6 +97,7 @@ __all__ = [
     "Attention",
     "Config",
     "Context",
+    "Directions",
     "Encoding",
     "Figure",
     "Graph",

@@ -17,6 +17,7 @@ from vene import _vene
 from vene._activations import Activations
 from vene._arrays import LazyRows, array, tensor
 from vene._circuit import CircuitMethods
+from vene._direction import DirectionMethods
 from vene._config import Config
 from vene._errors import InputError, ModelError
 from vene._experiment import Names, do, listed, names
@@ -46,7 +47,7 @@ Metrics = str | Callable[..., Any] | Sequence[str | Callable[..., Any]]
 """Metrics: names of built-in ones, and functions (`vene.metric`)."""
 
 
-class Model(CircuitMethods):
+class Model(CircuitMethods, DirectionMethods):
     """A model and its tokenizer. Made by `vene.load`."""
 
     def __init__(self, model: _vene.Model, name: str, precision: str = "single", *, has_files: bool = True) -> None:
