@@ -27,7 +27,7 @@ use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
 
-use crate::CheckpointError;
+use crate::{ChatTemplate, CheckpointError};
 use hugging_face::bos::Bos;
 use library::Library;
 use piece::readable;
@@ -69,6 +69,8 @@ pub struct Tokenizer {
     /// Who decided about that, in words.
     why: Arc<str>,
     ends: Vec<u32>,
+    /// How conversations are written; why that is not known.
+    chat: Result<ChatTemplate, Arc<str>>,
 }
 
 enum Algorithm {
@@ -87,13 +89,15 @@ impl Tokenizer {
             adds_bos: false,
             why: "the network reads no text".into(),
             ends: Vec::new(),
+            chat: Err("the network reads no text".into()),
         }
     }
 
     fn new(file: &str, algorithm: Algorithm, rule: Bos) -> Result<Self, CheckpointError> {
         let Bos { id: bos, adds: adds_bos, why } = rule;
         let (algorithm, ends) = (Arc::new(algorithm), Vec::new());
-        let tokenizer = Self { algorithm, bos, adds_bos, why: why.into(), ends };
+        let chat = Err("the model's files hold no chat template".into());
+        let tokenizer = Self { algorithm, bos, adds_bos, why: why.into(), ends, chat };
         let size = tokenizer.vocabulary_size();
         match bos {
             Some(id) if id as usize >= size => Err(CheckpointError::malformed(
@@ -106,6 +110,29 @@ impl Tokenizer {
             )),
             _ => Ok(tokenizer),
         }
+    }
+
+    /// The same, which writes conversations in this way.
+    fn speaking(mut self, chat: Result<ChatTemplate, String>) -> Self {
+        self.chat = chat.map_err(Into::into);
+        self
+    }
+
+    /// The model's chat template.
+    ///
+    /// # Errors
+    /// It has none, with the places where one was looked for.
+    pub fn chat_template(&self) -> Result<&ChatTemplate, CheckpointError> {
+        let none = |problem: &Arc<str>| CheckpointError::NoChatTemplate { problem: problem.to_string() };
+        self.chat.as_ref().map_err(none)
+    }
+
+    /// The token that ends the assistant's turn, as the chat template writes it; `None` where the template does not tell,
+    /// or ends turns by plain text.
+    pub fn turn_end(&self) -> Option<u32> {
+        let after = self.chat.as_ref().ok()?.after_answer()?;
+        let first = self.bare_tokens(after.trim_start()).ok()?.first().copied()?;
+        self.is_special(first).then_some(first)
     }
 
     /// Tokenizes, with a beginning-of-sequence token if the model's own files ask for it.
