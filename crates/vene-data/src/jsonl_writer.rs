@@ -1,7 +1,7 @@
 //! Rows as JSON lines: one object a row, so that a data set can be read by eye, by `grep` and by
 //! any other program.
 //!
-//! The keys of an object are `base`, `source`, `target`, `foil`, `foil_is` (where the foil is not the
+//! The keys of an object are `base`, `source` (of conversations `messages`, `source_messages`), `target`, `foil`, `foil_is` (where the foil is not the
 //! source's answer), the names of its spans, and `group`. An answer is a string, several are an array, as is one that starts with a bracket. A span `subject` is the text in the base,
 //! `source_subject` that in the source, `subject_occurrence` and `source_subject_occurrence` say
 //! which occurrence is meant, counted from 0; a stretch of characters is `[start, end]`, the end
@@ -36,7 +36,7 @@ pub enum WriteError {
 vene_named::debug_as_sentence!(WriteError);
 
 /// The keys that are no spans, as an error tells them.
-const RESERVED: &str = "base, source, target, foil, foil_is and group";
+const RESERVED: &str = "base, source, messages, source_messages, target, foil, foil_is and group";
 
 /// Writes rows as JSON lines (see this module's beginning for the keys).
 ///
@@ -57,8 +57,14 @@ pub fn write_jsonl<'a>(
 /// A row's object, or the name of the span that cannot be written.
 fn object_of(row: &Row) -> Result<Map<String, Value>, String> {
     let mut object = Map::new();
-    object.insert("base".to_owned(), json!(row.base));
-    if let Some(source) = &row.source {
+    if row.base_messages.is_empty() {
+        object.insert("base".to_owned(), json!(row.base));
+    } else {
+        object.insert("messages".to_owned(), json!(row.base_messages));
+    }
+    if !row.source_messages.is_empty() {
+        object.insert("source_messages".to_owned(), json!(row.source_messages));
+    } else if let Some(source) = &row.source {
         object.insert("source".to_owned(), json!(source));
     }
     for (key, answers) in [("target", &row.target), ("foil", &row.foil)] {

@@ -5,7 +5,7 @@
 
 use std::fmt::{self, Display, Formatter};
 
-use vene_model::{BeginningOfSequence, Outline, Prompt};
+use vene_model::{Outline, Prompt};
 
 use super::{PreparedRow, RowName};
 
@@ -81,10 +81,7 @@ fn lacks_space(outline: &Outline, prompt: &Prompt, answer: &str) -> bool {
 
 /// The first token that a text adds to a prompt.
 fn next(outline: &Outline, prompt: &Prompt, text: &str) -> Option<u32> {
-    let whole = format!("{}{text}", prompt.text().unwrap_or_default());
-    let bos =
-        if prompt.has_bos() { BeginningOfSequence::Always } else { BeginningOfSequence::Never };
-    let whole = outline.prompt_with(&whole, bos).ok()?;
+    let whole = outline.continued(prompt, text).ok()?;
     whole.tokens().strip_prefix(prompt.tokens())?.first().copied()
 }
 

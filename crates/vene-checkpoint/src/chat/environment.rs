@@ -57,7 +57,8 @@ fn environment(now: NaiveDateTime) -> Environment<'static> {
         Err(Error::new(ErrorKind::InvalidOperation, format!("{RAISED}{message}")))
     });
     environment.add_function("strftime_now", move |form: &str| {
-        strftime::format(now, form).map_err(|problem| Error::new(ErrorKind::InvalidOperation, problem))
+        strftime::format(now, form)
+            .map_err(|problem| Error::new(ErrorKind::InvalidOperation, problem))
     });
     environment
 }
@@ -92,9 +93,11 @@ fn to_json(value: &Value, indent: Option<Value>, named: Kwargs) -> Result<String
         Some(count) => Some(" ".repeat(usize::try_from(count.clone())?.min(64))),
     };
     let mut separators = [if indent.is_some() { "," } else { ", " }.to_owned(), ": ".to_owned()];
-    if let Some(given) = named.get::<Option<Value>>("separators")?.filter(|given| !given.is_none()) {
+    if let Some(given) = named.get::<Option<Value>>("separators")?.filter(|given| !given.is_none())
+    {
         let given: Vec<String> = given.try_iter()?.map(|text| text.to_string()).collect();
-        separators = given.try_into().map_err(|_| wrong("tojson: separators are two texts".into()))?;
+        separators =
+            given.try_into().map_err(|_| wrong("tojson: separators are two texts".into()))?;
     }
     named.assert_all_used()?;
     let [between_items, after_key] = separators;

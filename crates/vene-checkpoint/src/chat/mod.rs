@@ -22,8 +22,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::CheckpointError;
 pub(crate) use read::{in_gguf, in_settings, most_bytes};
-use segments::locate;
 pub use segments::Segment;
+use segments::locate;
 
 /// A turn of a conversation.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -94,9 +94,8 @@ impl ChatTemplate {
     pub fn render(&self, messages: &[Message]) -> Result<Rendered, CheckpointError> {
         let now = chrono::Local::now().naive_local();
         let is_continued = messages.last().is_some_and(|last| last.role == "assistant");
-        let write = |messages: &[Message]| {
-            self.write(&Value::from(Serde(messages)), !is_continued, now)
-        };
+        let write =
+            |messages: &[Message]| self.write(&Value::from(Serde(messages)), !is_continued, now);
         let text = write(messages)?;
         let segments = locate(messages, &text, write);
         if !is_continued {
@@ -117,8 +116,7 @@ impl ChatTemplate {
     pub fn after_answer(&self) -> Option<String> {
         let messages = [Message::new("user", "a"), Message::new("assistant", "b")];
         let now = chrono::Local::now().naive_local();
-        let write =
-            |messages: &[Message]| self.write(&Value::from(Serde(messages)), false, now);
+        let write = |messages: &[Message]| self.write(&Value::from(Serde(messages)), false, now);
         let text = write(&messages).ok()?;
         let segments = locate(&messages, &text, write);
         let answer = segments.last().filter(|last| last.message == 1)?;
@@ -143,7 +141,8 @@ impl ChatTemplate {
         now: NaiveDateTime,
     ) -> Result<String, CheckpointError> {
         // As transformers hands them over, so that `tools is defined` and `tools is none` both hold.
-        let mut context = BTreeMap::from([("tools", Value::from(())), ("documents", Value::from(()))]);
+        let mut context =
+            BTreeMap::from([("tools", Value::from(())), ("documents", Value::from(()))]);
         let tokens = self.parts.tokens.iter().map(|(name, value)| (name.as_str(), value.clone()));
         context.extend(tokens);
         context.extend(values);

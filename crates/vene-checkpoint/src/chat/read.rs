@@ -106,7 +106,10 @@ fn one_of(file: &str, all: Vec<(String, String)>) -> Result<String, String> {
         all.iter().take(8).map(|(name, _)| name.escape_debug().take(40).collect()).collect();
     let default = all.into_iter().find(|(name, _)| name == DEFAULT);
     default.map(|(_, text)| text).ok_or_else(|| {
-        format!("{file} has several chat templates ({}), none of them named `{DEFAULT}`", names.join(", "))
+        format!(
+            "{file} has several chat templates ({}), none of them named `{DEFAULT}`",
+            names.join(", ")
+        )
     })
 }
 

@@ -123,7 +123,8 @@ impl Tokenizer {
     /// # Errors
     /// It has none, with the places where one was looked for.
     pub fn chat_template(&self) -> Result<&ChatTemplate, CheckpointError> {
-        let none = |problem: &Arc<str>| CheckpointError::NoChatTemplate { problem: problem.to_string() };
+        let none =
+            |problem: &Arc<str>| CheckpointError::NoChatTemplate { problem: problem.to_string() };
         self.chat.as_ref().map_err(none)
     }
 

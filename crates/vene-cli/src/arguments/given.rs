@@ -14,6 +14,8 @@ use clap::parser::ValueSource;
 use clap::{Arg, ArgMatches};
 use vene::plan_file::PlanFile;
 
+use crate::prompts::READ_BY;
+
 /// Enters an option in the account and gives its value: `read!(given, self.data => window)`. The option's id is the
 /// field's name, so that the two cannot differ.
 macro_rules! read {
@@ -181,7 +183,7 @@ impl Given {
         let read = self.read.borrow();
         for Entry { id, shown, count, .. } in &self.entries {
             let by = || {
-                let by = read_by.iter().find(|(known, _)| known == id);
+                let by = read_by.iter().chain(READ_BY).find(|(known, _)| known == id);
                 by.map_or_else(String::new, |(_, by)| format!(": it is read only {by}"))
             };
             match read.get(id).copied().unwrap_or(0) {

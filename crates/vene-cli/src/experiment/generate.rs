@@ -12,6 +12,7 @@ use super::{Delivery, Experiment, key};
 use crate::arguments::{ReadBy, in_prompt, read};
 use crate::generation::{Job, folder};
 use crate::plan_given;
+use crate::prompts;
 use crate::record::{Kind, RECORD};
 use crate::{interrupt, model, terminal};
 
@@ -110,15 +111,15 @@ fn account_of_plan(experiment: &Experiment) {
 }
 
 fn job(experiment: &Experiment, outline: &Outline, plan: Plan) -> anyhow::Result<Job> {
-    let bos = key!(experiment, model.bos).unwrap_or_default();
+    let form = prompts::form(experiment);
     // Whichever of the two it is, the other one was looked for.
     let in_data = key!(experiment, data.base);
     let Some(prompt) = key!(experiment, generate.prompt).or(in_data) else {
         bail!("there is no prompt: give one, or name it in the plan ([generate], prompt)");
     };
     let prepared = |text: &str, whose: String| -> anyhow::Result<Prompt> {
-        let prompt = outline.prompt_with(text, bos).context(whose)?;
-        model::warn_about_bos(outline, &prompt);
+        let prompt = outline.prompt_with(text, &form).context(whose)?;
+        prompts::warn_about_bos(outline, &prompt);
         Ok(prompt)
     };
     let mut example = Example::new(prepared(&prompt, "the prompt".to_owned())?);
@@ -137,7 +138,7 @@ fn job(experiment: &Experiment, outline: &Outline, plan: Plan) -> anyhow::Result
         plan,
         outline,
         (&prompt, source),
-        bos,
+        &form,
         &|| key!(experiment, data.spans),
         &|| key!(experiment, data.source_spans),
     )?;

@@ -171,10 +171,14 @@ fn chat_template(
         None => None,
         Some(File { name, bytes }) => {
             let text = std::str::from_utf8(bytes);
-            Some((name.as_str(), text.map_err(|_| format!("{name} is not a text in UTF-8"))?.to_owned()))
+            Some((
+                name.as_str(),
+                text.map_err(|_| format!("{name} is not a text in UTF-8"))?.to_owned(),
+            ))
         }
     };
-    let key = |file: &JsonFile| Some((file.name.clone(), file.object.get("chat_template")?.clone()));
+    let key =
+        |file: &JsonFile| Some((file.name.clone(), file.object.get("chat_template")?.clone()));
     let key = files.settings.as_ref().and_then(key).filter(|(_, value)| !value.is_null());
     let mut tokens = BTreeMap::new();
     for name in settings::NAMED {

@@ -13,7 +13,7 @@ use std::path::PathBuf;
 
 use serde::de::{Error, Unexpected};
 use serde::{Deserialize, Deserializer, Serialize};
-use vene_model::{BeginningOfSequence, InputError, Outline, Precision};
+use vene_model::{BeginningOfSequence, Chat, InputError, Outline, Precision, PromptForm};
 use vene_named::named;
 
 use super::document::Node;
@@ -67,6 +67,12 @@ pub struct ModelSection {
     pub another: Option<bool>,
     /// When prompts begin with a beginning-of-sequence token.
     pub bos: Option<BeginningOfSequence>,
+    /// Whether each prompt is a user's turn in a conversation, in the form of the model's chat template.
+    pub chat: Option<bool>,
+    /// A system turn in front of such prompts.
+    pub system: Option<String>,
+    /// Whether prompts are token ids, written as numbers.
+    pub ids: Option<bool>,
     /// Precision of weights and activations.
     pub precision: Option<Precision>,
     /// What identifies the model, as a saved plan states it.
@@ -75,6 +81,20 @@ pub struct ModelSection {
     pub shape: Option<String>,
     /// A hash of its tokenizer ([`ModelKey::tokenizer`](vene_model::ModelKey::tokenizer)), likewise.
     pub tokenizer: Option<String>,
+}
+
+impl ModelSection {
+    /// How prompts are made of texts.
+    pub fn prompt_form(&self) -> PromptForm {
+        let bos = self.bos.unwrap_or_default();
+        match (self.ids, self.chat) {
+            (Some(true), _) => PromptForm::Ids,
+            (_, Some(true)) => {
+                PromptForm::Chat(Chat { system: self.system.as_deref().map(Into::into), bos })
+            }
+            _ => PromptForm::Text(bos),
+        }
+    }
 }
 
 /// `[data]`: what a plan is run on.
@@ -343,6 +363,7 @@ impl Sections {
             tensors: section(document, "tensors")?,
             circuit: section(document, "circuit")?,
         };
+        refuse_two_forms(document, &sections)?;
         let schedule = sections.train.as_ref().and_then(|train| train.schedule);
         let rises = matches!(schedule, Some(ScheduleName::Linear | ScheduleName::Cosine));
         let warmup = document.get("train").and_then(|train| train.get("warmup"));
@@ -383,6 +404,29 @@ impl Sections {
         let named = SECTIONS.into_iter().zip(written);
         named.filter_map(|(name, section)| Some((name.to_owned(), section?))).collect()
     }
+}
+
+/// Refuses what can only be read of prompts in another form.
+fn refuse_two_forms(document: &Item<'_>, sections: &Sections) -> Result<(), PlanFileError> {
+    let model = sections.model.clone().unwrap_or_default();
+    let (chat, ids) = (model.chat == Some(true), model.ids == Some(true));
+    let instead = [
+        (
+            "system",
+            !chat,
+            "a system turn stands in front of a conversation: give `chat = true` too",
+        ),
+        ("chat", chat && ids, "prompts are conversations (`chat`) or token ids (`ids`), not both"),
+        ("bos", ids, "token ids (`ids`) are taken as they are: leave `bos` out"),
+    ];
+    for (key, is_wrong, problem) in instead {
+        if let (true, Some(item)) =
+            (is_wrong, document.get("model").and_then(|model| model.get(key)))
+        {
+            return Err(item.contradiction(problem));
+        }
+    }
+    Ok(())
 }
 
 /// A number of things of which there must be one.
