@@ -69,4 +69,4 @@ pub use safetensors::problem as safetensors_problem;
 pub use source::ModelSource;
 pub use stored::StoredTensor;
 pub use tensors::Tensors;
-pub use tokenizer::{BeginningOfSequence, Encoding, Tokenizer};
+pub use tokenizer::{BeginningOfSequence, Configured, Encoding, GenerationSettings, Tokenizer};

@@ -29,6 +29,7 @@ use std::sync::Arc;
 
 use crate::{ChatTemplate, CheckpointError};
 use hugging_face::bos::Bos;
+pub use hugging_face::generation::{Configured, GenerationSettings};
 use library::Library;
 use piece::readable;
 use sentence_piece::SentencePiece;
@@ -71,6 +72,7 @@ pub struct Tokenizer {
     ends: Vec<u32>,
     /// How conversations are written; why that is not known.
     chat: Result<ChatTemplate, Arc<str>>,
+    generation: Arc<GenerationSettings>,
 }
 
 enum Algorithm {
@@ -90,6 +92,7 @@ impl Tokenizer {
             why: "the network reads no text".into(),
             ends: Vec::new(),
             chat: Err("the network reads no text".into()),
+            generation: Arc::default(),
         }
     }
 
@@ -97,7 +100,15 @@ impl Tokenizer {
         let Bos { id: bos, adds: adds_bos, why } = rule;
         let (algorithm, ends) = (Arc::new(algorithm), Vec::new());
         let chat = Err("the model's files hold no chat template".into());
-        let tokenizer = Self { algorithm, bos, adds_bos, why: why.into(), ends, chat };
+        let tokenizer = Self {
+            algorithm,
+            bos,
+            adds_bos,
+            why: why.into(),
+            ends,
+            chat,
+            generation: Arc::default(),
+        };
         let size = tokenizer.vocabulary_size();
         match bos {
             Some(id) if id as usize >= size => Err(CheckpointError::malformed(
@@ -116,6 +127,17 @@ impl Tokenizer {
     fn speaking(mut self, chat: Result<ChatTemplate, String>) -> Self {
         self.chat = chat.map_err(Into::into);
         self
+    }
+
+    /// The same, whose texts are to be written so.
+    fn writing(mut self, generation: GenerationSettings) -> Self {
+        self.generation = generation.into();
+        self
+    }
+
+    /// What the model's files ask of generated texts, beside their ends.
+    pub fn generation(&self) -> &GenerationSettings {
+        &self.generation
     }
 
     /// The model's chat template.
@@ -241,7 +263,8 @@ impl Tokenizer {
         }
     }
 
-    fn is_special(&self, id: u32) -> bool {
+    /// Whether a token is a sign, which stands for no text of its own.
+    pub fn is_special(&self, id: u32) -> bool {
         match self.algorithm.as_ref() {
             Algorithm::Library(library) => library.is_special(id),
             Algorithm::SentencePiece(pieces) => pieces.vocabulary().kind(id) == Kind::Special,

@@ -130,8 +130,11 @@ fn job(experiment: &Experiment, outline: &Outline, plan: Plan) -> anyhow::Result
     }
     let sections = &experiment.sections;
     experiment.given.read_section("generate");
-    let generator = sections.generate.clone().unwrap_or_default().generator(outline);
-    let generator = generator.context("what ends a text")?;
+    let section = sections.generate.clone().unwrap_or_default();
+    let generator = section.generator(outline).context("--as-configured")?;
+    if let Some(told) = section.disregarded(outline) {
+        terminal::warn(told);
+    }
     let generator = Generator { memory: key!(experiment, limits.memory), ..generator };
     let source = texts.first().map(String::as_str);
     let plan = in_prompt(

@@ -7,7 +7,8 @@ use vene_model::{Decoder, DecoderConfig, Model, Operations, Outline};
 use vene_random::Draws;
 
 use super::continuation::{Continuation, End, Generation, NewToken, StepReceipt};
-use super::{GenerationError, Sampling};
+use super::penalty::penalised;
+use super::{GenerationError, LikelyToken, Sampling, StopStream};
 use crate::error::RunError;
 use crate::plan::{Example, Receipt, ResolvedCollect, ResolvedPlan};
 use crate::{Budget, Decode, Distribution, Sequence, Showed};
@@ -21,10 +22,18 @@ use crate::{Budget, Decode, Distribution, Sequence, Showed};
 pub struct Generator {
     /// How many tokens are generated at most behind each prompt.
     pub max_new_tokens: usize,
-    /// The tokens that end a text; `None` stands for those that the model's own files name.
+    /// The tokens that end a text; `None` stands for those that the model's own files name, and in a conversation also for
+    /// that by which the chat template ends a turn.
     pub stop: Option<Vec<u32>>,
+    /// Texts that end a continuation too, wherever they stand in it.
+    pub stop_texts: Vec<String>,
+    /// Makes tokens less likely that are in the text already, its prompt included: their logits are divided by it, or
+    /// multiplied where they are below 0. Above 0; 1 changes nothing.
+    pub repetition_penalty: Option<f64>,
     /// How tokens are drawn; `None` takes the likeliest, of equally likely ones that with the lower id.
     pub sampling: Option<Sampling>,
+    /// Of how many of the likeliest tokens the log-probability is kept at each step.
+    pub likeliest: usize,
     /// What the draws depend on.
     pub seed: u64,
     /// How many texts are written behind each prompt, which is read once for all of them.
@@ -36,7 +45,17 @@ pub struct Generator {
 
 impl Default for Generator {
     fn default() -> Self {
-        Self { max_new_tokens: 64, stop: None, sampling: None, seed: 0, samples: 1, memory: None }
+        Self {
+            max_new_tokens: 64,
+            stop: None,
+            stop_texts: Vec::new(),
+            repetition_penalty: None,
+            sampling: None,
+            likeliest: 0,
+            seed: 0,
+            samples: 1,
+            memory: None,
+        }
     }
 }
 
@@ -61,6 +80,14 @@ impl Generator {
             (2.., None) => return Err(GenerationError::GreedySamples { samples: self.samples }),
             (_, Some(sampling)) => sampling.check()?,
             (1, None) => {}
+        }
+        if let Some(penalty) = self.repetition_penalty
+            && !(penalty.is_finite() && penalty > 0.0)
+        {
+            return Err(GenerationError::RepetitionPenalty { penalty });
+        }
+        if self.stop_texts.iter().any(String::is_empty) {
+            return Err(GenerationError::EmptyStop);
         }
         let config = outline.config();
         let (family, vocabulary) = (config.family, config.vocabulary);
@@ -124,12 +151,10 @@ impl Generator {
         each: &mut dyn FnMut(&NewToken<'_>) -> ControlFlow<()>,
     ) -> Result<Generation, GenerationError> {
         self.check(model, plan)?;
-        let own = || model.tokenizer().ends().to_vec();
-        let stop = self.stop.clone().unwrap_or_else(own);
         let writer = Writer {
             generator: self,
+            outline: model,
             plan,
-            stop,
             context: model.config().context,
             receipts: Vec::new(),
             each,
@@ -144,16 +169,18 @@ impl Generator {
 /// A generation that is going on.
 struct Writer<'a, 'e> {
     generator: &'a Generator,
+    outline: &'a Outline,
     plan: &'a ResolvedPlan,
-    stop: Vec<u32>,
     context: usize,
     receipts: Vec<StepReceipt>,
     each: &'e mut dyn FnMut(&NewToken<'_>) -> ControlFlow<()>,
 }
 
 /// A text that is being written.
-struct Text {
+struct Text<'a> {
     sequence: Sequence,
+    /// What was written, where texts may end it.
+    stream: Option<StopStream<'a>>,
     is_original: bool,
     /// How many tokens fit behind the prompt.
     room: usize,
@@ -162,7 +189,7 @@ struct Text {
     so_far: Continuation,
 }
 
-impl Writer<'_, '_> {
+impl<'a> Writer<'a, '_> {
     fn write<O: Operations>(mut self, decoder: &Decoder<O>) -> Result<Generation, GenerationError> {
         let memory = self.generator.memory;
         let bytes = Budget::of(memory).bytes.min(Budget::kept(memory).max(1));
@@ -227,18 +254,19 @@ impl Writer<'_, '_> {
         &mut self,
         runs: &mut Decode<'_, O>,
         group: Range<usize>,
-    ) -> Result<(Vec<Text>, ControlFlow<()>), GenerationError> {
+    ) -> Result<(Vec<Text<'a>>, ControlFlow<()>), GenerationError> {
         let (mut texts, first) = self.begin(runs, group)?;
         let mut flow = ControlFlow::Continue(());
         for (text, prompt) in texts.iter_mut().zip(&first.places) {
             let showed = (&first.distributions[*prompt], &first.collected[*prompt][..]);
-            flow = self.take(text, 0, showed);
+            flow = self.take(text, 0, showed)?;
             if flow.is_break() {
                 break;
             }
         }
         for step in 1..self.generator.max_new_tokens {
-            let mut live: Vec<&mut Text> = texts.iter_mut().filter(|text| !text.is_done).collect();
+            let mut live: Vec<&mut Text<'a>> =
+                texts.iter_mut().filter(|text| !text.is_done).collect();
             if live.is_empty() || flow.is_break() {
                 break;
             }
@@ -255,7 +283,7 @@ impl Writer<'_, '_> {
             }));
             let showed = distributions.iter().zip(collected.iter().map(Vec::as_slice));
             for (text, showed) in live.into_iter().zip(showed) {
-                flow = self.take(text, step, showed);
+                flow = self.take(text, step, showed)?;
                 if flow.is_break() {
                     break;
                 }
@@ -286,7 +314,7 @@ impl Writer<'_, '_> {
         &mut self,
         runs: &mut Decode<'_, O>,
         group: Range<usize>,
-    ) -> Result<(Vec<Text>, First), GenerationError> {
+    ) -> Result<(Vec<Text<'a>>, First), GenerationError> {
         let examples = self.plan.examples();
         let kinds: Vec<(usize, bool)> = self.kinds(group).collect();
         let mut sequences: Vec<Sequence> =
@@ -297,11 +325,14 @@ impl Writer<'_, '_> {
         let (mut texts, mut places) = (Vec::new(), Vec::new());
         for (place, ((prompt, is_edited), sequence)) in kinds.into_iter().zip(sequences).enumerate()
         {
-            let tokens = examples[prompt].base.tokens();
+            let base = &examples[prompt].base;
+            let (tokens, stops) = (base.tokens(), &self.generator.stop_texts);
             for sample in 0..self.generator.samples {
                 let key = tokens.iter().map(|&token| u64::from(token));
+                let stream = || StopStream::new(self.outline, base, stops);
                 texts.push(Text {
                     sequence: sequence.clone(),
+                    stream: (!stops.is_empty()).then(stream),
                     is_original: !is_edited,
                     // The last token's own row is never needed.
                     room: self.context - tokens.len() + 1,
@@ -318,22 +349,56 @@ impl Writer<'_, '_> {
     /// Takes a text's next token.
     fn take(
         &mut self,
-        text: &mut Text,
+        text: &mut Text<'a>,
         step: usize,
         (distribution, collected): (&Distribution, &[Tensor]),
-    ) -> ControlFlow<()> {
+    ) -> Result<ControlFlow<()>, GenerationError> {
         let generator = self.generator;
+        let base = &self.plan.examples()[text.so_far.prompt].base;
+        let penalised = generator.repetition_penalty.map(|penalty| {
+            let so_far = base.tokens().iter().chain(&text.so_far.tokens).copied();
+            penalised(distribution, so_far, penalty)
+        });
+        let from = penalised.as_ref().unwrap_or(distribution);
         let token = match &generator.sampling {
-            Some(sampling) => sampling.draw(distribution, text.draws.uniform()),
-            None => distribution.likeliest(),
+            Some(sampling) => sampling.draw(from, text.draws.uniform()),
+            None => from.likeliest(),
         };
-        let Continuation { prompt, sample, tokens, log_probabilities, end: so_far } =
-            &mut text.so_far;
+        let likely = |token: u32| LikelyToken {
+            token,
+            // It is of this very distribution.
+            log_probability: distribution.log_probability(token).unwrap_or(f64::NAN),
+        };
+        let Continuation {
+            prompt,
+            sample,
+            tokens,
+            log_probabilities,
+            likeliest,
+            end: so_far,
+            stop_text,
+        } = &mut text.so_far;
         tokens.push(token);
-        // It was taken from this very distribution.
-        log_probabilities.push(distribution.log_probability(token).unwrap_or(f64::NAN));
-        let end = if self.stop.contains(&token) {
+        log_probabilities.push(likely(token).log_probability);
+        if generator.likeliest > 0 {
+            let top = distribution.top(generator.likeliest);
+            likeliest.push(top.into_iter().map(likely).collect());
+        }
+        let ends = match &generator.stop {
+            Some(stop) => stop.contains(&token),
+            None => {
+                let ends = self.outline.tokenizer().ends();
+                ends.contains(&token) || base.turn_end() == Some(token)
+            }
+        };
+        if let Some(stream) = text.stream.as_mut().filter(|_| !ends) {
+            stream.push(token)?;
+            *stop_text = stream.found().map(str::to_owned);
+        }
+        let end = if ends {
             Some(End::Stop)
+        } else if stop_text.is_some() {
+            Some(End::StopText)
         } else if tokens.len() == generator.max_new_tokens {
             Some(End::Enough)
         } else if tokens.len() == text.room {
@@ -346,7 +411,7 @@ impl Writer<'_, '_> {
             *so_far = end;
         }
         let (prompt, sample, is_original) = (*prompt, *sample, text.is_original);
-        (self.each)(&NewToken {
+        Ok((self.each)(&NewToken {
             prompt,
             sample,
             is_original,
@@ -355,7 +420,7 @@ impl Writer<'_, '_> {
             distribution,
             collected,
             end,
-        })
+        }))
     }
 }
 

@@ -21,6 +21,7 @@ use crate::{ChatTemplate, CheckpointError, Notices, chat, json};
 use added::Wanted;
 use bos::Evidence;
 use class::Class;
+use generation::GenerationSettings;
 use settings::Settings;
 pub(super) use settings::some_of;
 
@@ -151,13 +152,10 @@ impl Tokenizer {
             tokens: library.size(),
         };
         let ends = named.ends(notices)?;
-        if let Some(generation) = &files.generation {
-            generation::tell_what_is_not_followed(generation, notices);
-        }
-        generation::tell_what_config_asks(config, files.generation.as_ref(), notices);
+        let settings_of_texts = GenerationSettings::of(config, files.generation.as_ref());
         let library = Algorithm::Library(Box::new(library));
         let chat = chat_template(files, &settings, &class);
-        Ok(Self::new(file, library, bos)?.ending_at(ends).speaking(chat))
+        Ok(Self::new(file, library, bos)?.ending_at(ends).speaking(chat).writing(settings_of_texts))
     }
 }
 
