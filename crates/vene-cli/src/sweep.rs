@@ -12,7 +12,7 @@ use std::time::Instant;
 use serde::Serialize;
 use serde_json::{Value, json};
 use vene::{
-    ExecutorName, Method, Model, Outline, Precision, PromptForm, Sweep, SweepOutcome, Table,
+    ExecutorName, Method, Model, Outline, Precision, PromptForm, Sweep, SweepOutcome, Table, data,
 };
 
 use crate::drawn::Drawn;
@@ -103,12 +103,10 @@ pub fn warn(outline: &Outline, sweep: &Sweep) -> anyhow::Result<()> {
         prompts::warn_about_bos(outline, source);
     }
     for target in sweep.targets() {
-        let spaced = format!(" {}", target.text);
-        let is_another = outline.tokenizer().single_token(&spaced).is_ok_and(|id| id != target.id);
-        if !target.text.starts_with(' ') && is_another {
+        if data::lacks_space(outline, sweep.base(), &target.text) {
             terminal::warn(format!(
-                "`{}` has no leading space, so it can follow no word as a word of its own: \
-                 \"{spaced}\" is a token too",
+                "`{0}` has no leading space, so it can follow no word as a word of its own: \
+                 \" {0}\" is a token too",
                 target.text
             ));
         }

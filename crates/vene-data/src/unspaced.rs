@@ -57,8 +57,13 @@ pub fn unspaced<'r>(
     first
 }
 
-fn lacks_space(outline: &Outline, prompt: &Prompt, answer: &str) -> bool {
+/// Whether an answer is another token with a space in front, and a word ends where it begins: behind a sign, a line break
+/// or a bracket a word has no space.
+pub fn lacks_space(outline: &Outline, prompt: &Prompt, answer: &str) -> bool {
     let text = prompt.text().unwrap_or_default();
+    if prompt.tokens().last().is_some_and(|&last| outline.tokenizer().is_special(last)) {
+        return false;
+    }
     let (Some(before), Some(after)) = (text.chars().next_back(), answer.chars().next()) else {
         return false;
     };
@@ -102,5 +107,8 @@ mod tests {
         assert!(!lacks("The capital of Spain is", ","));
         assert!(!lacks("It began in the year 17", "32"));
         assert!(!lacks("The capital of Spain is (", "Madrid"));
+        // Signs are no words.
+        assert!(!lacks("The capital of Spain is<|endoftext|>", "Madrid"));
+        assert!(!lacks("The capital of Spain is", "<|endoftext|>"));
     }
 }

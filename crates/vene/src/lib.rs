@@ -249,8 +249,8 @@ pub mod data {
     pub use vene_data::{
         DataError, DataFile, FoilIs, Layout, LeftOut, OverRows, Phrase, Place, PlanRows,
         PreparedRow, ReadOptions, Reason, Role, RoleError, Row, RowError, RowName, Span, Split,
-        SplitError, SplitRows, Together, Unspaced, UnusedColumn, WriteError, read, read_with,
-        shared_prompts, unspaced, write_jsonl,
+        SplitError, SplitRows, Together, Unspaced, UnusedColumn, WriteError, lacks_space, read,
+        read_with, shared_prompts, unspaced, write_jsonl,
     };
     #[doc(inline)]
     pub use vene_data::{causal, task};

@@ -39,6 +39,7 @@ mod text;
 pub use continuation::{Continuation, End, Generation, LikelyToken, NewToken, StepReceipt};
 pub use error::GenerationError;
 pub use generator::Generator;
+pub use penalty::penalised;
 pub use sampling::Sampling;
 pub use stop::StopStream;
 pub use text::TextStream;

@@ -37,7 +37,8 @@ from vene._warn import warn
 
 __all__ = ["Config", "Model", "ModelOutput", "Outcome", "Session", "Text", "load", "softmax"]
 
-Prompt = str | Sequence[int] | npt.NDArray[Any]
+Prompt = str | Sequence[int] | npt.NDArray[Any] | Sequence[Mapping[str, str]]
+"""A text, token ids, or a conversation: `[{"role": "user", "content": "Hello"}]`, in the form of the model's chat template."""
 
 GivenPlan = Mapping[str, Any] | str | Path | Trained
 """A plan: a dict that says what a plan's file says, such a file or the folder of a saved one, or what a training gave."""
@@ -74,10 +75,24 @@ class Model(CircuitMethods):
         """A prompt's token ids, one for each position; a text gets the beginning-of-sequence token that the model has."""
         if isinstance(prompt, str):
             return tuple(self._model.encode(prompt))
+        if (turns := conversation(prompt)) is not None:
+            return tuple(self._model.prompt_tokens(turns))
         ids = np.asarray(prompt)
         if ids.ndim != 1 or not np.issubdtype(ids.dtype, np.integer):
             raise InputError(f"a prompt is a text, or a list of token ids; given an array of shape {ids.shape}")
         return tuple(ids.tolist())
+
+    def chat_text(self, messages: Sequence[Mapping[str, str]]) -> str:
+        """A conversation's text as the model's chat template writes it, up to where the model's answer begins.
+
+            model.chat_text([{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Hello"}])
+
+        Where the last turn is the assistant's, the text ends within it, to be continued.
+        """
+        turns = conversation(messages)
+        if turns is None:
+            raise InputError('a conversation is a list of turns: [{"role": "user", "content": "Hello"}]')
+        return self._model.conversation_text(turns)
 
     def top(self, prompt: Prompt, n: int = 10) -> list[tuple[str, float]]:
         """The `n` likeliest next tokens, the likeliest first: each one's text and its probability (0 to 1)."""
@@ -360,45 +375,61 @@ class Model(CircuitMethods):
     def generate(
         self,
         prompt: Prompt,
-        max_new_tokens: int = 64,
+        max_new_tokens: int | None = None,
         *,
         plan: GivenPlan | None = None,
         sources: Iterable[Prompt] = (),
         temperature: float | None = None,
         top_k: int | None = None,
         top_p: float | None = None,
+        min_p: float | None = None,
+        repetition_penalty: float | None = None,
         seed: int | None = None,
         samples: int | None = None,
         stop: Iterable[str] = (),
+        top_logprobs: int | None = None,
+        as_configured: bool = False,
+        chat: bool = False,
+        system: str | None = None,
         stream: Callable[[str], None] | None = None,
     ) -> list[Text]:
         """Continues a prompt: the likeliest token each time, or drawn where a temperature, a cut, a seed or samples are given.
 
         Args:
-            prompt: a text, or token ids.
-            max_new_tokens: a text ends after so many, where the model doesn't end it before.
+            prompt: a text, token ids, or a conversation (`[{"role": "user", "content": "Hello"}]`).
+            max_new_tokens: a text ends after so many, where the model doesn't end it before [default: 64].
             plan: what is edited, and at which steps (`when`, `docs/plans.md`).
             sources: the prompts that its edits read.
             temperature: divides the logits before tokens are drawn; 1 is the model's own distribution.
             top_k: draws among this many of the likeliest tokens.
             top_p: draws among the likeliest tokens that have this probability together (0 to 1).
+            min_p: draws among tokens that have this share of the likeliest one's probability (0 to 1).
+            repetition_penalty: makes tokens that are in the text already, prompt included, less likely (above 1).
             seed: of the draws; the same seed draws the same texts.
             samples: how many texts are drawn.
-            stop: texts that end a continuation.
+            stop: texts that end a continuation, and are left out of it. It also ends where the model ends it.
+            top_logprobs: tells the log-probabilities of so many of the likeliest tokens at each step.
+            as_configured: takes what the model's `generation_config.json` says for all that is not said here.
+            chat: takes texts (`prompt` and `sources`) for a user's turns, in the form of the model's chat template.
+            system: a system turn in front of them.
             stream: is called with each token's text of the first sample.
 
         Returns:
             For each sample its text, tokens, their log-probabilities (nats), and why it ended.
         """
+        prompt, *sources = [_in_chat(text, chat, system) for text in (prompt, *sources)]
         section = {
-            "tokens": max_new_tokens, "temperature": temperature, "top_k": top_k, "top_p": top_p, "seed": seed,
-            "samples": samples, "stop": list(stop) or None,
+            "tokens": max_new_tokens, "temperature": temperature, "top_k": top_k, "top_p": top_p, "min_p": min_p,
+            "repetition_penalty": repetition_penalty, "seed": seed, "samples": samples, "stop": list(stop) or None,
+            "top_logprobs": top_logprobs, "as_configured": as_configured or None,
         }
         each = None if stream is None else lambda token: stream(self._model.token_text(token))
-        said = _vene.generate(
+        said = json.loads(_vene.generate(
             self._model, self._plan(plan or {}), self._given(prompt), [self._given(source) for source in sources],
-            json.dumps({key: value for key, value in section.items() if value is not None}), each)
-        return [Text(**text) for text in json.loads(said)["texts"]]
+            json.dumps({key: value for key, value in section.items() if value is not None}), each))
+        if said["disregarded"] is not None:
+            warn([said["disregarded"]])
+        return [Text.of(text) for text in said["texts"]]
 
     def sweep(
         self,
@@ -425,6 +456,8 @@ class Model(CircuitMethods):
         resamples: int | None = None,
         seed: int | None = None,
         memory: int | None = None,
+        chat: bool | None = None,
+        system: str | None = None,
         progress: bool | None = None,
         **more: Any,
     ) -> Swept:
@@ -453,6 +486,7 @@ class Model(CircuitMethods):
             answers: `"whole"`, or `"first"`: the first token stands for an answer.
             limit, memory, progress: as in `train`.
             resamples, seed: of the bootstrap, and of whatever is drawn.
+            chat, system: texts are a user's turns, in the form of the model's chat template, behind a system turn.
             more: other keys of `[sweep]` (`noise_sd`, `draws` ...).
 
         Returns:
@@ -463,6 +497,7 @@ class Model(CircuitMethods):
         if intervention is not None and not isinstance(intervention, str):
             method, intervention = made(intervention)._native, None
         sections: dict[str, dict[str, Any]] = {
+            "model": {"chat": chat, "system": system},
             "data": {
                 "base": base,
                 "sources": names(source),
@@ -525,7 +560,7 @@ class Model(CircuitMethods):
         self, kind: str, plan: GivenPlan, data: Any, metric: Metrics | None, progress: bool | None, more: dict[str, Any]
     ) -> Outcomes:
         """Runs a plan over rows; `more` are keys of the sections that say how."""
-        sections: dict[str, dict[str, Any]] = {"data": {}, "measure": {}, "statistics": {}, "limits": {}}
+        sections: dict[str, dict[str, Any]] = {"model": {}, "data": {}, "measure": {}, "statistics": {}, "limits": {}}
         for key, value in more.items():
             if key not in OVER_ROWS:
                 raise InputError(f"{key} is not known here; there are metric, progress, {', '.join(OVER_ROWS)}")
@@ -567,9 +602,12 @@ class Model(CircuitMethods):
         return looked(
             self._model, given, data, positions, default, sources=[self._given(source) for source in sources], **more)
 
-    def _given(self, prompt: Prompt) -> str | list[int]:
-        """As it crosses the border: a text stays one, as positions may name its phrases."""
-        return prompt if isinstance(prompt, str) else list(self.tokens(prompt))
+    def _given(self, prompt: Prompt) -> _vene.Prompt:
+        """As it crosses the border: a text or a conversation stays one, as positions may name its phrases."""
+        if isinstance(prompt, str):
+            return prompt
+        turns = conversation(prompt)
+        return list(self.tokens(prompt)) if turns is None else turns
 
     def _plan(self, plan: GivenPlan) -> _vene.Plan:
         if isinstance(plan, Trained):
@@ -597,9 +635,32 @@ class Model(CircuitMethods):
 
 OVER_ROWS = {
     "answers": "measure", "limit": "data", "resamples": "statistics", "seed": "statistics", "correction": "statistics",
-    "memory": "limits",
+    "memory": "limits", "chat": "model", "system": "model",
 }
 """Where an experiment says what a run over rows is told beside its plan."""
+
+
+def conversation(prompt: Any) -> list[_vene.Message] | None:
+    """The turns of a conversation; nothing where a prompt is something else."""
+    if not isinstance(prompt, Sequence) or isinstance(prompt, str) or not prompt or not isinstance(prompt[0], Mapping):
+        return None
+    for turn in prompt:
+        if not isinstance(turn, Mapping) or set(turn) != {"role", "content"}:
+            raise InputError(f"a turn of a conversation has a role and a content, both texts; given {turn!r}")
+    return [{"role": turn["role"], "content": turn["content"]} for turn in prompt]
+
+
+def _in_chat(prompt: Prompt, chat: bool, system: str | None) -> Prompt:
+    """A text as a user's turn, where that is asked for."""
+    if not chat:
+        if system is not None:
+            raise InputError("system is a turn of a conversation: give chat=True too")
+        return prompt
+    if not isinstance(prompt, str):
+        raise InputError("chat=True is for texts; a conversation says its turns itself, and token ids are taken as they are")
+    first = [] if system is None else [{"role": "system", "content": system}]
+    return [*first, {"role": "user", "content": prompt}]
+
 
 _OPEN: WeakValueDictionary[tuple[str, str, str], Model] = WeakValueDictionary()
 """Models that are there: an unpickled one is not loaded twice, nor a process's own that it sends to its fork."""
