@@ -20,7 +20,7 @@ pub struct PromptArguments {
     chat: bool,
 
     /// A system turn in front of it, with --chat
-    #[arg(help_heading = heading::MODEL, long, value_name = "TEXT")]
+    #[arg(help_heading = heading::MODEL, hide_short_help = true, long, value_name = "TEXT")]
     system: Option<String>,
 
     /// Take each prompt for token ids, with spaces or commas between them: \"1 4093 12\"

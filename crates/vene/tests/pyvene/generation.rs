@@ -3,7 +3,8 @@
 use std::ops::ControlFlow;
 
 use serde::Deserialize;
-use vene::{Edit, Generator, Model, Plan, Precision, Sampling, When};
+use vene::generation::penalised;
+use vene::{Edit, Example, Generator, Model, Plan, Precision, Sampling, When};
 use vene_test_support::{Agreement, Fixture, json, relative_error, tensors, values};
 
 use crate::case::Case;
@@ -129,7 +130,7 @@ struct Penalised {
 #[test]
 fn penalised_texts_agree() {
     for case in json::<Vec<Penalised>>("generation/penalties.json") {
-        let model = load(&case.model);
+        let model = Fixture::new(&case.model).load(Precision::Single);
         let prompt = model.prompt_from_tokens(&case.prompt).unwrap();
         let plan = Plan::new().resolve(&model, &[Example::new(prompt)]).unwrap();
         let generator = Generator {
