@@ -11,6 +11,7 @@ use vene::plan::{Outcome, ResolvedPlan};
 use vene::{Generation, Generator, Model, Outline};
 
 use crate::model;
+use crate::prompts;
 use crate::terminal;
 
 /// How many edits that changed nothing are named one by one.
@@ -36,7 +37,7 @@ impl Job {
             true => String::new(),
             false => format!("# {what}\n"),
         };
-        let before = self.before(model)?;
+        let before = self.before(model);
         terminal::print(&format!("{}{before}", title(self.name(0, false))))?;
         let (base, stops) = (&self.plan.examples()[0].base, &self.generator.stop_texts);
         let mut text = StopStream::new(model, base, stops);
@@ -66,13 +67,9 @@ impl Job {
     }
 
     /// What is printed before a text: the prompt, but that in a conversation the answer stands for itself.
-    fn before(&self, model: &Model) -> anyhow::Result<String> {
+    fn before(&self, model: &Model) -> String {
         let base = &self.plan.examples()[0].base;
-        Ok(match base.text() {
-            _ if base.is_conversation() => String::new(),
-            Some(text) => text.to_owned(),
-            None => model.tokenizer().decode(base.tokens())?,
-        })
+        if base.is_conversation() { String::new() } else { prompts::shown(model, base) }
     }
 
     /// What a text is called among several.

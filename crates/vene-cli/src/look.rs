@@ -274,9 +274,7 @@ impl Look {
     pub fn what(&self) -> (&'static str, String) {
         match (&self.data, self.subjects.first()) {
             (Some(data), _) => ("data", format!("{}, {} rows", data.name(), self.subjects.len())),
-            (None, Some(subject)) => {
-                ("prompt", subject.prompt().text().unwrap_or_default().to_owned())
-            }
+            (None, Some(subject)) => ("prompt", prompts::shown(&self.outline, subject.prompt())),
             (None, None) => ("prompt", String::new()),
         }
     }

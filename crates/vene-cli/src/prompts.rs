@@ -92,6 +92,14 @@ pub fn record(form: &PromptForm) -> Value {
     }
 }
 
+/// A prompt for people to read: what was written, or of token ids the text that they stand for.
+pub fn shown(outline: &Outline, prompt: &Prompt) -> String {
+    match prompt.said() {
+        Some(said) => said.to_owned(),
+        None => outline.tokenizer().decode(prompt.tokens()).unwrap_or_default(),
+    }
+}
+
 /// How a prompt begins, where that is otherwise than the model's own files say and the user did not write
 /// it so.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

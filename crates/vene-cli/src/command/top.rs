@@ -184,7 +184,7 @@ pub fn listing(
     distribution: &Distribution,
     count: usize,
 ) -> String {
-    let mut text = format!("{}\n", prompt.text().unwrap_or_default());
+    let mut text = format!("{}\n", prompts::shown(outline, prompt));
     for token in distribution.top(count) {
         let shown = outline.tokenizer().display(token);
         let probability = terminal::number(distribution.probability(token).unwrap_or_default());

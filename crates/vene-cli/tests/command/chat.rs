@@ -164,7 +164,7 @@ fn rows_of_messages_are_rows_of_texts() {
     let out = folder.path().join("begun");
     let line = [
         "collect",
-        "--collect",
+        "--component",
         "block_output",
         "--layers",
         "0",
@@ -287,7 +287,7 @@ fn an_answer_ends_with_its_turn_or_at_a_text() {
             .clone()
     };
     // The embedded model ends its sentences with this token, which no file names as an end here.
-    let free = of(&["--max-new-tokens", "8", BASE]);
+    let free = of(&["--max-new-tokens", "20", BASE]);
     let ids = |text: &Value| -> Vec<u64> {
         text["tokens"]
             .as_array()
@@ -299,7 +299,7 @@ fn an_answer_ends_with_its_turn_or_at_a_text() {
     let end = ids(&free).iter().position(|&id| id == 0);
     let end = end.expect("the model ends its sentences");
     assert_eq!(free["end"], "enough");
-    let turn = of(&["--max-new-tokens", "8", "--chat", SAID]);
+    let turn = of(&["--max-new-tokens", "20", "--chat", SAID]);
     assert_eq!((&turn["end"], ids(&turn)), (&json!("stop"), ids(&free)[..=end].to_vec()));
     let text = free["text"].as_str().unwrap();
     assert!(text.starts_with(" Madrid"), "{text}");
@@ -324,7 +324,7 @@ fn an_answer_ends_with_its_turn_or_at_a_text() {
 #[test]
 fn what_the_model_asks_for_is_said_or_followed() {
     let folder = tempfile::tempdir().unwrap();
-    let asked = json!({"do_sample": true, "temperature": 1.9, "max_new_tokens": 3, "num_beams": 2});
+    let asked = json!({"eos_token_id": 0, "do_sample": true, "temperature": 1.9, "max_new_tokens": 3, "num_beams": 2});
     let model = model(folder.path(), TEMPLATE, &[("generation_config.json", asked)]);
     let said = |more: &[&str]| {
         let output = vene(&[&["generate", "--json", "--model", &model, BASE], more].concat());
