@@ -144,7 +144,7 @@ fn of_generate() {
             ("--top-p", &["0.9"]),
             ("--min-p", &["0.2"]),
             ("--repetition-penalty", &["1.9"]),
-            ("--stop", &["rid"]),
+            ("--stop", &["e"]),
             ("--top-logprobs", &["2"]),
             ("--seed", &["3"]),
             ("--num-samples", &["2"]),
