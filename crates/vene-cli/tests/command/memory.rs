@@ -16,9 +16,9 @@ fn limited(mebibytes: usize, job: &[&str]) -> (Option<i32>, String) {
     (output.status.code(), String::from_utf8(output.stderr).unwrap())
 }
 
-/// The least that is enough for a job, in steps of 64 MiB.
+/// The least that is enough for a job, in steps of 16 MiB.
 fn enough(job: &[&str]) -> usize {
-    (1..).map(|step| step * 64).find(|&size| limited(size, job).0 == Some(0)).unwrap()
+    (1..).map(|step| step * 16).find(|&size| limited(size, job).0 == Some(0)).unwrap()
 }
 
 #[test]
