@@ -37,9 +37,8 @@ def test_a_conversation_is_a_prompt_like_any_other(talker):
     assert talker.top(turns(SAID)) == talker.top(SPAIN)
     patch = {"edit": [{"intervention": "interchange", "component": "block_output", "layer": 2,
                        "positions": {"phrase": "Spain"}, "from": {"phrase": "Italy"}}]}
-    one = talker.run(turns(SAID), turns("The capital of Italy"), plan=patch)
-    other = talker.run(SPAIN, ITALY, plan=patch)
-    assert one.logits().tolist() == other.logits().tolist()
+    one = talker.run(patch, turns(SAID), [turns("The capital of Italy")])
+    assert one.logits.tolist() == talker.run(patch, SPAIN, [ITALY]).logits.tolist()
     table = talker.lens(turns(SAID), tokens=[" Madrid"]).table.to_pandas()
     assert table.equals(talker.lens(SPAIN, tokens=[" Madrid"]).table.to_pandas())
 
@@ -54,6 +53,20 @@ def test_texts_are_turns_where_that_is_asked_for(talker):
     pair = {"components": "block_output", "layers": [1], "tokens": " Madrid"}
     one = talker.sweep(SAID, "The capital of Italy", chat=True, **pair)
     assert one.tokens.to_pandas().equals(talker.sweep(SPAIN, ITALY, **pair).tokens.to_pandas())
+
+
+def test_runs_over_prompts_and_rows(talker):
+    one = talker.collect([SAID], layers=[1], chat=True)["block_output/1"]
+    assert one.tolist() == talker.collect([SPAIN], layers=[1])["block_output/1"].tolist()
+    plan = {"edit": [{"intervention": "interchange", "component": "block_output", "layer": 2, "positions": {"role": "subject_last"}}]}
+    rest = {"target": " Madrid", "foil": " Rome", "subject": "Spain", "source_subject": "Italy"}
+    texts = [{"base": SPAIN, "source": ITALY, **rest}]
+    said = [{"base": SAID, "source": "The capital of Italy", **rest}]
+    messages = [{"messages": turns(SAID), "source_messages": turns("The capital of Italy"), **rest}]
+    tables = [
+        talker.run(plan, data=data, **more).examples.to_pandas()
+        for data, more in [(texts, {}), (said, {"chat": True}), (messages, {})]]
+    assert tables[0].equals(tables[1]) and tables[0].equals(tables[2])
 
 
 def test_answers_end_where_they_are_told_to(talker):

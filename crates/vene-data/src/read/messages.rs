@@ -31,8 +31,10 @@ pub(super) fn read(record: &Record, key: &str) -> Result<Option<Vec<Message>>, R
     }
     let turn = |turn: &Value| {
         let object = turn.as_object().ok_or_else(|| wrong("a list of something else"))?;
-        // What is not read would be missed by the template.
-        if let Some(other) = object.keys().find(|key| !["role", "content"].contains(&key.as_str()))
+        // What is not read would be missed by the template. Tables have a null where nothing is.
+        let said = object.iter().filter(|(_, value)| !value.is_null()).map(|(key, _)| key);
+        if let Some(other) =
+            said.into_iter().find(|key| !["role", "content"].contains(&key.as_str()))
         {
             let (key, other) = (key.to_owned(), other.escape_debug().take(40).collect());
             return Err(RowError::KeyOfTurn { key, other });

@@ -116,6 +116,8 @@ class Model(CircuitMethods):
         resamples: int | None = None,
         seed: int | None = None,
         memory: int | None = None,
+        chat: bool | None = None,
+        system: str | None = None,
         progress: bool | None = None,
     ) -> Outcomes: ...
     def run(
@@ -139,14 +141,14 @@ class Model(CircuitMethods):
         Args:
             plan: a dict, in which an intervention may be a function (`vene.intervention`), a file, the folder of a saved plan, or
                 what a training gave. Over rows it may have a `grid`.
-            base: the prompt whose run is edited: a text, or token ids.
+            base: the prompt whose run is edited: a text, token ids, or a conversation (`docs/chat.md`).
             sources: the prompts whose activations edits read, in the plan's order.
             data: a file, a list of dicts, or a table of pandas, polars, Arrow or Hugging Face's datasets (`docs/data-sets.md`).
             metric: names (`docs/data-sets.md`, with their units) and functions (`vene.metric`), measured in the edited and the
                 unedited run of each row.
             progress: whether to show how far it is; by default on a terminal and in notebooks.
-            more: over rows `answers`, `limit` (rows), `resamples` and `seed` of the intervals, `correction`, and `memory`, bytes
-                that passes may take.
+            more: over rows `answers`, `limit` (rows), `resamples` and `seed` of the intervals, `correction`, `memory`, bytes
+                that passes may take, and `chat` and `system`: texts are a user's turns, in the form of the model's chat template.
 
         Returns:
             Of one base an `Outcome`: logits `[vocabulary]`, probabilities, activations `[positions, width]`, receipts. Over
@@ -188,6 +190,8 @@ class Model(CircuitMethods):
         *,
         limit: int | None = None,
         memory: int | None = None,
+        chat: bool | None = None,
+        system: str | None = None,
         progress: bool | None = None,
         **train: Any,
     ) -> Trained:
@@ -202,13 +206,15 @@ class Model(CircuitMethods):
             data: rows, as in `run`. The edited base is trained to answer a row's `foil`, the source's answer.
             limit: this many rows at most.
             memory: bytes that passes may take; by default as much as is good for speed.
+            chat, system: texts are a user's turns, in the form of the model's chat template, behind a system turn.
             progress: as in `run`.
             train: keys of `[train]`: `epochs`, `batch` (rows), `learning_rate`, `held_out` (a share of the rows) ...
 
         Returns:
             The plan with what it learned, the loss (cross entropy in nats) and accuracy of each step, and those on held-out rows.
         """
-        sections = {"train": train, "data": {"limit": limit}, "limits": {"memory": memory}}
+        sections = {
+            "model": {"chat": chat, "system": system}, "train": train, "data": {"limit": limit}, "limits": {"memory": memory}}
         with _by_itself(plan) as own:
             sections, given, functions = self._sections(own, sections)
             trained = do(
@@ -227,6 +233,8 @@ class Model(CircuitMethods):
         pad: bool | None = None,
         limit: int | None = None,
         memory: int | None = None,
+        chat: bool | None = None,
+        system: str | None = None,
         progress: bool | None = None,
     ) -> Activations:
         """Keeps what components show in prompts or in the rows of a data set, one stacked array for each component and layer.
@@ -239,7 +247,7 @@ class Model(CircuitMethods):
             layers: of components that each layer has; by default all.
             positions: what a plan's file has there, or a list of that: `"last"`, a number, `"all"`, a role such as `"subject_last"`.
             pad: whether rows of unequal numbers of positions are padded with zeros; otherwise they are refused.
-            limit, memory, progress: as in `train`.
+            limit, memory, chat, system, progress: as in `train`.
 
         Returns:
             Arrays in single precision by name, `"mlp_output/5"`: `[rows, positions, width]`, of attention patterns
@@ -255,6 +263,7 @@ class Model(CircuitMethods):
             raise InputError("activations are collected of prompts, or of data: give one of them")
         given = [prompts] if isinstance(prompts, str) else list(prompts or [])
         sections: dict[str, Any] = {
+            "model": {"chat": chat, "system": system},
             "collect": collect,
             "data": {"prompts": given, "limit": limit},
             "tensors": {"pad": pad},
@@ -484,9 +493,8 @@ class Model(CircuitMethods):
             effect: `"total"`, or `"direct"`: attention after the edit is held.
             control: maps of what should not matter: `"self"`, `"shuffled"`, `"random"`.
             answers: `"whole"`, or `"first"`: the first token stands for an answer.
-            limit, memory, progress: as in `train`.
+            limit, memory, chat, system, progress: as in `train`.
             resamples, seed: of the bootstrap, and of whatever is drawn.
-            chat, system: texts are a user's turns, in the form of the model's chat template, behind a system turn.
             more: other keys of `[sweep]` (`noise_sd`, `draws` ...).
 
         Returns:
