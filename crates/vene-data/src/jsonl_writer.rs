@@ -96,7 +96,7 @@ fn object_of(row: &Row) -> Result<Map<String, Value>, String> {
 }
 
 fn is_reserved(name: &str) -> bool {
-    ["", "base", "source", "target", "foil", "foil_is", "group"].contains(&name)
+    ["", "base", "source", "messages", "target", "foil", "foil_is", "group"].contains(&name)
         || name.starts_with("source_")
         || name.ends_with("_occurrence")
 }
@@ -119,6 +119,7 @@ fn insert(object: &mut Map<String, Value>, key: &str, phrase: &Phrase) {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+    use vene_model::Message;
 
     fn written(rows: &[Row]) -> String {
         let mut bytes = Vec::new();
@@ -142,6 +143,25 @@ mod tests {
              \"foil\":[\" b\",\" c\"],\"end\":[14,18],\"source_end\":[13,16],\"io\":\"Ann\",\
              \"source_io\":\"Ann\",\"s2\":\"John\",\"s2_occurrence\":1,\"source_s2\":\"Tom\",\
              \"source_s2_occurrence\":1,\"group\":\"g\"}\n"
+        );
+    }
+
+    #[test]
+    fn conversations_are_written_as_they_are_read() {
+        let turns =
+            |text: &str| vec![Message::new("system", "Be brief."), Message::new("user", text)];
+        let rows = [
+            Row::conversation(turns("Spain?"), Some(turns("Italy?"))).target("Madrid"),
+            Row::conversation(turns("Spain?"), None).span("subject", "Spain", "Spain"),
+        ];
+        assert_eq!(rows[0].base, "Be brief.\nSpain?");
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("rows.jsonl");
+        std::fs::write(&path, written(&rows[..1])).unwrap();
+        assert_eq!(crate::read::read(&path).unwrap(), rows[..1]);
+        assert!(
+            written(&rows[1..])
+                .starts_with(r#"{"messages":[{"role":"system","content":"Be brief."}"#)
         );
     }
 
