@@ -59,15 +59,11 @@ fn a_turn_is_the_text_that_the_template_writes_in_every_command() {
     fs::write(&plan, edit).unwrap();
     let plan = plan.to_str().unwrap();
     let lines = [
-        format!(
-            "sweep --base BASE --source SOURCE --token ~Madrid --component block_output --layers 1,2 --out OUT"
-        ),
-        format!("lens BASE --token ~Madrid --out OUT"),
-        format!("attribute BASE --token ~Madrid --out OUT"),
-        format!("attention BASE --out OUT"),
-        format!(
-            "lens BASE --token ~Madrid --plan {plan} --source SOURCE --span subject=Spain --source-span subject=Italy --out OUT"
-        ),
+        "sweep --base BASE --source SOURCE --token ~Madrid --component block_output --layers 1,2 --out OUT",
+        "lens BASE --token ~Madrid --out OUT",
+        "attribute BASE --token ~Madrid --out OUT",
+        "attention BASE --out OUT",
+        "lens BASE --token ~Madrid --plan PLAN --source SOURCE --span subject=Spain --source-span subject=Italy --out OUT",
     ];
     for (index, line) in lines.iter().enumerate() {
         let run = |form: &str, base: &str, source: &str| {
@@ -75,6 +71,7 @@ fn a_turn_is_the_text_that_the_template_writes_in_every_command() {
             let word = |word: &str| match word {
                 "BASE" => base.to_owned(),
                 "SOURCE" => source.to_owned(),
+                "PLAN" => plan.to_owned(),
                 "OUT" => out.to_str().unwrap().to_owned(),
                 word => word.replace('~', " "),
             };

@@ -35,6 +35,7 @@ mod penalty;
 mod sampling;
 mod stop;
 mod text;
+mod writer;
 
 pub use continuation::{Continuation, End, Generation, LikelyToken, NewToken, StepReceipt};
 pub use error::GenerationError;
