@@ -11,7 +11,7 @@ use crate::terminal;
 /// How prompts are read.
 #[derive(Args)]
 pub struct PromptArguments {
-    /// Take each prompt for what a user says, in the form of the model's own chat template
+    /// Take prompts for a user's turns, in the form of the model's chat template
     ///
     /// The prompt becomes a user's turn, behind it begins the model's answer: as `apply_chat_template` of transformers
     /// writes it. Positions are those of the whole text; phrases (--span) are looked for in what was typed. A beginning-of-sequence token
