@@ -170,6 +170,12 @@ impl Given {
         self.entries.iter().filter(move |entry| entry.id == list || entry.id.starts_with(&key))
     }
 
+    /// Whether a key was said on the command line, rather than in a file.
+    pub fn is_said_here(&self, section: &str, key: &str) -> bool {
+        let id = of_plan(section, Some(key));
+        self.entries.iter().any(|entry| entry.id == id && entry.is_said_here)
+    }
+
     /// Whether an option was given, which is not reading it.
     pub fn has(&self, id: &str) -> bool {
         self.entries.iter().any(|entry| entry.id == id)

@@ -57,6 +57,11 @@ pub(super) fn run(mut experiment: Experiment, delivery: &Delivery) -> anyhow::Re
     // What is collected goes into a folder in any case.
     let has_folder =
         read!(experiment.given, delivery => out).is_some() || folder::collects(&job.plan);
+    if !json && !has_folder && experiment.given.is_said_here("generate", "top_logprobs") {
+        bail!(
+            "--top-logprobs would change nothing in a text that is printed: it is read only with --json or --out; leave it out"
+        );
+    }
     let spec = experiment.spec(&name)?;
     let claimed =
         has_folder.then(|| delivery.claim_folder(&experiment, Kind::Generation)).transpose()?;

@@ -212,6 +212,10 @@ fn what_does_not_go_together_is_refused() {
             "a repetition penalty of 0",
         ),
         (&["generate", "--model", with, "--stop", "", SAID], "is empty"),
+        (
+            &["generate", "--model", with, "--top-logprobs", "2", SAID],
+            "read only with --json or --out",
+        ),
     ] {
         let said = refused(arguments);
         assert!(said.contains(expected), "{arguments:?}: {said}");

@@ -144,8 +144,7 @@ fn of_generate() {
             ("--top-p", &["0.9"]),
             ("--min-p", &["0.2"]),
             ("--repetition-penalty", &["1.9"]),
-            ("--stop", &["e"]),
-            ("--top-logprobs", &["2"]),
+            ("--stop", &[" "]),
             ("--seed", &["3"]),
             ("--num-samples", &["2"]),
             ("--plan", &["SHARED/later.toml"]),
@@ -165,6 +164,10 @@ fn of_generate() {
         apart: &[
             IGNORE_KEY,
             FORCE,
+            (
+                "--top-logprobs",
+                "of a folder it is told in generation.json, which has times too; chat.rs has it",
+            ),
             (
                 "--as-configured",
                 "it changes nothing unless the model's files ask for something; chat.rs has it",
