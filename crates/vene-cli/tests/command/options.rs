@@ -166,7 +166,7 @@ fn of_generate() {
             FORCE,
             (
                 "--top-logprobs",
-                "of a folder it is told in generation.json, which has times too; chat.rs has it",
+                "of a folder it is told in run.json, which has times too; chat.rs has it",
             ),
             (
                 "--as-configured",
