@@ -180,6 +180,25 @@ pub enum CheckpointError {
     /// The tokenizer has no beginning-of-sequence token, and one was asked for.
     #[error("this tokenizer has no beginning-of-sequence token")]
     NoBeginningOfSequence,
+
+    /// A conversation, and no template to write it by.
+    #[error(
+        "{problem}: how this model reads a conversation is not known; give it the text that it reads as a plain prompt \
+         (without --chat), or a model with a template"
+    )]
+    NoChatTemplate {
+        /// Where one was looked for.
+        problem: String,
+    },
+
+    /// A chat template that cannot be rendered, or refuses what it is given.
+    #[error("the chat template of {file}: {problem}")]
+    ChatTemplate {
+        /// Where it was found.
+        file: String,
+        /// What is wrong.
+        problem: String,
+    },
 }
 
 vene_named::debug_as_sentence!(CheckpointError);

@@ -27,6 +27,7 @@
 //! ```
 
 mod absence;
+mod chat;
 mod checkpoint;
 mod dequantise;
 mod description;
@@ -53,6 +54,7 @@ mod tokenizer_files;
 mod watched;
 
 pub use absence::{placeholder, text_instead};
+pub use chat::{ChatTemplate, Message, Rendered, Segment};
 pub use checkpoint::Checkpoint;
 pub use dequantise::{Quanta, read_quanta};
 pub use description::Description;
@@ -67,4 +69,4 @@ pub use safetensors::problem as safetensors_problem;
 pub use source::ModelSource;
 pub use stored::StoredTensor;
 pub use tensors::Tensors;
-pub use tokenizer::{BeginningOfSequence, Encoding, Tokenizer};
+pub use tokenizer::{BeginningOfSequence, Configured, Encoding, GenerationSettings, Tokenizer};

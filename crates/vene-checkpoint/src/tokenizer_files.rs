@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 
 use crate::tokenizer::hugging_face::{File, Files, JsonFile, Vocabulary};
 use crate::watched::Watched;
-use crate::{CheckpointError, Notices, Tokenizer, json};
+use crate::{CheckpointError, Notices, Tokenizer, chat, json};
 
 pub(crate) const TOKENIZER: &str = "tokenizer.json";
 pub(crate) const VOCABULARY: &str = "vocab.json";
@@ -16,10 +16,11 @@ pub(crate) const TOKENIZER_CONFIG: &str = "tokenizer_config.json";
 pub(crate) const SPECIAL_TOKENS: &str = "special_tokens_map.json";
 pub(crate) const ADDED_TOKENS: &str = "added_tokens.json";
 pub(crate) const GENERATION_CONFIG: &str = "generation_config.json";
+pub(crate) const CHAT_TEMPLATE: &str = "chat_template.jinja";
 
-/// Files that a model may lack, and that change its tokens or its ends where they are there.
-pub(crate) const OPTIONAL: [&str; 4] =
-    [TOKENIZER_CONFIG, SPECIAL_TOKENS, ADDED_TOKENS, GENERATION_CONFIG];
+/// Files that a model may lack, and that change its tokens, its ends or its conversations where they are there.
+pub(crate) const OPTIONAL: [&str; 5] =
+    [TOKENIZER_CONFIG, SPECIAL_TOKENS, ADDED_TOKENS, GENERATION_CONFIG, CHAT_TEMPLATE];
 
 /// How a folder gives its vocabulary.
 #[derive(Debug, Clone, Copy)]
@@ -54,7 +55,8 @@ impl TokenizerFiles {
                 folder.read(MERGES, json::LARGE)?,
             ),
         };
-        let files = files(vocabulary, true, |name| folder.object(name))?;
+        let mut files = files(vocabulary, true, |name| folder.object(name))?;
+        files.chat_template = folder.optional(CHAT_TEMPLATE, chat::most_bytes())?;
         Tokenizer::from_files(&files, config, notices)
     }
 }
@@ -98,7 +100,8 @@ pub(crate) fn tokenizer_of_texts(
     };
     // Who saves a tokenizer writes its settings in any case; without them it is a vocabulary alone.
     let in_folder = texts.contains_key(TOKENIZER_CONFIG);
-    let files = files(vocabulary, in_folder, object)?;
+    let mut files = files(vocabulary, in_folder, object)?;
+    files.chat_template = file(CHAT_TEMPLATE);
     Tokenizer::from_files(&files, config, notices)
 }
 
@@ -114,6 +117,7 @@ fn files(
         special_tokens: object(SPECIAL_TOKENS)?,
         added_tokens: object(ADDED_TOKENS)?,
         generation: object(GENERATION_CONFIG)?,
+        chat_template: None,
         in_folder,
     })
 }
@@ -133,11 +137,16 @@ impl Folder<'_> {
         Ok(File { name: path.display().to_string(), bytes })
     }
 
-    /// The object in a file, where it is there.
-    fn object(&mut self, name: &str) -> Result<Option<JsonFile>, CheckpointError> {
+    /// A file, where it is there.
+    fn optional(&mut self, name: &str, limit: u64) -> Result<Option<File>, CheckpointError> {
         if !self.path.join(name).exists() {
             return Ok(None);
         }
-        self.read(name, json::SMALL).and_then(JsonFile::parse).map(Some)
+        self.read(name, limit).map(Some)
+    }
+
+    /// The object in a file, where it is there.
+    fn object(&mut self, name: &str) -> Result<Option<JsonFile>, CheckpointError> {
+        self.optional(name, json::SMALL)?.map(JsonFile::parse).transpose()
     }
 }

@@ -187,8 +187,14 @@ fn every_key_is_followed_or_named() {
         "{line}"
     );
     let generation = json!({"do_sample": true, "temperature": 0.6, "eos_token_id": 5});
-    let line = told(&[("generation_config.json", generation)]);
+    assert_eq!(told(&[("generation_config.json", generation.clone())]), "");
+    let folder = Folder::new(&json!({"model_type": "gpt2"}));
+    folder.write("tokenizer.json", support::tokenizer(Value::Null));
+    folder.write("generation_config.json", generation.to_string());
+    let tokenizer = folder.open().unwrap().tokenizer;
+    let line = tokenizer.generation().disregarded(&[], false).unwrap();
     assert!(line.contains("do_sample = true, temperature = 0.6 are not followed"), "{line}");
+    assert_eq!(tokenizer.generation().disregarded(&[], true), None);
 }
 
 #[test]
@@ -240,7 +246,8 @@ fn an_end_that_nobody_chose_is_no_reason_to_refuse() {
 fn generation_settings_in_config_json_are_named() {
     let folder = Folder::new(&json!({"model_type": "gpt2", "repetition_penalty": 1.9}));
     folder.write("tokenizer.json", support::tokenizer(Value::Null));
-    let line = folder.open().unwrap().notices.all().join("\n");
+    let tokenizer = folder.open().unwrap().tokenizer;
+    let line = tokenizer.generation().disregarded(&[], false).unwrap();
     assert!(line.starts_with("config.json: repetition_penalty = 1.9 is not followed"), "{line}");
 }
 

@@ -4,9 +4,7 @@ use std::sync::Arc;
 
 use vene_data::{LeftOut, PreparedRow, Requirements, Role, Row, prepare};
 use vene_metric::{Meter, Metric};
-use vene_model::{
-    BeginningOfSequence, Decoder, Model, ModelKey, OperationError, Operations, Outline,
-};
+use vene_model::{Decoder, Model, ModelKey, OperationError, Operations, Outline, PromptForm};
 use vene_named::named;
 
 use crate::error::CircuitError;
@@ -55,7 +53,7 @@ pub struct CircuitRowsBuilder<'a> {
     keys: GroupedKeys,
     places: Vec<PatchPlace>,
     metrics: Vec<Arc<dyn Metric>>,
-    bos: BeginningOfSequence,
+    form: PromptForm,
     first_tokens: bool,
     reads_source: bool,
 }
@@ -86,7 +84,7 @@ impl CircuitRows {
             keys: GroupedKeys::default(),
             places: vec![PatchPlace::All],
             metrics: Vec::new(),
-            bos: BeginningOfSequence::Model,
+            form: PromptForm::default(),
             first_tokens: false,
             reads_source: true,
         }
@@ -155,10 +153,10 @@ impl CircuitRowsBuilder<'_> {
         Self { metrics: metrics.into_iter().collect(), ..self }
     }
 
-    /// Whether a beginning-of-sequence token stands in front. Default: the model's own rule.
+    /// How prompts are made of texts. Default: as texts, with the model's own rule for the beginning.
     #[must_use]
-    pub fn beginning_of_sequence(self, bos: BeginningOfSequence) -> Self {
-        Self { bos, ..self }
+    pub fn prompt_form(self, form: impl Into<PromptForm>) -> Self {
+        Self { form: form.into(), ..self }
     }
 
     /// Whether an answer's first token stands for it. Default: answers must be single tokens.
@@ -192,7 +190,7 @@ impl CircuitRowsBuilder<'_> {
         };
         let roles: Vec<Role> = self.places.iter().filter_map(role).collect();
         let requirements = Requirements {
-            bos: self.bos,
+            form: &self.form,
             roles: &roles,
             read: &[],
             distinct_roles: 0,

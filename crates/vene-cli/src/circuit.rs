@@ -26,6 +26,7 @@ use crate::experiment::{self, Spec};
 use crate::folder::Folder;
 use crate::model;
 use crate::parts::Parts;
+use crate::prompts;
 use crate::record::{RECORD, Record};
 use crate::rows;
 use crate::shard::{self, Shard};
@@ -89,7 +90,7 @@ pub fn warn(outline: &Outline, measure: &dyn Measure, data: &DataSource) {
     rows::warn_of_left_out(measure.rows().left_out(), data.rows);
     let prepared = measure.rows().prepared();
     if let Some(row) = prepared.first() {
-        model::warn_about_bos(outline, &row.base);
+        prompts::warn_about_bos(outline, &row.base);
     }
     rows::warn_of_answers(outline, prepared);
 }

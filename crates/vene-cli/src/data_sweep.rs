@@ -19,9 +19,7 @@ use anyhow::Context;
 use serde_json::json;
 use vene::data::{FoilIs, PreparedRow};
 use vene::sweep::{Means, Summary, join};
-use vene::{
-    BeginningOfSequence, Direction, ExecutorName, ForecastOf, Model, Outline, Precision, Sweep,
-};
+use vene::{Direction, ExecutorName, ForecastOf, Model, Outline, Precision, PromptForm, Sweep};
 use vene_table::{Joined, TableFile};
 
 use crate::command::join::Shards;
@@ -32,6 +30,7 @@ use crate::folder::Folder;
 use crate::look::records;
 use crate::model;
 use crate::parts::Parts;
+use crate::prompts;
 use crate::record::{RECORD, Record, with_results};
 use crate::rows;
 use crate::shard::{self, Shard};
@@ -49,7 +48,7 @@ const SUMMARY_CSV: &str = "summary.csv";
 /// How a sweep is run and summarised.
 pub struct Settings {
     pub spec: Spec,
-    pub bos: BeginningOfSequence,
+    pub form: PromptForm,
     pub precision: Precision,
     pub executor: ExecutorName,
     pub memory: Option<usize>,
@@ -110,7 +109,7 @@ pub fn start(
 pub fn warn(outline: &Outline, sweep: &Sweep) {
     // All prompts begin alike, so the first stands for all.
     if let Some(row) = sweep.rows().first() {
-        model::warn_about_bos(outline, &row.base);
+        prompts::warn_about_bos(outline, &row.base);
     }
     rows::warn_of_answers(outline, sweep.rows());
     let foreign = |row: &&PreparedRow| row.row.foil_is != FoilIs::SourceAnswer;

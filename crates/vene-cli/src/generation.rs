@@ -6,11 +6,12 @@ use std::collections::HashSet;
 use std::ops::ControlFlow;
 
 use serde_json::{Value, json};
-use vene::generation::{Continuation, End, NewToken, StepReceipt, TextStream};
+use vene::generation::{Continuation, End, NewToken, StepReceipt, StopStream};
 use vene::plan::{Outcome, ResolvedPlan};
 use vene::{Generation, Generator, Model, Outline};
 
 use crate::model;
+use crate::prompts;
 use crate::terminal;
 
 /// How many edits that changed nothing are named one by one.
@@ -36,8 +37,10 @@ impl Job {
             true => String::new(),
             false => format!("# {what}\n"),
         };
-        terminal::print(&format!("{}{}", title(self.name(0, false)), self.prompt))?;
-        let mut text = TextStream::new(model, &self.plan.examples()[0].base);
+        let before = self.before(model);
+        terminal::print(&format!("{}{before}", title(self.name(0, false))))?;
+        let (base, stops) = (&self.plan.examples()[0].base, &self.generator.stop_texts);
+        let mut text = StopStream::new(model, base, stops);
         let mut printed = Ok(());
         let generation = self.generator.run(model, &self.plan, &mut |token| {
             if each(token).is_break() {
@@ -58,9 +61,15 @@ impl Job {
         for (is_original, continuation) in others.chain(originals) {
             let title = title(self.name(continuation.sample, is_original));
             let text = continuation.text(model, &self.plan)?;
-            terminal::print(&format!("{title}{}{text}\n", self.prompt))?;
+            terminal::print(&format!("{title}{before}{text}\n"))?;
         }
         Ok(generation)
+    }
+
+    /// What is printed before a text: the prompt, but that in a conversation the answer stands for itself.
+    fn before(&self, model: &Model) -> String {
+        let base = &self.plan.examples()[0].base;
+        if base.is_conversation() { String::new() } else { prompts::shown(model, base) }
     }
 
     /// What a text is called among several.
@@ -100,6 +109,7 @@ impl Job {
         };
         Ok(json!({
             "prompt": self.prompt,
+            "text": self.plan.examples()[0].base.text(),
             "token_ids": self.plan.examples()[0].base.tokens(),
             "continuations": texts(&generation.continuations)?,
             "originals": texts(&generation.originals)?,
@@ -134,7 +144,7 @@ impl Job {
 }
 
 /// Prints what has become certain of the text, to its end and a line break.
-fn print_next(text: &mut TextStream<'_>, token: &NewToken<'_>) -> anyhow::Result<()> {
+fn print_next(text: &mut StopStream<'_>, token: &NewToken<'_>) -> anyhow::Result<()> {
     let mut next = match token.end {
         Some(End::Stop) => String::new(),
         _ => text.push(token.token)?,
@@ -152,18 +162,33 @@ fn text_record(
     plan: &ResolvedPlan,
     continuation: &Continuation,
 ) -> anyhow::Result<Value> {
-    let tokens = continuation.tokens.iter().zip(&continuation.log_probabilities);
-    let tokens = tokens.map(|(&id, log_probability)| {
-        json!({
+    let tokens = continuation.tokens.iter().zip(&continuation.log_probabilities).enumerate();
+    let tokens = tokens.map(|(step, (&id, log_probability))| {
+        let token = json!({
             "token": model::token_text(model, id),
             "id": id,
             "log_probability": log_probability,
-        })
+        });
+        match (token, continuation.likeliest.get(step)) {
+            (Value::Object(mut token), Some(likeliest)) => {
+                let likeliest = likeliest.iter().map(|likely| {
+                    json!({
+                        "token": model::token_text(model, likely.token),
+                        "id": likely.token,
+                        "log_probability": likely.log_probability,
+                    })
+                });
+                token.insert("top".to_owned(), likeliest.collect());
+                Value::Object(token)
+            }
+            (token, _) => token,
+        }
     });
     Ok(json!({
         "sample": continuation.sample,
         "text": continuation.text(model, plan)?,
         "end": end_name(continuation.end),
+        "stop_text": continuation.stop_text,
         "tokens": tokens.collect::<Vec<_>>(),
     }))
 }
@@ -171,6 +196,7 @@ fn text_record(
 fn end_name(end: End) -> &'static str {
     match end {
         End::Stop => "stop",
+        End::StopText => "stop_text",
         End::Enough => "enough",
         End::ContextFull => "context_full",
         End::BrokenOff => "broken_off",

@@ -41,6 +41,7 @@ mod model;
 mod parts;
 mod plan_given;
 mod plan_sweep;
+mod prompts;
 mod record;
 mod rows;
 mod selection;

@@ -7,6 +7,7 @@ use anyhow::{Context, bail, ensure};
 use clap::Args;
 use serde_json::{Value, json};
 use tempfile::TempDir;
+use vene::PromptForm;
 use vene::data::{LeftOut, Role, Row};
 use vene::inspect::{RowsAsked, Subject, Summary, chunks};
 use vene::statistics::Bootstrap;
@@ -18,6 +19,7 @@ use crate::data_set::{DataSet, DataSource};
 use crate::drawn::Drawn;
 use crate::folder::{Files, Folder, Purpose};
 use crate::model::{self, ModelArgument, RunArguments};
+use crate::prompts;
 use crate::record::{Kind, RECORD, Record};
 use crate::{rows, selection, terminal};
 
@@ -66,6 +68,8 @@ pub const READ_BY: [(&str, &str); 3] =
 /// What is looked at, before a weight is read.
 pub struct Look {
     pub name: String,
+    /// How prompts were read.
+    pub form: PromptForm,
     pub outline: Outline,
     pub subjects: Vec<Subject>,
     /// The rows that they come from, where they do.
@@ -105,7 +109,7 @@ impl LookArguments {
         edits: Option<(Plan, Vec<Prompt>)>,
         needs: impl Fn(&[Row]) -> [bool; 2],
     ) -> anyhow::Result<Look> {
-        let bos = *read!(given, self.run => bos);
+        let form = self.run.prompts.read(given);
         let out = read!(given, self => out).clone();
         let force = out.is_some() && *read!(given, self => force);
         let json = *read!(given, self => json);
@@ -123,7 +127,13 @@ impl LookArguments {
             let plan = edits.map(|(plan, _)| plan).unwrap_or_default();
             rows::check_roles(&plan, &set)?;
             let [needs_target, needs_foil] = needs(&set.rows);
-            let asked = RowsAsked { roles: &roles, plan: &plan, bos, needs_target, needs_foil };
+            let asked = RowsAsked {
+                roles: &roles,
+                plan: &plan,
+                form: form.clone(),
+                needs_target,
+                needs_foil,
+            };
             let found = asked.of(&outline, &set.rows)?;
             rows::warn_of_left_out(&found.left_out, set.rows.len());
             left_out = found.left_out;
@@ -131,7 +141,7 @@ impl LookArguments {
             found.subjects
         } else {
             let text = read!(given, self => prompt).as_deref().unwrap_or_default();
-            let prompt = outline.prompt_with(text, bos).context("PROMPT")?;
+            let prompt = outline.prompt_with(text, &form).context("PROMPT")?;
             let positions = selection::positions(positions, outline.config().context)?;
             let subject = Subject::new(prompt).at(&positions).context("--positions")?;
             vec![match edits {
@@ -140,9 +150,9 @@ impl LookArguments {
             }]
         };
         if let Some(subject) = subjects.first() {
-            model::warn_about_bos(&outline, subject.prompt());
+            prompts::warn_about_bos(&outline, subject.prompt());
         }
-        Ok(Look { name, outline, subjects, data, left_out, bootstrap, out, force, json })
+        Ok(Look { name, form, outline, subjects, data, left_out, bootstrap, out, force, json })
     }
 }
 
@@ -274,9 +284,7 @@ impl Look {
     pub fn what(&self) -> (&'static str, String) {
         match (&self.data, self.subjects.first()) {
             (Some(data), _) => ("data", format!("{}, {} rows", data.name(), self.subjects.len())),
-            (None, Some(subject)) => {
-                ("prompt", subject.prompt().text().unwrap_or_default().to_owned())
-            }
+            (None, Some(subject)) => ("prompt", prompts::shown(&self.outline, subject.prompt())),
             (None, None) => ("prompt", String::new()),
         }
     }

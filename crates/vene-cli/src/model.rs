@@ -7,11 +7,12 @@ use std::time::{Duration, Instant};
 
 use clap::Args;
 use serde_json::{Value, json};
-use vene::{BeginningOfSequence, Loading, Model, ModelError, Outline, Precision, Prompt};
+use vene::{Loading, Model, ModelError, Outline, Precision};
 use vene_model::{CheckpointError, EMBEDDED, Opening, Progress};
 
 use crate::arguments::{Given, by_name, heading, read};
 use crate::experiment::{Experiment, put};
+use crate::prompts::PromptArguments;
 use crate::terminal;
 
 /// Which model.
@@ -59,12 +60,8 @@ pub struct ExperimentModel {
     #[command(flatten)]
     ignored: IgnoredKeys,
 
-    /// Whether prompts begin with a beginning-of-sequence token [default: model]
-    ///
-    /// Leaving out one that the model was trained with, or adding one, changes what it predicts.
-    /// It is never doubled.
-    #[arg(help_heading = heading::MODEL, hide_short_help = true, long, value_name = "WHEN", value_parser = by_name::<BeginningOfSequence>())]
-    bos: Option<BeginningOfSequence>,
+    #[command(flatten)]
+    prompts: PromptArguments,
 
     /// Precision of weights and activations [default: single]
     #[arg(help_heading = heading::MODEL, hide_short_help = true, long, value_name = "PRECISION", value_parser = by_name::<Precision>())]
@@ -83,7 +80,7 @@ impl ExperimentModel {
         }
         put!(experiment, self => model => model.id);
         put!(experiment, self.ignored => ignore_key => model.ignored_keys);
-        put!(experiment, self => bos => model.bos);
+        self.prompts.put(experiment);
         put!(experiment, self => precision => model.precision);
     }
 }
@@ -126,12 +123,8 @@ impl IgnoredKeys {
 /// How prompts are read and numbers computed.
 #[derive(Args)]
 pub struct RunArguments {
-    /// Whether prompts begin with a beginning-of-sequence token
-    ///
-    /// Leaving out one that the model was trained with, or adding one, changes what it predicts.
-    /// It is never doubled.
-    #[arg(help_heading = heading::MODEL, hide_short_help = true, long, value_name = "WHEN", default_value = "model", value_parser = by_name::<BeginningOfSequence>())]
-    pub bos: BeginningOfSequence,
+    #[command(flatten)]
+    pub prompts: PromptArguments,
 
     /// Precision of weights and activations
     #[arg(help_heading = heading::MODEL, hide_short_help = true, long, value_name = "PRECISION", default_value = "single", value_parser = by_name::<Precision>())]
@@ -304,48 +297,6 @@ pub fn short_name(outline: &Outline) -> &str {
 /// A token's text; tokens that only the embedding knows have none but their number.
 pub fn token_text(outline: &Outline, id: u32) -> String {
     outline.tokenizer().token_text(id).unwrap_or_else(|_| outline.tokenizer().display(id))
-}
-
-/// How a prompt begins, where that is otherwise than the model's own files say and the user did not write
-/// it so.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum UnusualBos {
-    /// The files ask for a beginning-of-sequence token, and there is none.
-    LeftOut,
-    /// The files do not ask for it, and it was put in front.
-    Added,
-}
-
-impl UnusualBos {
-    /// Compares a prompt with the files.
-    pub fn of(outline: &Outline, prompt: &Prompt) -> Option<Self> {
-        match (outline.tokenizer().adds_bos(), prompt.has_bos()) {
-            (true, false) => Some(Self::LeftOut),
-            (false, true) if prompt.text().is_some() && !prompt.has_written_bos() => {
-                Some(Self::Added)
-            }
-            _ => None,
-        }
-    }
-}
-
-/// Warns where a prompt begins otherwise than the model's own files say.
-pub fn warn_about_bos(outline: &Outline, prompt: &Prompt) {
-    let shown = prompt
-        .text()
-        .map_or_else(|| "a prompt of token ids".to_owned(), |text| format!("`{text}`"));
-    match UnusualBos::of(outline, prompt) {
-        Some(UnusualBos::LeftOut) => terminal::warn(format!(
-            "{shown} begins without the beginning-of-sequence token that this model expects: \
-             its predictions may change{}",
-            if prompt.text().is_some() { " (--bos model puts it there)" } else { "" }
-        )),
-        Some(UnusualBos::Added) => terminal::warn(format!(
-            "{shown} begins with a beginning-of-sequence token, which this model does not \
-             expect: its predictions may change (--bos model leaves it out)"
-        )),
-        None => {}
-    }
 }
 
 /// The progress of loading: bytes while files come over the network, then layers. A bar on a

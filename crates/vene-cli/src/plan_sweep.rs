@@ -26,6 +26,7 @@ use crate::experiment::{self, Spec};
 use crate::folder::Folder;
 use crate::model;
 use crate::parts::Parts;
+use crate::prompts;
 use crate::record::{RECORD, Record};
 use crate::shard::{self, Shard};
 use crate::stacked::join as join_tensors;
@@ -166,7 +167,7 @@ fn own_rows(sweep: &PlanSweep, settings: &Settings) -> anyhow::Result<Range<usiz
 /// Warns of what may make a result of the data set's `rows` other than was meant.
 pub fn warn(outline: &Outline, sweep: &PlanSweep, rows: usize) {
     if let Some(row) = sweep.rows().first() {
-        model::warn_about_bos(outline, &row.base);
+        prompts::warn_about_bos(outline, &row.base);
     }
     rows::warn_of_left_out(sweep.left_out(), rows);
     rows::warn_of_answers(outline, sweep.rows());

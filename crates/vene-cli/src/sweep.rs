@@ -12,8 +12,7 @@ use std::time::Instant;
 use serde::Serialize;
 use serde_json::{Value, json};
 use vene::{
-    BeginningOfSequence, ExecutorName, Method, Model, Outline, Precision, Sweep, SweepOutcome,
-    Table,
+    ExecutorName, Method, Model, Outline, Precision, PromptForm, Sweep, SweepOutcome, Table, data,
 };
 
 use crate::drawn::Drawn;
@@ -22,6 +21,7 @@ use crate::experiment::Spec;
 use crate::folder::Folder;
 use crate::look::records;
 use crate::model;
+use crate::prompts;
 use crate::record::{Kind, RECORD, Record};
 use crate::terminal;
 
@@ -39,8 +39,8 @@ pub struct Run {
     pub outline: Outline,
     /// The sweep.
     pub sweep: Sweep,
-    /// When prompts begin with a beginning-of-sequence token.
-    pub bos: BeginningOfSequence,
+    /// How prompts are read.
+    pub form: PromptForm,
     /// Precision of weights and activations.
     pub precision: Precision,
     /// Who runs it.
@@ -54,7 +54,7 @@ pub struct Finished {
     /// The model.
     pub model: Model,
     spec: Spec,
-    bos: BeginningOfSequence,
+    form: PromptForm,
     precision: Precision,
     executor: ExecutorName,
     memory: Option<usize>,
@@ -98,17 +98,15 @@ pub fn files(sweep: &Sweep) -> Vec<String> {
 
 /// Warns of what may make a sweep's result other than was meant.
 pub fn warn(outline: &Outline, sweep: &Sweep) -> anyhow::Result<()> {
-    model::warn_about_bos(outline, sweep.base());
+    prompts::warn_about_bos(outline, sweep.base());
     for source in sweep.sources() {
-        model::warn_about_bos(outline, source);
+        prompts::warn_about_bos(outline, source);
     }
     for target in sweep.targets() {
-        let spaced = format!(" {}", target.text);
-        let is_another = outline.tokenizer().single_token(&spaced).is_ok_and(|id| id != target.id);
-        if !target.text.starts_with(' ') && is_another {
+        if data::lacks_space(outline, sweep.base(), &target.text) {
             terminal::warn(format!(
-                "`{}` has no leading space, so it can follow no word as a word of its own: \
-                 \"{spaced}\" is a token too",
+                "`{0}` has no leading space, so it can follow no word as a word of its own: \
+                 \" {0}\" is a token too",
                 target.text
             ));
         }
@@ -189,7 +187,7 @@ impl Run {
             sweep: self.sweep,
             model,
             spec: self.spec,
-            bos: self.bos,
+            form: self.form,
             precision: self.precision,
             executor: self.executor,
             memory: self.memory,

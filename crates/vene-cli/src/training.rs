@@ -21,7 +21,7 @@ use vene::data::LeftOut;
 use vene::data::Together;
 use vene::plan_file::{PlanGrid, Sections};
 use vene::training::{Evaluation, Trained};
-use vene::{BeginningOfSequence, Outline, Precision};
+use vene::{Outline, Precision, PromptForm};
 
 use crate::data_set::DataSet;
 use crate::experiment::{self, Spec};
@@ -55,7 +55,7 @@ pub struct Settings {
     /// Which runs of a grid are trained here, of all.
     pub shard: Option<Shard>,
     pub json: bool,
-    pub bos: BeginningOfSequence,
+    pub form: PromptForm,
     pub precision: Precision,
 }
 

@@ -1,7 +1,7 @@
 //! Rows as JSON lines: one object a row, so that a data set can be read by eye, by `grep` and by
 //! any other program.
 //!
-//! The keys of an object are `base`, `source`, `target`, `foil`, `foil_is` (where the foil is not the
+//! The keys of an object are `base`, `source` (of conversations `messages`, `source_messages`), `target`, `foil`, `foil_is` (where the foil is not the
 //! source's answer), the names of its spans, and `group`. An answer is a string, several are an array, as is one that starts with a bracket. A span `subject` is the text in the base,
 //! `source_subject` that in the source, `subject_occurrence` and `source_subject_occurrence` say
 //! which occurrence is meant, counted from 0; a stretch of characters is `[start, end]`, the end
@@ -36,7 +36,7 @@ pub enum WriteError {
 vene_named::debug_as_sentence!(WriteError);
 
 /// The keys that are no spans, as an error tells them.
-const RESERVED: &str = "base, source, target, foil, foil_is and group";
+const RESERVED: &str = "base, source, messages, source_messages, target, foil, foil_is and group";
 
 /// Writes rows as JSON lines (see this module's beginning for the keys).
 ///
@@ -57,8 +57,14 @@ pub fn write_jsonl<'a>(
 /// A row's object, or the name of the span that cannot be written.
 fn object_of(row: &Row) -> Result<Map<String, Value>, String> {
     let mut object = Map::new();
-    object.insert("base".to_owned(), json!(row.base));
-    if let Some(source) = &row.source {
+    if row.base_messages.is_empty() {
+        object.insert("base".to_owned(), json!(row.base));
+    } else {
+        object.insert("messages".to_owned(), json!(row.base_messages));
+    }
+    if !row.source_messages.is_empty() {
+        object.insert("source_messages".to_owned(), json!(row.source_messages));
+    } else if let Some(source) = &row.source {
         object.insert("source".to_owned(), json!(source));
     }
     for (key, answers) in [("target", &row.target), ("foil", &row.foil)] {
@@ -90,7 +96,7 @@ fn object_of(row: &Row) -> Result<Map<String, Value>, String> {
 }
 
 fn is_reserved(name: &str) -> bool {
-    ["", "base", "source", "target", "foil", "foil_is", "group"].contains(&name)
+    ["", "base", "source", "messages", "target", "foil", "foil_is", "group"].contains(&name)
         || name.starts_with("source_")
         || name.ends_with("_occurrence")
 }
@@ -113,6 +119,7 @@ fn insert(object: &mut Map<String, Value>, key: &str, phrase: &Phrase) {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+    use vene_model::Message;
 
     fn written(rows: &[Row]) -> String {
         let mut bytes = Vec::new();
@@ -136,6 +143,25 @@ mod tests {
              \"foil\":[\" b\",\" c\"],\"end\":[14,18],\"source_end\":[13,16],\"io\":\"Ann\",\
              \"source_io\":\"Ann\",\"s2\":\"John\",\"s2_occurrence\":1,\"source_s2\":\"Tom\",\
              \"source_s2_occurrence\":1,\"group\":\"g\"}\n"
+        );
+    }
+
+    #[test]
+    fn conversations_are_written_as_they_are_read() {
+        let turns =
+            |text: &str| vec![Message::new("system", "Be brief."), Message::new("user", text)];
+        let rows = [
+            Row::conversation(turns("Spain?"), Some(turns("Italy?"))).target("Madrid"),
+            Row::conversation(turns("Spain?"), None).span("subject", "Spain", "Spain"),
+        ];
+        assert_eq!(rows[0].base, "Be brief.\nSpain?");
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("rows.jsonl");
+        std::fs::write(&path, written(&rows[..1])).unwrap();
+        assert_eq!(crate::read::read(&path).unwrap(), rows[..1]);
+        assert!(
+            written(&rows[1..])
+                .starts_with(r#"{"messages":[{"role":"system","content":"Be brief."}"#)
         );
     }
 

@@ -34,5 +34,5 @@ pub use read::{
 };
 pub use row::{FoilIs, Phrase, Row, Span};
 pub use split::{Split, SplitError, SplitRows, Together, shared_prompts};
-pub use unspaced::{Unspaced, unspaced};
+pub use unspaced::{Unspaced, lacks_space, unspaced};
 pub use vene_engine::plan::{Role, RoleError};

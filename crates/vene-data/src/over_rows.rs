@@ -2,7 +2,7 @@
 
 use vene_engine::plan::{Example, ResolvedPlan, Role, Run, TeacherForced};
 use vene_engine::{Plan, PlanError};
-use vene_model::{BeginningOfSequence, Outline};
+use vene_model::{Outline, PromptForm};
 
 use super::answers::AnswerTokens;
 use super::left_out::{LeftOut, Reason};
@@ -33,9 +33,9 @@ pub trait PlanRows {
         &self,
         outline: &Outline,
         rows: &[Row],
-        bos: BeginningOfSequence,
+        form: impl Into<PromptForm>,
     ) -> Result<OverRows, PlanError> {
-        self.over_rows_with(outline, rows, bos, AnswerTokens::First)
+        self.over_rows_with(outline, rows, form, AnswerTokens::First)
     }
 
     /// The same where rows are left out by what is looked at of their answers: whole ones must be no beginning of each
@@ -47,7 +47,7 @@ pub trait PlanRows {
         &self,
         outline: &Outline,
         rows: &[Row],
-        bos: BeginningOfSequence,
+        form: impl Into<PromptForm>,
         answers: AnswerTokens,
     ) -> Result<OverRows, PlanError>;
 
@@ -60,7 +60,7 @@ pub trait PlanRows {
         &self,
         outline: &Outline,
         row: &Row,
-        bos: BeginningOfSequence,
+        form: impl Into<PromptForm>,
     ) -> Result<Plan, PlanError>;
 
     /// The plan over rows that [`PlanRows::over_rows_with`] made ready for this very plan, whose bases go on with these
@@ -81,13 +81,13 @@ impl PlanRows for Plan {
         &self,
         outline: &Outline,
         rows: &[Row],
-        bos: BeginningOfSequence,
+        form: impl Into<PromptForm>,
         answers: AnswerTokens,
     ) -> Result<OverRows, PlanError> {
         let roles = self.roles();
         let requirements = Requirements {
             distinct_roles: 0,
-            bos,
+            form: &form.into(),
             roles: &roles,
             read: &[],
             reads_source: self.reads_sources(),
@@ -125,12 +125,12 @@ impl PlanRows for Plan {
         &self,
         outline: &Outline,
         row: &Row,
-        bos: BeginningOfSequence,
+        form: impl Into<PromptForm>,
     ) -> Result<Plan, PlanError> {
         let roles = self.roles();
         let requirements = Requirements {
             distinct_roles: 0,
-            bos,
+            form: &form.into(),
             roles: &roles,
             read: &[],
             reads_source: self.reads_sources(),
@@ -228,7 +228,7 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
     use vene_engine::plan::{Edit, Positions};
-    use vene_model::{Component, Model};
+    use vene_model::{BeginningOfSequence, Component, Model};
 
     #[test]
     fn a_role_is_found_in_base_and_source_of_each_row() {

@@ -7,7 +7,7 @@ use std::collections::HashSet;
 
 use vene_engine::PositionError;
 use vene_engine::plan::Role;
-use vene_model::{BeginningOfSequence, InputError, Outline, Prompt};
+use vene_model::{InputError, Message, Outline, Prompt, PromptForm};
 
 use super::answers::Answers;
 use super::left_out::{LeftOut, Reason, RowName};
@@ -17,8 +17,8 @@ use super::row::Row;
 /// What rows must have to be used.
 #[derive(Clone, Copy, Debug)]
 pub struct Requirements<'a> {
-    /// Whether a beginning-of-sequence token stands in front.
-    pub bos: BeginningOfSequence,
+    /// How prompts are made of texts.
+    pub form: &'a PromptForm,
     /// The positions that are edited.
     pub roles: &'a [Role],
     /// The positions that metrics read, in base and source alike.
@@ -138,7 +138,7 @@ pub fn prepare(
     requirements: &Requirements<'_>,
 ) -> (Vec<PreparedRow>, Vec<LeftOut>) {
     let (mut prepared, mut left_out) = (Vec::new(), Vec::new());
-    let prompts = Prompts::new(outline, requirements.bos);
+    let prompts = Prompts::new(outline, requirements.form);
     for (index, row) in numbers(rows).into_iter().zip(rows) {
         match (Preparer { outline, row, requirements, prompts: &prompts }).prepare(index) {
             Ok(row) => prepared.push(row),
@@ -166,7 +166,7 @@ pub fn answers(
     base: &Prompt,
     sources: &[Prompt],
 ) -> Result<Answers, Reason> {
-    let prompts = Prompts::new(outline, requirements.bos);
+    let prompts = Prompts::new(outline, requirements.form);
     Preparer { outline, row, requirements, prompts: &prompts }.answers(base, sources)
 }
 
@@ -186,8 +186,10 @@ impl Preparer<'_> {
         if row.source.is_none() && requirements.reads_source {
             return Err(Reason::NoSource);
         }
-        let base = self.prompt(&row.base, "base")?;
-        let source = row.source.as_ref().map(|source| self.prompt(source, "source")).transpose()?;
+        let base = self.prompt(&row.base, &row.base_messages, "base")?;
+        let source = row.source.as_ref();
+        let source = source.map(|source| self.prompt(source, &row.source_messages, "source"));
+        let source = source.transpose()?;
         let answers = self.answers(&base, source.as_slice())?;
         let in_base = |roles| self.positions(roles, "base", |role| row.role_in_base(role, &base));
         let base_positions = in_base(requirements.roles)?;
@@ -234,8 +236,18 @@ impl Preparer<'_> {
         })
     }
 
-    fn prompt(&self, text: &str, whose: &'static str) -> Result<Prompt, Reason> {
-        self.prompts.of(text).map_err(|problem| Reason::Prompt { whose, problem })
+    fn prompt(
+        &self,
+        text: &str,
+        messages: &[Message],
+        whose: &'static str,
+    ) -> Result<Prompt, Reason> {
+        let prompt = if messages.is_empty() {
+            self.prompts.of(text)
+        } else {
+            self.prompts.of_conversation(text, messages)
+        };
+        prompt.map_err(|problem| Reason::Prompt { whose, problem })
     }
 
     fn positions(
@@ -323,13 +335,12 @@ impl Preparer<'_> {
             answer: answer.to_owned(),
             problem: problem.to_owned(),
         };
-        let Some(before) = prompt.text() else {
+        if prompt.text().is_none() {
             return Err(problem(
                 "an answer is tokenized after the prompt's text, and the prompt has none",
             ));
-        };
-        let text = format!("{before}{answer}");
-        let whole = self.prompts.of(&text).map_err(|error| problem(&error))?;
+        }
+        let whole = self.prompts.continued(prompt, answer).map_err(|error| problem(&error))?;
         match whole.tokens().strip_prefix(prompt.tokens()) {
             Some([]) => Err(problem("it is empty")),
             Some(tokens) => {
@@ -380,7 +391,7 @@ mod tests {
         let model = Model::load("embedded").unwrap();
         let roles: Vec<Role> = roles.iter().map(|role| role.parse().unwrap()).collect();
         let requirements = Requirements {
-            bos: BeginningOfSequence::Model,
+            form: &PromptForm::default(),
             roles: &roles,
             read: &[],
             distinct_roles: 0,
@@ -430,7 +441,7 @@ mod tests {
     fn answers_that_differ_behind_their_first_token_say_so() {
         let model = Model::load("embedded").unwrap();
         let requirements = Requirements {
-            bos: BeginningOfSequence::Model,
+            form: &PromptForm::default(),
             roles: &[],
             read: &[],
             distinct_roles: 0,

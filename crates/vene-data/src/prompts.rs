@@ -6,7 +6,7 @@
 use std::cell::{OnceCell, RefCell};
 use std::collections::HashMap;
 
-use vene_model::{BeginningOfSequence, Outline, Prompt};
+use vene_model::{InputError, Message, Outline, Prompt, PromptForm};
 
 /// No prompt has more bytes.
 const LONGEST: usize = 1 << 20;
@@ -23,7 +23,7 @@ const MOST_IDS: usize = 1 << 20;
 /// Makes prompts.
 pub(super) struct Prompts<'a> {
     outline: &'a Outline,
-    bos: BeginningOfSequence,
+    form: &'a PromptForm,
     most_bytes: OnceCell<usize>,
     made: RefCell<Made>,
 }
@@ -36,18 +36,43 @@ struct Made {
 }
 
 impl<'a> Prompts<'a> {
-    pub fn new(outline: &'a Outline, bos: BeginningOfSequence) -> Self {
-        Self { outline, bos, most_bytes: OnceCell::new(), made: RefCell::default() }
+    pub fn new(outline: &'a Outline, form: &'a PromptForm) -> Self {
+        Self { outline, form, most_bytes: OnceCell::new(), made: RefCell::default() }
     }
 
     /// The prompt of a text, or what is wrong with it.
     pub fn of(&self, text: &str) -> Result<Prompt, String> {
+        self.made("", text, || self.outline.prompt_with(text, self.form))
+    }
+
+    /// The prompt of a conversation, of which `text` is what is said.
+    pub fn of_conversation(&self, text: &str, messages: &[Message]) -> Result<Prompt, String> {
         self.check_length(text)?;
-        if let Some(known) = self.made.borrow().prompts.get(text) {
+        let made = self.outline.conversation(messages, self.form);
+        made.map_err(|error| error.to_string())
+    }
+
+    /// A prompt's text with an answer behind it.
+    pub fn continued(&self, prompt: &Prompt, answer: &str) -> Result<Prompt, String> {
+        let before = prompt.text().unwrap_or_default();
+        self.made(before, answer, || self.outline.continued(prompt, answer))
+    }
+
+    /// What is made of two texts, one behind the other, once.
+    fn made(
+        &self,
+        before: &str,
+        text: &str,
+        make: impl Fn() -> Result<Prompt, InputError>,
+    ) -> Result<Prompt, String> {
+        self.check_length(before)?;
+        self.check_length(text)?;
+        let key = format!("{before}\u{0}{text}");
+        if let Some(known) = self.made.borrow().prompts.get(&key) {
             return known.clone();
         }
-        let made = self.outline.prompt_with(text, self.bos).map_err(|error| error.to_string());
-        self.made.borrow_mut().keep(text, &made);
+        let made = make().map_err(|error| error.to_string());
+        self.made.borrow_mut().keep(&key, &made);
         made
     }
 
@@ -94,7 +119,8 @@ mod tests {
     #[test]
     fn texts_that_no_context_holds_are_refused_unread_and_others_are_tokenized_once() {
         let outline = Outline::open("embedded", &mut |_| {}).unwrap();
-        let prompts = Prompts::new(&outline, BeginningOfSequence::Model);
+        let form = PromptForm::default();
+        let prompts = Prompts::new(&outline, &form);
         let text = "The capital of Spain is";
         assert_eq!(prompts.of(text).unwrap(), outline.prompt(text).unwrap());
         assert_eq!(prompts.of(text).unwrap(), outline.prompt(text).unwrap());

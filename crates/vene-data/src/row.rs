@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
 
+use vene_model::{InputError, Message, Outline, Prompt, PromptForm, said_in};
 use vene_named::named;
 
 use super::read::Place;
@@ -28,6 +29,10 @@ pub struct Row {
     pub base: String,
     /// The prompt whose run is read; `None` for ablations that read none.
     pub source: Option<String>,
+    /// The base's turns, where it is a conversation; `base` is then what is said in it ([`Row::conversation`]).
+    pub base_messages: Vec<Message>,
+    /// The source's, likewise.
+    pub source_messages: Vec<Message>,
     /// What the base should be continued with, as it stands behind it (` Madrid`, with its space);
     /// where there are several, any of them is right.
     pub target: Vec<String>,
@@ -47,9 +52,22 @@ pub struct Row {
 
 impl PartialEq for Row {
     fn eq(&self, other: &Self) -> bool {
-        let Self { base, source, target, foil, foil_is, spans, group, place: _ } = self;
+        let Self {
+            base,
+            source,
+            base_messages,
+            source_messages,
+            target,
+            foil,
+            foil_is,
+            spans,
+            group,
+            place: _,
+        } = self;
         *base == other.base
             && *source == other.source
+            && *base_messages == other.base_messages
+            && *source_messages == other.source_messages
             && *target == other.target
             && *foil == other.foil
             && *foil_is == other.foil_is
@@ -125,6 +143,32 @@ impl Row {
     /// A row that has no source.
     pub fn of_base(base: impl Into<String>) -> Self {
         Self { base: base.into(), ..Self::default() }
+    }
+
+    /// A row of conversations in place of texts, each in the form of the model's chat template.
+    pub fn conversation(base: Vec<Message>, source: Option<Vec<Message>>) -> Self {
+        Self {
+            base: said_in(&base),
+            source: source.as_deref().map(said_in),
+            base_messages: base,
+            source_messages: source.unwrap_or_default(),
+            ..Self::default()
+        }
+    }
+
+    /// The base as a prompt.
+    ///
+    /// # Errors
+    /// Whatever keeps it from being one.
+    pub fn base_prompt(
+        &self,
+        outline: &Outline,
+        form: impl Into<PromptForm>,
+    ) -> Result<Prompt, InputError> {
+        match self.base_messages.as_slice() {
+            [] => outline.prompt_with(&self.base, form),
+            messages => outline.conversation(messages, form),
+        }
     }
 
     /// Adds an answer to the base, with its leading space.

@@ -5,7 +5,7 @@
 
 use std::fmt::{self, Display, Formatter};
 
-use vene_model::{BeginningOfSequence, Outline, Prompt};
+use vene_model::{Outline, Prompt};
 
 use super::{PreparedRow, RowName};
 
@@ -57,8 +57,13 @@ pub fn unspaced<'r>(
     first
 }
 
-fn lacks_space(outline: &Outline, prompt: &Prompt, answer: &str) -> bool {
+/// Whether an answer is another token with a space in front, and a word ends where it begins: behind a sign, a line break
+/// or a bracket a word has no space.
+pub fn lacks_space(outline: &Outline, prompt: &Prompt, answer: &str) -> bool {
     let text = prompt.text().unwrap_or_default();
+    if prompt.tokens().last().is_some_and(|&last| outline.tokenizer().is_special(last)) {
+        return false;
+    }
     let (Some(before), Some(after)) = (text.chars().next_back(), answer.chars().next()) else {
         return false;
     };
@@ -81,10 +86,7 @@ fn lacks_space(outline: &Outline, prompt: &Prompt, answer: &str) -> bool {
 
 /// The first token that a text adds to a prompt.
 fn next(outline: &Outline, prompt: &Prompt, text: &str) -> Option<u32> {
-    let whole = format!("{}{text}", prompt.text().unwrap_or_default());
-    let bos =
-        if prompt.has_bos() { BeginningOfSequence::Always } else { BeginningOfSequence::Never };
-    let whole = outline.prompt_with(&whole, bos).ok()?;
+    let whole = outline.continued(prompt, text).ok()?;
     whole.tokens().strip_prefix(prompt.tokens())?.first().copied()
 }
 
@@ -105,5 +107,8 @@ mod tests {
         assert!(!lacks("The capital of Spain is", ","));
         assert!(!lacks("It began in the year 17", "32"));
         assert!(!lacks("The capital of Spain is (", "Madrid"));
+        // Signs are no words.
+        assert!(!lacks("The capital of Spain is<|endoftext|>", "Madrid"));
+        assert!(!lacks("The capital of Spain is", "<|endoftext|>"));
     }
 }

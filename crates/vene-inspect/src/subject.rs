@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use vene_data::{LeftOut, PreparedRow, Reason, Requirements, Role, Row, at_rows, prepare};
 use vene_engine::{Example, Plan, Positions};
-use vene_model::{BeginningOfSequence, Outline, Prompt};
+use vene_model::{Outline, Prompt, PromptForm};
 use vene_table::{Table, TableBuilder};
 
 use crate::InspectError;
@@ -101,8 +101,8 @@ pub struct RowsAsked<'a> {
     pub roles: &'a [Role],
     /// The edits under which all rows run.
     pub plan: &'a Plan,
-    /// When prompts begin with a beginning-of-sequence token.
-    pub bos: BeginningOfSequence,
+    /// How prompts are made of texts.
+    pub form: PromptForm,
     /// Whether each row must have a target.
     pub needs_target: bool,
     /// Whether each row must have a foil.
@@ -130,7 +130,7 @@ impl RowsAsked<'_> {
         );
         let requirements = Requirements {
             distinct_roles: 0,
-            bos: self.bos,
+            form: &self.form,
             roles: &roles,
             read: &[],
             reads_source: self.plan.reads_sources(),

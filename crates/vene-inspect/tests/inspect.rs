@@ -299,7 +299,7 @@ fn rows_are_summarised_by_group() {
     let asked = RowsAsked {
         roles: &roles,
         plan: &plan,
-        bos: BeginningOfSequence::Model,
+        form: BeginningOfSequence::Model.into(),
         needs_target: true,
         needs_foil: true,
     };

@@ -323,6 +323,29 @@ pub enum InputError {
         vocabulary: usize,
     },
 
+    /// Text behind a prompt that has none.
+    #[error("the prompt was given as token ids: it has no text that more could be written behind")]
+    NoText,
+
+    /// Something else where token ids are expected.
+    #[error("`{word}` is not a token id: numbers are expected, with spaces or commas between them")]
+    NotAnId {
+        /// It, shortened.
+        word: String,
+    },
+
+    /// A conversation where token ids are expected.
+    #[error(
+        "a conversation is not token ids: leave out --ids (`ids` in [model]), or give the ids as the text"
+    )]
+    IdsAsMessages,
+
+    /// A system turn in front of another.
+    #[error(
+        "the conversation begins with a system turn of its own: leave out the other one (--system)"
+    )]
+    TwoSystemTurns,
+
     /// A prompt of another model.
     #[error(transparent)]
     AnotherModel(#[from] crate::key::AnotherModel),

@@ -27,6 +27,7 @@ pub mod operations;
 mod outline;
 pub mod pass;
 mod prompt;
+mod prompt_form;
 mod recurrence;
 mod rotary;
 mod site;
@@ -46,11 +47,12 @@ pub use operations::{
 };
 pub use outline::{EMBEDDED, Loading, Outline};
 pub use pass::{Attention, Choice, Pass, Readout, RowPlaces};
-pub use prompt::Prompt;
+pub use prompt::{Prompt, said_in};
+pub use prompt_form::{Chat, PromptForm};
 pub use recurrence::{AtStep, Recurrence, StateFrom, TimeStep};
 pub use site::Site;
 pub use vene_checkpoint::{
-    BeginningOfSequence, Checkpoint, CheckpointError, Progress, Provenance, Tokenizer, opened,
-    placeholder, safetensors_problem, text_instead,
+    BeginningOfSequence, ChatTemplate, Checkpoint, CheckpointError, Message, Progress, Provenance,
+    Tokenizer, opened, placeholder, safetensors_problem, text_instead,
 };
 pub use vene_kernels::ranking;

@@ -2,10 +2,10 @@
 //!
 //! Whatever can be refused is refused here, before a single weight is read.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use vene_checkpoint::{
-    BeginningOfSequence, Checkpoint, ModelSource, Progress, Provenance, Tokenizer,
+    BeginningOfSequence, Checkpoint, Message, ModelSource, Progress, Provenance, Tokenizer,
 };
 use vene_files::check_interrupt;
 
@@ -17,7 +17,8 @@ use crate::key::{AnotherModel, ModelKey};
 use crate::matrix::bytes_kept;
 use crate::opening::Opening;
 use crate::operations::{OperationError, Operations};
-use crate::prompt::Prompt;
+use crate::prompt::{Conversation, Prompt, said_in};
+use crate::prompt_form::{self, Chat, PromptForm};
 use crate::tensors::{BlockTensors, HostTensor, OuterTensors};
 
 /// The name of the model that ships inside vene.
@@ -32,6 +33,8 @@ pub struct Outline {
     config: DecoderConfig,
     /// `[inputs, d_model]`, where they are other than the checkpoint's.
     inputs: Option<HostTensor>,
+    /// The token that ends the model's turn in a conversation, once it was asked for.
+    turn_end: OnceLock<Option<u32>>,
 }
 
 /// What loading reports while it takes its time.
@@ -108,7 +111,8 @@ impl Outline {
             // Later the tensors may be others.
             key.weights();
         }
-        Ok(Self { checkpoint, key, family, names, config, inputs: None })
+        let turn_end = OnceLock::new();
+        Ok(Self { checkpoint, key, family, names, config, inputs: None, turn_end })
     }
 
     /// The same network with other inputs: row `i` of `vectors` `[inputs, d_model]` is what token
@@ -283,18 +287,88 @@ impl Outline {
         self.prompt_with(text, BeginningOfSequence::Model)
     }
 
-    /// Tokenizes a text, saying whether a beginning-of-sequence token leads it.
+    /// Makes a prompt of what is written, in one of the forms that a prompt has.
     ///
     /// # Errors
-    /// As [`Outline::prompt`]; and where one is asked for that the tokenizer lacks.
-    pub fn prompt_with(&self, text: &str, bos: BeginningOfSequence) -> Result<Prompt, InputError> {
-        let encoding = self.tokenizer().encode_with(text, bos)?;
+    /// As [`Outline::prompt`]; a beginning-of-sequence token that the tokenizer lacks; a conversation where the model has no
+    /// chat template, or one that it refuses; what is not a token id.
+    pub fn prompt_with(
+        &self,
+        text: &str,
+        form: impl Into<PromptForm>,
+    ) -> Result<Prompt, InputError> {
+        match form.into() {
+            PromptForm::Text(bos) => self.tokenized(text.to_owned(), bos, None),
+            PromptForm::Chat(chat) => self.in_template(&[Message::new("user", text)], &chat),
+            PromptForm::Ids => self.prompt_from_tokens(&prompt_form::ids(text)?),
+        }
+    }
+
+    /// A conversation that the model is to continue: with its own turn, or where the last turn is the assistant's, within
+    /// it. Of `form` the system turn and the beginning-of-sequence token are read.
+    ///
+    /// # Errors
+    /// As [`Outline::prompt_with`].
+    pub fn conversation(
+        &self,
+        messages: &[Message],
+        form: impl Into<PromptForm>,
+    ) -> Result<Prompt, InputError> {
+        self.in_template(messages, &form.into().of_conversations()?)
+    }
+
+    /// A prompt's text with more behind it.
+    ///
+    /// # Errors
+    /// As [`Outline::prompt`]; a prompt of token ids, which has no text.
+    pub fn continued(&self, prompt: &Prompt, more: &str) -> Result<Prompt, InputError> {
+        let text = prompt.text().ok_or(InputError::NoText)?;
+        // Never doubled.
+        let bos =
+            if prompt.has_bos() { BeginningOfSequence::Always } else { BeginningOfSequence::Never };
+        self.tokenized(format!("{text}{more}"), bos, None)
+    }
+
+    fn in_template(&self, messages: &[Message], chat: &Chat) -> Result<Prompt, InputError> {
+        let template = self.tokenizer().chat_template()?;
+        if template.reads_clock() {
+            self.checkpoint.notices.add(format!(
+                "the chat template of {} writes today's date into each prompt: on another day the numbers may differ",
+                template.file()
+            ));
+        }
+        let (turns, added) = chat.turns(messages)?;
+        let rendered = template.render(&turns)?;
+        let bos = match chat.bos {
+            // The template writes it.
+            BeginningOfSequence::Model | BeginningOfSequence::Never => BeginningOfSequence::Never,
+            BeginningOfSequence::Always => BeginningOfSequence::Always,
+        };
+        let places = rendered.segments.into_iter().filter_map(|segment| {
+            let before = messages.get(..segment.message.checked_sub(added)?)?;
+            let start: usize = before.iter().map(|message| message.content.len() + 1).sum();
+            Some((start + segment.typed.start..start + segment.typed.end, segment.shown))
+        });
+        let turn_end = *self.turn_end.get_or_init(|| self.tokenizer().turn_end());
+        let (said, places) = (said_in(messages), places.collect());
+        let conversation = Conversation { said, places, turn_end };
+        self.tokenized(rendered.text, bos, Some(conversation))
+    }
+
+    fn tokenized(
+        &self,
+        text: String,
+        bos: BeginningOfSequence,
+        conversation: Option<Conversation>,
+    ) -> Result<Prompt, InputError> {
+        let encoding = self.tokenizer().encode_with(&text, bos)?;
         self.checked(Prompt {
             rotary_length: self.config.rotary_length(encoding.ids.len()),
-            text: Some(text.to_owned()),
+            text: Some(text),
             tokens: encoding.ids,
             spans: encoding.spans,
             bos: encoding.bos,
+            conversation: conversation.map(Arc::new),
             model: self.key.clone(),
         })
     }
@@ -311,6 +385,7 @@ impl Outline {
             tokens: tokens.to_vec(),
             spans: vec![0..0; tokens.len()],
             bos,
+            conversation: None,
             model: self.key.clone(),
         })
     }

@@ -1,6 +1,9 @@
 //! A tokenized prompt.
 
 use std::ops::Range;
+use std::sync::Arc;
+
+use vene_checkpoint::Message;
 
 use crate::error::InputError;
 use crate::key::ModelKey;
@@ -15,14 +18,64 @@ pub struct Prompt {
     pub(crate) spans: Vec<Range<usize>>,
     pub(crate) bos: bool,
     pub(crate) model: ModelKey,
+    /// What was said, where the text is a conversation.
+    pub(crate) conversation: Option<Arc<Conversation>>,
     /// Its length as [`DecoderConfig::rotary_length`](crate::DecoderConfig) has it.
     pub(crate) rotary_length: usize,
 }
 
+/// What was said in a conversation, in the words of those who typed it.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Conversation {
+    /// What was said, a turn after the other; without a system turn that was put in front.
+    pub said: String,
+    /// Bytes of that, and where they stand in the prompt's text.
+    pub places: Vec<(Range<usize>, Range<usize>)>,
+    /// The token that ends a turn of the model.
+    pub turn_end: Option<u32>,
+}
+
+/// What is said in a conversation: the contents of its turns, with a line break between them.
+pub fn said_in(messages: &[Message]) -> String {
+    let contents: Vec<&str> = messages.iter().map(|message| message.content.as_str()).collect();
+    contents.join("\n")
+}
+
 impl Prompt {
-    /// The text, where it was made from one.
+    /// The text that the model reads, where it was made from one: of a conversation all that the chat template writes.
     pub fn text(&self) -> Option<&str> {
         self.text.as_deref()
+    }
+
+    /// What was written by whoever wrote the prompt: its text, or of a conversation what is said in it, with a line break
+    /// between turns. Phrases are looked for in it.
+    pub fn said(&self) -> Option<&str> {
+        match &self.conversation {
+            Some(conversation) => Some(&conversation.said),
+            None => self.text(),
+        }
+    }
+
+    /// Where some bytes of [`Self::said`] are in [`Self::text`]; `None` where the chat template leaves them out, or in
+    /// several turns.
+    pub fn place_of(&self, said: Range<usize>) -> Option<Range<usize>> {
+        let Some(conversation) = &self.conversation else { return Some(said) };
+        let holds = |(whole, _): &&(Range<usize>, Range<usize>)| {
+            whole.start <= said.start && said.end <= whole.end
+        };
+        let (whole, shown) = conversation.places.iter().find(holds)?;
+        let start = shown.start + (said.start - whole.start);
+        Some(start..start + said.len())
+    }
+
+    /// Whether it is a conversation, in the form of the model's chat template.
+    pub fn is_conversation(&self) -> bool {
+        self.conversation.is_some()
+    }
+
+    /// The token that ends the model's turn, where this is a conversation and its template tells.
+    pub fn turn_end(&self) -> Option<u32> {
+        self.conversation.as_ref()?.turn_end
     }
 
     /// Token ids, beginning-of-sequence included.

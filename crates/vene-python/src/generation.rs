@@ -44,8 +44,13 @@ pub fn generate(
             "text": text,
             "tokens": continuation.tokens,
             "log_probabilities": continuation.log_probabilities,
+            "likeliest": continuation.likeliest.iter().map(|step| {
+                step.iter().map(|likely| (likely.token, likely.log_probability)).collect::<Vec<_>>()
+            }).collect::<Vec<_>>(),
+            "stop_text": continuation.stop_text,
             "end": match continuation.end {
                 End::Stop => "stop",
+                End::StopText => "stop_text",
                 End::Enough => "enough",
                 End::ContextFull => "context_full",
                 End::BrokenOff => "broken_off",
@@ -56,6 +61,7 @@ pub fn generate(
     let texts = serde_json::json!({
         "texts": all(&generation.continuations)?,
         "originals": all(&generation.originals)?,
+        "disregarded": section.disregarded(&model.inner),
     });
     Ok(texts.to_string())
 }
@@ -77,10 +83,15 @@ pub fn generate_all(
     seed: u64,
     samples: usize,
 ) -> PyResult<Vec<Vec<u32>>> {
-    let sampling =
-        sampling.map(|(temperature, top_k, top_p)| Sampling { temperature, top_k, top_p });
+    let sampling = sampling.map(|(temperature, top_k, top_p)| Sampling {
+        temperature,
+        top_k,
+        top_p,
+        min_p: None,
+    });
     let stop = Some(stop);
-    let generator = Generator { max_new_tokens, stop, sampling, seed, samples, memory: None };
+    let generator =
+        Generator { max_new_tokens, stop, sampling, seed, samples, ..Generator::default() };
     let resolved = plan.resolve_all(model, &examples)?;
     let run =
         |watch: &Watch| generator.run(&model.inner, &resolved, &mut |_| watch.tell(|_| Ok(())));

@@ -9,7 +9,7 @@ use vene::inspect::attribution::{self, Attribution};
 use vene::inspect::composition::{self, Input};
 use vene::inspect::{InspectError, RowsAsked, Subject, Summary, chunks, lens, weights};
 use vene::statistics::Bootstrap;
-use vene::{BeginningOfSequence, HostTensor, Model as Loaded, Positions};
+use vene::{HostTensor, Model as Loaded, Positions, PromptForm};
 
 use crate::compute::compute;
 use crate::error;
@@ -59,7 +59,7 @@ impl Looked {
             let asked = RowsAsked {
                 roles: &roles,
                 plan: &edits,
-                bos: BeginningOfSequence::Model,
+                form: PromptForm::default(),
                 needs_target: needs,
                 needs_foil: needs && rows.iter().any(|row| !row.foil.is_empty()),
             };

@@ -5,8 +5,10 @@ use std::sync::Arc;
 
 use pyo3::buffer::PyBuffer;
 use pyo3::prelude::*;
+use vene::model::Message;
 use vene::{
-    BeginningOfSequence, Component, HostTensor, Outline, Precision, Prompt, RunPlans, Site,
+    BeginningOfSequence, Component, HostTensor, Outline, Precision, Prompt, PromptForm, RunPlans,
+    Site,
 };
 use vene_checkpoint::Checkpoint;
 
@@ -15,11 +17,20 @@ use crate::error;
 use crate::lent::{GivenTensor, lent};
 use crate::values::{Given, Values, matrix};
 
-/// A prompt as it is given: a text, whose phrases positions may name, or tokens.
+/// A prompt as it is given: a text, whose phrases positions may name, tokens, or a conversation.
 #[derive(FromPyObject)]
 pub enum GivenPrompt {
     Text(String),
     Tokens(Vec<u32>),
+    Conversation(Vec<GivenMessage>),
+}
+
+/// A turn of a conversation.
+#[derive(FromPyObject)]
+#[pyo3(from_item_all)]
+pub struct GivenMessage {
+    role: String,
+    content: String,
 }
 
 /// A loaded model. Immutable, and shared by whatever was made of it.
@@ -109,6 +120,17 @@ impl Model {
         Ok(prompt.tokens().to_vec())
     }
 
+    /// The tokens of a prompt.
+    fn prompt_tokens(&self, prompt: GivenPrompt) -> PyResult<Vec<u32>> {
+        Ok(self.prompt(&prompt)?.tokens().to_vec())
+    }
+
+    /// The text of a conversation, as the model's chat template writes it.
+    fn conversation_text(&self, turns: Vec<GivenMessage>) -> PyResult<String> {
+        let prompt = self.prompt(&GivenPrompt::Conversation(turns))?;
+        Ok(prompt.text().unwrap_or_default().to_owned())
+    }
+
     /// The token that a text is.
     fn single_token(&self, text: &str) -> PyResult<u32> {
         self.inner.tokenizer().single_token(text).map_err(error::of_input)
@@ -182,6 +204,10 @@ impl Model {
         let prompt = match given {
             GivenPrompt::Text(text) => self.inner.prompt(text),
             GivenPrompt::Tokens(tokens) => self.inner.prompt_from_tokens(tokens),
+            GivenPrompt::Conversation(turns) => {
+                let turns = turns.iter().map(|turn| Message::new(&turn.role, &turn.content));
+                self.inner.conversation(&turns.collect::<Vec<_>>(), PromptForm::default())
+            }
         };
         prompt.map_err(error::of_input)
     }

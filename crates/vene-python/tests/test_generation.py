@@ -40,7 +40,7 @@ def test_a_stream_that_fails_is_told(model):
         model.generate(SPAIN, 3, stream=fails)
 
 
-@pytest.mark.parametrize("wrong", [{"temperature": -1.0}, {"top_p": 2.0}, {"stop": ["two words here"]}])
+@pytest.mark.parametrize("wrong", [{"temperature": -1.0}, {"top_p": 2.0}, {"stop": [""]}])
 def test_what_is_wrong_is_told(model, wrong):
     with pytest.raises(vene.VeneError):
         model.generate(SPAIN, 3, **wrong)

@@ -249,8 +249,8 @@ pub mod data {
     pub use vene_data::{
         DataError, DataFile, FoilIs, Layout, LeftOut, OverRows, Phrase, Place, PlanRows,
         PreparedRow, ReadOptions, Reason, Role, RoleError, Row, RowError, RowName, Span, Split,
-        SplitError, SplitRows, Together, Unspaced, UnusedColumn, WriteError, read, read_with,
-        shared_prompts, unspaced, write_jsonl,
+        SplitError, SplitRows, Together, Unspaced, UnusedColumn, WriteError, lacks_space, read,
+        read_with, shared_prompts, unspaced, write_jsonl,
     };
     #[doc(inline)]
     pub use vene_data::{causal, task};
@@ -263,9 +263,10 @@ pub mod model {
     pub use vene_model::config::{DecoderConfig, Experts, LayerConfig};
     pub use vene_model::tensors::HostTensor;
     pub use vene_model::{
-        AnotherModel, BeginningOfSequence, BlockKind, Checkpoint, CheckpointError, Component,
-        InputError, Loading, Model, ModelError, ModelKey, Opening, Outline, Precision, Progress,
-        Prompt, Provenance, Site, SiteError, Tokenizer, Work, alias, ranking,
+        AnotherModel, BeginningOfSequence, BlockKind, Chat, ChatTemplate, Checkpoint,
+        CheckpointError, Component, InputError, Loading, Message, Model, ModelError, ModelKey,
+        Opening, Outline, Precision, Progress, Prompt, PromptForm, Provenance, Site, SiteError,
+        Tokenizer, Work, alias, ranking,
     };
 }
 
@@ -325,8 +326,9 @@ mod short {
     };
     pub use vene_model::tensors::HostTensor;
     pub use vene_model::{
-        AnotherModel, BeginningOfSequence, BlockKind, Checkpoint, InputError, Loading, ModelError,
-        ModelKey, Outline, Precision, Prompt, Site, SiteError, Work, alias, ranking,
+        AnotherModel, BeginningOfSequence, BlockKind, Chat, Checkpoint, InputError, Loading,
+        ModelError, ModelKey, Outline, Precision, Prompt, PromptForm, Site, SiteError, Work, alias,
+        ranking,
     };
     pub use vene_named::{Named, UnknownName};
     pub use vene_table::Table;

@@ -11,7 +11,7 @@ use vene_model::{Model, Outline};
 use vene_named::UnknownName;
 
 use crate::metric;
-use crate::plan_file::{DataSection, ExperimentKind, PlanFile, PlanFileError};
+use crate::plan_file::{DataSection, ExperimentKind, ModelSection, PlanFile, PlanFileError};
 use crate::plan_sweep::{PlanBatch, PlanSweep, PlanSweepError};
 use crate::sweep::AnswerTokens;
 
@@ -188,12 +188,12 @@ impl PlanFile {
         let sections = &self.sections;
         let rows = sections.data.clone().unwrap_or_default().rows(model, self.folder())?;
         let measure = sections.measure.clone().unwrap_or_default();
-        let bos = sections.model.as_ref().and_then(|model| model.bos).unwrap_or_default();
+        let form = sections.model.as_ref().map(ModelSection::prompt_form).unwrap_or_default();
         let seed = sections.statistics.as_ref().and_then(|section| section.seed).unwrap_or(0);
         let mut builder = PlanSweep::builder(model)
             .grid(self.grid(model)?)
             .rows(&rows)
-            .bos(bos)
+            .prompt_form(form)
             .seed(seed)
             .first_tokens(measure.answers == Some(AnswerTokens::First));
         if self.kind == Some(ExperimentKind::Collect) {

@@ -257,7 +257,7 @@ fn what_does_not_fit_says_so() {
     let rows = rows();
     let build = |plan: Plan, rows: &[Row]| {
         let sweep = PlanSweep::builder(&model).plan(plan).rows(rows);
-        sweep.bos(BeginningOfSequence::Model).build().map_err(Box::new)
+        sweep.prompt_form(BeginningOfSequence::Model).build().map_err(Box::new)
     };
     let said = |plan: Plan| build(plan, &rows).map(|_| ()).unwrap_err().to_string();
     let edit = || Edit::interchange(Component::BlockOutput, 0);

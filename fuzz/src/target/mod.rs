@@ -48,6 +48,7 @@ pub const ALL: &[(&str, Make)] = &[
     ("special-tokens", tokenizer::special_tokens),
     ("added-tokens", tokenizer::added_tokens),
     ("generation-config", tokenizer::generation_config),
+    ("chat-template", tokenizer::chat_template),
     ("data-csv", data::csv),
     ("data-jsonl", data::jsonl),
     ("data-json", data::json),

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use anyhow::Result;
-use vene_checkpoint::{BeginningOfSequence, Checkpoint, ModelSource};
+use vene_checkpoint::{BeginningOfSequence, Checkpoint, Message, ModelSource};
 
 use super::Target;
 use super::model::{lay_out, words};
@@ -119,6 +119,8 @@ fn exercise(source: &ModelSource) -> Result<()> {
     }
     let _ = tokenizer.decode(&[0, 1, u32::MAX]);
     let _ = tokenizer.display(u32::MAX);
+    let _ = tokenizer.generation().followed();
+    let _ = tokenizer.generation().disregarded(&[], false);
     Ok(())
 }
 
@@ -217,4 +219,50 @@ pub fn generation_config(folder: &Path) -> Result<Target> {
         "suppress_tokens",
     ];
     beside_model(folder, "generation_config.json", &seeds, &words)
+}
+
+/// A chat template, which is a program.
+pub fn chat_template(folder: &Path) -> Result<Target> {
+    lay_out("gpt2-plain", folder)?;
+    std::fs::write(folder.join("tokenizer.json"), SMALL)?;
+    let path = folder.join("chat_template.jinja");
+    let source = ModelSource::Directory(folder.to_owned());
+    let seeds = [
+        "{% for m in messages %}{{ '<s>' + m['role'] + '\\n' + m.content | trim + eos_token }}{% endfor %}\n\
+         {%- if add_generation_prompt %}{{ 'assistant' }}{% endif %}",
+        "{%- macro f(a, b='x') %}{{ a ~ b }}{% endmacro %}{% set ns = namespace(n=0) %}\n\
+         {%- for m in messages[::-1] if m.role != 'x' %}{% set ns.n = ns.n + 1 %}{{ f(m.content.split(' ')[-1]) }}{% endfor %}\n\
+         {{- messages | tojson(indent=2) }}{{ strftime_now('%d %b %Y') }}{% generation %}{{ ns.n }}{% endgeneration %}",
+        "{% if messages | selectattr('role', 'equalto', 'user') | list | length > 9 %}{{ raise_exception('no') }}{% endif %}\n\
+         {{ messages | map(attribute='content') | join(', ') | upper | replace('A', 'b') }}{{ range(3) | list }}",
+    ];
+    let words = vec![
+        "range(99999999)",
+        "* 999999999",
+        "| tojson(indent=99999999)",
+        "{% for i in range(9999) %}",
+        "{% endfor %}",
+        "namespace",
+        "| batch(2)",
+        "| format",
+        "%Q",
+        "loop.previtem",
+        "raise_exception",
+        "{% generation %}",
+    ];
+    Ok(Target {
+        seeds: seeds.iter().map(|seed| seed.as_bytes().to_vec()).collect(),
+        form: Form::Text,
+        words,
+        read: Box::new(move |bytes| {
+            std::fs::write(&path, bytes)?;
+            let tokenizer = Checkpoint::open(&source, &mut |_| ())?.tokenizer;
+            let turns = [("system", "a"), ("user", " b\n"), ("assistant", "ab")];
+            let turns = turns.map(|(role, content)| Message::new(role, content));
+            let _ = tokenizer.turn_end();
+            let rendered = tokenizer.chat_template()?.render(&turns)?;
+            tokenizer.encode(&rendered.text)?;
+            Ok(())
+        }),
+    })
 }

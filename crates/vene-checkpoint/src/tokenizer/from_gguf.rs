@@ -12,7 +12,7 @@ use super::vocabulary::{Kind, Vocabulary};
 use super::words::Words;
 use super::{Algorithm, Tokenizer, signs};
 use crate::gguf::Metadata;
-use crate::{CheckpointError, Notices};
+use crate::{CheckpointError, Notices, chat};
 
 const ADD_BOS: &str = "tokenizer.ggml.add_bos_token";
 const BOS_ID: &str = "tokenizer.ggml.bos_token_id";
@@ -151,6 +151,7 @@ fn byte_level(
             vocabulary.text(BYTE_LEVEL_BOS).unwrap_or_default()
         ));
     }
+    let token = |id: u32| vocabulary.text(id).map(str::to_owned);
     let parts = Parts {
         vocabulary: vocabulary
             .iter()
@@ -167,7 +168,8 @@ fn byte_level(
     };
     let library = Library::new(Parsed::byte_level(byte_level::build(file, parts)?));
     let library = Algorithm::Library(Box::new(library));
-    Ok(Tokenizer::new(file, library, bos)?.ending_at(ends))
+    let chat = chat::in_gguf(metadata, token, bos.id)?;
+    Ok(Tokenizer::new(file, library, bos)?.ending_at(ends).speaking(chat))
 }
 
 fn sentence_piece(
@@ -182,8 +184,10 @@ fn sentence_piece(
     let ends = signs::find(metadata, &mut vocabulary, Some(SENTENCE_PIECE_EOS))?;
     let mut bos = bos(metadata, true, "tokenizer.ggml.model = llama")?;
     bos.id = bos.id.or(Some(SENTENCE_PIECE_BOS));
+    let chat = chat::in_gguf(metadata, |id| vocabulary.text(id).map(str::to_owned), bos.id)?;
     let pieces = SentencePiece::new(file, vocabulary, scores, space_prefix)?;
-    Ok(Tokenizer::new(file, Algorithm::SentencePiece(pieces), bos)?.ending_at(ends))
+    let pieces = Algorithm::SentencePiece(pieces);
+    Ok(Tokenizer::new(file, pieces, bos)?.ending_at(ends).speaking(chat))
 }
 
 /// What the metadata says, or else llama.cpp's default for this kind of tokenizer.

@@ -27,8 +27,9 @@ use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
 
-use crate::CheckpointError;
+use crate::{ChatTemplate, CheckpointError};
 use hugging_face::bos::Bos;
+pub use hugging_face::generation::{Configured, GenerationSettings};
 use library::Library;
 use piece::readable;
 use sentence_piece::SentencePiece;
@@ -69,6 +70,9 @@ pub struct Tokenizer {
     /// Who decided about that, in words.
     why: Arc<str>,
     ends: Vec<u32>,
+    /// How conversations are written; why that is not known.
+    chat: Result<ChatTemplate, Arc<str>>,
+    generation: Arc<GenerationSettings>,
 }
 
 enum Algorithm {
@@ -87,13 +91,24 @@ impl Tokenizer {
             adds_bos: false,
             why: "the network reads no text".into(),
             ends: Vec::new(),
+            chat: Err("the network reads no text".into()),
+            generation: Arc::default(),
         }
     }
 
     fn new(file: &str, algorithm: Algorithm, rule: Bos) -> Result<Self, CheckpointError> {
         let Bos { id: bos, adds: adds_bos, why } = rule;
         let (algorithm, ends) = (Arc::new(algorithm), Vec::new());
-        let tokenizer = Self { algorithm, bos, adds_bos, why: why.into(), ends };
+        let chat = Err("the model's files hold no chat template".into());
+        let tokenizer = Self {
+            algorithm,
+            bos,
+            adds_bos,
+            why: why.into(),
+            ends,
+            chat,
+            generation: Arc::default(),
+        };
         let size = tokenizer.vocabulary_size();
         match bos {
             Some(id) if id as usize >= size => Err(CheckpointError::malformed(
@@ -106,6 +121,41 @@ impl Tokenizer {
             )),
             _ => Ok(tokenizer),
         }
+    }
+
+    /// The same, which writes conversations in this way.
+    fn speaking(mut self, chat: Result<ChatTemplate, String>) -> Self {
+        self.chat = chat.map_err(Into::into);
+        self
+    }
+
+    /// The same, whose texts are to be written so.
+    fn writing(mut self, generation: GenerationSettings) -> Self {
+        self.generation = generation.into();
+        self
+    }
+
+    /// What the model's files ask of generated texts, beside their ends.
+    pub fn generation(&self) -> &GenerationSettings {
+        &self.generation
+    }
+
+    /// The model's chat template.
+    ///
+    /// # Errors
+    /// It has none, with the places where one was looked for.
+    pub fn chat_template(&self) -> Result<&ChatTemplate, CheckpointError> {
+        let none =
+            |problem: &Arc<str>| CheckpointError::NoChatTemplate { problem: problem.to_string() };
+        self.chat.as_ref().map_err(none)
+    }
+
+    /// The token that ends the assistant's turn, as the chat template writes it; `None` where the template does not tell,
+    /// or ends turns by plain text.
+    pub fn turn_end(&self) -> Option<u32> {
+        let after = self.chat.as_ref().ok()?.after_answer()?;
+        let first = self.bare_tokens(after.trim_start()).ok()?.first().copied()?;
+        self.is_special(first).then_some(first)
     }
 
     /// Tokenizes, with a beginning-of-sequence token if the model's own files ask for it.
@@ -213,7 +263,8 @@ impl Tokenizer {
         }
     }
 
-    fn is_special(&self, id: u32) -> bool {
+    /// Whether a token is a sign, which stands for no text of its own.
+    pub fn is_special(&self, id: u32) -> bool {
         match self.algorithm.as_ref() {
             Algorithm::Library(library) => library.is_special(id),
             Algorithm::SentencePiece(pieces) => pieces.vocabulary().kind(id) == Kind::Special,

@@ -14,6 +14,8 @@ use clap::parser::ValueSource;
 use clap::{Arg, ArgMatches};
 use vene::plan_file::PlanFile;
 
+use crate::prompts::READ_BY;
+
 /// Enters an option in the account and gives its value: `read!(given, self.data => window)`. The option's id is the
 /// field's name, so that the two cannot differ.
 macro_rules! read {
@@ -168,6 +170,12 @@ impl Given {
         self.entries.iter().filter(move |entry| entry.id == list || entry.id.starts_with(&key))
     }
 
+    /// Whether a key was said on the command line, rather than in a file.
+    pub fn is_said_here(&self, section: &str, key: &str) -> bool {
+        let id = of_plan(section, Some(key));
+        self.entries.iter().any(|entry| entry.id == id && entry.is_said_here)
+    }
+
     /// Whether an option was given, which is not reading it.
     pub fn has(&self, id: &str) -> bool {
         self.entries.iter().any(|entry| entry.id == id)
@@ -181,7 +189,7 @@ impl Given {
         let read = self.read.borrow();
         for Entry { id, shown, count, .. } in &self.entries {
             let by = || {
-                let by = read_by.iter().find(|(known, _)| known == id);
+                let by = read_by.iter().chain(READ_BY).find(|(known, _)| known == id);
                 by.map_or_else(String::new, |(_, by)| format!(": it is read only {by}"))
             };
             match read.get(id).copied().unwrap_or(0) {

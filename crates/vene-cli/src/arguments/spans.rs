@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use anyhow::Context;
 use clap::Args;
 use vene::data::Row;
-use vene::{BeginningOfSequence, Outline, Plan, PlanRows};
+use vene::{Outline, Plan, PlanRows, PromptForm};
 
 use crate::arguments::heading;
 use crate::experiment::{Experiment, put};
@@ -52,7 +52,7 @@ pub fn in_prompt(
     plan: Plan,
     outline: &Outline,
     (base, source): (&str, Option<&str>),
-    bos: BeginningOfSequence,
+    form: &PromptForm,
     spans: Phrases<'_>,
     source_spans: Phrases<'_>,
 ) -> anyhow::Result<Plan> {
@@ -73,5 +73,5 @@ pub fn in_prompt(
         let of_source = in_source.get(role).unwrap_or(of_base);
         row = row.span(role, of_base.as_str(), of_source.as_str());
     }
-    Ok(plan.in_row(outline, &row, bos)?)
+    Ok(plan.in_row(outline, &row, form)?)
 }

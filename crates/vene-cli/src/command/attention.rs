@@ -11,6 +11,7 @@ use crate::arguments::{Given, ReadBy, heading, read};
 use crate::drawn::Drawn;
 use crate::look::{self, LookArguments, Seen, Task, aligned, number, over_rows, with_interval};
 use crate::model;
+use crate::prompts;
 use crate::record::Kind;
 use crate::terminal;
 
@@ -76,7 +77,7 @@ impl Arguments {
             kind: Kind::Attention,
             options: json!({
                 "heads": heads,
-                "bos": self.look.run.bos.to_string(),
+                "prompts": prompts::record(&look.form),
                 "precision": precision.to_string(),
                 "resamples": of_rows.then_some(look.bootstrap.resamples),
             }),

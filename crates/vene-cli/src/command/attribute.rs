@@ -14,6 +14,7 @@ use crate::arguments::{Given, ReadBy, heading, read};
 use crate::drawn::Drawn;
 use crate::look::{self, LookArguments, Seen, Task, over_rows};
 use crate::model;
+use crate::prompts;
 use crate::record::Kind;
 
 /// Which parts of the model write the answer: direct logit attribution
@@ -100,7 +101,7 @@ impl Arguments {
                 "positions": positions,
                 "tokens": tokens.iter().map(|(text, _)| text).collect::<Vec<_>>(),
                 "direct": direct,
-                "bos": self.look.run.bos.to_string(),
+                "prompts": prompts::record(&look.form),
                 "precision": precision.to_string(),
                 "resamples": of_rows.then_some(look.bootstrap.resamples),
             }),

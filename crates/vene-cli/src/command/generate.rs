@@ -21,14 +21,15 @@ Examples:
   vene generate --model HuggingFaceTB/SmolLM2-135M --max-new-tokens 40 \"Once upon a time\"
   vene generate --model HuggingFaceTB/SmolLM2-135M --temperature 0.8 --top-p 0.95 --seed 7 \\
     --num-samples 3 \"Once upon a time\"
+  vene generate --model smollm2-135m-instruct.gguf --chat --system \"Be brief.\" \"What is the capital of Spain?\"
   vene generate --plan plan.toml --source \"The capital of Italy is\" --with-original \\
     \"The capital of Spain is\"
   vene generate --collect block_output --layers 2,5 --out spain \"The capital of Spain is\"
 
-The likeliest token is taken each time unless one of --temperature, --top-k, --top-p, --seed and --num-samples is given; \
-then tokens are drawn: divided by the temperature, cut to the top k, cut to the top p, as transformers does it. The \
-same seed gives the same text, however many samples and threads there are. A text ends where the model's own files say \
-that texts end, or where its context is full.
+The likeliest token is taken each time unless one of --temperature, --top-k, --top-p, --min-p, --seed and --num-samples is \
+given; then tokens are drawn: divided by the temperature, cut to the top k, the top p, the min p, as transformers does it. \
+The same seed gives the same text, however many samples and threads there are. A text ends where the model's own files say \
+that texts end (with --chat also where its turn does), at a --stop, or where its context is full.
 
 A plan is a file of edits (`vene help plans`). Each is made on the prompt, at new tokens or at both, as its `when` says: \
 `when = \"every_step\"` steers all of the text. What the file says of prompt, sources and drawing goes for whatever is \
@@ -56,6 +57,29 @@ pub struct Arguments {
     /// Draw among the fewest likeliest tokens whose probabilities reach P together
     #[arg(help_heading = heading::TEXT, long, value_name = "P", allow_negative_numbers = true)]
     top_p: Option<f64>,
+
+    /// Draw only among tokens that have this share of the likeliest one's probability
+    #[arg(help_heading = heading::TEXT, hide_short_help = true, long, value_name = "P", allow_negative_numbers = true)]
+    min_p: Option<f64>,
+
+    /// Make tokens less likely that are in the text already, above 1: their logits are divided by it
+    ///
+    /// The prompt's tokens count too. Logits below 0 are multiplied, as in transformers.
+    #[arg(help_heading = heading::TEXT, hide_short_help = true, long, value_name = "R", allow_negative_numbers = true)]
+    repetition_penalty: Option<f64>,
+
+    /// End where the text says this, which is left out of it; again for more
+    ///
+    /// It is looked for in what is written, not in the prompt. The text also ends where the model ends it.
+    #[arg(help_heading = heading::TEXT, long, value_name = "TEXT", allow_hyphen_values = true)]
+    stop: Vec<String>,
+
+    /// Take what the model's generation_config.json says for all that is not said here
+    ///
+    /// do_sample, temperature, top_k (50 where it draws and says nothing), top_p, min_p, repetition_penalty, max_new_tokens,
+    /// stop_strings. Its ends of texts are followed in any case.
+    #[arg(help_heading = heading::TEXT, long)]
+    as_configured: bool,
 
     /// Which draws: another seed gives other texts [default: 0]
     #[arg(help_heading = heading::TEXT, long, value_name = "SEED")]
@@ -109,6 +133,10 @@ pub struct Arguments {
     #[arg(help_heading = heading::OUTPUT, long)]
     force: bool,
 
+    /// Tell the log-probabilities of the K likeliest tokens at each step, in the JSON
+    #[arg(help_heading = heading::OUTPUT, hide_short_help = true, long, value_name = "K")]
+    top_logprobs: Option<NonZeroUsize>,
+
     /// Print JSON: the prompt's token ids, each text with its tokens, their log-probabilities, and why it
     /// ended, and what each edit did at each step
     #[arg(help_heading = heading::OUTPUT, long)]
@@ -136,6 +164,11 @@ impl Arguments {
         put!(experiment, self => temperature => generate.temperature);
         put!(experiment, self => top_k => generate.top_k);
         put!(experiment, self => top_p => generate.top_p);
+        put!(experiment, self => min_p => generate.min_p);
+        put!(experiment, self => repetition_penalty => generate.repetition_penalty);
+        put!(experiment, self => stop => generate.stop);
+        put!(experiment, self => as_configured => generate.as_configured);
+        put!(experiment, self => top_logprobs => generate.top_logprobs, count);
         put!(experiment, self => seed => generate.seed);
         put!(experiment, self => num_samples => generate.samples, count);
         put!(experiment, self => prompt => generate.prompt);

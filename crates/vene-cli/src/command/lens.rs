@@ -17,6 +17,7 @@ use crate::drawn::Drawn;
 use crate::look::{self, LookArguments, Seen, Task, over_rows};
 use crate::model;
 use crate::plan_given::{PlanChanges, PlanGiven};
+use crate::prompts;
 use crate::record::Kind;
 
 /// What the model would say next from each layer: the logit lens
@@ -127,7 +128,7 @@ impl Arguments {
                 "plan": self.plan.as_ref().map(|plan| plan.display().to_string()),
                 "set": self.changes.read(&given),
                 "sources": self.sources,
-                "bos": self.look.run.bos.to_string(),
+                "prompts": prompts::record(&look.form),
                 "precision": precision.to_string(),
                 "resamples": of_rows.then_some(look.bootstrap.resamples),
             }),
@@ -191,23 +192,23 @@ impl Arguments {
         if self.look.data.is_some() {
             return Ok((plan, Vec::new()));
         }
-        let bos = self.look.run.bos;
+        let form = self.look.run.prompts.read(given);
         let base = self.look.prompt.as_deref().unwrap_or_default();
         let spans = &self.spans;
         let plan = in_prompt(
             plan,
             outline,
             (base, self.sources.first().map(String::as_str)),
-            bos,
+            &form,
             &|| read!(given, spans => span).iter().cloned().collect(),
             &|| read!(given, spans => source_span).iter().cloned().collect(),
         )?;
         let sources = self.sources.iter().enumerate().map(|(index, text)| {
-            outline.prompt_with(text, bos).with_context(|| format!("source {index}"))
+            outline.prompt_with(text, &form).with_context(|| format!("source {index}"))
         });
         let sources = sources.collect::<anyhow::Result<Vec<Prompt>>>()?;
         let example = sources.iter().cloned().fold(
-            vene::Example::new(outline.prompt_with(base, bos).context("PROMPT")?),
+            vene::Example::new(outline.prompt_with(base, &form).context("PROMPT")?),
             vene::Example::source,
         );
         let edits = Plan { edits: plan.edits.clone(), ..Plan::new() };

@@ -12,6 +12,7 @@ use vene::{Distribution, Example, Executor, Forked, Outline, Outputs, Positions,
 use crate::arguments::{Given, ReadBy, SpanArguments, heading, in_prompt, prompt_text, read};
 use crate::model::{self, ModelArgument, RunArguments};
 use crate::plan_given::{self, PlanChanges, PlanGiven};
+use crate::prompts;
 use crate::terminal;
 
 /// The likeliest next tokens of prompts
@@ -79,7 +80,7 @@ impl Arguments {
         let texts = read!(given, self => prompts);
         let count = read!(given, self => count).get();
         let json = *read!(given, self => json);
-        let bos = *read!(given, self.run => bos);
+        let form = self.run.prompts.read(&given);
         let precision = *read!(given, self.run => precision);
         let plan = match read!(given, self => plan) {
             Some(plan) => Some(PlanGiven::read(plan)?.set(self.changes.read(&given))?),
@@ -114,8 +115,8 @@ impl Arguments {
         let plan = plan.map(|plan| plan.plan(&outline, is_meant)).transpose()?;
         let plan = plan.map(|plan| plan.without_collects().read(Positions::Last));
         let prompt = |text: &str, what: String| -> anyhow::Result<Prompt> {
-            let prompt = outline.prompt_with(text, bos).context(what)?;
-            model::warn_about_bos(&outline, &prompt);
+            let prompt = outline.prompt_with(text, &form).context(what)?;
+            prompts::warn_about_bos(&outline, &prompt);
             Ok(prompt)
         };
         let prompts = texts.iter().enumerate();
@@ -134,7 +135,7 @@ impl Arguments {
                     plan,
                     &outline,
                     (text, source),
-                    bos,
+                    &form,
                     &|| read!(given, spans => span).iter().cloned().collect(),
                     &|| read!(given, spans => source_span).iter().cloned().collect(),
                 )?;
@@ -183,7 +184,7 @@ pub fn listing(
     distribution: &Distribution,
     count: usize,
 ) -> String {
-    let mut text = format!("{}\n", prompt.text().unwrap_or_default());
+    let mut text = format!("{}\n", prompts::shown(outline, prompt));
     for token in distribution.top(count) {
         let shown = outline.tokenizer().display(token);
         let probability = terminal::number(distribution.probability(token).unwrap_or_default());

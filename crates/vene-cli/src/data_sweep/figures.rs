@@ -14,7 +14,8 @@ use vene_table::{Table, TableError, TableSource};
 
 use crate::data_set::DataSource;
 use crate::drawn::Drawn;
-use crate::model::{self, UnusualBos};
+use crate::model;
+use crate::prompts::UnusualBos;
 use crate::terminal;
 
 /// The kinds of figures.

@@ -7,6 +7,7 @@ use vene_table::{Table, TableSource};
 
 use super::{Settings, preflight};
 use crate::experiment;
+use crate::prompts;
 use crate::record::{Kind, Record};
 
 /// The record of a run that begins.
@@ -136,7 +137,7 @@ fn options(sweep: &Sweep, settings: &Settings) -> Value {
         },
         "correction": settings.summary.correction.name(),
         "discovery_rows": settings.summary.discovery,
-        "bos": settings.bos.name(),
+        "prompts": prompts::record(&settings.form),
         "executor": settings.executor.name(),
         "precision": settings.precision.name(),
     })

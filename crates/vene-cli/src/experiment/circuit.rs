@@ -23,6 +23,7 @@ use crate::circuit::{self, Measure, Settings};
 use crate::command::join::Shards;
 use crate::data_set::{DataSet, DataSource};
 use crate::folder::Folder;
+use crate::prompts;
 use crate::rows;
 use crate::shard::{self, Shard};
 
@@ -146,7 +147,7 @@ fn circuit_rows(
         .graph(key!(experiment, circuit.graph).unwrap_or_default())
         .places(places)
         .metrics(metrics)
-        .beginning_of_sequence(key!(experiment, model.bos).unwrap_or_default())
+        .prompt_form(prompts::form(experiment))
         .first_tokens(key!(experiment, measure.answers) == Some(AnswerTokens::First))
         .reads_source(ablation(experiment).reads_source());
     Ok(rows.build()?)

@@ -14,10 +14,11 @@ use crate::collection::{Checked, CollectedSite, Layout, Settings, file, folder};
 use crate::command::join::Shards;
 use crate::data_set::DataSet;
 use crate::folder::Folder;
+use crate::prompts;
 use crate::record::Kind;
+use crate::rows;
 use crate::shard::Shard;
 use crate::stacked::ENDINGS;
-use crate::{model, rows};
 pub use in_memory::{Collection, collect_in_memory};
 
 const READ_BY: &ReadBy = &[
@@ -101,7 +102,7 @@ fn prepare(experiment: &mut Experiment) -> anyhow::Result<(Outline, Checked, Set
 fn warn(outline: &Outline, checked: &Checked) {
     rows::warn_of_left_out(checked.sweep.left_out(), checked.data.rows);
     if let Some(row) = checked.sweep.rows().first() {
-        model::warn_about_bos(outline, &row.base);
+        prompts::warn_about_bos(outline, &row.base);
     }
 }
 
@@ -114,7 +115,7 @@ fn check(experiment: &Experiment, outline: &Outline) -> anyhow::Result<Checked> 
         add_source(experiment, &mut data);
     }
     rows::check_roles(&plan, &data)?;
-    let bos = key!(experiment, model.bos).unwrap_or_default();
+    let form = prompts::form(experiment);
     let pad = key!(experiment, tensors.pad).unwrap_or(false);
     let memory = key!(experiment, limits.memory);
     experiment.given.check("a collection of activations", READ_BY)?;
@@ -122,7 +123,7 @@ fn check(experiment: &Experiment, outline: &Outline) -> anyhow::Result<Checked> 
     let sweep = PlanSweep::builder(outline)
         .plan(plan)
         .rows(&data.rows)
-        .bos(bos)
+        .prompt_form(form)
         .metrics([])
         .padded()
         .build()

@@ -12,6 +12,7 @@ use super::{Delivery, Experiment, key};
 use crate::arguments::{ReadBy, in_prompt, read};
 use crate::generation::{Job, folder};
 use crate::plan_given;
+use crate::prompts;
 use crate::record::{Kind, RECORD};
 use crate::{interrupt, model, terminal};
 
@@ -56,6 +57,11 @@ pub(super) fn run(mut experiment: Experiment, delivery: &Delivery) -> anyhow::Re
     // What is collected goes into a folder in any case.
     let has_folder =
         read!(experiment.given, delivery => out).is_some() || folder::collects(&job.plan);
+    if !json && !has_folder && experiment.given.is_said_here("generate", "top_logprobs") {
+        bail!(
+            "--top-logprobs would change nothing in a text that is printed: it is read only with --json or --out; leave it out"
+        );
+    }
     let spec = experiment.spec(&name)?;
     let claimed =
         has_folder.then(|| delivery.claim_folder(&experiment, Kind::Generation)).transpose()?;
@@ -110,15 +116,15 @@ fn account_of_plan(experiment: &Experiment) {
 }
 
 fn job(experiment: &Experiment, outline: &Outline, plan: Plan) -> anyhow::Result<Job> {
-    let bos = key!(experiment, model.bos).unwrap_or_default();
+    let form = prompts::form(experiment);
     // Whichever of the two it is, the other one was looked for.
     let in_data = key!(experiment, data.base);
     let Some(prompt) = key!(experiment, generate.prompt).or(in_data) else {
         bail!("there is no prompt: give one, or name it in the plan ([generate], prompt)");
     };
     let prepared = |text: &str, whose: String| -> anyhow::Result<Prompt> {
-        let prompt = outline.prompt_with(text, bos).context(whose)?;
-        model::warn_about_bos(outline, &prompt);
+        let prompt = outline.prompt_with(text, &form).context(whose)?;
+        prompts::warn_about_bos(outline, &prompt);
         Ok(prompt)
     };
     let mut example = Example::new(prepared(&prompt, "the prompt".to_owned())?);
@@ -129,15 +135,18 @@ fn job(experiment: &Experiment, outline: &Outline, plan: Plan) -> anyhow::Result
     }
     let sections = &experiment.sections;
     experiment.given.read_section("generate");
-    let generator = sections.generate.clone().unwrap_or_default().generator(outline);
-    let generator = generator.context("what ends a text")?;
+    let section = sections.generate.clone().unwrap_or_default();
+    let generator = section.generator(outline).context("--as-configured")?;
+    if let Some(told) = section.disregarded(outline) {
+        terminal::warn(told);
+    }
     let generator = Generator { memory: key!(experiment, limits.memory), ..generator };
     let source = texts.first().map(String::as_str);
     let plan = in_prompt(
         plan,
         outline,
         (&prompt, source),
-        bos,
+        &form,
         &|| key!(experiment, data.spans),
         &|| key!(experiment, data.source_spans),
     )?;

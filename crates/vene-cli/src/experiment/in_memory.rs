@@ -130,6 +130,9 @@ impl Experiment {
             let own = sections.model.get_or_insert_default();
             own.another = model.another.or(own.another);
             own.bos = model.bos.or(own.bos);
+            own.chat = model.chat.or(own.chat);
+            own.system = model.system.or(own.system.take());
+            own.ids = model.ids.or(own.ids);
         }
         Ok(experiment)
     }

@@ -17,6 +17,7 @@ use crate::command::join::Shards;
 use crate::data_set::{DataSet, DataSource};
 use crate::folder::Folder;
 use crate::plan_sweep::{self, Settings};
+use crate::prompts;
 use crate::record::Kind;
 use crate::rows;
 use crate::shard::Shard;
@@ -143,7 +144,7 @@ fn check(
     for run in &grid.runs {
         rows::check_roles(&run.plan, &data)?;
     }
-    let bos = key!(experiment, model.bos).unwrap_or_default();
+    let form = prompts::form(experiment);
     let mut names = key!(experiment, measure.metrics);
     let answers = key!(experiment, measure.answers);
     let mut first_tokens = answers == Some(AnswerTokens::First);
@@ -164,7 +165,7 @@ fn check(
     let mut builder = PlanSweep::builder(outline)
         .grid(grid)
         .rows(&data.rows)
-        .bos(bos)
+        .prompt_form(form)
         .first_tokens(first_tokens)
         .seed(seed);
     if let Some(names) = &names {
@@ -200,9 +201,9 @@ fn comparison(
     // How it was trained says what it should answer.
     experiment.given.read_of_plan("train", &["labels", "answers", "end_token", "loss"]);
     let section = experiment.sections.train.clone().unwrap_or_default();
-    let bos = key!(experiment, model.bos).unwrap_or_default();
+    let form = prompts::form(experiment);
     let again = || only(experiment.grid(outline)?);
-    Comparison::new(outline, only(grid)?, again, section, &data.rows, bos)
+    Comparison::new(outline, only(grid)?, again, section, &data.rows, form)
 }
 
 /// Metrics by their names; `none` is none.

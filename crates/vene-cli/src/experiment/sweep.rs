@@ -16,6 +16,7 @@ use vene::{
 
 use super::{Delivery, Experiment, key};
 use crate::arguments::read;
+use crate::prompts;
 use crate::record::{Kind, with_results};
 use crate::selection::{self, Places, Subject};
 use crate::sweep::{self, Run};
@@ -67,7 +68,7 @@ pub fn of_pair(experiment: &mut Experiment) -> anyhow::Result<Run> {
     Ok(Run {
         spec: experiment.spec(&name)?,
         sweep,
-        bos: key!(experiment, model.bos).unwrap_or_default(),
+        form: prompts::form(experiment),
         precision: key!(experiment, model.precision).unwrap_or_default(),
         executor,
         memory,
@@ -175,7 +176,7 @@ fn pair(experiment: &Experiment, outline: &Outline, method: Method) -> anyhow::R
         }
     }
     builder = builder
-        .bos(key!(experiment, model.bos).unwrap_or_default())
+        .prompt_form(prompts::form(experiment))
         .base(key!(experiment, data.base).unwrap_or_default())
         .unit(unit)
         .components(places.components)

@@ -9,6 +9,7 @@ use super::{Delivery, Experiment, key};
 use crate::arguments::{ReadBy, read};
 use crate::command::join::Shards;
 use crate::folder::Folder;
+use crate::prompts;
 use crate::record::Kind;
 use crate::rows;
 use crate::shard::Shard;
@@ -105,7 +106,7 @@ fn settings(
         memory: key!(experiment, limits.memory),
         shard: None,
         json: false,
-        bos: key!(experiment, model.bos).unwrap_or_default(),
+        form: prompts::form(experiment),
         precision: key!(experiment, model.precision).unwrap_or_default(),
     };
     experiment.given.check("this training", READ_BY)?;

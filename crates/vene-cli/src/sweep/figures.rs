@@ -9,6 +9,7 @@ use vene::{Direction, Outline, Sweep, SweepOutcome, SweepUnit, Table};
 use vene_report::{Axis, Bars, Caption, ColorScale, Facets, Figure, HeatMap, Reference};
 
 use crate::model;
+use crate::prompts;
 
 /// What a figure shows.
 struct Shown<'a> {
@@ -178,9 +179,9 @@ impl Shown<'_> {
         let unit = sweep.unit().in_words();
         let title =
             format!("{}: {} of {unit}, {what}", model::short_name(outline), sweep.method().name());
-        let mut caption = Caption::new(title).note("base", sweep.base().text().unwrap_or_default());
+        let mut caption = Caption::new(title).note("base", prompts::shown(outline, sweep.base()));
         for source in sweep.read_sources() {
-            caption = caption.note("source", source.text().unwrap_or_default());
+            caption = caption.note("source", prompts::shown(outline, source));
         }
         if sweep.directions() != [Direction::Noising] {
             caption = caption.note("direction", self.direction.name());

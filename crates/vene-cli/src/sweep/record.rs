@@ -8,6 +8,7 @@ use vene::{Control, Direction, Distribution, Method, Prompt};
 
 use super::{Finished, one_or_each};
 use crate::command::likeliest;
+use crate::prompts;
 use crate::record::Record;
 use crate::{model, threads};
 
@@ -114,7 +115,7 @@ fn options(run: &Finished) -> Value {
         "effect": sweep.effect().name(),
         "controls": sweep.controls().iter().map(|control| control.name()).collect::<Vec<_>>(),
         "seed": sweep.seed(),
-        "bos": run.bos.name(),
+        "prompts": prompts::record(&run.form),
         "executor": run.executor.name(),
         "precision": run.precision.name(),
         "memory_bytes": run.memory,

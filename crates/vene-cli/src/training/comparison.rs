@@ -9,7 +9,7 @@ use vene::metric;
 use vene::plan_file::{GridRun, GridValue, LabelName, PlanGrid, TrainSection};
 use vene::plan_sweep::PlanSweep;
 use vene::training::{Evaluation, Examples, random_directions, whole_activations};
-use vene::{AnswerTokens, BeginningOfSequence, Model, Outline, Plan, PlanRows};
+use vene::{AnswerTokens, Model, Outline, Plan, PlanRows, PromptForm};
 
 use super::objectives::{self, Task};
 use crate::terminal;
@@ -30,7 +30,7 @@ pub struct Comparison {
     label: LabelName,
     /// The rows as they are.
     own: Vec<Row>,
-    bos: BeginningOfSequence,
+    form: PromptForm,
 }
 
 impl Comparison {
@@ -44,10 +44,10 @@ impl Comparison {
         again: impl FnOnce() -> anyhow::Result<Plan>,
         section: TrainSection,
         rows: &[Row],
-        bos: BeginningOfSequence,
+        form: PromptForm,
     ) -> anyhow::Result<Self> {
         objectives::check_answers(&section)?;
-        let over = plan.over_rows_with(outline, rows, bos, objectives::answers(&section))?;
+        let over = plan.over_rows_with(outline, rows, &form, objectives::answers(&section))?;
         let label = objectives::label(&section, &over.plan);
         let lacking = |row: &PreparedRow| {
             let reason = objectives::lacks(label, &section, row)?;
@@ -90,7 +90,7 @@ impl Comparison {
             row
         };
         let rows = own.iter().map(labelled).collect();
-        Ok(Self { grid, rows, left_out, plans, section, label, own, bos })
+        Ok(Self { grid, rows, left_out, plans, section, label, own, form })
     }
 
     /// The loss and the accuracy of each plan as a training tells them of its held-out rows, and how often the model's own
@@ -104,7 +104,7 @@ impl Comparison {
         let mut text = String::from("\nas a training tells it:\n");
         for (name, plan) in &self.plans {
             let answers = objectives::answers(&self.section);
-            let over = plan.over_rows_with(model, &self.own, self.bos, answers)?;
+            let over = plan.over_rows_with(model, &self.own, &self.form, answers)?;
             let Task { plan, objective } =
                 objectives::of(model, plan, &self.section, self.label, over)?;
             let examples = Examples { plan: &plan, objective: &objective };
@@ -120,7 +120,7 @@ impl Comparison {
         let own = PlanSweep::builder(model)
             .plan(Plan::new())
             .rows(&self.own)
-            .bos(self.bos)
+            .prompt_form(&self.form)
             .first_tokens(objectives::answers(&self.section) == AnswerTokens::First)
             .metrics([accuracy])
             .build();

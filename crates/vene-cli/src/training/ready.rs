@@ -52,7 +52,7 @@ impl<'p> Ready<'p> {
         let section = settings.sections.train.clone().unwrap_or_default();
         let trainer = Trainer { memory: settings.memory, ..section.trainer() };
         let over = |rows: &[Row]| {
-            plan.over_rows_with(outline, rows, settings.bos, objectives::answers(&section))
+            plan.over_rows_with(outline, rows, &settings.form, objectives::answers(&section))
         };
         let OverRows { plan: over_all, rows, mut left_out } = over(&settings.rows.rows)?;
         let label = objectives::label(&section, &over_all);

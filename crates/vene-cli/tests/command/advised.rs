@@ -18,8 +18,13 @@ const DOTS: [(&str, &[&str]); 4] = [
 ];
 
 /// Lines that the embedded model cannot run, and why.
-const NOT_RUN: [(&str, &str); 1] =
-    [("task ioi", "the embedded model knows no first names as single tokens")];
+const NOT_RUN: [(&str, &str); 2] = [
+    ("task ioi", "the embedded model knows no first names as single tokens"),
+    (
+        "generate --model smollm2-135m-instruct.gguf --chat",
+        "the embedded model has no chat template",
+    ),
+];
 
 fn commands() -> BTreeSet<String> {
     let help = printed(&["--help"]);

@@ -267,11 +267,7 @@ fn bad_plans_are_refused() {
     let several = edit("when = 'every_step'\npositions = [1, 2]");
     refuse(&several, &both, &["edit 0", "a new token has one row"]);
     refuse(&edit("when = 'sometimes'"), &both, &["plan.toml", "line 5", "`sometimes`"]);
-    refuse(
-        "[generate]\nstop = ['no such single token']",
-        &[BASE],
-        &["what ends a text", "one token"],
-    );
+    refuse("[generate]\nstop = ['']", &[BASE], &["a text that ends continuations is empty"]);
     refuse("[generate]\ntemperature = 0", &[BASE], &["temperature of 0"]);
 }
 

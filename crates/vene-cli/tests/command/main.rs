@@ -3,6 +3,7 @@
 
 mod advised;
 mod bad_input;
+mod chat;
 mod circuit;
 mod collect;
 mod demo;

@@ -142,6 +142,9 @@ fn of_generate() {
             ("--temperature", &["3"]),
             ("--top-k", &["3"]),
             ("--top-p", &["0.9"]),
+            ("--min-p", &["0.2"]),
+            ("--repetition-penalty", &["1.9"]),
+            ("--stop", &[" "]),
             ("--seed", &["3"]),
             ("--num-samples", &["2"]),
             ("--plan", &["SHARED/later.toml"]),
@@ -161,6 +164,14 @@ fn of_generate() {
         apart: &[
             IGNORE_KEY,
             FORCE,
+            (
+                "--top-logprobs",
+                "of a folder it is told in run.json, which has times too; chat.rs has it",
+            ),
+            (
+                "--as-configured",
+                "it changes nothing unless the model's files ask for something; chat.rs has it",
+            ),
             (
                 "--memory",
                 "the same texts in one group of prompts or in many; generation's own tests have it",

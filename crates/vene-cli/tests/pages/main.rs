@@ -58,6 +58,7 @@ macro_rules! pages {
 pages! {
     readme = "README.md",
     api = "docs/api.md",
+    chat = "docs/chat.md",
     circuits = "docs/circuits.md",
     clusters = "docs/clusters.md",
     coming_from_nnsight = "docs/coming-from/nnsight.md",

@@ -64,7 +64,7 @@ impl Reader {
         };
         let has = |key: &str| names().any(|name| name == key);
         let refused = |column: &UnusedColumn| DataError::column_type(path, column);
-        let reader = if has("base") {
+        let reader = if has("base") || has("messages") {
             Self::Own(own::Reader::default())
         } else if has("clean") && has("corrupt") {
             Self::AutoCircuit

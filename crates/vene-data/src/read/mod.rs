@@ -12,12 +12,13 @@
 //!
 //! # Our own layout
 //!
-//! Recognised by its key or column `base`:
+//! Recognised by its key or column `base` (or `messages`):
 //!
 //! | key | what |
 //! | --- | --- |
 //! | `base` | the prompt whose run is edited; needed |
 //! | `source` | the prompt whose run is read |
+//! | `messages`, `source_messages` | conversations in place of the two: lists of turns with `role` and `content` |
 //! | `target`, `foil` | what base and source should be continued with; several texts: any of them is right |
 //! | `foil_is` | `wrong_answer` where the foil is no answer to the source but a wrong one to the base; `unknown`; default: `source_answer` |
 //! | `group` | the template that the row was made from, or whatever makes rows depend on each other |
@@ -83,6 +84,7 @@ mod error;
 mod json;
 mod layout;
 mod lines;
+mod messages;
 mod mib;
 mod own;
 mod parquet;
@@ -208,6 +210,8 @@ fn rows_of(path: &Path, records: Records, options: &ReadOptions) -> Result<DataF
 fn size_of(row: &Row) -> u64 {
     let texts = [Some(&row.base), row.source.as_ref(), row.group.as_ref()];
     let texts = texts.into_iter().flatten().chain(&row.target).chain(&row.foil);
+    let turns = row.base_messages.iter().chain(&row.source_messages);
+    let texts = texts.chain(turns.flat_map(|turn| [&turn.role, &turn.content]));
     let of_texts: usize = texts.map(|text| text.len() + std::mem::size_of::<String>()).sum();
     let phrase = |phrase: &Phrase| match phrase {
         Phrase::Text { text, .. } => text.len(),

@@ -2,9 +2,11 @@
 
 use serde_json::Value;
 
-use super::RowError;
-use super::record::{Record, kind, text};
+use vene_model::{Message, said_in};
+
+use super::record::{PROMPT, Record, kind, text};
 use super::span::Columns;
+use super::{RowError, messages};
 use crate::{FoilIs, Row};
 
 /// Reads rows, and keeps in mind what their other columns hold.
@@ -16,12 +18,15 @@ pub(super) struct Reader {
 
 impl Reader {
     pub fn row(&mut self, record: &Record) -> Result<Row, RowError> {
-        let base = record.needed_prompt("base")?.unwrap_or_default();
-        let source = record.prompt("source")?;
+        let (base, base_messages) = self.prompt(record, "base", "messages")?;
+        let base = base.unwrap_or_default();
+        let (source, source_messages) = self.prompt(record, "source", "source_messages")?;
         let spans = self.columns.spans(record, &base, source.as_deref())?;
         Ok(Row {
             base,
             source,
+            base_messages,
+            source_messages,
             target: record.answers("target")?,
             foil: record.answers("foil")?,
             foil_is: foil_is(record)?,
@@ -29,6 +34,28 @@ impl Reader {
             group: record.value("group").map(group).transpose()?,
             place: None,
         })
+    }
+
+    /// A prompt that is a text, or a conversation in place of one: what is said, and the turns.
+    fn prompt(
+        &self,
+        record: &Record,
+        key: &'static str,
+        of_messages: &'static str,
+    ) -> Result<(Option<String>, Vec<Message>), RowError> {
+        let messages = messages::read(record, of_messages)?;
+        match (record.prompt(key)?, messages) {
+            (None, Some(messages)) => Ok((Some(said_in(&messages)), messages)),
+            (Some(_), Some(_)) => Err(RowError::TwoPrompts { key, other: of_messages }),
+            (None, None)
+                if key == "base"
+                    && !record.values.contains_key(key)
+                    && !record.values.contains_key(of_messages) =>
+            {
+                Err(RowError::Missing { key: key.to_owned(), expected: PROMPT })
+            }
+            (text, None) => Ok((text, Vec::new())),
+        }
     }
 }
 

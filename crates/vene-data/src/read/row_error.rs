@@ -22,6 +22,24 @@ pub enum RowError {
         /// What it should be.
         expected: &'static str,
     },
+    /// A text and a conversation where one prompt is wanted.
+    #[error("`{key}` and `{other}` are two prompts in place of one: leave one of them out")]
+    TwoPrompts {
+        /// The text's key.
+        key: &'static str,
+        /// The conversation's.
+        other: &'static str,
+    },
+    /// More in a turn than its role and its content.
+    #[error(
+        "a turn of `{key}` has the key `{other}`, which is not read: a turn has a role and a content, both texts"
+    )]
+    KeyOfTurn {
+        /// The conversation's key.
+        key: String,
+        /// The other key.
+        other: String,
+    },
     /// An empty text.
     #[error("`{key}` is an empty text; leave it out (or null) if there is none")]
     EmptyText {

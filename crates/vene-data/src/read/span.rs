@@ -14,7 +14,8 @@ use super::{Place, RowError, UnusedColumn};
 use crate::{Phrase, Span};
 
 /// The keys of a row that are no phrases.
-pub(super) const OURS: [&str; 6] = ["base", "source", "target", "foil", "foil_is", "group"];
+pub(super) const OURS: [&str; 8] =
+    ["base", "source", "messages", "source_messages", "target", "foil", "foil_is", "group"];
 const IGNORED: [&str; 10] =
     ["", "id", "idx", "index", "example_id", "split", "template", "metadata", "comment", "notes"];
 

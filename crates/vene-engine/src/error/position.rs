@@ -8,6 +8,12 @@ use vene_named::shown;
 #[derive(Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum PositionError {
+    /// Something that was said, and that the model does not read as it was said.
+    #[error(
+        "the model's chat template leaves the phrase out, writes it twice or in other words: name the position by its \
+         number"
+    )]
+    NotInConversation,
     /// Past the end.
     #[error("position {index}: the prompt has {tokens} tokens, 0 to {}", tokens - 1)]
     PastEnd {

@@ -3,7 +3,7 @@
 use candle_core::Tensor;
 use vene_model::Outline;
 
-use super::{GenerationError, TextStream};
+use super::{GenerationError, StopStream};
 use crate::Distribution;
 use crate::error::RunError;
 use crate::plan::{Receipt, ResolvedPlan};
@@ -13,6 +13,8 @@ use crate::plan::{Receipt, ResolvedPlan};
 pub enum End {
     /// By a token that ends texts; it is the last one.
     Stop,
+    /// By a text that ends texts ([`Continuation::stop_text`]).
+    StopText,
     /// As many tokens were generated as were asked for.
     Enough,
     /// The model's context holds no more.
@@ -55,15 +57,35 @@ pub struct Continuation {
     pub tokens: Vec<u32>,
     /// Each token's log-probability in nats, in the model's distribution before temperature and cuts.
     pub log_probabilities: Vec<f64>,
+    /// For each step the likeliest tokens in that distribution, as many as were asked for; empty where none were.
+    pub likeliest: Vec<Vec<LikelyToken>>,
     /// Why it ended.
     pub end: End,
+    /// The text that ended it, where one did.
+    pub stop_text: Option<String>,
+}
+
+/// A token that might have been next.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct LikelyToken {
+    /// Its id.
+    pub token: u32,
+    /// Its log-probability, in nats.
+    pub log_probability: f64,
 }
 
 impl Continuation {
     /// A text of which nothing is written yet.
     pub(super) fn new(prompt: usize, sample: usize) -> Self {
-        let (tokens, log_probabilities) = (Vec::new(), Vec::new());
-        Self { prompt, sample, tokens, log_probabilities, end: End::BrokenOff }
+        Self {
+            prompt,
+            sample,
+            tokens: Vec::new(),
+            log_probabilities: Vec::new(),
+            likeliest: Vec::new(),
+            end: End::BrokenOff,
+            stop_text: None,
+        }
     }
 }
 
@@ -91,7 +113,7 @@ pub struct Generation {
 }
 
 impl Continuation {
-    /// Its text: what stands behind the prompt. A token that ended it is no part of it.
+    /// Its text: what stands behind the prompt. A token, or a text, that ended it is no part of it.
     ///
     /// # Errors
     /// The tokenizer cannot decode the tokens; a plan that has no such prompt, or another model than the
@@ -101,7 +123,7 @@ impl Continuation {
         let example = plan.examples().get(prompt);
         let example = example.ok_or(GenerationError::NoPrompt { prompt, prompts })?;
         plan.expect(outline.key()).map_err(RunError::from)?;
-        let mut stream = TextStream::new(outline, &example.base);
+        let mut stream = StopStream::new(outline, &example.base, self.stop_text.as_slice());
         let tokens = match (self.end, self.tokens.split_last()) {
             (End::Stop, Some((_, before))) => before,
             _ => &self.tokens,

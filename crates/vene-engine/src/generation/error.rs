@@ -72,6 +72,21 @@ pub enum GenerationError {
         /// It.
         top_p: f64,
     },
+    /// A share that is none.
+    #[error("a min-p of {min_p}; expected a number from 0 to 1")]
+    MinP {
+        /// It.
+        min_p: f64,
+    },
+    /// A penalty that is none.
+    #[error("a repetition penalty of {penalty}; expected a number above 0 (1 penalises nothing)")]
+    RepetitionPenalty {
+        /// It.
+        penalty: f64,
+    },
+    /// A text to stop at that is everywhere.
+    #[error("a text that ends continuations is empty: give one character at least")]
+    EmptyStop,
     /// A token to stop at that the model does not have.
     #[error("token {token} is to end a text, and the model's vocabulary has {vocabulary} (0 to {})", vocabulary - 1)]
     UnknownToken {

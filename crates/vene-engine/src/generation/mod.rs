@@ -31,11 +31,16 @@
 mod continuation;
 mod error;
 mod generator;
+mod penalty;
 mod sampling;
+mod stop;
 mod text;
+mod writer;
 
-pub use continuation::{Continuation, End, Generation, NewToken, StepReceipt};
+pub use continuation::{Continuation, End, Generation, LikelyToken, NewToken, StepReceipt};
 pub use error::GenerationError;
 pub use generator::Generator;
+pub use penalty::penalised;
 pub use sampling::Sampling;
+pub use stop::StopStream;
 pub use text::TextStream;

@@ -7,7 +7,8 @@ use crate::Distribution;
 ///
 /// Logits are divided by the temperature; then all but the `top_k` likeliest tokens are left out, and then
 /// all but the fewest likeliest ones whose probabilities reach `top_p` together (nucleus sampling, Holtzman
-/// et al. 2020). Both cuts, and their order, are those of transformers.
+/// et al. 2020), and then those whose probability is less than `min_p` of the likeliest one's (Nguyen et al. 2024). The cuts,
+/// and their order, are those of transformers.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Sampling {
     /// Above 0; below 1 likely tokens become likelier.
@@ -16,12 +17,14 @@ pub struct Sampling {
     pub top_k: Option<usize>,
     /// The probability that the tokens that are left reach together, above 0 and at most 1.
     pub top_p: Option<f64>,
+    /// The share of the likeliest token's probability that a token must have, from 0 to 1.
+    pub min_p: Option<f64>,
 }
 
 impl Default for Sampling {
     /// The model's own distribution.
     fn default() -> Self {
-        Self { temperature: 1.0, top_k: None, top_p: None }
+        Self { temperature: 1.0, top_k: None, top_p: None, min_p: None }
     }
 }
 
@@ -31,16 +34,19 @@ impl Sampling {
     /// # Errors
     /// Which, and what was expected.
     pub fn check(&self) -> Result<(), GenerationError> {
-        let Self { temperature, top_k, top_p } = *self;
+        let Self { temperature, top_k, top_p, min_p } = *self;
         if !(temperature.is_finite() && temperature > 0.0) {
             return Err(GenerationError::Temperature { temperature });
         }
         if top_k == Some(0) {
             return Err(GenerationError::TopK);
         }
-        match top_p {
-            Some(top_p) if !(top_p > 0.0 && top_p <= 1.0) => Err(GenerationError::TopP { top_p }),
-            _ => Ok(()),
+        if let Some(top_p) = top_p.filter(|top_p| !(*top_p > 0.0 && *top_p <= 1.0)) {
+            return Err(GenerationError::TopP { top_p });
+        }
+        match min_p.filter(|min_p| !(0.0..=1.0).contains(min_p)) {
+            Some(min_p) => Err(GenerationError::MinP { min_p }),
+            None => Ok(()),
         }
     }
 
@@ -73,6 +79,15 @@ impl Sampling {
         if let Some(top_p) = self.top_p.filter(|&top_p| top_p < 1.0) {
             for token in outside_nucleus(&probabilities, top_p) {
                 scores[token] = f64::NEG_INFINITY;
+            }
+            probabilities = softmax(&scores);
+        }
+        if let Some(min_p) = self.min_p {
+            let largest = probabilities.iter().copied().fold(0.0, f64::max);
+            for (score, probability) in scores.iter_mut().zip(&probabilities) {
+                if *probability < min_p * largest {
+                    *score = f64::NEG_INFINITY;
+                }
             }
             probabilities = softmax(&scores);
         }
@@ -188,6 +203,15 @@ mod tests {
     }
 
     #[test]
+    fn min_p_is_a_share_of_the_likeliest_ones() {
+        let min = |min_p| Sampling { min_p: Some(min_p), ..Sampling::default() };
+        assert_eq!(left(min(0.0), &SHARES), [0, 1, 2, 3, 4, 5]);
+        assert_eq!(left(min(0.2), &SHARES), [0, 1, 3, 5]);
+        assert_eq!(left(min(0.84), &SHARES), [1, 3]);
+        assert_eq!(left(Sampling { temperature: 9.0, ..min(0.5) }, &SHARES), [0, 1, 2, 3, 4, 5]);
+    }
+
+    #[test]
     fn top_p_counts_what_top_k_left() {
         // Of 0.3, 0.3, 0.25 the first two are 0.7 of the whole, but only 0.6 before.
         let both = Sampling { top_k: Some(3), top_p: Some(0.65), ..Sampling::default() };
@@ -241,6 +265,10 @@ mod tests {
         for top_p in [0.0, -0.1, 1.1, f64::NAN] {
             let said = says(Sampling { top_p: Some(top_p), ..Sampling::default() });
             assert!(said.contains("above 0 and at most 1"), "{said}");
+        }
+        for min_p in [-0.1, 1.1, f64::NAN] {
+            let said = says(Sampling { min_p: Some(min_p), ..Sampling::default() });
+            assert!(said.contains("from 0 to 1"), "{said}");
         }
     }
 }

@@ -6,7 +6,7 @@ use vene_model::Prompt;
 
 use crate::error::PositionError;
 
-/// Where something stands in a prompt's text, in bytes.
+/// Where something that was said stands in the text that the model reads, in bytes.
 pub(super) struct Occurrence(Range<usize>);
 
 impl Occurrence {
@@ -16,7 +16,7 @@ impl Occurrence {
         phrase: &str,
         index: Option<usize>,
     ) -> Result<Self, PositionError> {
-        let text = prompt.text().ok_or(PositionError::NoText)?;
+        let text = prompt.said().ok_or(PositionError::NoText)?;
         let phrase = phrase.trim();
         if phrase.is_empty() {
             return Err(PositionError::EmptyPhrase);
@@ -39,12 +39,12 @@ impl Occurrence {
             }
             (Some(index), found) => *found.get(index).ok_or_else(|| missing(found.len()))?,
         };
-        Ok(Self(start..start + phrase.len()))
+        Self::shown(prompt, start..start + phrase.len())
     }
 
     /// A stretch of characters.
     pub(super) fn characters(prompt: &Prompt, range: Range<usize>) -> Result<Self, PositionError> {
-        let text = prompt.text().ok_or(PositionError::NoText)?;
+        let text = prompt.said().ok_or(PositionError::NoText)?;
         let characters = text.chars().count();
         if range.is_empty() {
             return Err(PositionError::NoCharacters { range });
@@ -55,7 +55,12 @@ impl Occurrence {
         let byte = |character: usize| {
             text.char_indices().nth(character).map_or(text.len(), |(byte, _)| byte)
         };
-        Ok(Self(byte(range.start)..byte(range.end)))
+        Self::shown(prompt, byte(range.start)..byte(range.end))
+    }
+
+    /// Bytes of what was said, where the model reads them.
+    fn shown(prompt: &Prompt, said: Range<usize>) -> Result<Self, PositionError> {
+        prompt.place_of(said).map(Self).ok_or(PositionError::NotInConversation)
     }
 }
 

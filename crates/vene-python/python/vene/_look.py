@@ -23,12 +23,12 @@ from vene._warn import warn
 class Looked:
     """What is looked at, as it crosses the border."""
 
-    prompt: str | list[int] | None
+    prompt: _vene.Prompt | None
     data: str | None
     positions: list[str]
     tokens: list[int]
     plan: _vene.Plan | None
-    sources: list[str | list[int]]
+    sources: list[_vene.Prompt]
     limit: int | None
     resamples: int | None
 
@@ -124,14 +124,14 @@ class Weights(Mapping[str, npt.NDArray[np.float32]]):
 @contextmanager
 def looked(
     model: _vene.Model,
-    prompt: str | list[int] | None,
+    prompt: _vene.Prompt | None,
     data: Any,
     positions: Any,
     default: tuple[str, str],
     *,
     tokens: str | int | Sequence[str | int] | None = None,
     plan: _vene.Plan | None = None,
-    sources: Iterable[str | list[int]] = (),
+    sources: Iterable[_vene.Prompt] = (),
     limit: int | None = None,
     resamples: int | None = None,
 ) -> Iterator[Looked]:

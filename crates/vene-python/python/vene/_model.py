@@ -38,7 +38,8 @@ from vene._warn import warn
 
 __all__ = ["Config", "Model", "ModelOutput", "Outcome", "Session", "Text", "load", "softmax"]
 
-Prompt = str | Sequence[int] | npt.NDArray[Any]
+Prompt = str | Sequence[int] | npt.NDArray[Any] | Sequence[Mapping[str, str]]
+"""A text, token ids, or a conversation: `[{"role": "user", "content": "Hello"}]`, in the form of the model's chat template."""
 
 GivenPlan = Mapping[str, Any] | str | Path | Trained
 """A plan: a dict that says what a plan's file says, such a file or the folder of a saved one, or what a training gave."""
@@ -75,10 +76,24 @@ class Model(CircuitMethods, DirectionMethods):
         """A prompt's token ids, one for each position; a text gets the beginning-of-sequence token that the model has."""
         if isinstance(prompt, str):
             return tuple(self._model.encode(prompt))
+        if (turns := conversation(prompt)) is not None:
+            return tuple(self._model.prompt_tokens(turns))
         ids = np.asarray(prompt)
         if ids.ndim != 1 or not np.issubdtype(ids.dtype, np.integer):
             raise InputError(f"a prompt is a text, or a list of token ids; given an array of shape {ids.shape}")
         return tuple(ids.tolist())
+
+    def chat_text(self, messages: Sequence[Mapping[str, str]]) -> str:
+        """A conversation's text as the model's chat template writes it, up to where the model's answer begins.
+
+            model.chat_text([{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Hello"}])
+
+        Where the last turn is the assistant's, the text ends within it, to be continued.
+        """
+        turns = conversation(messages)
+        if turns is None:
+            raise InputError('a conversation is a list of turns: [{"role": "user", "content": "Hello"}]')
+        return self._model.conversation_text(turns)
 
     def top(self, prompt: Prompt, n: int = 10) -> list[tuple[str, float]]:
         """The `n` likeliest next tokens, the likeliest first: each one's text and its probability (0 to 1)."""
@@ -102,6 +117,8 @@ class Model(CircuitMethods, DirectionMethods):
         resamples: int | None = None,
         seed: int | None = None,
         memory: int | None = None,
+        chat: bool | None = None,
+        system: str | None = None,
         progress: bool | None = None,
     ) -> Outcomes: ...
     def run(
@@ -125,14 +142,14 @@ class Model(CircuitMethods, DirectionMethods):
         Args:
             plan: a dict, in which an intervention may be a function (`vene.intervention`), a file, the folder of a saved plan, or
                 what a training gave. Over rows it may have a `grid`.
-            base: the prompt whose run is edited: a text, or token ids.
+            base: the prompt whose run is edited: a text, token ids, or a conversation (`docs/chat.md`).
             sources: the prompts whose activations edits read, in the plan's order.
             data: a file, a list of dicts, or a table of pandas, polars, Arrow or Hugging Face's datasets (`docs/data-sets.md`).
             metric: names (`docs/data-sets.md`, with their units) and functions (`vene.metric`), measured in the edited and the
                 unedited run of each row.
             progress: whether to show how far it is; by default on a terminal and in notebooks.
-            more: over rows `answers`, `limit` (rows), `resamples` and `seed` of the intervals, `correction`, and `memory`, bytes
-                that passes may take.
+            more: over rows `answers`, `limit` (rows), `resamples` and `seed` of the intervals, `correction`, `memory`, bytes
+                that passes may take, and `chat` and `system`: texts are a user's turns, in the form of the model's chat template.
 
         Returns:
             Of one base an `Outcome`: logits `[vocabulary]`, probabilities, activations `[positions, width]`, receipts. Over
@@ -174,6 +191,8 @@ class Model(CircuitMethods, DirectionMethods):
         *,
         limit: int | None = None,
         memory: int | None = None,
+        chat: bool | None = None,
+        system: str | None = None,
         progress: bool | None = None,
         **train: Any,
     ) -> Trained:
@@ -188,13 +207,15 @@ class Model(CircuitMethods, DirectionMethods):
             data: rows, as in `run`. The edited base is trained to answer a row's `foil`, the source's answer.
             limit: this many rows at most.
             memory: bytes that passes may take; by default as much as is good for speed.
+            chat, system: texts are a user's turns, in the form of the model's chat template, behind a system turn.
             progress: as in `run`.
             train: keys of `[train]`: `epochs`, `batch` (rows), `learning_rate`, `held_out` (a share of the rows) ...
 
         Returns:
             The plan with what it learned, the loss (cross entropy in nats) and accuracy of each step, and those on held-out rows.
         """
-        sections = {"train": train, "data": {"limit": limit}, "limits": {"memory": memory}}
+        sections = {
+            "model": {"chat": chat, "system": system}, "train": train, "data": {"limit": limit}, "limits": {"memory": memory}}
         with _by_itself(plan) as own:
             sections, given, functions = self._sections(own, sections)
             trained = do(
@@ -213,6 +234,8 @@ class Model(CircuitMethods, DirectionMethods):
         pad: bool | None = None,
         limit: int | None = None,
         memory: int | None = None,
+        chat: bool | None = None,
+        system: str | None = None,
         progress: bool | None = None,
     ) -> Activations:
         """Keeps what components show in prompts or in the rows of a data set, one stacked array for each component and layer.
@@ -225,7 +248,7 @@ class Model(CircuitMethods, DirectionMethods):
             layers: of components that each layer has; by default all.
             positions: what a plan's file has there, or a list of that: `"last"`, a number, `"all"`, a role such as `"subject_last"`.
             pad: whether rows of unequal numbers of positions are padded with zeros; otherwise they are refused.
-            limit, memory, progress: as in `train`.
+            limit, memory, chat, system, progress: as in `train`.
 
         Returns:
             Arrays in single precision by name, `"mlp_output/5"`: `[rows, positions, width]`, of attention patterns
@@ -241,6 +264,7 @@ class Model(CircuitMethods, DirectionMethods):
             raise InputError("activations are collected of prompts, or of data: give one of them")
         given = [prompts] if isinstance(prompts, str) else list(prompts or [])
         sections: dict[str, Any] = {
+            "model": {"chat": chat, "system": system},
             "collect": collect,
             "data": {"prompts": given, "limit": limit},
             "tensors": {"pad": pad},
@@ -361,45 +385,61 @@ class Model(CircuitMethods, DirectionMethods):
     def generate(
         self,
         prompt: Prompt,
-        max_new_tokens: int = 64,
+        max_new_tokens: int | None = None,
         *,
         plan: GivenPlan | None = None,
         sources: Iterable[Prompt] = (),
         temperature: float | None = None,
         top_k: int | None = None,
         top_p: float | None = None,
+        min_p: float | None = None,
+        repetition_penalty: float | None = None,
         seed: int | None = None,
         samples: int | None = None,
         stop: Iterable[str] = (),
+        top_logprobs: int | None = None,
+        as_configured: bool = False,
+        chat: bool = False,
+        system: str | None = None,
         stream: Callable[[str], None] | None = None,
     ) -> list[Text]:
         """Continues a prompt: the likeliest token each time, or drawn where a temperature, a cut, a seed or samples are given.
 
         Args:
-            prompt: a text, or token ids.
-            max_new_tokens: a text ends after so many, where the model doesn't end it before.
+            prompt: a text, token ids, or a conversation (`[{"role": "user", "content": "Hello"}]`).
+            max_new_tokens: a text ends after so many, where the model doesn't end it before [default: 64].
             plan: what is edited, and at which steps (`when`, `docs/plans.md`).
             sources: the prompts that its edits read.
             temperature: divides the logits before tokens are drawn; 1 is the model's own distribution.
             top_k: draws among this many of the likeliest tokens.
             top_p: draws among the likeliest tokens that have this probability together (0 to 1).
+            min_p: draws among tokens that have this share of the likeliest one's probability (0 to 1).
+            repetition_penalty: makes tokens that are in the text already, prompt included, less likely (above 1).
             seed: of the draws; the same seed draws the same texts.
             samples: how many texts are drawn.
-            stop: texts that end a continuation.
+            stop: texts that end a continuation, and are left out of it. It also ends where the model ends it.
+            top_logprobs: tells the log-probabilities of so many of the likeliest tokens at each step.
+            as_configured: takes what the model's `generation_config.json` says for all that is not said here.
+            chat: takes texts (`prompt` and `sources`) for a user's turns, in the form of the model's chat template.
+            system: a system turn in front of them.
             stream: is called with each token's text of the first sample.
 
         Returns:
             For each sample its text, tokens, their log-probabilities (nats), and why it ended.
         """
+        prompt, *sources = [_in_chat(text, chat, system) for text in (prompt, *sources)]
         section = {
-            "tokens": max_new_tokens, "temperature": temperature, "top_k": top_k, "top_p": top_p, "seed": seed,
-            "samples": samples, "stop": list(stop) or None,
+            "tokens": max_new_tokens, "temperature": temperature, "top_k": top_k, "top_p": top_p, "min_p": min_p,
+            "repetition_penalty": repetition_penalty, "seed": seed, "samples": samples, "stop": list(stop) or None,
+            "top_logprobs": top_logprobs, "as_configured": as_configured or None,
         }
         each = None if stream is None else lambda token: stream(self._model.token_text(token))
-        said = _vene.generate(
+        said = json.loads(_vene.generate(
             self._model, self._plan(plan or {}), self._given(prompt), [self._given(source) for source in sources],
-            json.dumps({key: value for key, value in section.items() if value is not None}), each)
-        return [Text(**text) for text in json.loads(said)["texts"]]
+            json.dumps({key: value for key, value in section.items() if value is not None}), each))
+        if said["disregarded"] is not None:
+            warn([said["disregarded"]])
+        return [Text.of(text) for text in said["texts"]]
 
     def sweep(
         self,
@@ -426,6 +466,8 @@ class Model(CircuitMethods, DirectionMethods):
         resamples: int | None = None,
         seed: int | None = None,
         memory: int | None = None,
+        chat: bool | None = None,
+        system: str | None = None,
         progress: bool | None = None,
         **more: Any,
     ) -> Swept:
@@ -452,7 +494,7 @@ class Model(CircuitMethods, DirectionMethods):
             effect: `"total"`, or `"direct"`: attention after the edit is held.
             control: maps of what should not matter: `"self"`, `"shuffled"`, `"random"`.
             answers: `"whole"`, or `"first"`: the first token stands for an answer.
-            limit, memory, progress: as in `train`.
+            limit, memory, chat, system, progress: as in `train`.
             resamples, seed: of the bootstrap, and of whatever is drawn.
             more: other keys of `[sweep]` (`noise_sd`, `draws` ...).
 
@@ -464,6 +506,7 @@ class Model(CircuitMethods, DirectionMethods):
         if intervention is not None and not isinstance(intervention, str):
             method, intervention = made(intervention)._native, None
         sections: dict[str, dict[str, Any]] = {
+            "model": {"chat": chat, "system": system},
             "data": {
                 "base": base,
                 "sources": names(source),
@@ -526,7 +569,7 @@ class Model(CircuitMethods, DirectionMethods):
         self, kind: str, plan: GivenPlan, data: Any, metric: Metrics | None, progress: bool | None, more: dict[str, Any]
     ) -> Outcomes:
         """Runs a plan over rows; `more` are keys of the sections that say how."""
-        sections: dict[str, dict[str, Any]] = {"data": {}, "measure": {}, "statistics": {}, "limits": {}}
+        sections: dict[str, dict[str, Any]] = {"model": {}, "data": {}, "measure": {}, "statistics": {}, "limits": {}}
         for key, value in more.items():
             if key not in OVER_ROWS:
                 raise InputError(f"{key} is not known here; there are metric, progress, {', '.join(OVER_ROWS)}")
@@ -568,9 +611,12 @@ class Model(CircuitMethods, DirectionMethods):
         return looked(
             self._model, given, data, positions, default, sources=[self._given(source) for source in sources], **more)
 
-    def _given(self, prompt: Prompt) -> str | list[int]:
-        """As it crosses the border: a text stays one, as positions may name its phrases."""
-        return prompt if isinstance(prompt, str) else list(self.tokens(prompt))
+    def _given(self, prompt: Prompt) -> _vene.Prompt:
+        """As it crosses the border: a text or a conversation stays one, as positions may name its phrases."""
+        if isinstance(prompt, str):
+            return prompt
+        turns = conversation(prompt)
+        return list(self.tokens(prompt)) if turns is None else turns
 
     def _plan(self, plan: GivenPlan) -> _vene.Plan:
         if isinstance(plan, Trained):
@@ -598,9 +644,32 @@ class Model(CircuitMethods, DirectionMethods):
 
 OVER_ROWS = {
     "answers": "measure", "limit": "data", "resamples": "statistics", "seed": "statistics", "correction": "statistics",
-    "memory": "limits",
+    "memory": "limits", "chat": "model", "system": "model",
 }
 """Where an experiment says what a run over rows is told beside its plan."""
+
+
+def conversation(prompt: Any) -> list[_vene.Message] | None:
+    """The turns of a conversation; nothing where a prompt is something else."""
+    if not isinstance(prompt, Sequence) or isinstance(prompt, str) or not prompt or not isinstance(prompt[0], Mapping):
+        return None
+    for turn in prompt:
+        if not isinstance(turn, Mapping) or set(turn) != {"role", "content"}:
+            raise InputError(f"a turn of a conversation has a role and a content, both texts; given {turn!r}")
+    return [{"role": turn["role"], "content": turn["content"]} for turn in prompt]
+
+
+def _in_chat(prompt: Prompt, chat: bool, system: str | None) -> Prompt:
+    """A text as a user's turn, where that is asked for."""
+    if not chat:
+        if system is not None:
+            raise InputError("system is a turn of a conversation: give chat=True too")
+        return prompt
+    if not isinstance(prompt, str):
+        raise InputError("chat=True is for texts; a conversation says its turns itself, and token ids are taken as they are")
+    first = [] if system is None else [{"role": "system", "content": system}]
+    return [*first, {"role": "user", "content": prompt}]
+
 
 _OPEN: WeakValueDictionary[tuple[str, str, str], Model] = WeakValueDictionary()
 """Models that are there: an unpickled one is not loaded twice, nor a process's own that it sends to its fork."""

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use vene_data::{LeftOut, PreparedRow, Reason, Requirements, Role, Row, prepare};
 use vene_engine::plan::{Edit, Heads, Plan, Positions, Run, Source, SourcePositions};
-use vene_model::{BeginningOfSequence, Outline};
+use vene_model::{Outline, PromptForm};
 
 use super::reads::TokenRead;
 use super::{PlanSweep, PlanSweepError, batch, table};
@@ -17,7 +17,7 @@ pub struct PlanSweepBuilder<'a> {
     outline: &'a Outline,
     grid: Option<PlanGrid>,
     rows: &'a [Row],
-    bos: BeginningOfSequence,
+    form: PromptForm,
     metrics: Option<Vec<Arc<dyn Metric>>>,
     first_tokens: bool,
     seed: u64,
@@ -26,12 +26,12 @@ pub struct PlanSweepBuilder<'a> {
 
 impl<'a> PlanSweepBuilder<'a> {
     pub(super) fn new(outline: &'a Outline) -> Self {
-        let bos = BeginningOfSequence::Model;
+        let form = PromptForm::default();
         Self {
             outline,
             grid: None,
             rows: &[],
-            bos,
+            form,
             metrics: None,
             first_tokens: false,
             seed: 0,
@@ -59,10 +59,10 @@ impl<'a> PlanSweepBuilder<'a> {
         self
     }
 
-    /// Whether texts begin with a beginning-of-sequence token. Default: the model's own rule.
+    /// How prompts are made of texts. Default: as texts, with the model's own rule for the beginning.
     #[must_use]
-    pub fn bos(mut self, bos: BeginningOfSequence) -> Self {
-        self.bos = bos;
+    pub fn prompt_form(mut self, form: impl Into<PromptForm>) -> Self {
+        self.form = form.into();
         self
     }
 
@@ -126,7 +126,7 @@ impl<'a> PlanSweepBuilder<'a> {
         }
         let read: Vec<Role> = meter.sites().iter().map(|site| site.position.clone()).collect();
         let requirements = Requirements {
-            bos: self.bos,
+            form: &self.form,
             roles: &roles,
             read: &read,
             distinct_roles: 0,

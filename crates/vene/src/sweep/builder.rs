@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use vene_data::{Phrase, Row, Span};
 use vene_engine::PlanError;
-use vene_model::{BeginningOfSequence, Component, Outline, Prompt, Site};
+use vene_model::{Component, Outline, Prompt, PromptForm, Site};
 
 use super::pair::Pair;
 use super::{
@@ -21,7 +21,7 @@ use crate::sweep::SweepError;
 #[derive(Clone)]
 pub struct SweepBuilder<'a> {
     pub(super) outline: &'a Outline,
-    pub(super) bos: BeginningOfSequence,
+    pub(super) form: PromptForm,
     pub(super) rows: Option<&'a [Row]>,
     pub(super) pair: Pair,
     pub(super) components: Vec<Component>,
@@ -44,7 +44,7 @@ impl<'a> SweepBuilder<'a> {
     pub(super) fn new(outline: &'a Outline) -> Self {
         Self {
             outline,
-            bos: BeginningOfSequence::Model,
+            form: PromptForm::default(),
             rows: None,
             pair: Pair::default(),
             components: Vec::new(),
@@ -136,10 +136,10 @@ impl<'a> SweepBuilder<'a> {
         self
     }
 
-    /// Whether texts begin with a beginning-of-sequence token. Default: the model's own rule.
+    /// How prompts are made of texts. Default: as texts, with the model's own rule for the beginning.
     #[must_use]
-    pub fn bos(mut self, bos: BeginningOfSequence) -> Self {
-        self.bos = bos;
+    pub fn prompt_form(mut self, form: impl Into<PromptForm>) -> Self {
+        self.form = form.into();
         self
     }
 

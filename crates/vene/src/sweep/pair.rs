@@ -45,7 +45,7 @@ impl Pair {
 
     /// Its texts and answers.
     fn row(&self, base: &Prompt, source: Option<&Prompt>) -> Row {
-        let text = |prompt: &Prompt| prompt.text().unwrap_or_default().to_owned();
+        let text = |prompt: &Prompt| prompt.said().unwrap_or_default().to_owned();
         Row {
             source: source.map(text),
             target: self.target.clone(),
@@ -62,7 +62,7 @@ impl Input {
             Self::Prompt(prompt) => Ok(prompt.clone()),
             Self::Text(text) => builder
                 .outline
-                .prompt_with(text, builder.bos)
+                .prompt_with(text, &builder.form)
                 .map_err(|error| SweepError::Input { whose, error: Box::new(error) }),
         }
     }
@@ -156,7 +156,7 @@ impl SweepBuilder<'_> {
         meter: &Meter,
     ) -> Result<PreparedRow, SweepError> {
         let requirements = Requirements {
-            bos: self.bos,
+            form: &self.form,
             roles: &[],
             read: &[],
             distinct_roles: 0,

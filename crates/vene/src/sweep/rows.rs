@@ -25,7 +25,7 @@ impl SweepBuilder<'_> {
         let meter = Meter::new(self.measured(), self.outline.config().vocabulary);
         let read: Vec<Role> = meter.sites().iter().map(|site| site.position.clone()).collect();
         let requirements = Requirements {
-            bos: self.bos,
+            form: &self.form,
             roles: &found_roles,
             read: &read,
             distinct_roles: if self.distinct_roles { roles.len() } else { 0 },

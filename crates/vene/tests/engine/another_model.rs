@@ -166,7 +166,7 @@ fn sweeps_are_refused_and_taken_over() {
     let build = |model: &Model| {
         Sweep::builder(model)
             .rows(&rows)
-            .bos(BeginningOfSequence::Model)
+            .prompt_form(BeginningOfSequence::Model)
             .components([Component::BlockOutput])
             .roles(["last".parse().unwrap()])
             .build()

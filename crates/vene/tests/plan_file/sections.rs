@@ -65,12 +65,26 @@ fn phrases() -> impl Strategy<Value = BTreeMap<String, String>> {
 prop_compose! {
     fn model()(
         (id, ignored_keys, another) in (of(text()), vec(text(), 0..3), of(any::<bool>())),
-        (bos, precision) in (of(named()), of(named())),
+        (bos, precision, form, system) in (of(named()), of(named()), 0..3, of(text())),
         // What it says of another model than the plan is read for is refused.
         (identity, shape, tokenizer) in
             (weighted(0.1, text()), weighted(0.1, text()), weighted(0.1, text())),
     ) -> ModelSection {
-        ModelSection { id, ignored_keys, another, bos, precision, identity, shape, tokenizer }
+        // Prompts are texts, conversations or token ids; each of these reads other keys.
+        let (chat, ids) = (form == 1, form == 2);
+        ModelSection {
+            id,
+            ignored_keys,
+            another,
+            bos: bos.filter(|_| !ids),
+            chat: chat.then_some(true),
+            system: system.filter(|_| chat),
+            ids: ids.then_some(true),
+            precision,
+            identity,
+            shape,
+            tokenizer,
+        }
     }
 }
 
@@ -161,8 +175,13 @@ prop_compose! {
     fn generate()(
         (prompt, tokens, temperature, top_k) in (of(text()), of(count()), of(number()), of(count())),
         (top_p, seed, samples, stop) in (of(number()), of(seed()), of(count()), vec(text(), 0..3)),
+        (min_p, repetition_penalty, as_configured, top_logprobs) in
+            (of(number()), of(number()), of(any::<bool>()), of(count())),
     ) -> GenerateSection {
-        GenerateSection { prompt, tokens, temperature, top_k, top_p, seed, samples, stop }
+        GenerateSection {
+            prompt, tokens, as_configured, temperature, top_k, top_p, min_p, repetition_penalty, seed, samples, stop,
+            top_logprobs,
+        }
     }
 }
 

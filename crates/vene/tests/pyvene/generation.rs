@@ -3,7 +3,8 @@
 use std::ops::ControlFlow;
 
 use serde::Deserialize;
-use vene::{Edit, Generator, Model, Plan, Precision, Sampling, When};
+use vene::generation::penalised;
+use vene::{Edit, Example, Generator, Model, Plan, Precision, Sampling, When};
 use vene_test_support::{Agreement, Fixture, json, relative_error, tensors, values};
 
 use crate::case::Case;
@@ -84,16 +85,21 @@ struct Warped {
     temperature: f64,
     top_k: Option<usize>,
     top_p: Option<f64>,
+    min_p: Option<f64>,
     probabilities: Vec<f64>,
+    repetition_penalty: Option<f64>,
+    #[serde(default)]
+    so_far: Vec<u32>,
 }
 
 #[test]
 fn what_tokens_are_drawn_from_agrees() {
-    for Warped { logits, temperature, top_k, top_p, probabilities } in
-        json::<Vec<Warped>>("generation/sampling.json")
-    {
-        let sampling = Sampling { temperature, top_k, top_p };
-        let found = sampling.probabilities(&vene::Distribution::new(logits)).unwrap();
+    for warped in json::<Vec<Warped>>("generation/sampling.json") {
+        let Warped { logits, temperature, top_k, top_p, min_p, probabilities, .. } = warped;
+        let sampling = Sampling { temperature, top_k, top_p, min_p };
+        let penalty = warped.repetition_penalty.unwrap_or(1.0);
+        let given = penalised(&vene::Distribution::new(logits), warped.so_far, penalty);
+        let found = sampling.probabilities(&given).unwrap();
         for (found, expected) in found.iter().zip(&probabilities) {
             assert_eq!(*found == 0.0, *expected == 0.0, "{sampling:?}");
             assert!((found - expected).abs() < 1e-12, "{sampling:?}");
@@ -109,4 +115,38 @@ fn a_nucleus_among_equals() {
     let found = sampling.probabilities(&vene::Distribution::new(vec![1.0; 5])).unwrap();
     let kept: Vec<bool> = found.iter().map(|&probability| probability > 0.0).collect();
     assert_eq!(kept, [true, true, true, false, false]);
+}
+
+#[derive(Deserialize)]
+struct Penalised {
+    model: String,
+    prompt: Vec<u32>,
+    penalty: f64,
+    tokens: Vec<u32>,
+    top: Vec<Vec<(u32, f64)>>,
+}
+
+/// Greedy texts with a repetition penalty, and the likeliest tokens of each step, are those of transformers.
+#[test]
+fn penalised_texts_agree() {
+    for case in json::<Vec<Penalised>>("generation/penalties.json") {
+        let model = Fixture::new(&case.model).load(Precision::Single);
+        let prompt = model.prompt_from_tokens(&case.prompt).unwrap();
+        let plan = Plan::new().resolve(&model, &[Example::new(prompt)]).unwrap();
+        let generator = Generator {
+            max_new_tokens: case.tokens.len(),
+            stop: Some(Vec::new()),
+            repetition_penalty: Some(case.penalty),
+            likeliest: 3,
+            ..Generator::default()
+        };
+        let written = generator.run(&model, &plan, &mut |_| ControlFlow::Continue(())).unwrap();
+        let text = &written.continuations[0];
+        assert_eq!(text.tokens, case.tokens, "{}, {}", case.model, case.penalty);
+        for (found, expected) in text.likeliest.iter().flatten().zip(case.top.iter().flatten()) {
+            assert_eq!(found.token, expected.0);
+            assert!((found.log_probability - expected.1).abs() < 1e-4);
+        }
+        assert_eq!(text.likeliest.len(), case.top.len());
+    }
 }

@@ -127,7 +127,7 @@ fn one_pair(
     let mut sweep = Sweep::builder(&subject.model)
         .base(row.base)
         .source(row.source.unwrap())
-        .bos(subject.bos)
+        .prompt_form(subject.bos)
         .components(components.iter().copied())
         .unit(unit)
         .metrics(metrics.iter().cloned());

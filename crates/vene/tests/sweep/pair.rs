@@ -23,7 +23,7 @@ fn own<'a>(subject: &'a Subject, row: &Row) -> SweepBuilder<'a> {
     let mut sweep = Sweep::builder(&subject.model)
         .base(row.base.clone())
         .source(row.source.clone().unwrap())
-        .bos(subject.bos);
+        .prompt_form(subject.bos);
     for target in &row.target {
         sweep = sweep.target(target);
     }
@@ -232,7 +232,7 @@ fn tokens_are_read_as_a_plan_for_each_cell_reads_them() {
         let sweep = Sweep::builder(model)
             .base(row.base.clone())
             .source(row.source.clone().unwrap())
-            .bos(subject.bos)
+            .prompt_form(subject.bos)
             .components([Component::BlockOutput])
             .layers([0])
             .method(method)

@@ -63,7 +63,7 @@ impl Subject {
     }
 
     pub fn sweep<'a>(&'a self, rows: &'a [Row]) -> SweepBuilder<'a> {
-        Sweep::builder(&self.model).rows(rows).bos(self.bos)
+        Sweep::builder(&self.model).rows(rows).prompt_form(self.bos)
     }
 
     /// The positions of a role in a pair's base, or in its source.

@@ -11,14 +11,17 @@ mod rebuilt;
 mod settings;
 mod splitting;
 
+use std::collections::BTreeMap;
+
 use serde_json::{Map, Value};
 
 use super::library::{Library, Parsed};
 use super::{Algorithm, Tokenizer, ends};
-use crate::{CheckpointError, Notices, json};
+use crate::{ChatTemplate, CheckpointError, Notices, chat, json};
 use added::Wanted;
 use bos::Evidence;
 use class::Class;
+use generation::GenerationSettings;
 use settings::Settings;
 pub(super) use settings::some_of;
 
@@ -64,6 +67,8 @@ pub(crate) struct Files {
     pub added_tokens: Option<JsonFile>,
     /// `generation_config.json`.
     pub generation: Option<JsonFile>,
+    /// `chat_template.jinja`.
+    pub chat_template: Option<File>,
     /// Whether they lie in a folder, where the absence of a file says something too.
     pub in_folder: bool,
 }
@@ -77,6 +82,7 @@ impl Files {
             special_tokens: None,
             added_tokens: None,
             generation: None,
+            chat_template: None,
             in_folder: false,
         }
     }
@@ -146,11 +152,43 @@ impl Tokenizer {
             tokens: library.size(),
         };
         let ends = named.ends(notices)?;
-        if let Some(generation) = &files.generation {
-            generation::tell_what_is_not_followed(generation, notices);
-        }
-        generation::tell_what_config_asks(config, files.generation.as_ref(), notices);
+        let settings_of_texts = GenerationSettings::of(config, files.generation.as_ref());
         let library = Algorithm::Library(Box::new(library));
-        Ok(Self::new(file, library, bos)?.ending_at(ends))
+        let chat = chat_template(files, &settings, &class);
+        Ok(Self::new(file, library, bos)?.ending_at(ends).speaking(chat).writing(settings_of_texts))
     }
+}
+
+/// How the model writes conversations; why that is not known.
+fn chat_template(
+    files: &Files,
+    settings: &Settings,
+    class: &Class,
+) -> Result<ChatTemplate, String> {
+    let file = match &files.chat_template {
+        None => None,
+        Some(File { name, bytes }) => {
+            let text = std::str::from_utf8(bytes);
+            Some((
+                name.as_str(),
+                text.map_err(|_| format!("{name} is not a text in UTF-8"))?.to_owned(),
+            ))
+        }
+    };
+    let key =
+        |file: &JsonFile| Some((file.name.clone(), file.object.get("chat_template")?.clone()));
+    let key = files.settings.as_ref().and_then(key).filter(|(_, value)| !value.is_null());
+    let mut tokens = BTreeMap::new();
+    for name in settings::NAMED {
+        let token = match settings.named.get(name) {
+            Some(said) => said.as_ref().map(|special| special.token.content.clone()),
+            None => class.default_token(name).map(|token| token.text.to_owned()),
+        };
+        tokens.extend(token.map(|token| (name.to_owned(), Value::from(token))));
+    }
+    if !settings.extra.is_empty() {
+        let extra = settings.extra.iter().map(|special| special.token.content.clone()).collect();
+        tokens.insert("additional_special_tokens".to_owned(), extra);
+    }
+    chat::in_settings(file, key.as_ref().map(|(name, value)| (name.as_str(), value)), tokens)
 }

@@ -67,7 +67,7 @@ pub struct OverRows {
     dry_run: bool,
 
     /// Print the whole experiment as TOML (with --json as JSON), and run nothing
-    #[arg(help_heading = heading::OUTPUT, long)]
+    #[arg(help_heading = heading::OUTPUT, hide_short_help = true, long)]
     print_spec: bool,
 
     /// Print the record (run.json), or with --dry-run the forecast, as JSON

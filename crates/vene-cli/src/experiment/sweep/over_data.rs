@@ -12,6 +12,7 @@ use crate::command::join::Shards;
 use crate::data_set::DataSet;
 use crate::data_sweep::{self, Settings};
 use crate::folder::Folder;
+use crate::prompts;
 use crate::record::Kind;
 use crate::rows;
 use crate::shard::{self, Shard};
@@ -64,7 +65,7 @@ fn prepare(
     shard::rows_of(shard, sweep.rows().len())?;
     let settings = Settings {
         spec: experiment.spec(&name)?,
-        bos: key!(experiment, model.bos).unwrap_or_default(),
+        form: prompts::form(experiment),
         precision: key!(experiment, model.precision).unwrap_or_default(),
         executor,
         memory,
@@ -91,7 +92,7 @@ pub(super) fn data_sweep(
     let method = method_of_rows(experiment, data, unit)?;
     let mut builder = measured(experiment, &places, Sweep::builder(outline))?
         .rows(&data.rows)
-        .bos(key!(experiment, model.bos).unwrap_or_default())
+        .prompt_form(prompts::form(experiment))
         .unit(unit)
         .components(places.components)
         .layers(places.layers)
@@ -155,11 +156,11 @@ fn every_position(
     outline: &Outline,
     data: &DataSet,
 ) -> anyhow::Result<Vec<Role>> {
-    let bos = key!(experiment, model.bos).unwrap_or_default();
+    let form = prompts::form(experiment);
     let mut lengths: Option<(usize, usize)> = None;
     for row in &data.rows {
         // One that is no prompt is left out with its reason later.
-        let Ok(prompt) = outline.prompt_with(&row.base, bos) else { continue };
+        let Ok(prompt) = row.base_prompt(outline, &form) else { continue };
         let (least, most) = lengths.unwrap_or((prompt.len(), prompt.len()));
         lengths = Some((least.min(prompt.len()), most.max(prompt.len())));
     }

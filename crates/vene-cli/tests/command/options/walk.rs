@@ -35,9 +35,12 @@ struct Offered {
 }
 
 /// What all commands take.
-const EVERYWHERE: [(&str, &str); 3] = [
+const EVERYWHERE: [(&str, &str); 6] = [
     ("--threads", "a result does not depend on the number of threads"),
     ("--quiet", "it leaves out what is said beside the result; help.rs has it"),
+    ("--chat", "an error unless the model has a chat template; chat.rs has it"),
+    ("--system", "read only with --chat; chat.rs has it"),
+    ("--ids", "an error unless prompts are numbers; chat.rs has it"),
     ("--verbose", "what it adds goes to standard error; help.rs has it"),
 ];
 pub(super) const IGNORE_KEY: (&str, &str) =

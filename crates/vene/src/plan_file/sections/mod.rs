@@ -4,16 +4,17 @@
 //! out; a command says what it then takes.
 
 mod circuit;
+mod generate;
 mod keys;
 mod list;
 mod sweep;
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use serde::de::{Error, Unexpected};
 use serde::{Deserialize, Deserializer, Serialize};
-use vene_model::{BeginningOfSequence, InputError, Outline, Precision};
+use vene_model::{BeginningOfSequence, Chat, Precision, PromptForm};
 use vene_named::named;
 
 use super::document::Node;
@@ -23,12 +24,12 @@ use super::{deserialize, serialize};
 use crate::sweep::AnswerTokens;
 use crate::training::{AdamW, Annealing, Schedule, Trainer};
 pub use circuit::CircuitSection;
+pub use generate::GenerateSection;
 pub use list::List;
 pub use sweep::{MeanOver, SweepMethod, SweepSection};
 use vene_data::Together;
 use vene_data::task::Task;
 use vene_engine::ExecutorName;
-use vene_engine::generation::{Generator, Sampling};
 use vene_statistics::Correction;
 
 named! {
@@ -69,6 +70,12 @@ pub struct ModelSection {
     pub another: Option<bool>,
     /// When prompts begin with a beginning-of-sequence token.
     pub bos: Option<BeginningOfSequence>,
+    /// Whether each prompt is a user's turn in a conversation, in the form of the model's chat template.
+    pub chat: Option<bool>,
+    /// A system turn in front of such prompts.
+    pub system: Option<String>,
+    /// Whether prompts are token ids, written as numbers.
+    pub ids: Option<bool>,
     /// Precision of weights and activations.
     pub precision: Option<Precision>,
     /// What identifies the model, as a saved plan states it.
@@ -77,6 +84,20 @@ pub struct ModelSection {
     pub shape: Option<String>,
     /// A hash of its tokenizer ([`ModelKey::tokenizer`](vene_model::ModelKey::tokenizer)), likewise.
     pub tokenizer: Option<String>,
+}
+
+impl ModelSection {
+    /// How prompts are made of texts.
+    pub fn prompt_form(&self) -> PromptForm {
+        let bos = self.bos.unwrap_or_default();
+        match (self.ids, self.chat) {
+            (Some(true), _) => PromptForm::Ids,
+            (_, Some(true)) => {
+                PromptForm::Chat(Chat { system: self.system.as_deref().map(Into::into), bos })
+            }
+            _ => PromptForm::Text(bos),
+        }
+    }
 }
 
 /// `[data]`: what a plan is run on.
@@ -245,29 +266,6 @@ named! {
     }
 }
 
-/// `[generate]`: how a text is gone on with under a plan.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct GenerateSection {
-    /// The text to go on with, in place of the data's base.
-    pub prompt: Option<String>,
-    /// At most so many new tokens.
-    pub tokens: Option<usize>,
-    /// Sharpens or flattens what tokens are drawn from; the likeliest token is taken where nothing is said
-    /// of temperature, cuts, seed and samples.
-    pub temperature: Option<f64>,
-    /// Only so many of the likeliest tokens are drawn from.
-    pub top_k: Option<usize>,
-    /// Only the likeliest tokens that make up this probability together are drawn from.
-    pub top_p: Option<f64>,
-    /// What is drawn depends on it.
-    pub seed: Option<u64>,
-    /// How many texts are drawn.
-    pub samples: Option<usize>,
-    /// Tokens at which generation ends, in place of those that the model's own files name.
-    pub stop: Vec<String>,
-}
-
 /// What a plan is for: the sections of its file other than the plan itself.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Sections {
@@ -345,6 +343,7 @@ impl Sections {
             tensors: section(document, "tensors")?,
             circuit: section(document, "circuit")?,
         };
+        refuse_two_forms(document, &sections)?;
         let schedule = sections.train.as_ref().and_then(|train| train.schedule);
         let rises = matches!(schedule, Some(ScheduleName::Linear | ScheduleName::Cosine));
         let warmup = document.get("train").and_then(|train| train.get("warmup"));
@@ -385,6 +384,29 @@ impl Sections {
         let named = SECTIONS.into_iter().zip(written);
         named.filter_map(|(name, section)| Some((name.to_owned(), section?))).collect()
     }
+}
+
+/// Refuses what can only be read of prompts in another form.
+fn refuse_two_forms(document: &Item<'_>, sections: &Sections) -> Result<(), PlanFileError> {
+    let model = sections.model.clone().unwrap_or_default();
+    let (chat, ids) = (model.chat == Some(true), model.ids == Some(true));
+    let instead = [
+        (
+            "system",
+            !chat,
+            "a system turn stands in front of a conversation: give `chat = true` too",
+        ),
+        ("chat", chat && ids, "prompts are conversations (`chat`) or token ids (`ids`), not both"),
+        ("bos", ids, "token ids (`ids`) are taken as they are: leave `bos` out"),
+    ];
+    for (key, is_wrong, problem) in instead {
+        if let (true, Some(item)) =
+            (is_wrong, document.get("model").and_then(|model| model.get(key)))
+        {
+            return Err(item.contradiction(problem));
+        }
+    }
+    Ok(())
 }
 
 /// A number of things of which there must be one.
@@ -442,37 +464,5 @@ impl TrainSection {
             recomputes: self.recomputes.unwrap_or(usual.recomputes),
             memory: usual.memory,
         }
-    }
-}
-
-impl GenerateSection {
-    /// The generator that the section describes; what it does not say is as in [`Generator::default`].
-    ///
-    /// # Errors
-    /// A text to stop at that is not one token of the model.
-    pub fn generator(&self, outline: &Outline) -> Result<Generator, InputError> {
-        let usual = Generator::default();
-        let is_drawn = self.temperature.is_some()
-            || self.top_k.is_some()
-            || self.top_p.is_some()
-            || self.seed.is_some()
-            || self.samples.is_some();
-        let token = |text: &String| outline.tokenizer().single_token(text);
-        // A text that is named a thousand times is looked up once.
-        let mut seen = HashSet::new();
-        let stop = self.stop.iter().filter(|text| seen.insert(text.as_str())).map(token);
-        let stop = stop.collect::<Result<Vec<u32>, _>>()?;
-        Ok(Generator {
-            max_new_tokens: self.tokens.unwrap_or(usual.max_new_tokens),
-            stop: if stop.is_empty() { usual.stop } else { Some(stop) },
-            sampling: is_drawn.then(|| Sampling {
-                temperature: self.temperature.unwrap_or(1.0),
-                top_k: self.top_k,
-                top_p: self.top_p,
-            }),
-            seed: self.seed.unwrap_or(usual.seed),
-            samples: self.samples.unwrap_or(usual.samples),
-            memory: usual.memory,
-        })
     }
 }

@@ -16,7 +16,8 @@ static SINGLE: LazyLock<Vec<Subject>> =
     LazyLock::new(|| PLAIN.map(|name| Subject::new(name, Precision::Single)).into());
 
 fn sampled(samples: usize) -> Generator {
-    let sampling = Sampling { temperature: 0.9, top_k: Some(40), top_p: Some(0.95) };
+    let sampling =
+        Sampling { temperature: 0.9, top_k: Some(40), top_p: Some(0.95), min_p: Some(0.01) };
     Generator { sampling: Some(sampling), samples, seed: 3, ..greedy(8) }
 }
 
