@@ -235,12 +235,23 @@ const EXAMPLES: &str = "examples.parquet";
 impl Look {
     /// At the rows of a data set, which were prepared for it.
     pub fn of_rows(
-        (name, outline): (String, Outline),
+        (name, form, outline): (String, PromptForm, Outline),
         (subjects, data, left_out): (Vec<Subject>, DataSource, Vec<LeftOut>),
         bootstrap: Bootstrap,
         (out, force, json): (Option<PathBuf>, bool, bool),
     ) -> Self {
-        Self { name, outline, subjects, data: Some(data), left_out, bootstrap, out, force, json }
+        Self {
+            name,
+            form,
+            outline,
+            subjects,
+            data: Some(data),
+            left_out,
+            bootstrap,
+            out,
+            force,
+            json,
+        }
     }
 
     /// Does the work, which is given the model's outline and a folder for what is kept of rows, and delivers what it sees.

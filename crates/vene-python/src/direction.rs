@@ -7,7 +7,7 @@ use vene::data::{ReadOptions, Role, read_with};
 use vene::inspect::direction::{self, Directions};
 use vene::inspect::{InspectError, Summary};
 use vene::statistics::Bootstrap;
-use vene::{BeginningOfSequence, alias};
+use vene::{PromptForm, alias};
 
 use crate::compute::compute;
 use crate::error;
@@ -58,8 +58,8 @@ pub fn find_directions(
     let options = ReadOptions { leave_out: true, ..ReadOptions::default() };
     let mut rows = read_with(&asked.data, &options).map_err(error::of_input)?.rows;
     rows.truncate(asked.limit.unwrap_or(usize::MAX));
-    let bos = BeginningOfSequence::Model;
-    let sides = direction::pairs(model, &rows, &role, bos, &asked.positive);
+    let form = PromptForm::default();
+    let sides = direction::pairs(model, &rows, &role, &form, &asked.positive);
     let (sides, left_out) = sides.map_err(of_look)?;
     let warnings = of_left_out(&left_out, rows.len());
     let work = |_: &_| -> Result<_, InspectError> {

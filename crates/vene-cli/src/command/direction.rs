@@ -21,7 +21,7 @@ use crate::look::{self, Look, Seen, Task};
 use crate::model::{self, ModelArgument, RunArguments};
 use crate::record::Kind;
 use crate::selection::Places;
-use crate::{rows, terminal};
+use crate::{prompts, rows, terminal};
 
 /// The file with a tensor for each layer.
 const VECTORS: &str = "directions.safetensors";
@@ -108,8 +108,8 @@ pub struct Arguments {
 impl Arguments {
     pub fn run(&self, given: Given) -> anyhow::Result<()> {
         let (named, ignored) = self.model.read(&given);
-        let (bos, precision) =
-            (*read!(given, self.run => bos), *read!(given, self.run => precision));
+        let form = self.run.prompts.read(&given);
+        let precision = *read!(given, self.run => precision);
         let name = model::named(named)?;
         let outline = model::open(&name, ignored)?;
         let role: Role = read!(given, self => positions)
@@ -142,13 +142,13 @@ impl Arguments {
         given.check("a search for directions", &[("force", "with --out")])?;
         directions.check(&outline)?;
         let ([positive, negative], left_out) =
-            direction::pairs(&outline, &set.rows, &role, bos, answers)?;
+            direction::pairs(&outline, &set.rows, &role, &form, answers)?;
         rows::warn_of_left_out(&left_out, set.rows.len());
         if let Some(subject) = positive.first() {
-            model::warn_about_bos(&outline, subject.prompt());
+            prompts::warn_about_bos(&outline, subject.prompt());
         }
         let look = Look::of_rows(
-            (name.clone(), outline),
+            (name.clone(), form, outline),
             (positive, set.into_source(), left_out),
             bootstrap,
             (out, force, json),
@@ -162,7 +162,7 @@ impl Arguments {
                 "layers": directions.layers,
                 "positions": role.to_string(),
                 "positive": answers,
-                "bos": bos.to_string(),
+                "prompts": prompts::record(&look.form),
                 "precision": precision.to_string(),
                 "seed": seed,
                 "resamples": look.bootstrap.resamples,

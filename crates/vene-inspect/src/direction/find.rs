@@ -3,7 +3,7 @@
 use candle_core::{DType, Tensor};
 use vene_data::{LeftOut, PreparedRow, Requirements, Role, Row, prepare};
 use vene_engine::{Example, Plan};
-use vene_model::{BeginningOfSequence, Component, Model, Outline, Site};
+use vene_model::{Component, Model, Outline, PromptForm, Site};
 use vene_random::seed_at;
 use vene_table::Table;
 
@@ -60,13 +60,13 @@ pub fn pairs(
     outline: &Outline,
     rows: &[Row],
     role: &Role,
-    bos: BeginningOfSequence,
+    form: &PromptForm,
     positive: &[String],
 ) -> Result<([Vec<Subject>; 2], Vec<LeftOut>), InspectError> {
     let roles = [role.clone()];
     let requirements = Requirements {
         distinct_roles: 0,
-        bos,
+        form,
         roles: &roles,
         read: &[],
         reads_source: true,

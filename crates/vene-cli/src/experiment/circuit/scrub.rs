@@ -11,7 +11,7 @@ use crate::arguments::ReadBy;
 use crate::circuit::Measure;
 use crate::data_set::DataSet;
 use crate::experiment::{Experiment, key};
-use crate::rows;
+use crate::{prompts, rows};
 
 const READ_BY: &ReadBy = &[
     (
@@ -51,7 +51,7 @@ pub(super) fn prepare(
     let rows = CircuitRows::builder(outline, &data.rows)
         .places(places)
         .metrics(metrics)
-        .beginning_of_sequence(key!(experiment, model.bos).unwrap_or_default())
+        .prompt_form(prompts::form(experiment))
         .first_tokens(key!(experiment, measure.answers) == Some(AnswerTokens::First))
         .reads_source(false)
         .build()?;
