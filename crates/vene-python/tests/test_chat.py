@@ -38,7 +38,7 @@ def test_a_conversation_is_a_prompt_like_any_other(talker):
     patch = {"edit": [{"intervention": "interchange", "component": "block_output", "layer": 2,
                        "positions": {"phrase": "Spain"}, "from": {"phrase": "Italy"}}]}
     one = talker.run(patch, turns(SAID), [turns("The capital of Italy")])
-    assert one.logits.tolist() == talker.run(patch, SPAIN, [ITALY]).logits.tolist()
+    assert one.logits().tolist() == talker.run(patch, SPAIN, [ITALY]).logits().tolist()
     table = talker.lens(turns(SAID), tokens=[" Madrid"]).table.to_pandas()
     assert table.equals(talker.lens(SPAIN, tokens=[" Madrid"]).table.to_pandas())
 
