@@ -28,10 +28,10 @@ pub enum InspectError {
     Table(#[from] TableError),
     /// Sides of a data set that cannot be told apart.
     #[error(transparent)]
-    Direction(#[from] crate::direction::DirectionError),
+    Direction(Box<crate::direction::DirectionError>),
     /// A place that the model does not have.
     #[error(transparent)]
-    Site(#[from] vene_model::SiteError),
+    Site(Box<vene_model::SiteError>),
     /// Intervals that cannot be computed.
     #[error(transparent)]
     Statistics(#[from] StatisticsError),
@@ -97,6 +97,18 @@ pub enum InspectError {
 }
 
 vene_named::debug_as_sentence!(InspectError);
+
+impl From<crate::direction::DirectionError> for InspectError {
+    fn from(error: crate::direction::DirectionError) -> Self {
+        Self::Direction(Box::new(error))
+    }
+}
+
+impl From<vene_model::SiteError> for InspectError {
+    fn from(error: vene_model::SiteError) -> Self {
+        Self::Site(Box::new(error))
+    }
+}
 
 impl From<RunError> for InspectError {
     fn from(error: RunError) -> Self {

@@ -5,12 +5,15 @@ use std::sync::Arc;
 
 use vene_data::{PreparedRow, Role};
 
+/// What a row says at a position.
+type ValueOf = dyn Fn(&PreparedRow, usize) -> Vec<u8> + Send + Sync;
+
 /// Something of a row, or of a position in it, by which rows are told apart.
 #[derive(Clone)]
 pub struct Feature {
     name: String,
     is_by_position: bool,
-    value: Arc<dyn Fn(&PreparedRow, usize) -> Vec<u8> + Send + Sync>,
+    value: Arc<ValueOf>,
 }
 
 impl Debug for Feature {
