@@ -1,33 +1,27 @@
 //! `vene direction`: steering vectors and probes, with how well they tell held-out texts apart.
 
-use std::fmt::Write;
+mod files;
+mod shown;
+
 use std::path::PathBuf;
 
 use anyhow::{Context, ensure};
 use clap::Args;
-use safetensors::Dtype;
-use safetensors::tensor::TensorView;
 use serde_json::json;
 use vene::data::Role;
-use vene::inspect::direction::{self, Direction, DirectionMethod, Directions};
-use vene::inspect::{Subject, Summary};
-use vene::{Model, Table};
-use vene_report::{Caption, Facets, Interval, Profile};
+use vene::inspect::Summary;
+use vene::inspect::direction::{self, DirectionMethod, Directions};
+
+use files::{PLAN, VECTORS};
 
 use crate::arguments::{Given, by_name, heading, read};
 use crate::data_set::DataSet;
 use crate::drawn::Drawn;
-use crate::look::{self, Look, Seen, Task};
+use crate::look::{Look, Seen, Task};
 use crate::model::{self, ModelArgument, RunArguments};
 use crate::record::Kind;
 use crate::selection::Places;
 use crate::{prompts, rows, terminal};
-
-/// The file with a tensor for each layer.
-const VECTORS: &str = "directions.safetensors";
-
-/// A plan that adds the vector of the best layer.
-const PLAN: &str = "steer.toml";
 
 /// Steering vectors and probes: from pairs of texts, with their held-out separation
 #[derive(Args)]
@@ -47,7 +41,7 @@ Examples:
   vene direction --data capital.jsonl --model embedded --method logistic --layers 2..6
 
 With --out: directions.csv (each layer's separation), pairs.csv (each held-out pair's projections), both as Parquet too; the vectors
-on all rows in directions.safetensors; steer.toml, a plan that adds the best layer's vector; a figure; run.json."
+on all rows, and random ones as long (random/...), in directions.safetensors; steer.toml, a plan that adds the best layer's vector; a figure; run.json."
 )]
 pub struct Arguments {
     /// A file of rows, bases on one side and sources on the other (CSV, JSONL, JSON, Parquet)
@@ -180,18 +174,18 @@ impl Arguments {
             let mut summary =
                 Summary::new(&sides[0], ["component", "layer", "method"], direction::METRICS);
             summary.add(&found.examples)?;
-            let summary = with_lengths(summary.table(bootstrap)?, &found.directions)?;
-            let best = best(&summary, &found.directions)?;
+            let summary = shown::with_lengths(summary.table(bootstrap)?, &found.directions)?;
+            let best = shown::best(&summary, &found.directions)?;
             let mut drawn = Drawn::default();
             if folder.is_some() && directions.layers.len() > 1 {
-                drawn.take("separation", draw(&model, &what, &summary, &directions));
+                drawn.take("separation", shown::draw(&model, &what, &summary, &directions));
             }
             let more = vec![
-                (VECTORS.to_owned(), vectors(&found.directions, directions.method)?),
-                (PLAN.to_owned(), plan(&name, &found.directions[best], &role).into_bytes()),
+                (VECTORS.to_owned(), files::vectors(&found.directions, directions.method, seed)?),
+                (PLAN.to_owned(), files::plan(&name, &found.directions[best], &role).into_bytes()),
             ];
             Ok(Seen {
-                text: text(&summary, &found.directions, best, &sides[0])?,
+                text: shown::text(&summary, &found.directions, best, &sides[0])?,
                 tables: vec![("directions", summary), ("pairs", found.examples)],
                 examples: None,
                 drawn,
@@ -199,132 +193,4 @@ impl Arguments {
             })
         })
     }
-}
-
-/// The lengths of directions and activations beside what was measured of them.
-fn with_lengths(summary: Table, directions: &[Direction]) -> anyhow::Result<Table> {
-    let of = |of: fn(&Direction) -> f64| -> anyhow::Result<Vec<f64>> {
-        let layers = summary.integers("layer")?;
-        let direction = |layer: &i64| directions.iter().find(|one| one.layer as i64 == *layer);
-        Ok(layers.iter().map(|layer| direction(layer).map_or(f64::NAN, of)).collect())
-    };
-    let length =
-        of(|direction| direction.vector.iter().map(|value| value * value).sum::<f64>().sqrt())?;
-    let norm = of(|direction| direction.activation_norm)?;
-    Ok(summary.with_column("length", length)?.with_column("activation_norm", norm)?)
-}
-
-/// The direction that tells most apart; of several the first.
-fn best(summary: &Table, directions: &[Direction]) -> anyhow::Result<usize> {
-    let (metrics, layers) = (summary.text("metric")?, summary.integers("layer")?);
-    let means = summary.optional_floats("mean")?;
-    let auc = |direction: &Direction| {
-        let line = (0..summary.rows())
-            .find(|&row| metrics[row] == "auc" && layers[row] == direction.layer as i64);
-        line.and_then(|row| means[row]).unwrap_or(f64::NEG_INFINITY)
-    };
-    let aucs: Vec<f64> = directions.iter().map(auc).collect();
-    let most = aucs.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-    Ok(aucs.iter().position(|&auc| auc == most).unwrap_or(0))
-}
-
-fn text(
-    summary: &Table,
-    directions: &[Direction],
-    best: usize,
-    positive: &[Subject],
-) -> anyhow::Result<String> {
-    let (metrics, layers) = (summary.text("metric")?, summary.integers("layer")?);
-    let mut lines =
-        vec![["layer", "auc", "accuracy", "length", "activation norm"].map(str::to_owned).to_vec()];
-    for direction in directions {
-        let of = |metric: &str| -> anyhow::Result<(String, usize)> {
-            let line = (0..summary.rows())
-                .find(|&row| metrics[row] == metric && layers[row] == direction.layer as i64)
-                .context("a layer without a separation")?;
-            Ok((look::with_interval(summary, line)?, line))
-        };
-        let (auc, line) = of("auc")?;
-        lines.push(vec![
-            direction.layer.to_string(),
-            auc,
-            of("accuracy")?.0,
-            terminal::number(look::number(summary, "length", line)?),
-            terminal::number(direction.activation_norm),
-        ]);
-    }
-    let mut text = format!(
-        "{} pairs; of groups held out, how well each layer's direction tells bases from sources\n",
-        positive.len()
-    );
-    text += &look::aligned(&lines);
-    let _ = writeln!(text, "\nBest: layer {}", directions[best].layer);
-    Ok(text)
-}
-
-fn draw(
-    model: &Model,
-    what: &(&'static str, String),
-    summary: &Table,
-    directions: &Directions,
-) -> anyhow::Result<vene_report::Figure> {
-    let title = format!("separation along directions by {}", directions.method);
-    let profile = Profile {
-        caption: Caption::new(format!("{}: {title}", model::short_name(model)))
-            .note(what.0, &what.1),
-        metric: Some("auc".to_owned()),
-        value_title: Some("held-out area under ROC".to_owned()),
-        lines: "component".to_owned(),
-        facets: Facets::none(),
-        interval: Some(Interval::default().named("95 % interval")),
-        ..Profile::default()
-    };
-    Ok(profile.draw(summary)?)
-}
-
-/// A tensor `[width]` for each layer, called as in files of activations.
-fn vectors(directions: &[Direction], method: DirectionMethod) -> anyhow::Result<Vec<u8>> {
-    let tensors: Vec<(String, usize, Vec<u8>)> = directions
-        .iter()
-        .map(|direction| {
-            let bytes = direction.vector.iter().flat_map(|value| (*value as f32).to_le_bytes());
-            (tensor_name(direction), direction.vector.len(), bytes.collect())
-        })
-        .collect();
-    let views = tensors
-        .iter()
-        .map(|(name, width, bytes)| {
-            Ok((name.clone(), TensorView::new(Dtype::F32, vec![*width], bytes)?))
-        })
-        .collect::<anyhow::Result<Vec<_>>>()?;
-    let about = json!({ "kind": "directions", "method": method.name() }).to_string();
-    Ok(safetensors::serialize(views, Some([("vene".to_owned(), about)].into()))?)
-}
-
-fn tensor_name(direction: &Direction) -> String {
-    format!("{}/{}", direction.component, direction.layer)
-}
-
-/// A plan that adds the vector where it was found.
-fn plan(model: &str, direction: &Direction, role: &Role) -> String {
-    let id = if std::path::Path::new(model).exists() {
-        std::path::absolute(model)
-            .map_or_else(|_| model.to_owned(), |path| path.display().to_string())
-    } else {
-        model.to_owned()
-    };
-    let positions = match role {
-        Role::Last => "\"last\"".to_owned(),
-        Role::Index(index) => index.to_string(),
-        role => format!("{{ role = {:?} }}", role.to_string()),
-    };
-    format!(
-        "# Moves activations from the sources' side to the bases'; a negative scale, the other way. For texts that go on, `positions = \"all\"`.\n\
-         [model]\nid = {id:?}\n\n\
-         [[edit]]\nintervention = {{ name = \"steering\", scale = 1.0 }}\ncomponent = \"{}\"\nlayer = {}\npositions = {positions}\n\
-         source = {{ file = \"{VECTORS}\", tensor = \"{}\" }}\n",
-        direction.component,
-        direction.layer,
-        tensor_name(direction),
-    )
 }

@@ -60,6 +60,16 @@ fn directions_are_written_and_steer() {
         .unwrap();
     let mean = table.optional_floats("mean").unwrap()[line_of].unwrap();
     assert!((mean - of_layer.iter().sum::<f64>() / 4.0).abs() < 1e-12);
+    let bytes = fs::read(out.join("directions.safetensors")).unwrap();
+    let tensors = safetensors::SafeTensors::deserialize(&bytes).unwrap();
+    assert_eq!(tensors.len(), 16);
+    let length = |name: &str| -> f64 {
+        let data = tensors.tensor(name).unwrap().data().to_vec();
+        let values = data.chunks_exact(4).map(|four| f32::from_le_bytes(four.try_into().unwrap()));
+        values.map(|value| f64::from(value).powi(2)).sum::<f64>().sqrt()
+    };
+    let (found, random) = (length("block_output/6"), length("random/block_output/6"));
+    assert!((found / random - 1.0).abs() < 1e-5, "{found} {random}");
     // The plan moves Japan to Europe.
     let plan = out.join("steer.toml");
     let top = ["top", "--plan", plan.to_str().unwrap(), "--span", "subject=Japan", "--json"];

@@ -94,6 +94,7 @@ pages! {
     induction = "docs/examples/induction.md",
     price_tagging = "docs/examples/price-tagging.md",
     running_sum = "docs/examples/running-sum.md",
+    sentiment = "docs/examples/sentiment.md",
     steering = "docs/examples/steering.md",
 }
 

@@ -4,7 +4,7 @@ use candle_core::{DType, Tensor};
 use vene_data::{LeftOut, PreparedRow, Requirements, Role, Row, prepare};
 use vene_engine::{Example, Plan};
 use vene_model::{Component, Model, Outline, PromptForm, Site};
-use vene_random::seed_at;
+use vene_random::standard_normal;
 use vene_table::Table;
 
 use super::logistic::dot;
@@ -40,6 +40,16 @@ pub struct Direction {
     pub vector: Vec<f64>,
     /// How long activations are there on average.
     pub activation_norm: f64,
+}
+
+impl Direction {
+    /// A vector as long as this one, in a random direction: a control.
+    pub fn random(&self, seed: u64) -> Vec<f64> {
+        let normal = |column| standard_normal([seed, self.layer as u64, 0, column as u64]);
+        let drawn: Vec<f64> = (0..self.vector.len()).map(normal).collect();
+        let scale = (dot(&self.vector, &self.vector) / dot(&drawn, &drawn)).sqrt();
+        drawn.into_iter().map(|value| scale * value).collect()
+    }
 }
 
 /// What was found.
@@ -166,7 +176,7 @@ impl Directions {
         }
         let groups: Vec<Option<String>> =
             positive.iter().map(|subject| subject.group.clone()).collect();
-        let folds = folds(&groups, seed_at(self.seed, 0))?;
+        let folds = folds(&groups, self.seed)?;
         let (mut directions, mut found) = (Vec::new(), Vec::new());
         for (&layer, contrast) in self.layers.iter().zip(&contrasts) {
             let vector = contrast.direction(self.method)?;
@@ -251,5 +261,24 @@ impl Directions {
             .column("accuracy", number(|pair| pair.accuracy))
             .column("method", vec![self.method.name(); lines]);
         Ok(table.build()?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_random_direction_is_as_long_and_another() {
+        let vector: Vec<f64> = (0..256).map(|column| f64::from(column % 7) - 3.0).collect();
+        let of =
+            Direction { component: Component::BlockOutput, layer: 3, vector, activation_norm: 1.0 };
+        let random = of.random(0);
+        let length = |vector: &[f64]| dot(vector, vector).sqrt();
+        assert!((length(&random) / length(&of.vector) - 1.0).abs() < 1e-12);
+        let cosine = dot(&random, &of.vector) / (length(&random) * length(&of.vector));
+        assert!(cosine.abs() < 0.25, "{cosine}");
+        assert_eq!(random, of.random(0));
+        assert_ne!(random, of.random(1));
     }
 }
