@@ -216,7 +216,7 @@ class CircuitMethods:
             norm: how a receiver's norm treats what is added: `"recomputed"`, or `"frozen"`.
             ablation: what senders add instead: `"resample"` (what they add in the source), or `"zero"`.
             graph: `"grouped"`, or `"ungrouped"`.
-            more: `limit`, `counterfactual`, `answers`, `resamples`, `seed`, `memory`, as in `sweep`.
+            more: `limit`, `counterfactual`, `answers`, `resamples`, `seed`, `memory`, `chat`, `system`, as in `sweep`.
 
         Returns:
             Tables: `table`, a row for each edge, place and metric with its mean effect and a 95 % interval; `examples`, each row's.
@@ -329,7 +329,7 @@ class CircuitMethods:
 
 _MORE = {
     "limit": "data", "counterfactual": "data", "answers": "measure", "resamples": "statistics", "seed": "statistics",
-    "memory": "limits",
+    "memory": "limits", "chat": "model", "system": "model",
 }
 """Which section each further key belongs to."""
 
