@@ -53,6 +53,11 @@ pub enum CircuitError {
         /// What is wrong.
         error: crate::HypothesisError,
     },
+    /// No pair.
+    #[error(
+        "there are fewer than two heads, and so no pair: name two or more, such as a5.h1,a6.h3"
+    )]
+    FewHeads,
     /// Nothing to scrub by.
     #[error("there is no hypothesis: give one")]
     NoHypothesis,

@@ -11,6 +11,7 @@
 //! * [`EdgeRanking`], [`SavedCircuit`]: circuits made of scores, and in files;
 //! * [`Circuits`]: models in which only some edges are as they were;
 //! * [`Faithfulness`]: how much of what a model does circuits of growing size do by themselves;
+//! * [`HeadPairs`]: what patching two heads at once does beyond what each does, and Shapley values;
 //! * [`Scrubbing`]: causal scrubbing, how much of it a [`Hypothesis`] of what is computed where accounts for.
 
 mod attribution;
@@ -32,6 +33,8 @@ mod graphml;
 mod means;
 mod node_run;
 mod options;
+mod pair_means;
+mod pairs;
 mod patch;
 mod paths;
 mod place;
@@ -60,6 +63,8 @@ pub use faithfulness::{CircuitRole, CircuitSizes, Faithfulness, RowFaithfulness,
 pub use faithfulness_curve::{CIRCUIT_SETTINGS, FaithfulnessCurve};
 pub use graph::{Edge, Graph, GraphError, GroupedKeys, KeyHead, Receiver, Sender};
 pub use options::{Ablation, CircuitRows, CircuitRowsBuilder};
+pub use pair_means::pair_means;
+pub use pairs::{HeadPairs, PairLine, PairTerm, RowPairs};
 pub use paths::{PathEffects, PathValues, RowPaths, SenderSet};
 pub use place::PatchPlace;
 pub use ranking::{EdgeRanking, RankBy};

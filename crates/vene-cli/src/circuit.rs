@@ -7,6 +7,7 @@ mod edges;
 mod faithfulness;
 mod measure;
 mod number;
+mod pairs;
 mod paths;
 mod record;
 mod scrub;

@@ -49,6 +49,8 @@ pub enum Kind {
     Faithfulness,
     /// Causal scrubbing over a data set.
     Scrubbing,
+    /// Pairs of heads over a data set.
+    Pairs,
     /// A look through the logit lens.
     Lens,
     /// A direct logit attribution.
@@ -60,7 +62,7 @@ pub enum Kind {
 }
 
 impl Kind {
-    const ALL: [Self; 15] = [
+    const ALL: [Self; 16] = [
         Self::Demo,
         Self::Sweep,
         Self::DataSweep,
@@ -72,6 +74,7 @@ impl Kind {
         Self::Paths,
         Self::Faithfulness,
         Self::Scrubbing,
+        Self::Pairs,
         Self::Lens,
         Self::Attribution,
         Self::Attention,
@@ -105,6 +108,7 @@ impl Kind {
             Self::Paths => "paths",
             Self::Faithfulness => "faithfulness",
             Self::Scrubbing => "scrub",
+            Self::Pairs => "pairs",
             Self::Lens => "lens",
             Self::Attribution => "attribution",
             Self::Attention => "attention",
@@ -116,9 +120,12 @@ impl Kind {
     pub fn short_name(self) -> &'static str {
         match self {
             Self::Demo | Self::Sweep | Self::DataSweep => "sweep",
-            Self::PlanSweep | Self::Edges | Self::Paths | Self::Faithfulness | Self::Scrubbing => {
-                "run"
-            }
+            Self::PlanSweep
+            | Self::Edges
+            | Self::Paths
+            | Self::Faithfulness
+            | Self::Scrubbing
+            | Self::Pairs => "run",
             Self::Training => "training",
             Self::Collection => "collection",
             Self::Generation => "generation",
@@ -140,6 +147,7 @@ impl Kind {
             Self::Paths => "path patching over a data set",
             Self::Faithfulness => "circuits over a data set",
             Self::Scrubbing => "causal scrubbing over a data set",
+            Self::Pairs => "pairs of heads over a data set",
             Self::Lens => "look through the logit lens",
             Self::Attribution => "direct logit attribution",
             Self::Attention => "look at attention",

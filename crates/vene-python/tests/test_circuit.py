@@ -73,6 +73,16 @@ def test_graphs_are_those_of_eap_ig(model, edges, tmp_path):
     assert "input" in graph.senders and "logits" in graph.receivers and "2 of" in repr(loose)
 
 
+def test_pairs_of_heads(model):
+    found = model.pairs(DATA, ["a5.h0", "a6.h3", "a7.h2"], shapley=4, resamples=50)
+    assert len(found.table) == 3 and len(found.heads) == 3
+    rows = found.examples.to_dicts()
+    both = next(row for row in rows if row["term"] == "pair")
+    alone = [row["effect"] for row in rows if row["term"] == "single" and row["example"] == both["example"]
+             and row["first"] in (both["first"], both["second"])]
+    np.testing.assert_allclose(both["effect"] - sum(alone), both["interaction"], rtol=0, atol=1e-9)
+
+
 def test_a_model_is_scrubbed(model, tmp_path):
     rows = [
         {"base": template.replace("X", country), "target": f" {city}", "subject": country, "group": template}

@@ -180,7 +180,8 @@ impl PlanFile {
             ExperimentKind::Edges
             | ExperimentKind::Paths
             | ExperimentKind::Faithfulness
-            | ExperimentKind::Scrub => Some("`vene::circuit`"),
+            | ExperimentKind::Scrub
+            | ExperimentKind::Pairs => Some("`vene::circuit`"),
         };
         if let Some(instead) = instead {
             return Err(RunFileError::Kind { kind: self.kind.unwrap_or_default(), instead });

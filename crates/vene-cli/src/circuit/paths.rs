@@ -94,7 +94,7 @@ impl Measure for PathEffects {
         for (index, metric) in rows.metrics().iter().enumerate() {
             let what = format!("effects on {} of paths from heads", metric.name());
             let caption = caption(&what, rows, data, outline).note("to", receivers.join(", "));
-            let figure = heads_of(&summaries[0], metric.name()).and_then(|table| {
+            let figure = with_heads(&summaries[0], "sender", metric.name()).and_then(|table| {
                 let map = HeatMap::means(Axis::Head, Facets::by("position"));
                 let figure: Figure = HeatMap { caption, ..map }.draw(&table)?;
                 Ok(figure)
@@ -116,9 +116,9 @@ impl Measure for PathEffects {
     }
 }
 
-/// The paths from single heads, with their layers and heads.
-fn heads_of(paths: &Table, metric: &str) -> anyhow::Result<Table> {
-    let (senders, metrics) = (paths.text("sender")?, paths.text("metric")?);
+/// The lines that are about single heads, which a column names, with their layers and heads.
+pub(super) fn with_heads(paths: &Table, column: &str, metric: &str) -> anyhow::Result<Table> {
+    let (senders, metrics) = (paths.text(column)?, paths.text("metric")?);
     let head = |row: usize| match senders[row].parse() {
         Ok(Sender::Head { layer, head }) => Some((layer, head)),
         _ => None,

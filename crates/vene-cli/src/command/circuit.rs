@@ -5,6 +5,7 @@ mod edges;
 mod faithfulness;
 mod graph;
 mod over_rows;
+mod pairs;
 mod paths;
 mod save;
 mod scrub;
@@ -38,6 +39,7 @@ enum Command {
     Edges(Box<edges::Arguments>),
     Paths(Box<paths::Arguments>),
     Faithfulness(Box<faithfulness::Arguments>),
+    Pairs(Box<pairs::Arguments>),
     Scrub(Box<scrub::Arguments>),
     Save(save::Arguments),
     Compare(compare::Arguments),
@@ -50,6 +52,7 @@ impl Arguments {
             Command::Edges(arguments) => arguments.run(given),
             Command::Paths(arguments) => arguments.run(given),
             Command::Faithfulness(arguments) => arguments.run(given),
+            Command::Pairs(arguments) => arguments.run(given),
             Command::Scrub(arguments) => arguments.run(given),
             Command::Save(arguments) => arguments.run(&given),
             Command::Compare(arguments) => arguments.run(&given),

@@ -152,6 +152,7 @@ impl Arguments {
                 Kind::Paths,
                 Kind::Faithfulness,
                 Kind::Scrubbing,
+                Kind::Pairs,
             ];
             return experiment::resume(folder, &kinds, json);
         }

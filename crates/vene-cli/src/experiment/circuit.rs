@@ -4,6 +4,7 @@ mod edges;
 mod faithfulness;
 mod in_memory;
 mod list;
+mod pairs;
 mod paths;
 mod scrub;
 
@@ -67,6 +68,7 @@ fn kind(experiment: &Experiment) -> crate::record::Kind {
         ExperimentKind::Paths => crate::record::Kind::Paths,
         ExperimentKind::Faithfulness => crate::record::Kind::Faithfulness,
         ExperimentKind::Scrub => crate::record::Kind::Scrubbing,
+        ExperimentKind::Pairs => crate::record::Kind::Pairs,
         _ => crate::record::Kind::Edges,
     }
 }
@@ -121,6 +123,7 @@ fn check(experiment: &mut Experiment, outline: &Outline) -> anyhow::Result<Check
         ExperimentKind::Paths => paths::prepare(experiment, outline, &data)?,
         ExperimentKind::Faithfulness => faithfulness::prepare(experiment, outline, &data)?,
         ExperimentKind::Scrub => scrub::prepare(experiment, outline, &data)?,
+        ExperimentKind::Pairs => pairs::prepare(experiment, outline, &data)?,
         _ => edges::prepare(experiment, outline, &data)?,
     };
     let mut bootstrap =

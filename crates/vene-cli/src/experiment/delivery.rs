@@ -83,7 +83,8 @@ pub fn run(mut experiment: Experiment, delivery: &Delivery) -> anyhow::Result<()
         ExperimentKind::Edges
         | ExperimentKind::Paths
         | ExperimentKind::Faithfulness
-        | ExperimentKind::Scrub => circuit::run(experiment, delivery),
+        | ExperimentKind::Scrub
+        | ExperimentKind::Pairs => circuit::run(experiment, delivery),
     }
 }
 
@@ -106,7 +107,7 @@ pub fn resume(folder: &Path, kinds: &[Kind], json: bool) -> anyhow::Result<()> {
         Kind::PlanSweep => plan::go_on(experiment, &claimed, shard, json),
         Kind::DataSweep => sweep::go_on(experiment, &claimed, shard, json),
         Kind::Training => train::go_on(experiment, &claimed, shard, json),
-        Kind::Edges | Kind::Paths | Kind::Faithfulness | Kind::Scrubbing => {
+        Kind::Edges | Kind::Paths | Kind::Faithfulness | Kind::Scrubbing | Kind::Pairs => {
             circuit::go_on(experiment, &claimed, shard, json)
         }
         Kind::Collection => collect::go_on(experiment, &claimed, shard, json),
@@ -137,7 +138,8 @@ pub fn join(shards: &Shards, folder: &Folder, json: bool) -> anyhow::Result<()> 
         ExperimentKind::Edges
         | ExperimentKind::Paths
         | ExperimentKind::Faithfulness
-        | ExperimentKind::Scrub => circuit::put_together(experiment, shards, folder, json),
+        | ExperimentKind::Scrub
+        | ExperimentKind::Pairs => circuit::put_together(experiment, shards, folder, json),
         ExperimentKind::Collect => collect::put_together(experiment, shards, folder, json),
         kind => bail!("the shards are of no run over rows, but of kind `{kind}`"),
     }

@@ -48,7 +48,8 @@ impl Kept {
             | Kind::Edges
             | Kind::Paths
             | Kind::Faithfulness
-            | Kind::Scrubbing => &[Self::Parts],
+            | Kind::Scrubbing
+            | Kind::Pairs => &[Self::Parts],
             Kind::Training => &[Self::Checkpoint, Self::Trained, Self::Runs],
         }
     }

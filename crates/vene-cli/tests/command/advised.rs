@@ -268,7 +268,7 @@ fn what_messages_name_is_there() {
         .filter(|command| *command != "help")
         .map(|command| printed(&[command, "--help"]))
         .chain(
-            ["edges", "graph", "paths", "faithfulness", "scrub", "save", "compare"]
+            ["edges", "graph", "paths", "faithfulness", "pairs", "scrub", "save", "compare"]
                 .map(|command| printed(&["circuit", command, "--help"])),
         )
         .collect();

@@ -295,6 +295,66 @@ fn circuits_are_run_by_themselves_and_saved() {
     }
 }
 
+#[test]
+fn pairs_of_heads_are_measured() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = rows(folder.path());
+    let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    let line =
+        ["circuit", "pairs", "--data", &data, "--heads", "a5.h0,a6.h3,a7.h2", "--resamples", "50"];
+    let said = printed(&[&line[..], &["--shapley", "4", "--out", &path("pairs")]].concat());
+    assert!(said.contains("a5.h0 + a6.h3") && said.contains("Shapley values"), "{said}");
+    let read =
+        |run: &str, file: &str| Table::read_parquet(folder.path().join(run).join(file)).unwrap();
+    let (pairs, heads) = (read("pairs", "pairs.parquet"), read("pairs", "heads.parquet"));
+    assert_eq!((pairs.rows(), heads.rows()), (3, 3));
+    let examples = read("pairs", "examples.parquet");
+    assert_eq!(examples.rows(), 2 * (3 + 3 + 3));
+    // In each row the effect of both is the sum of each one's and of the interaction.
+    let effect = |example: usize, first: &str, second: Option<&str>, term: &str| {
+        let row = (0..examples.rows()).find(|&row| {
+            examples.integers("example").unwrap()[row] == example as i64
+                && examples.text("first").unwrap()[row] == first
+                && examples.optional_text("second").unwrap()[row] == second
+                && examples.text("term").unwrap()[row] == term
+        });
+        let row = row.unwrap();
+        (
+            examples.floats("effect").unwrap()[row],
+            examples.optional_floats("interaction").unwrap()[row],
+        )
+    };
+    for example in 0..2 {
+        let (both, interaction) = effect(example, "a5.h0", Some("a6.h3"), "pair");
+        let alone =
+            effect(example, "a5.h0", None, "single").0 + effect(example, "a6.h3", None, "single").0;
+        assert!((both - alone - interaction.unwrap()).abs() < 1e-9);
+    }
+    let of_shards: Vec<String> = ["1/2", "2/2"]
+        .iter()
+        .map(|shard| {
+            let out = path(&shard.replace('/', "-"));
+            printed(&[&line[..], &["--shapley", "4", "--shard", shard, "--out", &out]].concat());
+            out
+        })
+        .collect();
+    printed(&["join", &of_shards[0], &of_shards[1], "--out", &path("joined")]);
+    for file in ["examples.parquet", "pairs.csv", "heads.csv", "heads.svg"] {
+        let bytes = |run: &str| fs::read(folder.path().join(run).join(file)).unwrap();
+        assert!(bytes("joined") == bytes("pairs"), "{file}");
+    }
+    for (more, part) in [
+        (&["--heads", "a5.h0"][..], "fewer than two heads"),
+        (&["--heads", "m5,a5.h0"], "m5"),
+        (&["--heads", "a99.h0,a5.h0"], "a99.h0"),
+        (&["--positions", "object"], "object"),
+    ] {
+        let line = ["circuit", "pairs", "--data", &data];
+        let said = refused(&[&line[..], more].concat());
+        assert!(said.contains(part), "{more:?}: {said}");
+    }
+}
+
 /// Capitals in two templates of one length.
 fn rows_that_agree(folder: &Path) -> String {
     let mut text = String::new();

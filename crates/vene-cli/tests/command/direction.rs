@@ -88,6 +88,70 @@ fn directions_are_written_and_steer() {
 }
 
 #[test]
+fn every_option_changes_something() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = pairs(folder.path());
+    let line = [
+        "direction",
+        "--model",
+        "embedded",
+        "--data",
+        &data,
+        "--positions",
+        "subject_last",
+        "--json",
+    ];
+    let said = |more: &[&str]| printed(&[&line[..], more].concat());
+    let usual = said(&["--resamples", "50"]);
+    assert_eq!(
+        usual,
+        said(&[
+            "--resamples",
+            "50",
+            "--method",
+            "means",
+            "--component",
+            "block_output",
+            "--layers",
+            "all"
+        ])
+    );
+    for more in [
+        &["--method", "pca"][..],
+        &["--component", "mlp_output"],
+        &["--layers", "3"],
+        &["--limit", "3"],
+        &["--seed", "1"],
+        &[
+            "--positive",
+            " Japan",
+            "--positive",
+            " India",
+            "--positive",
+            " China",
+            "--positive",
+            " Iraq",
+        ],
+        &["--precision", "double"],
+        &["--bos", "always"],
+        &["--chat"],
+    ] {
+        if matches!(more[0], "--bos" | "--chat") {
+            // The small model has neither a beginning-of-sequence token nor a chat template.
+            let refused = refused(&[&line[..], more].concat());
+            assert!(!refused.is_empty());
+            continue;
+        }
+        assert_ne!(usual, said(&[&["--resamples", "50"], more].concat()), "{more:?}");
+    }
+    let out = folder.path().join("out");
+    let line = [&line[..], &["--out", out.to_str().unwrap()]].concat();
+    printed(&line);
+    assert!(refused(&line).contains("--force"));
+    printed(&[&line[..], &["--force"]].concat());
+}
+
+#[test]
 fn what_has_no_direction_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let data = pairs(folder.path());

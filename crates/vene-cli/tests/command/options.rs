@@ -545,6 +545,8 @@ fn no_command_is_forgotten_here() {
         // It has no options: help.rs.
         "completions",
         "demo",
+        // Its own options: direction.rs.
+        "direction",
         "evaluate",
         "generate",
         "interventions",

@@ -95,7 +95,7 @@ class Graph:
 
 
 class Measured(Unpicklable):
-    """What edges, paths, circuits or hypotheses gave over rows. Made by `Model.edges`, `paths`, `faithfulness` and `scrub`."""
+    """What edges, paths, circuits or hypotheses gave over rows. Made by `Model.edges`, `paths`, `faithfulness`, `pairs` and `scrub`."""
 
     _instead = "keep its tables, which can be pickled"
 
@@ -115,6 +115,11 @@ class Measured(Unpicklable):
     def areas(self) -> Table | None:
         """Of circuits of several sizes: CPR and CMD, as MIB has them."""
         return self._summaries.get("areas")
+
+    @property
+    def heads(self) -> Table | None:
+        """Of pairs: each head's effect alone, and its Shapley value."""
+        return self._summaries.get("heads")
 
     @property
     def claims(self) -> Table | None:
@@ -299,6 +304,34 @@ class CircuitMethods:
             }
             return _measure(self, "faithfulness", data, circuit, metric, progress, more)
 
+    def pairs(  # type: ignore[misc]
+        self: Model,
+        data: Any,
+        heads: Any = None,
+        *,
+        shapley: int | None = None,
+        positions: Any = None,
+        metric: Any = None,
+        ablation: str | None = None,
+        progress: bool | None = None,
+        **more: Any,
+    ) -> Measured:
+        """What patching two heads at once does beyond what each does, and each head's share of what all do.
+
+        Args:
+            data: rows with a base and a source, as in `run`.
+            heads: `["a5.h1", "a6.h3"]`; by default all.
+            shapley: in how many random orders heads are patched one after the other, for Shapley values (0).
+            positions: roles such as `"last"` (the default), each by itself, or `"all"` positions at once.
+            metric, ablation, more: as in `edges`.
+
+        Returns:
+            Tables: `table`, a row for each pair with its mean interaction and a 95 % interval; `heads`, each head's effect and Shapley
+            value; `examples`, each row's.
+        """
+        circuit = {"senders": _list(heads), "shapley": shapley, "positions": _list(positions), "ablation": ablation}
+        return _measure(self, "pairs", data, circuit, metric, progress, more)
+
     def scrub(  # type: ignore[misc]
         self: Model,
         data: Any,
@@ -342,7 +375,7 @@ def _measure(
         if key not in _MORE:
             raise InputError(f"{key} is not known here; there are {', '.join(_MORE)}")
         sections.setdefault(_MORE[key], {})[key] = value
-    units = {"edges": "edges", "paths": "paths", "faithfulness": "circuits", "scrub": "draws"}
+    units = {"edges": "edges", "paths": "paths", "faithfulness": "circuits", "pairs": "runs", "scrub": "draws"}
     found = do(_vene.measure, model, kind, sections, unit=units[kind], data=data, metric=metric, progress=progress)
     return Measured(found, model, circuit.get("graph", "grouped"))
 

@@ -213,12 +213,13 @@ prop_compose! {
             (of(share()), of(count()), of(named()), of(any::<bool>())),
         (edges, by_metric, rank, shares) in
             (of(path()), of(text()), of(named()), of(text().prop_map(List))),
-        (prune, random, draws) in (of(any::<bool>()), of(count()), of(count())),
+        (prune, random) in (of(any::<bool>()), of(count())),
+        (draws, shapley) in (of(count()), of(count())),
         hypotheses in of(vec(hypothesis(), 1..3)),
     ) -> CircuitSection {
         CircuitSection {
             method, steps, graph, positions, ablation, norm, senders, receivers, check, check_largest, through, together, edges, by_metric,
-            rank, shares, prune, random, draws, hypotheses,
+            rank, shares, prune, random, draws, shapley, hypotheses,
         }
     }
 }

@@ -28,8 +28,8 @@ Examples:
 
 docs/scrubbing.md says what is in the files.",
     mut_arg("metric", |arg| arg.help("What is measured [default: log_probability]")),
-    mut_arg("graph", |arg| arg.hide(true)),
-    mut_arg("ablation", |arg| arg.hide(true)),
+    mut_arg("graph", |arg| arg.hide_short_help(true)),
+    mut_arg("ablation", |arg| arg.hide_short_help(true)),
 )]
 pub struct Arguments {
     #[command(flatten)]

@@ -13,7 +13,7 @@ use crate::experiment::in_memory::{InMemory, Progress, Warned};
 pub struct Measured {
     /// What each row gave.
     pub examples: Table,
-    /// Over all rows, by name: `edges`, `paths`, `faithfulness`, `areas`, `recovered`, `claims`.
+    /// Over all rows, by name: `edges`, `paths`, `faithfulness`, `areas`, `recovered`, `claims`, `pairs`, `heads`.
     pub summaries: Vec<(&'static str, Table)>,
     measure: Box<dyn Measure>,
     data: DataSource,

@@ -48,6 +48,8 @@ pub struct CircuitSection {
     pub prune: Option<bool>,
     /// How many random circuits stand beside each. Default: 1.
     pub random: Option<usize>,
+    /// In how many orders heads are patched one after the other. Default: none.
+    pub shapley: Option<usize>,
     /// Hypotheses that a model is scrubbed by.
     pub hypotheses: Option<Vec<Hypothesis>>,
     /// How often each row's tree of a hypothesis is drawn. Default: 10.

@@ -55,6 +55,8 @@ named! {
         Faithfulness = "faithfulness",
         /// The model is scrubbed by hypotheses of what it computes, in rows.
         Scrub = "scrub",
+        /// Heads are patched in pairs, in rows.
+        Pairs = "pairs",
     }
 }
 
