@@ -260,8 +260,8 @@ pub fn chat_template(folder: &Path) -> Result<Target> {
             let turns = [("system", "a"), ("user", " b\n"), ("assistant", "ab")];
             let turns = turns.map(|(role, content)| Message::new(role, content));
             let _ = tokenizer.turn_end();
-            let rendered = tokenizer.chat_template()?.render(&turns)?;
-            tokenizer.encode(&rendered.text)?;
+            // The small vocabulary lacks most of what a template may write.
+            tokenizer.chat_template()?.render(&turns)?;
             Ok(())
         }),
     })
