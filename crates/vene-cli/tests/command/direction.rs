@@ -137,7 +137,7 @@ fn every_option_changes_something() {
     ] {
         assert_ne!(usual, said(&[&["--resamples", "50"], more].concat()), "{more:?}");
     }
-    assert!(refused(&[&line[..], &["--chat"]].concat()).contains("chat template"));
+    assert!(refused(&[&line[..], &["--chat"]].concat()).contains("chat_template"));
     let out = folder.path().join("out");
     let line = [&line[..], &["--out", out.to_str().unwrap()]].concat();
     printed(&line);
