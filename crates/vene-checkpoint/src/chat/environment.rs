@@ -110,8 +110,10 @@ fn to_json(value: &Value, indent: Option<Value>, named: Kwargs) -> Result<String
 fn without_marks_of_generation(source: &str) -> String {
     let (mut text, mut rest) = (String::with_capacity(source.len()), source);
     while let Some(start) = rest.find("{%") {
-        let Some(length) = rest[start..].find("%}") else { break };
-        let (before, block) = (&rest[..start], &rest[start + 2..start + length]);
+        let (before, inner) = (&rest[..start], &rest[start + 2..]);
+        // From behind the sign on: in `{%}` the two share one.
+        let Some(length) = inner.find("%}") else { break };
+        let block = &inner[..length];
         let word = block.trim_start_matches(['-', '+']).trim_end_matches(['-', '+']).trim();
         text.push_str(before);
         text.push_str("{%");
@@ -121,8 +123,29 @@ fn without_marks_of_generation(source: &str) -> String {
             _ => text.push_str(block),
         }
         text.push_str("%}");
-        rest = &rest[start + length + 2..];
+        rest = &inner[length + 2..];
     }
     text.push_str(rest);
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn marks_of_generation_become_blocks_that_always_hold() {
+        for (source, expected) in [
+            ("a{%- generation -%}b{% endgeneration %}c", "a{%- if true -%}b{% endif %}c"),
+            ("{% if generation %}x{% endif %}", "{% if generation %}x{% endif %}"),
+            ("{%}x", "{%}x"),
+            ("{%}{{ 'a' }+{% endif %}", "{%}{{ 'a' }+{% endif %}"),
+            ("{%", "{%"),
+            ("{%generation", "{%generation"),
+        ] {
+            let found = without_marks_of_generation(source);
+            let close = |text: &str| text.split_whitespace().collect::<String>();
+            assert_eq!(close(&found), close(expected), "{source}");
+        }
+    }
 }
