@@ -140,16 +140,10 @@ impl<O: Operations> EdgePatches<'_, O> {
             Some(heads) => heads.start * head_dim..heads.end * head_dim,
             None => 0..config.d_model,
         };
-        // After the last attention rows do not meet: the read one alone matters.
         let is_last = layer.is_none_or(|layer| layer + 1 == self.graph.layers());
         let first = variant * positions.len();
-        let (rows, positions) = if is_last {
-            let place = positions.iter().position(|&position| position == self.read)?;
-            (first + place..first + place + 1, vec![self.read])
-        } else {
-            (first..first + positions.len(), positions.to_vec())
-        };
-        let values = Arc::new(values.part(rows, columns));
+        let (rows, positions) = Patch::rows_that_matter(positions, (is_last, self.read))?;
+        let values = Arc::new(values.part(first + rows.start..first + rows.end, columns));
         Some(Patch { component, layer, heads, positions, values })
     }
 

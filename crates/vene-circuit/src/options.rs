@@ -184,11 +184,7 @@ impl CircuitRowsBuilder<'_> {
         if let Some(metric) = meter.who(|reads| !reads.sites.is_empty()) {
             return Err(CircuitError::ReadsActivations { metric: metric.to_owned() });
         }
-        let role = |place: &PatchPlace| match place {
-            PatchPlace::All => None,
-            PatchPlace::Role(role) => Some(role.clone()),
-        };
-        let roles: Vec<Role> = self.places.iter().filter_map(role).collect();
+        let roles: Vec<Role> = self.places.iter().filter_map(PatchPlace::role).cloned().collect();
         let requirements = Requirements {
             form: &self.form,
             roles: &roles,

@@ -240,15 +240,10 @@ impl HeadPairs {
                 of_layer = Some((layer, HostValues::new(values, width)));
             }
             let Some((_, values)) = &of_layer else { continue };
-            // After the last attention rows do not meet: the read one alone matters.
             let is_last = layer + 1 == config.layers.len();
-            let (rows, positions) = match positions.iter().position(|&position| position == read) {
-                Some(place) if is_last => (place..place + 1, vec![read]),
-                None if is_last => (0..0, Vec::new()),
-                _ => (0..positions.len(), positions.to_vec()),
-            };
             let columns = head * config.head_dim..(head + 1) * config.head_dim;
-            patches.push((!positions.is_empty()).then(|| Patch {
+            let matter = Patch::rows_that_matter(positions, (is_last, read));
+            patches.push(matter.map(|(rows, positions)| Patch {
                 component: Component::AttentionValueOutput,
                 layer: Some(layer),
                 heads: Some(head..head + 1),

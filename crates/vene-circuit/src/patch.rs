@@ -28,6 +28,19 @@ impl Patch {
         Self { component, layer, heads: None, positions: vec![position], values }
     }
 
+    /// Of what stands at these positions in a layer, which rows a value that is read at one of them depends on, and their positions: after the last
+    /// layer's attention rows do not meet, so that the read one alone matters. `None` where none does.
+    pub(crate) fn rows_that_matter(
+        positions: &[usize],
+        (is_last, read): (bool, usize),
+    ) -> Option<(Range<usize>, Vec<usize>)> {
+        if !is_last {
+            return Some((0..positions.len(), positions.to_vec()));
+        }
+        let place = positions.iter().position(|&position| position == read)?;
+        Some((place..place + 1, vec![read]))
+    }
+
     /// Where that stands.
     pub(crate) fn site_of_logits(config: &DecoderConfig) -> (Component, Option<usize>) {
         match config.final_norm {

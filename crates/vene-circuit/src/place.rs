@@ -29,6 +29,14 @@ impl PatchPlace {
         }
     }
 
+    /// The role, where it is one.
+    pub(crate) fn role(&self) -> Option<&Role> {
+        match self {
+            Self::All => None,
+            Self::Role(role) => Some(role),
+        }
+    }
+
     /// Its positions in a row that was prepared for the roles of `places`. Where texts begin alike nothing differs: these positions
     /// are left out.
     pub(crate) fn aligned(&self, places: &[Self], row: &PreparedRow) -> Aligned {

@@ -125,11 +125,7 @@ impl Scrubbing {
         hypotheses: Vec<Hypothesis>,
         features: &[Feature],
     ) -> Result<Self, CircuitError> {
-        let role = |place: &PatchPlace| match place {
-            PatchPlace::All => None,
-            PatchPlace::Role(role) => Some(role.clone()),
-        };
-        let roles: Vec<Role> = rows.places().iter().filter_map(role).collect();
+        let roles: Vec<Role> = rows.places().iter().filter_map(PatchPlace::role).cloned().collect();
         let mut resolved = Vec::with_capacity(hypotheses.len());
         for (number, mut hypothesis) in hypotheses.into_iter().enumerate() {
             if hypothesis.name.is_empty() {

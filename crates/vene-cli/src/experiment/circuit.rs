@@ -11,9 +11,9 @@ mod scrub;
 use std::sync::Arc;
 
 use anyhow::{Context, bail, ensure};
-use vene::circuit::{Ablation, CircuitRows, PatchPlace};
+use vene::circuit::{Ablation, CircuitRows, CircuitRowsBuilder, PatchPlace};
 use vene::data::Role;
-use vene::metric::{LOGIT_DIFFERENCE, Metric};
+use vene::metric::{BuiltIn, LOGIT_DIFFERENCE, Metric};
 use vene::plan_file::{ExperimentKind, List};
 use vene::statistics::Bootstrap;
 use vene::{AnswerTokens, Outline};
@@ -142,27 +142,42 @@ fn circuit_rows(
     data: &DataSet,
     places: Vec<PatchPlace>,
 ) -> anyhow::Result<CircuitRows> {
-    let metrics: Vec<Arc<dyn Metric>> = match key!(experiment, measure.metrics) {
-        Some(names) => super::sweep::metrics(experiment, &names)?,
-        None => vec![Arc::new(LOGIT_DIFFERENCE) as _],
-    };
-    let rows = CircuitRows::builder(outline, &data.rows)
+    let rows = rows_measured(experiment, outline, data, LOGIT_DIFFERENCE)?
         .graph(key!(experiment, circuit.graph).unwrap_or_default())
         .places(places)
-        .metrics(metrics)
-        .prompt_form(prompts::form(experiment))
-        .first_tokens(key!(experiment, measure.answers) == Some(AnswerTokens::First))
         .reads_source(ablation(experiment).reads_source());
     Ok(rows.build()?)
+}
+
+/// The rows, and what is measured of them: by default this metric.
+fn rows_measured<'a>(
+    experiment: &Experiment,
+    outline: &'a Outline,
+    data: &'a DataSet,
+    otherwise: BuiltIn,
+) -> anyhow::Result<CircuitRowsBuilder<'a>> {
+    let metrics: Vec<Arc<dyn Metric>> = match key!(experiment, measure.metrics) {
+        Some(names) => super::sweep::metrics(experiment, &names)?,
+        None => vec![Arc::new(otherwise) as _],
+    };
+    Ok(CircuitRows::builder(outline, &data.rows)
+        .metrics(metrics)
+        .prompt_form(prompts::form(experiment))
+        .first_tokens(key!(experiment, measure.answers) == Some(AnswerTokens::First)))
 }
 
 fn ablation(experiment: &Experiment) -> Ablation {
     key!(experiment, circuit.ablation).unwrap_or_default()
 }
 
-fn places(experiment: &Experiment, data: &DataSet) -> anyhow::Result<Vec<PatchPlace>> {
+/// Where is patched: at this place, where nothing is said.
+fn places(
+    experiment: &Experiment,
+    data: &DataSet,
+    otherwise: PatchPlace,
+) -> anyhow::Result<Vec<PatchPlace>> {
     let Some(List(list)) = key!(experiment, circuit.positions) else {
-        return Ok(vec![PatchPlace::All]);
+        return Ok(vec![otherwise]);
     };
     let mut places = Vec::new();
     for item in list.split(',').map(str::trim) {

@@ -4,7 +4,7 @@ use anyhow::ensure;
 use vene::Outline;
 use vene::circuit::{
     Ablation, CircuitRows, Edge, EdgeAttribution, EdgeEffects, EdgeMethod, EdgeScores, ExactCheck,
-    Graph,
+    Graph, PatchPlace,
 };
 use vene::plan_file::List;
 
@@ -34,7 +34,12 @@ pub(super) fn prepare(
     outline: &Outline,
     data: &DataSet,
 ) -> anyhow::Result<(Box<dyn Measure>, String, &'static ReadBy)> {
-    let rows = super::circuit_rows(experiment, outline, data, super::places(experiment, data)?)?;
+    let rows = super::circuit_rows(
+        experiment,
+        outline,
+        data,
+        super::places(experiment, data, PatchPlace::All)?,
+    )?;
     let ablation = super::ablation(experiment);
     let method = key!(experiment, circuit.method).unwrap_or_default();
     let scores = if method == EdgeMethod::Exact {

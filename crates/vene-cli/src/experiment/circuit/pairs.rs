@@ -23,12 +23,7 @@ pub(super) fn prepare(
     outline: &Outline,
     data: &DataSet,
 ) -> anyhow::Result<(Box<dyn Measure>, String, &'static ReadBy)> {
-    let is_said =
-        experiment.sections.circuit.as_ref().is_some_and(|circuit| circuit.positions.is_some());
-    let places = match is_said {
-        true => super::places(experiment, data)?,
-        false => vec![PatchPlace::Role(Role::Last)],
-    };
+    let places = super::places(experiment, data, PatchPlace::Role(Role::Last))?;
     let rows = super::circuit_rows(experiment, outline, data, places)?;
     let List(named) = key!(experiment, circuit.senders).unwrap_or(List("heads".to_owned()));
     let heads = sends(&named, rows.graph())?;

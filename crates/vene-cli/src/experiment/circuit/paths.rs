@@ -2,7 +2,7 @@
 
 use anyhow::Context;
 use vene::Outline;
-use vene::circuit::{PathEffects, SenderSet};
+use vene::circuit::{PatchPlace, PathEffects, SenderSet};
 use vene::plan_file::List;
 
 use super::list::{receives, sends};
@@ -21,7 +21,12 @@ pub(super) fn prepare(
     outline: &Outline,
     data: &DataSet,
 ) -> anyhow::Result<(Box<dyn Measure>, String, &'static ReadBy)> {
-    let rows = super::circuit_rows(experiment, outline, data, super::places(experiment, data)?)?;
+    let rows = super::circuit_rows(
+        experiment,
+        outline,
+        data,
+        super::places(experiment, data, PatchPlace::All)?,
+    )?;
     let graph = rows.graph();
     let List(receivers) = key!(experiment, circuit.receivers)
         .context("--receivers is missing: what reads the paths, such as a9.h9<q> or logits")?;

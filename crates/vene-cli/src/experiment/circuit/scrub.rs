@@ -1,17 +1,15 @@
 //! Causal scrubbing by hypotheses.
 
-use std::sync::Arc;
-
 use anyhow::{Context, ensure};
-use vene::circuit::{CircuitRows, PatchPlace, Scrubbing};
-use vene::metric::{LOG_PROBABILITY, Metric};
-use vene::{AnswerTokens, Outline};
+use vene::Outline;
+use vene::circuit::{PatchPlace, Scrubbing};
+use vene::metric::LOG_PROBABILITY;
 
 use crate::arguments::ReadBy;
 use crate::circuit::Measure;
 use crate::data_set::DataSet;
 use crate::experiment::{Experiment, key};
-use crate::{prompts, rows};
+use crate::rows;
 
 const READ_BY: &ReadBy = &[
     (
@@ -44,15 +42,8 @@ pub(super) fn prepare(
     if places.is_empty() {
         places.push(PatchPlace::All);
     }
-    let metrics: Vec<Arc<dyn Metric>> = match key!(experiment, measure.metrics) {
-        Some(names) => super::super::sweep::metrics(experiment, &names)?,
-        None => vec![Arc::new(LOG_PROBABILITY) as _],
-    };
-    let rows = CircuitRows::builder(outline, &data.rows)
+    let rows = super::rows_measured(experiment, outline, data, LOG_PROBABILITY)?
         .places(places)
-        .metrics(metrics)
-        .prompt_form(prompts::form(experiment))
-        .first_tokens(key!(experiment, measure.answers) == Some(AnswerTokens::First))
         .reads_source(false)
         .build()?;
     let mut scrubbing =
